@@ -1,0 +1,40 @@
+// Bundles the command line (which is also agent and controller) into dist/, with one chunk a command, so that a
+// command that only prints loads only what it needs. Runs under any Node.js from 20 on: npm calls it at install.
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const quiet = process.argv.includes("--quiet");
+const staging = path.join(root, `dist.${process.pid}`);
+
+try {
+  mkdirSync(staging, { recursive: true });
+  await build({
+    entryPoints: { trunkline: path.join(root, "src/cli/main.ts") },
+    outdir: staging,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node24",
+    sourcemap: "linked",
+    external: ["koffi"],
+    // Some dependencies are CommonJS and call require() at run time.
+    banner: { js: 'import { createRequire as __cr } from "node:module"; const require = __cr(import.meta.url);' },
+    logLevel: "warning",
+  });
+  // A running agent keeps the chunks that it has open; new starts see a whole new folder.
+  const old = path.join(root, `dist.old.${process.pid}`);
+  try {
+    renameSync(path.join(root, "dist"), old);
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error;
+  }
+  renameSync(staging, path.join(root, "dist"));
+  rmSync(old, { recursive: true, force: true });
+  if (!quiet) console.log("built dist/trunkline.js");
+} finally {
+  rmSync(staging, { recursive: true, force: true });
+}

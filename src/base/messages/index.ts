@@ -1,0 +1,30 @@
+import { agentMessages } from "./agent.ts";
+import { apiMessages } from "./api.ts";
+import { baseMessages } from "./base.ts";
+import { cliMessages } from "./cli.ts";
+import { cniMessages } from "./cni.ts";
+import { explainMessages } from "./explain.ts";
+import { ipamMessages } from "./ipam.ts";
+import { kernelMessages } from "./kernel.ts";
+import { labMessages } from "./lab.ts";
+import { policyMessages } from "./policy.ts";
+import { snatMessages } from "./snat.ts";
+import { storeMessages } from "./store.ts";
+
+// One place words every error; a room adds its codes in the file of its own name, as `room.what`.
+export const catalog = {
+  ...agentMessages,
+  ...apiMessages,
+  ...baseMessages,
+  ...cliMessages,
+  ...cniMessages,
+  ...explainMessages,
+  ...ipamMessages,
+  ...kernelMessages,
+  ...labMessages,
+  ...policyMessages,
+  ...snatMessages,
+  ...storeMessages,
+};
+
+export type Catalog = typeof catalog;

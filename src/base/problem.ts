@@ -1,0 +1,28 @@
+// What is wrong with something a user wrote: data with a position, worded once.
+
+/** A place in a text that a user wrote; line and column count from 1. */
+export interface Position {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** One thing that is wrong with input. All problems of a file are collected, never only the first. */
+export interface Problem {
+  /** Stable id such as `yaml.syntax`, `schema.required`, `ippool.overlap`. */
+  readonly code: string;
+  readonly message: string;
+  /** What to do about it. */
+  readonly hint?: string;
+  /** Path inside the object, such as `spec.ingress[0].ports[1].port`. */
+  readonly path?: string;
+  readonly position?: Position;
+}
+
+/** Returns `file:line:column: message (path). hint`, the form every command prints. */
+export function formatProblem(problem: Problem): string {
+  const { position, path, hint } = problem;
+  const where = position ? `${position.file}:${position.line}:${position.column}: ` : "";
+  const inside = path ? ` (at ${path})` : "";
+  return `${where}${problem.message}${inside}${hint ? `. ${hint}` : ""}`;
+}

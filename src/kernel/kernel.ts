@@ -1,0 +1,279 @@
+// The one door to Linux. A Kernel is a handle on one network namespace; a Machine makes namespaces and handles.
+// Two implementations run one suite (kernel.suite.ts): linux/ (FFI) and fake/ (memory, with the kernel's own rules),
+// so that everything above can be tested without root.
+//
+// Quick requests are synchronous: rtnetlink answers in the sender's context within some 10 µs. What makes the kernel
+// wait (removing links and namespaces, nftables transactions) returns a promise and never blocks the event loop.
+
+/** Names a network namespace: a name below /run/netns, a path, or this process's own. */
+export type NetnsRef = { readonly name: string } | { readonly path: string } | "self";
+
+export interface Machine {
+  /** Makes a namespace with its loopback up and returns a path to it. @throws `kernel.exists` */
+  createNetns(name: string): string;
+  /** Removes a namespace and all in it; succeeds if it is gone already. */
+  removeNetns(name: string): Promise<void>;
+  /** Names below /run/netns. */
+  listNetns(): string[];
+  /** Opens a handle. It keeps working when the namespace's name is removed. @throws `kernel.no-netns` */
+  open(ref: NetnsRef): Kernel;
+  /** An id of the namespace itself (its inode), to see whether two paths are the same one. */
+  identityOf(ref: NetnsRef): string;
+}
+
+export interface Kernel {
+  readonly links: Links;
+  readonly addresses: Addresses;
+  readonly routes: Routes;
+  readonly rules: Rules;
+  readonly neighbours: Neighbours;
+  readonly sysctl: Sysctl;
+  readonly nft: Nft;
+  readonly conntrack: Conntrack;
+  readonly sockets: Sockets;
+  /** Tells of changes by anybody in this namespace until `stop` is called. Overflow is told as kind "lost": re-read all. */
+  watch(groups: readonly EventGroup[], onEvent: (event: KernelEvent) => void): { stop(): void };
+  /** Frees descriptors. Using the handle afterwards throws `kernel.closed`. */
+  close(): void;
+}
+
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** "veth", "bridge", "vxlan", …; undefined for loopback and hardware. */
+  readonly kind: string | undefined;
+  readonly mac: string | undefined;
+  /** Bytes. */
+  readonly mtu: number;
+  readonly up: boolean;
+  /** Has carrier. */
+  readonly running: boolean;
+  /** For veth: the peer's index in its namespace; for vlan, macvlan, vxlan: the lower device. */
+  readonly lower: number | undefined;
+  readonly master: number | undefined;
+  readonly alias: string | undefined;
+  readonly addressGeneration: "none" | "eui64" | undefined;
+  /** For vxlan. */
+  readonly vxlan?: VxlanOptions;
+}
+
+export interface VxlanOptions {
+  readonly id: number;
+  readonly port: number;
+  readonly local?: string;
+  readonly learning: boolean;
+}
+
+interface NewLinkCommon {
+  readonly name: string;
+  readonly mac?: string;
+  readonly mtu?: number;
+  readonly alias?: string;
+  readonly up?: boolean;
+  /** Where the link is made; default: this namespace. Made there at once, so no name is ever taken here. */
+  readonly netns?: NetnsRef;
+}
+
+export type NewLink =
+  | (NewLinkCommon & {
+      readonly kind: "veth";
+      readonly peer: {
+        readonly name: string;
+        readonly netns?: NetnsRef;
+        readonly mac?: string;
+        readonly mtu?: number;
+        readonly up?: boolean;
+      };
+      readonly txQueues?: number;
+    })
+  | (NewLinkCommon & { readonly kind: "bridge" })
+  | (NewLinkCommon & { readonly kind: "dummy" })
+  | (NewLinkCommon & { readonly kind: "ifb" })
+  | (NewLinkCommon & { readonly kind: "vlan"; readonly lower: number; readonly vlanId: number })
+  | (NewLinkCommon & { readonly kind: "macvlan"; readonly lower: number; readonly mode: "private" | "bridge" })
+  | (NewLinkCommon & { readonly kind: "vxlan"; readonly vxlan: VxlanOptions });
+
+export interface LinkChange {
+  readonly name?: string;
+  readonly mac?: string;
+  readonly mtu?: number;
+  readonly up?: boolean;
+  /** Index of the bridge, or 0 to leave it. */
+  readonly master?: number;
+  readonly alias?: string;
+  readonly netns?: NetnsRef;
+  readonly addressGeneration?: "none" | "eui64";
+}
+
+export interface Links {
+  list(): Link[];
+  get(nameOrIndex: string | number): Link | undefined;
+  /** Returns the new link (with its index). @throws `kernel.exists`, `kernel.refused` */
+  add(link: NewLink): Link;
+  change(nameOrIndex: string | number, change: LinkChange): void;
+  /** Removes a link; the kernel waits some 20 ms, so this runs on another thread. Succeeds if it is gone already. */
+  remove(nameOrIndex: string | number): Promise<void>;
+}
+
+export interface LinkAddress {
+  readonly linkIndex: number;
+  /** `address/length` */
+  readonly address: string;
+  readonly scope: "global" | "link" | "host";
+  readonly broadcast?: string;
+  /** IPv6: no duplicate address detection. */
+  readonly noDad?: boolean;
+}
+
+export interface Addresses {
+  list(linkIndex?: number): LinkAddress[];
+  add(address: LinkAddress): void;
+  remove(address: LinkAddress): void;
+}
+
+export type RouteType = "unicast" | "blackhole" | "unreachable" | "prohibit" | "local" | "broadcast" | "multicast" | "anycast";
+
+export interface Route {
+  readonly family: 4 | 6;
+  /** `address/length`; the default route is `0.0.0.0/0` or `::/0`. */
+  readonly destination: string;
+  readonly type: RouteType;
+  /** Next hop; undefined where the destination is on the link. */
+  readonly via?: string;
+  readonly linkIndex?: number;
+  readonly source?: string;
+  readonly scope?: "universe" | "link" | "host";
+  /** rtnetlink protocol number: who made it. Ours: see ROUTE_PROTOCOL. */
+  readonly protocol: number;
+  readonly table: number;
+  readonly metric?: number;
+  readonly mtu?: number;
+  /** The next hop is on the link although no route says so (for 169.254.1.1). */
+  readonly onlink?: boolean;
+}
+
+/** Our mark on routes, so that a restarted agent without memory knows them. Not used by any daemon in rt_protos. */
+export const ROUTE_PROTOCOL = 84;
+export const MAIN_TABLE = 254;
+
+export interface RouteFilter {
+  readonly family?: 4 | 6;
+  readonly protocol?: number;
+  readonly table?: number;
+}
+
+export interface Routes {
+  /** Dumps routes; by default those of the main table, both families. */
+  list(filter?: RouteFilter): Route[];
+  add(route: Route): void;
+  /** Adds or replaces the route with the same destination, table and metric. */
+  replace(route: Route): void;
+  /** Succeeds if it is gone already. */
+  remove(route: Route): void;
+  /** Which route the kernel would take. @throws `kernel.refused` (unreachable) */
+  lookup(query: { to: string; from?: string; incoming?: number; mark?: number }): Route;
+}
+
+export interface Rule {
+  readonly family: 4 | 6;
+  readonly priority: number;
+  readonly from?: string;
+  readonly to?: string;
+  readonly incoming?: string;
+  readonly mark?: { value: number; mask: number };
+  readonly table: number;
+  readonly protocol: number;
+}
+
+export interface Rules {
+  list(family?: 4 | 6): Rule[];
+  add(rule: Rule): void;
+  remove(rule: Rule): void;
+}
+
+export interface Neighbour {
+  readonly linkIndex: number;
+  readonly address: string;
+  readonly mac?: string;
+  readonly state: "permanent" | "reachable" | "stale" | "incomplete" | "failed" | "noarp" | "other";
+  /** Answers for this address although it is elsewhere (proxy ARP/ND entry). */
+  readonly proxy?: boolean;
+  /** A bridge or vxlan forwarding entry, keyed by mac. */
+  readonly fdb?: boolean;
+}
+
+export interface Neighbours {
+  list(options?: { linkIndex?: number; fdb?: boolean; proxy?: boolean }): Neighbour[];
+  replace(neighbour: Neighbour): void;
+  remove(neighbour: Neighbour): void;
+}
+
+export interface Sysctl {
+  /** Dotted by '/': `net/ipv4/conf/eth0/proxy_arp`. */
+  get(key: string): string;
+  /** Writes only where the value differs. @throws `kernel.sysctl` */
+  set(key: string, value: string | number): void;
+}
+
+export interface Nft {
+  /** Runs nft commands as one transaction: all or nothing. @throws `kernel.nft` with nft's own text. */
+  run(commands: string): Promise<void>;
+  /** Runs a `list …` command and returns the JSON output's `nftables` array; undefined where the object is missing. */
+  list(command: string): Promise<readonly Record<string, unknown>[] | undefined>;
+  /** Runs a `list …` command and returns nft's text; undefined where the object is missing. */
+  text(command: string): Promise<string | undefined>;
+}
+
+export interface ConntrackFlow {
+  readonly family: 4 | 6;
+  /** IANA protocol number. */
+  readonly protocol: number;
+  readonly original: FlowTuple;
+  readonly reply: FlowTuple;
+  readonly mark: number;
+  readonly zone: number;
+  /** For TCP: "ESTABLISHED", … */
+  readonly state?: string;
+  readonly id: number;
+}
+
+export interface FlowTuple {
+  readonly source: string;
+  readonly destination: string;
+  /** 0 where the protocol has none. */
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+}
+
+export interface Conntrack {
+  list(filter?: { family?: 4 | 6; address?: string }): Promise<ConntrackFlow[]>;
+  /** Forgets one connection; succeeds if it is gone already. */
+  remove(flow: ConntrackFlow): void;
+}
+
+/** Sockets that live in this namespace; the descriptors are handed to node:net and node:dgram. */
+export interface Sockets {
+  /** A listening TCP socket (backlog 128). @returns a descriptor */
+  listenTcp(address: string, port: number): number;
+  /** A non-blocking connect under way. @returns a descriptor */
+  connectTcp(address: string, port: number, from?: string): number;
+  bindUdp(address: string, port: number): number;
+  /** A raw socket of an IP protocol (SCTP = 132), non-blocking, for send and receive below. */
+  openRaw(family: 4 | 6, protocol: number): number;
+  sendRaw(fd: number, to: string, packet: Uint8Array): void;
+  /** Calls back for each packet until `stop`. IPv4 packets start at the IP header, IPv6 ones at the payload. */
+  receiveRaw(fd: number, onPacket: (packet: Uint8Array, from: string) => void): { stop(): void };
+  close(fd: number): void;
+}
+
+export type EventGroup = "link" | "address" | "route" | "rule" | "neighbour" | "nftables";
+
+export type KernelEvent =
+  | { readonly kind: "link"; readonly change: "new" | "gone"; readonly link: Link }
+  | { readonly kind: "address"; readonly change: "new" | "gone"; readonly address: LinkAddress }
+  | { readonly kind: "route"; readonly change: "new" | "gone"; readonly route: Route }
+  | { readonly kind: "rule"; readonly change: "new" | "gone" }
+  | { readonly kind: "neighbour"; readonly change: "new" | "gone" }
+  /** A transaction on a table; `byUs` where this handle's own nft made it. */
+  | { readonly kind: "nftables"; readonly table: string | undefined; readonly byUs: boolean }
+  | { readonly kind: "lost" };
