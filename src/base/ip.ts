@@ -72,7 +72,8 @@ function parse6(text: string): bigint | string {
   const missing = 8 - head.length - tail.length;
   if (halves.length === 1 ? missing !== 0 : missing < 1) return "an IPv6 address has eight groups";
   let value = 0n;
-  for (const group of [...head, ...new Array<number>(missing).fill(0), ...tail]) value = (value << 16n) | BigInt(group);
+  for (const group of [...head, ...new Array<number>(missing).fill(0), ...tail])
+    value = (value << 16n) | BigInt(group);
   return value;
 }
 
@@ -149,7 +150,9 @@ function readCidr(text: string): Cidr | string {
     return `the prefix length must be a number from 0 to ${bitsOf[ip.family]}`;
   }
   const cidr = cidrOf(ip, Number(digits));
-  return cidr.base === ip.value ? cidr : `host bits are set; the range that it lies in is ${formatCidr(cidr)}`;
+  return cidr.base === ip.value
+    ? cidr
+    : `host bits are set; the range that it lies in is ${formatCidr(cidr)}`;
 }
 
 /** Returns the range of that prefix length (bits) which holds the address. */

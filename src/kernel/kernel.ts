@@ -90,7 +90,11 @@ export type NewLink =
   | (NewLinkCommon & { readonly kind: "dummy" })
   | (NewLinkCommon & { readonly kind: "ifb" })
   | (NewLinkCommon & { readonly kind: "vlan"; readonly lower: number; readonly vlanId: number })
-  | (NewLinkCommon & { readonly kind: "macvlan"; readonly lower: number; readonly mode: "private" | "bridge" })
+  | (NewLinkCommon & {
+      readonly kind: "macvlan";
+      readonly lower: number;
+      readonly mode: "private" | "bridge";
+    })
   | (NewLinkCommon & { readonly kind: "vxlan"; readonly vxlan: VxlanOptions });
 
 export interface LinkChange {
@@ -131,7 +135,15 @@ export interface Addresses {
   remove(address: LinkAddress): void;
 }
 
-export type RouteType = "unicast" | "blackhole" | "unreachable" | "prohibit" | "local" | "broadcast" | "multicast" | "anycast";
+export type RouteType =
+  | "unicast"
+  | "blackhole"
+  | "unreachable"
+  | "prohibit"
+  | "local"
+  | "broadcast"
+  | "multicast"
+  | "anycast";
 
 export interface Route {
   readonly family: 4 | 6;

@@ -31,7 +31,12 @@ export interface Store {
    */
   update<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T>;
   /** Deletes, or with finalizers sets deletionTimestamp. Succeeds if it is gone already. @throws `store.conflict` */
-  delete<T extends KubeObject>(kind: Kind<T>, name: string, namespace?: string, options?: DeleteOptions): Promise<void>;
+  delete<T extends KubeObject>(
+    kind: Kind<T>,
+    name: string,
+    namespace?: string,
+    options?: DeleteOptions,
+  ): Promise<void>;
   /**
    * Tells every change after `from` (a Listing's or an event's revision), in order, until `signal` aborts.
    * @throws `store.gone` when the history after `from` is no longer kept: list again.

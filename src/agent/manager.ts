@@ -1,0 +1,25 @@
+// A manager keeps one part of the node's kernel equal to its plan. The agent calls it from one queue, so a manager
+// never runs beside itself. `apply` reads what it needs, changes only what differs, and may be called at any time.
+import type { Kernel } from "../kernel/kernel.ts";
+import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
+
+/** Keys (`namespace/name` or name) that changed since the last call, by plural name of the kind; "all" after a relist. */
+export type Changes = ReadonlyMap<string, ReadonlySet<string> | "all">;
+
+export interface Manager {
+  readonly name: string;
+  /**
+   * Makes the kernel equal to the plan. Called once facts are in sync, then after every change of facts.
+   * @throws anything: the agent logs it, marks the node not ready, and tries again with back-off.
+   */
+  apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void>;
+  /** Called after a kernel event that may have undone our work, or now and then: compare with the kernel itself. */
+  resync(facts: ClusterFacts, node: NodeFacts): Promise<void>;
+  /** For problems that belong on an object or the node: shown by describe, doctor and metrics. */
+  problems?(): readonly { readonly code: string; readonly message: string; readonly object?: string }[];
+}
+
+export interface ManagerContext {
+  readonly kernel: Kernel;
+  readonly node: string;
+}

@@ -1,0 +1,111 @@
+// Workload kinds: what runs pods from a template. All of them are read by lint, matrix and diff; the lab runs
+// ReplicationController, ReplicaSet, Deployment and StatefulSet.
+import type { Kind, KubeObject } from "../object.ts";
+import type { LabelSelector, PodTemplate } from "./core.ts";
+
+interface ReplicaStatus {
+  readonly replicas?: number;
+  readonly readyReplicas?: number;
+  readonly observedGeneration?: number;
+}
+
+export interface ReplicationController extends KubeObject {
+  readonly kind: "ReplicationController";
+  readonly spec: {
+    readonly replicas?: number;
+    readonly selector?: Readonly<Record<string, string>>;
+    readonly template: PodTemplate;
+  };
+  readonly status?: ReplicaStatus;
+}
+export const replicationControllerKind: Kind<ReplicationController> = {
+  apiVersion: "v1",
+  kind: "ReplicationController",
+  plural: "replicationcontrollers",
+  shortNames: ["rc"],
+  namespaced: true,
+};
+
+interface SelectedWorkload extends KubeObject {
+  readonly spec: {
+    readonly replicas?: number;
+    readonly selector: LabelSelector;
+    readonly template: PodTemplate;
+  };
+  readonly status?: ReplicaStatus;
+}
+
+export interface ReplicaSet extends SelectedWorkload {
+  readonly kind: "ReplicaSet";
+}
+export const replicaSetKind: Kind<ReplicaSet> = {
+  apiVersion: "apps/v1",
+  kind: "ReplicaSet",
+  plural: "replicasets",
+  shortNames: ["rs"],
+  namespaced: true,
+};
+
+export interface Deployment extends SelectedWorkload {
+  readonly kind: "Deployment";
+}
+export const deploymentKind: Kind<Deployment> = {
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  plural: "deployments",
+  shortNames: ["deploy"],
+  namespaced: true,
+};
+
+export interface StatefulSet extends SelectedWorkload {
+  readonly kind: "StatefulSet";
+  readonly spec: SelectedWorkload["spec"] & {
+    readonly serviceName?: string;
+    readonly podManagementPolicy?: "OrderedReady" | "Parallel";
+  };
+}
+export const statefulSetKind: Kind<StatefulSet> = {
+  apiVersion: "apps/v1",
+  kind: "StatefulSet",
+  plural: "statefulsets",
+  shortNames: ["sts"],
+  namespaced: true,
+};
+
+export interface DaemonSet extends SelectedWorkload {
+  readonly kind: "DaemonSet";
+}
+export const daemonSetKind: Kind<DaemonSet> = {
+  apiVersion: "apps/v1",
+  kind: "DaemonSet",
+  plural: "daemonsets",
+  shortNames: ["ds"],
+  namespaced: true,
+};
+
+export interface Job extends KubeObject {
+  readonly kind: "Job";
+  readonly spec: { readonly template: PodTemplate };
+}
+export const jobKind: Kind<Job> = {
+  apiVersion: "batch/v1",
+  kind: "Job",
+  plural: "jobs",
+  shortNames: [],
+  namespaced: true,
+};
+
+export interface CronJob extends KubeObject {
+  readonly kind: "CronJob";
+  readonly spec: {
+    readonly schedule?: string;
+    readonly jobTemplate: { readonly spec: { readonly template: PodTemplate } };
+  };
+}
+export const cronJobKind: Kind<CronJob> = {
+  apiVersion: "batch/v1",
+  kind: "CronJob",
+  plural: "cronjobs",
+  shortNames: ["cj"],
+  namespaced: true,
+};

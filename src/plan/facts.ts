@@ -1,0 +1,64 @@
+// What plans are made from: a picture of the cluster's objects. Plans are pure functions of facts; the same facts give
+// the same plan, whoever asks: the agent that enforces it, or explain, lint and diff that only tell.
+import type { AddressBlock } from "../api/kinds/address-block.ts";
+import type { ConfigMap, Namespace, Node, Pod } from "../api/kinds/core.ts";
+import type { Host } from "../api/kinds/host.ts";
+import type { IPPool } from "../api/kinds/ip-pool.ts";
+import type { NetworkPolicy } from "../api/kinds/network-policy.ts";
+import type { SourceNAT } from "../api/kinds/source-nat.ts";
+
+export interface ClusterFacts {
+  /** By name. */
+  readonly nodes: ReadonlyMap<string, Node>;
+  readonly namespaces: ReadonlyMap<string, Namespace>;
+  readonly pools: ReadonlyMap<string, IPPool>;
+  readonly blocks: ReadonlyMap<string, AddressBlock>;
+  readonly sourceNats: ReadonlyMap<string, SourceNAT>;
+  readonly hosts: ReadonlyMap<string, Host>;
+  /** By `namespace/name`. */
+  readonly pods: ReadonlyMap<string, Pod>;
+  readonly policies: ReadonlyMap<string, NetworkPolicy>;
+  /** Only those that Trunkline reads: kube-system/{ip-masq-agent,eni-config,calico-config,kube-flannel-cfg,…}. */
+  readonly configMaps: ReadonlyMap<string, ConfigMap>;
+}
+
+/** What a node's agent knows of itself beyond the objects. */
+export interface NodeFacts {
+  readonly node: string;
+  /** Its addresses towards other nodes, IPv4 and IPv6 where it has them. */
+  readonly addresses: readonly string[];
+  /** The link that holds the first of them. */
+  readonly uplink: string;
+  readonly endpoints: ReadonlyMap<string, LocalEndpoint>;
+}
+
+/** A pod's end on this node, from the agent's journal: known before and after the pod's object is. */
+export interface LocalEndpoint {
+  /** `namespace/name` */
+  readonly pod: string;
+  readonly uid: string;
+  /** The host end of the pod's veth. */
+  readonly interface: string;
+  readonly ips: readonly string[];
+}
+
+export function emptyFacts(): ClusterFacts {
+  return {
+    nodes: new Map(),
+    namespaces: new Map(),
+    pools: new Map(),
+    blocks: new Map(),
+    sourceNats: new Map(),
+    hosts: new Map(),
+    pods: new Map(),
+    policies: new Map(),
+    configMaps: new Map(),
+  };
+}
+
+/** Returns a node's InternalIP addresses. */
+export function nodeIps(node: Node): readonly string[] {
+  return (node.status?.addresses ?? [])
+    .filter((entry) => entry.type === "InternalIP")
+    .map((entry) => entry.address);
+}
