@@ -13,9 +13,33 @@ export default defineConfig({
     projects: [
       { test: { ...common, name: "unit", include: ["src/**/*.test.ts", "scripts/**/*.test.ts"] } },
       { test: { ...common, name: "kernel", include: ["test/kernel/**/*.test.ts"], testTimeout: 60_000 } },
-      { test: { ...common, name: "e2e", include: ["test/e2e/**/*.test.ts"], testTimeout: 120_000, fileParallelism: false } },
-      { test: { ...common, name: "faults", include: ["test/faults/**/*.test.ts"], testTimeout: 900_000, fileParallelism: false } },
-      { test: { ...common, name: "long", include: ["test/long/**/*.test.ts"], testTimeout: 1_200_000, fileParallelism: false } },
+      {
+        test: {
+          ...common,
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          testTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: "faults",
+          include: ["test/faults/**/*.test.ts"],
+          testTimeout: 900_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: "long",
+          include: ["test/long/**/*.test.ts"],
+          testTimeout: 1_200_000,
+          fileParallelism: false,
+        },
+      },
     ],
   },
 });

@@ -22,7 +22,9 @@ try {
     sourcemap: "linked",
     external: ["koffi"],
     // Some dependencies are CommonJS and call require() at run time.
-    banner: { js: 'import { createRequire as __cr } from "node:module"; const require = __cr(import.meta.url);' },
+    banner: {
+      js: 'import { createRequire as __cr } from "node:module"; const require = __cr(import.meta.url);',
+    },
     logLevel: "warning",
   });
   // A running agent keeps the chunks that it has open; new starts see a whole new folder.

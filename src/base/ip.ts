@@ -72,7 +72,7 @@ function parse6(text: string): bigint | string {
   const missing = 8 - head.length - tail.length;
   if (halves.length === 1 ? missing !== 0 : missing < 1) return "an IPv6 address has eight groups";
   let value = 0n;
-  for (const group of [...head, ...new Array<number>(missing).fill(0), ...tail])
+  for (const group of [...head, ...Array.from({ length: missing }, () => 0), ...tail])
     value = (value << 16n) | BigInt(group);
   return value;
 }

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# What must hold before anything is committed: types, format, lint, layers, unused code. No root, a few seconds.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/node_modules/.bin:$PATH"
+step() {
+  printf '%s\n' "check: $1" >&2
+  shift
+  "$@"
+}
+step "types" node node_modules/ts7/bin/tsc -p .
+step "format and lint (biome)" biome check --error-on-warnings --diagnostic-level=warn .
+step "lint with types (oxlint)" oxlint --type-aware --deny-warnings src test bench scripts
+step "layers" depcruise --config .dependency-cruiser.cjs --output-type err src
+step "unused code" knip --no-progress
+if command -v shellcheck >/dev/null; then
+  step "shell" shellcheck bin/trunkline scripts/*.sh .ci/run
+fi

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Sourced or run: makes a fresh Debian 12 machine ready (npm packages, Debian packages, bundle, CNI shim) and says what
+# it installs. Quick when all is there. With --dev it also installs what only the tests need.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+dev=${1:-}
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+# A stamp of the lock file tells whether node_modules is this checkout's.
+lock=$(sha256sum package-lock.json | cut -d' ' -f1)
+if [ "$(cat node_modules/.trunkline-lock 2>/dev/null || true)" != "$lock" ]; then
+  say "installing npm packages (npm ci)"
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+  printf '%s' "$lock" >node_modules/.trunkline-lock
+fi
+
+# What each is for: nftables' library is the firewall's door; iproute2, tcpdump and iptables are what operators look
+# with; the CNI plugins are chained behind ours; the C compiler builds the CNI executable.
+packages=(libnftables1 nftables iproute2 iptables util-linux containernetworking-plugins gcc libc6-dev)
+[ "$dev" = --dev ] && packages+=(tcpdump conntrack procps jq ca-certificates shellcheck)
+missing=()
+for package in "${packages[@]}"; do
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" = 0 ]; then
+    say "installing Debian packages: ${missing[*]}"
+    apt-get update -qq >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    say "missing Debian packages (install as root): ${missing[*]}"
+  fi
+fi
+
+export PATH="$root/node_modules/.bin:$PATH"
+if [ ! -f dist/trunkline.js ] || [ -n "$(find src scripts/build.mjs package-lock.json -newer dist/trunkline.js -print -quit)" ]; then
+  say "building dist/trunkline.js"
+  node scripts/build.mjs --quiet
+fi
+if [ -f scripts/build-shim.mjs ]; then
+  node scripts/build-shim.mjs --quiet
+fi

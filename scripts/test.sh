@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# `npm test`: sets up, checks, and runs the quick suites (unit, kernel, e2e) within five minutes.
+# `scripts/test.sh long` runs the suites that take longer (faults, long).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bash scripts/setup.sh --dev
+export PATH="$PWD/node_modules/.bin:$PATH"
+results=.cache/test-results
+mkdir -p "$results"
+
+if [ "${1:-quick}" = long ]; then
+  projects=(faults long)
+else
+  rm -f "$results"/*.json
+  bash scripts/check.sh
+  projects=(unit)
+  if [ "$(id -u)" = 0 ]; then
+    projects+=(kernel e2e)
+  else
+    echo "test: not root: the kernel and e2e suites are NOT run (they make network namespaces)" >&2
+  fi
+fi
+
+status=0
+for project in "${projects[@]}"; do
+  echo "test: $project" >&2
+  vitest run --project "$project" --passWithNoTests --reporter=default --reporter=json --outputFile.json="$results/$project.json" || status=1
+done
+node scripts/sum-tests.mjs "$results"
+exit "$status"

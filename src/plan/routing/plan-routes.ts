@@ -1,0 +1,136 @@
+// Direct routes: what a node's main table must hold so that every pod range is reached by the address of the node that
+// owns it. Longest prefix wins, so a block goes by its owner, and an address that the owner lent goes by the borrower.
+import type { AddressBlock } from "../../api/kinds/address-block.ts";
+import { type Cidr, cidrContains, formatCidr, parseIp, tryParseCidr, tryParseIp } from "../../base/ip.ts";
+import { MAIN_TABLE, ROUTE_PROTOCOL, type Route } from "../../kernel/kernel.ts";
+import { type ClusterFacts, nodeIps } from "../facts.ts";
+
+/** The same for both families, and no other tool's default: our routes to ranges are told from pods' own routes by it. */
+export const ROUTE_METRIC = 512;
+
+export interface PlannedRoute {
+  readonly route: Route;
+  /** Why it is there: the object that decides it. */
+  readonly because: RouteReason;
+}
+
+export type RouteReason =
+  | { readonly kind: "own-block"; readonly block: string; readonly pool: string }
+  | { readonly kind: "remote-block"; readonly block: string; readonly pool: string; readonly node: string }
+  | { readonly kind: "loan"; readonly address: string; readonly block: string; readonly node: string };
+
+/** A prefix that cannot be routed, and what stands in the way. */
+export interface RouteProblem {
+  readonly prefix: string;
+  readonly node: string;
+  readonly why: "node-unknown" | "node-without-address" | "bad-range";
+}
+
+export interface RoutingPlan {
+  /** In ascending order of destination text, so that equal facts give equal plans. */
+  readonly routes: readonly PlannedRoute[];
+  readonly problems: readonly RouteProblem[];
+}
+
+/**
+ * Plans the routes of one node.
+ * - Each confirmed block of another node: by that node's InternalIP of the same family.
+ * - Each own block: a blackhole, so that packets to free addresses end here and do not loop through the default route;
+ *   live pods' own /32 routes are longer and win.
+ * - Each lent address: by the borrower, everywhere but on the borrower, where the pod's own route is.
+ */
+export function planRoutes(facts: ClusterFacts, node: string): RoutingPlan {
+  const routes: PlannedRoute[] = [];
+  const problems: RouteProblem[] = [];
+  for (const block of facts.blocks.values()) {
+    const range = tryParseCidr(block.spec.cidr);
+    if (!range) {
+      problems.push({ prefix: block.spec.cidr, node: block.spec.node, why: "bad-range" });
+      continue;
+    }
+    for (const planned of [planBlock(facts, node, block, range), ...planLoans(facts, node, block, range)]) {
+      if (planned === undefined) continue;
+      if ("why" in planned) problems.push(planned);
+      else routes.push(planned);
+    }
+  }
+  return {
+    routes: routes.toSorted((a, b) => compare(a.route.destination, b.route.destination)),
+    problems: problems.toSorted((a, b) => compare(a.prefix, b.prefix)),
+  };
+}
+
+type Planned = PlannedRoute | RouteProblem | undefined;
+
+function planBlock(facts: ClusterFacts, node: string, block: AddressBlock, range: Cidr): Planned {
+  const { pool, node: owner, state } = block.spec;
+  const destination = formatCidr(range);
+  if (owner === node) {
+    return {
+      route: { ...common(range, destination), type: "blackhole" },
+      because: { kind: "own-block", block: block.metadata.name, pool },
+    };
+  }
+  // Until the owner has confirmed the claim it may still lose it.
+  if (state === "pending") return undefined;
+  return routed(facts, range, destination, owner, {
+    kind: "remote-block",
+    block: block.metadata.name,
+    pool,
+    node: owner,
+  });
+}
+
+function planLoans(facts: ClusterFacts, node: string, block: AddressBlock, range: Cidr): Planned[] {
+  return (block.spec.loans ?? []).map((loan) => {
+    const ip = tryParseIp(loan.address);
+    if (!ip || !cidrContains(range, ip)) return { prefix: loan.address, node: loan.node, why: "bad-range" };
+    if (loan.node === node || loan.returned === true) return undefined;
+    return routed(facts, range, `${loan.address}/${ip.family === 4 ? 32 : 128}`, loan.node, {
+      kind: "loan",
+      address: loan.address,
+      block: block.metadata.name,
+      node: loan.node,
+    });
+  });
+}
+
+function routed(
+  facts: ClusterFacts,
+  range: Cidr,
+  destination: string,
+  owner: string,
+  because: RouteReason,
+): PlannedRoute | RouteProblem {
+  const node = facts.nodes.get(owner);
+  if (!node) return { prefix: destination, node: owner, why: "node-unknown" };
+  const via = nodeIps(node).find((text) => tryParseIp(text)?.family === range.family);
+  if (via === undefined) return { prefix: destination, node: owner, why: "node-without-address" };
+  return { route: { ...common(range, destination), type: "unicast", via }, because };
+}
+
+function common(range: Cidr, destination: string) {
+  return {
+    family: range.family,
+    destination,
+    protocol: ROUTE_PROTOCOL,
+    table: MAIN_TABLE,
+    metric: ROUTE_METRIC,
+  } as const;
+}
+
+/** Returns the planned route that a packet to `address` takes, by longest prefix, if any is ours. */
+export function routeFor(plan: RoutingPlan, address: string): PlannedRoute | undefined {
+  const ip = parseIp(address);
+  let best: { length: number; planned: PlannedRoute } | undefined;
+  for (const planned of plan.routes) {
+    const range = tryParseCidr(planned.route.destination);
+    if (!range || !cidrContains(range, ip)) continue;
+    if (!best || range.length > best.length) best = { length: range.length, planned };
+  }
+  return best?.planned;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
