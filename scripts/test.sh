@@ -12,7 +12,7 @@ if [ "${1:-quick}" = long ]; then
   projects=(faults long)
 else
   rm -f "$results"/*.json
-  bash scripts/check.sh
+  bash scripts/check.sh --all
   projects=(unit)
   if [ "$(id -u)" = 0 ]; then
     projects+=(kernel e2e)
