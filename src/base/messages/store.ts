@@ -1,1 +1,19 @@
-export const storeMessages = {};
+interface Named {
+  readonly kind: string;
+  /** `namespace/name`, or the name alone. */
+  readonly key: string;
+}
+
+export const storeMessages = {
+  "store.exists": (d: Named) => `${d.kind} ${d.key} exists already`,
+  "store.not-found": (d: Named) => `${d.kind} ${d.key} does not exist`,
+  "store.conflict": (d: Named & { why: string }) =>
+    `${d.kind} ${d.key} was changed by somebody else in the meantime: ${d.why}`,
+  "store.gone": (d: { from: string }) =>
+    `The history of changes after revision ${d.from} is no longer kept; list the objects again`,
+  "store.name": (d: { kind: string; why: string }) => `A ${d.kind} cannot be stored: ${d.why}`,
+  "store.closed": (_: Record<never, never>) => "The store is closed",
+  "store.layout": (d: { found: number; known: number }) =>
+    `its tables are of layout ${d.found}, this version knows layout ${d.known}`,
+  "store.open": (d: { path: string; why: string }) => `The store ${d.path} cannot be opened: ${d.why}`,
+};

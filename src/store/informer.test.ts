@@ -1,0 +1,117 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { type ConfigMap, configMapKind } from "../api/kinds/core.ts";
+import { TrunklineError } from "../base/errors.ts";
+import { Informer, type ObjectChange } from "./informer.ts";
+import { memoryStore } from "./memory.ts";
+import { map } from "./store.suite.ts";
+import type { Store } from "./store.ts";
+
+const text = (change: ObjectChange<ConfigMap>) => `${change.type} ${change.object.metadata.name}`;
+
+describe("informer", () => {
+  const closers: (() => Promise<void>)[] = [];
+  afterEach(async () => {
+    for (const close of closers.splice(0).toReversed()) await close();
+  });
+
+  function follow(store: Store) {
+    const informer = new Informer(store, configMapKind, { backoffMs: [1, 2] });
+    const told: string[] = [];
+    let wake = () => {};
+    informer.on((change) => {
+      told.push(text(change));
+      wake();
+    });
+    closers.push(
+      () => store.close(),
+      () => informer.stop(),
+    );
+    informer.start();
+    const until = async (count: number) => {
+      while (told.length < count) await new Promise<void>((resolve) => (wake = resolve));
+      return told;
+    };
+    return { informer, told, until };
+  }
+
+  it("tells what is there, then what changes, and keeps a copy", async () => {
+    const store = memoryStore();
+    const one = await store.create(configMapKind, map("one"));
+    const { informer, told, until } = follow(store);
+    await informer.synced;
+    expect(told).toEqual(["added one"]);
+    const changed = await store.update(configMapKind, { ...one, data: { k: "v" } });
+    await store.create(configMapKind, map("two"));
+    await until(3);
+    expect(informer.cache.get("a/one")).toEqual(changed);
+    await store.delete(configMapKind, "one", "a");
+    expect(await until(4)).toEqual(["added one", "modified one", "added two", "deleted one"]);
+    expect([...informer.cache.keys()]).toEqual(["a/two"]);
+  });
+
+  it("tells a late listener what the copy holds", async () => {
+    const store = memoryStore();
+    await store.create(configMapKind, map("one"));
+    const { informer } = follow(store);
+    await informer.synced;
+    const late: string[] = [];
+    informer.on((change) => late.push(text(change)))();
+    expect(late).toEqual(["added one"]);
+  });
+
+  it("lists again after failures and lost history, and tells only the difference", async () => {
+    const store = memoryStore();
+    for (const name of ["stays", "goes", "changes", "reborn"]) await store.create(configMapKind, map(name));
+    const watch = store.watch.bind(store);
+    let fail: (error: Error) => void = () => {};
+    let failures = 0;
+    // A driver whose watch breaks on command and is blind meanwhile.
+    const broken: Store = Object.assign(Object.create(store) as Store, {
+      get: store.get.bind(store),
+      close: () => store.close(),
+      list: (async (kind, namespace) => {
+        if (failures-- > 0) throw new TypeError("fetch failed");
+        return store.list(kind, namespace);
+      }) satisfies Store["list"],
+      watch: (kind: typeof configMapKind, options: Parameters<Store["watch"]>[1]) => {
+        const cut = new AbortController();
+        const broke = Promise.withResolvers<never>();
+        broke.promise.catch(() => {});
+        fail = (error) => {
+          cut.abort();
+          broke.reject(error);
+        };
+        options.signal.addEventListener("abort", () => cut.abort());
+        return (async function* () {
+          yield* watch(kind, { ...options, signal: cut.signal });
+          if (!options.signal.aborted) await broke.promise;
+        })();
+      },
+    });
+    const { informer, told, until } = follow(broken);
+    await until(4);
+    await new Promise((resolve) => setImmediate(resolve));
+    told.length = 0;
+    failures = 3;
+    fail(new TrunklineError("store.gone", { from: "1" }));
+    await store.delete(configMapKind, "goes", "a");
+    await store.delete(configMapKind, "reborn", "a");
+    await store.create(configMapKind, map("reborn"));
+    const changes = await store.get(configMapKind, "changes", "a");
+    if (changes) await store.update(configMapKind, { ...changes, data: { k: "v" } });
+    await until(4);
+    expect(told.toSorted()).toEqual(["added reborn", "deleted goes", "deleted reborn", "modified changes"]);
+    expect([...informer.cache.keys()].toSorted()).toEqual(["a/changes", "a/reborn", "a/stays"]);
+  });
+
+  it("survives a handler that throws", async () => {
+    const store = memoryStore();
+    const { informer, until } = follow(store);
+    informer.on(() => {
+      throw new RangeError("a mistake in a handler");
+    });
+    await store.create(configMapKind, map("one"));
+    await store.create(configMapKind, map("two"));
+    expect(await until(2)).toEqual(["added one", "added two"]);
+  });
+});

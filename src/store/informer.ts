@@ -1,0 +1,148 @@
+// A kept-up-to-date copy of one kind's objects: list, then watch from there, and list again when the history is gone.
+import { setTimeout as sleep } from "node:timers/promises";
+import { equalJson } from "../api/equal.ts";
+import { type Kind, type KubeObject, keyOf } from "../api/object.ts";
+import { isError, textOf } from "../base/errors.ts";
+import { type Logger, silent } from "../base/log.ts";
+import type { Store } from "./store.ts";
+
+export type ObjectChange<T extends KubeObject> =
+  | { readonly type: "added"; readonly object: T; readonly previous?: undefined }
+  | { readonly type: "modified"; readonly object: T; readonly previous: T }
+  | { readonly type: "deleted"; readonly object: T; readonly previous?: undefined };
+
+export interface InformerOptions {
+  readonly namespace?: string;
+  readonly logger?: Logger;
+  /** First pause after a failure, and the longest one, in milliseconds; default 50 and 5000. A listing resets it. */
+  readonly backoffMs?: readonly [first: number, longest: number];
+}
+
+export class Informer<T extends KubeObject> {
+  readonly kind: Kind<T>;
+  readonly #store: Store;
+  readonly #options: InformerOptions;
+  readonly #logger: Logger;
+  readonly #cache = new Map<string, T>();
+  readonly #handlers = new Set<(change: ObjectChange<T>) => void>();
+  readonly #abort = new AbortController();
+  readonly #synced = Promise.withResolvers<void>();
+  #running: Promise<void> | undefined;
+
+  constructor(store: Store, kind: Kind<T>, options: InformerOptions = {}) {
+    this.kind = kind;
+    this.#store = store;
+    this.#options = options;
+    this.#logger = options.logger ?? silent;
+  }
+
+  /** The objects by `namespace/name` or name, as of the last change that was told. */
+  get cache(): ReadonlyMap<string, T> {
+    return this.#cache;
+  }
+
+  /** Settles once the first listing is in the cache and its changes were told; never rejects. */
+  get synced(): Promise<void> {
+    return this.#synced.promise;
+  }
+
+  /**
+   * Calls `handler` for every change from now on, after the cache has it; what the cache holds already is told as
+   * added, at once. An error thrown by a handler is logged and stops nobody. Returns how to stop it.
+   */
+  on(handler: (change: ObjectChange<T>) => void): () => void {
+    this.#handlers.add(handler);
+    for (const object of this.#cache.values()) this.#call(handler, { type: "added", object });
+    return () => this.#handlers.delete(handler);
+  }
+
+  /** Begins to list and watch. Returns this. */
+  start(): this {
+    this.#running ??= this.#run();
+    return this;
+  }
+
+  /** Ends for good, and settles when nothing is told any more. */
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort;
+    const [first, longest] = this.#options.backoffMs ?? [50, 5000];
+    let pause = first;
+    while (!signal.aborted) {
+      try {
+        await this.#follow(() => (pause = first));
+      } catch (error) {
+        if (signal.aborted || isError(error, "store.closed")) return;
+        // A history that is gone is no failure: list again at once.
+        if (isError(error, "store.gone")) continue;
+        this.#logger.warn({ kind: this.kind.kind, error: textOf(error), pauseMs: pause }, "watch failed");
+        await this.#pause(pause);
+        pause = Math.min(2 * pause, longest);
+      }
+    }
+  }
+
+  async #follow(connected: () => void): Promise<void> {
+    const { signal } = this.#abort;
+    const { namespace } = this.#options;
+    const listing = await this.#store.list(this.kind, namespace);
+    if (signal.aborted) return;
+    connected();
+    this.#replace(listing.items);
+    this.#synced.resolve();
+    const options = { from: listing.revision, signal, ...(namespace === undefined ? {} : { namespace }) };
+    for await (const event of this.#store.watch(this.kind, options)) {
+      if (event.type === "deleted") this.#remove(keyOf(event.object), event.object);
+      else if (event.type !== "bookmark") this.#put(event.object);
+    }
+  }
+
+  /** Makes the cache equal to a listing, and tells only what differs. */
+  #replace(items: readonly T[]): void {
+    const present = new Set(items.map(keyOf));
+    for (const [key, object] of this.#cache) if (!present.has(key)) this.#remove(key, object);
+    for (const item of items) this.#put(item);
+  }
+
+  #put(object: T): void {
+    const key = keyOf(object);
+    const previous = this.#cache.get(key);
+    // Deleted and created again while we did not look: those who keep state by uid must see both.
+    if (previous && previous.metadata.uid !== object.metadata.uid) this.#remove(key, previous);
+    const known = this.#cache.get(key);
+    if (known?.metadata.resourceVersion === object.metadata.resourceVersion && equalJson(known, object))
+      return;
+    this.#cache.set(key, object);
+    this.#tell(known ? { type: "modified", object, previous: known } : { type: "added", object });
+  }
+
+  #remove(key: string, object: T): void {
+    if (this.#cache.delete(key)) this.#tell({ type: "deleted", object });
+  }
+
+  #tell(change: ObjectChange<T>): void {
+    for (const handler of this.#handlers) this.#call(handler, change);
+  }
+
+  #call(handler: (change: ObjectChange<T>) => void, change: ObjectChange<T>): void {
+    try {
+      handler(change);
+    } catch (error) {
+      const facts = { kind: this.kind.kind, key: keyOf(change.object), error: textOf(error) };
+      this.#logger.error(facts, "a handler of changes failed");
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    try {
+      // Jitter: many agents that lost one server must not come back in one moment.
+      await sleep(ms * (0.5 + Math.random() / 2), undefined, { signal: this.#abort.signal });
+    } catch (error) {
+      if (!this.#abort.signal.aborted) throw error;
+    }
+  }
+}
