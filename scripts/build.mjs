@@ -1,6 +1,6 @@
 // Bundles the command line (which is also agent and controller) into dist/, with one chunk a command, so that a
 // command that only prints loads only what it needs. Runs under any Node.js from 20 on: npm calls it at install.
-import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -27,6 +27,12 @@ try {
     },
     logLevel: "warning",
   });
+  // The CNI plugin's executable has a build of its own (build-shim.mjs) and stays.
+  try {
+    cpSync(path.join(root, "dist/cni"), path.join(staging, "cni"), { recursive: true });
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error;
+  }
   // A running agent keeps the chunks that it has open; new starts see a whole new folder.
   const old = path.join(root, `dist.old.${process.pid}`);
   try {
