@@ -1,0 +1,35 @@
+// Facts for one answer, read from a store at once. (An agent keeps its facts up to date by informers instead.)
+import { addressBlockKind } from "../api/kinds/address-block.ts";
+import { configMapKind, namespaceKind, nodeKind, podKind } from "../api/kinds/core.ts";
+import { hostKind } from "../api/kinds/host.ts";
+import { ipPoolKind } from "../api/kinds/ip-pool.ts";
+import { networkPolicyKind } from "../api/kinds/network-policy.ts";
+import { sourceNatKind } from "../api/kinds/source-nat.ts";
+import { type Kind, type KubeObject, keyOf } from "../api/object.ts";
+import type { Store } from "../store/store.ts";
+import type { ClusterFacts } from "./facts.ts";
+
+/** The namespace whose ConfigMaps configure the network. */
+export const settingsNamespace = "kube-system";
+
+/** Returns a picture of the cluster's objects as they stand now. */
+export async function collectFacts(store: Store): Promise<ClusterFacts> {
+  const read = async <T extends KubeObject>(kind: Kind<T>, namespace?: string) => {
+    const { items } = await store.list(kind, namespace);
+    return new Map(items.map((item) => [keyOf(item), item]));
+  };
+  const [nodes, namespaces, pools, blocks, sourceNats, hosts, pods, policies, configMaps] = await Promise.all(
+    [
+      read(nodeKind),
+      read(namespaceKind),
+      read(ipPoolKind),
+      read(addressBlockKind),
+      read(sourceNatKind),
+      read(hostKind),
+      read(podKind),
+      read(networkPolicyKind),
+      read(configMapKind, settingsNamespace),
+    ],
+  );
+  return { nodes, namespaces, pools, blocks, sourceNats, hosts, pods, policies, configMaps };
+}
