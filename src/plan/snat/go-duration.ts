@@ -1,0 +1,28 @@
+// Go's duration text, as ip-masq-agent's resyncInterval has it: `60s`, `1h30m`, `1.5m`.
+
+const unitMs: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** Returns the milliseconds of a Go duration (time.ParseDuration), or undefined where Go would refuse the text. */
+export function parseGoDuration(text: string): number | undefined {
+  const sign = text.startsWith("-") ? -1 : 1;
+  const body = text.replace(/^[+-]/, "");
+  if (body === "0") return 0;
+  if (body === "") return undefined;
+  const part = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
+  let total = 0;
+  while (part.lastIndex < body.length) {
+    const found = part.exec(body);
+    if (!found) return undefined;
+    total += Number(found[1]) * (unitMs[found[2] ?? ""] ?? 0);
+  }
+  return sign * total;
+}
