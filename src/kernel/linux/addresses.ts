@@ -1,0 +1,48 @@
+import { Errno } from "../ffi/libc.ts";
+import { refusal } from "../ffi/refusal.ts";
+import type { Addresses, LinkAddress } from "../kernel.ts";
+import { AddressMessage, readAddress, writeAddress, writeAddressQuery } from "../netlink/address.ts";
+import { Flag } from "../netlink/message.ts";
+import type { Context } from "./context.ts";
+
+export class LinuxAddresses implements Addresses {
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  list(linkIndex?: number): LinkAddress[] {
+    const attempt = (): string => "list addresses";
+    const found: LinkAddress[] = [];
+    const { errno, text } = this.#context.route(attempt).dump(
+      AddressMessage.get,
+      (writer) => writeAddressQuery(writer, linkIndex),
+      attempt,
+      (message) => found.push(readAddress(message)),
+      () => found.splice(0),
+    );
+    // No such link: then it has no addresses.
+    if (errno === Errno.ENODEV) return [];
+    if (errno !== 0) throw refusal(attempt(), errno, text);
+    return found;
+  }
+
+  add(address: LinkAddress): void {
+    const attempt = (): string => `add address ${address.address} to link ${address.linkIndex}`;
+    const flags = Flag.create | Flag.exclusive;
+    this.#context
+      .route(attempt)
+      .request(AddressMessage.new, flags, (writer) => writeAddress(writer, address), attempt);
+  }
+
+  remove(address: LinkAddress): void {
+    const attempt = (): string => `remove address ${address.address} from link ${address.linkIndex}`;
+    const { errno, text } = this.#context
+      .route(attempt)
+      .tryRequest(AddressMessage.delete, 0, (writer) => writeAddress(writer, address), attempt);
+    // Gone already, or gone with its link.
+    if (errno === 0 || errno === Errno.EADDRNOTAVAIL || errno === Errno.ENODEV) return;
+    throw refusal(attempt(), errno, text);
+  }
+}

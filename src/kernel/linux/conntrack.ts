@@ -1,0 +1,68 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { formatIp, parseIp } from "../../base/ip.ts";
+import { Errno } from "../ffi/libc.ts";
+import { refusal } from "../ffi/refusal.ts";
+import type { Conntrack, ConntrackFlow } from "../kernel.ts";
+import {
+  ConntrackMessage,
+  readConntrack,
+  writeConntrackQuery,
+  writeConntrackRemoval,
+} from "../netlink/conntrack.ts";
+import { NETLINK_NETFILTER, NetlinkSocket } from "../netlink/socket.ts";
+import type { Context } from "./context.ts";
+
+export class LinuxConntrack implements Conntrack {
+  readonly #context: Context;
+  #socket: NetlinkSocket | undefined;
+
+  constructor(context: Context) {
+    this.#context = context;
+    context.onClose(() => this.#socket?.close());
+  }
+
+  async list(filter: { family?: 4 | 6; address?: string } = {}): Promise<ConntrackFlow[]> {
+    const attempt = (): string => "list connections";
+    const address = filter.address === undefined ? undefined : formatIp(parseIp(filter.address));
+    const found: ConntrackFlow[] = [];
+    for (const family of filter.family === undefined ? ([4, 6] as const) : [filter.family]) {
+      const start = found.length;
+      const { errno, text } = this.#open(attempt).dump(
+        ConntrackMessage.get,
+        (writer) => writeConntrackQuery(writer, family),
+        attempt,
+        (message) => {
+          const flow = readConntrack(message);
+          if (flow && (address === undefined || touches(flow, address))) found.push(flow);
+        },
+        () => found.splice(start),
+      );
+      if (errno !== 0) throw refusal(attempt(), errno, text);
+      // A big table takes a while: others get their turn between the families.
+      await nextTurn();
+    }
+    return found;
+  }
+
+  remove(flow: ConntrackFlow): void {
+    const attempt = (): string =>
+      `forget the connection ${flow.original.source} to ${flow.original.destination}`;
+    const { errno, text } = this.#open(attempt).tryRequest(
+      ConntrackMessage.delete,
+      0,
+      (writer) => writeConntrackRemoval(writer, flow),
+      attempt,
+    );
+    if (errno !== 0 && errno !== Errno.ENOENT) throw refusal(attempt(), errno, text);
+  }
+
+  #open(attempt: () => string): NetlinkSocket {
+    this.#context.check(attempt);
+    this.#socket ??= this.#context.inside(() => new NetlinkSocket(NETLINK_NETFILTER));
+    return this.#socket;
+  }
+}
+
+function touches(flow: ConntrackFlow, address: string): boolean {
+  return [flow.original, flow.reply].some((one) => one.source === address || one.destination === address);
+}

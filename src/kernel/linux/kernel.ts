@@ -1,0 +1,53 @@
+// A handle on one network namespace of the real kernel.
+import type { EventGroup, Kernel, KernelEvent, NetnsRef } from "../kernel.ts";
+import { LinuxNft } from "../nft/nft.ts";
+import { LinuxSockets } from "../sockets/sockets.ts";
+import { LinuxSysctl } from "../sysctl/sysctl.ts";
+import { LinuxAddresses } from "./addresses.ts";
+import { LinuxConntrack } from "./conntrack.ts";
+import { Context } from "./context.ts";
+import { watchEvents } from "./events.ts";
+import { LinuxLinks } from "./links.ts";
+import { LinuxNeighbours } from "./neighbours.ts";
+import { LinuxRoutes } from "./routes.ts";
+import { LinuxRules } from "./rules.ts";
+
+export class LinuxKernel implements Kernel {
+  readonly links: LinuxLinks;
+  readonly addresses: LinuxAddresses;
+  readonly routes: LinuxRoutes;
+  readonly rules: LinuxRules;
+  readonly neighbours: LinuxNeighbours;
+  readonly sysctl: LinuxSysctl;
+  readonly nft: LinuxNft;
+  readonly conntrack: LinuxConntrack;
+  readonly sockets: LinuxSockets;
+  readonly #context: Context;
+
+  /** @throws `kernel.no-netns` */
+  constructor(ref: NetnsRef) {
+    const context = new Context(ref);
+    this.#context = context;
+    this.links = new LinuxLinks(context);
+    this.addresses = new LinuxAddresses(context);
+    this.routes = new LinuxRoutes(context);
+    this.rules = new LinuxRules(context);
+    this.neighbours = new LinuxNeighbours(context);
+    this.sysctl = new LinuxSysctl((body, attempt) => {
+      context.check(attempt);
+      return context.inside(body);
+    });
+    this.nft = new LinuxNft(context);
+    this.conntrack = new LinuxConntrack(context);
+    this.sockets = new LinuxSockets(context);
+  }
+
+  watch(groups: readonly EventGroup[], onEvent: (event: KernelEvent) => void): { stop(): void } {
+    this.#context.check(() => "watch events");
+    return watchEvents(this.#context, groups, onEvent, (port) => this.nft.isOurs(port));
+  }
+
+  close(): void {
+    this.#context.close();
+  }
+}

@@ -1,0 +1,165 @@
+// rtnetlink's route messages (rtnetlink(7), linux/rtnetlink.h).
+import type { Route, RouteFilter, RouteType } from "../kernel.ts";
+import { defaultMetric, defaultScope, hasNextHop } from "../route.ts";
+import { addressBytes, addressText, familyNumber, familyOfNumber, familyOfText, prefixOf } from "./bytes.ts";
+import { Attributes, type Message, type MessageWriter } from "./message.ts";
+
+export const RouteMessage = { new: 24, delete: 25, get: 26 } as const;
+
+const RTA = {
+  destination: 1,
+  source: 2,
+  incoming: 3,
+  outgoing: 4,
+  gateway: 5,
+  priority: 6,
+  preferredSource: 7,
+  metrics: 8,
+  multipath: 9,
+  table: 15,
+  mark: 16,
+  via: 18,
+} as const;
+const RTAX_MTU = 2;
+const RTNH_F_ONLINK = 4;
+const RTM_F_LOOKUP_TABLE = 0x1000;
+const scopeNumbers = { universe: 0, link: 253, host: 254 } as const;
+/** In a removal: whatever the scope. */
+const SCOPE_ANY = 255;
+/** Tables from 256 on do not fit the header's byte, which then says "see the attribute". */
+const TABLE_COMPAT = 252;
+
+const typeNumbers: Record<RouteType, number> = {
+  unicast: 1,
+  local: 2,
+  broadcast: 3,
+  anycast: 4,
+  multicast: 5,
+  blackhole: 6,
+  unreachable: 7,
+  prohibit: 8,
+};
+const typeNames = new Map(Object.entries(typeNumbers).map(([name, number]) => [number, name as RouteType]));
+
+/** Writes the body of a request that adds or replaces a route. */
+export function writeRoute(writer: MessageWriter, route: Route): void {
+  write(writer, route, scopeNumbers[route.scope ?? defaultScope(route)], route.protocol);
+}
+
+/** Writes the body of a request that removes a route: every fact that `route` states must fit. */
+export function writeRouteRemoval(writer: MessageWriter, route: Route): void {
+  write(writer, route, route.scope === undefined ? SCOPE_ANY : scopeNumbers[route.scope], route.protocol);
+}
+
+function write(writer: MessageWriter, route: Route, scope: number, protocol: number): void {
+  const destination = prefixOf(route.destination);
+  const table = route.table > 255 ? TABLE_COMPAT : route.table;
+  writer.u8(familyNumber(route.family)).u8(destination.length).u8(0).u8(0);
+  writer.u8(table).u8(protocol).u8(scope).u8(typeNumbers[route.type]);
+  writer.u32(route.onlink ? RTNH_F_ONLINK : 0);
+  if (destination.length > 0) writer.attribute(RTA.destination, destination.bytes);
+  writer.attributeU32(RTA.table, route.table);
+  if (route.linkIndex !== undefined) writer.attributeU32(RTA.outgoing, route.linkIndex);
+  if (route.via !== undefined) writeGateway(writer, route.family, route.via);
+  if (route.source !== undefined) writer.attribute(RTA.preferredSource, addressBytes(route.source));
+  if (route.metric !== undefined) writer.attributeU32(RTA.priority, route.metric);
+  const { mtu } = route;
+  if (mtu !== undefined) writer.nest(RTA.metrics, () => writer.attributeU32(RTAX_MTU, mtu));
+}
+
+function writeGateway(writer: MessageWriter, family: 4 | 6, via: string): void {
+  const bytes = addressBytes(via);
+  if (familyOfText(via) === family) {
+    writer.attribute(RTA.gateway, bytes);
+  } else {
+    // An IPv4 route by way of an IPv6 neighbour (RFC 8950).
+    const head = Buffer.alloc(2);
+    head.writeUInt16LE(familyNumber(familyOfText(via)));
+    writer.attribute(RTA.via, Buffer.concat([head, bytes]));
+  }
+}
+
+/** Writes the body of a dump request; the kernel itself leaves out what the filter does not want. */
+export function writeRouteQuery(writer: MessageWriter, family: 4 | 6, filter: RouteFilter): void {
+  writer.u8(familyNumber(family)).u8(0).u8(0).u8(0);
+  writer
+    .u8(0)
+    .u8(filter.protocol ?? 0)
+    .u8(0)
+    .u8(0)
+    .u32(0);
+  if (filter.table !== undefined) writer.attributeU32(RTA.table, filter.table);
+}
+
+/** Writes the body of a question which route a packet would take. */
+export function writeRouteLookup(
+  writer: MessageWriter,
+  query: { to: string; from?: string; incoming?: number; mark?: number },
+): void {
+  const to = addressBytes(query.to);
+  const from = query.from === undefined ? undefined : addressBytes(query.from);
+  writer
+    .u8(familyNumber(familyOfText(query.to)))
+    .u8(to.length * 8)
+    .u8(from ? from.length * 8 : 0)
+    .u8(0);
+  writer.u8(0).u8(0).u8(0).u8(0).u32(RTM_F_LOOKUP_TABLE);
+  writer.attribute(RTA.destination, to);
+  if (from) writer.attribute(RTA.source, from);
+  if (query.incoming !== undefined) writer.attributeU32(RTA.incoming, query.incoming);
+  if (query.mark !== undefined) writer.attributeU32(RTA.mark, query.mark);
+}
+
+const attributes = new Attributes();
+const metrics = new Attributes();
+const hop = new Attributes();
+
+/** Reads a route message, leaving out what the kernel fills in by default; undefined for families other than IP and for types that Trunkline has no word for. */
+export function readRoute({ bytes, from, to }: Message): Route | undefined {
+  const family = familyOfNumber(bytes[from]!);
+  const type = typeNames.get(bytes[from + 7]!);
+  if (family === undefined || type === undefined) return undefined;
+  attributes.read(bytes, from + 12, to);
+  const destination = attributes.view(RTA.destination);
+  const anywhere = family === 4 ? "0.0.0.0" : "::";
+  const scope = bytes[from + 6]!;
+  const source = attributes.view(RTA.preferredSource);
+  const metric = attributes.u32(RTA.priority);
+  const mtu = attributes.nested(RTA.metrics, metrics)?.u32(RTAX_MTU);
+  return {
+    family,
+    destination: `${destination ? addressText(destination) : anywhere}/${bytes[from + 1]}`,
+    type,
+    // IPv6 hangs its blackhole routes on the loopback, which nobody asked for.
+    ...(hasNextHop(type) && nextHop(bytes.readUInt32LE(from + 8))),
+    ...(source && { source: addressText(source) }),
+    scope: scope === scopeNumbers.host ? "host" : scope === scopeNumbers.link ? "link" : "universe",
+    protocol: bytes[from + 5]!,
+    table: attributes.u32(RTA.table) ?? bytes[from + 4]!,
+    ...(metric !== undefined && metric !== defaultMetric(family) && { metric }),
+    ...(mtu !== undefined && { mtu }),
+  };
+}
+
+/** Of a route with several next hops the first one is told. */
+function nextHop(flags: number): { via?: string; linkIndex?: number; onlink?: boolean } {
+  const several = attributes.view(RTA.multipath);
+  if (several === undefined || several.length < 8) {
+    return hopFacts(attributes, attributes.u32(RTA.outgoing), flags);
+  }
+  hop.read(several, 8, several.readUInt16LE(0));
+  return hopFacts(hop, several.readInt32LE(4), several[2]!);
+}
+
+function hopFacts(
+  from: Attributes,
+  linkIndex: number | undefined,
+  flags: number,
+): ReturnType<typeof nextHop> {
+  const gateway = from.view(RTA.gateway) ?? from.view(RTA.via)?.subarray(2);
+  return {
+    ...(gateway && { via: addressText(gateway) }),
+    ...(linkIndex !== undefined && { linkIndex }),
+    ...((flags & RTNH_F_ONLINK) !== 0 && { onlink: true }),
+  };
+}

@@ -1,0 +1,183 @@
+// A netlink socket for requests that are answered at once, in the sender's own context.
+import { TrunklineError } from "../../base/errors.ts";
+import { Errno, libc } from "../ffi/libc.ts";
+import { checked, refusal } from "../ffi/refusal.ts";
+import { eachMessage, Flag, type Message, MessageType, MessageWriter, readAck, readDone } from "./message.ts";
+
+export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOCK_CLOEXEC = 0o2000000;
+export const SOCK_NONBLOCK = 0o4000;
+const SOL_NETLINK = 270;
+const SOL_SOCKET = 1;
+const SO_RCVTIMEO = 20;
+const SO_RCVBUF = 8;
+const SO_RCVBUFFORCE = 33;
+export const NETLINK_ADD_MEMBERSHIP = 1;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const NETLINK_GET_STRICT_CHK = 12;
+const MSG_TRUNC = 0x20;
+const DUMP_ATTEMPTS = 8;
+
+/** One receive buffer for all sockets: reading is synchronous and every message is used up before the next read. */
+const receiveBuffer = Buffer.alloc(256 * 1024);
+/** And one writer: a request is built and sent without anything in between. */
+const sharedWriter = new MessageWriter();
+
+/** Opens a netlink socket in the namespace that the thread is in. @returns its descriptor */
+export function openNetlink(protocol: number, flags = 0): number {
+  const fd = libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, protocol);
+  return checked(fd, () => "open a netlink socket");
+}
+
+/** Sets an integer option of a netlink socket; false where the kernel does not know it. */
+export function setNetlinkOption(fd: number, option: number, value: number): boolean {
+  return setInteger(fd, SOL_NETLINK, option, value);
+}
+
+/** Asks for a receive buffer of that many bytes, beyond the system's limit where we may. */
+export function setReceiveBuffer(fd: number, size: number): void {
+  if (!setInteger(fd, SOL_SOCKET, SO_RCVBUFFORCE, size)) setInteger(fd, SOL_SOCKET, SO_RCVBUF, size);
+}
+
+function setInteger(fd: number, level: number, option: number, value: number): boolean {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  return libc().setsockopt(fd, level, option, bytes, 4) === 0;
+}
+
+export type Received = { readonly length: number } | "empty" | "lost";
+
+/** Reads one datagram of a non-blocking socket into the shared buffer. "lost": the kernel dropped messages. */
+export function receiveEvent(fd: number): { bytes: Buffer; result: Received } {
+  const length = libc().recv(fd, receiveBuffer, receiveBuffer.length, MSG_TRUNC);
+  if (length >= 0)
+    return { bytes: receiveBuffer, result: length > receiveBuffer.length ? "lost" : { length } };
+  const errno = libc().errno();
+  if (errno === Errno.ENOBUFS) return { bytes: receiveBuffer, result: "lost" };
+  if (errno === Errno.EAGAIN || errno === Errno.EINTR) return { bytes: receiveBuffer, result: "empty" };
+  throw refusal("read kernel events", errno);
+}
+
+export class NetlinkSocket {
+  readonly fd: number;
+  #sequence = 0;
+
+  /** Opens it in the namespace that the thread is in now; it stays there. */
+  constructor(protocol: number) {
+    this.fd = openNetlink(protocol);
+    setNetlinkOption(this.fd, NETLINK_EXT_ACK, 1);
+    setNetlinkOption(this.fd, NETLINK_CAP_ACK, 1);
+    setNetlinkOption(this.fd, NETLINK_GET_STRICT_CHK, 1);
+    // An answer comes before send returns; the limit is there so that a kernel bug cannot freeze the process.
+    const limit = Buffer.alloc(16);
+    limit.writeBigInt64LE(10n, 0);
+    libc().setsockopt(this.fd, SOL_SOCKET, SO_RCVTIMEO, limit, 16);
+  }
+
+  nextSequence(): number {
+    this.#sequence = (this.#sequence + 1) >>> 0 || 1;
+    return this.#sequence;
+  }
+
+  /**
+   * Sends a request built by `build` and waits for its acknowledgement. Messages that come before it go to `onReply`.
+   * @throws the errno's error, with the kernel's text
+   */
+  request(
+    type: number,
+    flags: number,
+    build: (writer: MessageWriter) => void,
+    attempt: () => string,
+    onReply?: (message: Message) => void,
+  ): void {
+    const outcome = this.tryRequest(type, flags, build, attempt, onReply);
+    if (outcome.errno !== 0) throw refusal(attempt(), outcome.errno, outcome.text);
+  }
+
+  /** The same, but a refusal is returned for the caller to judge (removing what is gone already). */
+  tryRequest(
+    type: number,
+    flags: number,
+    build: (writer: MessageWriter) => void,
+    attempt: () => string,
+    onReply?: (message: Message) => void,
+  ): { errno: number; text: string | undefined } {
+    const sequence = this.nextSequence();
+    sharedWriter.begin(type, Flag.request | Flag.ack | flags, sequence);
+    build(sharedWriter);
+    this.#send(sharedWriter.finish(), attempt);
+    return this.#answers(sequence, attempt, onReply);
+  }
+
+  /**
+   * Lists objects: sends a dump request and calls `visit` with each one. A dump that the kernel says was disturbed by
+   * a change (NLM_F_DUMP_INTR) is told by `restart` and made again.
+   */
+  dump(
+    type: number,
+    build: (writer: MessageWriter) => void,
+    attempt: () => string,
+    visit: (message: Message) => void,
+    restart: () => void,
+  ): { errno: number; text: string | undefined } {
+    for (let left = DUMP_ATTEMPTS; ; left--) {
+      let disturbed = false;
+      const sequence = this.nextSequence();
+      sharedWriter.begin(type, Flag.request | Flag.dump, sequence);
+      build(sharedWriter);
+      this.#send(sharedWriter.finish(), attempt);
+      const outcome = this.#answers(sequence, attempt, (message) => {
+        if ((message.flags & Flag.dumpInterrupted) !== 0) disturbed = true;
+        visit(message);
+      });
+      // A table that changes all the time is given as it was found: the caller reads again at the next event anyway.
+      if ((!disturbed && !outcome.interrupted) || left <= 1) return outcome;
+      restart();
+    }
+  }
+
+  close(): void {
+    libc().close(this.fd);
+  }
+
+  #send(bytes: Buffer, attempt: () => string): void {
+    for (;;) {
+      if (libc().send(this.fd, bytes, bytes.length, 0) >= 0) return;
+      const errno = libc().errno();
+      if (errno !== Errno.EINTR) throw refusal(attempt(), errno);
+    }
+  }
+
+  /** Reads until the acknowledgement, or the end of the dump, that belongs to `sequence`. */
+  #answers(
+    sequence: number,
+    attempt: () => string,
+    onReply?: (message: Message) => void,
+  ): { errno: number; text: string | undefined; interrupted: boolean } {
+    let outcome: { errno: number; text: string | undefined; interrupted: boolean } | undefined;
+    while (outcome === undefined) {
+      const length = libc().recv(this.fd, receiveBuffer, receiveBuffer.length, 0);
+      if (length < 0) {
+        const errno = libc().errno();
+        if (errno === Errno.EINTR) continue;
+        if (errno === Errno.EAGAIN) throw new TrunklineError("kernel.no-answer", { attempt: attempt() });
+        throw refusal(attempt(), errno);
+      }
+      eachMessage(receiveBuffer, length, (message) => {
+        // Late answers of an earlier request that was given up are passed over.
+        if (message.sequence !== sequence) return undefined;
+        if (message.type === MessageType.error) {
+          outcome = { ...readAck(message), interrupted: false };
+        } else if (message.type === MessageType.done) {
+          outcome = { ...readDone(message), interrupted: (message.flags & Flag.dumpInterrupted) !== 0 };
+        } else onReply?.(message);
+        return undefined;
+      });
+    }
+    return outcome;
+  }
+}

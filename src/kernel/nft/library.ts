@@ -1,0 +1,152 @@
+// libnftables by FFI. A context keeps the netlink socket of the namespace that it was made in, so a run on another
+// thread still changes that namespace. Only names of interfaces (`iif`, `oif`) are looked up by a fresh socket, in the
+// thread's own namespace: texts that use them run on this thread, inside the namespace.
+// The library keeps that list of names in a global variable and so bears one run at a time in the whole process.
+import { readdirSync } from "node:fs";
+import { TrunklineError, textOf } from "../../base/errors.ts";
+import { type KoffiLibrary, koffi, libc } from "../ffi/libc.ts";
+import type { Context } from "../linux/context.ts";
+import { NETLINK_NETFILTER } from "../netlink/socket.ts";
+import type { NftBackend } from "./backend.ts";
+
+type NftContext = unknown;
+
+interface Library {
+  create(flags: number): NftContext;
+  free(context: NftContext): void;
+  bufferOutput(context: NftContext): number;
+  bufferError(context: NftContext): number;
+  output(context: NftContext): string | null;
+  error(context: NftContext): string | null;
+  setOutputFlags(context: NftContext, flags: number): void;
+  run(context: NftContext, commands: string): number;
+  runAsync(context: NftContext, commands: string, done: (error: Error | null, result: number) => void): void;
+}
+
+const OUTPUT_JSON = 1 << 4;
+const SO_PROTOCOL = 38;
+const SOL_SOCKET = 1;
+const usesNames = /\b[io]if\b/;
+let library: Library | undefined;
+
+/** Loads libnftables. @throws `kernel.library` where it is not installed */
+export function loadNftables(): Library {
+  if (library) return library;
+  let found: KoffiLibrary;
+  try {
+    found = koffi().load("libnftables.so.1");
+  } catch (error) {
+    throw new TrunklineError(
+      "kernel.library",
+      { library: "libnftables.so.1", why: textOf(error) },
+      { cause: error },
+    );
+  }
+  const get = (definition: string): unknown => found.func(definition);
+  const run = found.func("int nft_run_cmd_from_buffer(void *, const char *)");
+  library = {
+    create: get("void *nft_ctx_new(uint32_t)") as Library["create"],
+    free: get("void nft_ctx_free(void *)") as Library["free"],
+    bufferOutput: get("int nft_ctx_buffer_output(void *)") as Library["bufferOutput"],
+    bufferError: get("int nft_ctx_buffer_error(void *)") as Library["bufferError"],
+    output: get("const char *nft_ctx_get_output_buffer(void *)") as Library["output"],
+    error: get("const char *nft_ctx_get_error_buffer(void *)") as Library["error"],
+    setOutputFlags: get("void nft_ctx_output_set_flags(void *, unsigned int)") as Library["setOutputFlags"],
+    run,
+    runAsync: (...values) => run.async(...values),
+  };
+  return library;
+}
+
+/** The end of the process-wide queue of runs. */
+let last: Promise<unknown> = Promise.resolve();
+
+function inTurn<T>(work: () => Promise<T> | T): Promise<T> {
+  const turn = last.then(work);
+  last = turn.catch(() => {
+    // The next run does not care; whoever asked for this one has the rejection.
+  });
+  return turn;
+}
+
+export class NftLibrary implements NftBackend {
+  readonly #context: Context;
+  readonly #nft: Library;
+  readonly #handle: NftContext;
+  /** The library's own netlink socket: the kernel names its port at its first use. */
+  readonly #socket: number | undefined;
+  readonly #ports = new Set<number>();
+  #open = true;
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.#nft = loadNftables();
+    [this.#handle, this.#socket] = context.inside(() => createContext(this.#nft));
+  }
+
+  run(commands: string, format: "text" | "json"): Promise<{ output: string; error: string | undefined }> {
+    return inTurn(async () => {
+      if (!this.#open) throw new TrunklineError("kernel.closed", { attempt: "run nft commands" });
+      this.#nft.setOutputFlags(this.#handle, format === "json" ? OUTPUT_JSON : 0);
+      const code = await this.#execute(commands, format);
+      this.#notePort();
+      const output = this.#nft.output(this.#handle) ?? "";
+      const error = (this.#nft.error(this.#handle) ?? "").trim();
+      return { output, error: code === 0 ? undefined : error || "no reason given" };
+    });
+  }
+
+  isOurs(port: number): boolean {
+    return this.#ports.has(port);
+  }
+
+  close(): void {
+    // After the run that may be under way.
+    void inTurn(() => {
+      if (this.#open) this.#nft.free(this.#handle);
+      this.#open = false;
+    });
+  }
+
+  #execute(commands: string, format: "text" | "json"): Promise<number> | number {
+    const named = format === "json" || commands.startsWith("list") || usesNames.test(commands);
+    if (named && !this.#context.isHome) {
+      return this.#context.inside(() => this.#nft.run(this.#handle, commands));
+    }
+    return new Promise((resolve, reject) => {
+      this.#nft.runAsync(this.#handle, commands, (error, code) => (error ? reject(error) : resolve(code)));
+    });
+  }
+
+  #notePort(): void {
+    if (this.#socket === undefined) return;
+    const address = Buffer.alloc(12);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(address.length);
+    if (libc().getsockname(this.#socket, address, length) === 0) this.#ports.add(address.readUInt32LE(4));
+  }
+}
+
+/** Makes a context and finds the descriptor of the netlink socket in it, which the library does not tell. */
+function createContext(nft: Library): [NftContext, number | undefined] {
+  const before = new Set(openDescriptors());
+  const handle = nft.create(0);
+  if (!handle)
+    throw new TrunklineError("kernel.library", { library: "libnftables", why: "it makes no context" });
+  nft.bufferOutput(handle);
+  nft.bufferError(handle);
+  const socket = openDescriptors().find((fd) => !before.has(fd) && socketProtocol(fd) === NETLINK_NETFILTER);
+  return [handle, socket];
+}
+
+function openDescriptors(): number[] {
+  return readdirSync("/proc/self/fd").map(Number);
+}
+
+function socketProtocol(fd: number): number | undefined {
+  const value = Buffer.alloc(4);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(4);
+  const known = libc().getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, value, length) === 0;
+  return known ? value.readInt32LE() : undefined;
+}

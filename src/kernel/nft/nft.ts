@@ -1,0 +1,76 @@
+import { isError, TrunklineError } from "../../base/errors.ts";
+import type { Nft } from "../kernel.ts";
+import type { Context } from "../linux/context.ts";
+import type { NftBackend } from "./backend.ts";
+import { NftLibrary } from "./library.ts";
+import { NftProgram } from "./program.ts";
+
+const EXCERPT = 2000;
+/** What nft says of a table, chain, set or map that is not there. */
+const MISSING = "No such file or directory";
+
+export class LinuxNft implements Nft {
+  readonly #context: Context;
+  readonly #choose: (context: Context) => NftBackend;
+  #backend: NftBackend | undefined;
+
+  /** `choose` picks the way to the kernel at first use; default: the library, else the program. */
+  constructor(context: Context, choose: (context: Context) => NftBackend = chooseBackend) {
+    this.#context = context;
+    this.#choose = choose;
+    context.onClose(() => this.#backend?.close());
+  }
+
+  async run(commands: string): Promise<void> {
+    const { error } = await this.#go(commands, "text");
+    if (error !== undefined) throw refused(error, commands);
+  }
+
+  async list(command: string): Promise<readonly Record<string, unknown>[] | undefined> {
+    const output = await this.#read(command, "json");
+    if (output === undefined) return undefined;
+    // A listing without anything in it is an empty text.
+    if (output.trim() === "") return [];
+    const parsed = JSON.parse(output) as { nftables: readonly Record<string, unknown>[] };
+    return parsed.nftables;
+  }
+
+  text(command: string): Promise<string | undefined> {
+    return this.#read(command, "text");
+  }
+
+  /** Whether a netlink port id is that of our own transactions. */
+  isOurs(port: number): boolean {
+    return this.#backend?.isOurs(port) ?? false;
+  }
+
+  async #read(command: string, format: "text" | "json"): Promise<string | undefined> {
+    if (!/^list\s/.test(command)) throw refused("a listing must begin with 'list'", command);
+    const { output, error } = await this.#go(command, format);
+    if (error === undefined) return output;
+    if (error.includes(MISSING)) return undefined;
+    throw refused(error, command);
+  }
+
+  async #go(
+    commands: string,
+    format: "text" | "json",
+  ): Promise<{ output: string; error: string | undefined }> {
+    this.#context.check(() => "run nft commands");
+    this.#backend ??= this.#choose(this.#context);
+    return await this.#backend.run(commands, format);
+  }
+}
+
+function chooseBackend(context: Context): NftBackend {
+  try {
+    return new NftLibrary(context);
+  } catch (error) {
+    if (!isError(error, "kernel.library")) throw error;
+    return new NftProgram(context);
+  }
+}
+
+function refused(text: string, commands: string): TrunklineError {
+  return new TrunklineError("kernel.nft", { text, commands: commands.slice(0, EXCERPT) });
+}
