@@ -11,6 +11,7 @@ import { NFNLGRP_NFTABLES, readNftNotice } from "../netlink/nftables.ts";
 import { RouteMessage, readRoute } from "../netlink/route.ts";
 import { RuleMessage } from "../netlink/rule.ts";
 import {
+  bindNetlink,
   NETLINK_ADD_MEMBERSHIP,
   NETLINK_NETFILTER,
   NETLINK_ROUTE,
@@ -69,12 +70,17 @@ function watchSocket(
   onEvent: (event: KernelEvent) => void,
 ): () => void {
   const fd = context.inside(() => openNetlink(protocol, SOCK_NONBLOCK));
-  setReceiveBuffer(fd, RECEIVE_BUFFER);
-  for (const group of groups) {
-    if (setNetlinkOption(fd, NETLINK_ADD_MEMBERSHIP, group)) continue;
-    const errno = libc().errno();
+  try {
+    bindNetlink(fd);
+    setReceiveBuffer(fd, RECEIVE_BUFFER);
+    for (const group of groups) {
+      if (!setNetlinkOption(fd, NETLINK_ADD_MEMBERSHIP, group)) {
+        throw refusal(`watch netlink group ${group}`, libc().errno());
+      }
+    }
+  } catch (error) {
     libc().close(fd);
-    throw refusal(`watch netlink group ${group}`, errno);
+    throw error;
   }
   let watching = true;
   const watcher = onReadable(fd, () => {

@@ -33,6 +33,13 @@ export function openNetlink(protocol: number, flags = 0): number {
   return checked(fd, () => "open a netlink socket");
 }
 
+/** Lets the kernel name the socket's port. Without one a socket gets no multicast: notices leave out port 0. */
+export function bindNetlink(fd: number): void {
+  const address = Buffer.alloc(12);
+  address.writeUInt16LE(AF_NETLINK);
+  checked(libc().bind(fd, address, address.length), () => "bind a netlink socket");
+}
+
 /** Sets an integer option of a netlink socket; false where the kernel does not know it. */
 export function setNetlinkOption(fd: number, option: number, value: number): boolean {
   return setInteger(fd, SOL_NETLINK, option, value);

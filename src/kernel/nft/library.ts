@@ -6,7 +6,7 @@ import { readdirSync } from "node:fs";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import { type KoffiLibrary, koffi, libc } from "../ffi/libc.ts";
 import type { Context } from "../linux/context.ts";
-import { NETLINK_NETFILTER } from "../netlink/socket.ts";
+import { bindNetlink, NETLINK_NETFILTER } from "../netlink/socket.ts";
 import type { NftBackend } from "./backend.ts";
 
 type NftContext = unknown;
@@ -73,7 +73,7 @@ export class NftLibrary implements NftBackend {
   readonly #context: Context;
   readonly #nft: Library;
   readonly #handle: NftContext;
-  /** The library's own netlink socket: the kernel names its port at its first use. */
+  /** The library's own netlink socket. */
   readonly #socket: number | undefined;
   readonly #ports = new Set<number>();
   #open = true;
@@ -82,6 +82,9 @@ export class NftLibrary implements NftBackend {
     this.#context = context;
     this.#nft = loadNftables();
     [this.#handle, this.#socket] = context.inside(() => createContext(this.#nft));
+    // Named now and not by the first run, whose notice may be read before the run's end is.
+    if (this.#socket !== undefined) bindNetlink(this.#socket);
+    this.#notePort();
   }
 
   run(commands: string, format: "text" | "json"): Promise<{ output: string; error: string | undefined }> {
@@ -129,18 +132,19 @@ export class NftLibrary implements NftBackend {
 
 /** Makes a context and finds the descriptor of the netlink socket in it, which the library does not tell. */
 function createContext(nft: Library): [NftContext, number | undefined] {
-  const before = new Set(openDescriptors());
+  const before = new Set(netfilterSockets());
   const handle = nft.create(0);
   if (!handle)
     throw new TrunklineError("kernel.library", { library: "libnftables", why: "it makes no context" });
   nft.bufferOutput(handle);
   nft.bufferError(handle);
-  const socket = openDescriptors().find((fd) => !before.has(fd) && socketProtocol(fd) === NETLINK_NETFILTER);
+  const socket = netfilterSockets().find((fd) => !before.has(fd));
   return [handle, socket];
 }
 
-function openDescriptors(): number[] {
-  return readdirSync("/proc/self/fd").map(Number);
+function netfilterSockets(): number[] {
+  const open = readdirSync("/proc/self/fd").map(Number);
+  return open.filter((fd) => socketProtocol(fd) === NETLINK_NETFILTER);
 }
 
 function socketProtocol(fd: number): number | undefined {
