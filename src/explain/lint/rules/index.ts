@@ -1,0 +1,49 @@
+// All lint rules, by id. An id is never reused: a rule that goes leaves its number free for ever.
+import type { Rule } from "../rule.ts";
+import { selectsNothing } from "./tl001-selects-nothing.ts";
+import { peerSelectsNothing } from "./tl002-peer-selects-nothing.ts";
+import { labelTypo } from "./tl003-label-typo.ts";
+import { shadowedRule } from "./tl004-shadowed-rule.ts";
+import { duplicatePolicy } from "./tl005-duplicate-policy.ts";
+import { duplicateObject } from "./tl006-duplicate-object.ts";
+import { egressWithoutDns } from "./tl007-egress-without-dns.ts";
+import { directionNotListed } from "./tl008-direction-not-listed.ts";
+import { badPortRange } from "./tl009-bad-port-range.ts";
+import { exceptCoversCidr } from "./tl010-except-covers-cidr.ts";
+import { ipBlockInPodRange } from "./tl011-ip-block-in-pod-range.ts";
+import { oneFamilyOnly } from "./tl012-one-family-only.ts";
+import { selectorsInTwoItems } from "./tl013-selectors-in-two-items.ts";
+import { separatePortsItem } from "./tl014-separate-ports-item.ts";
+import { hostNetworkSelected } from "./tl015-host-network-selected.ts";
+import { namedPortUnknown } from "./tl016-named-port-unknown.ts";
+import { sctp } from "./tl017-sctp.ts";
+import { namespaceWithoutPolicy } from "./tl018-namespace-without-policy.ts";
+import { poolOverlap } from "./tl019-pool-overlap.ts";
+import { badRange } from "./tl020-bad-range.ts";
+import { policiesSwitchedOff } from "./tl021-policies-switched-off.ts";
+import { namedPortOutside } from "./tl022-named-port-outside.ts";
+
+export const rules: readonly Rule[] = [
+  selectsNothing,
+  peerSelectsNothing,
+  labelTypo,
+  shadowedRule,
+  duplicatePolicy,
+  duplicateObject,
+  egressWithoutDns,
+  directionNotListed,
+  badPortRange,
+  exceptCoversCidr,
+  ipBlockInPodRange,
+  oneFamilyOnly,
+  selectorsInTwoItems,
+  separatePortsItem,
+  hostNetworkSelected,
+  namedPortUnknown,
+  sctp,
+  namespaceWithoutPolicy,
+  poolOverlap,
+  badRange,
+  policiesSwitchedOff,
+  namedPortOutside,
+];

@@ -1,0 +1,39 @@
+import type { ConfigMap } from "../../../api/kinds/core.ts";
+import { type Written, nameOf } from "../../written.ts";
+import type { Rule } from "../rule.ts";
+
+export const policiesSwitchedOff: Rule = {
+  id: "TL021",
+  name: "policies-switched-off",
+  severity: "warning",
+  summary: "eni-config switches NetworkPolicy off while policies exist",
+  explanation:
+    "With disable_network_policy in kube-system/eni-config no policy is enforced on any node. Policies can still be " +
+    "applied and look as if they worked.",
+  *check(view) {
+    const [first] = view.policies;
+    if (!first) return;
+    for (const item of view.written) {
+      if (!isEniConfig(item)) continue;
+      if (!isSwitchedOff(item.object)) continue;
+      yield {
+        on: item,
+        path: ["data", Object.hasOwn(item.object.data ?? {}, "eni_conf") ? "eni_conf" : "disable_network_policy"],
+        message: `${nameOf(item.object)} switches off all ${view.policies.length} policies`,
+        fix: "Remove disable_network_policy, or set it to \"false\".",
+      };
+    }
+  },
+};
+
+function isEniConfig(item: Written): item is Written<ConfigMap> {
+  const { kind, metadata } = item.object;
+  return kind === "ConfigMap" && metadata.name === "eni-config" && metadata.namespace === "kube-system";
+}
+
+/** Returns whether the ConfigMap says so, as a key of its own or inside eni_conf; text that is no JSON says nothing. */
+export function isSwitchedOff(config: ConfigMap): boolean {
+  const own = config.data?.["disable_network_policy"];
+  if (own !== undefined) return own.trim() === "true";
+  return /"disable_network_policy"\s*:\s*"?true\b/.test(config.data?.["eni_conf"] ?? "");
+}

@@ -1,0 +1,44 @@
+// Runs the rules over objects and gives back findings in one order.
+import type { Written } from "../written.ts";
+import { formatPath, nameOf } from "../written.ts";
+import { compareFindings, type Finding, type Severity } from "./finding.ts";
+import type { Rule } from "./rule.ts";
+import { rules as allRules } from "./rules/index.ts";
+import { lintView } from "./view.ts";
+
+/**
+ * Returns everything that the rules find in a set of objects; `namespace` is where objects without one go.
+ * An object that no rule can read (bad ranges, unknown fields) is passed over, never an exception.
+ */
+export function lint(
+  written: readonly Written[],
+  options: { readonly namespace?: string; readonly rules?: readonly Rule[] } = {},
+): Finding[] {
+  const view = lintView(written, options.namespace);
+  const findings: Finding[] = [];
+  for (const rule of options.rules ?? allRules) {
+    for (const report of rule.check(view)) {
+      const position = report.on.at(report.path);
+      findings.push({
+        rule: rule.id,
+        name: rule.name,
+        severity: report.severity ?? rule.severity,
+        message: report.message,
+        explanation: rule.explanation,
+        ...(report.fix === undefined ? {} : { fix: report.fix }),
+        ...(report.corrected === undefined ? {} : { corrected: report.corrected }),
+        object: nameOf(report.on.object),
+        ...(report.path.length === 0 ? {} : { path: formatPath(report.path) }),
+        ...(position ? { position } : {}),
+      });
+    }
+  }
+  return findings.toSorted(compareFindings);
+}
+
+const rank: Record<Severity, number> = { info: 0, warning: 1, error: 2 };
+
+/** Returns whether any finding is at least that severe. */
+export function hasFindings(findings: readonly Finding[], least: Severity): boolean {
+  return findings.some((finding) => rank[finding.severity] >= rank[least]);
+}

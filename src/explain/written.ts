@@ -1,0 +1,40 @@
+// An object together with the place where somebody wrote it, so that what is said about it can point there.
+import type { KubeObject } from "../api/object.ts";
+import { keyOf } from "../api/object.ts";
+import type { Position } from "../base/problem.ts";
+
+/** Steps into an object: `["spec", "ingress", 0, "ports"]`. */
+export type Path = readonly (string | number)[];
+
+/** An object as it was written. One that comes from a store has no positions. */
+export interface Written<T extends KubeObject = KubeObject> {
+  readonly object: T;
+  /** Returns where the field at `path` stands, or the nearest field above it; undefined without a text. */
+  readonly at: (path: Path) => Position | undefined;
+}
+
+/** Takes an object that no text is known of. */
+export function unwritten<T extends KubeObject>(object: T): Written<T> {
+  return { object, at: () => undefined };
+}
+
+/** Returns `spec.ingress[0].ports` for the steps of a path. */
+export function formatPath(path: Path): string {
+  let text = "";
+  for (const step of path) {
+    if (typeof step === "number") text += `[${step}]`;
+    else if (/^[A-Za-z_][\w-]*$/.test(step)) text += text === "" ? step : `.${step}`;
+    else text += `["${step}"]`;
+  }
+  return text;
+}
+
+/** Returns `networkpolicy/data/deny-all`: an object's kind and key in one word. */
+export function nameOf(object: KubeObject): string {
+  return `${object.kind.toLowerCase()}/${keyOf(object)}`;
+}
+
+/** Returns `file:line:column`. */
+export function formatPosition(position: Position): string {
+  return `${position.file}:${position.line}:${position.column}`;
+}
