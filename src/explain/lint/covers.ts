@@ -22,12 +22,15 @@ function peersCover(
 
 function peerCovers(wide: NetworkPolicyPeer, narrow: NetworkPolicyPeer, namespace: string): boolean {
   if (wide.ipBlock || narrow.ipBlock) return blockCovers(wide.ipBlock, narrow.ipBlock);
-  return spaceCovers(wide, narrow, namespace) && selectorCovers(wide.podSelector ?? {}, narrow.podSelector ?? {});
+  return (
+    spaceCovers(wide, narrow, namespace) && selectorCovers(wide.podSelector ?? {}, narrow.podSelector ?? {})
+  );
 }
 
 function spaceCovers(wide: NetworkPolicyPeer, narrow: NetworkPolicyPeer, namespace: string): boolean {
   const own = { matchLabels: { "kubernetes.io/metadata.name": namespace } };
-  if (!wide.namespaceSelector) return !narrow.namespaceSelector || selectorCovers(own, narrow.namespaceSelector);
+  if (!wide.namespaceSelector)
+    return !narrow.namespaceSelector || selectorCovers(own, narrow.namespaceSelector);
   return selectorCovers(wide.namespaceSelector, narrow.namespaceSelector ?? own);
 }
 

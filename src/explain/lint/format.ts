@@ -8,7 +8,9 @@ import type { Rule } from "./rule.ts";
 export function findingsText(findings: readonly Finding[]): string {
   if (findings.length === 0) return "no findings\n";
   const counts = (["error", "warning", "info"] as const)
-    .map((severity) => [findings.filter((finding) => finding.severity === severity).length, severity] as const)
+    .map(
+      (severity) => [findings.filter((finding) => finding.severity === severity).length, severity] as const,
+    )
     .filter(([count]) => count > 0)
     .map(([count, severity]) => `${count} ${severity}${count > 1 && severity !== "info" ? "s" : ""}`);
   return `${findings.map(findingText).join("\n")}\n${counts.join(", ")}\n`;
@@ -23,7 +25,13 @@ function findingText(finding: Finding): string {
   ];
   if (finding.fix !== undefined) lines.push(...wrap(`fix: ${finding.fix}`, 100).map((line) => `    ${line}`));
   if (finding.corrected !== undefined) {
-    lines.push("    corrected:", ...finding.corrected.trimEnd().split("\n").map((line) => `      ${line}`));
+    lines.push(
+      "    corrected:",
+      ...finding.corrected
+        .trimEnd()
+        .split("\n")
+        .map((line) => `      ${line}`),
+    );
   }
   return `${lines.join("\n")}\n`;
 }
@@ -60,7 +68,6 @@ export function findingsSarif(findings: readonly Finding[], rules: readonly Rule
           driver: {
             name: "trunkline",
             version,
-            informationUri: "https://trunkline.dev",
             rules: rules.map((rule) => ({
               id: rule.id,
               name: rule.name,
@@ -79,7 +86,9 @@ export function findingsSarif(findings: readonly Finding[], rules: readonly Rule
 
 function sarifResult(finding: Finding, rules: readonly Rule[]): object {
   const index = rules.findIndex((rule) => rule.id === finding.rule);
-  const hint = [finding.fix, finding.corrected && `Corrected:\n${finding.corrected}`].filter(Boolean).join("\n");
+  const hint = [finding.fix, finding.corrected && `Corrected:\n${finding.corrected}`]
+    .filter(Boolean)
+    .join("\n");
   const logical = {
     fullyQualifiedName: `${finding.object}${finding.path === undefined ? "" : `#${finding.path}`}`,
     kind: "resource",

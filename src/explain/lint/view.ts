@@ -9,11 +9,11 @@ import type {
   NetworkPolicyPort,
 } from "../../api/kinds/network-policy.ts";
 import type { KubeObject } from "../../api/object.ts";
-import { type Cidr, cidrCovers, parseCidr, tryParseCidr } from "../../base/ip.ts";
+import { matchesSelector } from "../../api/selectors.ts";
+import { type Cidr, cidrCovers, tryParseCidr } from "../../base/ip.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import { factsOf } from "../manifests/facts-of.ts";
 import { declaredPorts, templateOf } from "../manifests/workloads.ts";
-import { selects } from "../selectors.ts";
 import { nameOf, type Path, type Written } from "../written.ts";
 
 /** One rule of a policy, of either direction. */
@@ -46,7 +46,11 @@ export interface Subject {
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly hostNetwork: boolean;
-  readonly ports: readonly { readonly name?: string; readonly containerPort: number; readonly protocol: string }[];
+  readonly ports: readonly {
+    readonly name?: string;
+    readonly containerPort: number;
+    readonly protocol: string;
+  }[];
   readonly addresses: readonly string[];
 }
 
@@ -73,19 +77,21 @@ export function lintView(written: readonly Written[], namespace = "default"): Li
     namespace,
   );
   const policies = written.filter(isPolicy).map((on) => policyView(on, namespace));
-  const subjects = [...facts.pods.values()].filter((pod) => !isTerminal(pod)).map((pod) => {
-    const space = pod.metadata.namespace ?? namespace;
-    const slash = pod.metadata.name.indexOf("/");
-    const kind = slash < 0 ? "pod" : pod.metadata.name.slice(0, slash);
-    return {
-      name: `${kind}/${space}/${pod.metadata.name.slice(slash + 1)}`,
-      namespace: space,
-      labels: pod.metadata.labels ?? {},
-      hostNetwork: pod.spec.hostNetwork ?? false,
-      ports: declaredPorts(pod.spec),
-      addresses: podIps(pod),
-    };
-  });
+  const subjects = [...facts.pods.values()]
+    .filter((pod) => !isTerminal(pod))
+    .map((pod) => {
+      const space = pod.metadata.namespace ?? namespace;
+      const slash = pod.metadata.name.indexOf("/");
+      const kind = slash < 0 ? "pod" : pod.metadata.name.slice(0, slash);
+      return {
+        name: `${kind}/${space}/${pod.metadata.name.slice(slash + 1)}`,
+        namespace: space,
+        labels: pod.metadata.labels ?? {},
+        hostNetwork: pod.spec.hostNetwork ?? false,
+        ports: declaredPorts(pod.spec),
+        addresses: podIps(pod),
+      };
+    });
   const bySpace = Map.groupBy(subjects, (subject) => subject.namespace);
   const namespaceLabels = (name: string) =>
     facts.namespaces.get(name)?.metadata.labels ?? { "kubernetes.io/metadata.name": name };
@@ -101,12 +107,12 @@ export function lintView(written: readonly Written[], namespace = "default"): Li
     subjectsIn: (name) => bySpace.get(name) ?? [],
     selectedBy: (policy) =>
       (bySpace.get(policy.namespace) ?? []).filter(
-        (subject) => !subject.hostNetwork && selects(policy.selector, subject.labels),
+        (subject) => !subject.hostNetwork && matchesSelector(policy.selector, subject.labels),
       ),
     peerMatches: (peer, home, subject) =>
       (peer.namespaceSelector
-        ? selects(peer.namespaceSelector, namespaceLabels(subject.namespace))
-        : subject.namespace === home) && selects(peer.podSelector ?? {}, subject.labels),
+        ? matchesSelector(peer.namespaceSelector, namespaceLabels(subject.namespace))
+        : subject.namespace === home) && matchesSelector(peer.podSelector ?? {}, subject.labels),
   };
 }
 
@@ -134,14 +140,16 @@ function ruleViews(
 ): RuleView[] {
   const peersKey = direction === "Ingress" ? "from" : "to";
   const field = direction === "Ingress" ? "ingress" : "egress";
-  return (rules ?? []).map((rule: NetworkPolicyIngressRule & { to?: readonly NetworkPolicyPeer[] }, index) => ({
-    direction,
-    index,
-    path: ["spec", field, index],
-    peers: filled(rule?.[peersKey]),
-    peersKey,
-    ports: filled(rule?.ports),
-  }));
+  return (rules ?? []).map(
+    (rule: NetworkPolicyIngressRule & { to?: readonly NetworkPolicyPeer[] }, index) => ({
+      direction,
+      index,
+      path: ["spec", field, index],
+      peers: filled(rule?.[peersKey]),
+      peersKey,
+      ports: filled(rule?.ports),
+    }),
+  );
 }
 
 /** The API reads an empty list like an absent one: no constraint. */

@@ -29,7 +29,9 @@ export function factsOf(objects: Iterable<KubeObject>, namespace = "default"): C
     policies: new Map<string, NetworkPolicy>(),
     configMaps: new Map<string, ConfigMap>(),
   };
-  const owners = new Set(all.map((object) => ownerKey(object.kind, object.metadata.name, spaceOf(object, namespace))));
+  const owners = new Set(
+    all.map((object) => ownerKey(object.kind, object.metadata.name, spaceOf(object, namespace))),
+  );
   for (const object of all) {
     const space = spaceOf(object, namespace);
     const key = `${space}/${object.metadata.name}`;

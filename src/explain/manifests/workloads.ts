@@ -7,7 +7,9 @@ export function templateOf(object: KubeObject): PodTemplate | undefined {
   const spec: unknown = Reflect.get(object, "spec");
   const outer = object.kind === "CronJob" ? inside(inside(spec, "jobTemplate"), "spec") : spec;
   const template = inside(outer, "template");
-  return Array.isArray(inside(inside(template, "spec"), "containers")) ? (template as PodTemplate) : undefined;
+  return Array.isArray(inside(inside(template, "spec"), "containers"))
+    ? (template as PodTemplate)
+    : undefined;
 }
 
 function inside(value: unknown, key: string): unknown {

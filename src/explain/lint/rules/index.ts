@@ -22,6 +22,7 @@ import { poolOverlap } from "./tl019-pool-overlap.ts";
 import { badRange } from "./tl020-bad-range.ts";
 import { policiesSwitchedOff } from "./tl021-policies-switched-off.ts";
 import { namedPortOutside } from "./tl022-named-port-outside.ts";
+import { masqueradeConfig } from "./tl023-masquerade-config.ts";
 
 export const rules: readonly Rule[] = [
   selectsNothing,
@@ -46,4 +47,5 @@ export const rules: readonly Rule[] = [
   badRange,
   policiesSwitchedOff,
   namedPortOutside,
+  masqueradeConfig,
 ];

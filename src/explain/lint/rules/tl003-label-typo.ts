@@ -63,12 +63,19 @@ function* ofSelector(
   }
 }
 
-function typo(key: string, values: readonly string[], known: Vocabulary): Pick<Report, "message" | "fix"> | undefined {
+function typo(
+  key: string,
+  values: readonly string[],
+  known: Vocabulary,
+): Pick<Report, "message" | "fix"> | undefined {
   const have = known.get(key);
   if (!have) {
     const near = nearest(key, known.keys());
     if (near === undefined) return undefined;
-    return { message: `no label has the key '${key}'; '${near}' exists`, fix: `Write '${near}' if that was meant.` };
+    return {
+      message: `no label has the key '${key}'; '${near}' exists`,
+      fix: `Write '${near}' if that was meant.`,
+    };
   }
   for (const value of values) {
     if (have.has(value)) continue;
@@ -81,4 +88,3 @@ function typo(key: string, values: readonly string[], known: Vocabulary): Pick<R
   }
   return undefined;
 }
-

@@ -15,7 +15,9 @@ export const duplicatePolicy: Rule = {
     const groups = Map.groupBy(view.policies, (policy) => `${policy.namespace} ${policy.rules.length}`);
     for (const policies of groups.values()) {
       for (const [index, policy] of policies.entries()) {
-        const twin = policies.slice(0, index).find((other) => other.name !== policy.name && isSame(other, policy));
+        const twin = policies
+          .slice(0, index)
+          .find((other) => other.name !== policy.name && isSame(other, policy));
         if (!twin) continue;
         yield {
           on: policy.on,

@@ -10,7 +10,9 @@ export const directionNotListed: Rule = {
     "without a word: the pods stay open in that direction.",
   *check(view) {
     for (const policy of view.policies) {
-      const missing = new Set(policy.rules.map((rule) => rule.direction).filter((type) => !policy.types.has(type)));
+      const missing = new Set(
+        policy.rules.map((rule) => rule.direction).filter((type) => !policy.types.has(type)),
+      );
       for (const direction of missing) {
         yield {
           on: policy.on,

@@ -14,7 +14,8 @@ export const badPortRange: Rule = {
       for (const rule of policy.rules) {
         for (const [index, port] of (rule.ports ?? []).entries()) {
           const wrong = problemOf(port);
-          if (wrong) yield { on: policy.on, path: [...rule.path, "ports", index, wrong.field], ...wrong.report };
+          if (wrong)
+            yield { on: policy.on, path: [...rule.path, "ports", index, wrong.field], ...wrong.report };
         }
       }
     }
@@ -35,9 +36,13 @@ function problemOf(
   }
   if (last === undefined) return undefined;
   const report = (message: string, fix: string) => ({ field: "endPort" as const, report: { message, fix } });
-  if (first === undefined) return report("endPort stands without port", `Add 'port' with the first port of the range.`);
+  if (first === undefined)
+    return report("endPort stands without port", `Add 'port' with the first port of the range.`);
   if (typeof first === "string") {
-    return report(`endPort ${last} stands with the named port '${first}'`, "Write the first port as a number.");
+    return report(
+      `endPort ${last} stands with the named port '${first}'`,
+      "Write the first port as a number.",
+    );
   }
   if (last < first) return report(`endPort ${last} is below port ${first}`, "Swap them.");
   return undefined;

@@ -33,7 +33,10 @@ export const selectorsInTwoItems: Rule = {
               `these two items allow every pod in namespaces ${formatSelector(spaces)}, or pods ` +
               `${formatSelector(pods)} in namespace ${policy.namespace}${doubtful ? " (which has none)" : ""}`,
             fix: "If only such pods of such namespaces are meant, put both selectors into one item.",
-            corrected: stringify({ [rule.peersKey]: [{ namespaceSelector: spaces, podSelector: pods }] }, layout),
+            corrected: stringify(
+              { [rule.peersKey]: [{ namespaceSelector: spaces, podSelector: pods }] },
+              layout,
+            ),
           };
         }
       }

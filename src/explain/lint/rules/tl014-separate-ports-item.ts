@@ -16,7 +16,8 @@ export const separatePortsItem: Rule = {
         const rules = policy.rules.filter((rule) => rule.direction === direction);
         for (const [index, rule] of rules.entries()) {
           const before = rules[index - 1];
-          if (before?.peers && !before.ports && rule.ports && !rule.peers) yield report(policy, rules, before, rule);
+          if (before?.peers && !before.ports && rule.ports && !rule.peers)
+            yield report(policy, rules, before, rule);
         }
       }
     }
@@ -25,7 +26,9 @@ export const separatePortsItem: Rule = {
 
 function report(policy: PolicyView, rules: readonly RuleView[], peers: RuleView, ports: RuleView): Report {
   const ingress = ports.direction === "Ingress";
-  const list = (ports.ports ?? []).map((port) => `${port.protocol ?? "TCP"} ${port.port ?? "any port"}`).join(", ");
+  const list = (ports.ports ?? [])
+    .map((port) => `${port.protocol ?? "TCP"} ${port.port ?? "any port"}`)
+    .join(", ");
   const field = ingress ? "ingress" : "egress";
   const merged = rules.flatMap((rule) => {
     if (rule === ports) return [];

@@ -1,4 +1,4 @@
-import { selects } from "../../selectors.ts";
+import { matchesSelector, selectsAll } from "../../../api/selectors.ts";
 import type { Rule } from "../rule.ts";
 
 export const hostNetworkSelected: Rule = {
@@ -13,10 +13,10 @@ export const hostNetworkSelected: Rule = {
     for (const policy of view.policies) {
       const outside = view
         .subjectsIn(policy.namespace)
-        .filter((subject) => subject.hostNetwork && selects(policy.selector, subject.labels));
+        .filter((subject) => subject.hostNetwork && matchesSelector(policy.selector, subject.labels));
       // A selector for all pods is meant for the others.
       const [first] = outside;
-      if (!first || isEvery(policy.selector)) continue;
+      if (!first || selectsAll(policy.selector)) continue;
       const more = outside.length > 1 ? ` and ${outside.length - 1} more` : "";
       yield {
         on: policy.on,
@@ -27,9 +27,3 @@ export const hostNetworkSelected: Rule = {
     }
   },
 };
-
-function isEvery(selector: object): boolean {
-  return Object.values(selector).every(
-    (part: unknown) => typeof part !== "object" || part === null || Object.keys(part).length === 0,
-  );
-}

@@ -18,15 +18,22 @@ export const namedPortUnknown: Rule = {
           const protocol = port.protocol ?? "TCP";
           const targets = targetsOf(view, policy, rule);
           const known = targets.flatMap((subject) => subject.ports);
-          if (targets.length === 0 || known.some((have) => have.name === port.port && have.protocol === protocol)) continue;
+          if (
+            targets.length === 0 ||
+            known.some((have) => have.name === port.port && have.protocol === protocol)
+          )
+            continue;
           const wrongProtocol = known.find((have) => have.name === port.port)?.protocol;
-          const near = nearest(port.port, known.flatMap((have) => have.name ?? []));
+          const near = nearest(
+            port.port,
+            known.flatMap((have) => have.name ?? []),
+          );
           yield {
             on: policy.on,
             path: [...rule.path, "ports", index, "port"],
             message: wrongProtocol
               ? `port '${port.port}' of the destination pods is ${wrongProtocol}, not ${protocol}`
-              : `none of the ${targets.length} destination pods and workloads declares a port named '${port.port}'`,
+              : `none of the destination pods (${targets.length} in view) declares a port named '${port.port}'`,
             fix: wrongProtocol
               ? `Write 'protocol: ${wrongProtocol}'.`
               : near

@@ -1,4 +1,4 @@
-import { type Written, unwritten } from "../../written.ts";
+import { unwritten, type Written } from "../../written.ts";
 import type { Rule } from "../rule.ts";
 import type { LintView } from "../view.ts";
 
@@ -36,7 +36,9 @@ spec:
 
 /** The Namespace object if it is written somewhere, else the first thing that lives in it. */
 function placeOf(view: LintView, name: string): Written {
-  const declared = view.written.find((item) => item.object.kind === "Namespace" && item.object.metadata.name === name);
+  const declared = view.written.find(
+    (item) => item.object.kind === "Namespace" && item.object.metadata.name === name,
+  );
   if (declared) return declared;
   const pods = view.written.find(
     (item) => view.facts.pods.has(`${name}/${item.object.metadata.name}`) && item.object.kind === "Pod",

@@ -15,7 +15,8 @@ export const badRange: Rule = {
     for (const policy of view.policies) {
       for (const rule of policy.rules) {
         for (const [index, peer] of (rule.peers ?? []).entries()) {
-          if (peer?.ipBlock) yield* ofBlock(policy, [...rule.path, rule.peersKey, index, "ipBlock"], peer.ipBlock);
+          if (peer?.ipBlock)
+            yield* ofBlock(policy, [...rule.path, rule.peersKey, index, "ipBlock"], peer.ipBlock);
         }
       }
     }

@@ -1,5 +1,5 @@
 import type { ConfigMap } from "../../../api/kinds/core.ts";
-import { type Written, nameOf } from "../../written.ts";
+import { nameOf, type Written } from "../../written.ts";
 import type { Rule } from "../rule.ts";
 
 export const policiesSwitchedOff: Rule = {
@@ -18,9 +18,12 @@ export const policiesSwitchedOff: Rule = {
       if (!isSwitchedOff(item.object)) continue;
       yield {
         on: item,
-        path: ["data", Object.hasOwn(item.object.data ?? {}, "eni_conf") ? "eni_conf" : "disable_network_policy"],
-        message: `${nameOf(item.object)} switches off all ${view.policies.length} policies`,
-        fix: "Remove disable_network_policy, or set it to \"false\".",
+        path: [
+          "data",
+          Object.hasOwn(item.object.data ?? {}, "eni_conf") ? "eni_conf" : "disable_network_policy",
+        ],
+        message: `${nameOf(item.object)} switches off ${view.policies.length === 1 ? "the only policy" : `all ${view.policies.length} policies`}`,
+        fix: 'Remove disable_network_policy, or set it to "false".',
       };
     }
   },
