@@ -1,1 +1,14 @@
-export const cliMessages = {};
+const orList = (words: readonly string[]) => words.join(", ");
+const meant = (suggestion: string | undefined) =>
+  suggestion === undefined ? "" : `; did you mean '${suggestion}'?`;
+
+export const cliMessages = {
+  "cli.command": (d: { name: string; suggestion: string | undefined }) =>
+    `'${d.name}' is not a command of trunkline${meant(d.suggestion)} (trunkline --help lists them)`,
+  "cli.kind": (d: { word: string; suggestion: string | undefined; known: readonly string[] }) =>
+    `'${d.word}' is not a kind${meant(d.suggestion) || `; known: ${orList(d.known)}`}`,
+  "cli.usage": (d: { why: string }) => d.why,
+  "cli.not-found": (d: { kind: string; name: string; namespace: string | undefined }) =>
+    `${d.kind} '${d.name}' does not exist${d.namespace === undefined ? "" : ` in namespace ${d.namespace}`}`,
+  "cli.store": (d: { text: string }) => `'${d.text}' is not a store; the form is sqlite:PATH`,
+};

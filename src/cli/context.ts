@@ -1,0 +1,115 @@
+// What most commands share: which cluster, which namespace, which objects.
+import { type Command, Option } from "commander";
+import { allKinds, kindNamed } from "../api/kinds/index.ts";
+import type { Kind } from "../api/object.ts";
+import { TrunklineError } from "../base/errors.ts";
+import { nearest } from "../base/suggest.ts";
+import { findLab } from "../lab/state.ts";
+import type { Store } from "../store/store.ts";
+
+export interface StoreOptions {
+  readonly lab?: string;
+  readonly store?: string;
+}
+
+/** Adds --lab and --store, which say whose objects a command is about. */
+export function storeOptions(command: Command): Command {
+  return command
+    .option("--lab <name>", "the lab; default: the one that runs")
+    .addOption(
+      new Option("--store <sqlite:path>", "objects of a store's file instead of a lab").conflicts("lab"),
+    );
+}
+
+/**
+ * Opens the objects that the options name; the caller closes them.
+ * @throws TrunklineError `lab.unknown`, `lab.none`, `lab.several`, `lab.dead`, `cli.store`, `store.open`
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const path = options.store === undefined ? findLab(options.lab).paths.store : pathOf(options.store);
+  const { openSqliteStore } = await import("../store/sqlite/store.ts");
+  return openSqliteStore(path);
+}
+
+/** Runs `body` with the objects that the options name. */
+export async function withStore<T>(options: StoreOptions, body: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openStore(options);
+  try {
+    return await body(store);
+  } finally {
+    await store.close();
+  }
+}
+
+function pathOf(text: string): string {
+  const path = /^sqlite:(.+)$/.exec(text)?.[1];
+  if (path === undefined) throw new TrunklineError("cli.store", { text });
+  return path;
+}
+
+export interface NamespaceOptions {
+  readonly namespace?: string;
+  readonly allNamespaces?: boolean;
+}
+
+export const defaultNamespace = "default";
+
+/** Adds -n; with `all`, -A too. */
+export function namespaceOptions(command: Command, all: "all" | "one"): Command {
+  const option = new Option("-n, --namespace <name>", `namespace; default: ${defaultNamespace}`);
+  if (all === "one") return command.addOption(option);
+  return command
+    .addOption(option.conflicts("allNamespaces"))
+    .option("-A, --all-namespaces", "all namespaces");
+}
+
+/** Returns the namespace to list, or undefined for all of them. */
+export function listNamespace(kind: Kind, options: NamespaceOptions): string | undefined {
+  return !kind.namespaced || options.allNamespaces ? undefined : (options.namespace ?? defaultNamespace);
+}
+
+/** Returns the namespace of one object, or undefined if the kind has none. */
+export function namespaceFor(kind: Kind, options: NamespaceOptions): string | undefined {
+  return kind.namespaced ? (options.namespace ?? defaultNamespace) : undefined;
+}
+
+/**
+ * Returns the kind that a word means: pods, po, pod, Pod.
+ * @throws TrunklineError `cli.kind`
+ */
+export function kindOfWord(word: string): Kind {
+  const kind = kindNamed(word);
+  if (kind) return kind;
+  const known = allKinds.map((one) => one.plural);
+  const words = allKinds.flatMap((one) => [one.plural, one.kind.toLowerCase()]);
+  throw new TrunklineError("cli.kind", { word, suggestion: nearest(word, words), known });
+}
+
+/** Objects that a user names: all of a kind, or some by name. */
+export interface Target {
+  readonly kind: Kind;
+  readonly name?: string;
+}
+
+/**
+ * Reads `KIND`, `KIND NAME…`, `KIND/NAME…` and `KIND,KIND`.
+ * @throws TrunklineError `cli.kind`, `cli.usage`
+ */
+export function targetsOf(words: readonly string[]): Target[] {
+  const [first, ...rest] = words;
+  if (first === undefined) throw new TrunklineError("cli.usage", { why: "a kind is missing, such as pods" });
+  if (words.every((word) => word.includes("/"))) return words.map(slashTarget);
+  const mixed = words.find((word) => word.includes("/"));
+  if (mixed !== undefined)
+    throw new TrunklineError("cli.usage", { why: `either KIND NAME or KIND/NAME, not both ('${mixed}')` });
+  const kinds = first.split(",").map(kindOfWord);
+  if (rest.length === 0) return kinds.map((kind) => ({ kind }));
+  return kinds.flatMap((kind) => rest.map((name) => ({ kind, name })));
+}
+
+function slashTarget(word: string): Target {
+  const [kind = "", name = "", ...more] = word.split("/");
+  if (name === "" || more.length > 0)
+    throw new TrunklineError("cli.usage", { why: `'${word}' is not of the form KIND/NAME` });
+  return { kind: kindOfWord(kind), name };
+}

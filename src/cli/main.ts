@@ -1,0 +1,73 @@
+// The executable. Only the module of the command that was asked for is loaded, so that a command that only prints is
+// quick.
+import { Command, CommanderError } from "commander";
+import { TrunklineError } from "../base/errors.ts";
+import { nearest } from "../base/suggest.ts";
+import { exit, exitCodeOf, report } from "./output.ts";
+import { version } from "./version.ts";
+
+interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  /** Loads the command's module. */
+  readonly load: () => Promise<{ command(): Command }>;
+}
+
+const commands: readonly CommandEntry[] = [
+  {
+    name: "get",
+    summary: "print objects: get KIND [NAME]",
+    load: () => import("./commands/get.ts"),
+  },
+];
+
+async function main(words: readonly string[]): Promise<void> {
+  const program = new Command("trunkline")
+    .description("A pod network for Kubernetes that can say which address the other side will see.")
+    .version(version, "-V, --version")
+    .usage("COMMAND [ARGUMENTS] [--lab NAME]");
+  const name = words[0];
+  const chosen = commands.find((entry) => entry.name === name);
+  if (name !== undefined && !chosen && !name.startsWith("-") && name !== "help") {
+    const suggestion = nearest(
+      name,
+      commands.map((entry) => entry.name),
+    );
+    throw new TrunklineError("cli.command", { name, suggestion });
+  }
+  for (const entry of commands) {
+    if (entry === chosen) program.addCommand((await entry.load()).command());
+    else program.command(entry.name).description(entry.summary);
+  }
+  adopt(program);
+  if (words.length === 0) program.help({ error: true });
+  // `help COMMAND` needs that command's own options.
+  const asked = commands.find((entry) => name === "help" && entry.name === words[1]);
+  if (asked) return main([asked.name, "--help"]);
+  await program.parseAsync(words, { from: "user" });
+}
+
+/** Wrong use of any command, at any depth, ends as exit code 2 and not where commander would exit. */
+function adopt(command: Command): void {
+  command.exitOverride().showSuggestionAfterError().allowExcessArguments(false);
+  if (command.commands.length > 0 && command.parent) command.showHelpAfterError(false);
+  for (const inner of command.commands) adopt(inner);
+}
+
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // The reader has gone (`trunkline get pods | head`): there is nobody to tell anything.
+  if (error.code === "EPIPE") process.exit(process.exitCode ?? exit.yes);
+  throw error;
+});
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Commander has printed it already.
+    process.exitCode = error.exitCode === 0 ? exit.yes : exit.usage;
+  } else {
+    report(error);
+    process.exitCode = exitCodeOf(error);
+  }
+}

@@ -1,0 +1,82 @@
+// How commands speak: results on stdout, everything else on stderr, exit codes that mean something.
+import { isError, textOf } from "../base/errors.ts";
+import { formatProblem, type Problem } from "../base/problem.ts";
+
+/** yes: done, or the answer is yes. no: denied, findings, not there. usage: wrong use or bad input. unknown: cannot tell. */
+export const exit = { yes: 0, no: 1, usage: 2, unknown: 3 } as const;
+
+const roomsOfInput = new Set(["api", "base", "cli"]);
+const codes: Readonly<Record<string, number>> = {
+  "cli.not-found": exit.no,
+  "store.not-found": exit.no,
+  "lab.unknown": exit.usage,
+  "lab.none": exit.usage,
+  "lab.dead": exit.usage,
+  "lab.several": exit.usage,
+};
+
+/** Returns the exit code that an error ends the process with. */
+export function exitCodeOf(error: unknown): number {
+  if (!isError(error)) return exit.unknown;
+  const room = error.code.split(".")[0] ?? "";
+  return codes[error.code] ?? (roomsOfInput.has(room) ? exit.usage : exit.unknown);
+}
+
+/** Tells an error to a person: what is wrong in plain words; a stack only where the mistake is ours. */
+export function report(error: unknown): void {
+  if (isError(error)) say(`trunkline: ${error.message}`);
+  else say(`trunkline: unexpected: ${error instanceof Error ? error.stack : textOf(error)}`);
+}
+
+/** Prints a line of the result. */
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Prints a line that is not the result: progress, warnings. */
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** Prints problems, one a line. */
+export function sayProblems(problems: readonly Problem[], what: "error" | "warning"): void {
+  for (const problem of problems) say(`${what}: ${formatProblem(problem)}`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, undefined, 2));
+}
+
+export async function printYaml(value: unknown): Promise<void> {
+  const { stringify } = await import("./yaml.ts");
+  process.stdout.write(stringify(value, { lineWidth: 0, aliasDuplicateObjects: false }));
+}
+
+/** Returns lines of aligned columns; the first row is the heading. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows)
+    for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length);
+  const line = (row: readonly string[]) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join("   ");
+  return rows.map((row) => line(row).trimEnd()).join("\n");
+}
+
+/** Returns how long ago an RFC 3339 time was, as kubectl writes it: 5s, 3m20s, 4h, 2d. */
+export function ago(time: string | undefined, now: Date = new Date()): string {
+  if (time === undefined) return "<unknown>";
+  return duration((now.getTime() - Date.parse(time)) / 1000);
+}
+
+/** Returns a number of seconds in at most two units. */
+export function duration(seconds: number): string {
+  const total = Math.max(0, Math.floor(seconds));
+  const minutes = Math.floor(total / 60);
+  const hours = Math.floor(minutes / 60);
+  const days = Math.floor(hours / 24);
+  if (total < 120) return `${total}s`;
+  if (minutes < 10) return `${minutes}m${total % 60 ? `${total % 60}s` : ""}`;
+  if (hours < 3) return `${minutes}m`;
+  if (hours < 8) return `${hours}h${minutes % 60 ? `${minutes % 60}m` : ""}`;
+  if (hours < 48) return `${hours}h`;
+  return `${days}d`;
+}
