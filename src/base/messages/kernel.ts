@@ -40,4 +40,9 @@ export const kernelMessages = {
     `cannot start '${d.command}' (${d.errno})`,
   "kernel.command-timeout": (d: { command: string; timeoutMs: number }) =>
     `'${d.command}' did not end within ${d.timeoutMs} ms and was killed`,
+  "kernel.nft-name": (d: { name: string }) => `'${d.name}' cannot name an nftables object`,
+  "kernel.nft-rule": (d: { rule: string }) => `'${d.rule}' is not one nftables rule`,
+  "kernel.nft-element": (d: { set: string; element: string }) =>
+    `'${d.element}' does not fit the nftables set '${d.set}'`,
+  "kernel.nft-missing": (d: { name: string }) => `there is no nftables set '${d.name}' to change`,
 };

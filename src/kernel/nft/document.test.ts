@@ -1,0 +1,136 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { NftTable } from "./document.ts";
+import { NftModel } from "./model.suite.ts";
+import { mutate, mutations } from "./mutations.suite.ts";
+
+function example(): NftTable {
+  const table = new NftTable("inet", "trunkline");
+  table.setSet("to", { key: ["ifname", "ipv4_addr"], value: "verdict" });
+  table.setSet("blocks", { key: ["ipv4_addr"], value: "verdict", interval: true, counter: true });
+  table.setChain("ports", { rules: ["meta l4proto . th dport { tcp . 80, udp . 100-200 } accept"] });
+  table.setChain("in", {
+    base: { type: "filter", hook: "forward", priority: -10 },
+    rules: ["oifname . ip daddr vmap @to", "ip saddr vmap @blocks"],
+  });
+  table.setElement("to", '"tl0" . 10.0.0.1', "goto ports");
+  table.setElement("blocks", "10.0.0.0-10.0.0.7", "jump ports");
+  return table;
+}
+
+describe("NftTable", () => {
+  it("writes the whole table in a fixed order", () => {
+    expect(example().render()).toBe(`table inet trunkline {
+  map blocks { type ipv4_addr : verdict; flags interval; counter; }
+    10.0.0.0-10.0.0.7 : jump ports
+  map to { type ifname . ipv4_addr : verdict; }
+    "tl0" . 10.0.0.1 : goto ports
+  chain in { type filter hook forward priority -10; policy accept; }
+    oifname . ip daddr vmap @to
+    ip saddr vmap @blocks
+  chain ports
+    meta l4proto . th dport { tcp . 80, udp . 100-200 } accept
+}
+`);
+  });
+
+  it("replaces whatever is there in one transaction", () => {
+    expect(example().replaceAll().split("\n").slice(0, 4)).toEqual([
+      "add table inet trunkline",
+      "delete table inet trunkline",
+      "add table inet trunkline",
+      "add map inet trunkline blocks { type ipv4_addr : verdict; flags interval; counter; }",
+    ]);
+  });
+
+  it("writes only what differs, names before what names them and removals after", () => {
+    const table = example();
+    table.committed();
+    expect(table.pending()).toEqual([]);
+    table.setChain("more", { rules: ["accept"] });
+    table.setElement("to", '"tl0" . 10.0.0.1', "goto more");
+    table.setElement("to", '"tl1" . 10.0.0.2', "accept");
+    table.removeElement("blocks", "10.0.0.0-10.0.0.7");
+    table.removeChain("ports");
+    expect(table.pending()).toEqual([
+      `flush chain inet trunkline ports
+delete element inet trunkline blocks { 10.0.0.0-10.0.0.7 }
+delete element inet trunkline to { "tl0" . 10.0.0.1 }
+add chain inet trunkline more
+add element inet trunkline to { "tl0" . 10.0.0.1 : goto more, "tl1" . 10.0.0.2 : accept }
+add rule inet trunkline more accept
+delete chain inet trunkline ports
+`,
+    ]);
+  });
+
+  it("forgets changes that were taken back", () => {
+    const table = example();
+    table.committed();
+    table.setElement("to", '"tl0" . 10.0.0.1', "accept");
+    table.setElement("to", '"tl0" . 10.0.0.1', "goto ports");
+    table.setElement("to", '"tl9" . 10.0.0.9', "accept");
+    table.removeElement("to", '"tl9" . 10.0.0.9');
+    const ports = table.chain("ports") ?? { rules: [] };
+    table.setChain("ports", { rules: ["drop"] });
+    table.setChain("ports", ports);
+    table.setSet("new", { key: ["mark"] });
+    table.removeSet("new");
+    expect(table.dirty).toBe(false);
+  });
+
+  it("fills large new sets ahead and makes them visible at once", () => {
+    const table = new NftTable("inet", "trunkline");
+    table.setSet("many", { key: ["ipv4_addr"] });
+    for (let i = 0; i < 2500; i++) table.setElement("many", `10.0.${i >> 8}.${i & 255}`);
+    table.setChain("in", {
+      base: { type: "filter", hook: "forward", priority: 0 },
+      rules: ["ip saddr @many drop"],
+    });
+    const texts = table.pending(1000);
+    expect(texts).toHaveLength(5);
+    expect(texts.map((text) => text.includes("add rule"))).toEqual([false, false, false, false, true]);
+    const model = new NftModel();
+    for (const text of texts) model.run(text);
+    const whole = new NftModel();
+    whole.run(table.replaceAll());
+    expect(model.dump("inet trunkline")).toBe(whole.dump("inet trunkline"));
+  });
+
+  const bad: readonly [string, (table: NftTable) => void][] = [
+    ["a name with a space", (table) => table.setChain("a b", { rules: [] })],
+    ["a name that ends a statement", (table) => table.setSet("a;b", { key: ["mark"] })],
+    ["a rule of two statements", (table) => table.setChain("a", { rules: ["accept; drop"] })],
+    ["a rule of two lines", (table) => table.setChain("a", { rules: ["accept\ndrop"] })],
+    ["a rule that closes its chain", (table) => table.setChain("a", { rules: ["accept }"] })],
+    ["an empty rule", (table) => table.setChain("a", { rules: [" "] })],
+    ["an element of another type", (table) => table.setElement("to", "10.0.0.1", "accept")],
+    ["an address of the other family", (table) => table.setElement("to", '"tl0" . fd00::1', "accept")],
+    ["a range where none is allowed", (table) => table.setElement("to", '"tl0" . 10.0.0.0/8', "accept")],
+    ["an interface name with a quote", (table) => table.setElement("to", '"tl"0" . 10.0.0.1', "accept")],
+    ["a verdict that is none", (table) => table.setElement("to", '"tl0" . 10.0.0.1', "accept }")],
+    ["an element of a set that is not there", (table) => table.setElement("none", "10.0.0.1")],
+  ];
+  it.each(bad)("refuses %s", (_, change) => {
+    expect(() => change(example())).toThrow(/nftables/);
+  });
+
+  it("takes every step in an order that the kernel accepts, to the same table as a whole replacement", () => {
+    fc.assert(
+      fc.property(mutations, fc.constantFrom(1, 5, 1000), (steps, limit) => {
+        const table = new NftTable("inet", "trunkline");
+        const model = new NftModel();
+        for (const step of [...steps, { kind: "commit", a: 0, b: 0, c: 0 } as const]) {
+          mutate(table, step);
+          if (step.kind !== "commit") continue;
+          for (const text of table.pending(limit)) model.run(text);
+          table.committed();
+        }
+        const whole = new NftModel();
+        whole.run(table.replaceAll());
+        expect(model.dump("inet trunkline")).toBe(whole.dump("inet trunkline"));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

@@ -1,0 +1,272 @@
+// nft's grammar: how a table, or the way from one state of it to the next, is written down.
+import type { NftBase, NftChain, NftDifference, NftSet, NftSetState } from "./document.ts";
+import { setsNamedIn } from "./names.ts";
+
+type Chains = ReadonlyMap<string, NftChain>;
+type Sets = ReadonlyMap<string, NftSetState>;
+
+/** Elements in one command: long lines make nft's parser slow, short ones make many messages. */
+const elementsPerCommand = 250;
+
+function byName<T>(entries: Iterable<[string, T]>): [string, T][] {
+  return [...entries].toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+function definitionText(set: NftSet): string {
+  const { value } = set;
+  const to = value === undefined ? "" : ` : ${value === "verdict" ? "verdict" : value.join(" . ")}`;
+  const flags = set.interval === true ? " flags interval;" : "";
+  const counter = set.counter === true ? " counter;" : "";
+  return `{ type ${set.key.join(" . ")}${to};${flags}${counter} }`;
+}
+
+function kindOf(set: NftSet): "set" | "map" {
+  return set.value === undefined ? "set" : "map";
+}
+
+function baseText(base: NftBase): string {
+  const device = base.device === undefined ? "" : ` device "${base.device}"`;
+  const policy = base.policy ?? "accept";
+  return `type ${base.type} hook ${base.hook}${device} priority ${base.priority}; policy ${policy};`;
+}
+
+function chainText(chain: NftChain): string {
+  return chain.base === undefined ? "" : ` { ${baseText(chain.base)} }`;
+}
+
+function elementText(key: string, value: string): string {
+  return value === "" ? key : `${key} : ${value}`;
+}
+
+function elementCommands(command: string, elements: readonly string[]): string[] {
+  const out: string[] = [];
+  for (let at = 0; at < elements.length; at += elementsPerCommand)
+    out.push(`${command} { ${elements.slice(at, at + elementsPerCommand).join(", ")} }`);
+  return out;
+}
+
+/** Returns the transaction that builds a whole table in place of the one that is there. */
+export function replaceText(heading: string, chains: Chains, sets: Sets): string {
+  // `add` before `delete`: deleting a table that is not there would be an error.
+  const lines = [`add table ${heading}`, `delete table ${heading}`, `add table ${heading}`];
+  const sortedSets = byName(sets);
+  const sortedChains = byName(chains);
+  for (const [name, set] of sortedSets)
+    lines.push(`add ${kindOf(set.definition)} ${heading} ${name} ${definitionText(set.definition)}`);
+  for (const [name, chain] of sortedChains) lines.push(`add chain ${heading} ${name}${chainText(chain)}`);
+  for (const [name, set] of sortedSets) {
+    const elements = byName(set.elements).map(([key, value]) => elementText(key, value));
+    lines.push(...elementCommands(`add element ${heading} ${name}`, elements));
+  }
+  for (const [name, chain] of sortedChains)
+    for (const rule of chain.rules) lines.push(`add rule ${heading} ${name} ${rule}`);
+  return `${lines.join("\n")}\n`;
+}
+
+/** Returns the table in nft's block form, sorted, for people and golden texts. */
+export function renderTable(heading: string, chains: Chains, sets: Sets): string {
+  const lines = [`table ${heading} {`];
+  for (const [name, { definition, elements }] of byName(sets)) {
+    lines.push(`  ${kindOf(definition)} ${name} ${definitionText(definition)}`);
+    for (const [key, value] of byName(elements)) lines.push(`    ${elementText(key, value)}`);
+  }
+  for (const [name, chain] of byName(chains)) {
+    lines.push(`  chain ${name}${chain.base === undefined ? "" : ` { ${baseText(chain.base)} }`}`);
+    for (const rule of chain.rules) lines.push(`    ${rule}`);
+  }
+  lines.push("}");
+  return `${lines.join("\n")}\n`;
+}
+
+/**
+ * Returns the transactions for a difference. Inside the last one the order is the one that the kernel accepts: what is
+ * named comes before what names it, and goes after it.
+ */
+export function transactions(heading: string, difference: NftDifference, limit: number): string[] {
+  const writer = new DifferenceWriter(heading, difference);
+  const ahead = writer.fillAhead(limit);
+  const last = [
+    ...(difference.exists || ahead.length > 0 ? [] : [`add table ${heading}`]),
+    ...writer.flushedChains(),
+    ...writer.replacedChains(),
+    ...writer.staleElements(),
+    ...writer.goneSets(),
+    ...writer.newSets(),
+    ...writer.newChains(),
+    ...writer.freshElements(),
+    ...writer.rules(),
+    ...writer.goneChains(),
+  ];
+  return [...ahead, ...(last.length > 0 ? [`${last.join("\n")}\n`] : [])];
+}
+
+class DifferenceWriter {
+  readonly #heading: string;
+  readonly #difference: NftDifference;
+  /** Sets of another definition under the same name. */
+  readonly #redefined: ReadonlySet<string>;
+  /** New sets whose definition and elements went ahead. */
+  readonly #ahead = new Set<string>();
+  /** Chains that went ahead empty, as targets for those elements. */
+  readonly #chainsAhead = new Set<string>();
+  /** Chains whose rules are written anew. */
+  readonly #rewritten: ReadonlySet<string>;
+
+  constructor(heading: string, difference: NftDifference) {
+    this.#heading = heading;
+    this.#difference = difference;
+    const { chains, chainsBefore, sets, setsBefore } = difference;
+    this.#redefined = new Set(
+      [...setsBefore]
+        .filter(([name, before]) => before !== undefined && sets.has(name))
+        .map(([name]) => name),
+    );
+    const rewritten = new Set([...chainsBefore.keys()].filter((name) => chains.has(name)));
+    // A set can only be deleted while no rule uses it.
+    if (this.#redefined.size > 0) {
+      for (const [name, chain] of chains)
+        if (chain.rules.some((rule) => setsNamedIn(rule).some((set) => this.#redefined.has(set))))
+          rewritten.add(name);
+    }
+    this.#rewritten = rewritten;
+  }
+
+  /** Large new sets are filled before anything uses them. */
+  fillAhead(limit: number): string[] {
+    const { sets, setsBefore, chains, chainsBefore, exists } = this.#difference;
+    const total = [...this.#difference.touched].reduce(
+      (sum, name) => sum + (sets.get(name)?.before.size ?? 0),
+      0,
+    );
+    if (total <= limit) return [];
+    const fresh = byName(sets).filter(([name]) => setsBefore.has(name) && !this.#redefined.has(name));
+    if (fresh.length === 0) return [];
+    const first = exists ? [] : [`add table ${this.#heading}`];
+    for (const [name, set] of fresh) {
+      this.#ahead.add(name);
+      first.push(this.#addSet(name, set));
+    }
+    for (const [name, before] of byName(chainsBefore)) {
+      const chain = chains.get(name);
+      // Base chains stay out: without their rules they would be seen.
+      if (before !== undefined || chain === undefined || chain.base !== undefined) continue;
+      this.#chainsAhead.add(name);
+      first.push(`add chain ${this.#heading} ${name}`);
+    }
+    const out = [`${first.join("\n")}\n`];
+    for (const [name, set] of fresh) {
+      const elements = byName(set.elements).map(([key, value]) => elementText(key, value));
+      for (let at = 0; at < elements.length; at += limit) {
+        const command = `add element ${this.#heading} ${name}`;
+        out.push(`${elementCommands(command, elements.slice(at, at + limit)).join("\n")}\n`);
+      }
+    }
+    return out;
+  }
+
+  /** Chains that change or go lose their rules first, and with them their hold on sets and other chains. */
+  flushedChains(): string[] {
+    const { chains, chainsBefore } = this.#difference;
+    const old = [...chainsBefore].filter(([, before]) => before !== undefined).map(([name]) => name);
+    const kept = [...this.#rewritten].filter((name) => chains.has(name) && !chainsBefore.has(name));
+    return [...old, ...kept].toSorted().map((name) => `flush chain ${this.#heading} ${name}`);
+  }
+
+  /** A chain's hook cannot be changed: such a chain goes and comes again. Nothing can jump to a base chain. */
+  replacedChains(): string[] {
+    const { chains, chainsBefore } = this.#difference;
+    const out: string[] = [];
+    for (const [name, before] of byName(chainsBefore)) {
+      const chain = chains.get(name);
+      if (before === undefined || chain === undefined || chainText(before) === chainText(chain)) continue;
+      out.push(
+        `delete chain ${this.#heading} ${name}`,
+        `add chain ${this.#heading} ${name}${chainText(chain)}`,
+      );
+    }
+    return out;
+  }
+
+  staleElements(): string[] {
+    const out: string[] = [];
+    for (const [name, set] of this.#changedSets()) {
+      const gone = byName(set.before).filter(([, before]) => before !== undefined);
+      out.push(
+        ...elementCommands(
+          `delete element ${this.#heading} ${name}`,
+          // Without its value: nft finds an element by its key alone.
+          gone.map(([key]) => key),
+        ),
+      );
+    }
+    return out;
+  }
+
+  goneSets(): string[] {
+    const { setsBefore } = this.#difference;
+    return byName(setsBefore).flatMap(([name, before]) =>
+      before === undefined ? [] : [`delete ${kindOf(before.definition)} ${this.#heading} ${name}`],
+    );
+  }
+
+  newSets(): string[] {
+    const { sets, setsBefore } = this.#difference;
+    return byName(setsBefore).flatMap(([name]) => {
+      const set = sets.get(name);
+      return set === undefined || this.#ahead.has(name) ? [] : [this.#addSet(name, set)];
+    });
+  }
+
+  newChains(): string[] {
+    const { chains, chainsBefore } = this.#difference;
+    return byName(chainsBefore).flatMap(([name, before]) => {
+      const chain = chains.get(name);
+      if (before !== undefined || chain === undefined || this.#chainsAhead.has(name)) return [];
+      return [`add chain ${this.#heading} ${name}${chainText(chain)}`];
+    });
+  }
+
+  freshElements(): string[] {
+    const out: string[] = [];
+    for (const [name, set] of this.#changedSets()) {
+      if (this.#ahead.has(name)) continue;
+      const fresh: string[] = [];
+      for (const [key] of byName(set.before)) {
+        const value = set.elements.get(key);
+        if (value !== undefined) fresh.push(elementText(key, value));
+      }
+      out.push(...elementCommands(`add element ${this.#heading} ${name}`, fresh));
+    }
+    return out;
+  }
+
+  rules(): string[] {
+    const { chains } = this.#difference;
+    return [...this.#rewritten]
+      .toSorted()
+      .flatMap((name) =>
+        (chains.get(name)?.rules ?? []).map((rule) => `add rule ${this.#heading} ${name} ${rule}`),
+      );
+  }
+
+  goneChains(): string[] {
+    const { chains, chainsBefore } = this.#difference;
+    return byName(chainsBefore).flatMap(([name, before]) =>
+      before !== undefined && !chains.has(name) ? [`delete chain ${this.#heading} ${name}`] : [],
+    );
+  }
+
+  #changedSets(): [string, NftSetState][] {
+    const { sets, touched } = this.#difference;
+    return byName(
+      [...touched].flatMap((name): [string, NftSetState][] => {
+        const set = sets.get(name);
+        return set === undefined ? [] : [[name, set]];
+      }),
+    );
+  }
+
+  #addSet(name: string, set: NftSetState): string {
+    return `add ${kindOf(set.definition)} ${this.#heading} ${name} ${definitionText(set.definition)}`;
+  }
+}
