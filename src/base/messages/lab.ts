@@ -9,4 +9,6 @@ export const labMessages = {
     `no lab is running: start one with 'trunkline lab up examples/first-light -d'${d.dead.length > 0 ? ` (dead, clear away with 'trunkline lab down NAME': ${list(d.dead)})` : ""}`,
   "lab.several": (d: { names: readonly string[] }) =>
     `several labs are running (${list(d.names)}): say which with --lab NAME`,
+  "lab.no-file": (d: { word: string }) =>
+    `there is no lab file or example '${d.word}'; examples are 'examples/first-light', 'examples/network-policy' and 'examples/source-nat'`,
 };

@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import { formatProblem } from "../../base/problem.ts";
+import { parseLabFile } from "./load.ts";
+
+const good = `
+name: small
+networks:
+  - {name: nodes, cidr: 192.168.18.0/24}
+  - name: outside
+    cidrs: [10.0.0.0/24, "fd00:1::/64"]
+nodes:
+  - {name: node1, address: 192.168.18.11, zone: a, taints: [{key: fixed, value: "true", effect: NoSchedule}]}
+routers:
+  - {name: gate, addresses: [192.168.18.1, 10.0.0.1]}
+hosts:
+  - {name: db, address: 10.0.0.9, ports: [6379, 53/udp, 9/SCTP], admit: [10.2.1.0/24]}
+`;
+
+function problemsOf(text: string): string[] {
+  const result = parseLabFile(text, "lab.yaml");
+  return "problems" in result ? result.problems.map(formatProblem) : [];
+}
+
+describe("a lab file", () => {
+  it("gives one form for the short and the long way of writing", () => {
+    const result = parseLabFile(good, "lab.yaml");
+    if ("problems" in result) throw new Error(result.problems.map(formatProblem).join("\n"));
+    expect(result.lab.networks[0]).toEqual({ name: "nodes", cidrs: ["192.168.18.0/24"], mtu: 1500 });
+    expect(result.lab.nodes[0]?.addresses).toEqual(["192.168.18.11"]);
+    expect(result.lab.hosts[0]).toEqual({
+      name: "db",
+      addresses: ["10.0.0.9"],
+      ports: [
+        { port: 6379, protocol: "TCP" },
+        { port: 53, protocol: "UDP" },
+        { port: 9, protocol: "SCTP" },
+      ],
+      admit: ["10.2.1.0/24"],
+    });
+    expect(result.lab.routers[0]?.podRoutes).toBe(true);
+  });
+
+  it("names line and column of every problem, not only of the first", () => {
+    const text = good
+      .replace("admit: [10.2.1.0/24]", "admit: [10.2.1.7/24], colour: red")
+      .replace("zone: a", "zone: 7");
+    const problems = problemsOf(text);
+    expect(problems).toHaveLength(3);
+    expect(problems.join("\n")).toContain("lab.yaml:8:49:");
+    expect(problems.join("\n")).toContain("(at nodes[0].zone)");
+    expect(problems.join("\n")).toContain("host bits are set; the range that it lies in is 10.2.1.0/24");
+    expect(problems.join("\n")).toContain("(at hosts[0].colour)");
+  });
+
+  it.each([
+    [
+      "an address outside every network",
+      good.replace("10.0.0.9", "10.9.0.9"),
+      "lies in none of the lab's networks",
+    ],
+    ["one address twice", good.replace("10.0.0.9", "10.0.0.1"), "is also that of 'gate'"],
+    ["one name twice", good.replace("name: db", "name: gate"), "the name 'gate' is taken"],
+    ["networks that overlap", good.replace("10.0.0.0/24", "192.168.0.0/16"), "overlaps 192.168.18.0/24"],
+    ["a router kind of later", good.replace("{name: gate,", "{name: gate, type: frr,"), "not built yet"],
+    [
+      "both forms at once",
+      good.replace("cidr: 192", "cidrs: [10.9.0.0/24], cidr: 192"),
+      "either 'cidr' or 'cidrs'",
+    ],
+    ["a port that is none", good.replace("53/udp", "70000"), "must be a port"],
+    ["a duplicate key", `${good}name: again\n`, "Map keys must be unique"],
+  ])("refuses %s", (_what, text, message) => {
+    expect(problemsOf(text).join("\n")).toContain(message);
+  });
+});
