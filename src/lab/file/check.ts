@@ -10,7 +10,13 @@ export interface Fault {
 
 /** Returns everything about a well-formed lab file that cannot work, with the path of each. */
 export function checkLabFile(lab: LabFile): Fault[] {
-  return [...nameFaults(lab), ...networkFaults(lab), ...addressFaults(lab), ...subnetFaults(lab)];
+  return [
+    ...nameFaults(lab),
+    ...networkFaults(lab),
+    ...addressFaults(lab),
+    ...routeFaults(lab),
+    ...subnetFaults(lab),
+  ];
 }
 
 type Path = (string | number)[];
@@ -77,6 +83,20 @@ function addressFaults(lab: LabFile): Fault[] {
     }
   }
   return faults;
+}
+
+function routeFaults(lab: LabFile): Fault[] {
+  return lab.routers.flatMap((router, at) =>
+    router.routes.flatMap((route, index) => {
+      const gateway = parseIp(route.via);
+      const near = lab.networks
+        .flatMap((network) => network.cidrs.map(parseCidr))
+        .filter((range) => router.addresses.some((own) => cidrContains(range, parseIp(own))));
+      if (near.some((range) => cidrContains(range, gateway))) return [];
+      const message = `${route.via} lies in none of this router's networks`;
+      return [fault(["routers", at, "routes", index, "via"], "lab.no-network", message)];
+    }),
+  );
 }
 
 function subnetFaults(lab: LabFile): Fault[] {
