@@ -1,0 +1,111 @@
+// Work by key: one job at a time, a key that is asked for again while it waits is done once, and a key that was just
+// done rests for a moment, so that a burst of events costs a few runs and not one each.
+
+import { textOf } from "../base/errors.ts";
+import { type Logger, silent } from "../base/log.ts";
+
+export interface KeyedQueueOptions {
+  readonly work: (key: string) => Promise<void>;
+  /** Shortest time between two starts of one key, in milliseconds. */
+  readonly restMs?: number;
+  /** First pause after a failure and the longest one, in milliseconds; default 100 and 5000. */
+  readonly backoffMs?: readonly [first: number, longest: number];
+  /** Jobs at a time, of different keys; default 1. */
+  readonly width?: number;
+  readonly logger?: Logger;
+}
+
+interface KeyState {
+  timer?: NodeJS.Timeout | undefined;
+  running?: boolean;
+  again?: boolean;
+  failures: number;
+  lastStart: number;
+}
+
+export class KeyedQueue {
+  readonly #options: KeyedQueueOptions;
+  readonly #logger: Logger;
+  readonly #keys = new Map<string, KeyState>();
+  readonly #ready: string[] = [];
+  #running = 0;
+  #stopped = false;
+  #idle: (() => void) | undefined;
+
+  constructor(options: KeyedQueueOptions) {
+    this.#options = options;
+    this.#logger = options.logger ?? silent;
+  }
+
+  /** Asks for a key to be done, soon or after `delayMs`. */
+  add(key: string, delayMs = 0): void {
+    if (this.#stopped) return;
+    const state = this.#keys.get(key) ?? { failures: 0, lastStart: -Infinity };
+    this.#keys.set(key, state);
+    if (state.running) {
+      state.again = true;
+      return;
+    }
+    if (state.timer) {
+      if (delayMs > 0) return;
+      clearTimeout(state.timer);
+    }
+    const rest = state.lastStart + (this.#options.restMs ?? 0) - performance.now();
+    state.timer = setTimeout(
+      () => {
+        state.timer = undefined;
+        this.#ready.push(key);
+        this.#next();
+      },
+      Math.max(delayMs, rest, 0),
+    );
+  }
+
+  /** Forgets a key that will not come back. */
+  forget(key: string): void {
+    const state = this.#keys.get(key);
+    if (!state || state.running) return;
+    clearTimeout(state.timer);
+    this.#keys.delete(key);
+  }
+
+  /** Starts nothing more, and settles when what runs has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const state of this.#keys.values()) clearTimeout(state.timer);
+    this.#ready.length = 0;
+    if (this.#running > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+  }
+
+  #next(): void {
+    while (this.#running < (this.#options.width ?? 1)) {
+      const key = this.#ready.shift();
+      if (key === undefined) return;
+      void this.#run(key);
+    }
+  }
+
+  async #run(key: string): Promise<void> {
+    const state = this.#keys.get(key);
+    if (!state) return;
+    this.#running++;
+    state.running = true;
+    state.again = false;
+    state.lastStart = performance.now();
+    let delay: number | undefined;
+    try {
+      await this.#options.work(key);
+      state.failures = 0;
+    } catch (error) {
+      const [first, longest] = this.#options.backoffMs ?? [100, 5000];
+      delay = Math.min(first * 2 ** state.failures++, longest);
+      this.#logger.warn({ key, error: textOf(error), retryMs: delay }, "will be tried again");
+    }
+    state.running = false;
+    this.#running--;
+    if (delay !== undefined) this.add(key, delay);
+    else if (state.again) this.add(key);
+    if (this.#stopped && this.#running === 0) this.#idle?.();
+    this.#next();
+  }
+}
