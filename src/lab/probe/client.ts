@@ -1,0 +1,194 @@
+// Probes with real packets: sockets opened in the sender's namespace, and the answer read here.
+import { randomInt } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { Socket } from "node:net";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { decodeSctp, encodeSctp, SCTP, withoutIpHeader } from "../net/sctp.ts";
+import { echoRequest, ICMP, isEchoReply, refusedBy } from "./icmp.ts";
+import { answered, failed, fromErrno, type ProbeResult, timedOut } from "./result.ts";
+
+export interface ProbeQuery {
+  readonly kernel: Kernel;
+  /** Address of the target. */
+  readonly to: string;
+  /** Absent for ICMP. */
+  readonly port?: number;
+  readonly protocol: "TCP" | "UDP" | "SCTP" | "ICMP";
+  readonly timeoutMs: number;
+}
+
+/** TCP repeats its first packet after a second, so a time-out below that trusts one packet only. */
+export const DEFAULT_TIMEOUT_MS = 2000;
+/** When probes without a transport of their own repeat their packet, in milliseconds after the first. */
+const REPEATS = [200, 600, 1200];
+
+/** Sends a probe and returns what came of it; never throws. */
+export async function probe(query: ProbeQuery): Promise<ProbeResult> {
+  try {
+    switch (query.protocol) {
+      case "TCP":
+        return await probeTcp(query);
+      case "UDP":
+        return await probeUdp(query);
+      case "SCTP":
+        return await probeSctp(query);
+      case "ICMP":
+        return await probeIcmp(query);
+    }
+  } catch (error) {
+    return fromErrno(error);
+  }
+}
+
+function probeTcp({ kernel, to, port = 0, timeoutMs }: ProbeQuery): Promise<ProbeResult> {
+  const start = performance.now();
+  const fd = kernel.sockets.connectTcp(to, port);
+  const socket = new Socket({ fd, readable: true, writable: true });
+  return settle(timeoutMs, (done) => {
+    let text = "";
+    socket.setEncoding("utf8");
+    socket.on("data", (chunk: string) => {
+      text += chunk;
+      const line = seenIn(text);
+      if (line !== undefined) done(answered(line, performance.now() - start));
+    });
+    // Somebody else's server may say nothing and close: it was reached all the same.
+    socket.on("end", () => done(answered(null, performance.now() - start)));
+    socket.on("error", (error) => done(fromErrno(error)));
+    return () => socket.destroy();
+  });
+}
+
+function probeUdp({ kernel, to, port = 0, timeoutMs }: ProbeQuery): Promise<ProbeResult> {
+  const family = to.includes(":") ? 6 : 4;
+  const fd = kernel.sockets.bindUdp(family === 6 ? "::" : "0.0.0.0", 0);
+  const socket = createSocket(family === 6 ? "udp6" : "udp4");
+  return settle(timeoutMs, (done) => {
+    const start = performance.now();
+    const send = (): void => socket.send("probe", (error) => error && done(fromErrno(error)));
+    const timers: NodeJS.Timeout[] = [];
+    socket.on("message", (text) =>
+      done(answered(seenIn(text.toString()) ?? null, performance.now() - start)),
+    );
+    socket.on("error", (error) => done(fromErrno(error)));
+    socket.bind({ fd });
+    // A connected socket is told of ICMP errors.
+    socket.connect(port, to, (error?: Error) => {
+      if (error) return done(fromErrno(error));
+      send();
+      timers.push(...REPEATS.map((delay) => setTimeout(send, delay)));
+    });
+    return () => {
+      timers.forEach(clearTimeout);
+      socket.close();
+    };
+  });
+}
+
+function probeSctp({ kernel, to, port = 0, timeoutMs }: ProbeQuery): Promise<ProbeResult> {
+  const tag = randomInt(1, 2 ** 32);
+  const sourcePort = randomInt(32768, 61000);
+  const init = encodeSctp({
+    sourcePort,
+    destinationPort: port,
+    tag: 0,
+    chunk: { type: "init", initiateTag: tag },
+  });
+  return probeRaw(kernel, { to, protocol: SCTP, packet: init, timeoutMs }, (bytes, elapsed) => {
+    const reply = decodeSctp(bytes);
+    if (reply?.tag !== tag || reply.destinationPort !== sourcePort) return undefined;
+    if (reply.chunk.type === "init-ack") {
+      return answered(seenIn(`${Buffer.from(reply.chunk.cookie).toString()}\n`) ?? null, elapsed);
+    }
+    return reply.chunk.type === "abort" ? fromErrno({ code: "ECONNREFUSED" }) : undefined;
+  });
+}
+
+function probeIcmp({ kernel, to, timeoutMs }: ProbeQuery): Promise<ProbeResult> {
+  const family = to.includes(":") ? 6 : 4;
+  const id = randomInt(1, 65536);
+  const query = { to, protocol: ICMP[family].protocol, packet: echoRequest(family, id), timeoutMs };
+  return probeRaw(kernel, query, (bytes, elapsed) =>
+    isEchoReply(family, bytes, id) ? answered(null, elapsed) : undefined,
+  );
+}
+
+interface RawQuery {
+  readonly to: string;
+  readonly protocol: number;
+  readonly packet: Uint8Array;
+  readonly timeoutMs: number;
+}
+
+/** Sends a packet of a protocol that has no sockets, repeats it, and waits for an answer or an ICMP error about it. */
+function probeRaw(
+  kernel: Kernel,
+  { to, protocol, packet, timeoutMs }: RawQuery,
+  judge: (payload: Uint8Array, elapsedMs: number) => ProbeResult | undefined,
+): Promise<ProbeResult> {
+  const { sockets } = kernel;
+  const family = to.includes(":") ? 6 : 4;
+  const fd = sockets.openRaw(family, protocol);
+  const errors = sockets.openRaw(family, ICMP[family].protocol);
+  return settle(timeoutMs, (done) => {
+    const start = performance.now();
+    const receiving = sockets.receiveRaw(fd, (bytes, from) => {
+      const result =
+        from === to ? judge(withoutIpHeader(bytes, family), performance.now() - start) : undefined;
+      if (result) done(result);
+    });
+    const failing = sockets.receiveRaw(errors, (bytes) => {
+      const why = refusedBy(family, withoutIpHeader(bytes, family), {
+        protocol,
+        start: packet.subarray(0, 8),
+      });
+      if (why === "closed") done(fromErrno({ code: "ECONNREFUSED" }));
+      else if (why !== undefined)
+        done(failed("unreachable", "unreachable: a router on the way said so (ICMP)"));
+    });
+    const send = (): void => {
+      try {
+        sockets.sendRaw(fd, to, packet);
+      } catch (error) {
+        done(fromErrno(error));
+      }
+    };
+    const timers = REPEATS.map((delay) => setTimeout(send, delay));
+    send();
+    return () => {
+      timers.forEach(clearTimeout);
+      receiving.stop();
+      failing.stop();
+      sockets.close(fd);
+      sockets.close(errors);
+    };
+  });
+}
+
+/** Runs a probe until its first result or its time-out, and tidies up after it exactly once. */
+function settle(
+  timeoutMs: number,
+  start: (done: (result: ProbeResult) => void) => () => void,
+): Promise<ProbeResult> {
+  return new Promise((resolve) => {
+    let stop: (() => void) | undefined;
+    let result: ProbeResult | undefined;
+    const finish = (found: ProbeResult): void => {
+      if (result) return;
+      result = found;
+      clearTimeout(timer);
+      // The first result may come while the probe is still being set up.
+      if (stop) stop();
+      resolve(found);
+    };
+    const timer = setTimeout(() => finish(timedOut(timeoutMs)), timeoutMs);
+    stop = start(finish);
+    if (result) stop();
+  });
+}
+
+/** Returns the address in a responder's first line, undefined while the line is not complete or is no address. */
+function seenIn(text: string): string | undefined {
+  const found = /^([0-9a-f.:]+)\n/i.exec(text);
+  return found?.[1];
+}

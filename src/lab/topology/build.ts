@@ -1,0 +1,118 @@
+// Makes a planned topology on this machine: namespaces first, then wires, addresses and routes.
+import { setImmediate as breathe } from "node:timers/promises";
+import type { Kernel, Machine } from "../../kernel/kernel.ts";
+import { MAIN_TABLE } from "../../kernel/kernel.ts";
+import type { InterfacePlan, LanPlan, MemberPlan, RoutePlan, Topology } from "./plan.ts";
+
+const BRIDGE = "lan";
+/** rtnetlink's RTPROT_STATIC: made by an administrator, here the lab. */
+const STATIC = 4;
+
+export interface BuiltMember {
+  readonly plan: MemberPlan;
+  readonly kernel: Kernel;
+}
+
+export interface BuiltTopology {
+  readonly members: ReadonlyMap<string, BuiltMember>;
+  /** Frees the handles; the namespaces stay. */
+  close(): void;
+}
+
+/** Returns the names of all namespaces that a topology takes. */
+export function namespacesOf(topology: Topology): string[] {
+  return [...topology.lans, ...topology.members].map(({ netns }) => netns);
+}
+
+/**
+ * Builds everything. What fails half-way leaves namespaces behind: the caller clears them away by namespacesOf.
+ * @throws `kernel.exists`, `kernel.permission`, `kernel.refused`
+ */
+export async function buildTopology(machine: Machine, topology: Topology): Promise<BuiltTopology> {
+  const bridges = new Map<string, Kernel>();
+  const members = new Map<string, BuiltMember>();
+  const close = (): void => {
+    for (const kernel of bridges.values()) kernel.close();
+    for (const { kernel } of members.values()) kernel.close();
+    bridges.clear();
+  };
+  try {
+    for (const lan of topology.lans) bridges.set(lan.netns, buildLan(machine, lan));
+    for (const plan of topology.members) {
+      members.set(plan.name, { plan, kernel: buildMember(machine, plan, bridges) });
+      // Every namespace is some milliseconds of waiting for the kernel: signals and others get their turn.
+      await breathe();
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  for (const kernel of bridges.values()) kernel.close();
+  bridges.clear();
+  return { members, close };
+}
+
+function buildLan(machine: Machine, { netns, name, mtu }: LanPlan): Kernel {
+  machine.createNetns(netns);
+  const kernel = machine.open({ name: netns });
+  // A wire has no addresses of its own.
+  kernel.sysctl.set("net/ipv6/conf/default/disable_ipv6", 1);
+  kernel.links.add({ kind: "bridge", name: BRIDGE, mtu, up: true, alias: name });
+  return kernel;
+}
+
+function buildMember(machine: Machine, plan: MemberPlan, bridges: ReadonlyMap<string, Kernel>): Kernel {
+  machine.createNetns(plan.netns);
+  const kernel = machine.open({ name: plan.netns });
+  setUpStack(kernel, plan.forwards);
+  const indexes = new Map<string, number>();
+  for (const link of plan.interfaces) {
+    const bridge = bridges.get(link.lan.netns);
+    if (bridge) indexes.set(link.name, plugIn(kernel, bridge, plan, link));
+  }
+  for (const route of plan.routes) addRoute(kernel, route, indexes.get(route.interface));
+  return kernel;
+}
+
+function setUpStack(kernel: Kernel, forwards: boolean): void {
+  const on = forwards ? 1 : 0;
+  kernel.sysctl.set("net/ipv4/ip_forward", on);
+  kernel.sysctl.set("net/ipv6/conf/all/forwarding", on);
+  for (const which of ["all", "default"]) {
+    // What a new namespace starts with is the machine's own setting: the lab must be the same everywhere.
+    kernel.sysctl.set(`net/ipv4/conf/${which}/rp_filter`, 0);
+    // Addresses are known to be free, and must be usable at once.
+    kernel.sysctl.set(`net/ipv6/conf/${which}/accept_dad`, 0);
+    kernel.sysctl.set(`net/ipv6/conf/${which}/accept_ra`, 0);
+  }
+}
+
+function plugIn(kernel: Kernel, bridge: Kernel, plan: MemberPlan, link: InterfacePlan): number {
+  const { mtu } = link.lan;
+  const { index } = kernel.links.add({
+    kind: "veth",
+    name: link.name,
+    mtu,
+    up: true,
+    alias: `network ${link.lan.name}`,
+    peer: { name: link.port, netns: { name: link.lan.netns }, mtu, up: true },
+  });
+  const master = bridge.links.get(BRIDGE)?.index;
+  bridge.links.change(link.port, { alias: plan.name, ...(master !== undefined && { master }) });
+  for (const address of link.addresses) {
+    kernel.addresses.add({ linkIndex: index, address, scope: "global", noDad: true });
+  }
+  return index;
+}
+
+function addRoute(kernel: Kernel, { to, via }: RoutePlan, linkIndex: number | undefined): void {
+  kernel.routes.add({
+    family: to.includes(":") ? 6 : 4,
+    destination: to,
+    type: "unicast",
+    via,
+    protocol: STATIC,
+    table: MAIN_TABLE,
+    ...(linkIndex !== undefined && { linkIndex }),
+  });
+}
