@@ -45,8 +45,6 @@ export const snatMessages = {
     `${d.object}: annotation trunkline.dev/snat is '${d.value}'; it must be 'none' or 'masquerade', and counts as absent`,
   "snat.rule-range": (d: { object: string; text: string; why: string }) =>
     `SourceNAT ${d.object}: '${d.text}' ${d.why}; the rule counts as absent`,
-  "snat.rule-selector": (d: { object: string; why: string }) =>
-    `SourceNAT ${d.object}: ${d.why}; the rule counts as absent`,
   "snat.no-holder": (d: { object: string; address: string }) =>
     `SourceNAT ${d.object}: no living node holds ${d.address}; its pods' new connections to the rule's destinations are dropped`,
   "snat.foreign-address": (d: { object: string; node: string }) =>

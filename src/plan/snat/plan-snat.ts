@@ -1,0 +1,103 @@
+// One node's source translation, from the facts alone.
+
+import { wording } from "../../base/errors.ts";
+import { tryParseIp } from "../../base/ip.ts";
+import { type ClusterFacts, type NodeFacts, nodeIps } from "../facts.ts";
+import { configStatus } from "./config-status.ts";
+import { podSources } from "./pods.ts";
+import { podRanges } from "./ranges.ts";
+import { type ObjectProblem, type ReadyRule, rangeText, readSourceNats } from "./source-nat-rules.ts";
+import type { EgressAddress, SnatPlan, Steer } from "./types.ts";
+
+/** What a node remembers beyond the objects. */
+export interface SnatMemory {
+  /** The ConfigMap's text that was last usable. */
+  readonly lastGood?: string;
+  /** Who holds an egress address, where the node knows better than the objects' status. */
+  readonly holders?: ReadonlyMap<string, string | undefined>;
+}
+
+/** The mark has six bits for them. */
+export const maxSteers = 63;
+
+/** Returns the plan of one node. Never throws for what users wrote: that is reported in the plan. */
+export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemory = {}): SnatPlan {
+  const config = configStatus(facts, memory.lastGood);
+  const { inside, ranges } = podRanges(facts, config);
+  const { rules, problems } = readSourceNats(facts);
+  const holderOf = (rule: ReadyRule, address: string) => {
+    const holder = memory.holders?.has(address) ? memory.holders.get(address) : rule.holders.get(address);
+    // A holder that the rule no longer admits, or that is gone, holds nothing.
+    const admitted = rule.action.type === "egress" && rule.action.candidates.includes(holder ?? "");
+    return admitted ? holder : undefined;
+  };
+  const sources = podSources({ facts, node, rules, ranges, config, holderOf });
+  const egress = egressAddresses(rules, holderOf);
+  return {
+    node: node.node,
+    nodeAddresses: node.addresses,
+    inside,
+    ranges,
+    pods: sources.pods,
+    config,
+    randomFully: config.config?.randomFully ?? true,
+    toPorts: config.config?.toPorts ?? [],
+    egress,
+    steers: steersOf(facts, rules, node.node),
+    problems: [...problems, ...sources.problems, ...unheld(egress)],
+  };
+}
+
+function egressAddresses(
+  rules: readonly ReadyRule[],
+  holderOf: (rule: ReadyRule, address: string) => string | undefined,
+): EgressAddress[] {
+  const byAddress = new Map<string, EgressAddress>();
+  for (const rule of rules) {
+    if (rule.action.type !== "egress") continue;
+    for (const range of rule.action.addresses) {
+      const address = rangeText(range);
+      const known = byAddress.get(address);
+      const object = `SourceNAT/${rule.name}`;
+      const { candidates } = rule.action;
+      byAddress.set(address, {
+        address,
+        family: range.family,
+        objects: known ? [...new Set([...known.objects, object])] : [object],
+        // Two rules that share an address: only a node that both admit may hold it.
+        candidates: known ? known.candidates.filter((name) => candidates.includes(name)) : candidates,
+        holder: known?.holder ?? holderOf(rule, address),
+      });
+    }
+  }
+  return [...byAddress.values()];
+}
+
+/** Every node that may hold an address, numbered: the number must not change because another node took over. */
+function steersOf(facts: ClusterFacts, rules: readonly ReadyRule[], self: string): Steer[] {
+  const names = new Set(rules.flatMap(({ action }) => (action.type === "egress" ? action.candidates : [])));
+  return [...names]
+    .toSorted()
+    .slice(0, maxSteers)
+    .map((holder, at) => {
+      const known = facts.nodes.get(holder);
+      const via = (known ? nodeIps(known) : []).flatMap((address) => {
+        const ip = tryParseIp(address);
+        return ip ? [{ family: ip.family, address }] : [];
+      });
+      return { index: at + 1, holder, via };
+    })
+    .filter(({ holder }) => holder !== self);
+}
+
+function unheld(egress: readonly EgressAddress[]): ObjectProblem[] {
+  return egress
+    .filter(({ holder }) => holder === undefined)
+    .flatMap(({ address, objects }) =>
+      objects.map((object) => ({
+        code: "snat.no-holder",
+        message: wording("snat.no-holder", { object: object.replace("SourceNAT/", ""), address }),
+        object,
+      })),
+    );
+}

@@ -1,0 +1,173 @@
+// What single pods ask for: annotations of pod and namespace, then SourceNAT rules, then their pool.
+import { isTerminal, type Pod, podIps } from "../../api/kinds/core.ts";
+import { matchesSelector } from "../../api/selectors.ts";
+import { wording } from "../../base/errors.ts";
+import { formatIp, type Ip, type IpRange, tryParseIp } from "../../base/ip.ts";
+import type { ClusterFacts, NodeFacts } from "../facts.ts";
+import { segmentAt } from "./intervals.ts";
+import { baseOf } from "./ranges.ts";
+import { type ObjectProblem, type ReadyRule, rangeText } from "./source-nat-rules.ts";
+import type { Base, Clause, ConfigStatus, PodSource, SnatPlan } from "./types.ts";
+
+export const SNAT_ANNOTATION = "trunkline.dev/snat";
+
+export interface PodsContext {
+  readonly facts: ClusterFacts;
+  readonly node: NodeFacts;
+  readonly rules: readonly ReadyRule[];
+  readonly ranges: SnatPlan["ranges"];
+  readonly config: ConfigStatus;
+  /** Who holds an egress address; overrides the objects' status where the asker knows better. */
+  readonly holderOf: (rule: ReadyRule, address: string) => string | undefined;
+}
+
+export interface PodSources {
+  readonly pods: ReadonlyMap<string, PodSource>;
+  readonly problems: readonly ObjectProblem[];
+}
+
+/** Returns the pods of this node, and of others where this node may hold their address, that ask for something. */
+export function podSources(context: PodsContext): PodSources {
+  const { facts, node, rules } = context;
+  const problems: ObjectProblem[] = [];
+  const mayHold = rules.some(
+    (rule) => rule.action.type === "egress" && rule.action.candidates.includes(node.node),
+  );
+  const asked = new Map<string, Asked>();
+  const pods = new Map<string, PodSource>();
+  for (const [key, pod] of [...facts.pods].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    if (pod.spec.hostNetwork === true || isTerminal(pod)) continue;
+    const local = pod.spec.nodeName === node.node;
+    if (!local && !mayHold) continue;
+    const clauses = clausesOf(key, pod, local, context, problems);
+    if (!local && !clauses.some((clause) => clause.row === "source-nat")) continue;
+    asked.set(key, { key, clauses });
+    for (const ip of podIps(pod)) put(pods, ip, { key, clauses }, context, local);
+  }
+  // The journal knows a pod's address before its object says it, and it is right where an object is stale.
+  for (const endpoint of node.endpoints.values()) {
+    const pod = asked.get(endpoint.pod) ?? { key: endpoint.pod, clauses: [] };
+    for (const ip of endpoint.ips) put(pods, ip, pod, context, true);
+  }
+  return { pods, problems };
+}
+
+interface Asked {
+  readonly key: string;
+  readonly clauses: readonly Clause[];
+}
+
+function put(
+  pods: Map<string, PodSource>,
+  text: string,
+  pod: Asked,
+  context: PodsContext,
+  local: boolean,
+): void {
+  const ip = tryParseIp(text);
+  if (!ip) return;
+  const clauses = pod.clauses.filter((clause) => clause.family === undefined || clause.family === ip.family);
+  const base = segmentAt(context.ranges[ip.family], ip.value)?.value;
+  const address = formatIp(ip);
+  if (clauses.length === 0 && base) pods.delete(address);
+  // A remote pod's own node has decided everything but what is held here.
+  else if (local || base)
+    pods.set(address, { pod: pod.key, clauses, base: base ?? outsidePools(pod, context, ip) });
+}
+
+function outsidePools(pod: Asked, context: PodsContext, ip: Ip): Base {
+  return baseOf(undefined, `Pod/${pod.key}`, context.config, ip.family);
+}
+
+function clausesOf(
+  key: string,
+  pod: Pod,
+  local: boolean,
+  context: PodsContext,
+  problems: ObjectProblem[],
+): readonly Clause[] {
+  const namespaceName = pod.metadata.namespace ?? "default";
+  const namespace = context.facts.namespaces.get(namespaceName);
+  const out: Clause[] = [];
+  const wishes = [
+    ["pod", `Pod/${key}`, pod.metadata.annotations?.[SNAT_ANNOTATION]],
+    ["namespace", `Namespace/${namespaceName}`, namespace?.metadata.annotations?.[SNAT_ANNOTATION]],
+  ] as const;
+  for (const [where, object, value] of wishes) {
+    if (value === undefined) continue;
+    if (value === "none" || value === "masquerade") {
+      out.push({
+        key: `${where}-${value}`,
+        row: `${where}-${value}`,
+        object,
+        destinations: "all",
+        action: { type: value },
+      });
+      // Everything below would never be asked.
+      return out;
+    }
+    const message = wording("snat.annotation", { object, value });
+    if (!problems.some((problem) => problem.object === object))
+      problems.push({
+        code: "snat.annotation",
+        message,
+        object,
+        path: `metadata.annotations['${SNAT_ANNOTATION}']`,
+      });
+  }
+  if (context.rules.length === 0) return out;
+  const labels = { "kubernetes.io/metadata.name": namespaceName, ...namespace?.metadata.labels };
+  for (const rule of context.rules) {
+    if (rule.namespaceSelector && !matchesSelector(rule.namespaceSelector, labels)) continue;
+    if (rule.podSelector && !matchesSelector(rule.podSelector, pod.metadata.labels)) continue;
+    out.push(...ruleClauses(rule, key, local, context));
+  }
+  return out;
+}
+
+/** A rule with addresses of both families is two clauses; one without addresses of a family says nothing about it. */
+function ruleClauses(rule: ReadyRule, pod: string, local: boolean, context: PodsContext): Clause[] {
+  const common = {
+    row: "source-nat",
+    object: `SourceNAT/${rule.name}`,
+    path: rule.path,
+    destinations: rule.destinations,
+  } as const;
+  const id = `${rule.name} ${rule.path}`;
+  const { action } = rule;
+  if (action.type === "none" || action.type === "masquerade")
+    return [{ ...common, key: id, action: { type: action.type } }];
+  return ([4, 6] as const).flatMap((family): Clause[] => {
+    const all = (action.type === "own" ? action.ranges : action.addresses).filter(
+      (one) => one.family === family,
+    );
+    const range = pick(action.type === "own" ? ofThisNode(all, context.node) : all, pod);
+    if (!range) return [];
+    const text = rangeText(range);
+    if (action.type === "own")
+      return [{ ...common, key: `${id} ${text}`, family, action: { type: "address", range } }];
+    const holder = context.holderOf(rule, text);
+    const key = `${id} ${text} ${holder ?? "-"}`;
+    if (holder === context.node.node) return [{ ...common, key, family, action: { type: "address", range } }];
+    if (holder === undefined || !local)
+      return [{ ...common, key: `${id} ${text} -`, family, action: { type: "drop", address: text } }];
+    return [{ ...common, key, family, action: { type: "steer", address: text, holder } }];
+  });
+}
+
+/** Those ranges that hold an address of the node; all of them where none does (they may be routed to the node). */
+function ofThisNode(ranges: readonly IpRange[], node: NodeFacts): readonly IpRange[] {
+  const own = node.addresses.flatMap((text) => tryParseIp(text) ?? []);
+  const held = ranges.filter((range) =>
+    own.some((ip) => ip.family === range.family && range.first <= ip.value && ip.value <= range.last),
+  );
+  return held.length > 0 ? held : ranges;
+}
+
+/** A pod always gets the same one of several addresses, wherever and whenever it is asked. */
+function pick(ranges: readonly IpRange[], pod: string): IpRange | undefined {
+  // FNV-1a, 32 bits.
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(pod)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return ranges[hash % Math.max(1, ranges.length)];
+}

@@ -1,0 +1,82 @@
+// Which addresses are pods', which are services', read from pools, nodes and the settings that name them.
+import type { IPPool } from "../../api/kinds/ip-pool.ts";
+import { type Cidr, cidrRange, tryParseCidr } from "../../base/ip.ts";
+import type { ClusterFacts } from "../facts.ts";
+import { layered, unionOf } from "./intervals.ts";
+import type { Base, ConfigStatus, PerFamily, SnatPlan } from "./types.ts";
+
+/** Returns whether addresses of the pool can be pods' or nodes' (a pool for load balancers alone has none). */
+export function isServing(pool: IPPool): boolean {
+  const uses = pool.spec.allowedUses;
+  return uses === undefined || uses.length === 0 || uses.some((use) => use !== "LoadBalancer");
+}
+
+/** Returns every range that pods' addresses come from: pools (disabled ones too, as in Calico) and nodes' podCIDRs. */
+export function readPodRanges(facts: ClusterFacts): { cidr: Cidr; pool?: IPPool; object: string }[] {
+  const out: { cidr: Cidr; pool?: IPPool; object: string }[] = [];
+  for (const pool of byName(facts.pools)) {
+    const cidr = tryParseCidr(pool.spec.cidr);
+    // A pool with a bad range is reported on the pool itself.
+    if (cidr && isServing(pool)) out.push({ cidr, pool, object: `IPPool/${pool.metadata.name}` });
+  }
+  // Of overlapping pools the narrower one decides; pools decide before nodes' ranges.
+  out.sort((a, b) => b.cidr.length - a.cidr.length);
+  for (const node of byName(facts.nodes)) {
+    for (const text of node.spec?.podCIDRs ?? []) {
+      const cidr = tryParseCidr(text);
+      if (cidr) out.push({ cidr, object: `Node/${node.metadata.name}` });
+    }
+  }
+  return out;
+}
+
+/** Returns what a pool, or a range without one, asks for: rows pool-off to nothing of the table. */
+export function baseOf(pool: IPPool | undefined, object: string, config: ConfigStatus, family: 4 | 6): Base {
+  if (pool?.spec.natOutgoing === false) return { type: "none", row: "pool-off", object };
+  if (config.config && (family === 4 || config.config.ipv6)) {
+    return { type: "config", row: "config-others", object: "ConfigMap/kube-system/ip-masq-agent" };
+  }
+  if (pool?.spec.natOutgoing === true) return { type: "masquerade", row: "pool-on", object };
+  return { type: "none", row: "nothing", object };
+}
+
+/** Returns sources and destinations that are pods', per family. */
+export function podRanges(facts: ClusterFacts, config: ConfigStatus): Pick<SnatPlan, "inside" | "ranges"> {
+  const read = readPodRanges(facts);
+  const inside = read.map(({ cidr }) => cidrRange(cidr));
+  const segments = (family: 4 | 6) => {
+    // Equal bases are one value, so that neighbouring ranges join.
+    const bases = new Map<string, Base>();
+    const layers = read
+      .filter(({ cidr }) => cidr.family === family)
+      .map(({ cidr, pool, object }) => {
+        const base = baseOf(pool, object, config, family);
+        const key = `${base.type} ${base.row} ${base.object}`;
+        const value = bases.get(key) ?? base;
+        bases.set(key, value);
+        return { ranges: [cidrRange(cidr)], value };
+      });
+    return layered(layers, family);
+  };
+  return {
+    inside: perFamily((family) => unionOf(inside, family)),
+    ranges: perFamily(segments),
+  };
+}
+
+/** Returns the services' ranges, from eni-config's `service_cidr`. */
+export function readServiceRanges(facts: ClusterFacts): Cidr[] {
+  const text = facts.configMaps.get("kube-system/eni-config")?.data?.["eni_conf"];
+  // The setting's own reader reports what is wrong with it; here a broken one only means: not known.
+  const found = /"service_cidr"\s*:\s*"([^"]*)"/.exec(text ?? "")?.[1];
+  return (found ?? "").split(",").flatMap((part) => tryParseCidr(part.trim()) ?? []);
+}
+
+export function perFamily<T>(make: (family: 4 | 6) => T): PerFamily<T> {
+  return { 4: make(4), 6: make(6) };
+}
+
+/** Objects in the order of their keys, so that plans do not depend on the order of arrival. */
+export function byName<T>(objects: ReadonlyMap<string, T>): T[] {
+  return [...objects].toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, object]) => object);
+}
