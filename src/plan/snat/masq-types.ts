@@ -1,6 +1,6 @@
 // What ip-masq-agent's configuration says, after reading. Keys, defaults and limits are ip-masq-agent's own; the keys
 // below "flags" are its command line flags, which it ignores in this file, so one file serves both programs.
-import type { Cidr } from "../../base/ip.ts";
+import { type Cidr, parseCidr } from "../../base/ip.ts";
 import type { Problem } from "../../base/problem.ts";
 
 /** A range and where it was written; line 0 for built-in ranges. */
@@ -64,3 +64,13 @@ export const reservedRanges = [
 
 export const linkLocal4 = "169.254.0.0/16";
 export const linkLocal6 = "fe80::/10";
+
+/** Returns the link-local ranges that are exempted. */
+export function linkLocalEntries(
+  config: Pick<MasqConfig, "masqLinkLocal" | "masqLinkLocalIPv6">,
+): { cidr: Cidr }[] {
+  return [
+    ...(config.masqLinkLocal ? [] : [{ cidr: parseCidr(linkLocal4) }]),
+    ...(config.masqLinkLocalIPv6 ? [] : [{ cidr: parseCidr(linkLocal6) }]),
+  ];
+}
