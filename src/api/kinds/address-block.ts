@@ -7,6 +7,8 @@ import type { Kind, KubeObject } from "../object.ts";
 export interface Loan {
   readonly address: string;
   readonly node: string;
+  /** Which loan of this address it is: a return names it, so that a late one cannot end a newer loan. */
+  readonly seq?: number;
   /** Set by the borrower when it no longer needs the address; the owner then takes it back. */
   readonly returned?: boolean;
 }
@@ -15,6 +17,8 @@ export interface Loan {
 export interface LoanRequest {
   readonly node: string;
   readonly count: number;
+  /** This very address, not just any: then nothing else will do. */
+  readonly address?: string;
   /** RFC 3339; a request that nobody has served for a minute is stale. */
   readonly at: string;
 }

@@ -1,0 +1,116 @@
+// An append-only file that is compacted by writing a new one beside it and renaming it over. Appends that come while
+// one is being written share the next write and its sync.
+import { TrunklineError, textOf } from "../base/errors.ts";
+import { decodeRecords, encodeRecord, type JournalRecord, type Replay } from "./records.ts";
+
+/** The file below a journal; tests put one in its place that crashes. */
+export interface JournalDisk {
+  /** For messages. */
+  readonly path: string;
+  /** The whole text; empty if there is no file. */
+  read(): Promise<string>;
+  append(text: string): Promise<void>;
+  /** Settles when everything appended would survive a loss of power. */
+  sync(): Promise<void>;
+  /** Puts a new text in place of the old one, in one step that survives a loss of power. */
+  replace(text: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Waiting {
+  readonly records: readonly JournalRecord[];
+  readonly sync: boolean;
+  readonly done: PromiseWithResolvers<void>;
+}
+
+export class Journal {
+  readonly #disk: JournalDisk;
+  readonly #snapshot: () => readonly JournalRecord[];
+  readonly #compactAfter: number;
+  #waiting: Waiting[] = [];
+  #draining: Promise<void> | undefined;
+  #lines = 0;
+  #live = 0;
+  /** A write failed, so the file's end is unknown: nothing may be appended before it was written anew. */
+  #broken = true;
+
+  /**
+   * `snapshot` gives the records that stand for the whole state at the moment, with everything in it that was handed
+   * to `append`. The file is compacted when it has `compactAfter` lines more than twice the state's.
+   */
+  constructor(disk: JournalDisk, snapshot: () => readonly JournalRecord[], compactAfter = 2000) {
+    this.#disk = disk;
+    this.#snapshot = snapshot;
+    this.#compactAfter = compactAfter;
+  }
+
+  /** Reads what the file holds. @throws `ipam.journal` */
+  async load(): Promise<Replay> {
+    try {
+      return decodeRecords(await this.#disk.read());
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  /**
+   * Writes records behind all earlier ones. The state must hold them already. With `sync`, settles only when they are
+   * on the disk itself. @throws `ipam.journal`: whether they are in the file is then unknown
+   */
+  append(records: readonly JournalRecord[], options: { readonly sync: boolean }): Promise<void> {
+    const done = Promise.withResolvers<void>();
+    this.#waiting.push({ records, sync: options.sync, done });
+    this.#draining ??= this.#drain();
+    return done.promise;
+  }
+
+  /** Makes sure that the file holds the whole state. @throws `ipam.journal` */
+  async flush(): Promise<void> {
+    if (this.#broken || this.#draining) await this.append([], { sync: true });
+  }
+
+  async close(): Promise<void> {
+    await this.#draining;
+    await this.#disk.close();
+  }
+
+  async #drain(): Promise<void> {
+    // Lets every caller of this turn of the event loop join the first write.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting;
+      this.#waiting = [];
+      try {
+        await this.#write(batch);
+        for (const { done } of batch) done.resolve();
+      } catch (error) {
+        this.#broken = true;
+        for (const { done } of batch) done.reject(this.#failure(error));
+      }
+    }
+    this.#draining = undefined;
+  }
+
+  async #write(batch: readonly Waiting[]): Promise<void> {
+    if (this.#broken || this.#lines > 2 * this.#live + this.#compactAfter) {
+      const records = this.#snapshot();
+      await this.#disk.replace(records.map(encodeRecord).join(""));
+      this.#live = this.#lines = records.length;
+      this.#broken = false;
+      return;
+    }
+    const records = batch.flatMap((waiting) => waiting.records);
+    if (records.length === 0) return;
+    await this.#disk.append(records.map(encodeRecord).join(""));
+    this.#lines += records.length;
+    if (batch.some((waiting) => waiting.sync)) await this.#disk.sync();
+  }
+
+  #failure(error: unknown): TrunklineError {
+    return new TrunklineError(
+      "ipam.journal",
+      { path: this.#disk.path, why: textOf(error) },
+      { cause: error },
+    );
+  }
+}

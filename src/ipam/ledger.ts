@@ -1,0 +1,182 @@
+// All that a node knows of its addresses, changed only by journal records: the same code replays a journal and runs the
+// node, so a restart cannot see anything else than what was written.
+import { parseIp } from "../base/ip.ts";
+import { OwnBlock } from "./block.ts";
+import type { JournalRecord } from "./records.ts";
+import { type Holding, type Owner, ownerKey } from "./types.ts";
+
+type HoldRecord = Extract<JournalRecord, { op: "hold" }>;
+
+/** A loan that this node gives back. */
+export interface Returning {
+  readonly block: string;
+  readonly loan: number;
+}
+
+export class Ledger {
+  /** Own blocks by uid, in the order of their claims. */
+  readonly blocks = new Map<string, OwnBlock>();
+  /** By ownerKey. */
+  readonly holdings = new Map<string, Holding>();
+  /** Borrowed addresses on their way back, by address. */
+  readonly returning = new Map<string, Returning>();
+  /** Release times (ms) of borrowed addresses. */
+  readonly restingLoans = new Map<string, number>();
+  readonly #holdingBySeq = new Map<number, Holding>();
+  readonly #seqByAddress = new Map<string, number>();
+  #nextSeq = 1;
+
+  /** The number for the next allocation or loan. */
+  nextSeq(): number {
+    return this.#nextSeq++;
+  }
+
+  holdingOf(owner: Pick<Owner, "containerId" | "ifName">): Holding | undefined {
+    return this.holdings.get(ownerKey(owner));
+  }
+
+  /** Returns who holds an address on this node. */
+  holderOf(address: string): Holding | undefined {
+    const seq = this.#seqByAddress.get(address);
+    return seq === undefined ? undefined : this.#holdingBySeq.get(seq);
+  }
+
+  /** Returns the own block that an address lies in. */
+  blockOf(address: string): OwnBlock | undefined {
+    const ip = parseIp(address);
+    for (const block of this.blocks.values())
+      if (block.cidr.family === ip.family && block.has(address)) return block;
+    return undefined;
+  }
+
+  blockByRange(cidr: string): OwnBlock | undefined {
+    return [...this.blocks.values()].find((block) => block.text === cidr);
+  }
+
+  /** Takes over one record's effect. Any record may come a second time. */
+  apply(record: JournalRecord): void {
+    switch (record.op) {
+      case "block":
+        return this.#addBlock(record);
+      case "releasing": {
+        const block = this.blocks.get(record.uid);
+        if (block) block.releasing = true;
+        return;
+      }
+      case "unblock":
+        this.blocks.delete(record.uid);
+        return;
+      case "hold":
+        return this.#hold(record);
+      case "free":
+        return this.#free(record.seq, record.at);
+      case "lost":
+        return this.#lost(record.seq, record.address);
+      case "lend":
+        this.#seen(record.seq);
+        this.blockOf(record.address)?.lend(record.address, { node: record.node, seq: record.seq });
+        return;
+      case "unlend": {
+        const block = this.blockOf(record.address);
+        if (block?.lent.get(block.ordinalOf(record.address))?.seq === record.seq)
+          block.free(record.address, record.at);
+        return;
+      }
+      case "return":
+        this.returning.set(record.address, { block: record.block, loan: record.loan });
+        return;
+      case "returned":
+        if (this.returning.get(record.address)?.loan === record.loan) this.returning.delete(record.address);
+        return;
+      case "rest":
+        for (const [address, at] of record.freed) this.restingLoans.set(address, at);
+        return;
+      case "next":
+        this.#seen(record.seq - 1);
+        return;
+    }
+  }
+
+  /** Returns records that bring an empty ledger to this one's state. */
+  snapshot(): JournalRecord[] {
+    const out: JournalRecord[] = [{ op: "next", seq: this.#nextSeq }];
+    for (const block of this.blocks.values()) {
+      const { text: cidr, pool, uid } = block;
+      out.push({ op: "block", cidr, pool, uid, freed: block.freed() });
+      for (const [ordinal, loan] of block.lent)
+        out.push({ op: "lend", address: block.addressOf(ordinal), ...loan });
+      if (block.releasing) out.push({ op: "releasing", uid });
+    }
+    for (const holding of this.holdings.values()) out.push({ op: "hold", ...holding });
+    for (const [address, { block, loan }] of this.returning) out.push({ op: "return", address, block, loan });
+    if (this.restingLoans.size > 0) out.push({ op: "rest", freed: [...this.restingLoans] });
+    return out;
+  }
+
+  #addBlock(record: Extract<JournalRecord, { op: "block" }>): void {
+    if (this.blocks.has(record.uid)) return;
+    const block = new OwnBlock(record);
+    if (record.coolingSince !== undefined) block.restAll(record.coolingSince);
+    for (const [address, at] of record.freed ?? []) block.restoreFreed(address, at);
+    // A block of addresses that this node has borrowed so far may become its own.
+    for (const [address, seq] of this.#seqByAddress)
+      if (this.#holdingBySeq.has(seq) && covers(block, address)) block.take(address);
+    this.blocks.set(record.uid, block);
+  }
+
+  #hold(record: HoldRecord): void {
+    this.#seen(record.seq);
+    const { op: _, ...holding } = record;
+    if (this.#holdingBySeq.has(holding.seq)) return;
+    this.holdings.set(ownerKey(holding.owner), holding);
+    this.#holdingBySeq.set(holding.seq, holding);
+    for (const { address, lost } of holding.addresses) {
+      if (lost) continue;
+      this.#seqByAddress.set(address, holding.seq);
+      this.restingLoans.delete(address);
+      this.blockOf(address)?.take(address);
+    }
+  }
+
+  #free(seq: number, at: number): void {
+    const holding = this.#holdingBySeq.get(seq);
+    if (!holding) return;
+    this.#holdingBySeq.delete(seq);
+    const key = ownerKey(holding.owner);
+    if (this.holdings.get(key)?.seq === seq) this.holdings.delete(key);
+    for (const { address, loan } of holding.addresses) {
+      if (this.#seqByAddress.get(address) !== seq) continue;
+      this.#seqByAddress.delete(address);
+      const block = this.blockOf(address);
+      if (block) block.free(address, at);
+      else if (loan !== undefined) this.restingLoans.set(address, at);
+    }
+  }
+
+  #lost(seq: number, address: string): void {
+    const holding = this.#holdingBySeq.get(seq);
+    if (!holding) return;
+    if (this.#seqByAddress.get(address) === seq) this.#seqByAddress.delete(address);
+    const addresses = holding.addresses.map((held) =>
+      held.address === address ? { ...held, lost: true } : held,
+    );
+    const changed = { ...holding, addresses };
+    this.#holdingBySeq.set(seq, changed);
+    this.holdings.set(ownerKey(holding.owner), changed);
+  }
+
+  #seen(seq: number): void {
+    this.#nextSeq = Math.max(this.#nextSeq, seq + 1);
+  }
+}
+
+/** Returns the ledger that a journal's records lead to. */
+export function replay(records: readonly JournalRecord[]): Ledger {
+  const ledger = new Ledger();
+  for (const record of records) ledger.apply(record);
+  return ledger;
+}
+
+function covers(block: OwnBlock, address: string): boolean {
+  return block.cidr.family === parseIp(address).family && block.has(address);
+}

@@ -1,0 +1,447 @@
+// A node's allocator of addresses out of block pools. It answers from memory and its journal; the store is asked only
+// when own blocks run out. docs/ipam.md has the invariants and what happens at each crash point.
+import { randomUUID } from "node:crypto";
+import { type AddressBlock, addressBlockKind } from "../api/kinds/address-block.ts";
+import { isError, TrunklineError, textOf } from "../base/errors.ts";
+import { type Logger, silent } from "../base/log.ts";
+import { Informer } from "../store/informer.ts";
+import type { Store } from "../store/store.ts";
+import { followLoans, pushReturns, recoverLoans, returnIdle } from "./borrowing.ts";
+import { provide } from "./claiming.ts";
+import { systemClock } from "./clock.ts";
+import { defaultSettings, type IpamSettings, type NodeContext, type UsedAddress } from "./context.ts";
+import { figuresOf, type NodeFigures, writeFigures } from "./figures.ts";
+import { Journal, type JournalDisk } from "./journal.ts";
+import { fileDisk } from "./journal-disk.ts";
+import { Ledger } from "./ledger.ts";
+import { serveLoans } from "./lending.ts";
+import { dropLost, giveUpIdle, pushReleases, takeUp } from "./own-blocks.ts";
+import { pick } from "./pick.ts";
+import type { JournalRecord } from "./records.ts";
+import { isRecovered, recordsOfRecovery } from "./recovery.ts";
+import { type Clock, type HeldAddress, type Holding, type Owner, ownerKey, type Want } from "./types.ts";
+
+export interface NodeIpamOptions {
+  readonly store: Store;
+  readonly node: string;
+  /** The folder of the journal, or a disk of one's own. */
+  readonly journal: string | JournalDisk;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  readonly settings?: Partial<IpamSettings>;
+  /** Addresses that something on this node uses; asked only when the journal is lost or damaged. */
+  readonly inUse?: () => Promise<readonly UsedAddress[]>;
+  /** Pause after a failed watch, first and longest, in milliseconds. */
+  readonly backoffMs?: readonly [first: number, longest: number];
+}
+
+export interface AllocateRequest {
+  readonly owner: Owner;
+  /** One for each family that the pod gets; either all are met or none. */
+  readonly wants: readonly Want[];
+}
+
+/** What still exists, for `collect`: what is not in a list that is given counts as leaked. */
+export interface Living {
+  /** Attachments that the container runtime knows. */
+  readonly attachments?: readonly Pick<Owner, "containerId" | "ifName">[];
+  /** Pods of this node, by uid and by `namespace/name`. */
+  readonly pods?: readonly { readonly uid: string; readonly pod: string }[];
+}
+
+export class NodeIpam {
+  readonly #context: NodeContext;
+  readonly #ledger = new Ledger();
+  readonly #journal: Journal;
+  readonly #view: Informer<AddressBlock>;
+  readonly #arrival = new Map<string, number>();
+  #arrivals = 0;
+  #session = randomUUID();
+  /** The next pass is the first since the start, or since the node was registered anew. */
+  #fresh = true;
+  #registered = true;
+  #journalLost = false;
+  #verified = false;
+  #synced = false;
+  #wanted: ReadonlySet<string> | undefined;
+  #passing: Promise<void> | undefined;
+  #again = false;
+  readonly #waiting = new Set<() => void>();
+  readonly #perOwner = new Map<string, Promise<unknown>>();
+  #providing: Promise<unknown> = Promise.resolve();
+  /** Why the last search for more addresses failed, and when (ms): whoever comes right after need not search again. */
+  #dry: { readonly at: number; readonly key: string; readonly error: unknown } | undefined;
+  readonly #idleSince = new Map<string, number>();
+  readonly #figuresWritten = new Map<string, number>();
+  readonly #leakedSince = new Map<number, number>();
+  readonly #closing = new AbortController();
+  #ticking: Promise<void> | undefined;
+
+  constructor(options: NodeIpamOptions) {
+    const clock = options.clock ?? systemClock;
+    const logger = options.logger ?? silent;
+    const disk = typeof options.journal === "string" ? fileDisk(options.journal) : options.journal;
+    this.#journal = new Journal(disk, () => this.#ledger.snapshot());
+    this.#view = new Informer(options.store, addressBlockKind, {
+      logger,
+      ...(options.backoffMs ? { backoffMs: options.backoffMs } : {}),
+    });
+    this.#context = {
+      node: options.node,
+      store: options.store,
+      clock,
+      logger,
+      settings: { ...defaultSettings, ...options.settings },
+      ledger: this.#ledger,
+      journal: this.#journal,
+      view: this.#view,
+      arrival: this.#arrival,
+      ready: new Set(),
+      loans: new Map(),
+      requestsSeen: new Map(),
+      session: () => this.#session,
+      wantedPools: () => this.#wanted,
+      inUse: options.inUse ?? (() => Promise.resolve([])),
+      commit: (records, how) => this.#commit(records, how),
+      kick: () => this.#kick(),
+      until: (condition, ms) => this.#until(condition, ms),
+    };
+  }
+
+  /**
+   * Reads the journal and begins to follow the store. What is held is known when it settles; new addresses are handed
+   * out once the store has confirmed the blocks. @throws `ipam.journal`
+   */
+  async start(): Promise<void> {
+    const { records, damaged, torn } = await this.#journal.load();
+    for (const record of records) this.#ledger.apply(record);
+    this.#journalLost = damaged > 0 || records.length === 0;
+    if (damaged > 0 || torn)
+      this.#context.logger.warn({ damaged, torn }, "the journal of addresses was not whole");
+    await this.#journal.flush();
+    if (damaged > 0) await this.#distrust();
+    this.#view.on(({ type, object }) => this.#heard(type, object));
+    this.#view.start();
+    void this.#view.synced.then(() => {
+      this.#synced = true;
+      this.#kick();
+    });
+    this.#ticking = this.#tick();
+  }
+
+  /** Settles when the store has confirmed this node's blocks once. */
+  async ready(ms = Number.POSITIVE_INFINITY): Promise<boolean> {
+    return this.#verified || this.#until(() => this.#verified, ms);
+  }
+
+  /** Ends for good. What is held stays held. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    for (const wake of this.#waiting) wake();
+    await this.#view.stop();
+    await this.#ticking;
+    await this.#passing;
+    await this.#journal.close();
+  }
+
+  /**
+   * Says whether the store has this node's Node object. Without it others may take over its blocks, so nothing new is
+   * handed out; when it is back, every block is written as ours again before it is used.
+   */
+  setRegistered(registered: boolean): void {
+    if (registered === this.#registered) return;
+    this.#registered = registered;
+    if (!registered) return;
+    this.#session = randomUUID();
+    this.#context.ready.clear();
+    this.#fresh = true;
+    this.#verified = false;
+    this.#kick();
+  }
+
+  /** Says which pools this node may use at present; empty blocks of others are given up at once. */
+  setWantedPools(names: ReadonlySet<string>): void {
+    this.#wanted = names;
+    this.#kick();
+  }
+
+  /** What is held, by `containerId/ifName`. */
+  get holdings(): ReadonlyMap<string, Holding> {
+    return this.#ledger.holdings;
+  }
+
+  /** Returns who holds an address on this node. */
+  holderOf(address: string): Holding | undefined {
+    return this.#ledger.holderOf(address);
+  }
+
+  figures(): NodeFigures {
+    return figuresOf(this.#context);
+  }
+
+  /**
+   * Gives the owner an address for each want; the same owner gets the same answer again. It is in the journal when it
+   * settles. @throws `ipam.exhausted`, `ipam.not-ready`, `ipam.store`, `ipam.address-in-use`, `ipam.address-elsewhere`,
+   * `ipam.journal`
+   */
+  allocate(request: AllocateRequest): Promise<Holding> {
+    return this.#inTurn(ownerKey(request.owner), () => this.#allocate(request));
+  }
+
+  /**
+   * Frees what the owner holds, and what was found in use for its pod after the journal was lost. Returns what was
+   * freed; nothing if it was freed before.
+   */
+  release(owner: Pick<Owner, "containerId" | "ifName"> & Partial<Owner>): Promise<Holding[]> {
+    return this.#inTurn(ownerKey(owner), () => {
+      const found = [...this.#ledger.holdings.values()].filter(
+        (holding) =>
+          ownerKey(holding.owner) === ownerKey(owner) ||
+          (isRecovered(holding.owner) && samePod(holding.owner, owner)),
+      );
+      return this.#free(found);
+    });
+  }
+
+  /** Frees everything of a pod: for when the runtime's names for its sandboxes are gone. */
+  releasePod(pod: Pick<Owner, "uid"> & Partial<Owner>): Promise<Holding[]> {
+    return this.#free([...this.#ledger.holdings.values()].filter((holding) => samePod(holding.owner, pod)));
+  }
+
+  /**
+   * Frees what holds an address, if it is still that allocation.
+   * @throws `ipam.stale-release` if another one holds it by now, or none
+   */
+  async releaseAddress(address: string, seq: number): Promise<Holding[]> {
+    const holding = this.#ledger.holderOf(address);
+    if (holding?.seq !== seq)
+      throw new TrunklineError("ipam.stale-release", { address, asked: seq, current: holding?.seq ?? null });
+    return this.#free([holding]);
+  }
+
+  /** Frees what belongs to nothing that lives, once that was so for `graceMs`. Returns what was freed. */
+  collect(living: Living, graceMs: number): Promise<Holding[]> {
+    const now = this.#context.clock.now();
+    const keys = living.attachments && new Set(living.attachments.map(ownerKey));
+    const uids = living.pods && new Set(living.pods.map(({ uid }) => uid));
+    const names = living.pods && new Set(living.pods.map(({ pod }) => pod));
+    const leaked = [...this.#ledger.holdings.values()].filter(({ owner }) => {
+      if (keys && !isRecovered(owner) && !keys.has(ownerKey(owner))) return true;
+      if (!uids || !names || (owner.uid === "" && owner.pod === "")) return false;
+      return owner.uid === "" ? !names.has(owner.pod) : !uids.has(owner.uid);
+    });
+    const seqs = new Set(leaked.map(({ seq }) => seq));
+    for (const seq of this.#leakedSince.keys()) if (!seqs.has(seq)) this.#leakedSince.delete(seq);
+    for (const seq of seqs) if (!this.#leakedSince.has(seq)) this.#leakedSince.set(seq, now);
+    return this.#free(leaked.filter(({ seq }) => now - (this.#leakedSince.get(seq) ?? now) >= graceMs));
+  }
+
+  async #allocate(request: AllocateRequest): Promise<Holding> {
+    const known = this.#ledger.holdingOf(request.owner);
+    if (known) return whole(known);
+    for (;;) {
+      await this.#assertReady();
+      const addresses = request.wants.map((want) => pick(this.#context, want));
+      const missing = request.wants[addresses.indexOf(undefined)];
+      if (!missing) return this.#hold(request.owner, addresses as HeldAddress[]);
+      await this.#provide(missing);
+    }
+  }
+
+  async #hold(owner: Owner, addresses: readonly HeldAddress[]): Promise<Holding> {
+    const at = this.#context.clock.now();
+    const holding: Holding = { seq: this.#ledger.nextSeq(), at, owner, addresses };
+    try {
+      await this.#commit([{ op: "hold", ...holding }], { sync: true });
+    } catch (error) {
+      // The line may be on the disk all the same; then a restart finds an allocation without a pod, and collects it.
+      this.#ledger.apply({ op: "free", seq: holding.seq, at: this.#context.clock.now() });
+      throw error;
+    }
+    return holding;
+  }
+
+  async #assertReady(): Promise<void> {
+    const { node, settings } = this.#context;
+    if (!this.#registered)
+      throw new TrunklineError("ipam.not-ready", { node, why: "its Node object is gone" });
+    if (!(await this.ready(settings.borrowWaitMs)))
+      throw new TrunklineError("ipam.not-ready", { node, why: "the store has not confirmed its blocks yet" });
+  }
+
+  /** One search at a time: whoever waited may find an address without a search of his own. */
+  async #provide(want: Want): Promise<void> {
+    const earlier = this.#providing;
+    const turn = Promise.withResolvers<void>();
+    this.#providing = turn.promise;
+    await earlier;
+    try {
+      if (pick(this.#context, want)) return;
+      const key = JSON.stringify([want.family, want.address, want.pools]);
+      const now = this.#context.clock.now();
+      if (this.#dry?.key === key && now - this.#dry.at < 500) throw this.#dry.error;
+      try {
+        await provide(this.#context, want);
+      } catch (error) {
+        this.#dry = { at: this.#context.clock.now(), key, error };
+        throw error;
+      }
+    } finally {
+      turn.resolve();
+    }
+  }
+
+  async #free(holdings: readonly Holding[]): Promise<Holding[]> {
+    const at = this.#context.clock.now();
+    const records = holdings.map(({ seq }) => ({ op: "free" as const, seq, at }));
+    if (records.length === 0) return [];
+    // Not synced: only a loss of power could undo it, and that ends the pods as well; the next collection frees it.
+    await this.#commit(records, { sync: false });
+    return [...holdings];
+  }
+
+  async #commit(records: readonly JournalRecord[], how: { readonly sync: boolean }): Promise<void> {
+    for (const record of records) this.#ledger.apply(record);
+    await this.#journal.append(records, how);
+  }
+
+  /** Operations of one owner never run beside each other. */
+  async #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const earlier = this.#perOwner.get(key);
+    const own = (async () => {
+      // Its failure was its own caller's affair.
+      await earlier?.catch(() => undefined);
+      return work();
+    })();
+    this.#perOwner.set(key, own);
+    try {
+      return await own;
+    } finally {
+      if (this.#perOwner.get(key) === own) this.#perOwner.delete(key);
+    }
+  }
+
+  /** A damaged journal: what it says is held stays so, what it says is free rests first. */
+  async #distrust(): Promise<void> {
+    const now = this.#context.clock.now();
+    for (const block of this.#ledger.blocks.values()) block.restAll(now);
+    const used = await recordsOfRecovery(
+      this.#context,
+      (address) => this.#ledger.blockOf(address) !== undefined,
+    );
+    if (used.length > 0) await this.#commit(used, { sync: true });
+  }
+
+  #heard(type: "added" | "modified" | "deleted", object: AddressBlock): void {
+    const { uid, name } = object.metadata;
+    if (type === "deleted") {
+      this.#arrival.delete(uid);
+      this.#context.requestsSeen.delete(name);
+    } else {
+      if (!this.#arrival.has(uid)) this.#arrival.set(uid, this.#arrivals);
+      // One listing is told in one go; a watch's events are not.
+      queueMicrotask(() => this.#arrivals++);
+      const own = object.spec.requests?.find((request) => request.node === this.#context.node);
+      if (own) this.#context.requestsSeen.set(name, own.at);
+    }
+    this.#kick();
+  }
+
+  async #tick(): Promise<void> {
+    const { clock, settings } = this.#context;
+    while (!this.#closing.signal.aborted) {
+      await clock.sleep(settings.tickMs, this.#closing.signal);
+      this.#kick();
+    }
+  }
+
+  #kick(): void {
+    this.#again = true;
+    if (this.#synced) this.#passing ??= this.#passes();
+  }
+
+  async #passes(): Promise<void> {
+    // Several changes that come together make one pass.
+    await Promise.resolve();
+    while (this.#again && !this.#closing.signal.aborted) {
+      this.#again = false;
+      await this.#pass();
+      for (const wake of this.#waiting) wake();
+    }
+    this.#passing = undefined;
+  }
+
+  /** Looks after everything once. What fails is tried again with the next change or tick. */
+  async #pass(): Promise<void> {
+    const context = this.#context;
+    const fresh = this.#fresh;
+    const session = this.#session;
+    this.#fresh = false;
+    const steps: Record<string, () => Promise<void>> = {
+      flush: () => this.#journal.flush(),
+      dropLost: () => dropLost(context),
+      followLoans: () => followLoans(context, fresh),
+      recoverLoans: () => (fresh && this.#journalLost ? recoverLoans(context) : Promise.resolve()),
+      takeUp: () => takeUp(context),
+      serveLoans: () => serveLoans(context),
+      returnIdle: () => returnIdle(context),
+      pushReturns: () => pushReturns(context),
+      giveUpIdle: () => giveUpIdle(context, this.#idleSince),
+      pushReleases: () => pushReleases(context),
+      writeFigures: () => writeFigures(context, this.#figuresWritten),
+    };
+    for (const [name, step] of Object.entries(steps)) {
+      try {
+        await step();
+      } catch (error) {
+        context.logger.warn(
+          { step: name, error: textOf(error) },
+          "addresses: a step failed and is tried again",
+        );
+        // A fresh start must end as a whole. And without the journal nothing that binds this node may reach the store.
+        this.#fresh ||= fresh;
+        if (fresh || isError(error, "ipam.journal")) return;
+      }
+    }
+    if (session === this.#session && this.#allConfirmed()) this.#verified = true;
+  }
+
+  #allConfirmed(): boolean {
+    const { ledger, ready } = this.#context;
+    return [...ledger.blocks.values()].every((block) => block.releasing || ready.has(block.uid));
+  }
+
+  async #until(condition: () => boolean, ms: number): Promise<boolean> {
+    if (condition()) return true;
+    const done = Promise.withResolvers<boolean>();
+    const cancel = new AbortController();
+    const wake = () => {
+      if (condition()) done.resolve(true);
+      else if (this.#closing.signal.aborted) done.resolve(false);
+    };
+    this.#waiting.add(wake);
+    if (Number.isFinite(ms))
+      void this.#context.clock.sleep(ms, cancel.signal).then(() => done.resolve(condition()));
+    try {
+      return await done.promise;
+    } finally {
+      this.#waiting.delete(wake);
+      cancel.abort();
+    }
+  }
+}
+
+function samePod(held: Owner, asked: Partial<Owner>): boolean {
+  if (asked.uid !== undefined && asked.uid !== "" && held.uid !== "") return held.uid === asked.uid;
+  return asked.pod !== undefined && asked.pod !== "" && held.pod === asked.pod;
+}
+
+/** @throws `ipam.address-elsewhere` when the store has taken an address of it away */
+function whole(holding: Holding): Holding {
+  const lost = holding.addresses.find((held) => held.lost);
+  if (!lost) return holding;
+  throw new TrunklineError("ipam.address-elsewhere", {
+    address: lost.address,
+    why: "its block was taken from this node while the pod held it; the pod must be started anew",
+  });
+}
