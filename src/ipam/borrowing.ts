@@ -82,7 +82,7 @@ export async function returnIdle(context: NodeContext): Promise<void> {
 
 /** Tells the owners of what goes back. */
 export async function pushReturns(context: NodeContext): Promise<void> {
-  for (const [address, { block, loan }] of [...context.ledger.returning]) {
+  for (const [address, { block, loan }] of context.ledger.returning) {
     const object = context.view.cache.get(block);
     const shown = object && loansTo(object, context.node).find((one) => one.address === address);
     if (!object || !shown || (shown.seq ?? 0) !== loan) continue;
@@ -111,7 +111,7 @@ export async function borrow(context: NodeContext, want: Want, enough: () => boo
 
 /** Withdraws every request of this node's. */
 export async function withdraw(context: NodeContext): Promise<void> {
-  for (const object of [...context.view.cache.values()])
+  for (const object of context.view.cache.values())
     if (isAsking(context, object.metadata.name)) await change(context, withoutRequest(object, context.node));
 }
 

@@ -57,7 +57,8 @@ export class Ledger {
   apply(record: JournalRecord): void {
     switch (record.op) {
       case "block":
-        return this.#addBlock(record);
+        this.#addBlock(record);
+        return;
       case "releasing": {
         const block = this.blocks.get(record.uid);
         if (block) block.releasing = true;
@@ -67,11 +68,14 @@ export class Ledger {
         this.blocks.delete(record.uid);
         return;
       case "hold":
-        return this.#hold(record);
+        this.#hold(record);
+        return;
       case "free":
-        return this.#free(record.seq, record.at);
+        this.#free(record.seq, record.at);
+        return;
       case "lost":
-        return this.#lost(record.seq, record.address);
+        this.#lost(record.seq, record.address);
+        return;
       case "lend":
         this.#seen(record.seq);
         this.blockOf(record.address)?.lend(record.address, { node: record.node, seq: record.seq });

@@ -16,7 +16,7 @@ import type { JournalRecord } from "./records.ts";
 
 /** Takes back what was returned, grants or denies what is asked for, and brings the objects up to date. */
 export async function serveLoans(context: NodeContext): Promise<void> {
-  for (const block of [...context.ledger.blocks.values()]) {
+  for (const block of context.ledger.blocks.values()) {
     const object = objectOf(context, block);
     if (!object || !context.ready.has(block.uid) || block.releasing) continue;
     await takeBack(context, block, object);

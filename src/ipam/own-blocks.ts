@@ -18,7 +18,7 @@ export function objectOf(context: NodeContext, block: OwnBlock): AddressBlock | 
 /** Drops blocks that the store says are no longer this node's, and marks what pods hold of them. */
 export async function dropLost(context: NodeContext): Promise<void> {
   const { ledger, logger, ready } = context;
-  for (const block of [...ledger.blocks.values()]) {
+  for (const block of ledger.blocks.values()) {
     if (objectOf(context, block)) continue;
     ready.delete(block.uid);
     const lost = [...ledger.holdings.values()].flatMap(({ seq, addresses }) =>
@@ -37,7 +37,7 @@ export async function dropLost(context: NodeContext): Promise<void> {
 /** Takes up the blocks that the store has as ours: new claims, and those of an earlier run. */
 export async function takeUp(context: NodeContext): Promise<void> {
   const { view, node, ledger, ready } = context;
-  for (const object of [...view.cache.values()]) {
+  for (const object of view.cache.values()) {
     if (object.spec.node !== node || object.metadata.deletionTimestamp !== undefined) continue;
     const { uid } = object.metadata;
     if (!ledger.blocks.has(uid)) {
@@ -126,7 +126,7 @@ export async function removeObject(context: NodeContext, object: AddressBlock): 
 
 /** Deletes, in the store, the blocks that the journal says are being given up. */
 export async function pushReleases(context: NodeContext): Promise<void> {
-  for (const block of [...context.ledger.blocks.values()]) {
+  for (const block of context.ledger.blocks.values()) {
     const object = block.releasing ? objectOf(context, block) : undefined;
     if (object) await removeObject(context, object);
   }

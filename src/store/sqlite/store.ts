@@ -62,11 +62,16 @@ class SqliteStore implements Store {
 
   async list<T extends KubeObject>(kind: Kind<T>, namespace?: string): Promise<Listing<T>> {
     this.#checkOpen();
-    // The revision is read first: what is written between the two reads is told again by a watch, never missed.
-    const revision = String(this.#newest());
     const key = kindKey(kind);
-    const rows = namespace === undefined ? this.#sql.list.all(key) : this.#sql.listIn.all(key, namespace);
-    return { items: rows.map((row) => parse<T>(row["json"])), revision };
+    // One transaction, one picture: a watch from this revision must not tell what is older than the objects listed.
+    this.#sql.read.run();
+    try {
+      const revision = String(this.#newest());
+      const rows = namespace === undefined ? this.#sql.list.all(key) : this.#sql.listIn.all(key, namespace);
+      return { items: rows.map((row) => parse<T>(row["json"])), revision };
+    } finally {
+      this.#sql.commit.run();
+    }
   }
 
   async create<T extends KubeObject>(kind: Kind<T>, draft: Draft<T>): Promise<T> {

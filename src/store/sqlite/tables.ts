@@ -7,6 +7,7 @@ const layout = 1;
 
 export interface Statements {
   readonly begin: StatementSync;
+  readonly read: StatementSync;
   readonly commit: StatementSync;
   readonly rollback: StatementSync;
   readonly get: StatementSync;
@@ -68,6 +69,7 @@ function layoutOf(db: DatabaseSync): number {
 export function prepareStatements(db: DatabaseSync): Statements {
   return {
     begin: db.prepare("BEGIN IMMEDIATE"),
+    read: db.prepare("BEGIN DEFERRED"),
     commit: db.prepare("COMMIT"),
     rollback: db.prepare("ROLLBACK"),
     get: db.prepare("SELECT json FROM objects WHERE kind = ? AND namespace = ? AND name = ?"),

@@ -1,0 +1,179 @@
+// A small world for the allocator's tests: a clock that only moves when told, disks that can crash, and a store whose
+// calls can fail, be cut off, or succeed without an answer.
+import type { Draft, Kind, KubeObject } from "../api/object.ts";
+import type { DeleteOptions, Store } from "../store/store.ts";
+import type { JournalDisk } from "./journal.ts";
+import { NodeIpam, type NodeIpamOptions } from "./node-ipam.ts";
+import type { Clock, Owner, PoolRange, Want } from "./types.ts";
+
+export class FakeClock implements Clock {
+  #now = Date.UTC(2030, 0, 1);
+  readonly #sleepers = new Set<{ readonly at: number; readonly wake: () => void }>();
+
+  now(): number {
+    return this.#now;
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const sleeper = { at: this.#now + ms, wake: resolve };
+    this.#sleepers.add(sleeper);
+    signal?.addEventListener("abort", () => {
+      this.#sleepers.delete(sleeper);
+      resolve();
+    });
+    if (signal?.aborted) resolve();
+    return promise;
+  }
+
+  /** Moves on by `ms` and wakes whoever slept until then. */
+  advance(ms: number): void {
+    this.#now += ms;
+    for (const sleeper of this.#sleepers)
+      if (sleeper.at <= this.#now) {
+        this.#sleepers.delete(sleeper);
+        sleeper.wake();
+      }
+  }
+}
+
+/** What becomes of one call: `before` and `after` say whether its effect happens before the process dies or fails. */
+export type Fate = "ok" | "fail-before" | "fail-after" | "crash-before" | "crash-after";
+
+/** Decides the fate of each call; after a crash every call of that process hangs for ever. */
+export class Fates {
+  dead = false;
+  readonly #next: (what: string) => Fate;
+
+  constructor(next: (what: string) => Fate = () => "ok") {
+    this.#next = next;
+  }
+
+  async run<T>(what: string, effect: () => Promise<T>, torn?: () => void): Promise<T> {
+    if (this.dead) return new Promise(() => undefined);
+    const fate = this.#next(what);
+    if (fate === "fail-before") throw new Error(`${what}: no answer`);
+    if (fate === "crash-before") {
+      torn?.();
+      return this.#die();
+    }
+    const result = await effect();
+    if (this.dead) return new Promise(() => undefined);
+    if (fate === "fail-after") throw new Error(`${what}: answer lost`);
+    if (fate === "crash-after") return this.#die();
+    return result;
+  }
+
+  #die(): Promise<never> {
+    this.dead = true;
+    return new Promise(() => undefined);
+  }
+}
+
+/** A disk in memory that outlives its process. A crash in the middle of an append leaves half of it. */
+export class FakeDisk {
+  text = "";
+
+  open(fates: Fates): JournalDisk {
+    return {
+      path: "fake",
+      read: () => fates.run("disk.read", () => Promise.resolve(this.text)),
+      append: (text) =>
+        fates.run(
+          "disk.append",
+          async () => {
+            this.text += text;
+          },
+          () => {
+            this.text += text.slice(0, Math.floor(text.length / 2));
+          },
+        ),
+      sync: () => fates.run("disk.sync", () => Promise.resolve()),
+      replace: (text) =>
+        fates.run("disk.replace", async () => {
+          this.text = text;
+        }),
+      close: () => Promise.resolve(),
+    };
+  }
+}
+
+/** The same store, seen by a process whose calls meet their fates. */
+export function fatedStore(store: Store, fates: Fates): Store {
+  return {
+    get: (kind, name, namespace) => fates.run("store.get", () => store.get(kind, name, namespace)),
+    list: (kind, namespace) => fates.run("store.list", () => store.list(kind, namespace)),
+    create: <T extends KubeObject>(kind: Kind<T>, draft: Draft<T>) =>
+      fates.run("store.create", () => store.create(kind, draft)),
+    update: <T extends KubeObject>(kind: Kind<T>, object: T) =>
+      fates.run("store.update", () => store.update(kind, object)),
+    delete: <T extends KubeObject>(
+      kind: Kind<T>,
+      name: string,
+      namespace?: string,
+      options?: DeleteOptions,
+    ) => fates.run("store.delete", () => store.delete(kind, name, namespace, options)),
+    watch: (kind, options) => store.watch(kind, options),
+    close: () => Promise.resolve(),
+  };
+}
+
+/** Lets everything that is ready to run do so. */
+export async function idle(turns = 4): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Runs `work` to its end, moving the clock on whenever everything waits for it. Gives up after `ms` of that clock. */
+export async function settle<T>(clock: FakeClock, work: Promise<T>, ms = 20_000): Promise<T> {
+  let done = false;
+  const finish = () => {
+    done = true;
+  };
+  work.then(finish, finish);
+  const end = clock.now() + ms;
+  await idle();
+  while (!done && clock.now() < end) {
+    clock.advance(100);
+    await idle(2);
+  }
+  if (!done) throw new Error(`not finished after ${ms} ms of the test's clock`);
+  return work;
+}
+
+export interface TestNode {
+  readonly name: string;
+  readonly disk: FakeDisk;
+  readonly fates: Fates;
+  readonly ipam: NodeIpam;
+}
+
+/** Starts a node's allocator on a disk that may hold an earlier run's journal. */
+export async function startNode(
+  world: { readonly store: Store; readonly clock: FakeClock },
+  name: string,
+  options: { disk?: FakeDisk; fates?: Fates } & Partial<NodeIpamOptions> = {},
+): Promise<TestNode> {
+  const { disk = new FakeDisk(), fates = new Fates(), ...rest } = options;
+  const ipam = new NodeIpam({
+    ...rest,
+    store: fatedStore(world.store, fates),
+    node: name,
+    journal: disk.open(fates),
+    clock: world.clock,
+    backoffMs: [1, 1],
+  });
+  await ipam.start();
+  return { name, disk, fates, ipam };
+}
+
+export function podOwner(name: string, containerId = `c-${name}`): Owner {
+  return { containerId, ifName: "eth0", pod: `default/${name}`, uid: `uid-${name}` };
+}
+
+export function poolOf(cidr: string, blockSize: number, name = "pool"): PoolRange {
+  return { name, cidr, blockSize };
+}
+
+export function want(...pools: PoolRange[]): Want {
+  return { family: pools[0]?.cidr.includes(":") ? 6 : 4, pools };
+}
