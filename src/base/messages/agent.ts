@@ -1,1 +1,13 @@
-export const agentMessages = {};
+export const agentMessages = {
+  "agent.interface-exists": (d: { name: string; netns: string }) =>
+    `the namespace ${d.netns} has an interface ${d.name} already`,
+  "agent.wire-lost": (d: { name: string; netns: string }) =>
+    `the interface ${d.name} in ${d.netns} went away while it was being set up`,
+  "agent.not-applied": (d: { seconds: number; manager: string; why: string }) =>
+    `the pod's ${d.manager} rules could not be put in force within ${d.seconds} s: ${d.why}`,
+  "agent.socket-in-use": (d: { path: string }) => `another agent serves ${d.path}`,
+  "agent.no-uplink": (d: { node: string; addresses: readonly string[] }) =>
+    d.addresses.length === 0
+      ? `node ${d.node} has no InternalIP`
+      : `no interface of this machine holds an address of node ${d.node} (${d.addresses.join(", ")})`,
+};

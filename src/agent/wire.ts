@@ -1,0 +1,199 @@
+// A pod's wire: a veth whose one end is in the pod's namespace. No bridge: the pod has its address alone (/32 or /128) and
+// sends everything to a gateway that is the host's end, which answers for it by proxy ARP (IPv6: its link-local address).
+import { isError, TrunklineError } from "../base/errors.ts";
+import { parseIp } from "../base/ip.ts";
+import {
+  type Kernel,
+  type Link,
+  type LinkAddress,
+  MAIN_TABLE,
+  type Machine,
+  ROUTE_PROTOCOL,
+  type Route,
+} from "../kernel/kernel.ts";
+
+/** Every host end has this one: nothing but the pod sees it, and a pod's neighbour entry survives a new wire. */
+export const HOST_MAC = "ee:ee:ee:ee:ee:ee";
+export const GATEWAY4 = "169.254.1.1";
+/** The host end's link-local address: the same on every wire, and 169.254.1.1 once more for whoever reads it. */
+export const GATEWAY6 = "fe80::a9fe:101";
+
+export interface WireSpec {
+  readonly hostInterface: string;
+  /** Name of the pod's end. */
+  readonly ifName: string;
+  /** Path of the pod's namespace. */
+  readonly netns: string;
+  readonly ips: readonly string[];
+  /** Bytes. */
+  readonly mtu: number;
+  readonly alias: string;
+}
+
+export interface WireEnds {
+  readonly host: Link;
+  readonly pod: Link;
+}
+
+/**
+ * Makes the wire. A host end of that name that is left over from an attempt that failed is removed first.
+ * @throws `agent.interface-exists` if the pod has an interface of that name already, `kernel.…`
+ */
+export async function attachWire(machine: Machine, kernel: Kernel, spec: WireSpec): Promise<WireEnds> {
+  if (kernel.links.get(spec.hostInterface) !== undefined) await kernel.links.remove(spec.hostInterface);
+  const pod = machine.open({ path: spec.netns });
+  try {
+    if (pod.links.get(spec.ifName) !== undefined)
+      throw new TrunklineError("agent.interface-exists", { name: spec.ifName, netns: spec.netns });
+    const host = kernel.links.add({
+      kind: "veth",
+      name: spec.hostInterface,
+      mac: HOST_MAC,
+      mtu: spec.mtu,
+      alias: spec.alias,
+      up: true,
+      peer: { name: spec.ifName, netns: { path: spec.netns }, mtu: spec.mtu, up: true },
+    });
+    setUpHostEnd(kernel, host, spec.ips);
+    return { host, pod: setUpPodEnd(pod, spec) };
+  } finally {
+    pod.close();
+  }
+}
+
+function setUpHostEnd(kernel: Kernel, host: Link, ips: readonly string[]): void {
+  const set = (key: string, value: string | number) => kernel.sysctl.set(key, value);
+  const families = familiesOf(ips);
+  if (families.has(4)) {
+    // route_localnet stays off: with it a pod could reach what listens on the node's loopback only.
+    set(`net/ipv4/conf/${host.name}/proxy_arp`, 1);
+    set(`net/ipv4/neigh/${host.name}/proxy_delay`, 0);
+    set(`net/ipv4/conf/${host.name}/forwarding`, 1);
+  }
+  if (families.has(6)) {
+    set(`net/ipv6/conf/${host.name}/disable_ipv6`, 0);
+    set(`net/ipv6/conf/${host.name}/accept_dad`, 0);
+    set(`net/ipv6/conf/${host.name}/accept_ra`, 0);
+    set(`net/ipv6/conf/${host.name}/proxy_ndp`, 1);
+    set(`net/ipv6/conf/${host.name}/forwarding`, 1);
+    kernel.addresses.add({ linkIndex: host.index, address: `${GATEWAY6}/64`, scope: "link", noDad: true });
+  }
+  for (const ip of ips) kernel.routes.replace(hostRoute(ip, host.index));
+}
+
+function setUpPodEnd(pod: Kernel, spec: WireSpec): Link {
+  const link = pod.links.get(spec.ifName);
+  if (link === undefined) throw new TrunklineError("agent.wire-lost", { name: spec.ifName, netns: spec.netns });
+  const families = familiesOf(spec.ips);
+  // A namespace starts with the settings of the machine's first one, which may well forward; a pod must not.
+  if (families.has(4)) pod.sysctl.set("net/ipv4/ip_forward", 0);
+  if (families.has(6)) {
+    pod.sysctl.set(`net/ipv6/conf/${spec.ifName}/disable_ipv6`, 0);
+    pod.sysctl.set(`net/ipv6/conf/${spec.ifName}/accept_dad`, 0);
+    pod.sysctl.set(`net/ipv6/conf/${spec.ifName}/accept_ra`, 0);
+  }
+  for (const address of podAddresses(spec.ips, link.index)) pod.addresses.add(address);
+  for (const route of podRoutes(spec.ips, link.index)) pod.routes.replace(route);
+  return link;
+}
+
+/** The host's route to one of the pod's addresses. */
+export function hostRoute(ip: string, linkIndex: number): Route {
+  const { family } = parseIp(ip);
+  return {
+    family,
+    destination: `${ip}/${family === 4 ? 32 : 128}`,
+    type: "unicast",
+    linkIndex,
+    protocol: ROUTE_PROTOCOL,
+    table: MAIN_TABLE,
+  };
+}
+
+export function podAddresses(ips: readonly string[], linkIndex: number): LinkAddress[] {
+  return ips.map((ip) => {
+    const four = parseIp(ip).family === 4;
+    return { linkIndex, address: `${ip}/${four ? 32 : 128}`, scope: "global", ...(!four && { noDad: true }) };
+  });
+}
+
+/** The pod's routes: to the gateway on the link, and through it to everything. */
+export function podRoutes(ips: readonly string[], linkIndex: number): Route[] {
+  const common = { type: "unicast", linkIndex, protocol: ROUTE_PROTOCOL, table: MAIN_TABLE } as const;
+  const families = familiesOf(ips);
+  const routes: Route[] = [];
+  if (families.has(4)) {
+    routes.push({ ...common, family: 4, destination: `${GATEWAY4}/32` });
+    routes.push({ ...common, family: 4, destination: "0.0.0.0/0", via: GATEWAY4 });
+  }
+  if (families.has(6)) routes.push({ ...common, family: 6, destination: "::/0", via: GATEWAY6 });
+  return routes;
+}
+
+/**
+ * Takes a pod off the network at once, without the wait that removing its link takes: the host's routes to it go.
+ * Succeeds if they, or the link, are gone already.
+ */
+export function cutWire(kernel: Kernel, hostInterface: string, ips: readonly string[]): void {
+  const host = kernel.links.get(hostInterface);
+  if (host === undefined) return;
+  for (const ip of ips) {
+    try {
+      kernel.routes.remove(hostRoute(ip, host.index));
+    } catch (error) {
+      // The link may go at any moment with the pod's namespace, and its routes with it.
+      if (!isError(error, "kernel.missing") && !isError(error, "kernel.refused")) throw error;
+    }
+  }
+}
+
+/** Returns what of the wire is not as ADD left it, in words; empty if all is. */
+export function checkWire(machine: Machine, kernel: Kernel, spec: WireSpec): string[] {
+  const faults: string[] = [];
+  const host = kernel.links.get(spec.hostInterface);
+  if (host === undefined) return [`the node has no interface ${spec.hostInterface}`];
+  if (!host.up) faults.push(`the node's interface ${spec.hostInterface} is down`);
+  const hostRoutes = kernel.routes.list({ protocol: ROUTE_PROTOCOL });
+  for (const ip of spec.ips) {
+    const wanted = hostRoute(ip, host.index);
+    if (!hostRoutes.some((route) => sameRoute(route, wanted)))
+      faults.push(`the node has no route to ${ip} through ${spec.hostInterface}`);
+  }
+  try {
+    const pod = machine.open({ path: spec.netns });
+    try {
+      faults.push(...checkPodEnd(pod, spec, host));
+    } finally {
+      pod.close();
+    }
+  } catch (error) {
+    if (!isError(error, "kernel.no-netns")) throw error;
+    faults.push(`there is no namespace ${spec.netns}`);
+  }
+  return faults;
+}
+
+function checkPodEnd(pod: Kernel, spec: WireSpec, host: Link): string[] {
+  const link = pod.links.get(spec.ifName);
+  if (link === undefined) return [`the pod has no interface ${spec.ifName}`];
+  const faults: string[] = [];
+  if (host.lower !== link.index) faults.push(`${spec.ifName} is not the other end of ${spec.hostInterface}`);
+  if (!link.up) faults.push(`the pod's interface ${spec.ifName} is down`);
+  const addresses = new Set(pod.addresses.list(link.index).map((entry) => entry.address));
+  for (const { address } of podAddresses(spec.ips, link.index))
+    if (!addresses.has(address)) faults.push(`the pod's interface ${spec.ifName} lacks the address ${address}`);
+  const routes = pod.routes.list();
+  for (const wanted of podRoutes(spec.ips, link.index))
+    if (!routes.some((route) => sameRoute(route, wanted)))
+      faults.push(`the pod lacks the route to ${wanted.destination}${wanted.via ? ` via ${wanted.via}` : ""}`);
+  return faults;
+}
+
+// Later plugins and the pod itself may add to a route (a metric, an MTU); where it leads is what counts.
+function sameRoute(a: Route, b: Route): boolean {
+  return a.destination === b.destination && a.linkIndex === b.linkIndex && a.via === b.via;
+}
+
+function familiesOf(ips: readonly string[]): ReadonlySet<4 | 6> {
+  return new Set(ips.map((ip) => parseIp(ip).family));
+}
