@@ -16,7 +16,11 @@ export interface AddressSource {
   /** Gives back what that interface holds; succeeds if it holds nothing. */
   release(owner: { readonly containerId: string; readonly ifName: string }): Promise<void>;
   /** Who holds addresses now, also those of which the agent knows nothing (any more). */
-  owners(): readonly { readonly containerId: string; readonly ifName: string; readonly ips: readonly string[] }[];
+  owners(): readonly {
+    readonly containerId: string;
+    readonly ifName: string;
+    readonly ips: readonly string[];
+  }[];
   /** Why no addresses can be handed out yet; undefined when they can. */
   notReady(): string | undefined;
 }

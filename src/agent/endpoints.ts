@@ -110,7 +110,10 @@ export class Endpoints {
     if (before?.phase === "ready" && before.netnsId === netnsId && before.result !== undefined) {
       const faults = this.check(before, before.result);
       if (faults.length === 0) return before.result;
-      this.#options.logger.warn({ ...factsOf(before), faults }, "the pod's interface is damaged: making it anew");
+      this.#options.logger.warn(
+        { ...factsOf(before), faults },
+        "the pod's interface is damaged: making it anew",
+      );
     }
     // What an attempt before this one has left, and links that DEL is still removing, go first. Addresses of a damaged
     // wire are kept: the allocator answers with the same ones.
@@ -193,7 +196,9 @@ export class Endpoints {
     const { kernel, logger } = this.#options;
     const links = new Map(kernel.links.list().map((link) => [link.name, link.index]));
     const present = new Set(
-      kernel.routes.list({ protocol: ROUTE_PROTOCOL }).map((route) => `${route.destination} ${route.linkIndex}`),
+      kernel.routes
+        .list({ protocol: ROUTE_PROTOCOL })
+        .map((route) => `${route.destination} ${route.linkIndex}`),
     );
     let repaired = 0;
     for (const endpoint of this.#known.values()) {
@@ -281,4 +286,3 @@ export function netnsIsGone(machine: Machine, endpoint: Endpoint): boolean {
     throw error;
   }
 }
-

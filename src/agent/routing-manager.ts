@@ -9,6 +9,7 @@ import type { Changes, Manager } from "./manager.ts";
 
 export class RoutingManager implements Manager {
   readonly name = "routing";
+  readonly concerns = ["route", "address", "link"] as const;
   readonly #kernel: Kernel;
   readonly #logger: Logger;
   #problems: readonly RouteProblem[] = [];

@@ -83,7 +83,8 @@ function setUpHostEnd(kernel: Kernel, host: Link, ips: readonly string[]): void 
 
 function setUpPodEnd(pod: Kernel, spec: WireSpec): Link {
   const link = pod.links.get(spec.ifName);
-  if (link === undefined) throw new TrunklineError("agent.wire-lost", { name: spec.ifName, netns: spec.netns });
+  if (link === undefined)
+    throw new TrunklineError("agent.wire-lost", { name: spec.ifName, netns: spec.netns });
   const families = familiesOf(spec.ips);
   // A namespace starts with the settings of the machine's first one, which may well forward; a pod must not.
   if (families.has(4)) pod.sysctl.set("net/ipv4/ip_forward", 0);
@@ -181,11 +182,14 @@ function checkPodEnd(pod: Kernel, spec: WireSpec, host: Link): string[] {
   if (!link.up) faults.push(`the pod's interface ${spec.ifName} is down`);
   const addresses = new Set(pod.addresses.list(link.index).map((entry) => entry.address));
   for (const { address } of podAddresses(spec.ips, link.index))
-    if (!addresses.has(address)) faults.push(`the pod's interface ${spec.ifName} lacks the address ${address}`);
+    if (!addresses.has(address))
+      faults.push(`the pod's interface ${spec.ifName} lacks the address ${address}`);
   const routes = pod.routes.list();
   for (const wanted of podRoutes(spec.ips, link.index))
     if (!routes.some((route) => sameRoute(route, wanted)))
-      faults.push(`the pod lacks the route to ${wanted.destination}${wanted.via ? ` via ${wanted.via}` : ""}`);
+      faults.push(
+        `the pod lacks the route to ${wanted.destination}${wanted.via ? ` via ${wanted.via}` : ""}`,
+      );
   return faults;
 }
 

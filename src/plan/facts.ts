@@ -29,6 +29,7 @@ export interface NodeFacts {
   readonly addresses: readonly string[];
   /** The link that holds the first of them. */
   readonly uplink: string;
+  /** By `containerId/interface`. */
   readonly endpoints: ReadonlyMap<string, LocalEndpoint>;
 }
 

@@ -1,0 +1,306 @@
+// The node's daemon. It runs as a process of its own in production, and as a library in the lab, where the agents of
+// all nodes share one process: nothing here is global.
+import path from "node:path";
+import { textOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { podOf } from "../cni/args.ts";
+import type { EventGroup, Kernel, Machine, NetnsRef } from "../kernel/kernel.ts";
+import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
+import type { Store } from "../store/store.ts";
+import type { AddressSource } from "./addresses.ts";
+import { ClusterWatch } from "./cluster-watch.ts";
+import { CniHandler } from "./cni-handler.ts";
+import { serveCni } from "./cni-server.ts";
+import { DelQueue } from "./del-queue.ts";
+import { EndpointJournal } from "./endpoint-journal.ts";
+import { Endpoints } from "./endpoints.ts";
+import { EventRecorder } from "./event-recorder.ts";
+import { collectGone } from "./gone-pods.ts";
+import { type HealthOptions, serveHealth } from "./health-server.ts";
+import { type KernelNews, watchKernel } from "./kernel-watcher.ts";
+import type { Manager } from "./manager.ts";
+import { AgentMetrics } from "./metrics.ts";
+import { NodeView } from "./node-view.ts";
+import { Reconciler } from "./reconciler.ts";
+
+/** What parts of an agent are made with. */
+export interface AgentParts {
+  readonly node: string;
+  readonly kernel: Kernel;
+  readonly store: Store;
+  readonly facts: ClusterFacts;
+  readonly stateDir: string;
+  readonly logger: Logger;
+}
+
+export interface AgentOptions {
+  /** Name of the Node object. */
+  readonly node: string;
+  readonly store: Store;
+  readonly machine: Machine;
+  /** The node's own namespace. */
+  readonly netns: NetnsRef;
+  /** Folder for the journals; survives restarts of the agent, need not survive the machine's. */
+  readonly stateDir: string;
+  /** Unix socket for the plugin executable. */
+  readonly socketPath: string;
+  /** Where the executable leaves DELs while the agent is away; default: `cni-queue` in the state folder. */
+  readonly queueDir?: string;
+  readonly logger: Logger;
+  /** Makes the source of addresses. */
+  readonly addresses: (parts: AgentParts) => Promise<AddressSource & { stop?(): Promise<void> }>;
+  /** Makes the managers, in the order in which they are called. */
+  readonly managers: (parts: AgentParts) => readonly Manager[];
+  /** Shared by agents of one process; else the agent makes its own. Must have been started. */
+  readonly cluster?: ClusterWatch;
+  readonly health?: HealthOptions;
+  /** The process is this agent's alone. */
+  readonly processMetrics?: boolean;
+  /** Seconds between comparisons with the kernel that no event asked for; default 60. */
+  readonly resyncSeconds?: number;
+  /** Seconds for which a pod must be gone from the store, and its namespace too, until its addresses are taken back. */
+  readonly graceSeconds?: number;
+}
+
+export interface Agent {
+  readonly node: string;
+  readonly endpoints: Endpoints;
+  /** Settles when the node can serve pods for the first time. */
+  readonly ready: Promise<void>;
+  /** Why the node cannot serve pods now; empty when it can. */
+  notReady(): readonly string[];
+  readonly healthPort: number | undefined;
+  /** Stops serving. Pods keep their network: nothing is taken out of the kernel. */
+  stop(): Promise<void>;
+}
+
+const ALL_KINDS = [
+  "nodes",
+  "namespaces",
+  "ippools",
+  "addressblocks",
+  "sourcenats",
+  "hosts",
+  "pods",
+  "networkpolicies",
+  "configmaps",
+];
+
+/** Starts an agent; settles when it serves its sockets, which is before the node is ready. */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const running = new RunningAgent(options);
+  try {
+    await running.start();
+  } catch (error) {
+    await running.stop();
+    throw error;
+  }
+  return running;
+}
+
+class RunningAgent implements Agent {
+  readonly node: string;
+  readonly ready: Promise<void>;
+  endpoints!: Endpoints;
+  healthPort: number | undefined;
+  readonly #options: AgentOptions;
+  readonly #cluster: ClusterWatch;
+  readonly #kernel: Kernel;
+  readonly #becameReady = Promise.withResolvers<void>();
+  /** How to undo `start`, in the order in which it happened. */
+  readonly #stops: (() => void | Promise<void>)[] = [];
+  #addresses!: AddressSource;
+  #managers: readonly Manager[] = [];
+  #reconciler!: Reconciler;
+  #view!: NodeView;
+  #metrics!: AgentMetrics;
+  #queue!: DelQueue;
+  #stopped = false;
+
+  constructor(options: AgentOptions) {
+    this.node = options.node;
+    this.ready = this.#becameReady.promise;
+    this.#options = options;
+    this.#cluster = options.cluster ?? new ClusterWatch(options.store, options.logger);
+    this.#kernel = options.machine.open(options.netns);
+    this.#stops.push(() => this.#kernel.close());
+  }
+
+  async start(): Promise<void> {
+    const { node, store, stateDir, logger } = this.#options;
+    prepareNode(this.#kernel);
+    const { facts } = this.#cluster;
+    const parts: AgentParts = { node, kernel: this.#kernel, store, facts, stateDir, logger };
+    const addresses = await this.#options.addresses(parts);
+    this.#addresses = addresses;
+    this.#stops.push(() => addresses.stop?.());
+    this.#managers = this.#options.managers(parts);
+    this.#makeEndpoints();
+    await this.endpoints.recover();
+    this.#queue = new DelQueue(this.#options.queueDir ?? path.join(stateDir, "cni-queue"), logger);
+    await this.#queue.drain((attached) => this.endpoints.remove(attached));
+    await this.#serve();
+    this.#follow();
+    logger.info({ endpoints: this.endpoints.known.size }, "agent serves");
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    for (const stop of this.#stops.toReversed()) await stop();
+    this.#options.logger.info({}, "agent stopped");
+  }
+
+  notReady(): readonly string[] {
+    const reasons = this.#notStarted();
+    for (const { manager, error } of this.#reconciler.failures()) reasons.push(`${manager}: ${error}`);
+    const noAddresses = this.#addresses.notReady();
+    if (noAddresses !== undefined) reasons.push(noAddresses);
+    return reasons;
+  }
+
+  /** What must have happened once; a manager that fails later holds back only the pods that need it. */
+  #notStarted(): string[] {
+    if (!this.#cluster.synced) return ["the cluster's objects have not been read yet"];
+    try {
+      this.#view.get();
+    } catch (error) {
+      return [textOf(error)];
+    }
+    return this.#reconciler.startedOnce ? [] : ["the node's rules and routes are not in force yet"];
+  }
+
+  #makeEndpoints(): void {
+    const { machine, stateDir, logger } = this.#options;
+    const { facts } = this.#cluster;
+    this.endpoints = new Endpoints({
+      machine,
+      kernel: this.#kernel,
+      journal: new EndpointJournal(path.join(stateDir, "endpoints")),
+      addresses: this.#addresses,
+      logger,
+      inForce: () => this.#reconciler.inForce(),
+      changed: (key) => this.#reconciler.note("endpoints", key),
+    });
+    this.#view = new NodeView(this.#kernel, facts, this.node, this.endpoints.local);
+    this.#metrics = new AgentMetrics(this.node, this.#options.processMetrics === true, {
+      ready: () => this.notReady().length === 0,
+      endpoints: () => countBy([...this.endpoints.known.values()].map((one) => one.phase)),
+      problems: () =>
+        countBy(this.#managers.flatMap((one) => (one.problems?.() ?? []).map((each) => each.code))),
+    });
+    this.#reconciler = new Reconciler({
+      managers: this.#managers,
+      facts,
+      node: (): NodeFacts => this.#view.get(),
+      logger,
+      onApplied: (manager, seconds, error) => this.#metrics.applied(manager, seconds, error),
+      onIdle: () => {
+        if (this.notReady().length === 0) this.#becameReady.resolve();
+      },
+    });
+    this.#stops.push(() => this.endpoints.settled());
+    this.#stops.push(() => this.#reconciler.stop());
+  }
+
+  async #serve(): Promise<void> {
+    const { machine, netns, socketPath, store, logger } = this.#options;
+    const events = new EventRecorder(store, this.node, logger);
+    const handler = new CniHandler({
+      machine,
+      netns,
+      endpoints: this.endpoints,
+      queue: this.#queue,
+      logger,
+      notStarted: () => this.#notStarted()[0],
+      notReady: () => this.notReady()[0],
+      mtu: () => this.#view.mtu(),
+      onDone: (verb, code, seconds) => this.#metrics.requestDone(verb, code, seconds),
+      onAddFailed: (request, failed) => {
+        const pod = podOf(request.args);
+        if (pod === undefined) return;
+        const object = { apiVersion: "v1", kind: "Pod", ...pod };
+        const message = failed.details === undefined ? failed.msg : `${failed.msg}: ${failed.details}`;
+        events.record({ object, reason: "FailedPodNetwork", message, type: "Warning" });
+      },
+    });
+    const server = await serveCni(socketPath, (request) => handler.handle(request), logger);
+    this.#stops.push(() => server.close());
+    if (this.#options.health === undefined) return;
+    const health = await serveHealth(this.#options.health, {
+      notReady: () => this.notReady(),
+      registry: this.#metrics.registry,
+    });
+    this.#stops.push(() => health.close());
+    this.healthPort = health.port;
+  }
+
+  /** From here on the node follows the cluster and heals its kernel. */
+  #follow(): void {
+    const { logger, resyncSeconds = 60, cluster } = this.#options;
+    const forget = this.#cluster.on((kind, key) => {
+      if (kind === "nodes" && key === this.node) this.#view.invalidate();
+      this.#reconciler.note(kind, key);
+    });
+    const watch = watchKernel(this.#kernel, (news) => this.#onKernelNews(news));
+    const timer = setInterval(() => this.#onTimer(), resyncSeconds * 1000);
+    timer.unref();
+    this.#stops.push(() => {
+      forget();
+      watch.stop();
+      clearInterval(timer);
+    });
+    if (cluster === undefined) this.#stops.push(() => this.#cluster.stop());
+    void this.#cluster.start().then(() => {
+      if (this.#stopped) return;
+      logger.info({ pods: this.#cluster.facts.pods.size }, "the cluster's objects are read");
+      this.#view.invalidate();
+      for (const kind of [...ALL_KINDS, "endpoints"]) this.#reconciler.note(kind, "all");
+      this.#reconciler.start();
+    });
+  }
+
+  #onKernelNews({ groups, podRoutes }: KernelNews): void {
+    if (groups.has("address") || groups.has("link")) this.#view.invalidate();
+    if (podRoutes) this.#repair();
+    if (groups.size > 0) this.#reconciler.noteResync((manager) => concerns(manager, groups));
+  }
+
+  #onTimer(): void {
+    const { logger, machine, graceSeconds = 60 } = this.#options;
+    this.#reconciler.noteResync();
+    this.#repair();
+    this.endpoints.sweep();
+    const work = async () => {
+      await this.#queue.drain((attached) => this.endpoints.remove(attached));
+      if (this.#cluster.synced)
+        await collectGone(this.endpoints, this.#cluster.facts, machine, graceSeconds, logger);
+    };
+    work().catch((error: unknown) => logger.error({ error: textOf(error) }, "the regular clean-up failed"));
+  }
+
+  #repair(): void {
+    try {
+      this.#metrics.repaired(this.endpoints.repair());
+    } catch (error) {
+      // An interface went away between looking and writing: its event, or the timer, brings us here again.
+      this.#options.logger.warn({ error: textOf(error) }, "pods' routes could not be repaired");
+    }
+  }
+}
+
+function concerns(manager: Manager, groups: ReadonlySet<EventGroup>): boolean {
+  return manager.concerns === undefined || manager.concerns.some((group) => groups.has(group));
+}
+
+/** A node forwards between its pods and its uplink. */
+function prepareNode(kernel: Kernel): void {
+  kernel.sysctl.set("net/ipv4/ip_forward", 1);
+  kernel.sysctl.set("net/ipv6/conf/all/forwarding", 1);
+}
+
+function countBy(values: readonly string[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return counts;
+}

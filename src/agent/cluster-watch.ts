@@ -1,0 +1,76 @@
+// The cluster's objects, kept up to date: one informer a kind, whose caches are the facts that plans are made from.
+// Several agents of one process (the lab's nodes) may share one.
+import { addressBlockKind } from "../api/kinds/address-block.ts";
+import { configMapKind, namespaceKind, nodeKind, podKind } from "../api/kinds/core.ts";
+import { hostKind } from "../api/kinds/host.ts";
+import { ipPoolKind } from "../api/kinds/ip-pool.ts";
+import { networkPolicyKind } from "../api/kinds/network-policy.ts";
+import { sourceNatKind } from "../api/kinds/source-nat.ts";
+import { type Kind, type KubeObject, keyOf } from "../api/object.ts";
+import type { Logger } from "../base/log.ts";
+import { settingsNamespace } from "../plan/collect.ts";
+import type { ClusterFacts } from "../plan/facts.ts";
+import { Informer, type ObjectChange } from "../store/informer.ts";
+import type { Store } from "../store/store.ts";
+
+/** Told after the facts have it: the plural name of the kind, and the object's key. */
+export type ChangeListener = (kind: string, key: string, change: ObjectChange<KubeObject>) => void;
+
+export class ClusterWatch {
+  /** Live: the maps change as objects do. */
+  readonly facts: ClusterFacts;
+  readonly #informers: readonly Informer<KubeObject>[];
+  readonly #listeners = new Set<ChangeListener>();
+  #synced = false;
+
+  constructor(store: Store, logger: Logger) {
+    const informers: Informer<KubeObject>[] = [];
+    const follow = <T extends KubeObject>(kind: Kind<T>, namespace?: string): ReadonlyMap<string, T> => {
+      const informer = new Informer<T>(store, kind, {
+        logger,
+        ...(namespace !== undefined && { namespace }),
+      });
+      informer.on((change) => this.#tell(kind.plural, change));
+      informers.push(informer as unknown as Informer<KubeObject>);
+      return informer.cache;
+    };
+    this.facts = {
+      nodes: follow(nodeKind),
+      namespaces: follow(namespaceKind),
+      pools: follow(ipPoolKind),
+      blocks: follow(addressBlockKind),
+      sourceNats: follow(sourceNatKind),
+      hosts: follow(hostKind),
+      pods: follow(podKind),
+      policies: follow(networkPolicyKind),
+      configMaps: follow(configMapKind, settingsNamespace),
+    };
+    this.#informers = informers;
+  }
+
+  /** True once every kind was listed. */
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  /** Begins to follow the store; settles once every kind was listed, however long the store is away. */
+  async start(): Promise<void> {
+    for (const informer of this.#informers) informer.start();
+    await Promise.all(this.#informers.map((informer) => informer.synced));
+    this.#synced = true;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#informers.map((informer) => informer.stop()));
+  }
+
+  /** Calls `listener` for every change from now on; returns how to stop that. */
+  on(listener: ChangeListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(kind: string, change: ObjectChange<KubeObject>): void {
+    for (const listener of this.#listeners) listener(kind, keyOf(change.object), change);
+  }
+}

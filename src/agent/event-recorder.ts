@@ -1,0 +1,74 @@
+// Event objects for what a pod's or node's owner should see. The same event again raises a count; nothing waits for
+// them, and a store that is away costs nothing but the event.
+import { createHash } from "node:crypto";
+import { type Event, eventKind } from "../api/kinds/core.ts";
+import { isError, textOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Store } from "../store/store.ts";
+
+export interface EventDraft {
+  readonly object: Event["involvedObject"];
+  readonly reason: string;
+  readonly message: string;
+  readonly type: "Normal" | "Warning";
+}
+
+/** The same event is written at most this often. */
+const QUIET_MS = 10_000;
+/** Events remembered for that; more than a node has pods. */
+const REMEMBERED = 2000;
+
+export class EventRecorder {
+  readonly #store: Store;
+  readonly #node: string;
+  readonly #logger: Logger;
+  readonly #lastWritten = new Map<string, number>();
+
+  constructor(store: Store, node: string, logger: Logger) {
+    this.#store = store;
+    this.#node = node;
+    this.#logger = logger;
+  }
+
+  /** Writes the event some time, or not at all. */
+  record(draft: EventDraft): void {
+    const { object, reason, message } = draft;
+    const parts = [object.kind, object.namespace, object.name, object.uid, reason, message, this.#node];
+    const hash = createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
+    const now = Date.now();
+    if (now - (this.#lastWritten.get(hash) ?? 0) < QUIET_MS) return;
+    if (this.#lastWritten.size >= REMEMBERED) this.#lastWritten.clear();
+    this.#lastWritten.set(hash, now);
+    this.#write(draft, hash, new Date(now).toISOString().replace(/\.\d+Z$/, "Z")).catch((error: unknown) =>
+      this.#logger.warn({ reason, error: textOf(error) }, "an event could not be written"),
+    );
+  }
+
+  async #write(draft: EventDraft, hash: string, at: string): Promise<void> {
+    const namespace = draft.object.namespace ?? "default";
+    const name = `${draft.object.name.slice(0, 200)}.${hash}`;
+    const before = await this.#store.get(eventKind, name, namespace);
+    if (before !== undefined) {
+      await this.#store.update(eventKind, { ...before, count: (before.count ?? 1) + 1, lastTimestamp: at });
+      return;
+    }
+    try {
+      await this.#store.create(eventKind, {
+        apiVersion: "v1",
+        kind: "Event",
+        metadata: { name, namespace },
+        involvedObject: draft.object,
+        reason: draft.reason,
+        message: draft.message,
+        type: draft.type,
+        count: 1,
+        firstTimestamp: at,
+        lastTimestamp: at,
+        source: { component: "trunkline-agent", host: this.#node },
+      });
+    } catch (error) {
+      // Written by an agent that ran here a moment ago: told is told.
+      if (!isError(error, "store.exists")) throw error;
+    }
+  }
+}

@@ -1,0 +1,82 @@
+// GET /livez, /readyz and /metrics, on a unix socket, a TCP port, or both.
+import { chmodSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { Registry } from "prom-client";
+
+export interface HealthOptions {
+  readonly socketPath?: string;
+  readonly port?: number;
+  /** Address for the port; default: loopback. */
+  readonly address?: string;
+}
+
+export interface HealthSources {
+  /** Why the node cannot serve pods now; empty when it can. */
+  readonly notReady: () => readonly string[];
+  readonly registry: Registry;
+}
+
+/** Serves until `close`. @throws what the system says about the socket or port */
+export async function serveHealth(
+  options: HealthOptions,
+  sources: HealthSources,
+): Promise<{ close(): Promise<void>; port: number | undefined }> {
+  const servers: Server[] = [];
+  const open = async (listen: (server: Server, done: () => void) => void): Promise<Server> => {
+    const server = createServer((request, response) => {
+      void answer(request.method ?? "", request.url ?? "", sources).then(({ status, type, body }) => {
+        response.writeHead(status, { "content-type": type });
+        response.end(body);
+      });
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      listen(server, resolve);
+    });
+    servers.push(server);
+    return server;
+  };
+  const { socketPath, port } = options;
+  if (socketPath !== undefined) {
+    // Left by an agent that was killed; that none lives is known from the CNI socket.
+    rmSync(socketPath, { force: true });
+    await open((server, done) => server.listen(socketPath, done));
+    chmodSync(socketPath, 0o600);
+  }
+  const tcp =
+    port === undefined
+      ? undefined
+      : await open((server, done) => server.listen(port, options.address ?? "127.0.0.1", done));
+  const bound = tcp?.address();
+  return {
+    port: typeof bound === "object" && bound !== null ? bound.port : undefined,
+    close: async () => {
+      for (const server of servers) {
+        server.closeAllConnections();
+        await new Promise<void>((resolve) => server.close(() => resolve()));
+      }
+    },
+  };
+}
+
+async function answer(
+  method: string,
+  url: string,
+  { notReady, registry }: HealthSources,
+): Promise<{ status: number; type: string; body: string }> {
+  const plain = "text/plain; charset=utf-8";
+  if (method !== "GET" && method !== "HEAD") return { status: 405, type: plain, body: "only GET\n" };
+  switch (url.split("?")[0]) {
+    case "/livez":
+      return { status: 200, type: plain, body: "ok\n" };
+    case "/readyz": {
+      const reasons = notReady();
+      if (reasons.length === 0) return { status: 200, type: plain, body: "ok\n" };
+      return { status: 503, type: plain, body: `${reasons.join("\n")}\n` };
+    }
+    case "/metrics":
+      return { status: 200, type: registry.contentType, body: await registry.metrics() };
+    default:
+      return { status: 404, type: plain, body: "there are /livez, /readyz and /metrics\n" };
+  }
+}

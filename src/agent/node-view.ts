@@ -1,0 +1,59 @@
+// What the node is like: its addresses by its Node object, the uplink that holds them, and the pods on it.
+import { TrunklineError } from "../base/errors.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { type ClusterFacts, type LocalEndpoint, type NodeFacts, nodeIps } from "../plan/facts.ts";
+
+export class NodeView {
+  readonly #kernel: Kernel;
+  readonly #facts: ClusterFacts;
+  readonly #node: string;
+  readonly #endpoints: ReadonlyMap<string, LocalEndpoint>;
+  #current: NodeFacts | undefined;
+
+  constructor(
+    kernel: Kernel,
+    facts: ClusterFacts,
+    node: string,
+    endpoints: ReadonlyMap<string, LocalEndpoint>,
+  ) {
+    this.#kernel = kernel;
+    this.#facts = facts;
+    this.#node = node;
+    this.#endpoints = endpoints;
+  }
+
+  /** The Node object or an address of this machine changed. */
+  invalidate(): void {
+    this.#current = undefined;
+  }
+
+  /** @throws `agent.no-uplink` while the Node object has no address, or none that this machine has */
+  get(): NodeFacts {
+    this.#current ??= this.#read();
+    return this.#current;
+  }
+
+  /** MTU of the uplink, in bytes. @throws `agent.no-uplink` */
+  mtu(): number {
+    const { uplink } = this.get();
+    const link = this.#kernel.links.get(uplink);
+    if (link === undefined) throw this.#noUplink([uplink]);
+    return link.mtu;
+  }
+
+  #read(): NodeFacts {
+    const object = this.#facts.nodes.get(this.#node);
+    const addresses = object === undefined ? [] : nodeIps(object);
+    const here = this.#kernel.addresses.list();
+    for (const address of addresses) {
+      const found = here.find((entry) => entry.address.startsWith(`${address}/`));
+      const link = found && this.#kernel.links.get(found.linkIndex);
+      if (link) return { node: this.#node, addresses, uplink: link.name, endpoints: this.#endpoints };
+    }
+    throw this.#noUplink(addresses);
+  }
+
+  #noUplink(addresses: readonly string[]) {
+    return new TrunklineError("agent.no-uplink", { node: this.#node, addresses });
+  }
+}
