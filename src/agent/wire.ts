@@ -95,6 +95,10 @@ function setUpPodEnd(pod: Kernel, spec: WireSpec): Link {
   }
   for (const address of podAddresses(spec.ips, link.index)) pod.addresses.add(address);
   for (const route of podRoutes(spec.ips, link.index)) pod.routes.replace(route);
+  // Proxy ARP answers only on a node that has a route to the gateway's address by another link (a default route, most
+  // often), and costs the first packet a round trip; the gateway's address on the wire is known, so the pod is told.
+  for (const address of gatewaysOf(families))
+    pod.neighbours.replace({ linkIndex: link.index, address, mac: HOST_MAC, state: "permanent" });
   return link;
 }
 
@@ -196,6 +200,10 @@ function checkPodEnd(pod: Kernel, spec: WireSpec, host: Link): string[] {
 // Later plugins and the pod itself may add to a route (a metric, an MTU); where it leads is what counts.
 function sameRoute(a: Route, b: Route): boolean {
   return a.destination === b.destination && a.linkIndex === b.linkIndex && a.via === b.via;
+}
+
+function gatewaysOf(families: ReadonlySet<4 | 6>): string[] {
+  return [...(families.has(4) ? [GATEWAY4] : []), ...(families.has(6) ? [GATEWAY6] : [])];
 }
 
 function familiesOf(ips: readonly string[]): ReadonlySet<4 | 6> {
