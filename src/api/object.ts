@@ -46,6 +46,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly plural: string;
   readonly shortNames: readonly string[];
   readonly namespaced: boolean;
+  /** Kept as it comes: nothing acts on objects of this kind. */
+  readonly inert?: boolean;
   /** Carries the object's type; never set. */
   readonly type?: T;
 }

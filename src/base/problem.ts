@@ -26,3 +26,17 @@ export function formatProblem(problem: Problem): string {
   const inside = path ? ` (at ${path})` : "";
   return `${where}${problem.message}${inside}${hint ? `. ${hint}` : ""}`;
 }
+
+/** Steps into an object: `["spec", "ingress", 0, "ports"]`. */
+export type Path = readonly (string | number)[];
+
+/** Returns `spec.ingress[0].ports` for the steps of a path; a step that is no plain word is quoted. */
+export function formatPath(path: Path): string {
+  let text = "";
+  for (const step of path) {
+    if (typeof step === "number") text += `[${step}]`;
+    else if (/^[A-Za-z_][\w-]*$/.test(step)) text += text === "" ? step : `.${step}`;
+    else text += `["${step}"]`;
+  }
+  return text;
+}

@@ -5,6 +5,7 @@ import { configMapKind, eventKind, namespaceKind, nodeKind, podKind } from "./co
 import { hostKind } from "./host.ts";
 import { ipPoolKind } from "./ip-pool.ts";
 import { networkPolicyKind } from "./network-policy.ts";
+import { opaqueKinds } from "./opaque.ts";
 import { sourceNatKind } from "./source-nat.ts";
 import {
   cronJobKind,
@@ -34,6 +35,7 @@ export const allKinds: readonly Kind[] = [
   addressBlockKind,
   sourceNatKind,
   hostKind,
+  ...opaqueKinds,
 ];
 
 /** Returns the kind of an object, or undefined if Trunkline does not know it. */

@@ -28,3 +28,9 @@ export const ipPoolKind: Kind<IPPool> = {
   shortNames: ["ipp"],
   namespaced: false,
 };
+
+/** Prefix lengths that blocks may have, and the default, by address family. */
+export const blockSizeBounds = {
+  4: { least: 20, most: 32, usual: 26 },
+  6: { least: 116, most: 128, usual: 122 },
+} as const;

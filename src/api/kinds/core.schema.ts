@@ -1,0 +1,232 @@
+import {
+  address,
+  annotations,
+  complain,
+  condition,
+  fields,
+  labels,
+  metadata,
+  portNumber,
+  protocol,
+  schemaOf,
+  text,
+  whyNotLabel,
+  z,
+} from "../schema.ts";
+import type { ConfigMap, Event, Namespace, Node, Pod } from "./core.ts";
+
+const taintEffect = z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]);
+
+export const nodeSchema = schemaOf<Node>()(
+  fields({
+    apiVersion: z.string(),
+    kind: z.literal("Node"),
+    metadata: metadata(),
+    spec: fields(
+      {
+        podCIDRs: z.array(z.string()).exactOptional(),
+        taints: z
+          .array(
+            fields({ key: z.string(), value: z.string().exactOptional(), effect: taintEffect }, "timeAdded"),
+          )
+          .exactOptional(),
+        unschedulable: z.boolean().exactOptional(),
+      },
+      "podCIDR providerID configSource externalID",
+    ).exactOptional(),
+    status: fields(
+      {
+        addresses: z
+          .array(fields({ type: z.enum(["InternalIP", "ExternalIP", "Hostname"]), address: z.string() }))
+          .exactOptional(),
+        conditions: z.array(condition).exactOptional(),
+      },
+      "allocatable capacity config daemonEndpoints images nodeInfo phase volumesAttached volumesInUse",
+    ).exactOptional(),
+  }),
+);
+
+export const namespaceSchema = schemaOf<Namespace>()(
+  fields(
+    {
+      apiVersion: z.string(),
+      kind: z.literal("Namespace"),
+      metadata: metadata(text("schema.name", whyNotLabel)),
+      status: fields(
+        { phase: z.enum(["Active", "Terminating"]).exactOptional() },
+        "conditions",
+      ).exactOptional(),
+    },
+    "spec",
+  ),
+);
+
+const portName = text("schema.port-name", whyNotPortName);
+
+/** Returns what is wrong with the name of a port (IANA_SVC_NAME), or undefined. */
+export function whyNotPortName(name: string): string | undefined {
+  if (name.length < 1 || name.length > 15) return `'${name}' must have 1 to 15 characters`;
+  if (!/^[-a-z0-9]+$/.test(name)) return `'${name}' must consist of lower-case letters, digits and '-'`;
+  if (!/[a-z]/.test(name)) return `'${name}' must contain at least one letter`;
+  if (name.includes("--")) return `'${name}' must not contain '--'`;
+  if (name.startsWith("-") || name.endsWith("-")) return `'${name}' must not begin or end with '-'`;
+  return undefined;
+}
+
+const containerPort = fields(
+  {
+    name: portName.exactOptional(),
+    containerPort: portNumber,
+    protocol: protocol.exactOptional(),
+    hostPort: portNumber.exactOptional(),
+  },
+  "hostIP",
+);
+
+const container = fields(
+  {
+    name: text("schema.name", whyNotLabel),
+    image: z.string().exactOptional(),
+    ports: z.array(containerPort).exactOptional(),
+  },
+  `args command env envFrom imagePullPolicy lifecycle livenessProbe readinessProbe resizePolicy resources restartPolicy
+   securityContext startupProbe stdin stdinOnce terminationMessagePath terminationMessagePolicy tty volumeDevices
+   volumeMounts workingDir`,
+);
+
+const nodeRequirement = fields({
+  key: z.string(),
+  operator: z.enum(["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]),
+  values: z.array(z.string()).exactOptional(),
+});
+const nodeTerm = fields({
+  matchExpressions: z.array(nodeRequirement).exactOptional(),
+  matchFields: z.array(nodeRequirement).exactOptional(),
+});
+const nodeAffinity = fields({
+  requiredDuringSchedulingIgnoredDuringExecution: fields({
+    nodeSelectorTerms: z.array(nodeTerm),
+  }).exactOptional(),
+  preferredDuringSchedulingIgnoredDuringExecution: z
+    .array(fields({ weight: z.number(), preference: nodeTerm }))
+    .exactOptional(),
+});
+const toleration = fields(
+  {
+    key: z.string().exactOptional(),
+    operator: z.enum(["Exists", "Equal"]).exactOptional(),
+    value: z.string().exactOptional(),
+    effect: taintEffect.exactOptional(),
+  },
+  "tolerationSeconds",
+);
+
+const containers = z.array(container).superRefine((list, context) => {
+  const seen = new Set<string>();
+  for (const [at, { name }] of list.entries()) {
+    if (seen.has(name))
+      complain(context, "schema.duplicate", [at, "name"], `there is a container '${name}' already`);
+    seen.add(name);
+  }
+});
+
+export const podSpec = fields(
+  {
+    containers: containers.superRefine((list, context) => {
+      if (list.length === 0) complain(context, "schema.required", [], "must have at least one container");
+    }),
+    initContainers: containers.exactOptional(),
+    nodeName: z.string().exactOptional(),
+    nodeSelector: labels.exactOptional(),
+    affinity: fields(
+      { nodeAffinity: nodeAffinity.exactOptional() },
+      "podAffinity podAntiAffinity",
+    ).exactOptional(),
+    tolerations: z.array(toleration).exactOptional(),
+    hostNetwork: z.boolean().exactOptional(),
+    serviceAccountName: z.string().exactOptional(),
+  },
+  `activeDeadlineSeconds automountServiceAccountToken dnsConfig dnsPolicy enableServiceLinks ephemeralContainers
+   hostAliases hostIPC hostPID hostUsers hostname hostnameOverride imagePullSecrets os overhead preemptionPolicy
+   priority priorityClassName readinessGates resourceClaims resources restartPolicy runtimeClassName schedulerName
+   schedulingGates securityContext serviceAccount setHostnameAsFQDN shareProcessNamespace subdomain
+   terminationGracePeriodSeconds topologySpreadConstraints volumes`,
+);
+
+export const podSchema = schemaOf<Pod>()(
+  fields({
+    apiVersion: z.string(),
+    kind: z.literal("Pod"),
+    metadata: metadata(),
+    spec: podSpec,
+    status: fields(
+      {
+        phase: z.enum(["Pending", "Running", "Succeeded", "Failed", "Unknown"]).exactOptional(),
+        podIP: address.exactOptional(),
+        podIPs: z.array(fields({ ip: address })).exactOptional(),
+        hostIP: address.exactOptional(),
+        conditions: z.array(condition).exactOptional(),
+        startTime: z.string().exactOptional(),
+        reason: z.string().exactOptional(),
+        message: z.string().exactOptional(),
+      },
+      `containerStatuses ephemeralContainerStatuses hostIPs initContainerStatuses nominatedNodeName qosClass resize
+       observedGeneration resourceClaimStatuses`,
+    ).exactOptional(),
+  }),
+);
+
+export const podTemplate = fields({
+  metadata: fields(
+    {
+      name: z.string().exactOptional(),
+      labels: labels.exactOptional(),
+      annotations: annotations.exactOptional(),
+    },
+    "namespace generateName creationTimestamp finalizers ownerReferences",
+  ).exactOptional(),
+  spec: podSpec,
+});
+
+export const configMapSchema = schemaOf<ConfigMap>()(
+  fields(
+    {
+      apiVersion: z.string(),
+      kind: z.literal("ConfigMap"),
+      metadata: metadata(),
+      data: z.record(z.string(), z.string()).exactOptional(),
+    },
+    "binaryData immutable",
+  ),
+);
+
+export const eventSchema = schemaOf<Event>()(
+  fields(
+    {
+      apiVersion: z.string(),
+      kind: z.literal("Event"),
+      metadata: metadata(),
+      involvedObject: fields(
+        {
+          apiVersion: z.string().exactOptional(),
+          kind: z.string(),
+          name: z.string(),
+          namespace: z.string().exactOptional(),
+          uid: z.string().exactOptional(),
+        },
+        "fieldPath resourceVersion",
+      ),
+      reason: z.string(),
+      message: z.string(),
+      type: z.enum(["Normal", "Warning"]),
+      count: z.number().exactOptional(),
+      firstTimestamp: z.string().exactOptional(),
+      lastTimestamp: z.string().exactOptional(),
+      source: fields({
+        component: z.string().exactOptional(),
+        host: z.string().exactOptional(),
+      }).exactOptional(),
+    },
+    "action eventTime related reportingComponent reportingInstance series",
+  ),
+);

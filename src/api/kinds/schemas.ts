@@ -1,0 +1,46 @@
+// The schema of every kind. Loads the validation library: import this only where objects are checked.
+import type { Kind } from "../object.ts";
+import { fields, metadata, z } from "../schema.ts";
+import * as core from "./core.schema.ts";
+import { ipPoolSchema } from "./ip-pool.schema.ts";
+import { networkPolicySchema } from "./network-policy.schema.ts";
+import { addressBlockSchema, hostSchema, sourceNatSchema } from "./own.schema.ts";
+import * as workloads from "./workloads.schema.ts";
+
+const schemas: Readonly<Record<string, z.ZodType>> = {
+  Node: core.nodeSchema,
+  Namespace: core.namespaceSchema,
+  Pod: core.podSchema,
+  ConfigMap: core.configMapSchema,
+  Event: core.eventSchema,
+  ReplicationController: workloads.replicationControllerSchema,
+  ReplicaSet: workloads.replicaSetSchema,
+  Deployment: workloads.deploymentSchema,
+  StatefulSet: workloads.statefulSetSchema,
+  DaemonSet: workloads.daemonSetSchema,
+  Job: workloads.jobSchema,
+  CronJob: workloads.cronJobSchema,
+  NetworkPolicy: networkPolicySchema,
+  IPPool: ipPoolSchema,
+  AddressBlock: addressBlockSchema,
+  SourceNAT: sourceNatSchema,
+  Host: hostSchema,
+};
+
+// Names of roles may hold colons, and what these kinds hold beyond metadata is nobody's business here.
+const opaque = z.looseObject({
+  apiVersion: z.string(),
+  kind: z.string(),
+  metadata: metadata(z.string().min(1)),
+});
+const plain = fields({ apiVersion: z.string(), kind: z.string(), metadata: metadata() }, "spec status");
+
+/** Returns the schema of a kind; that of an inert kind looks at metadata only. */
+export function schemaFor(kind: Kind): z.ZodType {
+  return schemas[kind.kind] ?? (kind.inert ? opaque : plain);
+}
+
+/** Returns whether fields that the schema does not name are to be reported. */
+export function knowsFields(kind: Kind): boolean {
+  return schemas[kind.kind] !== undefined;
+}

@@ -1,0 +1,131 @@
+import { complain, fields, labelSelector, labels, metadata, schemaOf, z } from "../schema.ts";
+import { matchesSelector, selectsAll } from "../selectors.ts";
+import { podTemplate } from "./core.schema.ts";
+import type { LabelSelector } from "./core.ts";
+import type {
+  CronJob,
+  DaemonSet,
+  Deployment,
+  Job,
+  ReplicaSet,
+  ReplicationController,
+  StatefulSet,
+} from "./workloads.ts";
+
+const replicas = z.number().superRefine((count, context) => {
+  if (!Number.isInteger(count) || count < 0)
+    complain(context, "schema.count", [], `must be a whole number, 0 or more; it is ${count}`);
+});
+
+const status = fields(
+  {
+    replicas: z.number().exactOptional(),
+    readyReplicas: z.number().exactOptional(),
+    observedGeneration: z.number().exactOptional(),
+  },
+  `availableReplicas collisionCount conditions currentNumberScheduled currentReplicas currentRevision
+   desiredNumberScheduled fullyLabeledReplicas numberAvailable numberMisscheduled numberReady numberUnavailable
+   terminatingReplicas unavailableReplicas updateRevision updatedNumberScheduled updatedReplicas`,
+).exactOptional();
+
+type Labels = Record<string, string>;
+
+function checkSelector(
+  selector: LabelSelector,
+  template: { metadata?: { labels?: Labels } },
+  context: z.RefinementCtx,
+): void {
+  if (selectsAll(selector))
+    complain(context, "workload.selector", ["selector"], "must not be empty: it would select every pod");
+  else if (!matchesSelector(selector, template.metadata?.labels))
+    complain(
+      context,
+      "workload.selector",
+      ["selector"],
+      "does not select the pods of this object's own template",
+      "`spec.template.metadata.labels` must have the labels that `spec.selector` asks for",
+    );
+}
+
+function workload<K extends string>(kind: K, also: string) {
+  return fields({
+    apiVersion: z.string(),
+    kind: z.literal(kind),
+    metadata: metadata(),
+    spec: fields(
+      { replicas: replicas.exactOptional(), selector: labelSelector, template: podTemplate },
+      also,
+    ).superRefine((spec, context) => checkSelector(spec.selector, spec.template, context)),
+    status,
+  });
+}
+
+export const replicationControllerSchema = schemaOf<ReplicationController>()(
+  fields({
+    apiVersion: z.string(),
+    kind: z.literal("ReplicationController"),
+    metadata: metadata(),
+    spec: fields(
+      { replicas: replicas.exactOptional(), selector: labels.exactOptional(), template: podTemplate },
+      "minReadySeconds",
+    ).superRefine((spec, context) => {
+      // Without a selector, the template's labels are it.
+      const matchLabels = spec.selector ?? spec.template.metadata?.labels ?? {};
+      checkSelector({ matchLabels }, spec.template, context);
+    }),
+    status,
+  }),
+);
+
+const revisions = "minReadySeconds revisionHistoryLimit";
+export const replicaSetSchema = schemaOf<ReplicaSet>()(workload("ReplicaSet", "minReadySeconds"));
+export const deploymentSchema = schemaOf<Deployment>()(
+  workload("Deployment", `${revisions} paused progressDeadlineSeconds strategy`),
+);
+export const daemonSetSchema = schemaOf<DaemonSet>()(workload("DaemonSet", `${revisions} updateStrategy`));
+
+export const statefulSetSchema = schemaOf<StatefulSet>()(
+  fields({
+    apiVersion: z.string(),
+    kind: z.literal("StatefulSet"),
+    metadata: metadata(),
+    spec: fields(
+      {
+        replicas: replicas.exactOptional(),
+        selector: labelSelector,
+        template: podTemplate,
+        serviceName: z.string().exactOptional(),
+        podManagementPolicy: z.enum(["OrderedReady", "Parallel"]).exactOptional(),
+      },
+      `${revisions} ordinals persistentVolumeClaimRetentionPolicy updateStrategy volumeClaimTemplates`,
+    ).superRefine((spec, context) => checkSelector(spec.selector, spec.template, context)),
+    status,
+  }),
+);
+
+const jobFields = `activeDeadlineSeconds backoffLimit backoffLimitPerIndex completionMode completions managedBy
+  manualSelector maxFailedIndexes parallelism podFailurePolicy podReplacementPolicy selector successPolicy suspend
+  ttlSecondsAfterFinished`;
+const jobSpec = fields({ template: podTemplate }, jobFields);
+
+export const jobSchema = schemaOf<Job>()(
+  fields({ apiVersion: z.string(), kind: z.literal("Job"), metadata: metadata(), spec: jobSpec }, "status"),
+);
+
+export const cronJobSchema = schemaOf<CronJob>()(
+  fields(
+    {
+      apiVersion: z.string(),
+      kind: z.literal("CronJob"),
+      metadata: metadata(),
+      spec: fields(
+        {
+          schedule: z.string().exactOptional(),
+          jobTemplate: fields({ spec: jobSpec }, "metadata"),
+        },
+        `concurrencyPolicy failedJobsHistoryLimit startingDeadlineSeconds successfulJobsHistoryLimit suspend timeZone`,
+      ),
+    },
+    "status",
+  ),
+);

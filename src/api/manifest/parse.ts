@@ -1,0 +1,197 @@
+// Manifests into objects: what each document is, whether it is right, and where everything stands.
+import type { Path, Position, Problem } from "../../base/problem.ts";
+import { nearest } from "../../base/suggest.ts";
+import { allKinds, kindOf } from "../kinds/index.ts";
+import type { Draft, Kind, KubeObject } from "../object.ts";
+import { type Locate, problemAt, show, validate } from "../validate.ts";
+import { parseDocuments } from "./syntax.ts";
+
+/** An object together with the place where it was written. */
+export interface ManifestObject {
+  /** Undefined for a kind that Trunkline does not know; such objects appear only in offline reading. */
+  readonly kind: Kind | undefined;
+  /** As it was written, without what is null. */
+  readonly draft: Draft<KubeObject>;
+  /** The same with empty texts where the store would fill in; what only reads can take it for a stored object. */
+  readonly object: KubeObject;
+  readonly file: string;
+  /** Returns where the field at `path` stands, or the nearest field above it. */
+  readonly at: (path: Path) => Position | undefined;
+}
+
+export interface Manifests {
+  readonly objects: readonly ManifestObject[];
+  /** What makes the manifests unfit to be applied. */
+  readonly errors: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+export interface ParseOptions {
+  /** Unknown kinds are errors for whoever applies, and warnings for whoever only reads. Default: error. */
+  readonly unknownKinds?: "error" | "warning";
+}
+
+interface Sink {
+  readonly objects: ManifestObject[];
+  readonly errors: Problem[];
+  readonly warnings: Problem[];
+}
+
+/**
+ * Reads all objects of a text: several documents, and Lists of any kind. An object with errors is not among `objects`.
+ * Nothing is thrown for what the text holds.
+ */
+export function parseManifests(text: string, file: string, options: ParseOptions = {}): Manifests {
+  const sink: Sink = { objects: [], errors: [], warnings: [] };
+  for (const { value, problems, locate } of parseDocuments(text, file)) {
+    sink.errors.push(...problems);
+    if (problems.length === 0 && value !== null && value !== undefined)
+      readObject(value, { file, locate, options }, sink);
+  }
+  return sink;
+}
+
+/** Puts several readings together. */
+export function joinManifests(parts: readonly Manifests[]): Manifests {
+  return {
+    objects: parts.flatMap((part) => part.objects),
+    errors: parts.flatMap((part) => part.errors),
+    warnings: parts.flatMap((part) => part.warnings),
+  };
+}
+
+interface Context {
+  readonly file: string;
+  readonly locate: Locate;
+  readonly options: ParseOptions;
+  /** What items of a typed list are, if they do not say so themselves. */
+  readonly itemOf?: { readonly apiVersion: string; readonly kind: string };
+}
+
+function readObject(value: unknown, context: Context, sink: Sink): void {
+  const { locate } = context;
+  if (!isObject(value)) {
+    const glued = typeof value === "string" && /^[A-Za-z]\w*:\S/.test(value);
+    const hint = glued ? "A space is missing after the colon" : undefined;
+    sink.errors.push(
+      problemAt("manifest.object", [], `an object was expected; this is ${show(value)}`, locate, hint),
+    );
+    return;
+  }
+  const written: Record<string, unknown> = { ...context.itemOf, ...withoutNulls(value) };
+  const { apiVersion, kind } = written;
+  const before = sink.errors.length;
+  for (const field of ["apiVersion", "kind"] as const) {
+    const found = written[field];
+    if (found === undefined)
+      sink.errors.push(problemAt("schema.required", [], `\`${field}\` is missing`, locate));
+    else if (typeof found !== "string")
+      sink.errors.push(
+        problemAt("schema.type", [field], `\`${field}\` must be a text; it is ${show(found)}`, locate),
+      );
+  }
+  if (sink.errors.length > before || typeof apiVersion !== "string" || typeof kind !== "string") return;
+  if (kind.endsWith("List") && (Array.isArray(written["items"]) || written["items"] === undefined)) {
+    readList(written, apiVersion, kind, context, sink);
+    return;
+  }
+  readKnown(written, kindOf(apiVersion, kind) ?? kindOf(aliases[apiVersion] ?? "", kind), context, sink);
+}
+
+// calicoctl's own name for the objects that the Kubernetes API keeps under the other.
+const aliases: Readonly<Record<string, string>> = { "projectcalico.org/v3": "crd.projectcalico.org/v1" };
+
+function readList(
+  list: Record<string, unknown>,
+  apiVersion: string,
+  kind: string,
+  context: Context,
+  sink: Sink,
+): void {
+  const itemKind = kind.slice(0, -"List".length);
+  const items = (list["items"] ?? []) as unknown[];
+  for (const [at, item] of items.entries()) {
+    const locate: Locate = (path) => context.locate(["items", at, ...path]);
+    const { itemOf: _, ...rest } = context;
+    readObject(
+      item,
+      { ...rest, locate, ...(itemKind === "" ? {} : { itemOf: { apiVersion, kind: itemKind } }) },
+      sink,
+    );
+  }
+}
+
+function readKnown(
+  written: Record<string, unknown>,
+  kind: Kind | undefined,
+  context: Context,
+  sink: Sink,
+): void {
+  const { locate, file } = context;
+  if (!kind) {
+    const problem = unknownKind(written, locate);
+    if (context.options.unknownKinds !== "warning") {
+      sink.errors.push(problem);
+      return;
+    }
+    sink.warnings.push(problem);
+    if (isNamed(written)) sink.objects.push(manifestObject(written, undefined, file, locate));
+    return;
+  }
+  const value = { ...written, apiVersion: kind.apiVersion };
+  const { errors, warnings } = validate(kind, value, locate);
+  sink.errors.push(...errors);
+  sink.warnings.push(...warnings);
+  if (errors.length > 0) return;
+  // The schema has checked that it is what its kind says.
+  sink.objects.push(manifestObject(value as unknown as Draft<KubeObject>, kind, file, locate));
+}
+
+function manifestObject(
+  draft: Draft<KubeObject>,
+  kind: Kind | undefined,
+  file: string,
+  at: Locate,
+): ManifestObject {
+  const blank = { uid: "", resourceVersion: "", creationTimestamp: "" };
+  const { namespace, ...metadata } = draft.metadata;
+  const kept = namespace === undefined || kind?.namespaced === false ? metadata : { ...metadata, namespace };
+  const clean = { ...draft, metadata: kept };
+  return { kind, draft: clean, object: { ...clean, metadata: { ...blank, ...kept } }, file, at };
+}
+
+function isNamed(value: Record<string, unknown>): value is Record<string, unknown> & Draft<KubeObject> {
+  const { metadata } = value;
+  return isObject(metadata) && typeof metadata["name"] === "string";
+}
+
+function unknownKind(written: Record<string, unknown>, locate: Locate): Problem {
+  const apiVersion = String(written["apiVersion"]);
+  const kind = String(written["kind"]);
+  const sameName = allKinds.find((known) => known.kind === kind);
+  if (sameName) {
+    const message = `${kind} of ${apiVersion} is not known`;
+    return problemAt("manifest.api-version", ["apiVersion"], message, locate, `Use ${sameName.apiVersion}`);
+  }
+  const guess = nearest(
+    kind,
+    allKinds.map((known) => known.kind),
+  );
+  const message = `${kind} (${apiVersion}) is not a kind that Trunkline knows`;
+  const hint = guess === undefined ? undefined : `Did you mean ${guess}?`;
+  return problemAt("manifest.kind", ["kind"], message, locate, hint);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+// A field that is null counts as absent, as everywhere in the Kubernetes API. Empty list items stay, to be reported.
+function withoutNulls(value: Record<string, unknown>): Record<string, unknown> {
+  const clean = (inner: unknown): unknown => {
+    if (Array.isArray(inner)) return inner.map(clean);
+    return isObject(inner) ? withoutNulls(inner) : inner;
+  };
+  const kept = Object.entries(value).filter(([, inner]) => inner !== null);
+  return Object.fromEntries(kept.map(([key, inner]) => [key, clean(inner)]));
+}

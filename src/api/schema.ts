@@ -1,0 +1,172 @@
+// What schemas are made of. A schema describes what a user may write; it lists the fields of the API that Trunkline does
+// not look into as well, so that a mistyped name stands out from a foreign one.
+import * as z from "zod";
+import { tryParseCidr, tryParseIp } from "../base/ip.ts";
+import type { Draft, KubeObject } from "./object.ts";
+
+export { z };
+
+type Mutable<T> = T extends string | number | boolean | undefined
+  ? T
+  : T extends readonly (infer E)[]
+    ? Mutable<E>[]
+    : { -readonly [K in keyof T]: Mutable<T[K]> };
+
+/** Returns the schema of a kind, and fails to compile where schema and type disagree on what an object may hold. */
+export function schemaOf<T extends KubeObject>() {
+  return <S extends z.ZodType<Draft<T>>>(schema: Mutable<Draft<T>> extends z.input<S> ? S : never): S =>
+    schema;
+}
+
+/** An object with these fields; `also` names further fields of the API that are kept and not looked into. */
+export function fields<S extends z.ZodRawShape>(shape: S, also = ""): z.ZodObject<S, z.core.$loose> {
+  const others = also.split(/\s+/).filter((name) => name !== "");
+  const rest = Object.fromEntries(others.map((name) => [name, z.unknown().optional()]));
+  return z.looseObject({ ...rest, ...shape });
+}
+
+/** Adds a problem to what a check is about: `path` counts from there. */
+export function complain(
+  context: z.RefinementCtx,
+  code: string,
+  path: (string | number)[],
+  message: string,
+  hint?: string,
+): void {
+  context.addIssue({ code: "custom", path, message, params: { code, hint } });
+}
+
+/** A text that `why` finds nothing wrong with; `why` returns what is wrong. */
+export function text(code: string, why: (value: string) => string | undefined) {
+  return z.string().superRefine((value, context) => {
+    const message = why(value);
+    if (message !== undefined) complain(context, code, [], message);
+  });
+}
+
+/** Returns what is wrong with an RFC 1123 subdomain, or undefined. */
+export function whyNotSubdomain(name: string): string | undefined {
+  if (name.length > 253) return "is longer than 253 characters";
+  if (/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(name)) return undefined;
+  return `'${name}' must consist of lower-case letters, digits, '-' and '.', and begin and end with a letter or digit`;
+}
+
+/** Returns what is wrong with an RFC 1123 label, or undefined. */
+export function whyNotLabel(name: string): string | undefined {
+  if (name.length > 63) return "is longer than 63 characters";
+  if (/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name)) return undefined;
+  return `'${name}' must consist of lower-case letters, digits and '-', and begin and end with a letter or digit`;
+}
+
+/** Returns what is wrong with the key of a label or annotation, or undefined. */
+export function whyNotQualifiedName(key: string): string | undefined {
+  const [name = "", prefix, ...more] = key.split("/").toReversed();
+  if (more.length > 0) return `'${key}' has more than one '/'`;
+  if (prefix !== undefined && whyNotSubdomain(prefix) !== undefined)
+    return `'${prefix}' is not a domain name`;
+  if (name.length <= 63 && /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/.test(name)) return undefined;
+  return `'${name}' must have 1 to 63 letters, digits, '-', '_' or '.', and begin and end with a letter or digit`;
+}
+
+/** Returns what is wrong with a label's value, or undefined. */
+export function whyNotLabelValue(value: string): string | undefined {
+  if (value.length > 63) return "is longer than 63 characters";
+  if (/^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/.test(value)) return undefined;
+  return `'${value}' must consist of letters, digits, '-', '_' and '.', and begin and end with a letter or digit`;
+}
+
+function whyNotRange(value: string): string | undefined {
+  if (tryParseCidr(value)) return undefined;
+  const slash = value.indexOf("/");
+  if (slash < 0) return `'${value}' is not a range: the prefix length is missing, such as /24`;
+  return tryParseIp(value.slice(0, slash))
+    ? `'${value}' is not a range: the bits behind the prefix must be zero, and the prefix length in bounds`
+    : `'${value}' is not a range: the part before '/' is not an address`;
+}
+
+export const cidr = text("schema.cidr", whyNotRange);
+export const address = text("schema.address", (value) =>
+  tryParseIp(value) ? undefined : `'${value}' is not an IP address`,
+);
+export const portNumber = z.number().superRefine((value, context) => {
+  if (!Number.isInteger(value) || value < 1 || value > 65_535)
+    complain(context, "schema.port", [], `must be between 1 and 65535, inclusive; it is ${value}`);
+});
+export const protocol = z.enum(["TCP", "UDP", "SCTP"]);
+
+const keyed = (value: z.ZodType<string>, whyNotValue: (value: string) => string | undefined, code: string) =>
+  z.record(z.string(), value).superRefine((map, context) => {
+    for (const [key, entry] of Object.entries(map)) {
+      const badKey = whyNotQualifiedName(key);
+      if (badKey !== undefined) complain(context, code, [key], `the key ${badKey}`);
+      const badValue = whyNotValue(entry);
+      if (badValue !== undefined) complain(context, code, [key], `the value ${badValue}`);
+    }
+  });
+export const labels = keyed(z.string(), whyNotLabelValue, "schema.label");
+export const annotations = keyed(z.string(), () => undefined, "schema.annotation");
+
+const requirement = fields({
+  key: text("schema.label", whyNotQualifiedName),
+  operator: z.enum(["In", "NotIn", "Exists", "DoesNotExist"]),
+  values: z.array(z.string()).exactOptional(),
+}).superRefine((one, context) => {
+  const count = one.values?.length ?? 0;
+  if (one.operator === "In" || one.operator === "NotIn") {
+    if (count === 0)
+      complain(context, "schema.selector", ["values"], `must have a value for ${one.operator}`);
+    for (const [at, value] of (one.values ?? []).entries()) {
+      const why = whyNotLabelValue(value);
+      if (why !== undefined) complain(context, "schema.label", ["values", at], why);
+    }
+  } else if (count > 0) complain(context, "schema.selector", ["values"], `must be empty for ${one.operator}`);
+});
+
+export const labelSelector = fields({
+  matchLabels: labels.exactOptional(),
+  matchExpressions: z.array(requirement).exactOptional(),
+});
+
+const ownerReference = fields({
+  apiVersion: z.string(),
+  kind: z.string(),
+  name: z.string(),
+  uid: z.string(),
+  controller: z.boolean().exactOptional(),
+  blockOwnerDeletion: z.boolean().exactOptional(),
+});
+
+const subdomainName = text("schema.name", whyNotSubdomain);
+
+/** The metadata that users may write. */
+export function metadata(name: z.ZodType<string> = subdomainName) {
+  return fields(
+    {
+      name,
+      namespace: text("schema.name", whyNotLabel).exactOptional(),
+      uid: z.string().exactOptional(),
+      resourceVersion: z.string().exactOptional(),
+      generation: z.number().exactOptional(),
+      creationTimestamp: z.string().exactOptional(),
+      deletionTimestamp: z.string().exactOptional(),
+      labels: labels.exactOptional(),
+      annotations: annotations.exactOptional(),
+      ownerReferences: z.array(ownerReference).exactOptional(),
+      finalizers: z.array(z.string()).exactOptional(),
+      generateName: z.string().exactOptional(),
+    },
+    "managedFields selfLink deletionGracePeriodSeconds",
+  );
+}
+
+export const condition = fields(
+  {
+    type: z.string(),
+    status: z.enum(["True", "False", "Unknown"]),
+    reason: z.string().exactOptional(),
+    message: z.string().exactOptional(),
+    lastTransitionTime: z.string().exactOptional(),
+    observedGeneration: z.number().exactOptional(),
+  },
+  "lastProbeTime lastHeartbeatTime lastUpdateTime",
+);

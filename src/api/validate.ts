@@ -1,0 +1,201 @@
+// Everything that is wrong with one object by itself, as data: where, what, and what to do.
+import { formatPath, type Path, type Position, type Problem } from "../base/problem.ts";
+import { nearest } from "../base/suggest.ts";
+import { knowsFields, schemaFor } from "./kinds/schemas.ts";
+import type { Kind } from "./object.ts";
+import type { z } from "./schema.ts";
+
+/** Says where a field of the object was written; undefined where nobody knows. */
+export type Locate = (path: Path) => Position | undefined;
+
+export interface Findings {
+  readonly errors: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+/** Checks an object of that kind. Unknown fields are warnings, all else is an error. */
+export function validate(kind: Kind, object: unknown, locate: Locate = () => undefined): Findings {
+  const schema = schemaFor(kind);
+  const result = schema.safeParse(object);
+  const errors = result.success ? [] : problemsOf(result.error.issues, object, locate);
+  const warnings: Problem[] = [];
+  if (knowsFields(kind)) unknownFields(schema, object, [], locate, warnings);
+  const namespace = inside(object, ["metadata", "namespace"]);
+  if (!kind.namespaced && namespace !== undefined) {
+    const message = `a ${kind.kind} belongs to no namespace; '${String(namespace)}' is ignored`;
+    warnings.push(problemAt("schema.namespace", ["metadata", "namespace"], message, locate));
+  }
+  return { errors, warnings };
+}
+
+/** Returns a problem of a field, with its position. */
+export function problemAt(
+  code: string,
+  path: Path,
+  message: string,
+  locate: Locate = () => undefined,
+  hint?: string,
+): Problem {
+  const position = locate(path);
+  return {
+    code,
+    message,
+    ...(path.length === 0 ? {} : { path: formatPath(path) }),
+    ...(hint === undefined ? {} : { hint }),
+    ...(position ? { position } : {}),
+  };
+}
+
+type Issue = z.core.$ZodIssue;
+
+function problemsOf(issues: readonly Issue[], object: unknown, locate: Locate): Problem[] {
+  return issues.map((issue) => {
+    const path = issue.path as (string | number)[];
+    const value = inside(object, path);
+    const { code, message, hint } = wordingOf(issue, path, value);
+    return problemAt(code, path, message, locate, hint);
+  });
+}
+
+interface Wording {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+function wordingOf(issue: Issue, path: Path, value: unknown): Wording {
+  const field = `\`${lastName(path)}\``;
+  if (value === undefined && issue.code !== "custom")
+    return { code: "schema.required", message: `${field} is missing` };
+  if (value === null)
+    return {
+      code: "schema.type",
+      message: "this list item is empty",
+      hint: "Write {} to mean an empty object",
+    };
+  switch (issue.code) {
+    case "invalid_type":
+      return { code: "schema.type", ...typeWording(field, issue.expected, value) };
+    case "invalid_value": {
+      const known = issue.values.map(String);
+      const guess = typeof value === "string" ? nearest(value, known) : undefined;
+      const message = `${field} must be ${oneOf(known)}; it is ${show(value)}`;
+      return { code: "schema.value", message, ...(guess ? { hint: `Did you mean ${guess}?` } : {}) };
+    }
+    case "invalid_union":
+      return { code: "schema.type", message: unionWording(field, issue, value) };
+    case "custom": {
+      const { code, hint } = (issue.params ?? {}) as { code?: string; hint?: string };
+      const message = `${field} ${issue.message}`;
+      return { code: code ?? "schema.value", message, ...(hint === undefined ? {} : { hint }) };
+    }
+    default:
+      return { code: "schema.value", message: `${field}: ${issue.message}` };
+  }
+}
+
+/** Returns a path's last name, with the index behind it if there is one: `from[1]`. */
+function lastName(path: Path): string {
+  const at = path.findLastIndex((step) => typeof step === "string");
+  return formatPath(path.slice(Math.max(at, 0))) || "object";
+}
+
+function typeWording(field: string, expected: string, value: unknown): Omit<Wording, "code"> {
+  const message = `${field} must be ${typeName(expected)}; it is ${show(value)}`;
+  if (expected === "string" && (typeof value === "number" || typeof value === "boolean"))
+    return { message, hint: `Put it in quotes: "${value}"` };
+  if (expected === "number" && typeof value === "string" && /^\d+$/.test(value))
+    return { message, hint: `Write it without quotes: ${value}` };
+  if (expected === "array" && typeof value === "object")
+    return { message, hint: "A '-' before the first field makes it a list item" };
+  return { message };
+}
+
+function unionWording(field: string, issue: z.core.$ZodIssueInvalidUnion, value: unknown): string {
+  const inner = issue.errors.flat().find((one) => one.code === "invalid_value");
+  const types = issue.errors.flatMap((list) =>
+    list.flatMap((one) => (one.code === "invalid_type" ? [one.expected] : [])),
+  );
+  if (inner?.code === "invalid_value")
+    return `${field} must be ${oneOf(inner.values.map(String))}; it is ${show(value)}`;
+  if (types.length > 0) return `${field} must be ${types.map(typeName).join(" or ")}; it is ${show(value)}`;
+  return `${field} has none of the forms that it may have; it is ${show(value)}`;
+}
+
+function oneOf(words: readonly string[]): string {
+  return words.length === 1 ? (words[0] ?? "") : `one of ${words.join(", ")}`;
+}
+
+function typeName(type: string): string {
+  const names: Record<string, string> = {
+    string: "a text",
+    number: "a number",
+    boolean: "true or false",
+    object: "an object",
+    record: "an object",
+    array: "a list",
+  };
+  return names[type] ?? `a ${type}`;
+}
+
+/** Returns a value in few words. */
+export function show(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object" && value !== null) return "an object";
+  if (typeof value === "string") return `the text '${value.length > 60 ? `${value.slice(0, 57)}…` : value}'`;
+  return String(value);
+}
+
+function inside(value: unknown, path: readonly (string | number)[]): unknown {
+  let at = value;
+  for (const step of path) {
+    if (typeof at !== "object" || at === null || !Object.hasOwn(at, step)) return undefined;
+    at = Reflect.get(at, step);
+  }
+  return at;
+}
+
+/** Walks schema and value side by side, and reports keys that the schema does not name. */
+function unknownFields(schema: unknown, value: unknown, path: Path, locate: Locate, out: Problem[]): void {
+  const def = definitionOf(schema);
+  if (typeof value !== "object" || value === null) return;
+  switch (def.type) {
+    case "optional":
+    case "nullable":
+      unknownFields(def["innerType"], value, path, locate, out);
+      return;
+    case "array":
+      for (const [at, item] of Object.entries(value))
+        unknownFields(def["element"], item, [...path, Number(at)], locate, out);
+      return;
+    case "union": {
+      const options = def["options"] as z.ZodType[];
+      const fitting = options.find((option) => option.safeParse(value).success);
+      if (fitting) unknownFields(fitting, value, path, locate, out);
+      return;
+    }
+    case "object": {
+      const shape = def["shape"] as Record<string, unknown>;
+      for (const [key, item] of Object.entries(value)) {
+        if (Object.hasOwn(shape, key)) unknownFields(shape[key], item, [...path, key], locate, out);
+        else out.push(unknownField(key, Object.keys(shape), path, locate));
+      }
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+// What a schema was made from, which the library keeps for tools that read schemas.
+function definitionOf(schema: unknown): { readonly type: string; readonly [part: string]: unknown } {
+  const { def } = (schema as z.ZodType)._zod;
+  return def as unknown as { type: string };
+}
+
+function unknownField(key: string, known: readonly string[], path: Path, locate: Locate): Problem {
+  const guess = nearest(key, known);
+  const message = `\`${key}\` is not a field here; it has no effect`;
+  const hint = guess === undefined ? undefined : `Did you mean ${guess}?`;
+  return problemAt("schema.unknown-field", [...path, key], message, locate, hint);
+}
