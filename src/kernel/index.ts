@@ -1,10 +1,18 @@
 // The door to Linux: importing it is cheap, the native parts are loaded when a machine is first used.
+import { FakeMachine } from "./fake/machine.ts";
 import type { Machine } from "./kernel.ts";
 import { LinuxMachine } from "./linux/machine.ts";
 
+export type { FakeCall } from "./fake/calls.ts";
+export type { FakeMachine } from "./fake/machine.ts";
 export type * from "./kernel.ts";
 export { MAIN_TABLE, ROUTE_PROTOCOL } from "./kernel.ts";
 export { routeKey, sameRoute } from "./route.ts";
+
+/** Returns a machine in memory with the kernel's own rules; its `calls` count changes and can break them. */
+export function fakeMachine(): FakeMachine {
+  return new FakeMachine();
+}
 
 /** Returns the machine that this process runs on. */
 export function linuxMachine(): Machine {

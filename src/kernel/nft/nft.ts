@@ -7,7 +7,7 @@ import { NftProgram } from "./program.ts";
 
 const EXCERPT = 2000;
 /** What nft says of a table, chain, set or map that is not there. */
-const MISSING = "No such file or directory";
+export const MISSING = "No such file or directory";
 
 export class LinuxNft implements Nft {
   readonly #context: Context;

@@ -1,0 +1,35 @@
+// What the parts of a fake handle share.
+import { TrunklineError } from "../../base/errors.ts";
+import type { FakeMachine } from "./machine.ts";
+import type { Namespace } from "./namespace.ts";
+
+export class FakeContext {
+  readonly machine: FakeMachine;
+  readonly #namespace: Namespace;
+  #open = true;
+
+  constructor(machine: FakeMachine, namespace: Namespace) {
+    this.machine = machine;
+    this.#namespace = namespace;
+    namespace.holders++;
+  }
+
+  /** The namespace, for reading. @throws `kernel.closed` */
+  namespace(attempt: string): Namespace {
+    if (!this.#open) throw new TrunklineError("kernel.closed", { attempt });
+    return this.#namespace;
+  }
+
+  /** The namespace, for a change, which is counted. @throws `kernel.closed`, what the test injected */
+  change(operation: string, attempt: string): Namespace {
+    const namespace = this.namespace(attempt);
+    this.machine.calls.change(operation, attempt);
+    return namespace;
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.machine.release(this.#namespace);
+  }
+}

@@ -1,0 +1,161 @@
+// A machine in memory that keeps the kernel's own rules: names stand once, removals take along what hangs on a thing,
+// gateways must be reachable, events are told. For tests of everything above this room, without root.
+import { TrunklineError } from "../../base/errors.ts";
+import { Errno } from "../ffi/libc.ts";
+import { refusal } from "../ffi/refusal.ts";
+import type { ConntrackFlow, EventGroup, Kernel, KernelEvent, Machine, NetnsRef } from "../kernel.ts";
+import { checkedName, NETNS_FOLDER } from "../netns/enter.ts";
+import { FakeAddresses } from "./addresses.ts";
+import { FakeCalls } from "./calls.ts";
+import { FakeContext } from "./context.ts";
+import { addAddress, destroy, settle, setUp } from "./link-life.ts";
+import { FakeLinks } from "./links.ts";
+import { type FakeLink, Namespace } from "./namespace.ts";
+import { FakeNeighbours } from "./neighbours.ts";
+import { FakeNft } from "./nft/nft.ts";
+import { FakeConntrack, FakeSockets } from "./rest.ts";
+import { FakeRoutes } from "./routes.ts";
+import { FakeRules } from "./rules.ts";
+import { FakeSysctl } from "./sysctl.ts";
+
+export class FakeMachine implements Machine {
+  /** Counts changes, and lets a test break them. */
+  readonly calls = new FakeCalls();
+  readonly #names = new Map<string, Namespace>();
+  readonly #self: Namespace;
+  #made = 0;
+  #macs = 0;
+
+  constructor() {
+    this.#self = this.#make(true);
+  }
+
+  createNetns(name: string): string {
+    checkedName(name);
+    this.calls.change("createNetns", name);
+    if (this.#names.has(name)) throw refusal(`make the network namespace '${name}'`, Errno.EEXIST);
+    this.#names.set(name, this.#make(true));
+    return `${NETNS_FOLDER}/${name}`;
+  }
+
+  async removeNetns(name: string): Promise<void> {
+    checkedName(name);
+    this.calls.change("removeNetns", name);
+    await Promise.resolve();
+    const gone = this.#names.get(name);
+    if (!gone) return;
+    this.#names.delete(name);
+    this.release(gone);
+  }
+
+  listNetns(): string[] {
+    return [...this.#names.keys()].toSorted();
+  }
+
+  open(ref: NetnsRef): FakeKernel {
+    return new FakeKernel(this, this.namespaceOf(ref));
+  }
+
+  identityOf(ref: NetnsRef): string {
+    return this.namespaceOf(ref).id;
+  }
+
+  /** Sets the connections that a namespace tracks. @throws `kernel.no-netns` */
+  setConntrack(ref: NetnsRef, flows: readonly ConntrackFlow[]): void {
+    this.namespaceOf(ref).flows = [...flows];
+  }
+
+  /** Tells every watcher of a namespace that events were lost. @throws `kernel.no-netns` */
+  loseEvents(ref: NetnsRef): void {
+    this.namespaceOf(ref).lose();
+  }
+
+  /** @throws `kernel.no-netns` */
+  namespaceOf(ref: NetnsRef): Namespace {
+    if (ref === "self") return this.#self;
+    const prefix = `${NETNS_FOLDER}/`;
+    const name =
+      "name" in ref ? ref.name : ref.path.startsWith(prefix) ? ref.path.slice(prefix.length) : undefined;
+    const found = name === undefined ? undefined : this.#names.get(name);
+    if (found) return found;
+    const netns = "name" in ref ? prefix + ref.name : ref.path;
+    throw new TrunklineError("kernel.no-netns", { netns, errno: "ENOENT" });
+  }
+
+  /** Lets go of a namespace, which ends with its last name and handle: its links die, and their peers with them. */
+  release(namespace: Namespace): void {
+    namespace.holders--;
+    if (namespace.holders > 0) return;
+    for (const link of namespace.links.values()) destroy(link);
+  }
+
+  nextMac(): string {
+    const number = ++this.#macs;
+    const bytes = [0x02, 0xfa, 0xce, (number >> 16) & 255, (number >> 8) & 255, number & 255];
+    return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+  }
+
+  #make(named: boolean): Namespace {
+    const made = new Namespace(`fake:${++this.#made}`);
+    made.holders = named ? 1 : 0;
+    const loopback: FakeLink = {
+      home: made,
+      facts: {
+        index: 0,
+        name: "lo",
+        kind: undefined,
+        mac: "00:00:00:00:00:00",
+        mtu: 65536,
+        up: false,
+        lower: undefined,
+        master: undefined,
+        alias: undefined,
+        addressGeneration: "eui64",
+      },
+    };
+    settle(loopback, made);
+    addAddress(made, { linkIndex: 1, address: "127.0.0.1/8", scope: "host" });
+    addAddress(made, { linkIndex: 1, address: "::1/128", scope: "host" });
+    setUp(loopback);
+    return made;
+  }
+}
+
+export class FakeKernel implements Kernel {
+  readonly links: FakeLinks;
+  readonly addresses: FakeAddresses;
+  readonly routes: FakeRoutes;
+  readonly rules: FakeRules;
+  readonly neighbours: FakeNeighbours;
+  readonly sysctl: FakeSysctl;
+  readonly nft: FakeNft;
+  readonly conntrack: FakeConntrack;
+  readonly sockets = new FakeSockets();
+  readonly #context: FakeContext;
+  readonly #watches = new Set<{ stop(): void }>();
+
+  constructor(machine: FakeMachine, namespace: Namespace) {
+    const context = new FakeContext(machine, namespace);
+    this.#context = context;
+    this.links = new FakeLinks(context);
+    this.addresses = new FakeAddresses(context);
+    this.routes = new FakeRoutes(context);
+    this.rules = new FakeRules(context);
+    this.neighbours = new FakeNeighbours(context);
+    this.sysctl = new FakeSysctl(context);
+    this.nft = new FakeNft(context);
+    this.conntrack = new FakeConntrack(context);
+  }
+
+  watch(groups: readonly EventGroup[], onEvent: (event: KernelEvent) => void): { stop(): void } {
+    const watch = this.#context.namespace("watch events").watch(groups, this.#context, onEvent);
+    this.#watches.add(watch);
+    return watch;
+  }
+
+  close(): void {
+    for (const watch of this.#watches) watch.stop();
+    this.#watches.clear();
+    this.#context.close();
+  }
+}
