@@ -77,14 +77,15 @@ function one(text: string): NftCommand[] | string {
 
 /** `table inet t { set s { … } chain c { … } }` */
 function block(text: string): NftCommand[] | string {
-  const [, family = "ip", table = "", body = ""] = /^table (?:(\w+) )?(\S+)\s*\{([^]*)\}$/.exec(text) ?? [];
+  const [, family = "ip", table = "", body = ""] =
+    /^table (?:(\w+) )?(\S+)\s*\{([\s\S]*)\}$/.exec(text) ?? [];
   if (table === "") return "syntax error, unexpected end";
   const common = { verb: "add" as const, family, table, text };
   const out: NftCommand[] = [{ ...common, kind: "table", name: "", body: "" }];
   const rules: NftCommand[] = [];
   const elements: NftCommand[] = [];
   for (const part of statements(body)) {
-    const [, kind, name = "", inside = ""] = /^(chain|set|map) (\S+)\s*\{([^]*)\}$/.exec(part) ?? [];
+    const [, kind, name = "", inside = ""] = /^(chain|set|map) (\S+)\s*\{([\s\S]*)\}$/.exec(part) ?? [];
     if (kind === undefined) continue;
     const parts = statements(inside);
     if (kind === "chain") {
@@ -96,7 +97,7 @@ function block(text: string): NftCommand[] | string {
       const filled = parts.find((line) => line.startsWith("elements"));
       const definition = parts.filter((line) => line !== filled).map((line) => `${line};`);
       out.push({ ...common, kind: kind as NftKind, name, body: definition.join(" ") });
-      const list = /\{([^]*)\}/.exec(filled ?? "")?.[1];
+      const list = /\{([\s\S]*)\}/.exec(filled ?? "")?.[1];
       if (list) elements.push({ ...common, kind: "element", name, body: list.trim() });
     }
   }

@@ -83,16 +83,21 @@ export class FakeNftStore {
           for (const key of [...this.tables.keys()]) this.#forget(this.tables, key);
         return;
       case "table":
-        return this.#table(command);
+        this.#table(command);
+        return;
       case "chain":
-        return this.#chain(command);
+        this.#chain(command);
+        return;
       case "rule":
-        return this.#rule(command);
+        this.#rule(command);
+        return;
       case "set":
       case "map":
-        return this.#set(command);
+        this.#set(command);
+        return;
       case "element":
-        return this.#elements(command);
+        this.#elements(command);
+        return;
     }
   }
 
@@ -122,7 +127,10 @@ export class FakeNftStore {
       return;
     }
     if (!found) throw new Refused(missing);
-    if (verb === "flush") return this.#setRules(found, []);
+    if (verb === "flush") {
+      this.#setRules(found, []);
+      return;
+    }
     if (found.rules.length > 0 || namedBy(table, name, chainsNamedIn)) throw new Refused(busy);
     this.#forget(table.chains, name);
   }
@@ -131,7 +139,7 @@ export class FakeNftStore {
     const table = this.#tableOf(command);
     const chain = table.chains.get(name);
     if (!chain) throw new Refused(missing);
-    const [, word, handle, rest = ""] = /^(handle|position) (\d+)\s*([^]*)$/.exec(body) ?? [];
+    const [, word, handle, rest = ""] = /^(handle|position) (\d+)\s*([\s\S]*)$/.exec(body) ?? [];
     const at = handle === undefined ? -1 : chain.rules.findIndex((rule) => rule.handle === Number(handle));
     if (word !== undefined && at < 0) throw new Refused(missing);
     if (verb === "delete") {
