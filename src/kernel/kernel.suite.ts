@@ -378,7 +378,8 @@ function routeTests(scene: Scene): void {
       kernel.routes.replace(second);
       kernel.routes.add({ ...first, metric: 10 });
       const found = ours(kernel).filter((one) => one.destination === destination);
-      expect(found.map((one) => one.via).toSorted()).toEqual([a, b]);
+      expect(new Set(found.map((one) => one.via))).toEqual(new Set([a, b]));
+      expect(found).toHaveLength(2);
     }
   });
 

@@ -1,14 +1,23 @@
 // What the parts of a fake handle share.
 import { TrunklineError } from "../../base/errors.ts";
-import type { FakeMachine } from "./machine.ts";
+import type { NetnsRef } from "../kernel.ts";
+import type { FakeCalls } from "./calls.ts";
 import type { Namespace } from "./namespace.ts";
 
+/** What a handle needs of its machine. */
+export interface FakeWorld {
+  readonly calls: FakeCalls;
+  namespaceOf(ref: NetnsRef): Namespace;
+  nextMac(): string;
+  release(namespace: Namespace): void;
+}
+
 export class FakeContext {
-  readonly machine: FakeMachine;
+  readonly machine: FakeWorld;
   readonly #namespace: Namespace;
   #open = true;
 
-  constructor(machine: FakeMachine, namespace: Namespace) {
+  constructor(machine: FakeWorld, namespace: Namespace) {
     this.machine = machine;
     this.#namespace = namespace;
     namespace.holders++;

@@ -7,7 +7,7 @@ import type { ConntrackFlow, EventGroup, Kernel, KernelEvent, Machine, NetnsRef 
 import { checkedName, NETNS_FOLDER } from "../netns/enter.ts";
 import { FakeAddresses } from "./addresses.ts";
 import { FakeCalls } from "./calls.ts";
-import { FakeContext } from "./context.ts";
+import { FakeContext, type FakeWorld } from "./context.ts";
 import { addAddress, destroy, settle, setUp } from "./link-life.ts";
 import { FakeLinks } from "./links.ts";
 import { type FakeLink, Namespace } from "./namespace.ts";
@@ -18,7 +18,7 @@ import { FakeRoutes } from "./routes.ts";
 import { FakeRules } from "./rules.ts";
 import { FakeSysctl } from "./sysctl.ts";
 
-export class FakeMachine implements Machine {
+export class FakeMachine implements Machine, FakeWorld {
   /** Counts changes, and lets a test break them. */
   readonly calls = new FakeCalls();
   readonly #names = new Map<string, Namespace>();

@@ -79,8 +79,7 @@ export class FakeNftStore {
   #apply(command: NftCommand): void {
     switch (command.kind) {
       case "ruleset":
-        if (command.verb === "flush")
-          for (const key of [...this.tables.keys()]) this.#forget(this.tables, key);
+        if (command.verb === "flush") for (const key of this.tables.keys()) this.#forget(this.tables, key);
         return;
       case "table":
         this.#table(command);
@@ -167,7 +166,7 @@ export class FakeNftStore {
     }
     if (!found || found.kind !== kind) throw new Refused(missing);
     if (verb === "flush") {
-      for (const key of [...found.elements.keys()]) this.#forget(found.elements, key);
+      for (const key of found.elements.keys()) this.#forget(found.elements, key);
     } else if (namedBy(table, name, setsNamedIn)) {
       throw new Refused(busy);
     } else {
