@@ -255,7 +255,7 @@ class RunningAgent implements Agent {
       if (this.#stopped) return;
       logger.info({ pods: this.#cluster.facts.pods.size }, "the cluster's objects are read");
       this.#view.invalidate();
-      for (const kind of [...ALL_KINDS, "endpoints"]) this.#reconciler.note(kind, "all");
+      for (const kind of [...ALL_KINDS, "endpoints"]) this.#reconciler.noteAll(kind);
       this.#reconciler.start();
     });
   }

@@ -132,7 +132,7 @@ export class CniHandler {
       return failure(failureCode.invalidConfig, "GC needs cni.dev/valid-attachments");
     const valid = new Set(config.validAttachments.map(endpointKey));
     const failures: string[] = [];
-    for (const [key, endpoint] of [...endpoints.known]) {
+    for (const [key, endpoint] of endpoints.known) {
       if (endpoint.network !== config.name || valid.has(key)) continue;
       logger.info(factsOf(endpoint), "collecting an endpoint that the runtime does not know");
       try {

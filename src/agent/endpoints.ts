@@ -79,7 +79,7 @@ export class Endpoints {
       this.#known.set(key, endpoint);
       if (endpoint.phase === "ready") this.#local.set(key, toLocalEndpoint(endpoint));
     }
-    for (const endpoint of [...this.#known.values()]) {
+    for (const endpoint of this.#known.values()) {
       if (endpoint.phase === "ready") continue;
       logger.info({ ...factsOf(endpoint), phase: endpoint.phase }, "undoing what was left half done");
       await this.#undo(endpoint);

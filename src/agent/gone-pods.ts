@@ -20,7 +20,7 @@ export async function collectGone(
   const before = firstMissed.get(endpoints) ?? new Map<string, number>();
   const missed = new Map<string, number>();
   firstMissed.set(endpoints, missed);
-  for (const [key, endpoint] of [...endpoints.known]) {
+  for (const [key, endpoint] of endpoints.known) {
     if (endpoint.phase !== "ready" || endpoint.pod === undefined) continue;
     const pod = facts.pods.get(podKey(endpoint.pod));
     const podIsGone = pod === undefined || (endpoint.pod.uid !== "" && pod.metadata.uid !== endpoint.pod.uid);

@@ -67,9 +67,16 @@ export class Reconciler {
     await this.#running;
   }
 
-  /** Something changed: `key` of that kind, or all of it. */
-  note(kind: string, key: string | "all"): void {
+  /** That object changed. */
+  note(kind: string, key: string): void {
     for (const state of this.#states) addChange(state.pending, kind, key);
+    this.#noted++;
+    this.#wake.resolve();
+  }
+
+  /** Everything of that kind may have changed. */
+  noteAll(kind: string): void {
+    for (const state of this.#states) state.pending.set(kind, "all");
     this.#noted++;
     this.#wake.resolve();
   }
@@ -152,7 +159,7 @@ export class Reconciler {
     } catch (error) {
       // What was not done stays to be done, together with what has come meanwhile.
       for (const [kind, keys] of changes)
-        if (keys === "all") addChange(state.pending, kind, "all");
+        if (keys === "all") state.pending.set(kind, "all");
         else for (const key of keys) addChange(state.pending, kind, key);
       const [first, longest] = this.#options.backoffMs ?? [50, 10_000];
       state.resync ||= resync;
@@ -183,9 +190,8 @@ function isDue(state: ManagerState, now: number): boolean {
   return state.error !== undefined || state.resync || state.pending.size > 0;
 }
 
-function addChange(changes: Map<string, Set<string> | "all">, kind: string, key: string | "all"): void {
+function addChange(changes: Map<string, Set<string> | "all">, kind: string, key: string): void {
   const keys = changes.get(kind);
-  if (key === "all") changes.set(kind, "all");
-  else if (keys === undefined) changes.set(kind, new Set([key]));
+  if (keys === undefined) changes.set(kind, new Set([key]));
   else if (keys !== "all") keys.add(key);
 }
