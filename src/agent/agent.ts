@@ -12,6 +12,7 @@ import { ClusterWatch } from "./cluster-watch.ts";
 import { CniHandler } from "./cni-handler.ts";
 import { serveCni } from "./cni-server.ts";
 import { DelQueue } from "./del-queue.ts";
+import { type Endpoint, podKey } from "./endpoint.ts";
 import { EndpointJournal } from "./endpoint-journal.ts";
 import { Endpoints } from "./endpoints.ts";
 import { EventRecorder } from "./event-recorder.ts";
@@ -31,6 +32,8 @@ export interface AgentParts {
   readonly facts: ClusterFacts;
   readonly stateDir: string;
   readonly logger: Logger;
+  /** Addresses of pods whose interfaces the agent made, from its own journal. */
+  readonly inUse: () => readonly { readonly address: string; readonly pod: string; readonly uid: string }[];
 }
 
 export interface AgentOptions {
@@ -48,7 +51,7 @@ export interface AgentOptions {
   readonly queueDir?: string;
   readonly logger: Logger;
   /** Makes the source of addresses. */
-  readonly addresses: (parts: AgentParts) => Promise<AddressSource & { stop?(): Promise<void> }>;
+  readonly addresses: (parts: AgentParts) => Promise<AddressSource>;
   /** Makes the managers, in the order in which they are called. */
   readonly managers: (parts: AgentParts) => readonly Manager[];
   /** Shared by agents of one process; else the agent makes its own. Must have been started. */
@@ -130,12 +133,15 @@ class RunningAgent implements Agent {
     const { node, store, stateDir, logger } = this.#options;
     prepareNode(this.#kernel);
     const { facts } = this.#cluster;
-    const parts: AgentParts = { node, kernel: this.#kernel, store, facts, stateDir, logger };
+    const journal = new EndpointJournal(path.join(stateDir, "endpoints"));
+    const inUse = () => [...journal.load(logger).values()].flatMap(usesOf);
+    const parts: AgentParts = { node, kernel: this.#kernel, store, facts, stateDir, logger, inUse };
     const addresses = await this.#options.addresses(parts);
     this.#addresses = addresses;
     this.#stops.push(() => addresses.stop?.());
-    this.#managers = this.#options.managers(parts);
-    this.#makeEndpoints();
+    const first = addresses.manager === undefined ? [] : [addresses.manager];
+    this.#managers = [...first, ...this.#options.managers(parts)];
+    this.#makeEndpoints(journal);
     await this.endpoints.recover();
     this.#queue = new DelQueue(this.#options.queueDir ?? path.join(stateDir, "cni-queue"), logger);
     await this.#queue.drain((attached) => this.endpoints.remove(attached));
@@ -170,13 +176,13 @@ class RunningAgent implements Agent {
     return this.#reconciler.startedOnce ? [] : ["the node's rules and routes are not in force yet"];
   }
 
-  #makeEndpoints(): void {
-    const { machine, stateDir, logger } = this.#options;
+  #makeEndpoints(journal: EndpointJournal): void {
+    const { machine, logger } = this.#options;
     const { facts } = this.#cluster;
     this.endpoints = new Endpoints({
       machine,
       kernel: this.#kernel,
-      journal: new EndpointJournal(path.join(stateDir, "endpoints")),
+      journal,
       addresses: this.#addresses,
       logger,
       inForce: () => this.#reconciler.inForce(),
@@ -195,9 +201,7 @@ class RunningAgent implements Agent {
       node: (): NodeFacts => this.#view.get(),
       logger,
       onApplied: (manager, seconds, error) => this.#metrics.applied(manager, seconds, error),
-      onIdle: () => {
-        if (this.notReady().length === 0) this.#becameReady.resolve();
-      },
+      onIdle: () => this.#lookReady(),
     });
     this.#stops.push(() => this.endpoints.settled());
     this.#stops.push(() => this.#reconciler.stop());
@@ -251,6 +255,7 @@ class RunningAgent implements Agent {
       clearInterval(timer);
     });
     if (cluster === undefined) this.#stops.push(() => this.#cluster.stop());
+    void this.#addresses.ready?.then(() => this.#lookReady());
     void this.#cluster.start().then(() => {
       if (this.#stopped) return;
       logger.info({ pods: this.#cluster.facts.pods.size }, "the cluster's objects are read");
@@ -258,6 +263,10 @@ class RunningAgent implements Agent {
       for (const kind of [...ALL_KINDS, "endpoints"]) this.#reconciler.noteAll(kind);
       this.#reconciler.start();
     });
+  }
+
+  #lookReady(): void {
+    if (this.notReady().length === 0) this.#becameReady.resolve();
   }
 
   #onKernelNews({ groups, podRoutes }: KernelNews): void {
@@ -297,6 +306,11 @@ function concerns(manager: Manager, groups: ReadonlySet<EventGroup>): boolean {
 function prepareNode(kernel: Kernel): void {
   kernel.sysctl.set("net/ipv4/ip_forward", 1);
   kernel.sysctl.set("net/ipv6/conf/all/forwarding", 1);
+}
+
+function usesOf(endpoint: Endpoint) {
+  const pod = podKey(endpoint.pod);
+  return endpoint.ips.map((address) => ({ address, pod, uid: endpoint.pod?.uid ?? "" }));
 }
 
 function countBy(values: readonly string[]): ReadonlyMap<string, number> {

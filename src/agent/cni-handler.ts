@@ -69,7 +69,11 @@ export class CniHandler {
             : { stdout: `${JSON.stringify(convertResult(result, version))}\n` };
         }
         case "DEL":
-          await this.#options.endpoints.remove(request);
+          await this.#options.endpoints.remove({
+            containerId: request.containerId,
+            ifName: request.ifName,
+            pod: podOf(request.args),
+          });
           return { stdout: "" };
         case "CHECK":
           return this.#check(request, config) ?? { stdout: "" };
@@ -191,6 +195,8 @@ function failureOf(error: unknown): CniFailure {
     return failure(failureCode.invalidNetns, "CNI_NETNS cannot be opened", text);
   if (isError(error, "agent.interface-exists")) return failure(failureCode.interfaceExists, text);
   if (isError(error, "agent.not-applied")) return failure(failureCode.tryAgainLater, text);
+  if (isError(error, "ipam.not-ready") || isError(error, "ipam.store"))
+    return failure(failureCode.tryAgainLater, "addresses cannot be handed out now", text);
   if (error instanceof TrunklineError && error.code.startsWith("ipam."))
     return failure(failureCode.noAddress, "no address for this pod", text);
   return failure(failureCode.internal, text);

@@ -2,9 +2,11 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import type { Logger } from "../base/log.ts";
+import { podOf } from "../cni/args.ts";
 import { readRequest } from "../cni/protocol.ts";
 import { queueFile } from "../cni/shim/shim.ts";
 import { isFailure } from "../cni/spec.ts";
+import type { AddressOwner } from "./addresses.ts";
 
 export class DelQueue {
   readonly #folder: string;
@@ -18,7 +20,7 @@ export class DelQueue {
   }
 
   /** Carries out what is queued. A DEL that fails stays for the next time. */
-  async drain(remove: (attached: { containerId: string; ifName: string }) => Promise<void>): Promise<void> {
+  async drain(remove: (owner: AddressOwner) => Promise<void>): Promise<void> {
     for (const name of readdirSync(this.#folder)) {
       if (!name.endsWith(".json") || name.startsWith(".")) continue;
       const file = path.join(this.#folder, name);
@@ -29,7 +31,11 @@ export class DelQueue {
           "queued request dropped",
         );
       } else {
-        await remove(request);
+        await remove({
+          containerId: request.containerId,
+          ifName: request.ifName,
+          pod: podOf(request.args),
+        });
         this.#logger.info({ containerId: request.containerId, ifName: request.ifName }, "queued DEL done");
       }
       rmSync(file, { force: true });

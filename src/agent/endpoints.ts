@@ -9,7 +9,7 @@ import type { PodIdentity } from "../cni/args.ts";
 import type { CniResult } from "../cni/spec.ts";
 import { type Kernel, type Machine, ROUTE_PROTOCOL } from "../kernel/kernel.ts";
 import type { LocalEndpoint } from "../plan/facts.ts";
-import type { AddressSource } from "./addresses.ts";
+import type { AddressOwner, AddressSource } from "./addresses.ts";
 import {
   aliasOf,
   type Endpoint,
@@ -45,8 +45,6 @@ export interface EndpointsOptions {
   /** An endpoint came or went. */
   readonly changed: (key: string) => void;
 }
-
-type Attached = Pick<Endpoint, "containerId" | "ifName">;
 
 export class Endpoints {
   readonly #options: EndpointsOptions;
@@ -160,11 +158,11 @@ export class Endpoints {
    * Removes a pod's interface and gives its addresses back, also where nothing is known of it. Answers before the link
    * itself is gone.
    */
-  remove(attached: Attached): Promise<void> {
+  remove(attached: AddressOwner): Promise<void> {
     return this.#lock.run(endpointKey(attached), () => this.#remove(attached));
   }
 
-  async #remove(attached: Attached): Promise<void> {
+  async #remove(attached: AddressOwner): Promise<void> {
     const { kernel, addresses } = this.#options;
     const key = endpointKey(attached);
     const endpoint = this.#known.get(key);
@@ -174,7 +172,8 @@ export class Endpoints {
       this.#forgetLocal(key);
       cutWire(kernel, hostInterface, endpoint.ips);
     }
-    await addresses.release(attached);
+    const { containerId, ifName } = attached;
+    await addresses.release({ containerId, ifName, pod: endpoint?.pod ?? attached.pod });
     if (endpoint !== undefined || kernel.links.get(hostInterface) !== undefined)
       this.#removeLink(key, hostInterface);
   }

@@ -19,6 +19,16 @@ const commands: readonly CommandEntry[] = [
     summary: "print objects: get KIND [NAME]",
     load: () => import("./commands/get.ts"),
   },
+  {
+    name: "agent",
+    summary: "run the node's daemon",
+    load: () => import("./commands/agent.ts"),
+  },
+  {
+    name: "install-cni",
+    summary: "give the CNI plugin and its configuration to a container runtime",
+    load: () => import("./commands/install-cni.ts"),
+  },
 ];
 
 async function main(words: readonly string[]): Promise<void> {

@@ -5,6 +5,10 @@ export const agentMessages = {
     `the interface ${d.name} in ${d.netns} went away while it was being set up`,
   "agent.not-applied": (d: { seconds: number; manager: string; why: string }) =>
     `the pod's ${d.manager} rules could not be put in force within ${d.seconds} s: ${d.why}`,
+  "agent.not-serving": (d: { path: string; seconds: number; why: string }) =>
+    `the agent at ${d.path} was not ready within ${d.seconds} s: ${d.why}`,
+  "agent.no-shim": (d: { path: string }) =>
+    `the CNI plugin's executable ${d.path} is missing; run 'npm run build' first`,
   "agent.socket-in-use": (d: { path: string }) => `another agent serves ${d.path}`,
   "agent.no-uplink": (d: { node: string; addresses: readonly string[] }) =>
     d.addresses.length === 0
