@@ -29,6 +29,12 @@ const commands: readonly CommandEntry[] = [
     summary: "give the CNI plugin and its configuration to a container runtime",
     load: () => import("./commands/install-cni.ts"),
   },
+  {
+    name: "explain",
+    summary: "say from the plans whether a flow passes, which way, and why",
+    load: () => import("./commands/explain.ts"),
+  },
+  { name: "route", summary: "print who announces each prefix", load: () => import("./commands/route.ts") },
 ];
 
 async function main(words: readonly string[]): Promise<void> {

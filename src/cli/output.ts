@@ -13,6 +13,11 @@ const codes: Readonly<Record<string, number>> = {
   "lab.none": exit.usage,
   "lab.dead": exit.usage,
   "lab.several": exit.usage,
+  "explain.end": exit.usage,
+  "explain.port": exit.usage,
+  "explain.unknown-end": exit.usage,
+  "explain.no-pods": exit.usage,
+  "explain.which-port": exit.usage,
 };
 
 /** Returns the exit code that an error ends the process with. */

@@ -1,10 +1,7 @@
 // An object together with the place where somebody wrote it, so that what is said about it can point there.
 import type { KubeObject } from "../api/object.ts";
 import { keyOf } from "../api/object.ts";
-import type { Position } from "../base/problem.ts";
-
-/** Steps into an object: `["spec", "ingress", 0, "ports"]`. */
-export type Path = readonly (string | number)[];
+import type { Path, Position } from "../base/problem.ts";
 
 /** An object as it was written. One that comes from a store has no positions. */
 export interface Written<T extends KubeObject = KubeObject> {
@@ -16,17 +13,6 @@ export interface Written<T extends KubeObject = KubeObject> {
 /** Takes an object that no text is known of. */
 export function unwritten<T extends KubeObject>(object: T): Written<T> {
   return { object, at: () => undefined };
-}
-
-/** Returns `spec.ingress[0].ports` for the steps of a path. */
-export function formatPath(path: Path): string {
-  let text = "";
-  for (const step of path) {
-    if (typeof step === "number") text += `[${step}]`;
-    else if (/^[A-Za-z_][\w-]*$/.test(step)) text += text === "" ? step : `.${step}`;
-    else text += `["${step}"]`;
-  }
-  return text;
 }
 
 /** Returns `networkpolicy/data/deny-all`: an object's kind and key in one word. */

@@ -29,6 +29,11 @@ export interface Manifests {
 export interface ParseOptions {
   /** Unknown kinds are errors for whoever applies, and warnings for whoever only reads. Default: error. */
   readonly unknownKinds?: "error" | "warning";
+  /**
+   * Objects whose fields are all of the right type and only hold values that are not allowed: whoever only reads may
+   * want to see them too. Their problems are among `errors` all the same. Default: drop.
+   */
+  readonly badValues?: "drop" | "keep";
 }
 
 interface Sink {
@@ -38,7 +43,8 @@ interface Sink {
 }
 
 /**
- * Reads all objects of a text: several documents, and Lists of any kind. An object with errors is not among `objects`.
+ * Reads all objects of a text: several documents, and Lists of any kind. An object with errors is not among `objects`
+ * unless the options say so.
  * Nothing is thrown for what the text holds.
  */
 export function parseManifests(text: string, file: string, options: ParseOptions = {}): Manifests {
@@ -142,7 +148,8 @@ function readKnown(
   const { errors, warnings } = validate(kind, value, locate);
   sink.errors.push(...errors);
   sink.warnings.push(...warnings);
-  if (errors.length > 0) return;
+  const shapely = errors.every(({ code }) => code !== "schema.type" && code !== "schema.required");
+  if (errors.length > 0 && !(context.options.badValues === "keep" && shapely)) return;
   // The schema has checked that it is what its kind says.
   sink.objects.push(manifestObject(value as unknown as Draft<KubeObject>, kind, file, locate));
 }

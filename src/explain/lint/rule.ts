@@ -1,6 +1,7 @@
 // The shape of a lint rule: what it is called, why it exists, and a pure check over the cluster as written.
 import type { KubeObject } from "../../api/object.ts";
-import type { Path, Written } from "../written.ts";
+import type { Path } from "../../base/problem.ts";
+import type { Written } from "../written.ts";
 import type { Severity } from "./finding.ts";
 import type { LintView } from "./view.ts";
 

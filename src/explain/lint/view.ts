@@ -11,10 +11,11 @@ import type {
 import type { KubeObject } from "../../api/object.ts";
 import { matchesSelector } from "../../api/selectors.ts";
 import { type Cidr, cidrCovers, tryParseCidr } from "../../base/ip.ts";
+import type { Path } from "../../base/problem.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import { factsOf } from "../manifests/facts-of.ts";
 import { declaredPorts, templateOf } from "../manifests/workloads.ts";
-import { nameOf, type Path, type Written } from "../written.ts";
+import { nameOf, type Written } from "../written.ts";
 
 /** One rule of a policy, of either direction. */
 export interface RuleView {

@@ -1,5 +1,5 @@
 import type { LabelSelector } from "../../../api/kinds/core.ts";
-import type { Path } from "../../written.ts";
+import type { Path } from "../../../base/problem.ts";
 import { nearest } from "../nearest.ts";
 import type { Report, Rule } from "../rule.ts";
 import type { PolicyView } from "../view.ts";

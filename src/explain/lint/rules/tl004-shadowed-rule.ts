@@ -1,5 +1,5 @@
+import { formatPath } from "../../../base/problem.ts";
 import { selectorCovers } from "../../selectors.ts";
-import { formatPath } from "../../written.ts";
 import { ruleCovers } from "../covers.ts";
 import type { Rule } from "../rule.ts";
 import type { PolicyView, RuleView } from "../view.ts";

@@ -1,0 +1,46 @@
+// trunkline explain: what will happen to a flow, and which objects decide it, without sending a packet.
+import { Command, Option } from "commander";
+import { findEnd } from "../../explain/ends.ts";
+import { explain } from "../../explain/explain.ts";
+import { explanationText } from "../../explain/explain-text.ts";
+import { judgesOf } from "../../explain/plans.ts";
+import { parseEnd, parseTarget } from "../../explain/target.ts";
+import { collectFacts } from "../../plan/collect.ts";
+import {
+  defaultNamespace,
+  type NamespaceOptions,
+  namespaceOptions,
+  type StoreOptions,
+  storeOptions,
+  withStore,
+} from "../context.ts";
+import { exit, printJson } from "../output.ts";
+
+interface Options extends StoreOptions, NamespaceOptions {
+  readonly output: "text" | "json";
+}
+
+export function command(): Command {
+  const explainCommand = new Command("explain")
+    .description("say from the plans whether a flow passes, which way, which source address is seen, and why")
+    .argument("<from>", "pod/NAME, KIND/NAME, node/NAME, host/NAME or an address")
+    .argument("<to>", "the same, with an optional port: TO[:PORT[/PROTOCOL]]")
+    .addOption(
+      new Option("-o, --output <form>", "form of the output").choices(["text", "json"]).default("text"),
+    )
+    .addHelpText("after", "\nExit codes: 0 allowed, 1 denied, 2 wrong use, 3 cannot tell.")
+    .action((from: string, to: string, options: Options) => run(from, to, options));
+  return storeOptions(namespaceOptions(explainCommand, "one"));
+}
+
+async function run(from: string, to: string, options: Options): Promise<void> {
+  const start = parseEnd(from);
+  const target = parseTarget(to);
+  const namespace = options.namespace ?? defaultNamespace;
+  const facts = await withStore(options, collectFacts);
+  const ends = [findEnd(facts, start, namespace), findEnd(facts, target.end, namespace)] as const;
+  const answer = explain(facts, judgesOf(facts), ...ends, target.port);
+  if (options.output === "json") printJson(answer);
+  else process.stdout.write(explanationText(answer));
+  process.exitCode = answer.allowed ? exit.yes : exit.no;
+}

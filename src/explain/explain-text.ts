@@ -1,0 +1,52 @@
+// An explanation for people.
+import type { Explanation } from "./explain.ts";
+import type { DirectionVerdict } from "./judge.ts";
+import type { Provenance } from "./provenance.ts";
+
+/** Returns an explanation as text: the answer in the first line, then what decides each part. */
+export function explanationText(answer: Explanation): string {
+  const rows: [string, string][] = [
+    ...addressRows(answer.from, "address"),
+    ...addressRows(answer.to, ""),
+    ...answer.route.map(({ at, to, via, by }, index): [string, string] => [
+      index === 0 ? "way" : "",
+      `${at} → ${to}${via === undefined ? "" : ` via ${via}`}: ${by}`,
+    ]),
+    [
+      "source",
+      `${answer.to.of} sees ${answer.sourceSeen ?? "nothing"}: ${answer.snat.reason}${decider(answer)}`,
+    ],
+    ["egress", verdictLine(answer.egress)],
+    ["ingress", verdictLine(answer.ingress)],
+    ...(answer.admission ? [["host", answer.admission.reason] as [string, string]] : []),
+  ];
+  const head = `${answer.from.of} → ${answer.to.of}, ${answer.port}: ${headline(answer)}`;
+  return `${head}\n${rows.map(([name, text]) => `  ${name.padEnd(8)} ${text}`).join("\n")}\n`;
+}
+
+function headline({ allowed, reachable, listening, reasons }: Explanation): string {
+  if (!allowed) return `denied (${reasons[0]})`;
+  if (listening === false) return "allowed, but nothing listens there";
+  if (reachable === false) return `allowed, but not reachable (${reasons[0]})`;
+  return "allowed";
+}
+
+function addressRows(
+  { of, address, node, reason, chosen = [] }: Provenance,
+  title: string,
+): [string, string][] {
+  const place = node === undefined ? "" : ` on ${node}`;
+  return [
+    [title, `${of} has ${address}${place}: ${reason}`],
+    ...chosen.map(({ text }): [string, string] => ["", `  ${text}`]),
+  ];
+}
+
+function decider({ snat }: Explanation): string {
+  if (snat.object === undefined) return "";
+  return ` [${snat.object}${snat.line === undefined ? "" : `, line ${snat.line}`}]`;
+}
+
+function verdictLine({ allowed, reason }: DirectionVerdict): string {
+  return `${allowed ? "allowed" : "denied"}: ${reason}`;
+}

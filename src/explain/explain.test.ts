@@ -1,0 +1,125 @@
+import { describe, expect, it } from "vitest";
+import type { ClusterFacts } from "../plan/facts.ts";
+import { block, cluster, host, pod, pool } from "./cluster.suite.ts";
+import { findEnd } from "./ends.ts";
+import { explain } from "./explain.ts";
+import { explanationText } from "./explain-text.ts";
+import { judgesOf } from "./plans.ts";
+import { parseEnd, parseTarget } from "./target.ts";
+
+function ask(facts: ClusterFacts, from: string, to: string) {
+  const target = parseTarget(to);
+  const ends = [findEnd(facts, parseEnd(from), "default"), findEnd(facts, target.end, "default")] as const;
+  return explain(facts, judgesOf(facts), ...ends, target.port);
+}
+
+const hops = (facts: ClusterFacts, from: string, to: string) =>
+  ask(facts, from, to).route.map(({ at, to: next }) => `${at} → ${next}`);
+
+describe("the way", () => {
+  it.each([
+    ["pod/web", "pod/db:3306", ["pod/default/web → node/n1", "node/n1 → pod/default/db"]],
+    [
+      "pod/web",
+      "pod/api:80",
+      ["pod/default/web → node/n1", "node/n1 → node/n2", "node/n2 → pod/default/api"],
+    ],
+    ["pod/web", "host/out:80", ["pod/default/web → node/n1", "node/n1 → host/out"]],
+    ["pod/web", "pod/web:80", ["pod/default/web → pod/default/web"]],
+    ["pod/web", "node/n2:22", ["pod/default/web → node/n1", "node/n1 → node/n2"]],
+    ["pod/web", "node/n1:22", ["pod/default/web → node/n1"]],
+    ["node/n1", "pod/api:80", ["node/n1 → node/n2", "node/n2 → pod/default/api"]],
+    ["host/out", "pod/api:80", ["host/out → node/n2", "node/n2 → pod/default/api"]],
+    ["8.8.8.8", "pod/web:80", ["8.8.8.8 → node/n1", "node/n1 → pod/default/web"]],
+  ])("from %s to %s", (from, to, expected) => {
+    expect(hops(cluster(), from, to)).toEqual(expected);
+  });
+
+  it("ends where a block is not confirmed yet", () => {
+    const facts = cluster(block("10.1.0.128/26", "n2", { state: "pending" }), pod("new", "10.1.0.129", "n2"));
+    const answer = ask(facts, "pod/web", "pod/new:80/tcp");
+    expect(answer.reachable).toBe(false);
+    expect(answer.reasons[0]).toBe("n1 has no route to 10.1.0.129: block 10.1.0.128/26 is not confirmed yet");
+  });
+
+  it("goes to the borrower of a lent address", () => {
+    const lent = block("10.1.0.0/26", "n1", { loans: [{ address: "10.1.0.9", node: "n2" }] });
+    const facts = cluster(lent, pod("guest", "10.1.0.9", "n2", { ports: [{ containerPort: 80 }] }));
+    expect(hops(facts, "pod/web", "pod/guest")).toEqual([
+      "pod/default/web → node/n1",
+      "node/n1 → node/n2",
+      "node/n2 → pod/default/guest",
+    ]);
+    expect(ask(facts, "pod/web", "pod/guest").to).toMatchObject({ lender: "n1", pool: "pods" });
+  });
+});
+
+describe("the source address", () => {
+  it.each([
+    ["pod/web", "pod/api:80", "10.1.0.1", "None"],
+    ["pod/web", "host/far:80", "192.168.18.3", "Masquerade"],
+    ["node/n1", "pod/api:80", "192.168.18.3", "None"],
+    ["host/out", "pod/api:80", "172.17.0.9", "None"],
+    ["pod/agent", "host/far:80", "192.168.18.3", "None"],
+  ])("from %s to %s is %s", (from, to, seen, action) => {
+    const facts = cluster(
+      host("far", "203.0.113.9"),
+      pod("agent", "192.168.18.3", "n1", { hostNetwork: true }),
+    );
+    expect(ask(facts, from, to)).toMatchObject({ sourceSeen: seen, snat: { action, sourceSeen: seen } });
+  });
+});
+
+describe("the far end", () => {
+  it("says that nothing listens, apart from what is allowed", () => {
+    expect(ask(cluster(), "pod/web", "pod/api:81/tcp")).toMatchObject({
+      allowed: true,
+      listening: false,
+      reachable: false,
+    });
+  });
+
+  it("takes the first declared port where none is named", () => {
+    expect(ask(cluster(), "pod/web", "pod/db").port).toBe("3306/tcp");
+    expect(() => ask(cluster(), "pod/web", "10.9.9.9")).toThrow("say which port of 10.9.9.9 is meant");
+  });
+
+  it("is a host that admits what it sees", () => {
+    const hosts = [
+      host("pods", "172.17.0.8", { admit: ["10.1.0.0/26"] }),
+      host("nodes", "203.0.113.8", { admit: ["192.168.18.3/32", "192.168.18.4"] }),
+    ];
+    const translated = cluster(...hosts);
+    expect(ask(translated, "pod/web", "host/nodes:80").allowed).toBe(true);
+    expect(ask(translated, "pod/api", "host/nodes:80").allowed).toBe(true);
+    expect(ask(translated, "pod/web", "host/pods:80")).toMatchObject({
+      allowed: false,
+      reachable: false,
+      admission: { reason: "host/pods admits only 10.1.0.0/26, and sees 192.168.18.3" },
+    });
+    const plain = cluster(...hosts, pool("pods", "10.1.0.0/16", false));
+    expect(ask(plain, "pod/web", "host/pods:80").allowed).toBe(true);
+    expect(ask(plain, "pod/web", "host/nodes:80").allowed).toBe(false);
+  });
+});
+
+it("cannot tell without an address", () => {
+  const facts = cluster(pod("slow", undefined, "n1"), pod("done", undefined, "n1", { phase: "Succeeded" }));
+  expect(() => ask(facts, "pod/web", "pod/slow:80")).toThrow("cannot tell: pod/default/slow has no address");
+});
+
+it("names the nearest end where there is none", () => {
+  expect(() => ask(cluster(), "pod/wbe", "pod/api")).toThrow(
+    "there is no pod/default/wbe. Did you mean pod/default/web?",
+  );
+});
+
+it("reads as one answer", async () => {
+  const facts = cluster();
+  await expect(explanationText(ask(facts, "pod/web", "pod/api"))).toMatchFileSnapshot(
+    "golden/explain-pod-to-pod.txt",
+  );
+  await expect(explanationText(ask(facts, "pod/web", "host/out"))).toMatchFileSnapshot(
+    "golden/explain-pod-to-host.txt",
+  );
+});

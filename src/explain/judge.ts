@@ -1,0 +1,51 @@
+// What policies and source NAT say about one flow: the seam between answers and the plans that decide them.
+import type { End } from "./ends.ts";
+import type { Port } from "./ports.ts";
+
+export interface Flow {
+  readonly from: End;
+  readonly to: End;
+  /** The address that the flow leaves with; undefined where it is not known yet (manifests). */
+  readonly source: string | undefined;
+  readonly destination: string | undefined;
+  readonly port: Port;
+}
+
+/** What policies say about one direction of a flow. */
+export interface DirectionVerdict {
+  readonly allowed: boolean;
+  /** A policy governs this direction of the pod. */
+  readonly isolated: boolean;
+  /** `NAMESPACE/NAME` of the policy that decides. */
+  readonly policy?: string;
+  /** Path of the deciding rule in that policy: `spec.ingress[0]`. */
+  readonly rule?: string;
+  /** In words, without the verdict itself. */
+  readonly reason: string;
+}
+
+export interface PolicyVerdict {
+  readonly egress: DirectionVerdict;
+  readonly ingress: DirectionVerdict;
+}
+
+/** What source NAT does to a flow. */
+export interface SourceDecision {
+  readonly action: "None" | "Masquerade" | "Address" | "Drop";
+  /** An address, a range where the kernel picks one, or undefined: no packet leaves. */
+  readonly sourceSeen: string | undefined;
+  readonly reason: string;
+  /** The object that decides: `ConfigMap/kube-system/ip-masq-agent`. */
+  readonly object?: string;
+  /** Line of that object's text. */
+  readonly line?: number;
+  /** Path inside the object. */
+  readonly path?: string;
+  /** The node that translates, where it is not the pod's own. */
+  readonly by?: string;
+}
+
+export interface Judges {
+  readonly policies: (flow: Flow) => PolicyVerdict;
+  readonly source: (flow: Flow & { source: string; destination: string }) => SourceDecision;
+}

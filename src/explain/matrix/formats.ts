@@ -1,0 +1,155 @@
+// A matrix as text, JSON, CSV, Graphviz DOT and SVG. Those that list cells stream them, line by line.
+import type { Cell } from "./matrix.ts";
+
+export const matrixFormats = ["text", "json", "csv", "dot", "svg"] as const;
+export type MatrixFormat = (typeof matrixFormats)[number];
+
+/** Gives the text of a matrix in pieces; `why` adds a line for every refusal to the text format. */
+export function* formatMatrix(cells: Iterable<Cell>, format: MatrixFormat, why = false): Generator<string> {
+  if (format === "json") yield* json(cells);
+  else if (format === "csv") yield* csv(cells);
+  else if (format === "dot") yield* dot(cells);
+  else {
+    const grid = gridOf(cells);
+    yield* format === "svg" ? svg(grid) : text(grid, why);
+  }
+}
+
+function* json(cells: Iterable<Cell>): Generator<string> {
+  yield '{"cells":[';
+  let separator = "\n";
+  for (const cell of cells) {
+    yield separator + JSON.stringify(cell);
+    separator = ",\n";
+  }
+  yield "\n]}\n";
+}
+
+function* csv(cells: Iterable<Cell>): Generator<string> {
+  yield "from,to,port,allowed,by,policy,reason\n";
+  for (const { from, to, port, allowed, by } of cells) {
+    const row = [from, to, port, String(allowed), by?.by ?? "", by?.policy ?? "", by?.reason ?? ""];
+    yield `${row.map(csvField).join(",")}\n`;
+  }
+}
+
+/** RFC 4180: quotes around what holds a comma, a quote or a line break. */
+function csvField(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** One arrow for each pair that may speak, with its ports. */
+function* dot(cells: Iterable<Cell>): Generator<string> {
+  const edges = new Map<string, { from: string; to: string; ports: string[] }>();
+  const names = new Set<string>();
+  for (const { from, to, port, allowed } of cells) {
+    names.add(from).add(to);
+    if (!allowed || from === to) continue;
+    const key = `${from} ${to}`;
+    const edge = edges.get(key) ?? { from, to, ports: [] };
+    edge.ports.push(port);
+    edges.set(key, edge);
+  }
+  const id = (text: string) => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+  yield "digraph reach {\n  rankdir=LR;\n  node [shape=box];\n";
+  for (const name of names) yield `  ${id(name)};\n`;
+  for (const { from, to, ports } of edges.values()) {
+    yield `  ${id(from)} -> ${id(to)} [label=${id(ports.join("\\n")).replaceAll("\\\\n", "\\n")}];\n`;
+  }
+  yield "}\n";
+}
+
+interface Grid {
+  readonly froms: readonly string[];
+  readonly tos: readonly string[];
+  readonly ports: readonly string[];
+  readonly cells: ReadonlyMap<string, Cell>;
+}
+
+function gridOf(cells: Iterable<Cell>): Grid {
+  const froms = new Set<string>();
+  const tos = new Set<string>();
+  const ports = new Set<string>();
+  const all = new Map<string, Cell>();
+  for (const cell of cells) {
+    froms.add(cell.from);
+    tos.add(cell.to);
+    ports.add(cell.port);
+    all.set(keyOf(cell.from, cell.to, cell.port), cell);
+  }
+  return { froms: [...froms], tos: [...tos], ports: [...ports], cells: all };
+}
+
+function keyOf(from: string, to: string, port: string): string {
+  return `${from} ${to} ${port}`;
+}
+
+function* text(grid: Grid, why: boolean): Generator<string> {
+  const { froms, tos, ports, cells } = grid;
+  if (cells.size === 0) {
+    yield "nothing to compare: no pods, workloads or hosts\n";
+    return;
+  }
+  yield "+ allowed   . denied   rows: from   columns: to\n";
+  const width = Math.max(...froms.map((name) => name.length));
+  const heads = tos.map((_, index) => String(index + 1));
+  const column = Math.max(...heads.map((head) => head.length)) + 1;
+  for (const port of ports) {
+    yield `\n${port}\n${" ".repeat(width)}${heads.map((head) => head.padStart(column)).join("")}\n`;
+    for (const from of froms) {
+      const marks = tos.map((to) => {
+        const cell = cells.get(keyOf(from, to, port));
+        return (cell === undefined ? " " : cell.allowed ? "+" : ".").padStart(column);
+      });
+      yield `${from.padEnd(width)}${marks.join("")}\n`;
+    }
+  }
+  yield `\n${tos.map((to, index) => `${heads[index]?.padStart(column - 1)}  ${to}`).join("\n")}\n`;
+  const refused = [...cells.values()].filter((cell) => !cell.allowed);
+  yield `\n${cells.size - refused.length} of ${cells.size} allowed\n`;
+  if (!why) return;
+  for (const { from, to, port, by } of refused) {
+    yield `${from} → ${to} ${port}: denied by ${by?.by}${by?.policy === undefined ? "" : ` policy ${by.policy}`}: ${by?.reason}\n`;
+  }
+}
+
+const size = 16;
+const letter = 7;
+
+function* svg({ froms, tos, ports, cells }: Grid): Generator<string> {
+  const left = Math.max(0, ...froms.map((name) => name.length)) * letter + 12;
+  const top = Math.max(0, ...tos.map((name) => name.length)) * letter + 12;
+  const block = froms.length * size + 40;
+  const width = left + tos.length * size + top;
+  const height = top + ports.length * block + 12;
+  yield `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="monospace" font-size="12">\n`;
+  yield `<rect width="100%" height="100%" fill="#fff"/>\n`;
+  for (const [index, to] of tos.entries()) {
+    const x = left + index * size + 12;
+    yield `<text transform="translate(${x} ${top - 6}) rotate(-90)">${xml(to)}</text>\n`;
+  }
+  for (const [at, port] of ports.entries()) {
+    const y = top + at * block + 16;
+    yield `<text x="4" y="${y}" font-weight="bold">${xml(port)}</text>\n`;
+    for (const [row, from] of froms.entries()) {
+      const line = y + 6 + row * size;
+      yield `<text x="4" y="${line + 12}">${xml(from)}</text>\n`;
+      for (const [column, to] of tos.entries()) {
+        const cell = cells.get(keyOf(from, to, port));
+        if (!cell) continue;
+        const title = `${from} → ${to} ${port}: ${cell.allowed ? "allowed" : `denied: ${cell.by?.reason}`}`;
+        const place = `x="${left + column * size}" y="${line}" width="${size - 2}" height="${size - 2}"`;
+        yield `<rect ${place} fill="${cell.allowed ? "#3a923a" : "#c03d3e"}"><title>${xml(title)}</title></rect>\n`;
+      }
+    }
+  }
+  yield "</svg>\n";
+}
+
+function xml(text: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;");
+}

@@ -1,0 +1,120 @@
+// Who may reach whom on which port: every end against every end, from the plans.
+import { isTerminal } from "../../api/kinds/core.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import { type End, hostEnd, podEnd } from "../ends.ts";
+import { admissionOf } from "../explain.ts";
+import type { DirectionVerdict, Judges } from "../judge.ts";
+import { listeningOn, portsOf } from "../listening.ts";
+import { formatPort, type Port, uniquePorts } from "../ports.ts";
+import { classifier } from "./classes.ts";
+
+/** What refuses a cell. */
+export interface Refusal {
+  /** egress: policies of FROM; ingress: policies of TO; host: the far host's own list; port: nothing listens. */
+  readonly by: "egress" | "ingress" | "host" | "port" | "source";
+  /** `NAMESPACE/NAME`, where one policy decides. */
+  readonly policy?: string;
+  readonly reason: string;
+}
+
+export interface Cell {
+  readonly from: string;
+  readonly to: string;
+  /** `80/tcp` */
+  readonly port: string;
+  readonly allowed: boolean;
+  /** Present where it is refused. */
+  readonly by?: Refusal;
+}
+
+export interface MatrixQuestion {
+  readonly ends: readonly End[];
+  readonly ports: readonly Port[];
+  /**
+   * live: what a probe would find, so that also the far host's own list and whether anything listens count.
+   * policies: what policies alone say.
+   */
+  readonly view: "live" | "policies";
+}
+
+/** Returns the live pods and hosts of a cluster, by name; `namespaces` undefined: all. */
+export function clusterEnds(facts: ClusterFacts, namespaces?: ReadonlySet<string>): End[] {
+  const pods = [...facts.pods.values()].filter(
+    (pod) => !isTerminal(pod) && (namespaces?.has(pod.metadata.namespace ?? "") ?? true),
+  );
+  return [...pods.map(podEnd), ...[...facts.hosts.values()].map(hostEnd)].toSorted((a, b) =>
+    a.name < b.name ? -1 : 1,
+  );
+}
+
+/** Returns all ports that ends declare. */
+export function declaredBy(ends: readonly End[]): Port[] {
+  return uniquePorts(ends.flatMap(portsOf));
+}
+
+/** Gives the cells one by one, since large clusters have more of them than memory; two ranges make no cell. */
+export function* matrixCells(facts: ClusterFacts, judges: Judges, question: MatrixQuestion): Generator<Cell> {
+  const classOf = classifier(facts);
+  const memo = new Map<string, Refusal | undefined>();
+  for (const from of question.ends) {
+    for (const to of question.ends) {
+      if (isOutside(from) && isOutside(to)) continue;
+      for (const port of question.ports) {
+        const text = formatPort(port);
+        const key = `${classOf(from)} ${classOf(to)} ${from === to ? "=" : ""} ${text}`;
+        if (!memo.has(key)) memo.set(key, policyRefusal(judges, from, to, port));
+        const by =
+          memo.get(key) ??
+          (question.view === "live" ? liveRefusal(facts, judges, from, to, port) : undefined);
+        yield { from: from.name, to: to.name, port: text, allowed: by === undefined, ...(by ? { by } : {}) };
+      }
+    }
+  }
+}
+
+function isOutside(end: End): boolean {
+  return end.type === "host" || end.type === "address";
+}
+
+function policyRefusal(judges: Judges, from: End, to: End, port: Port): Refusal | undefined {
+  const verdict = judges.policies({ from, to, ...addressPair(from, to), port });
+  if (!verdict.egress.allowed) return refusal("egress", verdict.egress);
+  return verdict.ingress.allowed ? undefined : refusal("ingress", verdict.ingress);
+}
+
+function refusal(by: "egress" | "ingress", { policy, reason }: DirectionVerdict): Refusal {
+  return { by, ...(policy === undefined ? {} : { policy }), reason };
+}
+
+function liveRefusal(
+  facts: ClusterFacts,
+  judges: Judges,
+  from: End,
+  to: End,
+  port: Port,
+): Refusal | undefined {
+  const { source, destination } = addressPair(from, to);
+  if (source === undefined || destination === undefined) {
+    return {
+      by: "source",
+      reason: `${from.addresses.length === 0 ? from.name : to.name} has no address yet`,
+    };
+  }
+  if (to.type === "host") {
+    const seen = judges.source({ from, to, source, destination, port });
+    if (seen.sourceSeen === undefined) return { by: "source", reason: seen.reason };
+    const admission = admissionOf(to, seen.sourceSeen);
+    if (admission && !admission.allowed) return { by: "host", reason: admission.reason };
+  }
+  const { listening, reason } = listeningOn(facts, to, port);
+  return listening === false ? { by: "port", reason } : undefined;
+}
+
+/** The addresses that two ends speak with; undefined where one has none of the other's family, as in manifests. */
+function addressPair(from: End, to: End): { source: string | undefined; destination: string | undefined } {
+  for (const destination of to.addresses) {
+    const source = from.addresses.find((address) => address.includes(":") === destination.includes(":"));
+    if (source !== undefined) return { source, destination };
+  }
+  return { source: from.addresses[0], destination: to.addresses[0] };
+}

@@ -1,0 +1,58 @@
+// How a pod came by its address: which block of which pool, whose block it is, and why that pool.
+import type { Pod } from "../api/kinds/core.ts";
+import { cidrContains, tryParseCidr, tryParseIp } from "../base/ip.ts";
+import { chooseAddresses, type Reason } from "../plan/addressing/choose.ts";
+import type { ClusterFacts } from "../plan/facts.ts";
+import type { End } from "./ends.ts";
+import { isOnNode, nodeOf } from "./ends.ts";
+
+export interface Provenance {
+  /** The end that has the address. */
+  readonly of: string;
+  readonly address: string;
+  readonly node?: string;
+  readonly pool?: string;
+  /** Range of the block. */
+  readonly block?: string;
+  /** The node that owns the block, where it is not the pod's own. */
+  readonly lender?: string;
+  readonly reason: string;
+  /** Why those pools, with the objects that decide it; as the objects stand now. */
+  readonly chosen?: readonly Reason[];
+}
+
+/** Returns how an end came by one of its addresses. */
+export function provenanceOf(facts: ClusterFacts, end: End, address: string): Provenance {
+  const node = nodeOf(end);
+  const base = { of: end.name, address, ...(node === undefined ? {} : { node }) };
+  if (end.type === "address")
+    return { ...base, reason: "an address outside of the cluster that no object names" };
+  if (end.type === "host") return { ...base, reason: "an address of a host outside of the cluster" };
+  if (isOnNode(end)) {
+    const why =
+      end.type === "node" ? "the node's own address" : `hostNetwork: the pod uses the address of ${node}`;
+    return { ...base, reason: why };
+  }
+  const ip = tryParseIp(address);
+  for (const block of facts.blocks.values()) {
+    const range = tryParseCidr(block.spec.cidr);
+    if (!ip || !range || !cidrContains(range, ip)) continue;
+    const { pool, cidr, node: owner } = block.spec;
+    const whole = facts.pools.get(pool)?.spec.cidr;
+    const loan = block.spec.loans?.find((one) => one.address === address);
+    return {
+      ...base,
+      pool,
+      block: cidr,
+      ...(loan ? { lender: owner } : {}),
+      reason: `from block ${cidr} of ${owner}${loan ? `, which lent it to ${loan.node}` : ""}, cut from pool ${pool}${whole === undefined ? "" : ` (${whole})`}`,
+      ...(end.type === "pod" && node !== undefined ? { chosen: choiceOf(facts, end.pod, node) } : {}),
+    };
+  }
+  return { ...base, reason: "no block of any pool holds it" };
+}
+
+function choiceOf(facts: ClusterFacts, pod: Pod, node: string): readonly Reason[] {
+  const { name, namespace = "default", annotations } = pod.metadata;
+  return chooseAddresses(facts, { name, namespace, ...(annotations ? { annotations } : {}) }, node).reasons;
+}

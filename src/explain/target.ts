@@ -1,0 +1,44 @@
+// What FROM and TO[:PORT[/PROTOCOL]] on the command line mean, before anything is looked up.
+import { TrunklineError } from "../base/errors.ts";
+import { formatIp, tryParseIp } from "../base/ip.ts";
+import { type Port, parsePort } from "./ports.ts";
+
+/** One end as it was typed. */
+export type EndName =
+  | { readonly type: "address"; readonly address: string }
+  /** `kind` as typed, in lower case. */
+  | { readonly type: "object"; readonly kind: string; readonly namespace?: string; readonly name: string };
+
+export interface Target {
+  readonly end: EndName;
+  readonly port?: Port;
+}
+
+/**
+ * Parses `pod/NAME`, `pod/NAMESPACE/NAME`, `KIND/NAME`, `node/NAME`, `host/NAME`, an address, or a bare pod name.
+ * @throws TrunklineError `explain.end`
+ */
+export function parseEnd(text: string): EndName {
+  const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
+  const ip = tryParseIp(bare);
+  if (ip) return { type: "address", address: formatIp(ip) };
+  const words = text.split("/");
+  const fine = words.every((word) => /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(word));
+  const [kind = "", second, third] = words;
+  if (!fine || words.length > 3) throw new TrunklineError("explain.end", { text });
+  if (second === undefined) return { type: "object", kind: "pod", name: kind };
+  if (third === undefined) return { type: "object", kind: kind.toLowerCase(), name: second };
+  return { type: "object", kind: kind.toLowerCase(), namespace: second, name: third };
+}
+
+/**
+ * Parses TO with an optional port: `pod/web:80/tcp`, `10.0.0.9:6379`, `[fd00::9]:53/udp`, `fd00::9`.
+ * @throws TrunklineError `explain.end`, `explain.port`
+ */
+export function parseTarget(text: string): Target {
+  // A bare IPv6 address is full of colons; with a port it stands in brackets.
+  if (tryParseIp(text)) return { end: parseEnd(text) };
+  const found = /^(\[[^\]]*\]|[^:]*):([^:]*)$/.exec(text);
+  if (!found) return { end: parseEnd(text) };
+  return { end: parseEnd(found[1] ?? ""), port: parsePort(found[2] ?? "") };
+}

@@ -1,0 +1,116 @@
+// The way of a packet hop by hop, from the routes that each node is planned to have.
+import { cidrContains, tryParseCidr, tryParseIp } from "../base/ip.ts";
+import type { ClusterFacts } from "../plan/facts.ts";
+import { planRoutes, type RouteReason, routeFor } from "../plan/routing/plan-routes.ts";
+import { type End, isOnNode, nodeOf } from "./ends.ts";
+
+export interface Hop {
+  /** Where the packet is: `pod/x/a`, `node/n1`, `host/h`, or an address. */
+  readonly at: string;
+  readonly to: string;
+  /** The next address that it is handed to, if there is one. */
+  readonly via?: string;
+  /** What decides this step. */
+  readonly by: string;
+}
+
+export interface Way {
+  readonly hops: readonly Hop[];
+  /** Why the packet gets no further than the last hop. */
+  readonly broken?: string;
+}
+
+/** Every pod's gateway: answered by proxy ARP on the node's end, so that no address is spent on it. */
+const gateway4 = "169.254.1.1";
+
+/** Returns the way from one end to another for packets to `destination`. */
+export function wayOf(facts: ClusterFacts, from: End, to: End, destination: string): Way {
+  if (from.name === to.name) {
+    return { hops: [{ at: from.name, to: to.name, by: "its own address: the packet never leaves" }] };
+  }
+  const hops: Hop[] = [];
+  const start = nodeOf(from);
+  if (start === undefined) return fromOutside(facts, from, to, destination);
+  const node = `node/${start}`;
+  if (!isOnNode(from)) {
+    const via = destination.includes(":") ? "the node's link-local address" : gateway4;
+    hops.push({ at: from.name, to: node, via, by: "the pod's default route, through its veth pair" });
+  }
+  return onward(facts, start, to, destination, hops);
+}
+
+function fromOutside(facts: ClusterFacts, from: End, to: End, destination: string): Way {
+  const end = nodeOf(to);
+  if (end === undefined) {
+    return { hops: [{ at: from.name, to: to.name, by: "routes outside of the cluster" }] };
+  }
+  const node = `node/${end}`;
+  const first: Hop = {
+    at: from.name,
+    to: isOnNode(to) ? to.name : node,
+    by: "routes outside of the cluster",
+  };
+  return isOnNode(to) ? { hops: [first] } : onward(facts, end, to, destination, [first]);
+}
+
+function onward(facts: ClusterFacts, at: string, to: End, destination: string, before: readonly Hop[]): Way {
+  const here = `node/${at}`;
+  if (before.at(-1)?.to === to.name) return { hops: before };
+  if (nodeOf(to) === at) {
+    const by = isOnNode(to) ? "the node's own address" : "the route to the pod's interface";
+    return { hops: [...before, { at: here, to: to.name, by }] };
+  }
+  const planned = routeFor(planRoutes(facts, at), destination);
+  if (planned?.route.type === "blackhole") {
+    const by = `blackhole ${planned.route.destination}: ${reasonText(planned.because)}`;
+    return {
+      hops: [...before, { at: here, to: "nowhere", by }],
+      broken: `no pod on ${at} has ${destination}`,
+    };
+  }
+  if (planned?.route.type === "unicast" && planned.route.via !== undefined && "node" in planned.because) {
+    const { via, destination: prefix } = planned.route;
+    const next = planned.because.node;
+    const hop: Hop = {
+      at: here,
+      to: `node/${next}`,
+      via,
+      by: `route ${prefix}: ${reasonText(planned.because)}`,
+    };
+    if (next === at) return { hops: [...before, hop], broken: `the route of ${at} leads back to itself` };
+    if (nodeOf(to) !== next) {
+      return { hops: [...before, hop], broken: `${prefix} is routed to ${next}, where ${to.name} is not` };
+    }
+    return onward(facts, next, to, destination, [...before, hop]);
+  }
+  if (isOnNode(to) || nodeOf(to) === undefined) {
+    return { hops: [...before, { at: here, to: to.name, by: "the node's own routes, through its uplink" }] };
+  }
+  return {
+    hops: [...before, { at: here, to: "nowhere", by: "no route" }],
+    broken: `${at} has no route to ${destination}: ${whyNoRoute(facts, destination)}`,
+  };
+}
+
+function whyNoRoute(facts: ClusterFacts, destination: string): string {
+  const ip = tryParseIp(destination);
+  for (const block of facts.blocks.values()) {
+    const range = tryParseCidr(block.spec.cidr);
+    if (!ip || !range || !cidrContains(range, ip)) continue;
+    if (block.spec.state === "pending") return `block ${block.spec.cidr} is not confirmed yet`;
+    return `node ${block.spec.node}, which owns ${block.spec.cidr}, has no address of that family`;
+  }
+  return "no block holds that address";
+}
+
+/** Returns the object that decides a route, in words. */
+export function reasonText(because: RouteReason): string {
+  switch (because.kind) {
+    case "own-block":
+      return `block ${because.block} of pool ${because.pool} is the node's own`;
+    case "remote-block":
+      return `block ${because.block} of pool ${because.pool} belongs to ${because.node}`;
+    case "loan":
+      return `${because.address} of block ${because.block} is lent to ${because.node}`;
+  }
+}
