@@ -1,6 +1,7 @@
 // Runs the rules over objects and gives back findings in one order.
+import { formatPath } from "../../base/problem.ts";
 import type { Written } from "../written.ts";
-import { formatPath, nameOf } from "../written.ts";
+import { nameOf } from "../written.ts";
 import { compareFindings, type Finding, type Severity } from "./finding.ts";
 import type { Rule } from "./rule.ts";
 import { rules as allRules } from "./rules/index.ts";
