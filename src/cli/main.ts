@@ -34,6 +34,11 @@ const commands: readonly CommandEntry[] = [
     summary: "say from the plans whether a flow passes, which way, and why",
     load: () => import("./commands/explain.ts"),
   },
+  {
+    name: "lint",
+    summary: "find mistakes in manifests or in a lab",
+    load: () => import("./commands/lint.ts"),
+  },
   { name: "route", summary: "print who announces each prefix", load: () => import("./commands/route.ts") },
 ];
 

@@ -1,6 +1,6 @@
 // The shape of a lint rule: what it is called, why it exists, and a pure check over the cluster as written.
 import type { KubeObject } from "../../api/object.ts";
-import type { Path } from "../../base/problem.ts";
+import type { Path, Position } from "../../base/problem.ts";
 import type { Written } from "../written.ts";
 import type { Severity } from "./finding.ts";
 import type { LintView } from "./view.ts";
@@ -9,6 +9,8 @@ import type { LintView } from "./view.ts";
 export interface Report {
   readonly on: Written<KubeObject>;
   readonly path: Path;
+  /** Where it stands, if that is more exact than the place of `path`. */
+  readonly position?: Position;
   readonly message: string;
   readonly fix?: string;
   readonly corrected?: string;

@@ -19,7 +19,7 @@ export function lint(
   const findings: Finding[] = [];
   for (const rule of options.rules ?? allRules) {
     for (const report of rule.check(view)) {
-      const position = report.on.at(report.path);
+      const position = report.position ?? report.on.at(report.path);
       findings.push({
         rule: rule.id,
         name: rule.name,

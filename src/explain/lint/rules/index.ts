@@ -23,6 +23,9 @@ import { badRange } from "./tl020-bad-range.ts";
 import { policiesSwitchedOff } from "./tl021-policies-switched-off.ts";
 import { namedPortOutside } from "./tl022-named-port-outside.ts";
 import { masqueradeConfig } from "./tl023-masquerade-config.ts";
+import { badObject } from "./tl024-bad-object.ts";
+import { unknownField } from "./tl025-unknown-field.ts";
+import { unknownKind } from "./tl026-unknown-kind.ts";
 
 export const rules: readonly Rule[] = [
   selectsNothing,
@@ -48,4 +51,7 @@ export const rules: readonly Rule[] = [
   policiesSwitchedOff,
   namedPortOutside,
   masqueradeConfig,
+  badObject,
+  unknownField,
+  unknownKind,
 ];

@@ -17,8 +17,8 @@ export const masqueradeConfig: Rule = {
       if (!isMasqConfig(item)) continue;
       const text = item.object.data?.["config"] ?? "";
       const { errors, findings } = readMasqConfig(text);
-      for (const problem of errors) yield report(item, problem, "error");
-      for (const problem of findings) yield report(item, problem, "warning");
+      for (const problem of errors) yield report(item, text, problem, "error");
+      for (const problem of findings) yield report(item, text, problem, "warning");
     }
   },
 };
@@ -28,13 +28,23 @@ function isMasqConfig(item: Written): item is Written<ConfigMap> {
   return kind === "ConfigMap" && metadata.name === "ip-masq-agent" && metadata.namespace === "kube-system";
 }
 
-function report(on: Written<ConfigMap>, problem: Problem, severity: "error" | "warning"): Report {
-  const inside = problem.position ? ` (line ${problem.position.line} of the text)` : "";
+function report(
+  on: Written<ConfigMap>,
+  text: string,
+  problem: Problem,
+  severity: "error" | "warning",
+): Report {
+  const start = on.at(["data", "config"]);
+  const line = problem.position?.line;
+  // A text of several lines is a block that begins on the line after its key.
+  const inside = start && line !== undefined && text.includes("\n");
+  const place = line === undefined ? "" : ` (line ${line} of the text)`;
   return {
     on,
     path: ["data", "config"],
     severity,
-    message: `${problem.message}${inside}`,
+    ...(inside ? { position: { file: start.file, line: start.line + line, column: 1 } } : {}),
+    message: `${problem.message}${place}`,
     ...(problem.hint === undefined ? {} : { fix: problem.hint }),
   };
 }

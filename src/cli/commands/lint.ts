@@ -1,0 +1,86 @@
+// trunkline lint: mistakes in manifests, or in what a cluster holds, before they do harm.
+import { Command, Option } from "commander";
+import { allKinds } from "../../api/kinds/index.ts";
+import { readManifests } from "../../api/manifest/files.ts";
+import type { Finding, Severity } from "../../explain/lint/finding.ts";
+import { findingsJson, findingsSarif, findingsText } from "../../explain/lint/format.ts";
+import { isUnreadable, lintManifests } from "../../explain/lint/manifests.ts";
+import { rules } from "../../explain/lint/rules/index.ts";
+import { hasFindings, lint } from "../../explain/lint/run.ts";
+import { unwritten } from "../../explain/written.ts";
+import type { Store } from "../../store/store.ts";
+import {
+  type NamespaceOptions,
+  namespaceOptions,
+  type StoreOptions,
+  storeOptions,
+  withStore,
+} from "../context.ts";
+import { exit, print, printJson, sayProblems, table } from "../output.ts";
+import { version } from "../version.ts";
+
+interface Options extends StoreOptions, NamespaceOptions {
+  readonly filename?: readonly string[];
+  readonly output: "text" | "json" | "sarif";
+  readonly failOn: Severity;
+  readonly rules?: boolean;
+}
+
+export function command(): Command {
+  const lintCommand = new Command("lint")
+    .description("find mistakes in manifests, or without -f in what the lab holds")
+    .option("-f, --filename <path...>", "files, folders, or - for standard input")
+    .addOption(
+      new Option("-o, --output <form>", "form of the output")
+        .choices(["text", "json", "sarif"])
+        .default("text"),
+    )
+    .addOption(
+      new Option("--fail-on <severity>", "exit code 1 from this severity on")
+        .choices(["error", "warning", "info"])
+        .default("warning"),
+    )
+    .option("--rules", "list the rules")
+    .addHelpText("after", "\nExit codes: 0 nothing found, 1 findings, 2 wrong use or unreadable input.")
+    .action((options: Options) => run(options));
+  return storeOptions(namespaceOptions(lintCommand, "one"));
+}
+
+async function run(options: Options): Promise<void> {
+  if (options.rules) {
+    print(
+      table([
+        ["ID", "NAME", "SEVERITY", "WHAT"],
+        ...rules.map((rule) => [rule.id, rule.name, rule.severity, rule.summary]),
+      ]),
+    );
+    return;
+  }
+  const findings = options.filename
+    ? await ofFiles(options.filename, options.namespace)
+    : await withStore(options, ofStore);
+  if (!findings) {
+    process.exitCode = exit.usage;
+    return;
+  }
+  if (options.output === "json") printJson(findingsJson(findings));
+  else if (options.output === "sarif") printJson(findingsSarif(findings, rules, version));
+  else process.stdout.write(findingsText(findings));
+  process.exitCode = hasFindings(findings, options.failOn) ? exit.no : exit.yes;
+}
+
+async function ofFiles(paths: readonly string[], namespace?: string): Promise<Finding[] | undefined> {
+  const manifests = await readManifests(paths, { unknownKinds: "warning", badValues: "keep" });
+  const unreadable = manifests.errors.filter(isUnreadable);
+  if (unreadable.length > 0) {
+    sayProblems(manifests.errors, "error");
+    return undefined;
+  }
+  return lintManifests(manifests, namespace);
+}
+
+async function ofStore(store: Store): Promise<Finding[]> {
+  const kinds = allKinds.filter((kind) => kind.kind !== "Event");
+  const listings = await Promise.all(kinds.map((kind) => store.list(kind)));
+  return lint(listings.flatMap(({ items }) => items.map(unwritten)));
+}

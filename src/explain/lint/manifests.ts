@@ -1,0 +1,66 @@
+// Lint over manifests as they were read: what the rules find, and what reading found.
+import type { ManifestObject, Manifests } from "../../api/manifest/parse.ts";
+import type { Problem } from "../../base/problem.ts";
+import { nameOf } from "../written.ts";
+import { compareFindings, type Finding } from "./finding.ts";
+import type { Rule } from "./rule.ts";
+import { badObject } from "./rules/tl024-bad-object.ts";
+import { unknownField } from "./rules/tl025-unknown-field.ts";
+import { unknownKind } from "./rules/tl026-unknown-kind.ts";
+import { lint } from "./run.ts";
+
+/** Returns whether a problem means that a text could not be read at all: then there is nothing to lint. */
+export function isUnreadable(problem: Problem): boolean {
+  return problem.code.startsWith("yaml.") || problem.code.startsWith("manifest.");
+}
+
+/**
+ * Returns all findings about manifests, which are to be read with unknown kinds as warnings and bad values kept.
+ * Of a problem that both reading and a rule found, only the rule's finding is told.
+ */
+export function lintManifests(manifests: Manifests, namespace?: string): Finding[] {
+  const found = lint(manifests.objects, namespace === undefined ? {} : { namespace });
+  const told = new Set(found.flatMap((finding) => placeOf(finding) ?? []));
+  const read = [...manifests.errors, ...manifests.warnings]
+    .map((problem) => findingOf(problem, manifests.objects))
+    .filter((finding) => !told.has(placeOf(finding) ?? ""));
+  return [...found, ...read].toSorted(compareFindings);
+}
+
+function placeOf({ position }: Pick<Finding, "position">): string | undefined {
+  return position && `${position.file}:${position.line}:${position.column}`;
+}
+
+function findingOf(problem: Problem, objects: readonly ManifestObject[]): Finding {
+  const rule = ruleOf(problem);
+  const { message, hint, path, position } = problem;
+  const object = ownerOf(problem, objects);
+  return {
+    rule: rule.id,
+    name: rule.name,
+    severity: rule.severity,
+    message,
+    explanation: rule.explanation,
+    ...(hint === undefined ? {} : { fix: hint }),
+    object: object ? nameOf(object.object) : "",
+    ...(path === undefined ? {} : { path }),
+    ...(position ? { position } : {}),
+  };
+}
+
+function ruleOf({ code }: Problem): Rule {
+  if (code.startsWith("manifest.")) return unknownKind;
+  return code === "schema.unknown-field" || code === "schema.namespace" ? unknownField : badObject;
+}
+
+/** The object that starts last before the problem, in the same file. */
+function ownerOf({ position }: Problem, objects: readonly ManifestObject[]): ManifestObject | undefined {
+  if (!position) return undefined;
+  let best: { line: number; object: ManifestObject } | undefined;
+  for (const object of objects) {
+    const start = object.at([]);
+    if (start?.file !== position.file || start.line > position.line) continue;
+    if (!best || start.line > best.line) best = { line: start.line, object };
+  }
+  return best?.object;
+}
