@@ -1,0 +1,14 @@
+// Rules of others: read, judge, predict, and take over.
+export { type Backup, backupOf, type CleanStep, cleanSteps, undoSteps } from "./clean.ts";
+export { configMapEdit, daemonSetEdit, type Edit } from "./edits.ts";
+export {
+  decideWithForeign,
+  type ForeignEffect,
+  type ForeignFlow,
+  foreignNatEffect,
+  ruleName,
+} from "./effect.ts";
+export { parseIptablesSave } from "./parse-iptables.ts";
+export { parseNftJson } from "./parse-nft.ts";
+export { type JudgedRule, planTakeover, type Running, type Takeover } from "./takeover.ts";
+export { type ForeignRule, type ForeignRules, noForeignRules } from "./types.ts";
