@@ -25,6 +25,7 @@ export interface Libc {
   setns(fd: number, type: number): number;
   unshare(flags: number): number;
   mount(source: string, target: string, type: string | null, flags: number, data: null): number;
+  umount2(target: string, flags: number): number;
   umount2Async(target: string, flags: number, done: Done): void;
   epollCreate(flags: number): number;
   epollControl(epoll: number, operation: number, fd: number, event: Bytes | null): number;
@@ -98,6 +99,7 @@ function bindings(found: Koffi): Libc {
     setns: get("int setns(int, int)"),
     unshare: get("int unshare(int)"),
     mount: get("int mount(const char *, const char *, const char *, unsigned long, const void *)"),
+    umount2,
     umount2Async: (...values) => umount2.async(...values),
     epollCreate: get("int epoll_create1(int)"),
     epollControl: get("int epoll_ctl(int, int, int, const uint8_t *)"),

@@ -13,6 +13,12 @@ export function refusal(attempt: string, errno: number, text?: string): Trunklin
   return new TrunklineError("kernel.refused", facts);
 }
 
+/** Returns the error for what a file operation of Node.js threw; errors without an errno are returned as they are. */
+export function fileRefusal(attempt: string, error: unknown): unknown {
+  const { errno } = error as NodeJS.ErrnoException;
+  return errno === undefined ? error : refusal(attempt, Math.abs(errno));
+}
+
 /** Returns a system call's result. @throws the error for errno where it is negative */
 export function checked(result: number, attempt: () => string): number {
   if (result < 0) throw refusal(attempt(), libc().errno());

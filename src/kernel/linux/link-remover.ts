@@ -1,6 +1,7 @@
 // Removing links off the event loop. The kernel makes every removal wait for RCU (some 20 ms) but lets the links of one
 // group share that wait, so removals that come while one is under way are put into a group and go together.
 import { TrunklineError } from "../../base/errors.ts";
+import { inBackground } from "../ffi/background.ts";
 import { Errno, errnoName, libc } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
 import { LinkMessage, writeGroupRemoval, writeLinkGroup, writeLinkRemoval } from "../netlink/link.ts";
@@ -35,51 +36,25 @@ export class LinkRemover {
 
   /** Resolves when the link is gone. */
   remove(index: number): Promise<void> {
-    this.#socket ??= this.#context.inside(() => new NetlinkSocket(NETLINK_ROUTE));
+    const socket = (this.#socket ??= this.#context.inside(() => new NetlinkSocket(NETLINK_ROUTE)));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ index, resolve, reject });
       // Wait for the end of this turn: callers often remove several links in one go.
       if (!this.#busy) {
         this.#busy = true;
-        setImmediate(() => this.#next());
+        setImmediate(() => void this.#run(socket));
       }
     });
   }
 
-  #next(): void {
-    const batch = this.#waiting.splice(0);
-    const socket = this.#socket;
-    if (batch.length === 0 || socket === undefined) {
-      this.#busy = false;
-      if (this.#closed) this.#free();
-      return;
+  async #run(socket: NetlinkSocket): Promise<void> {
+    for (let batch = this.#waiting.splice(0); batch.length > 0; batch = this.#waiting.splice(0)) {
+      const errno = await settle(socket, batch);
+      // One link that cannot be removed (the loopback) keeps its whole group: then each goes alone.
+      if (errno !== 0) for (const one of batch) await settle(socket, [one]);
     }
-    try {
-      this.#send(socket, batch);
-    } catch (error) {
-      this.#settle(batch, error);
-    }
-  }
-
-  #send(socket: NetlinkSocket, batch: readonly Pending[]): void {
-    const bytes = batch.length === 1 ? single(socket, batch[0]!.index) : group(socket, batch);
-    if (bytes === undefined) {
-      this.#settle(batch, undefined);
-      return;
-    }
-    libc().sendAsync(socket.fd, bytes, bytes.length, 0, (_error, result) => {
-      const errno = result < 0 ? libc().errno() : readOutcome(socket);
-      // ENODEV: gone already, by its peer's removal or by somebody else.
-      this.#settle(batch, errno === 0 || errno === Errno.ENODEV ? undefined : refusal(attempt(), errno));
-    });
-  }
-
-  #settle(batch: readonly Pending[], error: unknown): void {
-    for (const one of batch) {
-      if (error === undefined) one.resolve();
-      else one.reject(error);
-    }
-    setImmediate(() => this.#next());
+    this.#busy = false;
+    if (this.#closed) this.#free();
   }
 
   #close(): void {
@@ -91,6 +66,30 @@ export class LinkRemover {
     this.#socket?.close();
     this.#socket = undefined;
   }
+}
+
+/** Removes links and tells those who wait; returns an errno where several were refused together, and tells nobody. */
+async function settle(socket: NetlinkSocket, batch: readonly Pending[]): Promise<number> {
+  try {
+    const errno = await removeBatch(socket, batch);
+    if (errno !== 0 && batch.length > 1) return errno;
+    for (const { resolve, reject } of batch) {
+      if (errno === 0) resolve();
+      else reject(refusal(attempt(), errno));
+    }
+  } catch (error) {
+    for (const { reject } of batch) reject(error);
+  }
+  return 0;
+}
+
+async function removeBatch(socket: NetlinkSocket, batch: readonly Pending[]): Promise<number> {
+  const bytes = batch.length === 1 ? single(socket, batch[0]!.index) : group(socket, batch);
+  if (bytes === undefined) return 0;
+  const sent = await inBackground((done) => libc().sendAsync(socket.fd, bytes, bytes.length, 0, done));
+  const errno = sent.errno === 0 ? readOutcome(socket) : sent.errno;
+  // ENODEV: gone already, by its peer's removal or by somebody else.
+  return errno === Errno.ENODEV ? 0 : errno;
 }
 
 /** A writer whose bytes live until the other thread has sent them. */

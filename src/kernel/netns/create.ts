@@ -2,8 +2,9 @@
 import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
 import path from "node:path";
 import { TrunklineError } from "../../base/errors.ts";
+import { inBackground } from "../ffi/background.ts";
 import { Errno, errnoName, libc } from "../ffi/libc.ts";
-import { checked, refusal } from "../ffi/refusal.ts";
+import { checked, fileRefusal, refusal } from "../ffi/refusal.ts";
 import { checkedName, inNewNetns, NETNS_FOLDER } from "./enter.ts";
 
 const MS_BIND = 0x1000;
@@ -17,12 +18,11 @@ const MNT_DETACH = 2;
  */
 export function createNetns(name: string, inside: () => void): string {
   const file = path.join(NETNS_FOLDER, checkedName(name));
-  ensureFolder();
   try {
+    ensureFolder();
     closeSync(openSync(file, "wx", 0o444));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    throw refusal(`make the network namespace '${name}'`, Errno.EEXIST);
+    throw fileRefusal(`make the network namespace '${name}'`, error);
   }
   try {
     inNewNetns(() => {
@@ -32,7 +32,8 @@ export function createNetns(name: string, inside: () => void): string {
     });
   } catch (error) {
     // Nobody can have the name yet: a file that nothing is mounted on, or a namespace without a loopback.
-    libc().umount2Async(file, MNT_DETACH, () => rmSync(file, { force: true }));
+    libc().umount2(file, MNT_DETACH);
+    rmSync(file, { force: true });
     throw error;
   }
   return file;
@@ -44,9 +45,7 @@ export function createNetns(name: string, inside: () => void): string {
  */
 export async function removeNetns(name: string): Promise<void> {
   const file = path.join(NETNS_FOLDER, checkedName(name));
-  const errno = await new Promise<number>((resolve) => {
-    libc().umount2Async(file, MNT_DETACH, (_error, result) => resolve(result < 0 ? libc().errno() : 0));
-  });
+  const { errno } = await inBackground((done) => libc().umount2Async(file, MNT_DETACH, done));
   // EINVAL: a file that nothing is mounted on, left by a process that ended in the middle of making it.
   if (errno !== 0 && errno !== Errno.ENOENT && errno !== Errno.EINVAL) {
     throw refusal(`remove the network namespace '${name}'`, errno);
@@ -55,7 +54,8 @@ export async function removeNetns(name: string): Promise<void> {
     rmSync(file, { force: true });
   } catch (error) {
     // Mounted a second time since (somebody removed it and made it again): theirs stays.
-    if ((error as NodeJS.ErrnoException).code !== "EBUSY") throw error;
+    if ((error as NodeJS.ErrnoException).code === "EBUSY") return;
+    throw fileRefusal(`remove the network namespace '${name}'`, error);
   }
 }
 
