@@ -54,7 +54,6 @@ export async function run(
   // A program may end without reading its input: that is no failure of its own.
   child.stdin.on("error", ignoreClosedPipe);
   child.stdin.end(options.input);
-  if (child.pid !== undefined) options.onStart?.(child.pid);
 
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   let timedOut = false;
@@ -66,6 +65,7 @@ export async function run(
   }
   options.signal?.addEventListener("abort", kill, { once: true });
   try {
+    if (child.pid !== undefined) options.onStart?.(child.pid);
     const end = await ending(child, command);
     options.signal?.throwIfAborted();
     if (timedOut)

@@ -10,7 +10,7 @@ export class Context {
   readonly netnsFd: number;
   /** The handle is on the namespace that this process is in anyway. */
   readonly isHome: boolean;
-  readonly #onClose: (() => void)[] = [];
+  readonly #onClose = new Set<() => void>();
   #route: NetlinkSocket | undefined;
   #open = true;
 
@@ -41,15 +41,16 @@ export class Context {
     return this.#route;
   }
 
-  /** Registers what is to be freed with the handle. */
-  onClose(free: () => void): void {
-    this.#onClose.push(free);
+  /** Registers what is to be freed with the handle. Returns how to take it back, for what ends earlier. */
+  onClose(free: () => void): () => void {
+    this.#onClose.add(free);
+    return () => void this.#onClose.delete(free);
   }
 
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    for (const free of this.#onClose.toReversed()) free();
+    for (const free of [...this.#onClose].toReversed()) free();
     this.#route?.close();
     closeSync(this.netnsFd);
   }

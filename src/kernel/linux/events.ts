@@ -56,9 +56,10 @@ export function watchEvents(
     stops.push(watchSocket(context, NETLINK_NETFILTER, [NFNLGRP_NFTABLES], nftParser(isOurs), onEvent));
   }
   const stop = (): void => {
+    forget();
     for (const one of stops.splice(0)) one();
   };
-  context.onClose(stop);
+  const forget = context.onClose(stop);
   return { stop };
 }
 
