@@ -15,6 +15,11 @@ interface CommandEntry {
 
 const commands: readonly CommandEntry[] = [
   {
+    name: "apply",
+    summary: "create and change objects as manifests say",
+    load: () => import("./commands/apply.ts"),
+  },
+  {
     name: "get",
     summary: "print objects: get KIND [NAME]",
     load: () => import("./commands/get.ts"),

@@ -131,7 +131,7 @@ class MemoryStore implements Store {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new TrunklineError("store.closed", {});
+    if (this.#closed) throw new TrunklineError("store.closed", { place: "memory" });
   }
 }
 

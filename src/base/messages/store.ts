@@ -12,7 +12,7 @@ export const storeMessages = {
   "store.gone": (d: { from: string }) =>
     `The history of changes after revision ${d.from} is no longer kept; list the objects again`,
   "store.name": (d: { kind: string; why: string }) => `A ${d.kind} cannot be stored: ${d.why}`,
-  "store.closed": (_: Record<never, never>) => "The store is closed",
+  "store.closed": (d: { place: string }) => `The store (${d.place}) is closed`,
   "store.layout": (d: { found: number; known: number }) =>
     `its tables are of layout ${d.found}, this version knows layout ${d.known}`,
   "store.open": (d: { path: string; why: string }) => `The store ${d.path} cannot be opened: ${d.why}`,

@@ -35,6 +35,7 @@ export function openSqliteStore(path: string, options: SqliteStoreOptions = {}):
 }
 
 class SqliteStore implements Store {
+  readonly #path: string;
   readonly #db: DatabaseSync;
   readonly #sql: Statements;
   readonly #bell: Bell;
@@ -50,6 +51,7 @@ class SqliteStore implements Store {
   constructor(path: string, options: SqliteStoreOptions) {
     this.#history = options.history ?? 4096;
     this.#now = options.now ?? (() => new Date());
+    this.#path = path;
     this.#db = openDatabase(path);
     this.#sql = prepareStatements(this.#db);
     this.#bell = new Bell(path, () => this.#lookForOthers());
@@ -227,7 +229,7 @@ class SqliteStore implements Store {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new TrunklineError("store.closed", {});
+    if (this.#closed) throw new TrunklineError("store.closed", { place: this.#path });
   }
 }
 
