@@ -7,7 +7,7 @@ import { layered, mostSpecific, type Segment, segmentAt, unionOf } from "./inter
 const at = fc.integer({ min: 0, max: 63 }).map(BigInt);
 const range = fc
   .tuple(at, at)
-  .map(([a, b]): IpRange => ({ family: 4, first: a < b ? a : b, last: a < b ? b : a }));
+  .map(([a, b]): IpRange => (a < b ? { family: 4, first: a, last: b } : { family: 4, first: b, last: a }));
 const cidr = fc
   .tuple(at, fc.integer({ min: 26, max: 32 }))
   .map(([value, length]): Cidr => cidrOf({ family: 4, value }, length));

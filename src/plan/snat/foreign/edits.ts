@@ -102,7 +102,7 @@ export function diffText(name: string, before: string, after: string): string {
   const a = before.replace(/\n$/, "").split("\n");
   const b = after.replace(/\n$/, "").split("\n");
   // Longest common subsequence, by the textbook.
-  const table = Array.from({ length: a.length + 1 }, () => new Array<number>(b.length + 1).fill(0));
+  const table = Array.from({ length: a.length + 1 }, () => Array.from({ length: b.length + 1 }, () => 0));
   const at = (i: number, j: number) => table[i]?.[j] ?? 0;
   for (let i = a.length - 1; i >= 0; i--) {
     for (let j = b.length - 1; j >= 0; j--) {
