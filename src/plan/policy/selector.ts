@@ -1,0 +1,74 @@
+// Label selectors made ready for matching many label sets: validated once, with a canonical key and an index hint.
+import type { LabelSelector } from "../../api/kinds/core.ts";
+import { type Labels, labelOf } from "../../api/selectors.ts";
+
+interface Requirement {
+  readonly key: string;
+  readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+  readonly values: ReadonlySet<string>;
+}
+
+/** A selector that is valid. */
+export interface Selector {
+  /** Equal for selectors that say the same in the same words, in any order. */
+  readonly key: string;
+  readonly requirements: readonly Requirement[];
+}
+
+export const selectEverything: Selector = { key: "[]", requirements: [] };
+
+const operators = new Set(["In", "NotIn", "Exists", "DoesNotExist"]);
+
+/**
+ * Returns the selector, or what is wrong with it (meta/v1 LabelSelectorAsSelector): such a selector selects nothing,
+ * never everything.
+ */
+export function readSelector(
+  selector: LabelSelector | null | undefined,
+): Selector | { readonly wrong: string } {
+  const requirements: Requirement[] = [];
+  for (const [key, value] of Object.entries(selector?.matchLabels ?? {})) {
+    if (typeof value !== "string") return { wrong: `the value of label '${key}' is not a text` };
+    requirements.push({ key, operator: "In", values: new Set([value]) });
+  }
+  for (const { key, operator, values } of selector?.matchExpressions ?? []) {
+    const given = values ?? [];
+    if (typeof key !== "string" || key === "") return { wrong: "a requirement names no label" };
+    if (!operators.has(operator)) return { wrong: `'${String(operator)}' is not an operator of selectors` };
+    const wantsValues = operator === "In" || operator === "NotIn";
+    if (wantsValues && given.length === 0) return { wrong: `${operator} needs values (label '${key}')` };
+    if (!wantsValues && given.length > 0) return { wrong: `${operator} takes no values (label '${key}')` };
+    requirements.push({ key, operator, values: new Set(given) });
+  }
+  if (requirements.length === 0) return selectEverything;
+  return { key: keyOf(requirements), requirements };
+}
+
+function keyOf(requirements: readonly Requirement[]): string {
+  const texts = requirements.map(({ key, operator, values }) =>
+    JSON.stringify([key, operator, [...values].toSorted()]),
+  );
+  return `[${[...new Set(texts)].toSorted().join()}]`;
+}
+
+/** Returns whether labels satisfy the selector; NotIn and DoesNotExist match where the key is absent, as the API says. */
+export function selects(selector: Selector, labels: Labels | undefined): boolean {
+  for (const { key, operator, values } of selector.requirements) {
+    const value = labelOf(labels, key);
+    switch (operator) {
+      case "In":
+        if (value === undefined || !values.has(value)) return false;
+        break;
+      case "NotIn":
+        if (value !== undefined && values.has(value)) return false;
+        break;
+      case "Exists":
+        if (value === undefined) return false;
+        break;
+      case "DoesNotExist":
+        if (value !== undefined) return false;
+        break;
+    }
+  }
+  return true;
+}

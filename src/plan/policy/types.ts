@@ -1,0 +1,72 @@
+// What a policy says, free of any back end: compiled once, read by the nftables writer, the evaluator and explain.
+//
+// A program is a list of tiers, asked in order. In a tier of mode "union" (NetworkPolicy) the policies that select a pod
+// isolate it: it is allowed what any of them allows, and the tier's answer is final. In a tier of mode "ordered" the
+// first rule that matches decides: Accept and Deny are final, Pass leaves the tier. A tier that says nothing of a pod
+// passes on to the next one; after the last tier, traffic is allowed.
+import type { Protocol } from "../../api/kinds/core.ts";
+import type { IpRange } from "../../base/ip.ts";
+import type { Problem } from "../../base/problem.ts";
+import type { PortSet } from "./port-set.ts";
+import type { Selector } from "./selector.ts";
+
+export type Direction = "ingress" | "egress";
+export const directions = ["ingress", "egress"] as const;
+
+export type Action = "Accept" | "Deny" | "Pass";
+
+/** Pods by labels, in namespaces by name or by labels. */
+export interface PodPeer {
+  readonly kind: "pods";
+  /** One namespace by name, or those that the selector matches. */
+  readonly namespaces: string | Selector;
+  readonly pods: Selector;
+}
+
+/** Addresses, also those of pods. */
+export interface BlockPeer {
+  readonly kind: "block";
+  readonly ranges: readonly IpRange[];
+}
+
+export type Peer = PodPeer | BlockPeer;
+
+/** A port of the destination pod by its name; other pods may give the name to another number, or to none. */
+export interface NamedPort {
+  readonly name: string;
+  readonly protocol: Protocol;
+}
+
+export interface Rule {
+  readonly index: number;
+  /** Path inside the object, such as `spec.ingress[0]`. */
+  readonly path: string;
+  readonly action: Action;
+  /** "any": also what is outside of the cluster. An empty list matches nobody (all its peers were invalid). */
+  readonly peers: "any" | readonly Peer[];
+  readonly ports: PortSet;
+  readonly named: readonly NamedPort[];
+}
+
+export interface CompiledPolicy {
+  /** `namespace/name` */
+  readonly key: string;
+  readonly name: string;
+  readonly namespace: string;
+  /** Within a tier of mode "ordered": lower first. */
+  readonly priority: number;
+  /** The pods of its namespace that it speaks of; undefined where the selector is invalid: none. */
+  readonly subject: Selector | undefined;
+  /** Undefined where the policy says nothing of that direction; an empty list isolates. */
+  readonly ingress: readonly Rule[] | undefined;
+  readonly egress: readonly Rule[] | undefined;
+  /** What is wrong with it. The parts named here match nothing; everything else of it holds. */
+  readonly problems: readonly Problem[];
+}
+
+export interface Tier {
+  readonly name: string;
+  readonly mode: "union" | "ordered";
+  /** By namespace; in a tier of mode "ordered" sorted by priority and then by name. */
+  readonly policies: ReadonlyMap<string, readonly CompiledPolicy[]>;
+}
