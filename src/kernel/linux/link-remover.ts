@@ -36,7 +36,8 @@ export class LinkRemover {
 
   /** Resolves when the link is gone. */
   remove(index: number): Promise<void> {
-    const socket = (this.#socket ??= this.#context.inside(() => new NetlinkSocket(NETLINK_ROUTE)));
+    this.#socket ??= this.#context.inside(() => new NetlinkSocket(NETLINK_ROUTE));
+    const socket = this.#socket;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ index, resolve, reject });
       // Wait for the end of this turn: callers often remove several links in one go.

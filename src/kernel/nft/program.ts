@@ -20,9 +20,12 @@ export class NftProgram implements NftBackend {
     const netns = this.#context.isHome
       ? ("self" as const)
       : { path: `/proc/${process.pid}/fd/${this.#context.netnsFd}` };
-    const options = { input: commands, netns, onStart: (pid: number) => void this.#pids.add(pid) };
+    const onStart = (pid: number): void => void this.#pids.add(pid);
     try {
-      const { stdout } = await run("nft", [...(format === "json" ? ["-j"] : []), "-f", "-"], options);
+      // A listing is an argument: for JSON nft would open its standard input by name, which fails where that is a socket.
+      const { stdout } = commands.startsWith("list")
+        ? await run("nft", [...(format === "json" ? ["-j"] : []), commands], { netns, onStart })
+        : await run("nft", ["-f", "-"], { input: commands, netns, onStart });
       return { output: stdout, error: undefined };
     } catch (error) {
       if (isError(error, "kernel.command")) return { output: "", error: error.data.stderr };
