@@ -1,0 +1,280 @@
+// ADD and DEL of our plugin (executable, agent, allocator, rules) beside Debian's bridge and host-local on the same kernel,
+// from the start of the process to the end of its output; one at a time and eight at a time, taking turns.
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { waitForAgent } from "../src/agent/install-cni.ts";
+import { shimPath } from "../src/agent/shim-path.ts";
+import { nodeKind, podKind } from "../src/api/kinds/core.ts";
+import { ipPoolKind } from "../src/api/kinds/ip-pool.ts";
+import { linuxMachine } from "../src/kernel/index.ts";
+import { openSqliteStore } from "../src/store/sqlite/store.ts";
+import { ranInPrivate } from "./lib/private.ts";
+import { quantile, type Row, row } from "./lib/row.ts";
+
+const root = path.dirname(import.meta.dirname);
+const plugins = "/usr/lib/cni";
+const ONE_BY_ONE = 120;
+const WARM_UP = 10;
+const BATCHES = 6;
+const BATCH = 40;
+const AT_A_TIME = 8;
+const PODS_AT_REST = 250;
+const REST_SECONDS = 15;
+
+interface Plugin {
+  readonly name: string;
+  readonly executable: string;
+  readonly config: string;
+}
+
+interface Bench {
+  readonly folder: string;
+  readonly machine: ReturnType<typeof linuxMachine>;
+  readonly ours: Plugin;
+  readonly peer: Plugin;
+  readonly agent: ChildProcess;
+}
+
+export async function bench(): Promise<readonly Row[] | undefined> {
+  if (ranInPrivate()) return undefined;
+  const folder = mkdtempSync(path.join(tmpdir(), "trunkline-bench-"));
+  const setUp = await prepare(folder);
+  try {
+    return [...(await oneByOne(setUp)), ...(await eightAtATime(setUp)), ...(await atRest(setUp))];
+  } finally {
+    setUp.agent.kill();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function prepare(folder: string): Promise<Bench> {
+  const machine = linuxMachine();
+  if (!existsSync(path.join(plugins, "bridge")))
+    throw new Error("Debian's containernetworking-plugins is missing");
+  const kernel = machine.open("self");
+  const uplink = kernel.links.add({ kind: "bridge", name: "up0", up: true });
+  kernel.addresses.add({ linkIndex: uplink.index, address: "192.168.18.11/24", scope: "global" });
+  kernel.close();
+  const database = path.join(folder, "store.db");
+  await fillStore(database);
+  const agentSocket = path.join(folder, "agent.sock");
+  const state = path.join(folder, "state");
+  const arguments_ = [
+    "agent",
+    "--node",
+    "bench",
+    "--store",
+    `sqlite:${database}`,
+    "--state",
+    state,
+    "--socket",
+    agentSocket,
+  ];
+  const agent = spawn(path.join(root, "bin/trunkline"), [...arguments_, "--log-level", "warn"], {
+    stdio: "inherit",
+  });
+  await waitForAgent(agentSocket, 20_000);
+  const common = { cniVersion: "1.0.0", name: "bench" };
+  return {
+    folder,
+    machine,
+    agent,
+    ours: {
+      name: "ours",
+      executable: shimPath(),
+      config: JSON.stringify({
+        ...common,
+        type: "trunkline",
+        agentSocket,
+        queueDir: path.join(state, "queue"),
+      }),
+    },
+    peer: {
+      name: "peer",
+      executable: path.join(plugins, "bridge"),
+      config: JSON.stringify({
+        ...common,
+        type: "bridge",
+        bridge: "cni0",
+        isGateway: true,
+        ipam: {
+          type: "host-local",
+          dataDir: path.join(folder, "host-local"),
+          ranges: [[{ subnet: "10.99.0.0/16" }]],
+          routes: [{ dst: "0.0.0.0/0" }],
+        },
+      }),
+    },
+  };
+}
+
+async function fillStore(database: string): Promise<void> {
+  const store = openSqliteStore(database);
+  await store.create(nodeKind, {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name: "bench" },
+    status: { addresses: [{ type: "InternalIP", address: "192.168.18.11" }] },
+  });
+  await store.create(ipPoolKind, {
+    apiVersion: "crd.projectcalico.org/v1",
+    kind: "IPPool",
+    metadata: { name: "bench" },
+    spec: { cidr: "10.1.0.0/16" },
+  });
+  const pods = Math.max(ONE_BY_ONE + WARM_UP, BATCH, PODS_AT_REST);
+  for (let i = 0; i < pods; i++)
+    await store.create(podKind, {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: `pod-${i}`, namespace: "default", labels: { app: "bench" } },
+      spec: { nodeName: "bench", containers: [{ name: "c" }] },
+    });
+  await store.close();
+}
+
+let sandboxes = 0;
+
+interface Sandbox {
+  readonly id: string;
+  readonly netns: string;
+  readonly pod: string;
+}
+
+function sandbox(setUp: Bench, pod: number): Sandbox {
+  const id = `sandbox-${sandboxes++}`;
+  return { id, netns: setUp.machine.createNetns(id), pod: `pod-${pod}` };
+}
+
+/** Runs a plugin; returns milliseconds from its start to its end. */
+function call(plugin: Plugin, verb: "ADD" | "DEL", { id, netns, pod }: Sandbox): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const began = performance.now();
+    const child = spawn(plugin.executable, {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: {
+        CNI_COMMAND: verb,
+        CNI_CONTAINERID: id,
+        CNI_NETNS: netns,
+        CNI_IFNAME: "eth0",
+        CNI_PATH: plugins,
+        CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod}`,
+        PATH: process.env["PATH"],
+      },
+    });
+    let stdout = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (stdout += chunk));
+    child.on("error", reject);
+    child.on("close", (code) => {
+      if (code === 0) resolve(performance.now() - began);
+      else reject(new Error(`${plugin.name} ${verb} ended with ${code}: ${stdout}`));
+    });
+    child.stdin.end(plugin.config);
+  });
+}
+
+async function oneByOne(setUp: Bench): Promise<Row[]> {
+  const times = {
+    ours: { ADD: [] as number[], DEL: [] as number[] },
+    peer: { ADD: [] as number[], DEL: [] as number[] },
+  };
+  for (let i = 0; i < ONE_BY_ONE + WARM_UP; i++) {
+    // Who goes first changes, so that neither always finds what the other has left to do.
+    const order = i % 2 === 0 ? (["ours", "peer"] as const) : (["peer", "ours"] as const);
+    const boxes = { ours: sandbox(setUp, i), peer: sandbox(setUp, i) };
+    for (const verb of ["ADD", "DEL"] as const)
+      for (const who of order) {
+        const time = await call(setUp[who], verb, boxes[who]);
+        if (i >= WARM_UP) times[who][verb].push(time);
+        // What is left to do behind the answer must not slow down the other one's next call.
+        await sleep(25);
+      }
+    await Promise.all([boxes.ours, boxes.peer].map((box) => setUp.machine.removeNetns(box.id)));
+  }
+  const at = (verb: "ADD" | "DEL", share: number) =>
+    [quantile(times.ours[verb], share), quantile(times.peer[verb], share)] as const;
+  const most = (value: number) => ({ of: "ratio", at: "most", value }) as const;
+  return [
+    row("add-p50", "ADD, one at a time, median", "ms", ...at("ADD", 0.5), most(0.5)),
+    row("add-p99", "ADD, one at a time, 99th percentile", "ms", ...at("ADD", 0.99)),
+    row("del-p50", "DEL, one at a time, median", "ms", ...at("DEL", 0.5), most(0.2)),
+    row("del-p99", "DEL, one at a time, 99th percentile", "ms", ...at("DEL", 0.99)),
+  ];
+}
+
+async function eightAtATime(setUp: Bench): Promise<Row[]> {
+  const rates = { ours: [] as number[], peer: [] as number[] };
+  const waits = { ours: [] as number[], peer: [] as number[] };
+  for (let batch = 0; batch < BATCHES; batch++) {
+    const order = batch % 2 === 0 ? (["ours", "peer"] as const) : (["peer", "ours"] as const);
+    for (const who of order) {
+      const boxes = Array.from({ length: BATCH }, (_, pod) => sandbox(setUp, pod));
+      const began = performance.now();
+      waits[who].push(...(await inParallel(boxes, (box) => call(setUp[who], "ADD", box))));
+      rates[who].push((BATCH * 1000) / (performance.now() - began));
+      await inParallel(boxes, (box) => call(setUp[who], "DEL", box));
+      await Promise.all(boxes.map((box) => setUp.machine.removeNetns(box.id)));
+      await sleep(300);
+    }
+  }
+  const least = { of: "ratio", at: "least", value: 3 } as const;
+  return [
+    row(
+      "add-rate-8",
+      "ADD, eight at a time, median of batches",
+      "1/s",
+      quantile(rates.ours, 0.5),
+      quantile(rates.peer, 0.5),
+      least,
+    ),
+    row(
+      "add-p50-8",
+      "ADD, eight at a time, median",
+      "ms",
+      quantile(waits.ours, 0.5),
+      quantile(waits.peer, 0.5),
+    ),
+  ];
+}
+
+async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const queue = [...items];
+  const worker = async () => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) results.push(await work(item));
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, worker));
+  return results;
+}
+
+async function atRest(setUp: Bench): Promise<Row[]> {
+  const boxes = Array.from({ length: PODS_AT_REST }, (_, pod) => sandbox(setUp, pod));
+  await inParallel(boxes, (box) => call(setUp.ours, "ADD", box));
+  await sleep(3000);
+  const pid = setUp.agent.pid ?? 0;
+  const before = cpuSeconds(pid);
+  await sleep(REST_SECONDS * 1000);
+  const percent = ((cpuSeconds(pid) - before) / REST_SECONDS) * 100;
+  const kib = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  const most = (value: number) => ({ of: "ours", at: "most", value }) as const;
+  return [
+    row(
+      "rest-rss",
+      `agent at rest with ${PODS_AT_REST} pods, resident memory`,
+      "MiB",
+      Number(kib) / 1024,
+      null,
+      most(120),
+    ),
+    row("rest-cpu", `agent at rest with ${PODS_AT_REST} pods, CPU`, "%", percent, null, most(0.5)),
+  ];
+}
+
+/** User and system time of a process so far; proc(5), fields 14 and 15, in ticks of 10 ms. */
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
