@@ -133,8 +133,9 @@ class RunningAgent implements Agent {
     const { node, store, stateDir, logger } = this.#options;
     prepareNode(this.#kernel);
     const { facts } = this.#cluster;
-    const journal = new EndpointJournal(path.join(stateDir, "endpoints"));
-    const inUse = () => [...journal.load(logger).values()].flatMap(usesOf);
+    const journal = new EndpointJournal(stateDir, logger);
+    this.#stops.push(() => journal.close());
+    const inUse = () => [...journal.live.values()].flatMap(usesOf);
     const parts: AgentParts = { node, kernel: this.#kernel, store, facts, stateDir, logger, inUse };
     const addresses = await this.#options.addresses(parts);
     this.#addresses = addresses;
@@ -304,6 +305,7 @@ function concerns(manager: Manager, groups: ReadonlySet<EventGroup>): boolean {
 
 /** A node forwards between its pods and its uplink. */
 function prepareNode(kernel: Kernel): void {
+  // Also the default for links that come later.
   kernel.sysctl.set("net/ipv4/ip_forward", 1);
   kernel.sysctl.set("net/ipv6/conf/all/forwarding", 1);
 }

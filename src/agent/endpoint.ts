@@ -41,6 +41,16 @@ export function hostInterfaceName(containerId: string, ifName: string): string {
   return `tl${createHash("sha256").update(`${containerId}/${ifName}`).digest("hex").slice(0, 13)}`;
 }
 
+/** Returns the MAC address of the pod's end: locally administered, and the same when its wire is made anew. */
+export function podMac(attached: { readonly containerId: string; readonly ifName: string }): string {
+  const bytes = createHash("sha256")
+    .update(`mac ${endpointKey(attached)}`)
+    .digest()
+    .subarray(0, 6);
+  bytes[0] = 0x02;
+  return bytes.toString("hex").replaceAll(/(..)(?!$)/g, "$1:");
+}
+
 /** Host ends begin with this, followed by hex digits: also where the agent's memory is gone. */
 export const hostInterfacePattern = /^tl[0-9a-f]{13}$/;
 

@@ -17,6 +17,7 @@ import {
   hostInterfaceName,
   isHostInterface,
   podKey,
+  podMac,
   toLocalEndpoint,
 } from "./endpoint.ts";
 import type { EndpointJournal } from "./endpoint-journal.ts";
@@ -73,7 +74,7 @@ export class Endpoints {
    */
   async recover(): Promise<void> {
     const { kernel, addresses, logger } = this.#options;
-    for (const [key, endpoint] of this.#options.journal.load(logger)) {
+    for (const [key, endpoint] of this.#options.journal.live) {
       this.#known.set(key, endpoint);
       if (endpoint.phase === "ready") this.#local.set(key, toLocalEndpoint(endpoint));
     }
@@ -251,7 +252,7 @@ export class Endpoints {
   }
 
   #keep(endpoint: Endpoint): void {
-    this.#options.journal.write(endpoint);
+    this.#options.journal.put(endpoint);
     this.#known.set(endpointKey(endpoint), endpoint);
   }
 
@@ -273,7 +274,7 @@ export function factsOf(endpoint: Endpoint): object {
 
 function wireOf(endpoint: Endpoint, mtu: number): WireSpec {
   const { hostInterface, ifName, netns, ips } = endpoint;
-  return { hostInterface, ifName, netns, ips, mtu, alias: aliasOf(endpoint) };
+  return { hostInterface, ifName, netns, ips, mtu, alias: aliasOf(endpoint), podMac: podMac(endpoint) };
 }
 
 /** Returns whether a namespace is still there and still the one that the endpoint was made in. */

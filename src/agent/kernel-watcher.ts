@@ -49,7 +49,8 @@ function meaningOf(event: KernelEvent): EventGroup | "pod-route" | "all" | undef
     case "link":
       return hostInterfacePattern.test(event.link.name) ? undefined : "link";
     case "address":
-      return "address";
+      // Link-local ones come and go with every pod's wire, and nothing is planned from them.
+      return event.address.scope === "link" ? undefined : "address";
     case "route":
       if (event.route.protocol !== ROUTE_PROTOCOL) return undefined;
       if (!isPodRoute(event.route.destination, event.route.via)) return "route";

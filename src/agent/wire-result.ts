@@ -2,7 +2,7 @@
 import { parseIp } from "../base/ip.ts";
 import type { CniResult } from "../cni/spec.ts";
 import { newestVersion } from "../cni/versions.ts";
-import type { Endpoint } from "./endpoint.ts";
+import { type Endpoint, podMac } from "./endpoint.ts";
 import { GATEWAY4, GATEWAY6, HOST_MAC, podAddresses, type WireEnds } from "./wire.ts";
 
 /** Position of the pod's end among our interfaces; the host's end comes first. */
@@ -10,14 +10,13 @@ const podEnd = 1;
 
 export function resultOf(endpoint: Endpoint, wire: WireEnds, mtu: number): CniResult {
   const families = new Set(endpoint.ips.map((ip) => parseIp(ip).family));
-  const mac = wire.pod.mac;
   return {
     cniVersion: newestVersion,
     interfaces: [
       { name: endpoint.hostInterface, mac: HOST_MAC, mtu },
-      { name: endpoint.ifName, ...(mac !== undefined && { mac }), mtu, sandbox: endpoint.netns },
+      { name: endpoint.ifName, mac: podMac(endpoint), mtu, sandbox: endpoint.netns },
     ],
-    ips: podAddresses(endpoint.ips, wire.pod.index).map(({ address }) => ({
+    ips: podAddresses(endpoint.ips, wire.podIndex).map(({ address }) => ({
       address,
       gateway: address.includes(":") ? GATEWAY6 : GATEWAY4,
       interface: podEnd,

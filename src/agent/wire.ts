@@ -28,11 +28,13 @@ export interface WireSpec {
   /** Bytes. */
   readonly mtu: number;
   readonly alias: string;
+  readonly podMac: string;
 }
 
 export interface WireEnds {
   readonly host: Link;
-  readonly pod: Link;
+  /** Index of the pod's end in its namespace. */
+  readonly podIndex: number;
 }
 
 /**
@@ -40,24 +42,35 @@ export interface WireEnds {
  * @throws `agent.interface-exists` if the pod has an interface of that name already, `kernel.…`
  */
 export async function attachWire(machine: Machine, kernel: Kernel, spec: WireSpec): Promise<WireEnds> {
-  if (kernel.links.get(spec.hostInterface) !== undefined) await kernel.links.remove(spec.hostInterface);
   const pod = machine.open({ path: spec.netns });
   try {
-    if (pod.links.get(spec.ifName) !== undefined)
-      throw new TrunklineError("agent.interface-exists", { name: spec.ifName, netns: spec.netns });
-    const host = kernel.links.add({
-      kind: "veth",
-      name: spec.hostInterface,
-      mac: HOST_MAC,
-      mtu: spec.mtu,
-      alias: spec.alias,
-      up: true,
-      peer: { name: spec.ifName, netns: { path: spec.netns }, mtu: spec.mtu, up: true },
-    });
+    const host = await makeLinks(kernel, pod, spec);
     setUpHostEnd(kernel, host, spec.ips);
-    return { host, pod: setUpPodEnd(pod, spec) };
+    setUpPodEnd(pod, host.lower ?? 0, spec);
+    return { host, podIndex: host.lower ?? 0 };
   } finally {
     pod.close();
+  }
+}
+
+async function makeLinks(kernel: Kernel, pod: Kernel, spec: WireSpec): Promise<Link> {
+  const link = {
+    kind: "veth",
+    name: spec.hostInterface,
+    mac: HOST_MAC,
+    mtu: spec.mtu,
+    alias: spec.alias,
+    peer: { name: spec.ifName, netns: { path: spec.netns }, mtu: spec.mtu, mac: spec.podMac },
+  } as const;
+  try {
+    return kernel.links.add(link);
+  } catch (error) {
+    if (!isError(error, "kernel.exists")) throw error;
+    // One of the two names is taken. Ours may be left over, and its removal takes the other end with it.
+    if (kernel.links.get(spec.hostInterface) !== undefined) await kernel.links.remove(spec.hostInterface);
+    if (pod.links.get(spec.ifName) !== undefined)
+      throw new TrunklineError("agent.interface-exists", { name: spec.ifName, netns: spec.netns });
+    return kernel.links.add(link);
   }
 }
 
@@ -65,26 +78,26 @@ function setUpHostEnd(kernel: Kernel, host: Link, ips: readonly string[]): void 
   const set = (key: string, value: string | number) => kernel.sysctl.set(key, value);
   const families = familiesOf(ips);
   if (families.has(4)) {
-    // route_localnet stays off: with it a pod could reach what listens on the node's loopback only.
+    // Forwarding comes from the node's default (prepareNode). route_localnet stays off: with it a pod
+    // could reach what listens on the node's loopback only.
     set(`net/ipv4/conf/${host.name}/proxy_arp`, 1);
+    // Without this an answer may take almost a second.
     set(`net/ipv4/neigh/${host.name}/proxy_delay`, 0);
-    set(`net/ipv4/conf/${host.name}/forwarding`, 1);
   }
   if (families.has(6)) {
     set(`net/ipv6/conf/${host.name}/disable_ipv6`, 0);
     set(`net/ipv6/conf/${host.name}/accept_dad`, 0);
     set(`net/ipv6/conf/${host.name}/accept_ra`, 0);
     set(`net/ipv6/conf/${host.name}/proxy_ndp`, 1);
-    set(`net/ipv6/conf/${host.name}/forwarding`, 1);
-    kernel.addresses.add({ linkIndex: host.index, address: `${GATEWAY6}/64`, scope: "link", noDad: true });
   }
+  // No address of the kernel's own making: its detection and its routes are noise on every wire.
+  kernel.links.change(host.index, { addressGeneration: "none", up: true });
+  if (families.has(6))
+    kernel.addresses.add({ linkIndex: host.index, address: `${GATEWAY6}/64`, scope: "link", noDad: true });
   for (const ip of ips) kernel.routes.replace(hostRoute(ip, host.index));
 }
 
-function setUpPodEnd(pod: Kernel, spec: WireSpec): Link {
-  const link = pod.links.get(spec.ifName);
-  if (link === undefined)
-    throw new TrunklineError("agent.wire-lost", { name: spec.ifName, netns: spec.netns });
+function setUpPodEnd(pod: Kernel, index: number, spec: WireSpec): void {
   const families = familiesOf(spec.ips);
   // A namespace starts with the settings of the machine's first one, which may well forward; a pod must not.
   if (families.has(4)) pod.sysctl.set("net/ipv4/ip_forward", 0);
@@ -93,13 +106,13 @@ function setUpPodEnd(pod: Kernel, spec: WireSpec): Link {
     pod.sysctl.set(`net/ipv6/conf/${spec.ifName}/accept_dad`, 0);
     pod.sysctl.set(`net/ipv6/conf/${spec.ifName}/accept_ra`, 0);
   }
-  for (const address of podAddresses(spec.ips, link.index)) pod.addresses.add(address);
-  for (const route of podRoutes(spec.ips, link.index)) pod.routes.replace(route);
+  pod.links.change(index, { up: true });
+  for (const address of podAddresses(spec.ips, index)) pod.addresses.add(address);
+  for (const route of podRoutes(spec.ips, index)) pod.routes.replace(route);
   // Proxy ARP answers only on a node that has a route to the gateway's address by another link (a default route, most
   // often), and costs the first packet a round trip; the gateway's address on the wire is known, so the pod is told.
   for (const address of gatewaysOf(families))
-    pod.neighbours.replace({ linkIndex: link.index, address, mac: HOST_MAC, state: "permanent" });
-  return link;
+    pod.neighbours.replace({ linkIndex: index, address, mac: HOST_MAC, state: "permanent" });
 }
 
 /** The host's route to one of the pod's addresses. */
