@@ -44,6 +44,11 @@ const commands: readonly CommandEntry[] = [
     summary: "find mistakes in manifests or in a lab",
     load: () => import("./commands/lint.ts"),
   },
+  {
+    name: "policy",
+    summary: "who may reach whom: matrix, show, diff",
+    load: () => import("./commands/policy.ts"),
+  },
   { name: "route", summary: "print who announces each prefix", load: () => import("./commands/route.ts") },
 ];
 

@@ -7,6 +7,7 @@ import { keyOf } from "../api/object.ts";
 import { TrunklineError } from "../base/errors.ts";
 import { nearest } from "../base/suggest.ts";
 import { type ClusterFacts, nodeIps } from "../plan/facts.ts";
+import { isStandIn } from "./manifests/workloads.ts";
 import type { EndName } from "./target.ts";
 
 interface Common {
@@ -23,10 +24,16 @@ export type End =
   /** An address that no object has, or a range that `addresses` stands for. */
   | (Common & { readonly type: "address" });
 
-/** Returns the end that a pod is. */
+/** Returns the end that a pod is; one that stands for a workload's pods is named by the workload. */
 export function podEnd(pod: Pod): End {
-  const key = keyOf(pod);
-  return { type: "pod", name: `pod/${key}`, key, pod, addresses: podIps(pod) };
+  return { type: "pod", name: podName(pod), key: keyOf(pod), pod, addresses: podIps(pod) };
+}
+
+/** Returns `pod/NAMESPACE/NAME`, or `deployment/NAMESPACE/NAME` for a pod that stands for a workload's. */
+export function podName(pod: Pod): string {
+  const { name, namespace = "default" } = pod.metadata;
+  const [kind, own] = isStandIn(pod) ? name.split("/") : ["pod", name];
+  return `${kind}/${namespace}/${own}`;
 }
 
 export function nodeEnd(node: Node): End {

@@ -13,6 +13,7 @@ import { matchesSelector } from "../../api/selectors.ts";
 import { type Cidr, cidrCovers, tryParseCidr } from "../../base/ip.ts";
 import type { Path } from "../../base/problem.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
+import { podName } from "../ends.ts";
 import { factsOf } from "../manifests/facts-of.ts";
 import { declaredPorts, templateOf } from "../manifests/workloads.ts";
 import { nameOf, type Written } from "../written.ts";
@@ -82,10 +83,8 @@ export function lintView(written: readonly Written[], namespace = "default"): Li
     .filter((pod) => !isTerminal(pod))
     .map((pod) => {
       const space = pod.metadata.namespace ?? namespace;
-      const slash = pod.metadata.name.indexOf("/");
-      const kind = slash < 0 ? "pod" : pod.metadata.name.slice(0, slash);
       return {
-        name: `${kind}/${space}/${pod.metadata.name.slice(slash + 1)}`,
+        name: podName(pod),
         namespace: space,
         labels: pod.metadata.labels ?? {},
         hostNetwork: pod.spec.hostNetwork ?? false,

@@ -52,6 +52,21 @@ export function declaredBy(ends: readonly End[]): Port[] {
   return uniquePorts(ends.flatMap(portsOf));
 }
 
+/** Returns the ports that policies name by number; of a range its first and last. */
+export function policyPorts(facts: ClusterFacts): Port[] {
+  const rules = [...facts.policies.values()].flatMap(({ spec }) => [
+    ...(spec.ingress ?? []),
+    ...(spec.egress ?? []),
+  ]);
+  return uniquePorts(
+    rules.flatMap((rule) =>
+      (rule.ports ?? []).flatMap(({ port, endPort, protocol = "TCP" }) =>
+        [port, endPort].flatMap((number) => (typeof number === "number" ? { port: number, protocol } : [])),
+      ),
+    ),
+  );
+}
+
 /** Gives the cells one by one, since large clusters have more of them than memory; two ranges make no cell. */
 export function* matrixCells(facts: ClusterFacts, judges: Judges, question: MatrixQuestion): Generator<Cell> {
   const classOf = classifier(facts);

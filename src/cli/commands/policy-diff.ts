@@ -1,0 +1,68 @@
+// trunkline policy diff: reach that appears or disappears if manifests were applied.
+import { Command, Option } from "commander";
+import { changesText, diffReach, type Side } from "../../explain/diff.ts";
+import { factsOf } from "../../explain/manifests/facts-of.ts";
+import { clusterEnds, declaredBy, policyPorts } from "../../explain/matrix/matrix.ts";
+import { rangeEnds } from "../../explain/matrix/ranges.ts";
+import { overlay } from "../../explain/overlay.ts";
+import { judgesOf } from "../../explain/plans.ts";
+import { type Port, parsePorts, uniquePorts } from "../../explain/ports.ts";
+import { collectFacts } from "../../plan/collect.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import { type StoreOptions, storeOptions, withStore } from "../context.ts";
+import { readFacts, readObjects } from "../manifest-facts.ts";
+import { exit, printJson } from "../output.ts";
+
+interface Options extends StoreOptions {
+  readonly filename: readonly string[];
+  readonly from?: readonly string[];
+  readonly port?: string;
+  readonly output: "text" | "json";
+}
+
+export function diffCommand(): Command {
+  const diff = new Command("diff")
+    .description("say which reach appears or disappears if manifests were applied")
+    .requiredOption("-f, --filename <path...>", "what would be applied: files, folders, or -")
+    .option(
+      "--from <path...>",
+      "compare with these manifests instead of a lab: -f then is the whole new state",
+    )
+    .option("--port <list>", "ports such as 80/tcp,81/udp; default: all that pods declare or policies name")
+    .addOption(
+      new Option("-o, --output <form>", "form of the output").choices(["text", "json"]).default("text"),
+    )
+    .addHelpText("after", "\nExit codes: 0 nothing changes, 1 something changes, 2 wrong use or bad input.")
+    .action((options: Options) => run(options));
+  return storeOptions(diff);
+}
+
+async function run(options: Options): Promise<void> {
+  const ports = options.port === undefined ? undefined : parsePorts(options.port);
+  const objects = await readObjects(options.filename);
+  const before =
+    objects && (options.from ? await readFacts(options.from) : await withStore(options, collectFacts));
+  if (!objects || !before) {
+    process.exitCode = exit.usage;
+    return;
+  }
+  const after = options.from ? factsOf(objects) : overlay(before, objects);
+  const changes = diffReach(sideOf(before, after), sideOf(after, before), ports ?? portsOf(before, after));
+  if (options.output === "json") printJson({ changes });
+  else process.stdout.write(changesText(changes));
+  process.exitCode = changes.length > 0 ? exit.no : exit.yes;
+}
+
+/** Both sides have the ranges that either names: a row that exists on one side only would look like a change. */
+function sideOf(facts: ClusterFacts, other: ClusterFacts): Side {
+  const policies = new Map(
+    [...other.policies, ...facts.policies].map(([key, policy], index) => [`${index} ${key}`, policy]),
+  );
+  const ends = [...clusterEnds(facts), ...rangeEnds({ ...facts, policies })];
+  return { facts, judges: judgesOf(facts), ends };
+}
+
+function portsOf(before: ClusterFacts, after: ClusterFacts): Port[] {
+  const declared = [before, after].flatMap((facts) => declaredBy(clusterEnds(facts)));
+  return uniquePorts([...declared, ...policyPorts(before), ...policyPorts(after)]);
+}

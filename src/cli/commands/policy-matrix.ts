@@ -1,0 +1,78 @@
+// trunkline policy matrix: every workload against every workload, from a lab's plans or from manifests alone.
+import { Command, Option } from "commander";
+import type { End } from "../../explain/ends.ts";
+import { formatMatrix, type MatrixFormat, matrixFormats } from "../../explain/matrix/formats.ts";
+import {
+  clusterEnds,
+  declaredBy,
+  type MatrixQuestion,
+  matrixCells,
+  policyPorts,
+} from "../../explain/matrix/matrix.ts";
+import { rangeEnds } from "../../explain/matrix/ranges.ts";
+import { judgesOf } from "../../explain/plans.ts";
+import { type Port, parsePorts } from "../../explain/ports.ts";
+import { collectFacts } from "../../plan/collect.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import { defaultNamespace, type StoreOptions, storeOptions, withStore } from "../context.ts";
+import { readFacts } from "../manifest-facts.ts";
+import { exit, say } from "../output.ts";
+
+interface Options extends StoreOptions {
+  readonly filename?: readonly string[];
+  readonly port?: string;
+  readonly namespace?: readonly string[];
+  readonly allNamespaces?: boolean;
+  readonly output: MatrixFormat;
+  readonly why?: boolean;
+  readonly ranges?: boolean;
+}
+
+export function matrixCommand(): Command {
+  const matrix = new Command("matrix")
+    .description("every workload against every workload; with -f from manifests alone, without a lab")
+    .option("-f, --filename <path...>", "files, folders, or - for standard input")
+    .option("--port <list>", "ports such as 80/tcp,81/udp; default: all that are declared")
+    .addOption(new Option("-n, --namespace <name...>", "only these namespaces").conflicts("allNamespaces"))
+    .option("-A, --all-namespaces", "all namespaces; the default with -f")
+    .addOption(
+      new Option("-o, --output <form>", "form of the output").choices([...matrixFormats]).default("text"),
+    )
+    .option("--why", "a line for every refusal, with the policy or default that decides")
+    .option("--ranges", "the ranges that policies name as rows and columns, also without -f")
+    .action((options: Options) => run(options));
+  return storeOptions(matrix);
+}
+
+async function run(options: Options): Promise<void> {
+  const ports = options.port === undefined ? undefined : parsePorts(options.port);
+  const facts = options.filename ? await readFacts(options.filename) : await withStore(options, collectFacts);
+  if (!facts) {
+    process.exitCode = exit.usage;
+    return;
+  }
+  const question = questionOf(facts, options, ports);
+  if (question.ports.length === 0) say("No ports are declared: name some with --port");
+  for (const piece of formatMatrix(
+    matrixCells(facts, judgesOf(facts), question),
+    options.output,
+    options.why,
+  )) {
+    // A pipe that is full is waited for: a large cluster's matrix does not fit into memory.
+    if (!process.stdout.write(piece)) await new Promise((resolve) => process.stdout.once("drain", resolve));
+  }
+}
+
+function questionOf(
+  facts: ClusterFacts,
+  options: Options,
+  ports: readonly Port[] | undefined,
+): MatrixQuestion {
+  const offline = options.filename !== undefined;
+  const named = options.namespace ?? (offline || options.allNamespaces ? undefined : [defaultNamespace]);
+  const pods = clusterEnds(facts, named && new Set(named));
+  const ends: End[] = offline || options.ranges ? [...pods, ...rangeEnds(facts)] : pods;
+  const declared = declaredBy(pods);
+  const chosen = ports ?? (declared.length > 0 || !offline ? declared : policyPorts(facts));
+  return { ends, ports: chosen, view: offline ? "policies" : "live" };
+}

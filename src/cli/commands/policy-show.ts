@@ -1,0 +1,41 @@
+// trunkline policy show: the rules that hold for one pod.
+import { Command, Option } from "commander";
+import { TrunklineError } from "../../base/errors.ts";
+import { effectiveRules, effectiveText } from "../../explain/effective.ts";
+import { findEnd } from "../../explain/ends.ts";
+import { parseEnd } from "../../explain/target.ts";
+import { collectFacts } from "../../plan/collect.ts";
+import {
+  defaultNamespace,
+  type NamespaceOptions,
+  namespaceOptions,
+  type StoreOptions,
+  storeOptions,
+  withStore,
+} from "../context.ts";
+import { printJson } from "../output.ts";
+
+interface Options extends StoreOptions, NamespaceOptions {
+  readonly output: "text" | "json";
+}
+
+export function showCommand(): Command {
+  const show = new Command("show")
+    .description("print the rules that hold for a pod, each with the policy that it comes from")
+    .argument("<pod>", "NAME, pod/NAME or KIND/NAME")
+    .addOption(
+      new Option("-o, --output <form>", "form of the output").choices(["text", "json"]).default("text"),
+    )
+    .action((pod: string, options: Options) => run(pod, options));
+  return storeOptions(namespaceOptions(show, "one"));
+}
+
+async function run(name: string, options: Options): Promise<void> {
+  const end = parseEnd(name);
+  const facts = await withStore(options, collectFacts);
+  const found = findEnd(facts, end, options.namespace ?? defaultNamespace);
+  if (found.type !== "pod") throw new TrunklineError("cli.usage", { why: `${found.name} is no pod` });
+  const rules = effectiveRules(facts, found.pod);
+  if (options.output === "json") printJson(rules);
+  else process.stdout.write(effectiveText(rules));
+}

@@ -1,0 +1,170 @@
+// The rules that hold for one pod: every policy that selects it, rule by rule, with what each lets through.
+
+import { isTerminal, type Pod } from "../api/kinds/core.ts";
+import type {
+  NetworkPolicy,
+  NetworkPolicyIngressRule,
+  NetworkPolicyPeer,
+  NetworkPolicyPort,
+} from "../api/kinds/network-policy.ts";
+import { matchesSelector } from "../api/selectors.ts";
+import type { ClusterFacts } from "../plan/facts.ts";
+import { podName } from "./ends.ts";
+import { formatSelector } from "./selectors.ts";
+
+export interface Counter {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+export interface EffectiveRule {
+  /** `NAMESPACE/NAME` */
+  readonly policy: string;
+  /** `spec.ingress[0]` */
+  readonly rule: string;
+  /** In words; one for each peer, or `anyone`. */
+  readonly peers: readonly string[];
+  /** `80/tcp`, `8000-8999/tcp`, `http/tcp`, or `any port`. */
+  readonly ports: readonly string[];
+  /** How many pods the peers mean now; addresses outside are not counted. */
+  readonly pods: number;
+  readonly counter?: Counter;
+}
+
+export interface EffectiveDirection {
+  /** At least one policy governs this direction; if none does, all is allowed. */
+  readonly isolated: boolean;
+  /** All policies that govern it, also those that allow nothing. */
+  readonly policies: readonly string[];
+  readonly rules: readonly EffectiveRule[];
+}
+
+export interface EffectiveRules {
+  readonly pod: string;
+  /** Why no policy holds for it at all. */
+  readonly exempt?: string;
+  readonly ingress: EffectiveDirection;
+  readonly egress: EffectiveDirection;
+}
+
+/** Looks up what the kernel counted: direction, `NAMESPACE/NAME` of a policy, path of a rule. */
+export type Counters = (direction: "ingress" | "egress", policy: string, rule: string) => Counter | undefined;
+
+/** Returns the rules that hold for a pod; `counters`, where somebody has them, adds what each let through. */
+export function effectiveRules(
+  facts: ClusterFacts,
+  pod: Pod,
+  counters: Counters = () => undefined,
+): EffectiveRules {
+  const exempt =
+    pod.spec.hostNetwork === true
+      ? "hostNetwork: the pod's traffic is its node's, and policies do not apply to it"
+      : isTerminal(pod)
+        ? `the pod has ended (${pod.status?.phase})`
+        : undefined;
+  const policies = exempt === undefined ? policiesOf(facts, pod) : [];
+  return {
+    pod: podName(pod),
+    ...(exempt === undefined ? {} : { exempt }),
+    ingress: direction("ingress", facts, policies, counters),
+    egress: direction("egress", facts, policies, counters),
+  };
+}
+
+function policiesOf(facts: ClusterFacts, pod: Pod): [string, NetworkPolicy][] {
+  return [...facts.policies]
+    .filter(
+      ([, policy]) =>
+        policy.metadata.namespace === pod.metadata.namespace &&
+        matchesSelector(policy.spec.podSelector ?? {}, pod.metadata.labels),
+    )
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function direction(
+  name: "ingress" | "egress",
+  facts: ClusterFacts,
+  policies: readonly [string, NetworkPolicy][],
+  counters: Counters,
+): EffectiveDirection {
+  const governing = policies.filter(([, { spec }]) => governs(spec, name));
+  const rules = governing.flatMap(([key, { spec, metadata }]) =>
+    (spec[name] ?? []).map(
+      (rule: NetworkPolicyIngressRule & { to?: readonly NetworkPolicyPeer[] }, index) => {
+        const peers = (name === "ingress" ? rule.from : rule.to) ?? [];
+        const path = `spec.${name}[${index}]`;
+        const counter = counters(name, key, path);
+        return {
+          policy: key,
+          rule: path,
+          peers:
+            peers.length === 0 ? ["anyone"] : peers.map((peer) => peerText(peer, metadata.namespace ?? "")),
+          ports: (rule.ports ?? []).length === 0 ? ["any port"] : (rule.ports ?? []).map(portText),
+          pods: countPods(facts, peers, metadata.namespace ?? ""),
+          ...(counter ? { counter } : {}),
+        };
+      },
+    ),
+  );
+  return { isolated: governing.length > 0, policies: governing.map(([key]) => key), rules };
+}
+
+function governs(spec: NetworkPolicy["spec"], name: "ingress" | "egress"): boolean {
+  const types = spec.policyTypes ?? [];
+  if (types.length > 0) return types.includes(name === "ingress" ? "Ingress" : "Egress");
+  return name === "ingress" || (spec.egress ?? []).length > 0;
+}
+
+function peerText({ podSelector, namespaceSelector, ipBlock }: NetworkPolicyPeer, namespace: string): string {
+  if (ipBlock) {
+    const except = ipBlock.except ?? [];
+    return `addresses ${ipBlock.cidr}${except.length > 0 ? ` except ${except.join(", ")}` : ""}`;
+  }
+  const pods =
+    podSelector && formatSelector(podSelector) !== "{}" ? `pods ${formatSelector(podSelector)}` : "all pods";
+  if (!namespaceSelector) return `${pods} in namespace ${namespace}`;
+  const spaces = formatSelector(namespaceSelector);
+  return spaces === "{}" ? `${pods} in all namespaces` : `${pods} in namespaces ${spaces}`;
+}
+
+function portText({ port, endPort, protocol = "TCP" }: NetworkPolicyPort): string {
+  const range = port === undefined ? "any" : endPort === undefined ? String(port) : `${port}-${endPort}`;
+  return `${range}/${protocol.toLowerCase()}`;
+}
+
+function countPods(facts: ClusterFacts, peers: readonly NetworkPolicyPeer[], namespace: string): number {
+  let count = 0;
+  for (const pod of facts.pods.values()) {
+    if (isTerminal(pod) || pod.spec.hostNetwork) continue;
+    const space = pod.metadata.namespace ?? "";
+    const labels = facts.namespaces.get(space)?.metadata.labels ?? { "kubernetes.io/metadata.name": space };
+    const matches = peers.some(
+      ({ podSelector, namespaceSelector, ipBlock }) =>
+        !ipBlock &&
+        (namespaceSelector ? matchesSelector(namespaceSelector, labels) : space === namespace) &&
+        matchesSelector(podSelector ?? {}, pod.metadata.labels),
+    );
+    if (peers.length === 0 || matches) count++;
+  }
+  return count;
+}
+
+/** Returns the rules as text, for people. */
+export function effectiveText(rules: EffectiveRules): string {
+  const head = rules.exempt === undefined ? rules.pod : `${rules.pod}: ${rules.exempt}`;
+  return `${head}\n${directionText("ingress", rules.ingress)}${directionText("egress", rules.egress)}`;
+}
+
+function directionText(
+  name: "ingress" | "egress",
+  { isolated, policies, rules }: EffectiveDirection,
+): string {
+  if (!isolated) return `  ${name}: all allowed, because no policy selects it for ${name}\n`;
+  const word = name === "ingress" ? "from" : "to";
+  const lines = rules.map(({ policy, rule, peers, ports, pods, counter }) => {
+    const counted = counter ? `; ${counter.packets} packets, ${counter.bytes} bytes` : "";
+    return `    ${policy} ${rule}: ${word} ${peers.join(" or ")} on ${ports.join(", ")} (${pods} pods now${counted})\n`;
+  });
+  const none = rules.length === 0 ? "    nothing is allowed\n" : "";
+  return `  ${name}: isolated by ${policies.join(", ")}; only this is allowed:\n${lines.join("")}${none}`;
+}
