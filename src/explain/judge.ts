@@ -20,6 +20,8 @@ export interface DirectionVerdict {
   readonly policy?: string;
   /** Path of the deciding rule in that policy: `spec.ingress[0]`. */
   readonly rule?: string;
+  /** `NAMESPACE/NAME` of all policies that govern this direction of the pod. */
+  readonly isolatedBy?: readonly string[];
   /** In words, without the verdict itself. */
   readonly reason: string;
 }

@@ -2,13 +2,16 @@
 import type { ClusterFacts } from "../plan/facts.ts";
 import { type End, nodeOf } from "./ends.ts";
 import { declaredPorts } from "./manifests/workloads.ts";
-import { formatPort, type Port } from "./ports.ts";
+import { formatPort, type Port, parsePort } from "./ports.ts";
 
 export interface Listening {
   /** undefined: no object tells. */
   readonly listening: boolean | undefined;
   readonly reason: string;
 }
+
+/** The one port that every node answers on. */
+const nodePort = "10250/tcp";
 
 /** Returns whether an end listens on a port: pods by their containers' ports, hosts by their list. */
 export function listeningOn(facts: ClusterFacts, end: End, port: Port): Listening {
@@ -34,6 +37,8 @@ export function listeningOn(facts: ClusterFacts, end: End, port: Port): Listenin
       if (found) return { listening: true, reason: `hostNetwork pod ${pod.metadata.name} declares ${text}` };
     }
   }
+  if (end.type === "node" && text === nodePort)
+    return { listening: true, reason: `${end.name} answers on ${text}, as a kubelet does` };
   return { listening: undefined, reason: `no object tells whether ${end.name} listens on ${text}` };
 }
 
@@ -48,5 +53,5 @@ export function portsOf(end: End): Port[] {
   if (end.type === "host") {
     return (end.host.spec.ports ?? []).map(({ port, protocol = "TCP" }) => ({ port, protocol }));
   }
-  return [];
+  return end.type === "node" ? [parsePort(nodePort)] : [];
 }

@@ -1,9 +1,106 @@
-// Asks the policy program about a flow.
+// Asks the policy program about a flow, and puts its verdict into words.
+import type { Pod } from "../api/kinds/core.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
-import type { Judges } from "./judge.ts";
+import {
+  compilePolicies,
+  type DirectionVerdict as Decision,
+  type FlowEnd,
+  verdict,
+} from "../plan/policy/index.ts";
+import { type End, nodeOf } from "./ends.ts";
+import type { DirectionVerdict, Flow, Judges } from "./judge.ts";
+import { isStandIn } from "./manifests/workloads.ts";
+import { isSwitchedOff } from "./policy-switch.ts";
 
-/** Returns what policies say; nothing enforces any yet, so every flow passes. */
-export function policyJudge(_facts: ClusterFacts): Judges["policies"] {
-  const open = { allowed: true, isolated: false, reason: "no policy is enforced" };
-  return () => ({ egress: open, ingress: open });
+const off: DirectionVerdict = {
+  allowed: true,
+  isolated: false,
+  reason: "policies are switched off (disable_network_policy in kube-system/eni-config)",
+};
+
+/** Returns what policies say about flows among these facts. */
+export function policyJudge(facts: ClusterFacts): Judges["policies"] {
+  if (isSwitchedOff(facts)) return () => ({ egress: off, ingress: off });
+  const program = compilePolicies({ ...facts, pods: withTwins(facts.pods) });
+  return (flow) => {
+    const twin = flow.from.type === "pod" && flow.from.name === flow.to.name && isStandIn(flow.from.pod);
+    const { egress, ingress } = verdict(program, {
+      from: flowEnd(flow.from, flow.source),
+      to: twin ? { pod: twinKey(flow.from.key) } : flowEnd(flow.to, flow.destination),
+      protocol: flow.port.protocol,
+      port: flow.port.port,
+    });
+    return { egress: inWords("egress", egress, flow), ingress: inWords("ingress", ingress, flow) };
+  };
+}
+
+/**
+ * What stands for a workload's pods stands for several of them: one replica to another is not a pod to itself, which
+ * is always allowed. So each gets a twin, which no other end can mean.
+ */
+function withTwins(pods: ReadonlyMap<string, Pod>): ReadonlyMap<string, Pod> {
+  const twins = [...pods]
+    .filter(([, pod]) => isStandIn(pod))
+    .map(([key, pod]) => [twinKey(key), twinOf(pod)] as const);
+  return twins.length === 0 ? pods : new Map([...pods, ...twins]);
+}
+
+function twinOf(pod: Pod): Pod {
+  return { ...pod, metadata: { ...pod.metadata, name: `${pod.metadata.name}/twin` } };
+}
+
+function twinKey(key: string): string {
+  return `${key}/twin`;
+}
+
+function flowEnd(end: End, ip: string | undefined): FlowEnd {
+  const address = ip === undefined ? {} : { ip };
+  if (end.type === "pod") return { pod: end.key, ...address };
+  return end.type === "node" ? { node: end.node.metadata.name, ...address } : address;
+}
+
+function inWords(direction: "egress" | "ingress", decision: Decision, flow: Flow): DirectionVerdict {
+  const { allowed, isolated, policy, path, isolatedBy } = decision;
+  return {
+    allowed,
+    isolated,
+    ...(policy === undefined ? soleOf(decision) : { policy }),
+    ...(path === undefined ? {} : { rule: path }),
+    isolatedBy,
+    reason: reasonOf(direction, decision, flow),
+  };
+}
+
+/** A refusal by default is that one policy's, if only one isolates the pod. */
+function soleOf({ reason, isolatedBy: [sole, ...more] }: Decision): { policy?: string } {
+  return reason === "default-deny" && sole !== undefined && more.length === 0 ? { policy: sole } : {};
+}
+
+function reasonOf(direction: "egress" | "ingress", decision: Decision, { from, to }: Flow): string {
+  const self = direction === "egress" ? from : to;
+  switch (decision.reason) {
+    case "not-a-pod":
+      return self.type === "pod"
+        ? `${self.name} uses its node's network, which policies do not govern`
+        : `${self.name} is no pod, and policies govern pods only`;
+    case "not-isolated":
+      return `no policy selects ${self.name} for ${direction} (default: all allowed)`;
+    case "own-node":
+      return `traffic from ${nodeOf(self) ?? "its node"}, the pod's own node, always comes in`;
+    case "self":
+      return "a pod is never cut from itself";
+    case "rule":
+      return `policy ${decision.policy} allows it, ${decision.path}`;
+    case "default-deny":
+      return (
+        `${self.name} is isolated for ${direction} by ${listOf(decision.isolatedBy)}, and no ${direction} rule ` +
+        `of ${decision.isolatedBy.length > 1 ? "theirs" : "it"} allows this (default: denied)`
+      );
+  }
+}
+
+function listOf(policies: readonly string[]): string {
+  const shown = policies.slice(0, 3).join(", ");
+  const more = policies.length > 3 ? ` and ${policies.length - 3} more` : "";
+  return `${policies.length === 1 ? "policy" : "policies"} ${shown}${more}`;
 }

@@ -70,9 +70,16 @@ function questionOf(
 ): MatrixQuestion {
   const offline = options.filename !== undefined;
   const named = options.namespace ?? (offline || options.allNamespaces ? undefined : [defaultNamespace]);
-  const pods = clusterEnds(facts, named && new Set(named));
+  const all = clusterEnds(facts, named && new Set(named));
+  // A probe asks those that have an address; manifests have none yet.
+  const pods = offline ? all : all.filter((end) => end.addresses.length > 0);
   const ends: End[] = offline || options.ranges ? [...pods, ...rangeEnds(facts)] : pods;
-  const declared = declaredBy(pods);
-  const chosen = ports ?? (declared.length > 0 || !offline ? declared : policyPorts(facts));
+  const chosen = ports ?? (offline ? offlinePorts(facts, pods) : "declared");
   return { ends, ports: chosen, view: offline ? "policies" : "live" };
+}
+
+/** Manifests often declare no ports: then those that policies name tell most. */
+function offlinePorts(facts: ClusterFacts, pods: readonly End[]): readonly Port[] {
+  const declared = declaredBy(pods);
+  return declared.length > 0 ? declared : policyPorts(facts);
 }

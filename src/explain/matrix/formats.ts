@@ -109,7 +109,7 @@ function* text(grid: Grid, why: boolean): Generator<string> {
   yield `\n${cells.size - refused.length} of ${cells.size} allowed\n`;
   if (!why) return;
   for (const { from, to, port, by } of refused) {
-    yield `${from} → ${to} ${port}: denied by ${by?.by}${by?.policy === undefined ? "" : ` policy ${by.policy}`}: ${by?.reason}\n`;
+    yield `${from} → ${to} ${port}: ${by?.by} denied: ${by?.reason}\n`;
   }
 }
 

@@ -29,7 +29,8 @@ export interface Cell {
 
 export interface MatrixQuestion {
   readonly ends: readonly End[];
-  readonly ports: readonly Port[];
+  /** declared: of each target those that it declares. */
+  readonly ports: readonly Port[] | "declared";
   /**
    * live: what a probe would find, so that also the far host's own list and whether anything listens count.
    * policies: what policies alone say.
@@ -37,14 +38,16 @@ export interface MatrixQuestion {
   readonly view: "live" | "policies";
 }
 
-/** Returns the live pods and hosts of a cluster, by name; `namespaces` undefined: all. */
+/** Returns the live pods and the hosts of a cluster, by name, routers left out; `namespaces` undefined: all. */
 export function clusterEnds(facts: ClusterFacts, namespaces?: ReadonlySet<string>): End[] {
   const pods = [...facts.pods.values()].filter(
-    (pod) => !isTerminal(pod) && (namespaces?.has(pod.metadata.namespace ?? "") ?? true),
+    (pod) =>
+      !isTerminal(pod) &&
+      pod.metadata.deletionTimestamp === undefined &&
+      (namespaces?.has(pod.metadata.namespace ?? "") ?? true),
   );
-  return [...pods.map(podEnd), ...[...facts.hosts.values()].map(hostEnd)].toSorted((a, b) =>
-    a.name < b.name ? -1 : 1,
-  );
+  const hosts = [...facts.hosts.values()].filter(({ spec }) => spec.role !== "router");
+  return [...pods.map(podEnd), ...hosts.map(hostEnd)].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** Returns all ports that ends declare. */
@@ -70,25 +73,22 @@ export function policyPorts(facts: ClusterFacts): Port[] {
 /** Gives the cells one by one, since large clusters have more of them than memory; two ranges make no cell. */
 export function* matrixCells(facts: ClusterFacts, judges: Judges, question: MatrixQuestion): Generator<Cell> {
   const classOf = classifier(facts);
-  const memo = new Map<string, Refusal | undefined>();
+  const open = new Map<string, boolean>();
   for (const from of question.ends) {
     for (const to of question.ends) {
-      if (isOutside(from) && isOutside(to)) continue;
-      for (const port of question.ports) {
+      if (from.type === "address" && to.type === "address") continue;
+      for (const port of question.ports === "declared" ? uniquePorts(portsOf(to)) : question.ports) {
         const text = formatPort(port);
-        const key = `${classOf(from)} ${classOf(to)} ${from === to ? "=" : ""} ${text}`;
-        if (!memo.has(key)) memo.set(key, policyRefusal(judges, from, to, port));
+        const key = `${classOf(from)} ${classOf(to)} ${from === to} ${text}`;
+        // Refusals are judged one by one, because they name their pods.
+        const denied = open.get(key) === true ? undefined : policyRefusal(judges, from, to, port);
+        open.set(key, denied === undefined);
         const by =
-          memo.get(key) ??
-          (question.view === "live" ? liveRefusal(facts, judges, from, to, port) : undefined);
+          denied ?? (question.view === "live" ? liveRefusal(facts, judges, from, to, port) : undefined);
         yield { from: from.name, to: to.name, port: text, allowed: by === undefined, ...(by ? { by } : {}) };
       }
     }
   }
-}
-
-function isOutside(end: End): boolean {
-  return end.type === "host" || end.type === "address";
 }
 
 function policyRefusal(judges: Judges, from: End, to: End, port: Port): Refusal | undefined {

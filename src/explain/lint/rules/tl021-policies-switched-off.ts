@@ -1,4 +1,5 @@
 import type { ConfigMap } from "../../../api/kinds/core.ts";
+import { saysSwitchedOff } from "../../policy-switch.ts";
 import { nameOf, type Written } from "../../written.ts";
 import type { Rule } from "../rule.ts";
 
@@ -15,7 +16,7 @@ export const policiesSwitchedOff: Rule = {
     if (!first) return;
     for (const item of view.written) {
       if (!isEniConfig(item)) continue;
-      if (!isSwitchedOff(item.object)) continue;
+      if (!saysSwitchedOff(item.object)) continue;
       yield {
         on: item,
         path: [
@@ -32,11 +33,4 @@ export const policiesSwitchedOff: Rule = {
 function isEniConfig(item: Written): item is Written<ConfigMap> {
   const { kind, metadata } = item.object;
   return kind === "ConfigMap" && metadata.name === "eni-config" && metadata.namespace === "kube-system";
-}
-
-/** Returns whether the ConfigMap says so, as a key of its own or inside eni_conf; text that is no JSON says nothing. */
-export function isSwitchedOff(config: ConfigMap): boolean {
-  const own = config.data?.["disable_network_policy"];
-  if (own !== undefined) return own.trim() === "true";
-  return /"disable_network_policy"\s*:\s*"?true\b/.test(config.data?.["eni_conf"] ?? "");
 }

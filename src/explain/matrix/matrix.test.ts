@@ -1,0 +1,184 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { NetworkPolicy, NetworkPolicyPeer } from "../../api/kinds/network-policy.ts";
+import { parseManifests } from "../../api/manifest/parse.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import { cluster, host, namespace, pod, policy } from "../cluster.suite.ts";
+import { explain } from "../explain.ts";
+import { factsOf } from "../manifests/facts-of.ts";
+import { judgesOf } from "../plans.ts";
+import { parsePorts } from "../ports.ts";
+import { formatMatrix, type MatrixFormat, matrixFormats } from "./formats.ts";
+import { type Cell, clusterEnds, matrixCells } from "./matrix.ts";
+import { rangeEnds } from "./ranges.ts";
+
+const manifests = (text: string) =>
+  factsOf(parseManifests(text, "f.yaml").objects.map((item) => item.object));
+
+function offline(facts: ClusterFacts, ports: string): Cell[] {
+  const ends = [...clusterEnds(facts), ...rangeEnds(facts)];
+  return [...matrixCells(facts, judgesOf(facts), { ends, ports: parsePorts(ports), view: "policies" })];
+}
+
+function live(facts: ClusterFacts, ports: string | "declared"): Cell[] {
+  const asked = ports === "declared" ? ports : parsePorts(ports);
+  return [...matrixCells(facts, judgesOf(facts), { ends: clusterEnds(facts), ports: asked, view: "live" })];
+}
+
+const allowed = (cells: readonly Cell[], from: string, to: string, port: string) =>
+  cells.find((cell) => cell.from === from && cell.to === to && cell.port === port)?.allowed;
+
+const shop = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: center, namespace: data}
+spec:
+  podSelector: {matchLabels: {role: center}}
+  policyTypes: [Ingress, Egress]
+  ingress:
+  - from:
+    - ipBlock: {cidr: 172.17.0.0/16, except: [172.17.1.0/24]}
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: apps}}
+    ports: [{port: 8080}]
+  egress:
+  - to: [{ipBlock: {cidr: 10.0.0.0/24}}]
+    ports: [{port: 6379}]
+---
+apiVersion: v1
+kind: List
+items:
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata: {name: center, namespace: data}
+  spec:
+    selector: {matchLabels: {role: center}}
+    template:
+      metadata: {labels: {role: center}}
+      spec: {containers: [{name: c, ports: [{containerPort: 8080}]}]}
+- apiVersion: batch/v1
+  kind: CronJob
+  metadata: {name: night, namespace: apps}
+  spec:
+    schedule: "0 3 * * *"
+    jobTemplate: {spec: {template: {spec: {containers: [{name: c}]}}}}
+`;
+
+describe("from manifests alone", () => {
+  const cells = offline(manifests(shop), "8080/tcp,6379/tcp");
+
+  it.each([
+    ["cronjob/apps/night", "deployment/data/center", "8080/tcp", true],
+    ["cronjob/apps/night", "deployment/data/center", "6379/tcp", false],
+    ["172.17.0.0/16", "deployment/data/center", "8080/tcp", true],
+    ["172.17.1.0/24", "deployment/data/center", "8080/tcp", false],
+    ["0.0.0.0/0", "deployment/data/center", "8080/tcp", false],
+    ["deployment/data/center", "10.0.0.0/24", "6379/tcp", true],
+    ["deployment/data/center", "10.0.0.0/24", "8080/tcp", false],
+    ["deployment/data/center", "cronjob/apps/night", "6379/tcp", false],
+    ["cronjob/apps/night", "0.0.0.0/0", "6379/tcp", true],
+    ["deployment/data/center", "deployment/data/center", "8080/tcp", false],
+    ["0.0.0.0/0", "172.17.1.0/24", "8080/tcp", undefined],
+  ])("%s → %s %s: %s", (from, to, port, expected) => {
+    expect(allowed(cells, from, to, port)).toBe(expected);
+  });
+
+  it("names a policy in every refusal", () => {
+    for (const cell of cells.filter((one) => !one.allowed)) expect(cell.by?.policy).toBe("data/center");
+  });
+
+  it("does not depend on the order of objects", () => {
+    const objects = parseManifests(shop, "f.yaml").objects.map((item) => item.object);
+    expect(offline(factsOf(objects.toReversed()), "8080/tcp,6379/tcp")).toEqual(cells);
+  });
+
+  it.each(matrixFormats)("is written as %s", async (format) => {
+    const text = [...formatMatrix(cells, format, true)].join("");
+    await expect(text).toMatchFileSnapshot(`../golden/matrix.${endings[format]}`);
+  });
+});
+
+const endings: Record<MatrixFormat, string> = {
+  text: "txt",
+  json: "json",
+  csv: "csv",
+  dot: "dot",
+  svg: "svg",
+};
+
+it("quotes what CSV and XML would read as their own", () => {
+  const cells: Cell[] = [
+    { from: 'a"b,c', to: "<x>&", port: "80/tcp", allowed: false, by: { by: "port", reason: "no" } },
+  ];
+  expect([...formatMatrix(cells, "csv")][1]).toBe('"a""b,c",<x>&,80/tcp,false,port,,no\n');
+  expect([...formatMatrix(cells, "svg")].join("")).toContain("&lt;x&gt;&amp;");
+});
+
+describe("of a live cluster", () => {
+  it("asks each target's own ports, pods and hosts alike, and expects nothing where nobody listens", () => {
+    const facts = cluster(host("router", "172.17.0.1", { role: "router" }));
+    const cells = live(facts, "declared");
+    expect(new Set(cells.map((cell) => `${cell.to} ${cell.port}`))).toEqual(
+      new Set([
+        "pod/default/web 80/tcp",
+        "pod/default/api 80/tcp",
+        "pod/default/db 3306/tcp",
+        "host/out 80/tcp",
+      ]),
+    );
+    expect(cells).toHaveLength(4 * 4);
+    expect(cells.every((cell) => cell.allowed)).toBe(true);
+    const [deaf] = live(facts, "81/tcp");
+    expect(deaf).toMatchObject({ allowed: false, by: { by: "port" } });
+  });
+
+  it("says the same as explain, cell by cell", () => {
+    fc.assert(
+      fc.property(fc.array(anyPolicy, { maxLength: 4 }), (policies) => {
+        const named = policies.map((spec, index) =>
+          policy(`p${index}`, spec, index % 2 === 0 ? "default" : "other"),
+        );
+        const facts = cluster(...others, ...named);
+        const judges = judgesOf(facts);
+        const ends = clusterEnds(facts);
+        for (const cell of live(facts, "80/tcp,81/tcp,53/udp")) {
+          const [from, to] = [cell.from, cell.to].map((name) => ends.find((end) => end.name === name));
+          const answer = explain(facts, judges, from!, to!, parsePorts(cell.port)[0]);
+          expect(answer.reachable, JSON.stringify(cell)).toBe(cell.allowed);
+          if (!answer.egress.allowed)
+            expect(cell.by).toMatchObject({ by: "egress", reason: answer.egress.reason });
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+const others = [
+  namespace("other", { team: "b" }),
+  pod("web", "10.1.0.66", "n2", { namespace: "other", ports: [{ name: "http", containerPort: 81 }] }),
+  pod("agent", "192.168.18.4", "n2", { hostNetwork: true, ports: [{ containerPort: 80 }] }),
+  host("strict", "172.17.0.7", { admit: ["10.1.0.0/26"] }),
+];
+
+const selector = fc.constantFrom({}, { matchLabels: { app: "web" } }, { matchLabels: { app: "api" } });
+const anyPeer: fc.Arbitrary<NetworkPolicyPeer> = fc.oneof(
+  fc.record({ podSelector: selector }),
+  fc.record({
+    namespaceSelector: fc.constantFrom({}, { matchLabels: { team: "b" } }),
+    podSelector: selector,
+  }),
+  fc.record({
+    ipBlock: fc.constantFrom({ cidr: "172.17.0.0/16" }, { cidr: "0.0.0.0/0", except: ["10.1.0.0/26"] }),
+  }),
+);
+const rule = {
+  ports: fc.array(fc.constantFrom({ port: 80 }, { port: "http" }, { protocol: "UDP" as const }), {
+    maxLength: 2,
+  }),
+};
+const anyPolicy: fc.Arbitrary<NetworkPolicy["spec"]> = fc.record({
+  podSelector: selector,
+  policyTypes: fc.subarray(["Ingress", "Egress"] as const),
+  ingress: fc.array(fc.record({ from: fc.array(anyPeer, { maxLength: 2 }), ...rule }), { maxLength: 2 }),
+  egress: fc.array(fc.record({ to: fc.array(anyPeer, { maxLength: 2 }), ...rule }), { maxLength: 2 }),
+});
