@@ -53,14 +53,21 @@ async function run(options: Options): Promise<void> {
   }
   const question = questionOf(facts, options, ports);
   if (question.ports.length === 0) say("No ports are declared: name some with --port");
-  for (const piece of formatMatrix(
-    matrixCells(facts, judgesOf(facts), question),
-    options.output,
-    options.why,
-  )) {
-    // A pipe that is full is waited for: a large cluster's matrix does not fit into memory.
-    if (!process.stdout.write(piece)) await new Promise((resolve) => process.stdout.once("drain", resolve));
+  await write(formatMatrix(matrixCells(facts, judgesOf(facts), question), options.output, options.why));
+}
+
+/** Writes pieces in chunks of some size, and waits where a pipe is full: a large cluster's matrix exceeds memory. */
+async function write(pieces: Iterable<string>): Promise<void> {
+  let chunk = "";
+  const flush = async () => {
+    if (!process.stdout.write(chunk)) await new Promise((resolve) => process.stdout.once("drain", resolve));
+    chunk = "";
+  };
+  for (const piece of pieces) {
+    chunk += piece;
+    if (chunk.length > 65_536) await flush();
   }
+  await flush();
 }
 
 function questionOf(

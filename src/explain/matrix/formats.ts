@@ -122,7 +122,7 @@ function* svg({ froms, tos, ports, cells }: Grid): Generator<string> {
   const block = froms.length * size + 40;
   const width = left + tos.length * size + top;
   const height = top + ports.length * block + 12;
-  yield `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="monospace" font-size="12">\n`;
+  yield `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="monospace" font-size="12" role="img" aria-label="Who may reach whom">\n<title>Who may reach whom</title>\n`;
   yield `<rect width="100%" height="100%" fill="#fff"/>\n`;
   for (const [index, to] of tos.entries()) {
     const x = left + index * size + 12;

@@ -20,8 +20,8 @@ function offline(facts: ClusterFacts, ports: string): Cell[] {
   return [...matrixCells(facts, judgesOf(facts), { ends, ports: parsePorts(ports), view: "policies" })];
 }
 
-function live(facts: ClusterFacts, ports: string | "declared"): Cell[] {
-  const asked = ports === "declared" ? ports : parsePorts(ports);
+function live(facts: ClusterFacts, ports?: string): Cell[] {
+  const asked = ports === undefined ? "declared" : parsePorts(ports);
   return [...matrixCells(facts, judgesOf(facts), { ends: clusterEnds(facts), ports: asked, view: "live" })];
 }
 
@@ -99,7 +99,7 @@ describe("from manifests alone", () => {
 
 const endings: Record<MatrixFormat, string> = {
   text: "txt",
-  json: "json",
+  json: "json.txt",
   csv: "csv",
   dot: "dot",
   svg: "svg",
@@ -116,7 +116,7 @@ it("quotes what CSV and XML would read as their own", () => {
 describe("of a live cluster", () => {
   it("asks each target's own ports, pods and hosts alike, and expects nothing where nobody listens", () => {
     const facts = cluster(host("router", "172.17.0.1", { role: "router" }));
-    const cells = live(facts, "declared");
+    const cells = live(facts);
     expect(new Set(cells.map((cell) => `${cell.to} ${cell.port}`))).toEqual(
       new Set([
         "pod/default/web 80/tcp",
