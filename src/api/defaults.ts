@@ -16,9 +16,9 @@ export function withDefaults<T extends KubeObject>(kind: Kind<T>, draft: Draft<T
   const spec = Reflect.get(draft, "spec") as WorkloadSpec;
   const filled: WorkloadSpec = { ...spec, replicas: spec.replicas ?? 1 };
   const labels = spec.template?.metadata?.labels;
-  if (kind.kind === "ReplicationController" && filled.selector === undefined && labels)
-    return { ...draft, spec: { ...filled, selector: labels } };
-  return { ...draft, spec: filled };
+  if (kind.kind !== "ReplicationController" || !labels) return { ...draft, spec: filled };
+  const metadata = { ...draft.metadata, labels: draft.metadata.labels ?? labels };
+  return { ...draft, metadata, spec: { ...filled, selector: filled.selector ?? labels } };
 }
 
 interface WorkloadSpec {

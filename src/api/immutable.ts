@@ -64,7 +64,7 @@ export function forbiddenChanges(before: KubeObject, after: KubeObject): Forbidd
 // Of a pod's containers only the image may change.
 function containerChanges(old: Fields, next: Fields): string[][] {
   const withoutImages = (list: unknown) =>
-    (Array.isArray(list) ? (list as Fields[]) : []).map(({ image: _, ...rest }) => rest);
+    (Array.isArray(list) ? (list as Fields[]) : []).map(({ image: _image, ...rest }) => rest);
   return ["containers", "initContainers"]
     .filter((name) => !equalJson(withoutImages(old[name]), withoutImages(next[name])))
     .map((name) => ["spec", name]);

@@ -142,13 +142,13 @@ const blockColumns: readonly Column<AddressBlock>[] = [
 
 const policyColumns: readonly Column<NetworkPolicy>[] = [
   { title: "POD-SELECTOR", cell: (policy) => selectorText(policy.spec.podSelector ?? {}) || "<all>" },
-  { title: "TYPES", cell: (policy) => policyTypes(policy).join(",") },
+  { title: "TYPES", cell: (policy) => policyTypes(policy.spec).join(",") },
   age,
 ];
 
 /** Returns the directions that a policy isolates: Egress by default only if it has egress rules. */
-function policyTypes(policy: NetworkPolicy): readonly string[] {
-  return policy.spec.policyTypes ?? (policy.spec.egress?.length ? ["Ingress", "Egress"] : ["Ingress"]);
+export function policyTypes(spec: NetworkPolicy["spec"]): readonly string[] {
+  return spec.policyTypes ?? (spec.egress?.length ? ["Ingress", "Egress"] : ["Ingress"]);
 }
 
 const sourceNatColumns: readonly Column<SourceNAT>[] = [

@@ -20,9 +20,29 @@ const commands: readonly CommandEntry[] = [
     load: () => import("./commands/apply.ts"),
   },
   {
+    name: "delete",
+    summary: "delete objects, and what they own",
+    load: () => import("./commands/delete.ts"),
+  },
+  {
+    name: "describe",
+    summary: "tell all about objects, with their events",
+    load: () => import("./commands/describe.ts"),
+  },
+  {
     name: "get",
     summary: "print objects: get KIND [NAME]",
     load: () => import("./commands/get.ts"),
+  },
+  {
+    name: "scale",
+    summary: "set how many pods a workload has",
+    load: () => import("./commands/scale.ts"),
+  },
+  {
+    name: "wait",
+    summary: "wait until objects are ready or gone",
+    load: () => import("./commands/wait.ts"),
   },
   {
     name: "agent",

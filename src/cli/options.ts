@@ -1,5 +1,6 @@
 // Options that several commands have.
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseGoDuration } from "../plan/snat/go-duration.ts";
 
 /** Adds -f, which may be repeated and must be given. */
 export function wantFiles(command: Command): Command {
@@ -21,4 +22,17 @@ export function fileOption(): Option {
 /** Returns -o with these forms. */
 export function outputOption(forms: readonly string[]): Option {
   return new Option("-o, --output <form>", "form of the output").choices(forms);
+}
+
+/** Returns an option whose value is a time such as 90s or 1m30s; the action gets milliseconds. */
+export function durationOption(flags: string, description: string, usual: string): Option {
+  return new Option(flags, description).argParser(milliseconds).default(milliseconds(usual), usual);
+}
+
+function milliseconds(text: string): number {
+  const found = parseGoDuration(/^\d+$/.test(text) ? `${text}s` : text);
+  if (found === undefined || found < 0)
+    throw new InvalidArgumentError("It must be a time such as 90s, 2m or 1m30s.");
+  // Timers hold 31 bits; nobody waits for 24 days.
+  return Math.min(found, 2 ** 31 - 1);
 }

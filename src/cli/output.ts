@@ -29,7 +29,9 @@ export function exitCodeOf(error: unknown): number {
 
 /** Tells an error to a person: what is wrong in plain words; a stack only where the mistake is ours. */
 export function report(error: unknown): void {
-  if (isError(error)) say(`trunkline: ${error.message}`);
+  // Every line of these begins with a position that editors understand.
+  if (isError(error, "api.problems")) say(error.message);
+  else if (isError(error)) say(`trunkline: ${error.message}`);
   else say(`trunkline: unexpected: ${error instanceof Error ? error.stack : textOf(error)}`);
 }
 

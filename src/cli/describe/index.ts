@@ -1,0 +1,160 @@
+// What is particular about each kind. A kind without words of its own is shown as it is written.
+
+import { calicoSelector } from "../../api/calico-selector.ts";
+import { type AddressBlock, addressBlockKind } from "../../api/kinds/address-block.ts";
+import { type Node, nodeKind, type Pod, podIps, podKind } from "../../api/kinds/core.ts";
+import { blockSizeBounds, type IPPool } from "../../api/kinds/ip-pool.ts";
+import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
+import type { KubeObject } from "../../api/object.ts";
+import { cidrSize, tryParseCidr } from "../../base/ip.ts";
+import type { Store } from "../../store/store.ts";
+import { podStatus } from "../columns.ts";
+import { ago, table } from "../output.ts";
+import type { Line, Lines } from "./lines.ts";
+import { policyLines } from "./policy.ts";
+
+/** Returns the lines between an object's metadata and its events. */
+export async function bodyOf(store: Store, object: KubeObject): Promise<Lines> {
+  switch (object.kind) {
+    case "Pod":
+      return podLines(object as Pod);
+    case "Node":
+      return nodeLines(store, object as Node);
+    case "IPPool":
+      return poolLines(store, object as IPPool);
+    case "NetworkPolicy":
+      return policyLines(object as NetworkPolicy);
+    default:
+      return plainLines(object);
+  }
+}
+
+function podLines(pod: Pod): Lines {
+  const ports = pod.spec.containers.flatMap((container) =>
+    (container.ports ?? []).map(
+      (port) => `${port.containerPort}/${port.protocol ?? "TCP"}${port.name ? ` (${port.name})` : ""}`,
+    ),
+  );
+  return [
+    ["Node", pod.spec.nodeName ?? "<none>"],
+    ["Status", podStatus(pod)],
+    ...optional("Message", pod.status?.message),
+    ["IP", podIps(pod).join(", ") || "<none>"],
+    ...optional("Host network", pod.spec.hostNetwork ? "yes: it has its node's addresses" : undefined),
+    ["Containers", pod.spec.containers.map((one) => `${one.name} (${one.image ?? "no image"})`).join("\n")],
+    ["Ports", ports.join(", ") || "<none>"],
+    ...conditionLines(pod),
+  ];
+}
+
+async function nodeLines(store: Store, node: Node): Promise<Lines> {
+  const { name } = node.metadata;
+  const [{ items: pods }, { items: blocks }] = await Promise.all([
+    store.list(podKind),
+    store.list(addressBlockKind),
+  ]);
+  const here = pods.filter((pod) => pod.spec.nodeName === name);
+  const rows = here.map((pod) => [
+    pod.metadata.namespace ?? "",
+    pod.metadata.name,
+    podStatus(pod),
+    podIps(pod).join(",") || "<none>",
+  ]);
+  return [
+    [
+      "Addresses",
+      (node.status?.addresses ?? []).map((one) => `${one.address} (${one.type})`).join("\n") || "<none>",
+    ],
+    [
+      "Taints",
+      (node.spec?.taints ?? []).map((one) => `${one.key}=${one.value ?? ""}:${one.effect}`).join("\n") ||
+        "<none>",
+    ],
+    ["Schedulable", node.spec?.unschedulable ? "no" : "yes"],
+    ["Blocks", blockText(blocks.filter((block) => block.spec.node === name))],
+    [
+      "Pods",
+      rows.length === 0
+        ? "<none>"
+        : `${rows.length}\n${table([["Namespace", "Name", "Status", "IP"], ...rows])}`,
+    ],
+    ...conditionLines(node),
+  ];
+}
+
+async function poolLines(store: Store, pool: IPPool): Promise<Lines> {
+  const { spec, metadata } = pool;
+  const range = tryParseCidr(spec.cidr);
+  const family = spec.cidr.includes(":") ? 6 : 4;
+  const size = spec.blockSize ?? blockSizeBounds[family].usual;
+  const [{ items: blocks }, { items: nodes }] = await Promise.all([
+    store.list(addressBlockKind),
+    store.list(nodeKind),
+  ]);
+  const selects = calicoSelector(spec.nodeSelector ?? "");
+  const users = nodes.filter((node) => selects(node.metadata.labels)).map((node) => node.metadata.name);
+  return [
+    ["CIDR", `${spec.cidr}${range ? ` (${cidrSize(range)} addresses)` : ""}`],
+    ["Block size", `/${size}: ${2 ** Math.max(0, size - (range?.length ?? size))} blocks`],
+    ["State", spec.disabled ? "disabled: pods keep their addresses, no new ones are given" : "in use"],
+    ["Nodes", `${spec.nodeSelector || "all()"}: ${users.join(", ") || "none now"}`],
+    [
+      "Source NAT",
+      spec.natOutgoing ? "yes: pods reach the world outside all pools by their node's address" : "no",
+    ],
+    ["Routes", routeText(spec)],
+    ["Blocks", blockText(blocks.filter((block) => block.spec.pool === metadata.name))],
+    ...conditionLines(pool),
+  ];
+}
+
+// Who asked for a tunnel must not believe to have one.
+function routeText(spec: IPPool["spec"]): string {
+  const modes = [
+    ["ipipMode", spec.ipipMode],
+    ["vxlanMode", spec.vxlanMode],
+  ] as const;
+  const asked = modes.find(([, mode]) => mode !== undefined && mode !== "Never");
+  if (!asked) return "direct, by the nodes' own addresses";
+  return `direct, by the nodes' own addresses\n${asked[0]} ${asked[1]} is accepted, but there are no tunnels yet: packets between nodes are not encapsulated`;
+}
+
+function blockText(blocks: readonly AddressBlock[]): string {
+  if (blocks.length === 0) return "<none>";
+  const rows = blocks.map(({ spec, status }) => [
+    spec.cidr,
+    spec.node,
+    spec.state,
+    String(status?.used ?? "-"),
+    String(status?.free ?? "-"),
+    String(spec.loans?.length ?? 0),
+  ]);
+  return table([["CIDR", "Node", "State", "Used", "Free", "Lent"], ...rows]);
+}
+
+function conditionLines(object: Pick<Node, "status">): Lines {
+  const conditions = object.status?.conditions ?? [];
+  if (conditions.length === 0) return [];
+  const rows = conditions.map((one) => [
+    one.type,
+    one.status,
+    one.reason ?? "",
+    ago(one.lastTransitionTime),
+    one.message ?? "",
+  ]);
+  return [["Conditions", table([["Type", "Status", "Reason", "Since", "Message"], ...rows])]];
+}
+
+function optional(name: string, value: string | undefined): readonly Line[] {
+  return value === undefined ? [] : [[name, value]];
+}
+
+async function plainLines(object: KubeObject): Promise<Lines> {
+  const { stringify } = await import("../yaml.ts");
+  const { apiVersion: _version, kind: _kind, metadata: _metadata, ...rest } = object;
+  return Object.entries(rest).map(([name, value]): Line => {
+    const title = name.charAt(0).toUpperCase() + name.slice(1);
+    const text = typeof value === "object" ? stringify(value, { lineWidth: 0 }).trimEnd() : String(value);
+    return [title, text];
+  });
+}

@@ -1,0 +1,136 @@
+// The object commands as users run them, on a store's file: no lab, no root.
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { text } from "node:stream/consumers";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Pod, podKind } from "../../src/api/kinds/core.ts";
+import { replicationControllerKind } from "../../src/api/kinds/workloads.ts";
+import { openSqliteStore } from "../../src/store/sqlite/store.ts";
+
+const main = path.resolve("src/cli/main.ts");
+const manifest = `
+apiVersion: crd.projectcalico.org/v1
+kind: IPPool
+metadata: {name: pool}
+spec: {cidr: 10.1.0.0/16, ipipMode: Always}
+---
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: web}
+spec:
+  replicas: 2
+  template: {metadata: {labels: {app: web}}, spec: {containers: [{name: c, ports: [{containerPort: 80}]}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: single, namespace: shop, labels: {app: single}}
+spec: {containers: [{name: c}]}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+`;
+
+describe("object commands", () => {
+  let folder: string;
+  let store: string;
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), "trunkline-cli-"));
+    store = path.join(folder, "store.db");
+    file("all.yaml", manifest);
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  function file(name: string, content: string): string {
+    const full = path.join(folder, name);
+    writeFileSync(full, content);
+    return full;
+  }
+
+  function start(...words: string[]): ChildProcess {
+    const all = ["--disable-warning=ExperimentalWarning", main, ...words, "--store", `sqlite:${store}`];
+    return spawn(process.execPath, all, { cwd: folder, stdio: ["pipe", "pipe", "pipe"] });
+  }
+
+  async function result(child: ChildProcess) {
+    const exited = new Promise<number | null>((resolve) => child.on("close", resolve));
+    child.stdin?.end();
+    const [out, err] = await Promise.all([text(child.stdout!), text(child.stderr!)]);
+    return { code: await exited, out, err };
+  }
+  const run = (...words: string[]) => result(start(...words));
+
+  it("apply, get, describe, scale and delete work together", async () => {
+    const first = await run("apply", "-f", "all.yaml");
+    expect(first).toMatchObject({ code: 0, err: "" });
+    expect(first.out.split("\n")).toEqual([
+      "namespace/shop created",
+      "ippool.crd.projectcalico.org/pool created",
+      "replicationcontroller/web created",
+      "pod/single created",
+      "",
+    ]);
+    expect((await run("apply", "-f", folder)).out).not.toMatch(/created|configured/);
+    expect((await run("scale", "rc/web", "--replicas", "5")).out).toBe("replicationcontroller/web scaled\n");
+    expect((await run("get", "rc")).out).toMatch(/NAME +DESIRED .*\nweb +5 +0 +0/);
+    const list = JSON.parse((await run("get", "pods", "-A", "-l", "app=single", "-o", "json")).out) as {
+      items: Pod[];
+    };
+    expect(list).toMatchObject({ apiVersion: "v1", kind: "List" });
+    expect(list.items.map((pod) => pod.metadata.name)).toEqual(["single"]);
+    expect((await run("describe", "ippool", "pool")).out).toMatch(
+      /ipipMode Always is accepted, but there are no tunnels yet/,
+    );
+    const gone = await run("delete", "ns/shop");
+    expect(gone).toMatchObject({ code: 0, out: "namespace/shop deleted\n" });
+    expect(await run("get", "pods", "-A")).toMatchObject({ code: 0, out: "", err: "No pods\n" });
+    expect((await run("get", "pod", "single", "-n", "shop")).code).toBe(1);
+  });
+
+  it("an input with mistakes ends with 2, says where, and changes nothing", async () => {
+    file(
+      "bad.yaml",
+      "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: fine\n---\napiVersion:v1\nkind: Pod\n---\na: 1\na: 2\n",
+    );
+    const { code, out, err } = await run("apply", "-f", "bad.yaml");
+    expect([code, out]).toEqual([2, ""]);
+    expect(err.split("\n").slice(0, 2)).toEqual([
+      "bad.yaml:6:12: a space is missing after 'apiVersion:', so this is no field but plain text. Write 'apiVersion: v1'",
+      "bad.yaml:10:1: the key 'a' stands twice in one object",
+    ]);
+    expect((await run("get", "ns", "-o", "name")).out).toBe("");
+  });
+
+  it("wrong use ends with 2", async () => {
+    for (const words of [
+      ["gte"],
+      ["get", "podz"],
+      ["get", "pods", "--nmaespace", "x"],
+      ["apply"],
+      ["wait", "pods"],
+    ]) {
+      const { code, err } = await run(...words);
+      expect([words, code]).toEqual([words, 2]);
+      expect(err).not.toMatch(/unexpected| at /);
+    }
+    expect((await run("get", "podz")).err).toMatch(/did you mean 'pods'/);
+  });
+
+  it("wait sees what another process writes, and says what is missing when the time is up", async () => {
+    await run("apply", "-f", "all.yaml");
+    const late = await run("wait", "--for", "ready", "rc/web", "--timeout", "50ms");
+    expect(late).toMatchObject({ code: 1, out: "" });
+    expect(late.err).toMatch(/replicationcontroller\/web: 0 of 2 pods are ready/);
+    const waiting = start("wait", "--for", "ready", "--all");
+    const here = openSqliteStore(store);
+    const web = await here.get(replicationControllerKind, "web", "default");
+    const single = await here.get(podKind, "single", "shop");
+    if (!web || !single) throw new TypeError("the objects are missing");
+    await here.update(replicationControllerKind, { ...web, status: { replicas: 2, readyReplicas: 2 } });
+    await here.update(podKind, { ...single, status: { conditions: [{ type: "Ready", status: "True" }] } });
+    await here.close();
+    expect(await result(waiting)).toMatchObject({ code: 0, out: "2 objects are ready\n" });
+  });
+});
