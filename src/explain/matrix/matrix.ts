@@ -73,16 +73,17 @@ export function policyPorts(facts: ClusterFacts): Port[] {
 /** Gives the cells one by one, since large clusters have more of them than memory; two ranges make no cell. */
 export function* matrixCells(facts: ClusterFacts, judges: Judges, question: MatrixQuestion): Generator<Cell> {
   const classOf = classifier(facts);
-  const open = new Map<string, boolean>();
+  const open = new Set<string>();
   for (const from of question.ends) {
     for (const to of question.ends) {
       if (from.type === "address" && to.type === "address") continue;
+      const pair = `${classOf(from)} ${classOf(to)}${from === to ? " self " : " "}`;
       for (const port of question.ports === "declared" ? uniquePorts(portsOf(to)) : question.ports) {
         const text = formatPort(port);
-        const key = `${classOf(from)} ${classOf(to)} ${from === to} ${text}`;
+        const key = pair + text;
         // Refusals are judged one by one, because they name their pods.
-        const denied = open.get(key) === true ? undefined : policyRefusal(judges, from, to, port);
-        open.set(key, denied === undefined);
+        const denied = open.has(key) ? undefined : policyRefusal(judges, from, to, port);
+        if (!denied) open.add(key);
         const by =
           denied ?? (question.view === "live" ? liveRefusal(facts, judges, from, to, port) : undefined);
         yield { from: from.name, to: to.name, port: text, allowed: by === undefined, ...(by ? { by } : {}) };

@@ -1,0 +1,87 @@
+import { describe, expect, it } from "vitest";
+import type { KubeObject } from "../api/object.ts";
+import type { ClusterFacts } from "../plan/facts.ts";
+import { cluster, namespace, pod, policy } from "./cluster.suite.ts";
+import { changesText, diffReach } from "./diff.ts";
+import { clusterEnds } from "./matrix/matrix.ts";
+import { overlay } from "./overlay.ts";
+import { judgesOf } from "./plans.ts";
+import { parsePorts } from "./ports.ts";
+
+const side = (facts: ClusterFacts) => ({ facts, judges: judgesOf(facts), ends: clusterEnds(facts) });
+const diff = (before: ClusterFacts, after: ClusterFacts) =>
+  diffReach(side(before), side(after), parsePorts("80/tcp"));
+const apply = (facts: ClusterFacts, ...objects: KubeObject[]) => diff(facts, overlay(facts, objects));
+const lines = (changes: ReturnType<typeof diff>) =>
+  changes.map(({ from, to, change }) => `${change} ${from} → ${to}`);
+
+const onlyFromApi = policy("to-web", {
+  podSelector: { matchLabels: { app: "web" } },
+  ingress: [{ from: [{ podSelector: { matchLabels: { app: "api" } } }] }],
+});
+
+function deployment(name: string, labels: Readonly<Record<string, string>>): KubeObject {
+  const spec = { selector: {}, template: { metadata: { labels }, spec: { containers: [{ name: "c" }] } } };
+  const metadata = { name, namespace: "default", uid: "", resourceVersion: "", creationTimestamp: "" };
+  return { apiVersion: "apps/v1", kind: "Deployment", metadata, spec } as KubeObject;
+}
+
+function owned(name: string, address: string): KubeObject {
+  const plain = pod(name, address, "n1", { labels: { app: "shop", "pod-template-hash": "77f" } });
+  const owner = { apiVersion: "apps/v1", kind: "ReplicaSet", name: "shop-77f", uid: "rs" };
+  return { ...plain, metadata: { ...plain.metadata, ownerReferences: [owner] } };
+}
+
+describe("what would change", () => {
+  it("is what a new policy refuses, with the policy", () => {
+    const changes = apply(cluster(), onlyFromApi);
+    expect(lines(changes)).toEqual([
+      "disappears host/out → pod/default/web",
+      "disappears pod/default/db → pod/default/web",
+    ]);
+    expect(changes[0]?.by).toMatchObject({ by: "ingress", policy: "default/to-web" });
+  });
+
+  it("is the other way round when it is taken away", () => {
+    const changes = diff(cluster(onlyFromApi), cluster());
+    expect(changes.map((one) => one.change)).toEqual(["appears", "appears"]);
+    expect(changesText(changes)).toContain("until now denied");
+  });
+
+  it("is nothing where a policy is applied again, or says the same as another", () => {
+    expect(apply(cluster(onlyFromApi), onlyFromApi)).toEqual([]);
+    const twin = { ...onlyFromApi, metadata: { ...onlyFromApi.metadata, name: "twin" } };
+    expect(changesText(apply(cluster(onlyFromApi), twin))).toBe("no reach appears or disappears\n");
+  });
+
+  it("follows labels of namespaces and pods", () => {
+    const fromTeam = policy("team", {
+      podSelector: { matchLabels: { app: "web" } },
+      ingress: [{ from: [{ namespaceSelector: { matchLabels: { team: "b" } } }] }],
+    });
+    const facts = cluster(
+      fromTeam,
+      namespace("other", {}),
+      pod("x", "10.1.0.7", "n1", { namespace: "other" }),
+    );
+    expect(lines(apply(facts, namespace("other", { team: "b" })))).toEqual([
+      "appears pod/other/x → pod/default/web",
+    ]);
+    const moved = pod("web", "10.1.0.1", "n1", { labels: { app: "free" } });
+    expect(apply(facts, moved).every((one) => one.change === "appears")).toBe(true);
+  });
+
+  it("knows a workload's running pods, and names a new workload as new", () => {
+    const facts = cluster(
+      policy("shop", { podSelector: { matchLabels: { tier: "closed" } } }),
+      owned("shop-77f-a", "10.1.0.8"),
+    );
+    expect(lines(apply(facts, deployment("shop", { tier: "closed" })))).toContain(
+      "disappears pod/default/web → pod/default/shop-77f-a",
+    );
+    const fresh = apply(facts, deployment("new", {}));
+    expect(fresh.every((one) => one.only === "deployment/default/new" && one.change === "appears")).toBe(
+      true,
+    );
+  });
+});

@@ -1,0 +1,44 @@
+import { expect, it } from "vitest";
+import { cluster, pod, policy } from "./cluster.suite.ts";
+import { effectiveRules, effectiveText } from "./effective.ts";
+
+const facts = cluster(
+  policy("a", {
+    podSelector: {},
+    policyTypes: ["Ingress"],
+    ingress: [
+      {
+        from: [{ podSelector: { matchLabels: { app: "api" } } }, { namespaceSelector: {} }],
+        ports: [{ port: "http" }],
+      },
+      {
+        from: [{ ipBlock: { cidr: "172.17.0.0/16", except: ["172.17.1.0/24"] } }],
+        ports: [{ port: 80, endPort: 90 }],
+      },
+    ],
+  }),
+  policy("b", { podSelector: { matchLabels: { app: "web" } }, policyTypes: ["Egress"] }),
+  policy("c", { podSelector: { matchLabels: { app: "api" } } }),
+  policy("elsewhere", { podSelector: {} }, "other"),
+);
+
+it("lists every rule that holds for a pod, with its policy", async () => {
+  const counters = (direction: string, key: string, rule: string) =>
+    `${direction} ${key} ${rule}` === "ingress default/a spec.ingress[1]"
+      ? { packets: 7, bytes: 420 }
+      : undefined;
+  const rules = effectiveRules(facts, facts.pods.get("default/web")!, counters);
+  expect(rules.ingress.policies).toEqual(["default/a"]);
+  expect(rules.ingress.rules.map((rule) => rule.pods)).toEqual([3, 0]);
+  expect(rules.egress).toEqual({ isolated: true, policies: ["default/b"], rules: [] });
+  await expect(effectiveText(rules)).toMatchFileSnapshot("golden/policy-show.txt");
+});
+
+it("says where no policy holds at all", () => {
+  const agent = pod("agent", "192.168.18.3", "n1", { hostNetwork: true });
+  expect(effectiveRules(facts, agent)).toMatchObject({
+    ingress: { isolated: false },
+    egress: { isolated: false },
+  });
+  expect(effectiveText(effectiveRules(facts, agent))).toContain("hostNetwork");
+});
