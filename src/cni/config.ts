@@ -20,6 +20,8 @@ export interface PluginConfig {
 
 export const defaultAgentSocket = "/run/trunkline/agent.sock";
 export const defaultQueueDir = "/var/lib/trunkline/cni-queue";
+/** The second is what an earlier text of the specification said. */
+const attachmentKeys = ["cni.dev/valid-attachments", "cni.dev/attachments"];
 const defaultTimeoutSeconds = 60;
 
 /** Parses standard input. Unknown keys are for other plugins or for a later version, and are passed over. */
@@ -35,8 +37,9 @@ export function readConfig(text: string): PluginConfig | CniFailure {
   const wrong = firstWrong(parsed);
   if (wrong !== undefined) return wrong;
   const name = (parsed["name"] as string | undefined) ?? "";
-  const attachments = parsed["cni.dev/valid-attachments"] ?? parsed["cni.dev/attachments"];
-  const valid = attachments === undefined || attachments === null ? undefined : readAttachments(attachments);
+  const attachments = attachmentKeys.map((key) => parsed[key]).find((value) => value !== undefined);
+  // libcni writes null for an empty list, which is no absence: then nothing of the network is valid.
+  const valid = attachments === undefined ? undefined : readAttachments(attachments ?? []);
   if (valid !== undefined && "code" in valid) return valid;
   return (
     checkNetworkName(name) ?? {
