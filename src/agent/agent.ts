@@ -142,6 +142,7 @@ class RunningAgent implements Agent {
     this.#stops.push(() => addresses.stop?.());
     const first = addresses.manager === undefined ? [] : [addresses.manager];
     this.#managers = [...first, ...this.#options.managers(parts)];
+    for (const manager of this.#managers) this.#stops.push(() => manager.stop?.());
     this.#makeEndpoints(journal);
     await this.endpoints.recover();
     this.#queue = new DelQueue(this.#options.queueDir ?? path.join(stateDir, "cni-queue"), logger);

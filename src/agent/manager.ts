@@ -18,6 +18,8 @@ export interface Manager {
   apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void>;
   /** Called after a kernel event that may have undone our work, or now and then: compare with the kernel itself. */
   resync(facts: ClusterFacts, node: NodeFacts): Promise<void>;
+  /** The agent ends. What pods need stays in the kernel. */
+  stop?(): void | Promise<void>;
   /** For problems that belong on an object or the node: shown by describe, doctor and metrics. */
   problems?(): readonly { readonly code: string; readonly message: string; readonly object?: string }[];
 }

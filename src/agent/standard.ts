@@ -1,11 +1,18 @@
 // What every agent is made of, in production as in the lab.
 
 import type { AgentOptions } from "./agent.ts";
+import { NodeTable } from "./node-table.ts";
 import { poolAddresses } from "./pool-addresses.ts";
 import { RoutingManager } from "./routing-manager.ts";
+import { SnatManager } from "./snat-manager.ts";
 
 /** Addresses out of block pools, and the managers in the order in which they are called. */
 export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
   addresses: poolAddresses,
-  managers: ({ kernel, logger }) => [new RoutingManager(kernel, logger)],
+  managers: (parts) => {
+    const { kernel, logger } = parts;
+    // Every manager that writes into the table is named here: the first transaction waits for all of them.
+    const table = new NodeTable(kernel.nft, ["snat"]);
+    return [new RoutingManager(kernel, logger), new SnatManager({ ...parts, table })];
+  },
 };

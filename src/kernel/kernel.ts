@@ -127,6 +127,11 @@ export interface LinkAddress {
   readonly broadcast?: string;
   /** IPv6: no duplicate address detection. */
   readonly noDad?: boolean;
+  /**
+   * Seconds after which the kernel takes the address away; adding it again starts them anew. Such an address is never
+   * the source of new connections by the kernel's own choice (preferred lifetime 0).
+   */
+  readonly validSeconds?: number;
 }
 
 export interface Addresses {
@@ -275,7 +280,19 @@ export interface Sockets {
   sendRaw(fd: number, to: string, packet: Uint8Array): void;
   /** Calls back for each packet until `stop`. IPv4 packets start at the IP header, IPv6 ones at the payload. */
   receiveRaw(fd: number, onPacket: (packet: Uint8Array, from: string) => void): { stop(): void };
+  /** A packet(7) socket for whole Ethernet frames of one link, or of all links; non-blocking. */
+  openPacket(linkIndex?: number): number;
+  sendPacket(fd: number, linkIndex: number, frame: Uint8Array): void;
+  /** Calls back for each frame, also those that this namespace sends, until `stop`. */
+  receivePackets(fd: number, onFrame: (frame: CapturedFrame) => void): { stop(): void };
   close(fd: number): void;
+}
+
+export interface CapturedFrame {
+  readonly linkIndex: number;
+  /** "other": seen, but meant for somebody else's hardware address. */
+  readonly direction: "in" | "out" | "other";
+  readonly bytes: Uint8Array;
 }
 
 export type EventGroup = "link" | "address" | "route" | "rule" | "neighbour" | "nftables";

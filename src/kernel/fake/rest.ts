@@ -57,6 +57,18 @@ export class FakeSockets implements Sockets {
     return none("receive raw packets");
   }
 
+  openPacket(): number {
+    return none("open a packet socket");
+  }
+
+  sendPacket(): void {
+    none("send a frame");
+  }
+
+  receivePackets(): { stop(): void } {
+    return none("receive frames");
+  }
+
   close(): void {
     // There are none.
   }

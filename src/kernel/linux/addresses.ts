@@ -30,7 +30,8 @@ export class LinuxAddresses implements Addresses {
 
   add(address: LinkAddress): void {
     const attempt = (): string => `add address ${address.address} to link ${address.linkIndex}`;
-    const flags = Flag.create | Flag.exclusive;
+    // One with a lifetime is added again and again, to prolong it.
+    const flags = Flag.create | (address.validSeconds === undefined ? Flag.exclusive : Flag.replace);
     this.#context
       .route(attempt)
       .request(AddressMessage.new, flags, (writer) => writeAddress(writer, address), attempt);

@@ -5,7 +5,7 @@ import { Attributes, type Message, type MessageWriter } from "./message.ts";
 
 export const AddressMessage = { new: 20, delete: 21, get: 22 } as const;
 
-const IFA = { address: 1, local: 2, broadcast: 4, flags: 8 } as const;
+const IFA = { address: 1, local: 2, broadcast: 4, cacheInfo: 6, flags: 8 } as const;
 const IFA_F_NODAD = 2;
 const scopes = { global: 0, link: 253, host: 254 } as const;
 
@@ -17,6 +17,12 @@ export function writeAddress(writer: MessageWriter, address: LinkAddress): void 
   writer.u32(address.linkIndex);
   writer.attribute(IFA.local, prefix.bytes).attribute(IFA.address, prefix.bytes);
   if (address.broadcast !== undefined) writer.attribute(IFA.broadcast, addressBytes(address.broadcast));
+  if (address.validSeconds !== undefined) {
+    // struct ifa_cacheinfo: preferred and valid seconds, then two times that only the kernel sets.
+    const cacheInfo = Buffer.alloc(16);
+    cacheInfo.writeUInt32LE(address.validSeconds, 4);
+    writer.attribute(IFA.cacheInfo, cacheInfo);
+  }
 }
 
 /** Writes the body of a dump request, for one link or all. */

@@ -1,11 +1,12 @@
 // Sockets made in a namespace and used from outside: a socket stays in the namespace it was made in.
 import { Errno, libc } from "../ffi/libc.ts";
 import { checked, refusal } from "../ffi/refusal.ts";
-import type { Sockets } from "../kernel.ts";
+import type { CapturedFrame, Sockets } from "../kernel.ts";
 import type { Context } from "../linux/context.ts";
 import { onReadable } from "../linux/poller.ts";
 import { familyNumber, familyOfText } from "../netlink/bytes.ts";
 import { addressOf, socketAddress } from "./address.ts";
+import { openPacketSocket, receivePacketFrames, sendPacketFrame } from "./packet.ts";
 
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
@@ -88,6 +89,19 @@ export class LinuxSockets implements Sockets {
         watcher.stop();
       },
     };
+  }
+
+  openPacket(linkIndex?: number): number {
+    this.#context.check(() => "open a packet socket");
+    return this.#context.inside(() => openPacketSocket(linkIndex));
+  }
+
+  sendPacket(fd: number, linkIndex: number, frame: Uint8Array): void {
+    sendPacketFrame(fd, linkIndex, frame);
+  }
+
+  receivePackets(fd: number, onFrame: (frame: CapturedFrame) => void): { stop(): void } {
+    return receivePacketFrames(fd, onFrame);
   }
 
   close(fd: number): void {
