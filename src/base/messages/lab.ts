@@ -11,4 +11,10 @@ export const labMessages = {
     `several labs are running (${list(d.names)}): say which with --lab NAME`,
   "lab.no-file": (d: { word: string }) =>
     `there is no lab file or example '${d.word}'; examples are 'examples/first-light', 'examples/network-policy' and 'examples/source-nat'`,
+  "lab.cni": (d: { plugin: string; command: string; code: number; message: string }) =>
+    `plugin '${d.plugin}' failed (${d.command}, code ${d.code}): ${d.message}`,
+  "lab.no-cni-config": (d: { folder: string }) =>
+    `there is no network configuration in ${d.folder}: the node's agent has not written it yet`,
+  "lab.no-cni-plugin": (d: { type: string; path: readonly string[] }) =>
+    `there is no plugin '${d.type}' in ${d.path.join(", ")}`,
 };

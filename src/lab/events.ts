@@ -1,0 +1,17 @@
+// What the lab tells about objects: the shape that the agent's recorder of events takes too.
+import type { Event, Pod } from "../api/kinds/core.ts";
+
+export interface EventSink {
+  record(draft: {
+    readonly object: Event["involvedObject"];
+    readonly reason: string;
+    readonly message: string;
+    readonly type: "Normal" | "Warning";
+  }): void;
+}
+
+/** Returns what an event about a pod refers to. */
+export function podReference({ metadata }: Pod): Event["involvedObject"] {
+  const { name, namespace = "default", uid } = metadata;
+  return { apiVersion: "v1", kind: "Pod", name, namespace, uid };
+}

@@ -1,0 +1,38 @@
+// The status that the node reports of a pod.
+import type { Condition, Pod } from "../../api/kinds/core.ts";
+
+/** Returns the status of a pod that runs and serves. */
+export function runningStatus(
+  pod: Pod,
+  ips: readonly string[],
+  hostIp: string,
+  now: Date,
+): NonNullable<Pod["status"]> {
+  const at = `${now.toISOString().slice(0, 19)}Z`;
+  const { reason: _reason, message: _message, ...before } = pod.status ?? {};
+  const [first] = ips;
+  const conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].reduce(
+    (list, type) => withCondition(list, { type, status: "True" }, at),
+    before.conditions ?? [],
+  );
+  return {
+    ...before,
+    phase: "Running",
+    hostIP: hostIp,
+    ...(first !== undefined && { podIP: first }),
+    podIPs: ips.map((ip) => ({ ip })),
+    startTime: before.startTime ?? at,
+    conditions,
+  };
+}
+
+/** Returns the conditions with one of them set; its time moves only when its status does. */
+export function withCondition(
+  conditions: readonly Condition[],
+  condition: Omit<Condition, "lastTransitionTime">,
+  at: string,
+): Condition[] {
+  const before = conditions.find(({ type }) => type === condition.type);
+  const lastTransitionTime = before?.status === condition.status ? (before.lastTransitionTime ?? at) : at;
+  return [...conditions.filter((other) => other !== before), { ...condition, lastTransitionTime }];
+}
