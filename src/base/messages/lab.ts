@@ -17,4 +17,12 @@ export const labMessages = {
     `there is no network configuration in ${d.folder}: the node's agent has not written it yet`,
   "lab.no-cni-plugin": (d: { type: string; path: readonly string[] }) =>
     `there is no plugin '${d.type}' in ${d.path.join(", ")}`,
+  "lab.party": (d: { word: string }) =>
+    `'${d.word}' is nobody in this lab: say pod/NAME, KIND/NAME of a workload, node/NAME, host/NAME or an address (-n gives the namespace)`,
+  "lab.no-ready-pod": (d: { word: string; phase: string | undefined }) =>
+    `${d.word} has no pod that runs${d.phase === undefined ? "" : ` (it is ${d.phase})`}; 'trunkline get pods -A' shows how far they are`,
+  "lab.no-address": (d: { from: string; to: string }) =>
+    `${d.from} and ${d.to} have no address of the same family`,
+  "lab.not-a-sender": (d: { word: string }) =>
+    `'${d.word}' is an address of nobody in this lab, so nothing can be sent from there`,
 };

@@ -1,0 +1,92 @@
+// The objects that a lab's cluster begins with: its namespaces, its nodes, and what stands outside.
+import { type Namespace, type Node, namespaceKind, nodeKind } from "../api/kinds/core.ts";
+import { type Host, hostKind } from "../api/kinds/host.ts";
+import type { Draft, Kind, KubeObject } from "../api/object.ts";
+import { isError } from "../base/errors.ts";
+import type { Store } from "../store/store.ts";
+import type { LabFile, LabNode } from "./file/lab-file.ts";
+import { withCondition } from "./pods/pod-status.ts";
+import { change } from "./write.ts";
+
+const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/** Writes the objects; those that are there already stay as they are. */
+export async function registerCluster(store: Store, lab: LabFile): Promise<void> {
+  for (const name of NAMESPACES) await ensure(store, namespaceKind, namespaceNamed(name));
+  for (const node of lab.nodes) await ensure(store, nodeKind, nodeFor(node));
+  for (const host of hostsOf(lab)) await ensure(store, hostKind, host);
+}
+
+/** Sets a node's Ready condition. */
+export async function reportNode(store: Store, name: string, ready: boolean, message: string): Promise<void> {
+  const node = await store.get(nodeKind, name);
+  if (!node) return;
+  const at = `${new Date().toISOString().slice(0, 19)}Z`;
+  const condition = {
+    type: "Ready",
+    status: ready ? "True" : "False",
+    reason: ready ? "KubeletReady" : "KubeletNotReady",
+    message,
+  } as const;
+  await change(store, nodeKind, { name, uid: node.metadata.uid }, (stored) => ({
+    ...stored,
+    status: { ...stored.status, conditions: withCondition(stored.status?.conditions ?? [], condition, at) },
+  }));
+}
+
+async function ensure<T extends KubeObject>(store: Store, kind: Kind<T>, draft: Draft<T>): Promise<void> {
+  try {
+    await store.create(kind, draft);
+  } catch (error) {
+    if (!isError(error, "store.exists")) throw error;
+  }
+}
+
+function namespaceNamed(name: string): Draft<Namespace> {
+  return {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { name, labels: { "kubernetes.io/metadata.name": name } },
+    status: { phase: "Active" },
+  };
+}
+
+function nodeFor({ name, addresses, zone, labels, taints }: LabNode): Draft<Node> {
+  return {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: {
+      name,
+      labels: {
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": process.arch === "arm64" ? "arm64" : "amd64",
+        ...(zone !== undefined && { "topology.kubernetes.io/zone": zone }),
+        ...labels,
+      },
+    },
+    ...(taints.length > 0 && { spec: { taints } }),
+    status: {
+      addresses: [
+        ...addresses.map((address) => ({ type: "InternalIP" as const, address })),
+        { type: "Hostname" as const, address: name },
+      ],
+    },
+  };
+}
+
+function hostsOf(lab: LabFile): Draft<Host>[] {
+  const base = { apiVersion: hostKind.apiVersion, kind: "Host" } as const;
+  return [
+    ...lab.hosts.map(({ name, addresses, ports, admit }) => ({
+      ...base,
+      metadata: { name },
+      spec: { addresses, ports, role: "host" as const, ...(admit && { admit }) },
+    })),
+    ...lab.routers.map(({ name, addresses }) => ({
+      ...base,
+      metadata: { name },
+      spec: { addresses, role: "router" as const },
+    })),
+  ];
+}
