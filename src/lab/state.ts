@@ -77,9 +77,10 @@ export function nodePaths(lab: LabPaths, node: string) {
   return {
     folder,
     agentSocket: path.join(folder, "agent.sock"),
-    journal: path.join(folder, "journal"),
+    healthSocket: path.join(folder, "health.sock"),
     cniConf: path.join(folder, "net.d"),
-    cniBin: path.join(folder, "cni-bin"),
+    cniQueue: path.join(folder, "cni-queue"),
+    log: path.join(folder, "agent.log"),
   };
 }
 

@@ -1,0 +1,285 @@
+// A running lab: everything of a cluster in one process, built in order and taken apart in the opposite one.
+import { ClusterWatch } from "../agent/cluster-watch.ts";
+import { EventRecorder } from "../agent/event-recorder.ts";
+import { type Node, nodeKind, type Pod, podKind } from "../api/kinds/core.ts";
+import { type Host, hostKind } from "../api/kinds/host.ts";
+import { kindNamed } from "../api/kinds/index.ts";
+import type { KubeObject } from "../api/object.ts";
+import { TrunklineError, textOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Kernel, Machine } from "../kernel/kernel.ts";
+import { Informer } from "../store/informer.ts";
+import { openSqliteStore } from "../store/sqlite/store.ts";
+import type { Store } from "../store/store.ts";
+import { type NodeAgent, startApart, startHere } from "./agents.ts";
+import { registerCluster, reportNode } from "./cluster.ts";
+import type { LabFile, LabPort } from "./file/lab-file.ts";
+import { pluginFolders } from "./installation.ts";
+import { Responder } from "./net/responder.ts";
+import { admitOnly } from "./outside/admission.ts";
+import { followPodRoutes } from "./outside/pod-routes.ts";
+import { writeCniConfig } from "./pods/cni-config.ts";
+import { CniRuntime } from "./pods/cni-runtime.ts";
+import { PodRunner } from "./pods/pod-runner.ts";
+import { DEFAULT_TIMEOUT_MS, probe } from "./probe/client.ts";
+import { askAll, type MatrixCell, questionsOf } from "./probe/matrix.ts";
+import { failed, type ProbeResult } from "./probe/result.ts";
+import { Scheduler } from "./scheduler/scheduler.ts";
+import { type LabPaths, nodePaths } from "./state.ts";
+import { findParty, NODE_PORT, outsideHosts, type Party, type Population, runningPods } from "./targets.ts";
+import { type BuiltMember, type BuiltTopology, buildTopology } from "./topology/build.ts";
+import type { Topology } from "./topology/plan.ts";
+import { WorkloadControllers } from "./workloads/controllers.ts";
+
+export interface LabOptions {
+  readonly file: LabFile;
+  readonly topology: Topology;
+  readonly paths: LabPaths;
+  readonly machine: Machine;
+  /** Agents are processes of their own. */
+  readonly separate: boolean;
+  readonly logger: Logger;
+  /** Told what is being done, for people who wait. */
+  readonly progress: (text: string) => void;
+}
+
+export class Lab {
+  readonly store: Store;
+  readonly #options: LabOptions;
+  readonly #cluster: ClusterWatch;
+  readonly #pods: Informer<Pod>;
+  readonly #nodes: Informer<Node>;
+  readonly #hosts: Informer<Host>;
+  readonly #runners = new Map<string, PodRunner>();
+  /** How to undo what was done, in the order in which it was done. */
+  readonly #stops: (() => Promise<void> | void)[] = [];
+  #topology: BuiltTopology | undefined;
+
+  private constructor(options: LabOptions) {
+    const { paths, logger } = options;
+    this.#options = options;
+    this.store = openSqliteStore(paths.store);
+    this.#cluster = new ClusterWatch(this.store, logger);
+    this.#pods = new Informer(this.store, podKind, { logger });
+    this.#nodes = new Informer(this.store, nodeKind, { logger });
+    this.#hosts = new Informer(this.store, hostKind, { logger });
+  }
+
+  /** Builds and starts a lab. The folder of its state exists, and so does its record. */
+  static async start(options: LabOptions): Promise<Lab> {
+    const lab = new Lab(options);
+    try {
+      await lab.#start();
+    } catch (error) {
+      await lab.stop();
+      throw error;
+    }
+    return lab;
+  }
+
+  /** Stops everything in this process. Namespaces stay: whoever made the record clears them away. */
+  async stop(): Promise<void> {
+    for (const stop of this.#stops.splice(0).toReversed()) await stop();
+    await this.store.close();
+  }
+
+  get members(): ReadonlyMap<string, BuiltMember> {
+    return this.#topology?.members ?? new Map<string, BuiltMember>();
+  }
+
+  get population(): Population {
+    return {
+      pods: this.#pods.cache,
+      nodes: this.#nodes.cache,
+      hosts: this.#hosts.cache,
+      workload: (kind, key) => this.#workload(kind, key),
+    };
+  }
+
+  /** Returns the namespace that a party lives in. */
+  netnsOf({ home }: Party): string | undefined {
+    if (!home) return undefined;
+    if ("member" in home) return this.members.get(home.member)?.plan.netns;
+    return [...this.#runners.values()]
+      .map((runner) => runner.netnsOf(home.pod))
+      .find((name) => name !== undefined);
+  }
+
+  /**
+   * Sends a probe.
+   * @throws TrunklineError `lab.party`, `lab.no-ready-pod`, `lab.not-a-sender`, `lab.no-address`
+   */
+  async probe(query: ProbeRequest): Promise<ProbeResult & { from: string; to: string; port: string | null }> {
+    const namespace = query.namespace ?? "default";
+    const from = await findParty(query.from, namespace, this.population);
+    const to = await findParty(query.to, namespace, this.population);
+    const asked = query.port ?? to.ports[0];
+    const result = await this.#ask(from, to, asked, query.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const port = asked ? `${asked.port}/${asked.protocol.toLowerCase()}` : null;
+    return { ...result, from: from.name, to: to.name, port };
+  }
+
+  /** Probes between all pods and hosts. */
+  async probeAll(query: MatrixRequest): Promise<MatrixCell[]> {
+    const parties = [...runningPods(this.population, query.namespaces), ...outsideHosts(this.population)];
+    const timeoutMs = query.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    return askAll(questionsOf(parties, query.ports), ({ from, to, port }) =>
+      // A pod that goes away in the middle is no reason to lose all other answers.
+      this.#ask(from, to, port, timeoutMs).catch((error: unknown) => failed("failed", textOf(error))),
+    );
+  }
+
+  async #ask(from: Party, to: Party, port: LabPort | undefined, timeoutMs: number): Promise<ProbeResult> {
+    const kernel = this.#kernelOf(from);
+    if (!kernel) throw new TrunklineError("lab.not-a-sender", { word: from.name });
+    const address = to.addresses.find((own) => from.addresses.some((other) => isV6(own) === isV6(other)));
+    if (address === undefined) throw new TrunklineError("lab.no-address", { from: from.name, to: to.name });
+    const common = { kernel, to: address, timeoutMs };
+    return probe(port ? { ...common, ...port } : { ...common, protocol: "ICMP" });
+  }
+
+  #kernelOf({ home }: Party): Kernel | undefined {
+    if (!home) return undefined;
+    if ("member" in home) return this.members.get(home.member)?.kernel;
+    return [...this.#runners.values()]
+      .map((runner) => runner.kernelOf(home.pod))
+      .find((kernel) => kernel !== undefined);
+  }
+
+  async #workload(kind: string, key: string): Promise<KubeObject | undefined> {
+    const known = kindNamed(kind);
+    const [namespace, name = ""] = key.split("/");
+    return known && this.store.get(known, name, namespace);
+  }
+
+  async #start(): Promise<void> {
+    const { machine, topology, file, progress } = this.#options;
+    const built = await buildTopology(machine, topology);
+    this.#topology = built;
+    this.#stops.push(() => built.close());
+    progress(`built ${topology.members.length} namespaces and ${topology.lans.length} networks`);
+    await registerCluster(this.store, file);
+    await this.#follow();
+    await this.#startOutside();
+    await this.#startNodes();
+    this.#startControllers();
+  }
+
+  async #follow(): Promise<void> {
+    const informers = [this.#pods, this.#nodes, this.#hosts];
+    for (const informer of informers) informer.start();
+    this.#stops.push(async () => {
+      await Promise.all([...informers.map((informer) => informer.stop()), this.#cluster.stop()]);
+    });
+    await Promise.all([this.#cluster.start(), ...informers.map((informer) => informer.synced)]);
+  }
+
+  async #startOutside(): Promise<void> {
+    const { file, topology, logger } = this.#options;
+    for (const host of file.hosts) {
+      const kernel = this.#member(host.name).kernel;
+      if (host.admit) await admitOnly(kernel, host.admit);
+      this.#respond(kernel, host.addresses, host.ports, host.name);
+    }
+    const nodeLans = new Set(
+      topology.members
+        .filter(({ role }) => role === "node")
+        .flatMap(({ interfaces }) => interfaces.map(({ lan }) => lan)),
+    );
+    for (const router of file.routers) {
+      const member = this.#member(router.name);
+      // Pods' routes go by nodes' addresses: only a neighbour of the nodes can have them.
+      if (!router.podRoutes || !member.plan.interfaces.some(({ lan }) => nodeLans.has(lan))) continue;
+      const following = followPodRoutes(member, this.#cluster, logger);
+      this.#stops.push(() => following.stop());
+    }
+  }
+
+  async #startNodes(): Promise<void> {
+    const { file, progress } = this.#options;
+    await Promise.all(file.nodes.map((node) => this.#startNode(node.name, node.addresses)));
+    progress(`${file.nodes.length} agents serve`);
+  }
+
+  async #startNode(name: string, addresses: readonly string[]): Promise<void> {
+    const { paths, separate, machine, logger, file } = this.#options;
+    const { plan, kernel } = this.#member(name);
+    const place = { node: name, netns: plan.netns, paths: nodePaths(paths, name), logger };
+    const shared = { machine, store: this.store, cluster: this.#cluster };
+    const agent: NodeAgent = separate ? await startApart(place, paths.store) : await startHere(place, shared);
+    this.#stops.push(() => agent.stop());
+    await agent.ready;
+    writeCniConfig(place.paths, file.chainedPlugins);
+    const runner = new PodRunner({
+      lab: file.name,
+      node: { name, netns: plan.netns, addresses },
+      machine,
+      store: this.store,
+      pods: this.#pods,
+      cni: new CniRuntime({
+        confDir: place.paths.cniConf,
+        path: pluginFolders(),
+        netns: { name: plan.netns },
+      }),
+      events: new EventRecorder(this.store, name, logger),
+      logger,
+    });
+    this.#runners.set(name, runner);
+    this.#stops.push(() => runner.stop());
+    this.#respond(kernel, addresses, [NODE_PORT], name);
+    await reportNode(this.store, name, true, "the node's agent serves");
+    runner.start();
+  }
+
+  #startControllers(): void {
+    const { logger } = this.#options;
+    const events = new EventRecorder(this.store, "lab", logger);
+    const scheduler = new Scheduler({
+      store: this.store,
+      pods: this.#pods,
+      nodes: this.#nodes,
+      events,
+      logger,
+    });
+    const workloads = new WorkloadControllers(this.store, this.#pods, logger);
+    scheduler.start();
+    workloads.start();
+    this.#stops.push(
+      () => scheduler.stop(),
+      () => workloads.stop(),
+    );
+  }
+
+  #respond(kernel: Kernel, addresses: readonly string[], ports: readonly LabPort[], name: string): void {
+    const onError = (error: unknown, port: LabPort): void =>
+      this.#options.logger.error({ member: name, port: port.port, error: textOf(error) }, "cannot listen");
+    const responder = new Responder({ kernel, addresses, ports, onError }).start();
+    this.#stops.push(() => responder.stop());
+  }
+
+  #member(name: string): BuiltMember {
+    // Nodes, hosts and routers of the file are what the topology was planned from.
+    return this.members.get(name)!;
+  }
+}
+
+export interface ProbeRequest {
+  readonly from: string;
+  readonly to: string;
+  readonly namespace?: string;
+  /** Default: the first that the target declares; else an ICMP echo. */
+  readonly port?: LabPort;
+  readonly timeoutMs?: number;
+}
+
+export interface MatrixRequest {
+  /** Default: all. */
+  readonly namespaces?: readonly string[];
+  /** Default: those that each target declares. */
+  readonly ports?: readonly LabPort[];
+  readonly timeoutMs?: number;
+}
+
+function isV6(address: string): boolean {
+  return address.includes(":");
+}
