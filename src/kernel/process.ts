@@ -1,5 +1,5 @@
 // Which process is meant by a number: Linux uses process ids again, so a record of a process holds its start time too.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 
 export interface ProcessIdentity {
   readonly pid: number;
@@ -41,4 +41,54 @@ function startTimeOf(pid: number): string | undefined {
 function isGone(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code;
   return code === "ENOENT" || code === "ESRCH";
+}
+
+/** Returns the processes that were started with that environment variable; only those that this user may look into. */
+export function processesWithEnvironment(name: string, value: string): ProcessIdentity[] {
+  const wanted = `${name}=${value}`;
+  return processesWhere((pid) => readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(wanted));
+}
+
+/** Returns the processes that are in one of these network namespaces (files below /run/netns). */
+export function processesInNetns(paths: readonly string[]): ProcessIdentity[] {
+  const wanted = new Set(paths.flatMap((path) => namespaceId(path) ?? []));
+  if (wanted.size === 0) return [];
+  return processesWhere((pid) => {
+    const own = namespaceId(`/proc/${pid}/ns/net`);
+    return own !== undefined && wanted.has(own);
+  });
+}
+
+/** Ends a process at once, if it is still that one. */
+export function killProcess(identity: ProcessIdentity): void {
+  if (!isRunning(identity)) return;
+  try {
+    process.kill(identity.pid, "SIGKILL");
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
+
+function processesWhere(matches: (pid: number) => boolean): ProcessIdentity[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => pid !== process.pid && ifAllowed(() => matches(pid)) === true)
+    .flatMap((pid) => identifyProcess(pid) ?? []);
+}
+
+function namespaceId(path: string): string | undefined {
+  const found = ifAllowed(() => statSync(path));
+  return found && `${found.dev}:${found.ino}`;
+}
+
+/** Other users' processes are none of our business, and processes end while one looks at them. */
+function ifAllowed<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (isGone(error) || code === "EACCES" || code === "EPERM") return undefined;
+    throw error;
+  }
 }

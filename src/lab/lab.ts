@@ -99,10 +99,16 @@ export class Lab {
   /** Returns the namespace that a party lives in. */
   netnsOf({ home }: Party): string | undefined {
     if (!home) return undefined;
-    if ("member" in home) return this.members.get(home.member)?.plan.netns;
-    return [...this.#runners.values()]
-      .map((runner) => runner.netnsOf(home.pod))
-      .find((name) => name !== undefined);
+    return "member" in home ? this.members.get(home.member)?.plan.netns : this.sandboxOf(home.pod).netns;
+  }
+
+  /** Returns what the lab runs of a pod: its namespace and a handle on it; nothing if it does not run. */
+  sandboxOf(uid: string): { readonly netns: string | undefined; readonly kernel: Kernel | undefined } {
+    for (const runner of this.#runners.values()) {
+      const netns = runner.netnsOf(uid);
+      if (netns !== undefined) return { netns, kernel: runner.kernelOf(uid) };
+    }
+    return { netns: undefined, kernel: undefined };
   }
 
   /**

@@ -51,6 +51,23 @@ export async function findParty(word: string, namespace: string, population: Pop
   return podParty(await readyPodOf(workload, word, population));
 }
 
+/**
+ * Returns who is meant where a command may also be given a bare name: of a node, host or router, or of a pod.
+ * @throws TrunklineError `lab.no-member`, `lab.party`, `lab.no-ready-pod`
+ */
+export async function findMember(
+  word: string,
+  namespace: string,
+  population: Population,
+  members: readonly string[],
+): Promise<Party> {
+  if (word.includes("/") || tryParseIp(word)) return findParty(word, namespace, population);
+  if (members.includes(word)) return { name: word, addresses: [], ports: [], home: { member: word } };
+  const pod = population.pods.get(`${namespace}/${word}`);
+  if (!pod) throw new TrunklineError("lab.no-member", { word, known: members });
+  return lookUp("Pod", `${namespace}/${word}`, population) ?? podParty(pod);
+}
+
 function lookUp(kind: string, key: string, { pods, nodes, hosts }: Population): Party | undefined {
   const node = kind === "Node" ? nodes.get(key) : undefined;
   if (node) return nodeParty(node);

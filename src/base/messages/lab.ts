@@ -25,4 +25,17 @@ export const labMessages = {
     `${d.from} and ${d.to} have no address of the same family`,
   "lab.not-a-sender": (d: { word: string }) =>
     `'${d.word}' is an address of nobody in this lab, so nothing can be sent from there`,
+  "lab.control": (d: { name: string; why: string }) => `lab '${d.name}' does not answer: ${d.why}`,
+  "lab.running": (d: { name: string }) =>
+    `a lab called '${d.name}' runs already: 'trunkline lab down ${d.name}' ends it, --name gives this one another name`,
+  "lab.failed": (d: { name: string; log: string; end: string }) =>
+    `lab '${d.name}' could not be started; ${d.log} ends with:\n${d.end}`,
+  "lab.path-long": (d: { path: string }) =>
+    `the path of a socket would be too long for the kernel (${d.path}): choose a shorter folder with TRUNKLINE_LABS`,
+  "lab.rootless": (d: { why: string; setting: string | undefined }) =>
+    `without root a lab needs a user namespace of its own, and this system forbids that${d.setting ? ` (${d.setting})` : ""}: ${d.why}`,
+  "lab.rootless-run": (d: { folder: string }) =>
+    `a lab without root has a /run of its own, so its folder cannot lie in /run (${d.folder}): set TRUNKLINE_LABS to another one`,
+  "lab.no-member": (d: { word: string; known: readonly string[] }) =>
+    `'${d.word}' is no node, host, router or running pod of this lab; there is: ${list(d.known)}`,
 };

@@ -1,0 +1,46 @@
+// Removes everything that a lab left on this machine, whether its process ended well or was killed at any moment.
+import { rmSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Machine } from "../kernel/kernel.ts";
+import { isRunning, killProcess, processesInNetns, processesWithEnvironment } from "../kernel/process.ts";
+import { type LabEntry, labPaths } from "./state.ts";
+import { netnsName } from "./topology/plan.ts";
+
+/** Every process that a lab starts has the lab's folder in this variable, so it can be found after its parent's death. */
+export const LAB_VARIABLE = "TRUNKLINE_LAB_FOLDER";
+const GRACE_MS = 3000;
+
+/**
+ * Ends the lab's processes, removes its namespaces (links, routes and rules go with them) and its folder. The lab's
+ * own process must not be the caller, unless it has stopped everything.
+ */
+export async function clearAway({ record }: LabEntry, machine: () => Machine): Promise<void> {
+  const { folder } = labPaths(record.name);
+  if (record.process.pid !== process.pid) killProcess(record.process);
+  await endAll(() => processesWithEnvironment(LAB_VARIABLE, folder));
+  // A rootless lab's namespaces have gone with its last process.
+  if (!record.rootless || record.process.pid === process.pid) await removeNamespaces(record, machine());
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function removeNamespaces(record: LabEntry["record"], machine: Machine): Promise<void> {
+  const fixed = new Set(record.namespaces);
+  const pod = new RegExp(`^${netnsName(record.name, "pod-")}[0-9a-f]{12}$`);
+  const ours = machine.listNetns().filter((name) => fixed.has(name) || pod.test(name));
+  const files = ours.map((name) => path.join("/run/netns", name));
+  // Somebody's shell or server in a namespace would keep it alive, without a name.
+  await endAll(() => processesInNetns(files));
+  await Promise.all(ours.map((name) => machine.removeNetns(name)));
+}
+
+/** Kills what `find` finds until it finds nothing more: a process may start another one while it is looked for. */
+async function endAll(find: () => ReturnType<typeof processesInNetns>): Promise<void> {
+  const end = performance.now() + GRACE_MS;
+  for (;;) {
+    const found = find();
+    if (found.length === 0 || performance.now() > end) return;
+    found.forEach(killProcess);
+    while (found.some(isRunning) && performance.now() < end) await sleep(10);
+  }
+}

@@ -1,0 +1,42 @@
+// Asking a running lab.
+import { request } from "node:http";
+import { type ErrorCode, TrunklineError } from "../../base/errors.ts";
+import { catalog } from "../../base/messages/index.ts";
+import type { LabEntry } from "../state.ts";
+import type { WireError } from "./server.ts";
+
+/**
+ * Asks the lab's process and returns its answer.
+ * @throws the lab's own TrunklineError, `lab.control` where the process does not answer
+ */
+export async function askLab<T>({ record, paths }: LabEntry, name: string, body: unknown = {}): Promise<T> {
+  const { status, text } = await post(paths.control, name, JSON.stringify(body)).catch((error: unknown) => {
+    throw new TrunklineError(
+      "lab.control",
+      { name: record.name, why: (error as Error).message },
+      { cause: error },
+    );
+  });
+  const answer = JSON.parse(text) as T & WireError;
+  if (status === 200) return answer;
+  const { code, data, message } = answer;
+  if (code !== undefined && Object.hasOwn(catalog, code))
+    throw new TrunklineError(code as ErrorCode, data as never);
+  throw new TrunklineError("lab.control", { name: record.name, why: message });
+}
+
+function post(socketPath: string, name: string, body: string): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, path: `/${name}`, method: "POST" }, (response) => {
+      let text = "";
+      response.setEncoding("utf8");
+      response.on("data", (chunk: string) => {
+        text += chunk;
+      });
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+      response.on("error", reject);
+    });
+    call.on("error", reject);
+    call.end(body);
+  });
+}

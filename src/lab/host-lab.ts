@@ -1,0 +1,150 @@
+// The life of a lab's process: record, build, serve, wait, clear away.
+import { mkdirSync } from "node:fs";
+import { TrunklineError, textOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { linuxMachine } from "../kernel/index.ts";
+import { identifyProcess } from "../kernel/process.ts";
+import { clearAway, LAB_VARIABLE } from "./clear-away.ts";
+import { serveControl } from "./control/server.ts";
+import type { LabFile } from "./file/lab-file.ts";
+import { Lab, type MatrixRequest, type ProbeRequest } from "./lab.ts";
+import { describeLab } from "./show/describe.ts";
+import { type LabPaths, type LabRecord, labPaths, nodePaths, readLab, writeLab } from "./state.ts";
+import { findMember } from "./targets.ts";
+import { namespacesOf } from "./topology/build.ts";
+import { planTopology, type Topology } from "./topology/plan.ts";
+
+export interface HostOptions {
+  readonly file: LabFile;
+  /** Where it was read. */
+  readonly source: string;
+  readonly separate: boolean;
+  readonly rootless: boolean;
+  readonly logger: Logger;
+  readonly progress: (text: string) => void;
+  /** Applies the lab file's manifests to the store, once everything serves. */
+  readonly applyManifests: (lab: Lab) => Promise<void>;
+  /** Told once everything serves. */
+  readonly onReady: (record: LabRecord) => void;
+  /** Aborted when the process is asked to end. */
+  readonly signal: AbortSignal;
+}
+
+/** The kernel's limit for a unix socket's path, in bytes, with its end mark. */
+const SOCKET_PATH_LIMIT = 108;
+
+/**
+ * Runs a lab until `signal` aborts or somebody asks it to end; then nothing is left of it.
+ * @throws TrunklineError `lab.running`, `lab.path-long`, and whatever keeps it from being built
+ */
+export async function hostLab(options: HostOptions): Promise<void> {
+  const { file, progress } = options;
+  const paths = labPaths(file.name);
+  checkSocketPaths(paths, file);
+  await clearDead(file.name, progress);
+  const topology = planTopology(file);
+  const record = recordOf(options, topology);
+  writeLab(record);
+  mkdirSync(paths.nodes, { recursive: true, mode: 0o700 });
+  process.env[LAB_VARIABLE] = paths.folder;
+  try {
+    await serve(options, topology, record, paths);
+  } finally {
+    const entry = readLab(file.name);
+    // Somebody else may have cleared it away already, and may have begun a new one of the name.
+    if (entry?.record.process.pid === process.pid) await clearAway(entry, linuxMachine);
+  }
+}
+
+async function serve(
+  options: HostOptions,
+  topology: Topology,
+  record: LabRecord,
+  paths: LabPaths,
+): Promise<void> {
+  const { file, separate, logger, progress, signal } = options;
+  const ending = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => ending.resolve());
+  const machine = linuxMachine();
+  const lab = await Lab.start({ file, topology, paths, machine, separate, logger, progress });
+  try {
+    const control = await serveControl(paths.control, handlersOf(lab, record, ending.resolve), logger);
+    try {
+      await options.applyManifests(lab);
+      const ready = { ...record, ready: true };
+      if (!signal.aborted) {
+        writeLab(ready);
+        options.onReady(ready);
+      }
+      await ending.promise;
+    } finally {
+      await control.close();
+    }
+  } finally {
+    await stopWithin(lab, logger);
+  }
+}
+
+/** What cannot be stopped in order is ended with the process and its namespaces. */
+async function stopWithin(lab: Lab, logger: Logger): Promise<void> {
+  try {
+    await lab.stop();
+  } catch (error) {
+    logger.error({ error: textOf(error) }, "the lab did not stop in order");
+  }
+}
+
+function handlersOf(lab: Lab, record: LabRecord, end: () => void) {
+  return {
+    probe: (body: ProbeRequest) => lab.probe(body),
+    matrix: async (body: MatrixRequest) => ({ cells: await lab.probeAll(body) }),
+    show: async () => describeLab(lab, record),
+    member: async ({ word, namespace }: { word: string; namespace?: string }) => {
+      const party = await findMember(word, namespace ?? "default", lab.population, [...lab.members.keys()]);
+      return { name: party.name, netns: lab.netnsOf(party) };
+    },
+    down: async () => end(),
+  };
+}
+
+function recordOf({ file, source, rootless, separate }: HostOptions, topology: Topology): LabRecord {
+  return {
+    name: file.name,
+    // This process runs.
+    process: identifyProcess()!,
+    file: source,
+    ready: false,
+    rootless,
+    separate,
+    startedAt: new Date().toISOString(),
+    members: topology.members.map(({ name, role, netns, interfaces }) => ({
+      name,
+      role,
+      netns,
+      addresses: interfaces.flatMap(({ addresses }) =>
+        addresses.map((address) => address.split("/")[0] ?? ""),
+      ),
+    })),
+    namespaces: namespacesOf(topology),
+  };
+}
+
+async function clearDead(name: string, progress: (text: string) => void): Promise<void> {
+  const before = readLab(name);
+  if (!before) return;
+  if (before.running) throw new TrunklineError("lab.running", { name });
+  progress(`clearing away what the last lab '${name}' left`);
+  await clearAway(before, linuxMachine);
+}
+
+function checkSocketPaths(paths: LabPaths, file: LabFile): void {
+  const sockets = [
+    paths.control,
+    ...file.nodes.flatMap(({ name }) => {
+      const { agentSocket, healthSocket } = nodePaths(paths, name);
+      return [agentSocket, healthSocket];
+    }),
+  ];
+  const long = sockets.find((path) => Buffer.byteLength(path) >= SOCKET_PATH_LIMIT);
+  if (long !== undefined) throw new TrunklineError("lab.path-long", { path: long });
+}
