@@ -30,6 +30,16 @@ const commands: readonly CommandEntry[] = [
     load: () => import("./commands/describe.ts"),
   },
   {
+    name: "lab",
+    summary: "run a cluster on this machine: up, down, list, exec, show",
+    load: () => import("./commands/lab.ts"),
+  },
+  {
+    name: "probe",
+    summary: "send real packets and say what the far side saw",
+    load: () => import("./commands/probe.ts"),
+  },
+  {
     name: "get",
     summary: "print objects: get KIND [NAME]",
     load: () => import("./commands/get.ts"),

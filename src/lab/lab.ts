@@ -7,6 +7,8 @@ import { kindNamed } from "../api/kinds/index.ts";
 import type { KubeObject } from "../api/object.ts";
 import { TrunklineError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { OwnerGc } from "../controller/owner-gc.ts";
+import { formatPort } from "../explain/ports.ts";
 import type { Kernel, Machine } from "../kernel/kernel.ts";
 import { Informer } from "../store/informer.ts";
 import { openSqliteStore } from "../store/sqlite/store.ts";
@@ -121,8 +123,7 @@ export class Lab {
     const to = await findParty(query.to, namespace, this.population);
     const asked = query.port ?? to.ports[0];
     const result = await this.#ask(from, to, asked, query.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    const port = asked ? `${asked.port}/${asked.protocol.toLowerCase()}` : null;
-    return { ...result, from: from.name, to: to.name, port };
+    return { ...result, from: from.name, to: to.name, port: asked ? formatPort(asked) : null };
   }
 
   /** Probes between all pods and hosts. */
@@ -168,7 +169,7 @@ export class Lab {
     await this.#follow();
     await this.#startOutside();
     await this.#startNodes();
-    this.#startControllers();
+    await this.#startControllers();
   }
 
   async #follow(): Promise<void> {
@@ -237,7 +238,7 @@ export class Lab {
     runner.start();
   }
 
-  #startControllers(): void {
+  async #startControllers(): Promise<void> {
     const { logger } = this.#options;
     const events = new EventRecorder(this.store, "lab", logger);
     const scheduler = new Scheduler({
@@ -250,6 +251,9 @@ export class Lab {
     const workloads = new WorkloadControllers(this.store, this.#pods, logger);
     scheduler.start();
     workloads.start();
+    const garbage = new OwnerGc(this.store, logger);
+    this.#stops.push(() => garbage.stop());
+    await garbage.start();
     this.#stops.push(
       () => scheduler.stop(),
       () => workloads.stop(),

@@ -4,7 +4,8 @@ import type { Host } from "../api/kinds/host.ts";
 import { kindNamed } from "../api/kinds/index.ts";
 import type { KubeObject } from "../api/object.ts";
 import { TrunklineError } from "../base/errors.ts";
-import { formatIp, tryParseIp } from "../base/ip.ts";
+import { tryParseIp } from "../base/ip.ts";
+import { parseEnd } from "../explain/target.ts";
 import { nodeIps } from "../plan/facts.ts";
 import type { LabPort } from "./file/lab-file.ts";
 import { portsOf } from "./pods/pod-spec.ts";
@@ -37,16 +38,14 @@ export interface Population {
  * @throws TrunklineError `lab.party` (nobody is called so), `lab.no-ready-pod`
  */
 export async function findParty(word: string, namespace: string, population: Population): Promise<Party> {
-  const ip = tryParseIp(word);
-  if (ip) return partyAt(formatIp(ip), population);
-  const [kindWord = "", ...rest] = word.split("/");
-  const kind = kindNamed(kindWord);
-  const name = rest.at(-1);
-  const space = rest.length === 2 ? (rest[0] ?? namespace) : namespace;
-  if (!kind || name === undefined || rest.length > 2) throw unknown(word);
-  const found = lookUp(kind.kind, kind.namespaced ? `${space}/${name}` : name, population);
+  const end = parseEnd(word);
+  if (end.type === "address") return partyAt(end.address, population);
+  const kind = kindNamed(end.kind);
+  if (!kind) throw unknown(word);
+  const key = kind.namespaced ? `${end.namespace ?? namespace}/${end.name}` : end.name;
+  const found = lookUp(kind.kind, key, population);
   if (found) return found;
-  const workload = kind.namespaced ? await population.workload(kind.kind, `${space}/${name}`) : undefined;
+  const workload = kind.namespaced ? await population.workload(kind.kind, key) : undefined;
   if (!workload) throw unknown(word);
   return podParty(await readyPodOf(workload, word, population));
 }

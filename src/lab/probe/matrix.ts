@@ -1,5 +1,6 @@
 // Probes between many: everybody to everybody on every port, in parallel.
 
+import { formatPort } from "../../explain/ports.ts";
 import type { LabPort } from "../file/lab-file.ts";
 import type { Party } from "../targets.ts";
 import type { ProbeResult } from "./result.ts";
@@ -42,13 +43,9 @@ export async function askAll(
       const question = questions[at]!;
       const { reachable, sourceSeen, outcome } = await ask(question);
       const { from, to, port } = question;
-      cells[at] = { from: from.name, to: to.name, port: portText(port), reachable, sourceSeen, outcome };
+      cells[at] = { from: from.name, to: to.name, port: formatPort(port), reachable, sourceSeen, outcome };
     }
   };
   await Promise.all(Array.from({ length: Math.min(AT_A_TIME, questions.length) }, worker));
   return cells;
-}
-
-export function portText({ port, protocol }: LabPort): string {
-  return `${port}/${protocol.toLowerCase()}`;
 }

@@ -1,9 +1,9 @@
 // A running lab as data: who is there, on which network, with which links and addresses. `lab show` draws it.
 import { isTerminal, podIps } from "../../api/kinds/core.ts";
+import { formatPort } from "../../explain/ports.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Lab } from "../lab.ts";
 import { portsOf } from "../pods/pod-spec.ts";
-import { portText } from "../probe/matrix.ts";
 import type { LabRecord } from "../state.ts";
 
 export interface LabPicture {
@@ -51,7 +51,9 @@ function membersOf(lab: Lab): MemberPicture[] {
   return [...lab.members.values()].map(({ plan }) => {
     const host = hosts.get(plan.name);
     const zone = nodes.get(plan.name)?.metadata.labels?.["topology.kubernetes.io/zone"];
-    const ports = (host?.spec.ports ?? []).map(({ port, protocol = "TCP" }) => portText({ port, protocol }));
+    const ports = (host?.spec.ports ?? []).map(({ port, protocol = "TCP" }) =>
+      formatPort({ port, protocol }),
+    );
     return {
       name: plan.name,
       role: plan.role,
@@ -80,7 +82,7 @@ function podsOf(lab: Lab): PodPicture[] {
         node: pod.spec.nodeName,
         phase: deletionTimestamp === undefined ? (pod.status?.phase ?? "Pending") : "Terminating",
         addresses: podIps(pod),
-        ports: portsOf(pod.spec).map(portText),
+        ports: portsOf(pod.spec).map(formatPort),
         netns,
         hostInterface:
           kernel && node && !pod.spec.hostNetwork ? hostInterfaceOf(kernel, node.kernel) : undefined,

@@ -1,0 +1,111 @@
+// trunkline probe: real packets in a running lab.
+import { Command, Option } from "commander";
+import { TrunklineError } from "../../base/errors.ts";
+import { parsePorts } from "../../explain/ports.ts";
+import { parseTarget } from "../../explain/target.ts";
+import { askLab } from "../../lab/control/client.ts";
+import type { LabPort } from "../../lab/file/lab-file.ts";
+import type { MatrixRequest, ProbeRequest } from "../../lab/lab.ts";
+import type { MatrixCell } from "../../lab/probe/matrix.ts";
+import type { ProbeResult } from "../../lab/probe/result.ts";
+import { findLab } from "../../lab/state.ts";
+import { drawMatrix } from "../matrix-table.ts";
+import { exit, print, printJson } from "../output.ts";
+
+interface Options {
+  readonly all?: boolean;
+  readonly lab?: string;
+  readonly namespace?: readonly string[];
+  readonly allNamespaces?: boolean;
+  readonly port?: string;
+  readonly timeout?: string;
+  readonly output?: "json";
+}
+
+export function command(): Command {
+  return new Command("probe")
+    .description(
+      "send real packets: is it reachable, which source address does the far side see, how long does it take",
+    )
+    .argument("[from]", "pod/NAME, KIND/NAME of a workload, node/NAME, host/NAME or an address")
+    .argument("[to]", "the same, with :PORT or :PORT/tcp|udp|sctp; default: its first port, or an ICMP echo")
+    .option("--all", "from every pod and host to every pod and host")
+    .option(
+      "--port <list>",
+      "with --all: ports such as 80/tcp,81/udp; default: all that each target declares",
+    )
+    .addOption(
+      new Option("-n, --namespace <name>", "namespace of pods and workloads; with --all it may be repeated")
+        .argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value])
+        .conflicts("allNamespaces"),
+    )
+    .option("-A, --all-namespaces", "with --all: pods of all namespaces (default)")
+    .option("--timeout <ms>", "how long to wait for an answer, in milliseconds; default: 2000")
+    .option("--lab <name>", "the lab; default: the one that runs")
+    .addOption(new Option("-o, --output <form>", "form of the output").choices(["json"]))
+    .action((from: string | undefined, to: string | undefined, options: Options) =>
+      options.all ? probeAll(from, options) : probeOne(from, to, options),
+    );
+}
+
+async function probeOne(from: string | undefined, to: string | undefined, options: Options): Promise<void> {
+  if (from === undefined || to === undefined) {
+    throw new TrunklineError("cli.usage", {
+      why: "say FROM and TO, such as: trunkline probe pod/a pod/b:80, or --all",
+    });
+  }
+  if ((options.namespace?.length ?? 0) > 1) {
+    throw new TrunklineError("cli.usage", { why: "-n can be repeated only with --all" });
+  }
+  const { port } = parseTarget(to);
+  const who = port === undefined ? to : to.slice(0, to.lastIndexOf(":"));
+  const namespace = options.namespace?.[0];
+  const request: ProbeRequest = {
+    from,
+    to: who,
+    ...(port && { port }),
+    ...(namespace !== undefined && { namespace }),
+    ...timeoutOf(options),
+  };
+  const lab = findLab(options.lab);
+  const result = await askLab<ProbeResult & { from: string; to: string; port: string | null }>(
+    lab,
+    "probe",
+    request,
+  );
+  if (options.output === "json") printJson(result);
+  else print(sentence(result));
+  process.exitCode = result.reachable ? exit.yes : exit.no;
+}
+
+function sentence(result: ProbeResult & { from: string; to: string; port: string | null }): string {
+  const way = `${result.from} → ${result.to}${result.port === null ? " (ICMP echo)" : ` ${result.port}`}`;
+  if (!result.reachable) return `${way}: not reachable: ${result.error}`;
+  const seen = result.sourceSeen === null ? "" : `, seen as ${result.sourceSeen}`;
+  return `${way}: reachable${seen}, ${result.latencyMs} ms`;
+}
+
+async function probeAll(from: string | undefined, options: Options): Promise<void> {
+  if (from !== undefined) throw new TrunklineError("cli.usage", { why: "--all takes no FROM and TO" });
+  const ports: readonly LabPort[] | undefined =
+    options.port === undefined ? undefined : parsePorts(options.port);
+  const request: MatrixRequest = {
+    ...(options.namespace && { namespaces: options.namespace }),
+    ...(ports && { ports }),
+    ...timeoutOf(options),
+  };
+  const { cells } = await askLab<{ cells: MatrixCell[] }>(findLab(options.lab), "matrix", request);
+  if (options.output === "json") printJson({ cells });
+  else print(drawMatrix(cells));
+}
+
+function timeoutOf({ timeout }: Options): { timeoutMs?: number } {
+  if (timeout === undefined) return {};
+  const timeoutMs = Number(timeout);
+  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > 60_000) {
+    throw new TrunklineError("cli.usage", {
+      why: `'${timeout}' is not a number of milliseconds from 1 to 60000`,
+    });
+  }
+  return { timeoutMs };
+}

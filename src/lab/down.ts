@@ -1,0 +1,36 @@
+// Ending a lab from outside its process.
+import { setTimeout as sleep } from "node:timers/promises";
+import { isError } from "../base/errors.ts";
+import { linuxMachine } from "../kernel/index.ts";
+import { clearAway } from "./clear-away.ts";
+import { askLab } from "./control/client.ts";
+import { type LabEntry, readLab } from "./state.ts";
+
+const PATIENCE_MS = 15_000;
+const POLL_MS = 10;
+
+/** Ends a lab, running or dead; when it settles nothing of the lab is left. */
+export async function endLab(lab: LabEntry): Promise<void> {
+  const { name } = lab.record;
+  if (lab.running) await askToEnd(lab);
+  const left = readLab(name);
+  // Gone, or somebody else's new lab of the name.
+  if (!left || left.record.process.pid !== lab.record.process.pid) return;
+  await clearAway(left, linuxMachine);
+}
+
+/** Asks the lab to end itself and waits; what does not answer, or not in time, is left to be cleared away. */
+async function askToEnd(lab: LabEntry): Promise<void> {
+  const answer = askLab(lab, "down").catch((error: unknown) => {
+    if (!isError(error, "lab.control")) throw error;
+    return "no answer" as const;
+  });
+  const patience = sleep(PATIENCE_MS, "no answer" as const, { ref: false });
+  if ((await Promise.race([answer, patience])) === "no answer") return;
+  const end = performance.now() + PATIENCE_MS;
+  while (performance.now() < end) {
+    const now = readLab(lab.record.name);
+    if (!now?.running || now.record.process.pid !== lab.record.process.pid) return;
+    await sleep(POLL_MS);
+  }
+}
