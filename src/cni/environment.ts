@@ -79,7 +79,8 @@ export function checkInterfaceName(name: string): CniFailure | undefined {
 }
 
 function isVerb(text: string): text is Verb {
-  return Object.hasOwn(required, text);
+  // The executable's engine is of 2021 and has no Object.hasOwn.
+  return Object.keys(required).includes(text);
 }
 
 function missing(names: readonly string[]): CniFailure {

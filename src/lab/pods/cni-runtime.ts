@@ -63,7 +63,8 @@ export class CniRuntime {
         result = JSON.parse(output) as CniResult;
       }
     } catch (error) {
-      await this.del(attachment);
+      // What failed is what whoever waits has to know; that its undoing failed too is second to it.
+      await this.del(attachment).catch(() => {});
       throw error;
     }
     if (!result) throw new TrunklineError("lab.no-cni-config", { folder: this.#options.confDir });
