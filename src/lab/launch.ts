@@ -106,7 +106,7 @@ async function checkUserNamespaces(): Promise<void> {
 
 function forbiddingSetting(): string | undefined {
   for (const [key, value] of SETTINGS) {
-    if (valueOf(key) === value) return `sysctl ${key.replaceAll("/", ".")} is ${value}`;
+    if (settingOf(key) === value) return `sysctl ${key.replaceAll("/", ".")} is ${value}`;
   }
   const status = readFileSync("/proc/self/status", "utf8");
   if (/^NoNewPrivs:\s*1$/m.test(status)) return "this process may not gain privileges (NoNewPrivs)";
@@ -114,7 +114,7 @@ function forbiddingSetting(): string | undefined {
   return undefined;
 }
 
-function valueOf(key: string): string | undefined {
+function settingOf(key: string): string | undefined {
   try {
     return readFileSync(`/proc/sys/${key}`, "utf8").trim();
   } catch (error) {

@@ -102,7 +102,10 @@ async function clearDead(name: string): Promise<void> {
 }
 
 function introduce(record: LabRecord, options: UpOptions): void {
-  if (options.output === "json") return printJson(record);
+  if (options.output === "json") {
+    printJson(record);
+    return;
+  }
   const rows = record.members.map(({ role, name, addresses }) => [name, role, addresses.join(" ")]);
   print(`lab ${record.name} is up${record.rootless ? " (without root)" : ""}`);
   print("");
@@ -146,7 +149,10 @@ function list({ output }: { output?: "json" }): void {
     });
     return;
   }
-  if (labs.length === 0) return say("there are no labs");
+  if (labs.length === 0) {
+    say("there are no labs");
+    return;
+  }
   const rows = labs.map(({ record, running }) => {
     const count = (role: string): string =>
       String(record.members.filter((member) => member.role === role).length);

@@ -44,7 +44,7 @@ export class Responder {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#stops.splice(0).map((stop) => stop()));
+    await Promise.all(this.#stops.splice(0).map(async (stop) => stop()));
   }
 
   #listenTcp(family: 4 | 6, port: number): void {

@@ -36,7 +36,7 @@ export async function askAll(
   questions: readonly Question[],
   ask: (question: Question) => Promise<ProbeResult>,
 ): Promise<MatrixCell[]> {
-  const cells = new Array<MatrixCell>(questions.length);
+  const cells: MatrixCell[] = Array.from({ length: questions.length });
   let next = 0;
   const worker = async (): Promise<void> => {
     for (let at = next++; at < questions.length; at = next++) {
