@@ -10,7 +10,12 @@ const lab = `demo-${process.pid}`;
 const started = Date.now();
 
 function run(args, options = {}) {
-  const result = spawnSync(trunkline, args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], ...options });
+  const result = spawnSync(trunkline, args, {
+    cwd: root,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+    ...options,
+  });
   if (result.error) throw result.error;
   return { status: result.status ?? 1, text: result.stdout };
 }
@@ -34,8 +39,19 @@ try {
   process.stdout.write(up.text);
   if (up.status !== 0) throw new Error("the lab did not start");
 
-  show("One pool cut into /26 blocks, one mysql and two myweb", ["apply", "-f", "examples/first-light/workloads.yaml"]);
-  show("All pods get their network from the CNI plugin", ["wait", "--for", "ready", "--all", "--timeout", "60s"]);
+  show("One pool cut into /26 blocks, one mysql and two myweb", [
+    "apply",
+    "-f",
+    "examples/first-light/workloads.yaml",
+  ]);
+  show("All pods get their network from the CNI plugin", [
+    "wait",
+    "--for",
+    "ready",
+    "--all",
+    "--timeout",
+    "60s",
+  ]);
   show("Each node hands out addresses of blocks of its own", ["get", "pods", "-A", "-o", "wide"]);
   show("Who holds which block", ["ipam", "show"]);
   show("A route on every node for every other node's blocks", ["route", "show"]);
@@ -43,7 +59,9 @@ try {
   // Ask for a client on another node than the database, so that the packet crosses the network.
   const pods = answer(["get", "pods", "-A"]).items;
   const mysql = pods.find((pod) => pod.metadata.name.startsWith("mysql-"));
-  const myweb = pods.find((pod) => pod.metadata.name.startsWith("myweb-") && pod.spec.nodeName !== mysql.spec.nodeName);
+  const myweb = pods.find(
+    (pod) => pod.metadata.name.startsWith("myweb-") && pod.spec.nodeName !== mysql.spec.nodeName,
+  );
   const from = `pod/${myweb.metadata.name}`;
   const to = `pod/${mysql.metadata.name}:3306`;
   show("What will the database see? The answer from the plans", ["explain", from, to]);
@@ -52,7 +70,9 @@ try {
 
   const said = answer(["explain", from, to]);
   const seen = answer(["probe", from, to]);
-  console.log(`\nexplain said: mysql on ${mysql.spec.nodeName} sees ${said.sourceSeen}, allowed ${said.allowed}`);
+  console.log(
+    `\nexplain said: mysql on ${mysql.spec.nodeName} sees ${said.sourceSeen}, allowed ${said.allowed}`,
+  );
   console.log(`mysql saw:    ${seen.sourceSeen}, reachable ${seen.reachable}`);
   if (said.sourceSeen !== seen.sourceSeen || said.allowed !== seen.reachable) throw new Error("they differ");
   const blocks = new Set(answer(["get", "addressblocks"]).items.map((block) => block.spec.cidr));
@@ -65,6 +85,8 @@ try {
   process.stdout.write(down.text);
   if (down.status !== 0) failed = true;
 }
-console.log(`\n${failed ? "The demo FAILED" : "Done"} after ${((Date.now() - started) / 1000).toFixed(1)} s.`);
+console.log(
+  `\n${failed ? "The demo FAILED" : "Done"} after ${((Date.now() - started) / 1000).toFixed(1)} s.`,
+);
 if (!failed) console.log("Next: README.md, 'Try it by hand'.");
 process.exitCode = failed ? 1 : 0;
