@@ -25,6 +25,13 @@ describe("every rule", () => {
     expect([...names].toSorted()).toEqual(rules.map((rule) => rule.id));
   });
 
+  it("stands in the documentation", () => {
+    const text = readFileSync(new URL("../../../docs/lint.md", import.meta.url), "utf8");
+    for (const rule of rules) {
+      expect(text).toContain(`| ${rule.id} | ${rule.name} | ${rule.severity} | ${rule.summary} |`);
+    }
+  });
+
   it("has an id and a name of its own", () => {
     expect(new Set(rules.map((rule) => rule.id)).size).toBe(rules.length);
     expect(new Set(rules.map((rule) => rule.name)).size).toBe(rules.length);

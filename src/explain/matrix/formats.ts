@@ -9,10 +9,8 @@ export function* formatMatrix(cells: Iterable<Cell>, format: MatrixFormat, why =
   if (format === "json") yield* json(cells);
   else if (format === "csv") yield* csv(cells);
   else if (format === "dot") yield* dot(cells);
-  else {
-    const grid = gridOf(cells);
-    yield* format === "svg" ? svg(grid) : text(grid, why);
-  }
+  else if (format === "svg") yield* svg(gridOf(cells));
+  else yield* text(cells, why);
 }
 
 function* json(cells: Iterable<Cell>): Generator<string> {
@@ -84,33 +82,43 @@ function keyOf(from: string, to: string, port: string): string {
   return `${from} ${to} ${port}`;
 }
 
-function* text(grid: Grid, why: boolean): Generator<string> {
-  const { froms, tos, ports, cells } = grid;
-  if (cells.size === 0) {
+/** One mark a cell is kept, in one text a row: a large cluster has millions. */
+function* text(cells: Iterable<Cell>, why: boolean): Generator<string> {
+  const rows = new Map<string, Map<string, string>>();
+  const columns = new Map<string, number>();
+  const names = new Set<string>();
+  const refused: Cell[] = [];
+  let [all, open] = [0, 0];
+  for (const cell of cells) {
+    const { from, to, port, allowed } = cell;
+    const column = columns.get(to) ?? columns.size;
+    columns.set(to, column);
+    names.add(from);
+    const ofPort = rows.get(port) ?? new Map<string, string>();
+    rows.set(port, ofPort.set(from, (ofPort.get(from) ?? "").padEnd(column) + (allowed ? "+" : ".")));
+    all++;
+    if (allowed) open++;
+    else if (why) refused.push(cell);
+  }
+  if (all === 0) {
     yield "nothing to compare: no pods, workloads or hosts\n";
     return;
   }
+  const width = Math.max(...[...names].map((name) => name.length));
+  const gap = String(columns.size).length + 1;
   yield "+ allowed   . denied   rows: from   columns: to\n";
-  const width = Math.max(...froms.map((name) => name.length));
-  const heads = tos.map((_, index) => String(index + 1));
-  const column = Math.max(...heads.map((head) => head.length)) + 1;
-  for (const port of ports) {
-    yield `\n${port}\n${" ".repeat(width)}${heads.map((head) => head.padStart(column)).join("")}\n`;
-    for (const from of froms) {
-      const marks = tos.map((to) => {
-        const cell = cells.get(keyOf(from, to, port));
-        return (cell === undefined ? " " : cell.allowed ? "+" : ".").padStart(column);
-      });
-      yield `${from.padEnd(width)}${marks.join("")}\n`;
+  const heading = [...columns.values()].map((index) => String(index + 1).padStart(gap)).join("");
+  for (const [port, ofPort] of rows) {
+    yield `\n${port}\n${" ".repeat(width)}${heading}\n`;
+    for (const [from, marks] of ofPort) {
+      yield `${from.padEnd(width)}${[...marks].map((mark) => mark.padStart(gap)).join("")}\n`;
     }
   }
-  yield `\n${tos.map((to, index) => `${heads[index]?.padStart(column - 1)}  ${to}`).join("\n")}\n`;
-  const refused = [...cells.values()].filter((cell) => !cell.allowed);
-  yield `\n${cells.size - refused.length} of ${cells.size} allowed\n`;
-  if (!why) return;
-  for (const { from, to, port, by } of refused) {
+  yield "\n";
+  for (const [to, index] of columns) yield `${String(index + 1).padStart(gap - 1)}  ${to}\n`;
+  yield `\n${open} of ${all} allowed\n`;
+  for (const { from, to, port, by } of refused)
     yield `${from} → ${to} ${port}: ${by?.by} denied: ${by?.reason}\n`;
-  }
 }
 
 const size = 16;
