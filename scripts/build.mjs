@@ -40,7 +40,12 @@ try {
   } catch (error) {
     if (error.code !== "ENOENT") throw error;
   }
-  renameSync(staging, path.join(root, "dist"));
+  try {
+    renameSync(staging, path.join(root, "dist"));
+  } catch (error) {
+    // Two commands noticed the newer sources at once and the other one was first: its bundle is as good.
+    if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+  }
   rmSync(old, { recursive: true, force: true });
   if (!quiet) console.log("built dist/trunkline.js");
 } finally {
