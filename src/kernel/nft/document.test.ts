@@ -39,7 +39,7 @@ describe("NftTable", () => {
       "add table inet trunkline",
       "delete table inet trunkline",
       "add table inet trunkline",
-      "add map inet trunkline blocks { type ipv4_addr : verdict; flags interval; counter; }",
+      "add chain inet trunkline in { type filter hook forward priority -10; policy accept; }",
     ]);
   });
 

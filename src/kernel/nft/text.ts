@@ -51,9 +51,10 @@ export function replaceText(heading: string, chains: Chains, sets: Sets): string
   const lines = [`add table ${heading}`, `delete table ${heading}`, `add table ${heading}`];
   const sortedSets = byName(sets);
   const sortedChains = byName(chains);
+  // Chains first: nft 1.0.6 sends the elements of an interval map right after the map, whatever stands between them.
+  for (const [name, chain] of sortedChains) lines.push(`add chain ${heading} ${name}${chainText(chain)}`);
   for (const [name, set] of sortedSets)
     lines.push(`add ${kindOf(set.definition)} ${heading} ${name} ${definitionText(set.definition)}`);
-  for (const [name, chain] of sortedChains) lines.push(`add chain ${heading} ${name}${chainText(chain)}`);
   for (const [name, set] of sortedSets) {
     const elements = byName(set.elements).map(([key, value]) => elementText(key, value));
     lines.push(...elementCommands(`add element ${heading} ${name}`, elements));
@@ -91,8 +92,8 @@ export function transactions(heading: string, difference: NftDifference, limit: 
     ...writer.replacedChains(),
     ...writer.staleElements(),
     ...writer.goneSets(),
-    ...writer.newSets(),
     ...writer.newChains(),
+    ...writer.newSets(),
     ...writer.freshElements(),
     ...writer.rules(),
     ...writer.goneChains(),
