@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+import { TrunklineError } from "../base/errors.ts";
+import { ago, duration, exitCodeOf, table } from "./output.ts";
+
+describe("output", () => {
+  it.each([
+    [0, "0s"],
+    [119, "119s"],
+    [120, "2m"],
+    [200, "3m20s"],
+    [599, "9m59s"],
+    [601, "10m"],
+    [3 * 3600 + 60, "3h1m"],
+    [9 * 3600 + 60, "9h"],
+    [50 * 3600, "2d"],
+    [-5, "0s"],
+  ])("%i seconds are %s", (seconds, text) => {
+    expect(duration(seconds)).toBe(text);
+  });
+
+  it("tells ages, and that one is unknown", () => {
+    expect(ago("2026-01-01T00:00:00Z", new Date("2026-01-01T00:00:42Z"))).toBe("42s");
+    expect(ago(undefined)).toBe("<unknown>");
+  });
+
+  it("aligns columns without blanks at the ends", () => {
+    expect(
+      table([
+        ["A", "LONG", "C"],
+        ["xx", "y", ""],
+      ]),
+    ).toBe("A    LONG   C\nxx   y");
+  });
+
+  it("maps errors to exit codes", () => {
+    const notFound = new TrunklineError("cli.not-found", { kind: "Pod", name: "x", namespace: "a" });
+    const conflict = new TrunklineError("store.conflict", { kind: "Pod", key: "x", why: "w" });
+    const input = new TrunklineError("api.problems", { problems: [], consequence: "" });
+    expect([notFound, input, conflict, new TypeError("bug")].map(exitCodeOf)).toEqual([1, 2, 3, 3]);
+  });
+});
