@@ -170,3 +170,9 @@ export const condition = fields(
   },
   "lastProbeTime lastHeartbeatTime lastUpdateTime",
 );
+
+/** Returns what a schema was made from: `type` and its parts, which the library keeps for those who read schemas. */
+export function definitionOf(schema: unknown): { readonly type: string; readonly [part: string]: unknown } {
+  const { def } = (schema as z.ZodType)._zod;
+  return def as unknown as { type: string };
+}

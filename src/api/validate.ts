@@ -3,7 +3,7 @@ import { formatPath, type Path, type Position, type Problem } from "../base/prob
 import { nearest } from "../base/suggest.ts";
 import { knowsFields, schemaFor } from "./kinds/schemas.ts";
 import type { Kind } from "./object.ts";
-import type { z } from "./schema.ts";
+import { definitionOf, type z } from "./schema.ts";
 
 /** Says where a field of the object was written; undefined where nobody knows. */
 export type Locate = (path: Path) => Position | undefined;
@@ -185,12 +185,6 @@ function unknownFields(schema: unknown, value: unknown, path: Path, locate: Loca
     default:
       return;
   }
-}
-
-// What a schema was made from, which the library keeps for tools that read schemas.
-function definitionOf(schema: unknown): { readonly type: string; readonly [part: string]: unknown } {
-  const { def } = (schema as z.ZodType)._zod;
-  return def as unknown as { type: string };
 }
 
 function unknownField(key: string, known: readonly string[], path: Path, locate: Locate): Problem {

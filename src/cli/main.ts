@@ -45,6 +45,11 @@ const commands: readonly CommandEntry[] = [
     load: () => import("./commands/get.ts"),
   },
   {
+    name: "manifests",
+    summary: "print the definitions of Trunkline's kinds for a Kubernetes cluster",
+    load: () => import("./commands/manifests.ts"),
+  },
+  {
     name: "scale",
     summary: "set how many pods a workload has",
     load: () => import("./commands/scale.ts"),

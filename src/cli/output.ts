@@ -56,7 +56,7 @@ export function printJson(value: unknown): void {
 
 export async function printYaml(value: unknown): Promise<void> {
   const { stringify } = await import("./yaml.ts");
-  process.stdout.write(stringify(value, { lineWidth: 0, aliasDuplicateObjects: false }));
+  process.stdout.write(stringify(value));
 }
 
 /** Returns lines of aligned columns; the first row is the heading. */

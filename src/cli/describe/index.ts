@@ -154,7 +154,7 @@ async function plainLines(object: KubeObject): Promise<Lines> {
   const { apiVersion: _version, kind: _kind, metadata: _metadata, ...rest } = object;
   return Object.entries(rest).map(([name, value]): Line => {
     const title = name.charAt(0).toUpperCase() + name.slice(1);
-    const text = typeof value === "object" ? stringify(value, { lineWidth: 0 }).trimEnd() : String(value);
+    const text = typeof value === "object" ? stringify(value).trimEnd() : String(value);
     return [title, text];
   });
 }

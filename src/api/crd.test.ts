@@ -1,0 +1,47 @@
+import { describe, expect, it } from "vitest";
+import { crdOf, customKinds } from "./crd.ts";
+import { sourceNatKind } from "./kinds/source-nat.ts";
+
+interface Schema {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+  readonly enum?: readonly string[];
+  readonly required?: readonly string[];
+  readonly additionalProperties?: Schema;
+  readonly "x-kubernetes-preserve-unknown-fields"?: boolean;
+}
+interface Definition {
+  readonly metadata: { readonly name: string };
+  readonly spec: { readonly versions: readonly { readonly schema: { readonly openAPIV3Schema: Schema } }[] };
+}
+const schemaOf = (definition: unknown) => (definition as Definition).spec.versions[0]?.schema.openAPIV3Schema;
+
+/** Every node of a structural schema has a type, or says that it keeps anything. */
+function untyped(schema: Schema, path: string): string[] {
+  const self = schema.type === undefined && !schema["x-kubernetes-preserve-unknown-fields"] ? [path] : [];
+  const inner = Object.entries(schema.properties ?? {}).flatMap(([name, field]) =>
+    untyped(field, `${path}.${name}`),
+  );
+  const rest = [schema.items, schema.additionalProperties].flatMap((one) =>
+    one ? untyped(one, `${path}[]`) : [],
+  );
+  return [...self, ...inner, ...rest];
+}
+
+describe("custom resource definitions", () => {
+  it.each(customKinds.map((kind) => [kind.kind, kind] as const))("%s is structural", (_, kind) => {
+    const schema = schemaOf(crdOf(kind));
+    expect(schema?.properties?.["spec"]?.type).toBe("object");
+    expect(schema?.properties?.["metadata"]).toEqual({ type: "object" });
+    expect(untyped(schema ?? {}, kind.kind)).toEqual([]);
+  });
+
+  it("puts the alternatives of an action together", () => {
+    const action = schemaOf(crdOf(sourceNatKind))?.properties?.["spec"]?.properties?.["rules"]?.items
+      ?.properties?.["action"];
+    expect(action?.properties?.["type"]?.enum).toEqual(["None", "Masquerade", "Address"]);
+    expect(Object.keys(action?.properties ?? {})).toEqual(["type", "addresses", "egressNodes"]);
+    expect(action?.required).toEqual(["type"]);
+  });
+});
