@@ -3,11 +3,8 @@ import { FakeMachine } from "./fake/machine.ts";
 import type { Machine } from "./kernel.ts";
 import { LinuxMachine } from "./linux/machine.ts";
 
-export type { FakeCall } from "./fake/calls.ts";
 export type { FakeMachine } from "./fake/machine.ts";
 export type * from "./kernel.ts";
-export { MAIN_TABLE, ROUTE_PROTOCOL } from "./kernel.ts";
-export { routeKey, sameRoute } from "./route.ts";
 
 /** Returns a machine in memory with the kernel's own rules; its `calls` count changes and can break them. */
 export function fakeMachine(): FakeMachine {

@@ -1,0 +1,99 @@
+import { expect, it } from "vitest";
+import { type Scene, table } from "./scene.suite.ts";
+
+export function nftTests(scene: Scene): void {
+  it("runs commands as one transaction: all or nothing", async () => {
+    const kernel = scene.open(scene.netns());
+    expect(await kernel.nft.text("list table inet t")).toBeUndefined();
+    await kernel.nft.run(table);
+    const failing = kernel.nft.run("add element inet t s { 10.0.0.1 }\nadd rule inet t nowhere accept");
+    await expect(failing).rejects.toMatchObject({ code: "kernel.nft" });
+    await expect(failing).rejects.toThrow("No such file or directory");
+    expect(await kernel.nft.text("list set inet t s")).not.toContain("10.0.0.1");
+    await kernel.nft.run("add element inet t s { 10.0.0.1 }");
+    expect(await kernel.nft.text("list set inet t s")).toContain("10.0.0.1");
+  });
+
+  it("keeps namespaces apart", async () => {
+    const [a, b] = [scene.open(scene.netns()), scene.open(scene.netns())];
+    await Promise.all([a.nft.run(table), b.nft.run("add table inet other")]);
+    expect(await a.nft.list("list table inet other")).toBeUndefined();
+    expect(await b.nft.list("list table inet t")).toBeUndefined();
+  });
+
+  it("guards what is referred to", async () => {
+    const kernel = scene.open(scene.netns());
+    await kernel.nft.run(table);
+    await kernel.nft.run(
+      "add map inet t m { type ipv4_addr : verdict; }\nadd element inet t m { 10.0.0.1 : jump c }",
+    );
+    await kernel.nft.run("add chain inet t d\nadd rule inet t d ip saddr @s accept");
+    for (const refused of [
+      "delete chain inet t c",
+      "delete set inet t s",
+      "delete chain inet t nowhere",
+      "delete element inet t s { 10.0.0.9 }",
+      "add element inet t m { 10.0.0.1 : drop }",
+      "add element inet t m { 10.0.0.2 : jump nowhere }",
+      "add rule inet t d ip saddr @nowhere accept",
+      "create table inet t",
+      "delete table inet nowhere",
+    ]) {
+      await expect(kernel.nft.run(refused), refused).rejects.toMatchObject({ code: "kernel.nft" });
+    }
+    await kernel.nft.run(
+      "delete element inet t m { 10.0.0.1 }\nflush chain inet t d\ndelete chain inet t c\ndelete set inet t s",
+    );
+    expect(await kernel.nft.text("list table inet t")).not.toContain("chain c");
+  });
+
+  it("lists as JSON", async () => {
+    const kernel = scene.open(scene.netns());
+    await kernel.nft.run(
+      [
+        "add table inet t",
+        "add chain inet t c { type filter hook forward priority -10; policy drop; }",
+        "add chain inet t d",
+        "add map inet t m { type ipv4_addr . inet_service : verdict; }",
+        "add element inet t m { 10.0.0.1 . 80 : goto d, 10.0.0.2 . 80 : accept }",
+        "add set inet t i { type ipv4_addr; flags interval; }",
+        "add element inet t i { 10.0.0.0/8, 192.168.0.1-192.168.0.7 }",
+      ].join("\n"),
+    );
+    const found = await kernel.nft.list("list table inet t");
+    const common = { family: "inet", table: "t" };
+    const of = (kind: string): unknown[] => (found ?? []).flatMap((one) => (kind in one ? [one[kind]] : []));
+    expect(of("table")).toMatchObject([{ family: "inet", name: "t" }]);
+    const hook = { ...common, name: "c", type: "filter", hook: "forward", prio: -10, policy: "drop" };
+    expect(of("chain")).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining(hook),
+        expect.objectContaining({ ...common, name: "d" }),
+      ]),
+    );
+    const [map] = of("map") as [{ elem: unknown[] }];
+    expect(map).toMatchObject({ ...common, name: "m", type: ["ipv4_addr", "inet_service"], map: "verdict" });
+    expect(map.elem).toHaveLength(2);
+    expect(map.elem).toContainEqual([{ concat: ["10.0.0.1", 80] }, { goto: { target: "d" } }]);
+    expect(of("set")).toMatchObject([{ name: "i", type: "ipv4_addr", flags: ["interval"] }]);
+    const [set] = of("set") as [{ elem: unknown[] }];
+    expect(set.elem).toContainEqual({ prefix: { addr: "10.0.0.0", len: 8 } });
+    expect(set.elem).toContainEqual({ range: ["192.168.0.1", "192.168.0.7"] });
+  });
+
+  it("replaces a whole table in one go, by delete and add or in block form", async () => {
+    const kernel = scene.open(scene.netns());
+    await kernel.nft.run(table);
+    await kernel.nft.run("add table inet t\ndelete table inet t\nadd table inet t\nadd chain inet t other");
+    await kernel.nft.run(
+      "table ip u {\n set s {\n type ipv4_addr\n elements = { 10.0.0.1 }\n }\n chain c {\n ip saddr @s accept\n }\n}",
+    );
+    expect(await kernel.nft.text("list table inet t")).not.toContain("set s");
+    expect(await kernel.nft.text("list chain ip u c")).toContain("ip saddr @s accept");
+  });
+
+  it("does not run what is no listing as a listing", async () => {
+    const kernel = scene.open(scene.netns());
+    await expect(kernel.nft.list("flush ruleset")).rejects.toMatchObject({ code: "kernel.nft" });
+  });
+}
