@@ -19,7 +19,11 @@ export class LinuxAddresses implements Addresses {
       AddressMessage.get,
       (writer) => writeAddressQuery(writer, linkIndex),
       attempt,
-      (message) => found.push(readAddress(message)),
+      (message) => {
+        const address = readAddress(message);
+        // Kernels before 4.20 do not filter by link.
+        if (linkIndex === undefined || address.linkIndex === linkIndex) found.push(address);
+      },
       () => found.splice(0),
     );
     // No such link: then it has no addresses.

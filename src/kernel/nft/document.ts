@@ -4,57 +4,12 @@
 // What is visible changes atomically: all of it is in one transaction. Only what no rule can reach yet (the contents of
 // sets that are new) is sent ahead, in transactions of limited size, because nft slows down with very large ones.
 import { TrunklineError } from "../../base/errors.ts";
-import { checkName, checkRule, isValue, isVerdict, type NftType } from "./names.ts";
+import { checkName, checkRule, isValue, isVerdict } from "./names.ts";
+import type { NftBase, NftChain, NftDifference, NftSet, NftSetState } from "./state.ts";
 import { renderTable, replaceText, transactions } from "./text.ts";
 
 export type { NftType } from "./names.ts";
-
-export interface NftBase {
-  readonly type: "filter" | "nat" | "route";
-  readonly hook: "prerouting" | "input" | "forward" | "output" | "postrouting" | "ingress" | "egress";
-  readonly priority: number;
-  /** Default: accept. */
-  readonly policy?: "accept" | "drop";
-  /** For family netdev. */
-  readonly device?: string;
-}
-
-export interface NftChain {
-  /** Present for chains that hang on a hook. */
-  readonly base?: NftBase;
-  readonly rules: readonly string[];
-}
-
-export interface NftSet {
-  readonly key: readonly NftType[];
-  /** Makes it a map. */
-  readonly value?: "verdict" | readonly NftType[];
-  /** Elements may be ranges; those of one set must not overlap. */
-  readonly interval?: boolean;
-  /** Every element counts its hits. */
-  readonly counter?: boolean;
-}
-
-/** A set's definition and elements: key to value, the value "" in plain sets. */
-export interface NftSetState {
-  readonly definition: NftSet;
-  readonly elements: Map<string, string>;
-  /** What the kernel has for keys that differ; undefined where it has nothing. */
-  readonly before: Map<string, string | undefined>;
-}
-
-/** What differs from the committed state, as the text writer needs it. */
-export interface NftDifference {
-  /** The kernel has the table. */
-  readonly exists: boolean;
-  readonly chains: ReadonlyMap<string, NftChain>;
-  readonly sets: ReadonlyMap<string, NftSetState>;
-  /** Committed versions of chains that differ; undefined where the kernel has none. */
-  readonly chainsBefore: ReadonlyMap<string, NftChain | undefined>;
-  readonly setsBefore: ReadonlyMap<string, NftSetState | undefined>;
-  /** Sets whose elements differ. */
-  readonly touched: ReadonlySet<string>;
-}
+export type { NftBase, NftChain, NftSet } from "./state.ts";
 
 export class NftTable {
   readonly family: "inet" | "ip" | "ip6" | "netdev" | "bridge";
@@ -193,7 +148,7 @@ export class NftTable {
 
   /** Makes a set's elements exactly these. @throws TrunklineError `kernel.nft-missing`, `kernel.nft-element` */
   setElements(set: string, wanted: ReadonlyMap<string, string>): void {
-    for (const key of [...this.#set(set).elements.keys()]) if (!wanted.has(key)) this.removeElement(set, key);
+    for (const key of this.#set(set).elements.keys()) if (!wanted.has(key)) this.removeElement(set, key);
     for (const [key, value] of wanted) this.setElement(set, key, value);
   }
 

@@ -36,10 +36,8 @@ export class NftModel {
     const table = this.#tables.get(heading);
     if (table === undefined) return "none";
     return JSON.stringify({
-      sets: [...table.sets]
-        .toSorted()
-        .map(([name, set]) => [name, set.definition, [...set.elements].toSorted()]),
-      chains: [...table.chains].toSorted().map(([name, chain]) => [name, chain.base, chain.rules]),
+      sets: sorted(table.sets).map(([name, set]) => [name, set.definition, sorted(set.elements)]),
+      chains: sorted(table.chains).map(([name, chain]) => [name, chain.base, chain.rules]),
     });
   }
 
@@ -108,6 +106,10 @@ export class NftModel {
         refuse("unknown command");
     }
   }
+}
+
+function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
+  return [...map].toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
 function usersOf(table: ModelTable, name: string, what: "set" | "chain"): string[] {

@@ -1,6 +1,7 @@
 // nft's grammar: how a table, or the way from one state of it to the next, is written down.
-import type { NftBase, NftChain, NftDifference, NftSet, NftSetState } from "./document.ts";
+
 import { setsNamedIn } from "./names.ts";
+import type { NftBase, NftChain, NftDifference, NftSet, NftSetState } from "./state.ts";
 
 type Chains = ReadonlyMap<string, NftChain>;
 type Sets = ReadonlyMap<string, NftSetState>;
