@@ -6,7 +6,7 @@ import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "../../
 import { keyOf } from "../../api/object.ts";
 import type { Problem } from "../../base/problem.ts";
 import { readBlock } from "./block.ts";
-import { allPorts, noPorts, type PortSet, portRange, protocolPorts, unionPorts } from "./port-set.ts";
+import { allPorts, type PortSet, portRange, protocolPorts, unionPorts } from "./port-set.ts";
 import { readSelector, selectEverything } from "./selector.ts";
 import type { CompiledPolicy, Direction, NamedPort, Peer, Rule } from "./types.ts";
 
@@ -124,7 +124,7 @@ function readPorts(
 ): { readonly ports: PortSet; readonly named: readonly NamedPort[] } {
   const list = listOf(ports);
   if (list.length === 0) return { ports: allPorts, named: [] };
-  const sets: PortSet[] = [noPorts];
+  const sets: PortSet[] = [];
   const named: NamedPort[] = [];
   for (const [at, port] of list.entries()) {
     const found = readPort(port ?? {});

@@ -34,9 +34,10 @@ export function protocolPorts(protocol: Protocol): PortSet {
 }
 
 export function unionPorts(sets: readonly PortSet[]): PortSet {
-  const [first = noPorts, ...rest] = sets;
+  const parts = sets.filter((set) => !isEmpty(set));
+  const [first = noPorts, ...rest] = parts;
   if (rest.every((set) => set.key === first.key)) return first;
-  return combine(sets, (inside) => inside.some(Boolean));
+  return combine(parts, (inside) => inside.some(Boolean));
 }
 
 export function intersectPorts(a: PortSet, b: PortSet): PortSet {

@@ -7,30 +7,43 @@ interface Selecting {
   readonly selector: Selector;
 }
 
+/** Below this many items trying them all is quicker, and a cluster has many namespaces with few policies. */
+const worthAnIndex = 16;
+
+interface Index<T> {
+  readonly byValue: Map<string, Map<string, Set<T>>>;
+  readonly byKey: Map<string, Set<T>>;
+  readonly others: Set<T>;
+}
+
 export class SelectorIndex<T extends Selecting> {
-  readonly #byValue = new Map<string, Map<string, Set<T>>>();
-  readonly #byKey = new Map<string, Set<T>>();
-  readonly #others = new Set<T>();
-  #size = 0;
+  readonly #all = new Set<T>();
+  /** Made when it pays. */
+  #index: Index<T> | undefined;
 
   get size(): number {
-    return this.#size;
+    return this.#all.size;
   }
 
   add(item: T): void {
-    for (const bucket of this.#buckets(item)) bucket.add(item);
-    this.#size++;
+    this.#all.add(item);
+    if (this.#index !== undefined) {
+      for (const bucket of buckets(this.#index, item)) bucket.add(item);
+    } else if (this.#all.size > worthAnIndex) {
+      this.#index = { byValue: new Map(), byKey: new Map(), others: new Set() };
+      for (const one of this.#all) for (const bucket of buckets(this.#index, one)) bucket.add(one);
+    }
   }
 
   remove(item: T): void {
-    for (const bucket of this.#buckets(item)) bucket.delete(item);
-    this.#size--;
-    const key = item.selector.requirements.find((one) => one.operator === "In")?.key;
-    if (key === undefined) return;
+    if (!this.#all.delete(item) || this.#index === undefined) return;
+    for (const bucket of buckets(this.#index, item)) bucket.delete(item);
     // Labels come and go for the life of a cluster: empty buckets must not stay.
-    const values = this.#byValue.get(key);
-    for (const [value, bucket] of values ?? []) if (bucket.size === 0) values?.delete(value);
-    if (values?.size === 0) this.#byValue.delete(key);
+    const equal = item.selector.requirements.find((one) => one.operator === "In");
+    if (equal === undefined) return;
+    const values = this.#index.byValue.get(equal.key);
+    for (const value of equal.values) if (values?.get(value)?.size === 0) values.delete(value);
+    if (values?.size === 0) this.#index.byValue.delete(equal.key);
   }
 
   /** Returns every item whose selector matches. */
@@ -39,27 +52,29 @@ export class SelectorIndex<T extends Selecting> {
     const take = (bucket: ReadonlySet<T> | undefined): void => {
       if (bucket) for (const item of bucket) if (selects(item.selector, labels)) out.push(item);
     };
-    take(this.#others);
-    if (this.#byKey.size === 0 && this.#byValue.size === 0) return out;
+    if (this.#index === undefined) {
+      take(this.#all);
+      return out;
+    }
+    take(this.#index.others);
     for (const key in labels) {
-      take(this.#byKey.get(key));
-      const value = labels[key];
-      if (value !== undefined) take(this.#byValue.get(key)?.get(value));
+      take(this.#index.byKey.get(key));
+      take(this.#index.byValue.get(key)?.get(labels[key] ?? ""));
     }
     return out;
   }
+}
 
-  #buckets(item: T): Set<T>[] {
-    const { requirements } = item.selector;
-    const equal = requirements.find((one) => one.operator === "In");
-    if (equal !== undefined) {
-      const values = getOrMake(this.#byValue, equal.key, () => new Map<string, Set<T>>());
-      return [...equal.values].map((value) => getOrMake(values, value, () => new Set<T>()));
-    }
-    const present = requirements.find((one) => one.operator === "Exists");
-    if (present !== undefined) return [getOrMake(this.#byKey, present.key, () => new Set<T>())];
-    return [this.#others];
+function buckets<T extends Selecting>(index: Index<T>, item: T): Set<T>[] {
+  const { requirements } = item.selector;
+  const equal = requirements.find((one) => one.operator === "In");
+  if (equal !== undefined) {
+    const values = getOrMake(index.byValue, equal.key, () => new Map<string, Set<T>>());
+    return [...equal.values].map((value) => getOrMake(values, value, () => new Set<T>()));
   }
+  const present = requirements.find((one) => one.operator === "Exists");
+  if (present !== undefined) return [getOrMake(index.byKey, present.key, () => new Set<T>())];
+  return [index.others];
 }
 
 /** Returns the map's value for the key, made first where there is none. */

@@ -1,0 +1,348 @@
+// The node's rules as nftables state. Few fixed rules dispatch by maps; what grows are elements.
+//
+// A connection's first packet costs the same however many policies select its pods. At each end: address to chain (who is
+// it, is it isolated), peer's address to class number, class number and own address to a chain of ports, protocol and
+// port. Ranges of addresses (ipBlock) are one more look-up, in a map of ranges without overlap.
+//
+// The class number travels from one look-up to the next in the packet's priority, the one field that nft can both write
+// and use in a key and that nobody relies on for the first packet of a connection: forwarding has just set it from the
+// type of service, and an accepted packet gets 0 (best effort) back. Marks belong to others (kube-proxy, SourceNAT).
+//
+// What each part answers for:
+// - pod-source, before connection tracking: a pod sends only from its own addresses; an interface that no pod is known
+//   for sends nothing. Neighbour discovery passes; router advertisements and redirects from pods do not.
+// - policy-egress (forward) and policy-node (input): what pods may open, also towards their own node.
+// - policy-ingress (forward): what may be opened towards pods. A base chain of its own, because accepting in one does
+//   not skip the other: a pod talking to one on the same node must pass both.
+// - pod-output: the node itself reaches its own pods always, but no interface without a pod.
+// Established and related packets pass all of them. A TCP packet that is neither part of a known connection nor its
+// beginning is answered by a reset where policies isolate the pod: otherwise a connection that was cut would be picked
+// up again from its other end. UDP has no such mark: there the first packet, from whichever end, opens.
+import { createHash } from "node:crypto";
+import { formatIp } from "../../base/ip.ts";
+import type { NftTable, NftType } from "../../kernel/nft/document.ts";
+import type { BlockPorts } from "./blocks.ts";
+import type { Isolation, LocalRules, PolicySink } from "./node-policy.ts";
+import { allPorts, isEmpty, type PortSet, protocols, rangeText } from "./port-set.ts";
+import { type Direction, directions } from "./types.ts";
+
+/** How the host end of a pod's veth begins. */
+const podInterfaces = '"tl*"';
+const passState = "ct state established,related accept";
+const noPriority = "meta priority set none";
+
+const families = ["4", "6"] as const;
+type FamilyName = (typeof families)[number];
+const addressType = { "4": "ipv4_addr", "6": "ipv6_addr" } as const satisfies Record<FamilyName, NftType>;
+const header = { "4": "ip", "6": "ip6" } as const;
+
+/** Which address of a packet is the local pod's, and which its peer's. */
+const sides = {
+  ingress: { name: "in", own: "daddr", peer: "saddr" },
+  egress: { name: "out", own: "saddr", peer: "daddr" },
+} as const;
+
+function familyOf(ip: string): FamilyName {
+  return ip.includes(":") ? "6" : "4";
+}
+
+function hash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}
+
+/** Returns how nft writes a class number in a packet's priority. */
+export function classText(id: number): string {
+  return `${(id >>> 16).toString(16)}:${(id & 0xffff).toString(16)}`;
+}
+
+/** Sets up what guards addresses: it stays when policies are switched off. */
+export function writeGuard(table: NftTable): void {
+  for (const family of families) table.setSet(`pod-own${family}`, { key: ["ifname", addressType[family]] });
+  table.setChain("pod-source", {
+    base: { type: "filter", hook: "prerouting", priority: -300 },
+    rules: [
+      `iifname != ${podInterfaces} accept`,
+      "iifname . ip saddr @pod-own4 accept",
+      "iifname . ip6 saddr @pod-own6 accept",
+      "ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept",
+      "drop",
+    ],
+  });
+  table.setChain("pod-output", {
+    base: { type: "filter", hook: "output", priority: -10 },
+    rules: [
+      `oifname != ${podInterfaces} accept`,
+      passState,
+      "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } accept",
+      "oifname . ip daddr @pod-own4 accept",
+      "oifname . ip6 daddr @pod-own6 accept",
+      "drop",
+    ],
+  });
+}
+
+function writeFixedPart(table: NftTable): void {
+  for (const family of families) {
+    const type = addressType[family];
+    table.setSet(`policy-from${family}`, { key: [type], value: "verdict" });
+    table.setSet(`policy-to${family}`, { key: ["ifname", type], value: "verdict" });
+    table.setSet(`policy-self${family}`, { key: [type, type] });
+    for (const direction of directions) {
+      const { name } = sides[direction];
+      table.setSet(`policy-${name}-peer${family}`, { key: [type], value: ["classid"] });
+      table.setSet(`policy-${name}-row${family}`, {
+        key: ["classid", type],
+        value: "verdict",
+        counter: true,
+      });
+    }
+  }
+  const from = ["ip saddr vmap @policy-from4", "ip6 saddr vmap @policy-from6", "drop"];
+  table.setChain("policy-egress", {
+    base: { type: "filter", hook: "forward", priority: -20 },
+    rules: [passState, `iifname != ${podInterfaces} accept`, ...from],
+  });
+  table.setChain("policy-node", {
+    base: { type: "filter", hook: "input", priority: -20 },
+    rules: [
+      passState,
+      `iifname != ${podInterfaces} accept`,
+      "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept",
+      ...from,
+    ],
+  });
+  table.setChain("policy-ingress", {
+    base: { type: "filter", hook: "forward", priority: -10 },
+    rules: [
+      passState,
+      `oifname != ${podInterfaces} accept`,
+      "oifname . ip daddr vmap @policy-to4",
+      "oifname . ip6 daddr vmap @policy-to6",
+      "drop",
+    ],
+  });
+  table.setChain("policy-open", { rules: [...strayRules, "accept"] });
+  table.setChain("policy-refuse", {
+    rules: [
+      "ip saddr . ip daddr @policy-self4 accept",
+      "ip6 saddr . ip6 daddr @policy-self6 accept",
+      "counter drop",
+    ],
+  });
+}
+
+const strayRules = [
+  "ct state invalid drop",
+  "tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset",
+] as const;
+
+/** Writes what NodePolicy tells into a table; run the table's transaction after each flush. */
+export class PolicyWriter implements PolicySink {
+  readonly #table: NftTable;
+  readonly #locals = new Map<string, LocalRules>();
+  /** How many elements and rules lead to a chain or use a map that is made on demand. */
+  readonly #uses = new Map<string, number>();
+  readonly #unused = new Set<string>();
+  #enforcing = false;
+
+  constructor(table: NftTable) {
+    this.#table = table;
+    writeGuard(table);
+  }
+
+  get enforcing(): boolean {
+    return this.#enforcing;
+  }
+
+  /** Puts the fixed part in place; then replay everything to this sink. */
+  start(): void {
+    if (this.#enforcing) return;
+    this.#enforcing = true;
+    writeFixedPart(this.#table);
+  }
+
+  /** Takes everything of policies out of the table and leaves what guards addresses. */
+  stop(): void {
+    this.#enforcing = false;
+    for (const name of this.#table.chainNames())
+      if (name.startsWith("policy-")) this.#table.removeChain(name);
+    for (const name of this.#table.setNames()) if (name.startsWith("policy-")) this.#table.removeSet(name);
+    this.#uses.clear();
+    this.#unused.clear();
+  }
+
+  peer(direction: Direction, ip: string, classId: number | undefined): void {
+    if (!this.#enforcing) return;
+    const set = `policy-${sides[direction].name}-peer${familyOf(ip)}`;
+    if (classId === undefined) this.#table.removeElement(set, ip);
+    else this.#table.setElement(set, ip, classText(classId));
+  }
+
+  row(direction: Direction, classId: number, localIp: string, ports: PortSet | undefined): void {
+    if (!this.#enforcing) return;
+    const set = `policy-${sides[direction].name}-row${familyOf(localIp)}`;
+    this.#lead(
+      set,
+      `${classText(classId)} . ${localIp}`,
+      ports === undefined ? undefined : `jump ${this.#ports(ports)}`,
+    );
+  }
+
+  local(key: string, rules: LocalRules | undefined): void {
+    const before = this.#locals.get(key);
+    const next = new Map(rules === undefined ? [] : this.#elementsOf(rules));
+    for (const [place, [set, element]] of before === undefined ? [] : this.#elementsOf(before))
+      if (!next.has(place)) this.#lead(set, element, undefined);
+    for (const [set, element, value] of next.values()) this.#lead(set, element, value);
+    if (rules === undefined) this.#locals.delete(key);
+    else this.#locals.set(key, { ...rules });
+  }
+
+  /** Removes chains and maps that nothing leads to any more. Call it after every flush. */
+  finish(): void {
+    // A chain of blocks that goes may take its map and its chains of ports with it.
+    while (this.#unused.size > 0) {
+      const names = [...this.#unused];
+      this.#unused.clear();
+      for (const name of names) if ((this.#uses.get(name) ?? 0) <= 0) this.#remove(name);
+    }
+  }
+
+  #elementsOf(rules: LocalRules): [string, [string, string, string]][] {
+    const out: [string, string, string][] = [];
+    for (const ip of rules.ips) {
+      const family = familyOf(ip);
+      out.push([`pod-own${family}`, `"${rules.interface}" . ${ip}`, ""]);
+      if (!this.#enforcing) continue;
+      out.push([`policy-self${family}`, `${ip} . ${ip}`, ""]);
+      out.push([`policy-from${family}`, ip, this.#verdict("egress", rules)]);
+      out.push([`policy-to${family}`, `"${rules.interface}" . ${ip}`, this.#verdict("ingress", rules)]);
+    }
+    return out.map((one) => [`${one[0]} ${one[1]}`, one]);
+  }
+
+  #verdict(direction: Direction, rules: LocalRules): string {
+    const isolation = rules[direction];
+    const other = rules[direction === "ingress" ? "egress" : "ingress"];
+    if (isolation === undefined) return other === undefined ? "accept" : "goto policy-open";
+    if (isolation.any.key === allPorts.key) return "goto policy-open";
+    return `goto ${this.#isolation(direction, isolation)}`;
+  }
+
+  /** Returns the chain for pods that are isolated in this way; made if it is not there. */
+  #isolation(direction: Direction, { any, blocks }: Isolation): string {
+    const { name: side, own, peer } = sides[direction];
+    const plain = blocks.length === 0 && isEmpty(any);
+    const name = plain ? `policy-${side}` : `policy-${side}-${hash(blocksKey(blocks) + any.key)}`;
+    if (this.#table.hasChain(name)) return name;
+    const rules: string[] = [...strayRules];
+    for (const family of families) {
+      const ip = header[family];
+      const peers = `policy-${side}-peer${family}`;
+      // One rule: where the first look-up finds nothing, the second must not run with a stale number.
+      rules.push(
+        `meta priority set ${ip} ${peer} map @${peers} meta priority . ${ip} ${own} vmap @policy-${side}-row${family}`,
+      );
+    }
+    const uses: string[] = [];
+    for (const family of families) {
+      const mine = blocks.filter((block) => `${block.range.family}` === family);
+      if (mine.length === 0) continue;
+      const map = this.#blocks(family, mine);
+      uses.push(map);
+      rules.push(`${header[family]} ${peer} vmap @${map}`);
+    }
+    if (!isEmpty(any)) {
+      const chain = this.#ports(any);
+      uses.push(chain);
+      rules.push(`jump ${chain}`);
+    }
+    rules.push("goto policy-refuse");
+    this.#table.setChain(name, { rules });
+    this.#unused.add(name);
+    for (const used of uses) this.#use(used, 1);
+    return name;
+  }
+
+  #blocks(family: FamilyName, blocks: readonly BlockPorts[]): string {
+    const name = `policy-block${family}-${hash(blocksKey(blocks))}`;
+    if (this.#table.hasSet(name)) return name;
+    this.#table.setSet(name, { key: [addressType[family]], value: "verdict", interval: true });
+    this.#unused.add(name);
+    for (const { range, ports } of blocks) {
+      const first = formatIp({ family: range.family, value: range.first });
+      const last = formatIp({ family: range.family, value: range.last });
+      this.#lead(name, first === last ? first : `${first}-${last}`, `jump ${this.#ports(ports)}`);
+    }
+    return name;
+  }
+
+  /** Returns the chain that accepts these ports; made if it is not there. */
+  #ports(ports: PortSet): string {
+    const name = `policy-ports-${ports.key === allPorts.key ? "all" : hash(ports.key)}`;
+    if (this.#table.hasChain(name)) return name;
+    this.#unused.add(name);
+    const list = protocols.flatMap((protocol) =>
+      ports.ranges[protocol].map((range) => `${protocol.toLowerCase()} . ${rangeText(range)}`),
+    );
+    const rules: string[] = [];
+    if (ports.key === allPorts.key) rules.push(`${noPriority} accept`);
+    else {
+      if (list.length > 0) rules.push(`meta l4proto . th dport { ${list.join(", ")} } ${noPriority} accept`);
+      if (ports.other) rules.push(`meta l4proto != { tcp, udp, sctp } ${noPriority} accept`);
+    }
+    this.#table.setChain(name, { rules });
+    return name;
+  }
+
+  /** Sets or removes an element and keeps count of what its verdict leads to. */
+  #lead(set: string, key: string, value: string | undefined): void {
+    if (!this.#table.hasSet(set)) return;
+    const before = this.#table.element(set, key);
+    if (before === value) return;
+    if (value === undefined) this.#table.removeElement(set, key);
+    else {
+      this.#table.setElement(set, key, value);
+      this.#use(targetOf(value), 1);
+    }
+    if (before !== undefined) this.#use(targetOf(before), -1);
+  }
+
+  #use(name: string | undefined, change: 1 | -1): void {
+    if (name === undefined) return;
+    const uses = (this.#uses.get(name) ?? 0) + change;
+    this.#uses.set(name, uses);
+    if (uses <= 0) this.#unused.add(name);
+  }
+
+  #remove(name: string): void {
+    this.#uses.delete(name);
+    if (this.#table.hasSet(name)) {
+      for (const [key] of this.#table.elements(name)) this.#lead(name, key, undefined);
+      this.#table.removeSet(name);
+      return;
+    }
+    if (fixedChains.has(name)) return;
+    const rules = this.#table.chain(name)?.rules ?? [];
+    this.#table.removeChain(name);
+    for (const rule of rules) for (const used of usedBy(rule)) this.#use(used, -1);
+  }
+}
+
+const fixedChains: ReadonlySet<string> = new Set(["policy-open", "policy-refuse"]);
+
+function blocksKey(blocks: readonly BlockPorts[]): string {
+  return blocks
+    .map(({ range, ports }) => `${range.family}/${range.first}-${range.last}=${ports.key}\n`)
+    .join("");
+}
+
+function targetOf(verdict: string): string | undefined {
+  return /^(?:jump|goto) (\S+)$/.exec(verdict)?.[1];
+}
+
+/** Returns the maps and chains made on demand that a rule of ours uses. */
+function usedBy(rule: string): string[] {
+  const found = /^(?:jump (policy-ports-\S+)|ip6? [sd]addr vmap @(policy-block\S+))$/.exec(rule);
+  return [found?.[1], found?.[2]].filter((name) => name !== undefined);
+}
