@@ -3,7 +3,7 @@
 import type { Draft, Kind, KubeObject } from "./object.ts";
 
 /** The label that carries a namespace's name, for selectors. */
-export const namespaceNameLabel = "kubernetes.io/metadata.name";
+const namespaceNameLabel = "kubernetes.io/metadata.name";
 /** Holds a namespace until everything in it is gone. */
 export const namespaceFinalizer = "trunkline.dev/namespace-contents";
 

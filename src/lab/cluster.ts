@@ -1,8 +1,11 @@
 // The objects that a lab's cluster begins with: its namespaces, its nodes, and what stands outside.
+import { withDefaults } from "../api/defaults.ts";
 import { type Namespace, type Node, namespaceKind, nodeKind } from "../api/kinds/core.ts";
 import { type Host, hostKind } from "../api/kinds/host.ts";
 import type { Draft, Kind, KubeObject } from "../api/object.ts";
+import { nodeNetworkAnnotations } from "../api/pools.ts";
 import { isError } from "../base/errors.ts";
+import { cidrContains, parseCidr, parseIp } from "../base/ip.ts";
 import type { Store } from "../store/store.ts";
 import type { LabFile, LabNode } from "./file/lab-file.ts";
 import { withCondition } from "./pods/pod-status.ts";
@@ -13,7 +16,7 @@ const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease"];
 /** Writes the objects; those that are there already stay as they are. */
 export async function registerCluster(store: Store, lab: LabFile): Promise<void> {
   for (const name of NAMESPACES) await ensure(store, namespaceKind, namespaceNamed(name));
-  for (const node of lab.nodes) await ensure(store, nodeKind, nodeFor(node));
+  for (const node of lab.nodes) await ensure(store, nodeKind, nodeFor(node, lab));
   for (const host of hostsOf(lab)) await ensure(store, hostKind, host);
 }
 
@@ -43,15 +46,16 @@ async function ensure<T extends KubeObject>(store: Store, kind: Kind<T>, draft: 
 }
 
 function namespaceNamed(name: string): Draft<Namespace> {
-  return {
+  const draft: Draft<Namespace> = {
     apiVersion: "v1",
     kind: "Namespace",
-    metadata: { name, labels: { "kubernetes.io/metadata.name": name } },
+    metadata: { name },
     status: { phase: "Active" },
   };
+  return withDefaults(namespaceKind, draft);
 }
 
-function nodeFor({ name, addresses, zone, labels, taints }: LabNode): Draft<Node> {
+function nodeFor({ name, addresses, zone, labels, taints }: LabNode, lab: LabFile): Draft<Node> {
   return {
     apiVersion: "v1",
     kind: "Node",
@@ -64,6 +68,8 @@ function nodeFor({ name, addresses, zone, labels, taints }: LabNode): Draft<Node
         ...(zone !== undefined && { "topology.kubernetes.io/zone": zone }),
         ...labels,
       },
+      // Pools are held against the nodes' whole networks, not only against their addresses.
+      annotations: { [nodeNetworkAnnotations[0]]: withPrefixLengths(addresses, lab).join(",") },
     },
     ...(taints.length > 0 && { spec: { taints } }),
     status: {
@@ -73,6 +79,14 @@ function nodeFor({ name, addresses, zone, labels, taints }: LabNode): Draft<Node
       ],
     },
   };
+}
+
+function withPrefixLengths(addresses: readonly string[], lab: LabFile): string[] {
+  const ranges = lab.networks.flatMap((network) => network.cidrs.map(parseCidr));
+  return addresses.flatMap((address) => {
+    const range = ranges.find((one) => cidrContains(one, parseIp(address)));
+    return range ? [`${address}/${range.length}`] : [];
+  });
 }
 
 function hostsOf(lab: LabFile): Draft<Host>[] {

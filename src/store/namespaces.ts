@@ -6,11 +6,6 @@ import type { Store } from "./store.ts";
 
 export const builtInNamespaces: ReadonlySet<string> = new Set(["default", "kube-system"]);
 
-/** Creates the built-in namespaces that are missing. */
-export async function ensureBuiltInNamespaces(store: Store): Promise<void> {
-  for (const name of builtInNamespaces) await ensureNamespace(store, name);
-}
-
 /** Creates the namespace if it is a built-in one and missing; does nothing about others. */
 export async function ensureNamespace(store: Store, name: string): Promise<void> {
   if (!builtInNamespaces.has(name) || (await store.get(namespaceKind, name))) return;
