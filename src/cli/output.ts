@@ -17,7 +17,6 @@ const codes: Readonly<Record<string, number>> = {
   "explain.port": exit.usage,
   "explain.unknown-end": exit.usage,
   "explain.no-pods": exit.usage,
-  "explain.which-port": exit.usage,
 };
 
 /** Returns the exit code that an error ends the process with. */

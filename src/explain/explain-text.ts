@@ -20,7 +20,7 @@ export function explanationText(answer: Explanation): string {
     ["ingress", verdictLine(answer.ingress)],
     ...(answer.admission ? [["host", answer.admission.reason] as [string, string]] : []),
   ];
-  const head = `${answer.from.of} → ${answer.to.of}, ${answer.port}: ${headline(answer)}`;
+  const head = `${answer.from.of} → ${answer.to.of}, ${answer.port ?? "ICMP echo"}: ${headline(answer)}`;
   return `${head}\n${rows.map(([name, text]) => `  ${name.padEnd(8)} ${text}`).join("\n")}\n`;
 }
 

@@ -81,7 +81,11 @@ describe("the far end", () => {
 
   it("takes the first declared port where none is named", () => {
     expect(ask(cluster(), "pod/web", "pod/db").port).toBe("3306/tcp");
-    expect(() => ask(cluster(), "pod/web", "10.9.9.9")).toThrow("say which port of 10.9.9.9 is meant");
+    expect(ask(cluster(), "pod/web", "10.9.9.9")).toMatchObject({
+      port: null,
+      allowed: true,
+      reachable: null,
+    });
   });
 
   it("is a host that admits what it sees", () => {

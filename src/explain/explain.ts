@@ -14,8 +14,8 @@ import { type Hop, wayOf } from "./way.ts";
 export interface Explanation {
   readonly from: Provenance;
   readonly to: Provenance;
-  /** `80/tcp` */
-  readonly port: string;
+  /** `80/tcp`; null: an ICMP echo. */
+  readonly port: string | null;
   /** Policies of both ends and the far host's own list let it pass. */
   readonly allowed: boolean;
   /** Allowed, and something listens there, and the way leads there; null where no object tells. */
@@ -35,17 +35,16 @@ export interface Explanation {
 
 /**
  * Explains a flow.
- * @param port without one, the first port that `to` declares
- * @throws TrunklineError `explain.no-address`, `explain.family`, `explain.which-port`
+ * @param port without one, the first port that `to` declares, and if it declares none, an ICMP echo
+ * @throws TrunklineError `explain.no-address`, `explain.family`
  */
 export function explain(facts: ClusterFacts, judges: Judges, from: End, to: End, port?: Port): Explanation {
   const asked = port ?? portsOf(to)[0];
-  if (!asked) throw new TrunklineError("explain.which-port", { name: to.name });
   const { source, destination } = addressesOf(from, to);
   const flow = { from, to, source, destination, port: asked };
   const { egress, ingress } = judges.policies(flow);
   const snat = judges.source(flow);
-  const admission = admissionOf(to, snat.sourceSeen);
+  const admission = asked && admissionOf(to, snat.sourceSeen);
   const { listening, reason: ear } = listeningOn(facts, to, asked);
   const { hops, broken } = wayOf(facts, from, to, destination);
   const leaves = snat.sourceSeen !== undefined;
@@ -54,7 +53,7 @@ export function explain(facts: ClusterFacts, judges: Judges, from: End, to: End,
   return {
     from: provenanceOf(facts, from, source),
     to: provenanceOf(facts, to, destination),
-    port: formatPort(asked),
+    port: asked ? formatPort(asked) : null,
     allowed,
     reachable: allowed ? (arrives ?? null) : false,
     listening: listening ?? null,

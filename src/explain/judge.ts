@@ -8,7 +8,8 @@ export interface Flow {
   /** The address that the flow leaves with; undefined where it is not known yet (manifests). */
   readonly source: string | undefined;
   readonly destination: string | undefined;
-  readonly port: Port;
+  /** undefined: an ICMP echo. */
+  readonly port: Port | undefined;
 }
 
 /** What policies say about one direction of a flow. */

@@ -13,8 +13,13 @@ export interface Listening {
 /** The one port that every node answers on. */
 const nodePort = "10250/tcp";
 
-/** Returns whether an end listens on a port: pods by their containers' ports, hosts by their list. */
-export function listeningOn(facts: ClusterFacts, end: End, port: Port): Listening {
+/** Returns whether an end listens on a port, or answers an ICMP echo: pods by their containers' ports, hosts by their list. */
+export function listeningOn(facts: ClusterFacts, end: End, port: Port | undefined): Listening {
+  if (!port) {
+    return end.type === "address"
+      ? { listening: undefined, reason: `no object tells whether ${end.name} answers an ICMP echo` }
+      : { listening: true, reason: `${end.name} answers an ICMP echo` };
+  }
   const text = formatPort(port);
   if (end.type === "pod") {
     const found = portsOf(end).some((have) => formatPort(have) === text);

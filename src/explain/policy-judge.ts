@@ -27,8 +27,7 @@ export function policyJudge(facts: ClusterFacts): Judges["policies"] {
     const { egress, ingress } = verdict(program, {
       from: flowEnd(flow.from, flow.source),
       to: twin ? { pod: twinKey(flow.from.key) } : flowEnd(flow.to, flow.destination),
-      protocol: flow.port.protocol,
-      port: flow.port.port,
+      ...(flow.port ?? { protocol: "ICMP" }),
     });
     return { egress: inWords("egress", egress, flow), ingress: inWords("ingress", ingress, flow) };
   };

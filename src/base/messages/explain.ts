@@ -14,6 +14,4 @@ export const explainMessages = {
     `cannot tell: ${d.name} has no address: ${d.why}`,
   "explain.family": (d: { from: string; to: string }) =>
     `cannot tell: ${d.from} and ${d.to} have no address family in common`,
-  "explain.which-port": (d: { name: string }) =>
-    `say which port of ${d.name} is meant, such as ${d.name}:80/tcp: it declares none`,
 };

@@ -14,7 +14,7 @@ import { judgesOf } from "../../explain/plans.ts";
 import { type Port, parsePorts } from "../../explain/ports.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
-import { defaultNamespace, type StoreOptions, storeOptions, withStore } from "../context.ts";
+import { type StoreOptions, storeOptions, withStore } from "../context.ts";
 import { readFacts } from "../manifest-facts.ts";
 import { exit, say } from "../output.ts";
 
@@ -34,7 +34,7 @@ export function matrixCommand(): Command {
     .option("-f, --filename <path...>", "files, folders, or - for standard input")
     .option("--port <list>", "ports such as 80/tcp,81/udp; default: all that are declared")
     .addOption(new Option("-n, --namespace <name...>", "only these namespaces").conflicts("allNamespaces"))
-    .option("-A, --all-namespaces", "all namespaces; the default with -f")
+    .option("-A, --all-namespaces", "all namespaces (default)")
     .addOption(
       new Option("-o, --output <form>", "form of the output").choices([...matrixFormats]).default("text"),
     )
@@ -76,8 +76,7 @@ function questionOf(
   ports: readonly Port[] | undefined,
 ): MatrixQuestion {
   const offline = options.filename !== undefined;
-  const named = options.namespace ?? (offline || options.allNamespaces ? undefined : [defaultNamespace]);
-  const all = clusterEnds(facts, named && new Set(named));
+  const all = clusterEnds(facts, options.namespace && new Set(options.namespace));
   // A probe asks those that have an address; manifests have none yet.
   const pods = offline ? all : all.filter((end) => end.addresses.length > 0);
   const ends: End[] = offline || options.ranges ? [...pods, ...rangeEnds(facts)] : pods;
