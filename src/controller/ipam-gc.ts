@@ -1,0 +1,105 @@
+// Takes back the blocks and loans of nodes that are gone. The agents do the rest: each frees its own leaked addresses.
+import { type AddressBlock, addressBlockKind } from "../api/kinds/address-block.ts";
+import { nodeKind, podKind } from "../api/kinds/core.ts";
+import { isError, textOf } from "../base/errors.ts";
+import { type Logger, silent } from "../base/log.ts";
+import { systemClock } from "../ipam/clock.ts";
+import type { Clock } from "../ipam/types.ts";
+import type { Store } from "../store/store.ts";
+import { type IpamGcAction, planIpamGc } from "./plan-ipam-gc.ts";
+
+export interface IpamCollectorOptions {
+  readonly store: Store;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  /**
+   * How long a Node object must be missing, in milliseconds; default a minute. Longer than it takes an agent to hear
+   * that its Node is gone: until then it may hand out addresses.
+   */
+  readonly graceMs?: number;
+  /** Time between two passes, in milliseconds; default 10 s. */
+  readonly intervalMs?: number;
+}
+
+export class IpamCollector {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #graceMs: number;
+  readonly #intervalMs: number;
+  /** Owners and borrowers without a Node object, and since when (ms) we know. */
+  readonly #missingSince = new Map<string, number>();
+  readonly #closing = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(options: IpamCollectorOptions) {
+    this.#store = options.store;
+    this.#clock = options.clock ?? systemClock;
+    this.#logger = options.logger ?? silent;
+    this.#graceMs = options.graceMs ?? 60_000;
+    this.#intervalMs = options.intervalMs ?? 10_000;
+  }
+
+  start(): this {
+    this.#running ??= this.#run();
+    return this;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#running;
+  }
+
+  /** Looks once, and acts. Returns what was done. @throws what the store throws */
+  async pass(): Promise<readonly IpamGcAction[]> {
+    // Blocks first: what they are guarded by is then older than the proof that nobody needs them. A node that comes
+    // back writes all its blocks anew before it uses them, and our writes then fail.
+    const { items: blocks } = await this.#store.list(addressBlockKind);
+    const { items: nodes } = await this.#store.list(nodeKind);
+    const { items: pods } = await this.#store.list(podKind);
+    const gone = this.#gone(blocks, new Set(nodes.map((node) => node.metadata.name)));
+    const done: IpamGcAction[] = [];
+    for (const action of planIpamGc({ blocks, pods, gone })) if (await this.#act(action)) done.push(action);
+    return done;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      try {
+        await this.pass();
+      } catch (error) {
+        this.#logger.warn({ error: textOf(error) }, "addresses: the collection failed and is tried again");
+      }
+      await this.#clock.sleep(this.#intervalMs, signal);
+    }
+  }
+
+  #gone(blocks: readonly AddressBlock[], present: ReadonlySet<string>): ReadonlySet<string> {
+    const now = this.#clock.now();
+    const named = blocks.flatMap(({ spec }) => [spec.node, ...(spec.loans ?? []).map((loan) => loan.node)]);
+    const missing = new Set(named.filter((node) => !present.has(node)));
+    for (const node of this.#missingSince.keys()) if (!missing.has(node)) this.#missingSince.delete(node);
+    for (const node of missing) if (!this.#missingSince.has(node)) this.#missingSince.set(node, now);
+    return new Set(
+      [...this.#missingSince].filter(([, since]) => now - since >= this.#graceMs).map(([node]) => node),
+    );
+  }
+
+  async #act(action: IpamGcAction): Promise<boolean> {
+    const { name, uid, resourceVersion } = action.block.metadata;
+    try {
+      if (action.type === "update") await this.#store.update(addressBlockKind, action.next);
+      else await this.#store.delete(addressBlockKind, name, undefined, { uid, resourceVersion });
+    } catch (error) {
+      // Somebody wrote the block since we looked: the next pass decides on what it is then.
+      if (isError(error, "store.conflict") || isError(error, "store.not-found")) return false;
+      throw error;
+    }
+    this.#logger.info(
+      { block: action.block.spec.cidr, action: action.type, why: action.why },
+      "addresses taken back",
+    );
+    return true;
+  }
+}
