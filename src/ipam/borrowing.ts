@@ -7,7 +7,6 @@ import { startOf } from "./candidates.ts";
 import type { LoanIn, NodeContext } from "./context.ts";
 import { poolCovers } from "./pick.ts";
 import type { JournalRecord } from "./records.ts";
-import { recordsOfRecovery } from "./recovery.ts";
 import type { Want } from "./types.ts";
 
 /** How many owners are asked at once. */
@@ -56,12 +55,6 @@ async function forgetReturned(context: NodeContext): Promise<void> {
   for (const [address, { loan }] of ledger.returning)
     if (loans.get(address)?.seq !== loan) over.push({ op: "returned", address, loan });
   if (over.length > 0) await context.commit(over, { sync: false });
-}
-
-/** After a lost journal: loans that pods use count as held. */
-export async function recoverLoans(context: NodeContext): Promise<void> {
-  const records = await recordsOfRecovery(context, (address) => context.loans.has(address));
-  if (records.length > 0) await context.commit(records, { sync: true });
 }
 
 /** Gives loans back that nobody holds: stale ones at once, others after a while. */

@@ -42,7 +42,7 @@ export type Fate = "ok" | "fail-before" | "fail-after" | "crash-before" | "crash
 
 /** Decides the fate of each call; after a crash every call of that process hangs for ever. */
 export class Fates {
-  dead = false;
+  readonly #death = new AbortController();
   readonly #next: (what: string) => Fate;
 
   constructor(next: (what: string) => Fate = () => "ok") {
@@ -64,8 +64,22 @@ export class Fates {
     return result;
   }
 
+  get dead(): boolean {
+    return this.#death.signal.aborted;
+  }
+
+  /** Aborts when the process dies. */
+  get death(): AbortSignal {
+    return this.#death.signal;
+  }
+
+  /** Ends the process here and now. */
+  kill(): void {
+    this.#death.abort();
+  }
+
   #die(): Promise<never> {
-    this.dead = true;
+    this.kill();
     return new Promise(() => undefined);
   }
 }
@@ -113,7 +127,8 @@ export function fatedStore(store: Store, fates: Fates): Store {
       namespace?: string,
       options?: DeleteOptions,
     ) => fates.run("store.delete", () => store.delete(kind, name, namespace, options)),
-    watch: (kind, options) => store.watch(kind, options),
+    watch: (kind, options) =>
+      store.watch(kind, { ...options, signal: AbortSignal.any([options.signal, fates.death]) }),
     close: () => Promise.resolve(),
   };
 }
@@ -126,10 +141,10 @@ export async function idle(turns = 4): Promise<void> {
 /** Runs `work` to its end, moving the clock on whenever everything waits for it. Gives up after `ms` of that clock. */
 export async function settle<T>(clock: FakeClock, work: Promise<T>, ms = 20_000): Promise<T> {
   let done = false;
-  const finish = () => {
+  // A failure is the caller's affair: the same promise is handed back below.
+  void Promise.allSettled([work]).then(() => {
     done = true;
-  };
-  work.then(finish, finish);
+  });
   const end = clock.now() + ms;
   await idle();
   while (!done && clock.now() < end) {

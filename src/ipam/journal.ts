@@ -1,7 +1,7 @@
 // An append-only file that is compacted by writing a new one beside it and renaming it over. Appends that come while
 // one is being written share the next write and its sync.
 import { TrunklineError, textOf } from "../base/errors.ts";
-import { decodeRecords, encodeRecord, type JournalRecord, type Replay } from "./records.ts";
+import { decodeJournal, encodeLine, type JournalRecord, type Replay } from "./records.ts";
 
 /** The file below a journal; tests put one in its place that crashes. */
 export interface JournalDisk {
@@ -47,14 +47,14 @@ export class Journal {
   /** Reads what the file holds. @throws `ipam.journal` */
   async load(): Promise<Replay> {
     try {
-      return decodeRecords(await this.#disk.read());
+      return decodeJournal(await this.#disk.read());
     } catch (error) {
       throw this.#failure(error);
     }
   }
 
   /**
-   * Writes records behind all earlier ones. The state must hold them already. With `sync`, settles only when they are
+   * Writes records behind all earlier ones, all or none. The state must hold them already. With `sync`, settles only when they are
    * on the disk itself. @throws `ipam.journal`: whether they are in the file is then unknown
    */
   append(records: readonly JournalRecord[], options: { readonly sync: boolean }): Promise<void> {
@@ -94,15 +94,15 @@ export class Journal {
   async #write(batch: readonly Waiting[]): Promise<void> {
     if (this.#broken || this.#lines > 2 * this.#live + this.#compactAfter) {
       const records = this.#snapshot();
-      await this.#disk.replace(records.map(encodeRecord).join(""));
+      await this.#disk.replace(records.map((record) => encodeLine([record])).join(""));
       this.#live = this.#lines = records.length;
       this.#broken = false;
       return;
     }
-    const records = batch.flatMap((waiting) => waiting.records);
-    if (records.length === 0) return;
-    await this.#disk.append(records.map(encodeRecord).join(""));
-    this.#lines += records.length;
+    const lines = batch.filter(({ records }) => records.length > 0);
+    if (lines.length === 0) return;
+    await this.#disk.append(lines.map(({ records }) => encodeLine(records)).join(""));
+    this.#lines += lines.length;
     if (batch.some((waiting) => waiting.sync)) await this.#disk.sync();
   }
 

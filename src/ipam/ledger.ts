@@ -22,6 +22,8 @@ export class Ledger {
   readonly returning = new Map<string, Returning>();
   /** Release times (ms) of borrowed addresses. */
   readonly restingLoans = new Map<string, number>();
+  /** False while something may be in use that a lost or damaged journal knew of. */
+  whole = false;
   readonly #holdingBySeq = new Map<number, Holding>();
   readonly #seqByAddress = new Map<string, number>();
   #nextSeq = 1;
@@ -98,6 +100,9 @@ export class Ledger {
       case "next":
         this.#seen(record.seq - 1);
         return;
+      case "whole":
+        this.whole = true;
+        return;
     }
   }
 
@@ -114,6 +119,7 @@ export class Ledger {
     for (const holding of this.holdings.values()) out.push({ op: "hold", ...holding });
     for (const [address, { block, loan }] of this.returning) out.push({ op: "return", address, block, loan });
     if (this.restingLoans.size > 0) out.push({ op: "rest", freed: [...this.restingLoans] });
+    if (this.whole) out.push({ op: "whole" });
     return out;
   }
 

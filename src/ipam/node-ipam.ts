@@ -6,7 +6,7 @@ import { isError, TrunklineError, textOf } from "../base/errors.ts";
 import { type Logger, silent } from "../base/log.ts";
 import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
-import { followLoans, pushReturns, recoverLoans, returnIdle } from "./borrowing.ts";
+import { followLoans, pushReturns, returnIdle } from "./borrowing.ts";
 import { provide } from "./claiming.ts";
 import { systemClock } from "./clock.ts";
 import { defaultSettings, type IpamSettings, type NodeContext, type UsedAddress } from "./context.ts";
@@ -18,8 +18,16 @@ import { serveLoans } from "./lending.ts";
 import { dropLost, giveUpIdle, pushReleases, takeUp } from "./own-blocks.ts";
 import { pick } from "./pick.ts";
 import type { JournalRecord } from "./records.ts";
-import { isRecovered, recordsOfRecovery } from "./recovery.ts";
-import { type Clock, type HeldAddress, type Holding, type Owner, ownerKey, type Want } from "./types.ts";
+import { isRecovered, recover, recoveredFor } from "./recovery.ts";
+import {
+  type Clock,
+  type HeldAddress,
+  type Holding,
+  type Owner,
+  ownerKey,
+  samePod,
+  type Want,
+} from "./types.ts";
 
 export interface NodeIpamOptions {
   readonly store: Store;
@@ -60,7 +68,6 @@ export class NodeIpam {
   /** The next pass is the first since the start, or since the node was registered anew. */
   #fresh = true;
   #registered = true;
-  #journalLost = false;
   #verified = false;
   #synced = false;
   #wanted: ReadonlySet<string> | undefined;
@@ -115,11 +122,10 @@ export class NodeIpam {
   async start(): Promise<void> {
     const { records, damaged, torn } = await this.#journal.load();
     for (const record of records) this.#ledger.apply(record);
-    this.#journalLost = damaged > 0 || records.length === 0;
     if (damaged > 0 || torn)
       this.#context.logger.warn({ damaged, torn }, "the journal of addresses was not whole");
+    if (damaged > 0) this.#distrust();
     await this.#journal.flush();
-    if (damaged > 0) await this.#distrust();
     this.#view.on(({ type, object }) => this.#heard(type, object));
     this.#view.start();
     void this.#view.synced.then(() => {
@@ -238,24 +244,42 @@ export class NodeIpam {
 
   async #allocate(request: AllocateRequest): Promise<Holding> {
     const known = this.#ledger.holdingOf(request.owner);
-    if (known) return whole(known);
+    if (known) {
+      // In memory is not enough for an answer: its write may have failed.
+      await this.#journal.flush();
+      return whole(known);
+    }
     for (;;) {
       await this.#assertReady();
+      const recovered = recoveredFor(this.#ledger, request);
+      if (recovered) {
+        const addresses = recovered.flatMap((holding) => holding.addresses);
+        return this.#hold(request.owner, addresses, recovered);
+      }
       const addresses = request.wants.map((want) => pick(this.#context, want));
       const missing = request.wants[addresses.indexOf(undefined)];
-      if (!missing) return this.#hold(request.owner, addresses as HeldAddress[]);
+      if (!missing) return this.#hold(request.owner, addresses as HeldAddress[], []);
       await this.#provide(missing);
     }
   }
 
-  async #hold(owner: Owner, addresses: readonly HeldAddress[]): Promise<Holding> {
+  /** Writes a new holding, which takes the place of `instead`. */
+  async #hold(
+    owner: Owner,
+    addresses: readonly HeldAddress[],
+    instead: readonly Holding[],
+  ): Promise<Holding> {
     const at = this.#context.clock.now();
     const holding: Holding = { seq: this.#ledger.nextSeq(), at, owner, addresses };
+    // The new one first: its addresses are then not freed with the old one.
+    const over = instead.map(({ seq }) => ({ op: "free" as const, seq, at }));
     try {
-      await this.#commit([{ op: "hold", ...holding }], { sync: true });
+      await this.#commit([{ op: "hold", ...holding }, ...over], { sync: true });
     } catch (error) {
       // The line may be on the disk all the same; then a restart finds an allocation without a pod, and collects it.
-      this.#ledger.apply({ op: "free", seq: holding.seq, at: this.#context.clock.now() });
+      // What was taken over is in use: that stays held, by whichever name.
+      if (instead.length === 0)
+        this.#ledger.apply({ op: "free", seq: holding.seq, at: this.#context.clock.now() });
       throw error;
     }
     return holding;
@@ -322,14 +346,10 @@ export class NodeIpam {
   }
 
   /** A damaged journal: what it says is held stays so, what it says is free rests first. */
-  async #distrust(): Promise<void> {
+  #distrust(): void {
     const now = this.#context.clock.now();
+    this.#ledger.whole = false;
     for (const block of this.#ledger.blocks.values()) block.restAll(now);
-    const used = await recordsOfRecovery(
-      this.#context,
-      (address) => this.#ledger.blockOf(address) !== undefined,
-    );
-    if (used.length > 0) await this.#commit(used, { sync: true });
   }
 
   #heard(type: "added" | "modified" | "deleted", object: AddressBlock): void {
@@ -381,7 +401,7 @@ export class NodeIpam {
       flush: () => this.#journal.flush(),
       dropLost: () => dropLost(context),
       followLoans: () => followLoans(context, fresh),
-      recoverLoans: () => (fresh && this.#journalLost ? recoverLoans(context) : Promise.resolve()),
+      recover: () => recover(context),
       takeUp: () => takeUp(context),
       serveLoans: () => serveLoans(context),
       returnIdle: () => returnIdle(context),
@@ -429,11 +449,6 @@ export class NodeIpam {
       cancel.abort();
     }
   }
-}
-
-function samePod(held: Owner, asked: Partial<Owner>): boolean {
-  if (asked.uid !== undefined && asked.uid !== "" && held.uid !== "") return held.uid === asked.uid;
-  return asked.pod !== undefined && asked.pod !== "" && held.pod === asked.pod;
 }
 
 /** @throws `ipam.address-elsewhere` when the store has taken an address of it away */

@@ -1,5 +1,6 @@
-// The journal's lines. Each is `crc32 json`, so that a line that a crash tore off is recognised. Replaying a line twice
-// changes nothing: a compacted journal may hold the effect of lines that are appended again behind it.
+// The journal's lines. Each is `crc32 json`, so that a line that a crash tore off is recognised; the JSON is a list of
+// records that count together or not at all. Replaying a line twice changes nothing: a compacted journal may hold the
+// effect of lines that are appended again behind it.
 import { crc32 } from "node:zlib";
 import type { Holding } from "./types.ts";
 
@@ -30,11 +31,13 @@ export type JournalRecord =
   | { readonly op: "returned"; readonly address: string; readonly loan: number }
   /** Release times of borrowed addresses, which belong to no block of ours (compacted journals only). */
   | { readonly op: "rest"; readonly freed: readonly (readonly [address: string, at: number])[] }
-  | { readonly op: "next"; readonly seq: number };
+  | { readonly op: "next"; readonly seq: number }
+  /** From here on the journal has everything: what an earlier one may have known was looked for and written. */
+  | { readonly op: "whole" };
 
-/** Returns the record as a line with its checksum. */
-export function encodeRecord(record: JournalRecord): string {
-  const json = JSON.stringify(record);
+/** Returns the records as one line with its checksum. */
+export function encodeLine(records: readonly JournalRecord[]): string {
+  const json = JSON.stringify(records);
   return `${checksum(json)} ${json}\n`;
 }
 
@@ -47,15 +50,15 @@ export interface Replay {
 }
 
 /** Reads a journal's text. */
-export function decodeRecords(text: string): Replay {
+export function decodeJournal(text: string): Replay {
   const lines = text.split("\n");
   const tail = lines.pop() ?? "";
   const records: JournalRecord[] = [];
   let damaged = 0;
   let torn = tail !== "";
   for (const [at, line] of lines.entries()) {
-    const record = decodeLine(line);
-    if (record) records.push(record);
+    const found = decodeLine(line);
+    if (found) records.push(...found);
     // Blocks of the disk may reach it out of order: a last line with its newline but without its middle is torn too.
     else if (at === lines.length - 1 && tail === "") torn = true;
     else damaged++;
@@ -63,10 +66,10 @@ export function decodeRecords(text: string): Replay {
   return { records, torn, damaged };
 }
 
-function decodeLine(line: string): JournalRecord | undefined {
+function decodeLine(line: string): JournalRecord[] | undefined {
   const json = line.slice(9);
   if (line[8] !== " " || line.slice(0, 8) !== checksum(json)) return undefined;
-  return JSON.parse(json) as JournalRecord;
+  return JSON.parse(json) as JournalRecord[];
 }
 
 function checksum(json: string): string {

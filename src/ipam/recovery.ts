@@ -1,13 +1,24 @@
 // What to do when the journal is lost or damaged: addresses that something on the node uses count as held.
 import type { NodeContext } from "./context.ts";
+import type { Ledger } from "./ledger.ts";
 import type { JournalRecord } from "./records.ts";
-import type { Owner } from "./types.ts";
+import { type Holding, type Owner, samePod, type Want } from "./types.ts";
 
 const prefix = "recovered-";
 
 /** Returns whether an owner stands for an address that was found in use: its real container is not known. */
 export function isRecovered(owner: Pick<Owner, "containerId">): boolean {
   return owner.containerId.startsWith(prefix);
+}
+
+/** After a lost or damaged journal: what is used of own blocks and of loans counts as held. */
+export async function recover(context: NodeContext): Promise<void> {
+  const { ledger, loans } = context;
+  if (ledger.whole) return;
+  const ours = (address: string) => loans.has(address) || ledger.blockOf(address) !== undefined;
+  const records = await recordsOfRecovery(context, ours);
+  // Only now, and in one write with what was found: a crash before it must lead back to here.
+  await context.commit([...records, { op: "whole" }], { sync: true });
 }
 
 /** Returns holdings for the used addresses that `belongs` selects and that nobody holds by the journal. */
@@ -33,4 +44,22 @@ function recoveredAddress(context: NodeContext, address: string) {
   const family = address.includes(":") ? (6 as const) : (4 as const);
   if (loan) return { address, family, pool: loan.pool, block: loan.cidr, loan: loan.seq };
   return { address, family, pool: "", block: "" };
+}
+
+/**
+ * Returns what was found in use for the owner's pod if it meets the wants: a repeated ADD after the journal was lost
+ * must answer what the pod has.
+ */
+export function recoveredFor(
+  ledger: Ledger,
+  request: { readonly owner: Owner; readonly wants: readonly Want[] },
+): Holding[] | undefined {
+  const found = [...ledger.holdings.values()].filter(
+    (holding) => isRecovered(holding.owner) && samePod(holding.owner, request.owner),
+  );
+  const addresses = found.flatMap((holding) => holding.addresses).filter((held) => !held.lost);
+  const meets = (want: Want) =>
+    addresses.filter((held) => held.family === want.family && (want.address ?? held.address) === held.address)
+      .length === 1;
+  return addresses.length === request.wants.length && request.wants.every(meets) ? found : undefined;
 }

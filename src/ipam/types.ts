@@ -59,3 +59,9 @@ export interface Clock {
 export function ownerKey(owner: Pick<Owner, "containerId" | "ifName">): string {
   return `${owner.containerId}/${owner.ifName}`;
 }
+
+/** Returns whether both are of one pod: by uid where both have one, else by name. */
+export function samePod(held: Owner, asked: Partial<Owner>): boolean {
+  if (asked.uid !== undefined && asked.uid !== "" && held.uid !== "") return held.uid === asked.uid;
+  return asked.pod !== undefined && asked.pod !== "" && held.pod === asked.pod;
+}
