@@ -138,6 +138,9 @@ export class Ledger {
     this.#seen(record.seq);
     const { op: _, ...holding } = record;
     if (this.#holdingBySeq.has(holding.seq)) return;
+    // An owner has one holding: an older one that was never taken back would be lost from sight.
+    const older = this.holdings.get(ownerKey(holding.owner));
+    if (older) this.#free(older.seq, holding.at);
     this.holdings.set(ownerKey(holding.owner), holding);
     this.#holdingBySeq.set(holding.seq, holding);
     for (const { address, lost } of holding.addresses) {

@@ -163,7 +163,7 @@ export class World {
         machine.fuse = { left: step.calls, fate: step.fate };
         break;
       case "collect":
-        await this.#race(machine, machine.ipam?.collect(this.#living(machine), 0));
+        await this.#race(machine, machine.ipam?.collect(this.#living(machine), 0).catch(ignoreJournal));
         break;
     }
   }
@@ -329,12 +329,7 @@ export class World {
     // The pod's processes are gone before its network is taken down.
     this.#forget(name, owner);
     const freed = by === "owner" ? machine.ipam.release(owner) : machine.ipam.releasePod({ uid: owner.uid });
-    await this.#until(
-      machine,
-      this.#race(machine, freed).catch((error: unknown) => {
-        if (!isError(error, "ipam.journal")) throw error;
-      }),
-    );
+    await this.#until(machine, this.#race(machine, freed.catch(ignoreJournal)));
     await this.store.delete(podKind, name, "default");
   }
 
@@ -424,4 +419,9 @@ export class World {
     }
     this.#check();
   }
+}
+
+/** The disk failed: whoever asked tries again later. */
+function ignoreJournal(error: unknown): undefined {
+  if (!isError(error, "ipam.journal")) throw error;
 }

@@ -276,13 +276,21 @@ export class NodeIpam {
     try {
       await this.#commit([{ op: "hold", ...holding }, ...over], { sync: true });
     } catch (error) {
-      // The line may be on the disk all the same; then a restart finds an allocation without a pod, and collects it.
-      // What was taken over is in use: that stays held, by whichever name.
-      if (instead.length === 0)
-        this.#ledger.apply({ op: "free", seq: holding.seq, at: this.#context.clock.now() });
+      // What was taken over is in use: that stays held, by whichever name. Anything else is free again, which has to
+      // be written as well: the failed line may be on the disk, or in a compacted journal that was written since.
+      if (instead.length === 0) await this.#undo(holding);
       throw error;
     }
     return holding;
+  }
+
+  async #undo(holding: Holding): Promise<void> {
+    try {
+      await this.#free([holding]);
+    } catch (error) {
+      // The next write that succeeds is of the whole state, and so of this as well.
+      if (!isError(error, "ipam.journal")) throw error;
+    }
   }
 
   async #assertReady(): Promise<void> {
