@@ -1,8 +1,8 @@
 // Changes of AddressBlock objects, as pure functions: what each node may write into a block, and when it must not.
-import type { AddressBlock, Loan, LoanRequest } from "../api/kinds/address-block.ts";
+import type { AddressBlock, Loan, LoanRequest, ReleaseOrder } from "../api/kinds/address-block.ts";
 
-/** A request that nobody has served for that long (ms) counts as withdrawn. */
-export const requestLifeMs = 60_000;
+/** A request or order that nobody has served for that long (ms) counts as withdrawn. */
+const requestLifeMs = 60_000;
 
 type Spec = AddressBlock["spec"];
 
@@ -50,7 +50,19 @@ export function withReturned(block: AddressBlock, address: string, seq: number |
   return withSpec(block, { loans });
 }
 
-export function isFresh(request: LoanRequest, now: number): boolean {
+/** Anybody: orders the holder to free an address. */
+export function withRelease(block: AddressBlock, order: ReleaseOrder): AddressBlock {
+  const others = (block.spec.releases ?? []).filter((other) => other.address !== order.address);
+  return withSpec(block, { releases: [...others, order] });
+}
+
+/** Holder: its orders are carried out. */
+export function withoutReleases(block: AddressBlock, node: string): AddressBlock {
+  return withSpec(block, { releases: (block.spec.releases ?? []).filter((order) => order.node !== node) });
+}
+
+/** Returns whether a request or an order is not too old to be acted upon. */
+export function isFresh(request: { readonly at: string }, now: number): boolean {
   return now - Date.parse(request.at) < requestLifeMs;
 }
 

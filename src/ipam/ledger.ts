@@ -183,13 +183,6 @@ export class Ledger {
   }
 }
 
-/** Returns the ledger that a journal's records lead to. */
-export function replay(records: readonly JournalRecord[]): Ledger {
-  const ledger = new Ledger();
-  for (const record of records) ledger.apply(record);
-  return ledger;
-}
-
 function covers(block: OwnBlock, address: string): boolean {
   return block.cidr.family === parseIp(address).family && block.has(address);
 }

@@ -1,6 +1,5 @@
 // The model of the property tests: several nodes, their pods, and whoever removes, kills and brings back nodes. It knows
 // which pod has which address from what the allocators answered, and nothing of how they come to their answers.
-import type { Pod } from "../api/kinds/core.ts";
 import { nodeKind, podKind } from "../api/kinds/core.ts";
 import { isError } from "../base/errors.ts";
 import { memoryStore } from "../store/memory.ts";
@@ -190,7 +189,7 @@ export class World {
       if (machine.removed) await this.#bringBack(machine, false);
       await this.#rebootIfDead(machine);
     }
-    for (const { owner, node, address } of [...this.#live.values()]) {
+    for (const { owner, node, address } of this.#live.values()) {
       this.#live.delete(address);
       await this.store.delete(podKind, owner.pod.split("/")[1] ?? "", "default");
       await this.#machineOf(node).ipam?.release(owner);
@@ -307,8 +306,13 @@ export class World {
         throw new Error(`${owner.pod} has ${held}, and now ${address}`);
     this.#live.set(address, { owner, node: machine.name, address });
     const pod = await this.store.get(podKind, owner.pod.split("/")[1] ?? "", "default");
-    if (pod)
-      await this.store.update(podKind, { ...pod, status: { phase: "Running", podIP: address } } as Pod);
+    const status = { phase: "Running" as const, podIP: address };
+    try {
+      if (pod) await this.store.update(podKind, { ...pod, status });
+    } catch (error) {
+      // Deleted, or answered twice, between the two calls.
+      if (!isError(error, "store.not-found") && !isError(error, "store.conflict")) throw error;
+    }
   }
 
   async #bind(machine: Machine, owner: Owner): Promise<void> {
@@ -343,7 +347,7 @@ export class World {
     machine.removed = true;
     machine.registered = false;
     machine.fates.kill();
-    for (const [name, owner] of [...this.#owners])
+    for (const [name, owner] of this.#owners)
       if (name.startsWith(`${machine.name}-`)) {
         this.#forget(name, owner);
         await this.store.delete(podKind, name, "default");

@@ -19,6 +19,7 @@ import { dropLost, giveUpIdle, pushReleases, takeUp } from "./own-blocks.ts";
 import { pick } from "./pick.ts";
 import type { JournalRecord } from "./records.ts";
 import { isRecovered, recover, recoveredFor } from "./recovery.ts";
+import { obeyReleases } from "./releases.ts";
 import {
   type Clock,
   type HeldAddress,
@@ -411,6 +412,7 @@ export class NodeIpam {
       followLoans: () => followLoans(context, fresh),
       recover: () => recover(context),
       takeUp: () => takeUp(context),
+      obeyReleases: () => obeyReleases(context),
       serveLoans: () => serveLoans(context),
       returnIdle: () => returnIdle(context),
       pushReturns: () => pushReturns(context),
@@ -443,13 +445,18 @@ export class NodeIpam {
     if (condition()) return true;
     const done = Promise.withResolvers<boolean>();
     const cancel = new AbortController();
-    const wake = () => {
-      if (condition()) done.resolve(true);
-      else if (this.#closing.signal.aborted) done.resolve(false);
+    const look = (last: boolean) => {
+      try {
+        if (condition()) done.resolve(true);
+        else if (last) done.resolve(false);
+      } catch (error) {
+        // A condition may find out that it can never hold; that is for who waits.
+        done.reject(error);
+      }
     };
+    const wake = () => look(this.#closing.signal.aborted);
     this.#waiting.add(wake);
-    if (Number.isFinite(ms))
-      void this.#context.clock.sleep(ms, cancel.signal).then(() => done.resolve(condition()));
+    if (Number.isFinite(ms)) void this.#context.clock.sleep(ms, cancel.signal).then(() => look(true));
     try {
       return await done.promise;
     } finally {

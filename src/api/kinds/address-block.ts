@@ -23,6 +23,17 @@ export interface LoanRequest {
   readonly at: string;
 }
 
+/** Somebody wants an address freed that a node holds for nothing; the node does it, and takes the order off. */
+export interface ReleaseOrder {
+  readonly address: string;
+  /** Who holds it: the owner or a borrower. */
+  readonly node: string;
+  /** The holder's number of the allocation that is meant; a later one stays. */
+  readonly seq: number;
+  /** RFC 3339; an order older than a minute is stale. */
+  readonly at: string;
+}
+
 export interface AddressBlock extends KubeObject {
   readonly kind: "AddressBlock";
   readonly spec: {
@@ -37,6 +48,7 @@ export interface AddressBlock extends KubeObject {
     readonly state: "pending" | "confirmed" | "releasing";
     readonly loans?: readonly Loan[];
     readonly requests?: readonly LoanRequest[];
+    readonly releases?: readonly ReleaseOrder[];
   };
   /** Figures of the owner's, written at most every few seconds; never used for decisions. */
   readonly status?: { readonly used?: number; readonly free?: number; readonly cooling?: number };

@@ -1,0 +1,169 @@
+// What is wrong with addresses, from the store's objects and the nodes' journals: pure, so that a test can say it all.
+import { isTerminal, type Pod, podIps } from "../../api/kinds/core.ts";
+import { type Cidr, cidrContains, cidrCovers, cidrsOverlap, tryParseCidr, tryParseIp } from "../../base/ip.ts";
+import type { Holding } from "../../ipam/types.ts";
+import type { ClusterFacts } from "../facts.ts";
+
+export type FindingKind =
+  | "duplicate"
+  | "leak"
+  | "not-allocated"
+  | "outside-pools"
+  | "missing-node"
+  | "lost"
+  | "no-journal";
+
+export interface Finding {
+  readonly kind: FindingKind;
+  readonly message: string;
+  /** Address or range. */
+  readonly what: string;
+  readonly node?: string;
+  /** `namespace/name` */
+  readonly pod?: string;
+  /** For leaks: the number that a release has to name. */
+  readonly seq?: number;
+  /** Range of the block. */
+  readonly block?: string;
+}
+
+/** What each node's journal holds; a node that is not in it has no journal that could be read. */
+export type Journals = ReadonlyMap<string, readonly Holding[]>;
+
+interface Use {
+  readonly node: string;
+  readonly pod: string;
+}
+
+/** Returns all findings, ordered by address. */
+export function checkAddresses(facts: ClusterFacts, journals: Journals): Finding[] {
+  const pods = [...facts.pods.values()].filter((pod) => pod.spec.hostNetwork !== true && !isTerminal(pod));
+  const findings = [
+    ...blockFindings(facts, journals),
+    ...[...journals].flatMap(([node, holdings]) =>
+      holdings.flatMap((holding) => holdingFindings(facts, node, holding)),
+    ),
+    ...duplicates(pods, journals),
+    ...pods.flatMap((pod) => podFindings(facts, journals, pod)),
+  ];
+  return findings.toSorted((a, b) => (a.what < b.what ? -1 : a.what > b.what ? 1 : 0));
+}
+
+function blockFindings(facts: ClusterFacts, journals: Journals): Finding[] {
+  const blocks = [...facts.blocks.values()];
+  return blocks.flatMap(({ spec }, at) => {
+    const { cidr, node, pool } = spec;
+    const range = tryParseCidr(cidr);
+    const out: Finding[] = [];
+    if (!range) return out;
+    if (!insidePools(facts, range))
+      out.push({ kind: "outside-pools", what: cidr, node, message: `block ${cidr} of pool ${pool} is in no pool` });
+    if (!facts.nodes.has(node))
+      out.push({ kind: "missing-node", what: cidr, node, message: `block ${cidr} belongs to node ${node}, which does not exist` });
+    else if (!journals.has(node))
+      out.push({ kind: "no-journal", what: cidr, node, message: `the journal of node ${node} cannot be read` });
+    for (const other of blocks.slice(at + 1)) {
+      const second = tryParseCidr(other.spec.cidr);
+      if (second && cidrsOverlap(range, second))
+        out.push({ kind: "duplicate", what: cidr, node, message: `blocks ${cidr} of ${node} and ${other.spec.cidr} of ${other.spec.node} overlap` });
+    }
+    return out;
+  });
+}
+
+function holdingFindings(facts: ClusterFacts, node: string, holding: Holding): Finding[] {
+  const { owner, seq, addresses } = holding;
+  const pod = podOf(facts, holding);
+  return addresses.flatMap(({ address, block, lost }) => {
+    const common = { what: address, node, pod: owner.pod, seq, block };
+    const out: Finding[] = [];
+    if (lost)
+      out.push({ ...common, kind: "lost", message: `${address} was taken from node ${node} while ${owner.pod || "a pod"} held it` });
+    if (!insidePools(facts, hostRange(address)))
+      out.push({ ...common, kind: "outside-pools", message: `${address} of ${owner.pod || "an unknown pod"} on ${node} is in no pool` });
+    if (!pod)
+      out.push({ ...common, kind: "leak", message: `${address} is held on ${node} for ${owner.pod || "an unknown pod"}, which does not exist` });
+    return out;
+  });
+}
+
+/** Returns the pod that a holding is for, if it exists and runs on. */
+function podOf(facts: ClusterFacts, { owner }: Holding): Pod | undefined {
+  const pod = facts.pods.get(owner.pod);
+  if (!pod || isTerminal(pod)) return undefined;
+  return owner.uid === "" || owner.uid === pod.metadata.uid ? pod : undefined;
+}
+
+function duplicates(pods: readonly Pod[], journals: Journals): Finding[] {
+  const users = new Map<string, Use[]>();
+  const add = (address: string, use: Use) => {
+    const known = users.get(address) ?? [];
+    // A pod's object and its node's journal are one use.
+    if (!known.some((other) => other.node === use.node && other.pod === use.pod)) known.push(use);
+    users.set(address, known);
+  };
+  for (const pod of pods)
+    for (const address of podIps(pod)) add(address, { node: pod.spec.nodeName ?? "", pod: keyOfPod(pod) });
+  for (const [node, holdings] of journals)
+    for (const { owner, addresses } of holdings)
+      for (const { address, lost } of addresses) if (!lost) add(address, { node, pod: owner.pod });
+  return [...users].flatMap(([address, uses]) =>
+    uses.length < 2
+      ? []
+      : [
+          {
+            kind: "duplicate" as const,
+            what: address,
+            message: `${address} is used ${uses.length} times: ${uses.map((use) => `${use.pod || "unknown pod"} on ${use.node}`).join(", ")}`,
+          },
+        ],
+  );
+}
+
+function podFindings(facts: ClusterFacts, journals: Journals, pod: Pod): Finding[] {
+  const node = pod.spec.nodeName ?? "";
+  const holdings = journals.get(node);
+  const key = keyOfPod(pod);
+  return podIps(pod).flatMap((address) => {
+    const common = { what: address, node, pod: key };
+    if (!insidePools(facts, hostRange(address)))
+      return [{ ...common, kind: "outside-pools" as const, message: `${address} of pod ${key} is in no pool` }];
+    const held = holdings?.some((holding) => holding.addresses.some((one) => one.address === address));
+    if (holdings === undefined || held) return [];
+    return [
+      { ...common, kind: "not-allocated" as const, message: `pod ${key} has ${address}, which node ${node} does not hold` },
+    ];
+  });
+}
+
+function keyOfPod(pod: Pod): string {
+  return `${pod.metadata.namespace ?? ""}/${pod.metadata.name}`;
+}
+
+function hostRange(address: string): Cidr | undefined {
+  const ip = tryParseIp(address);
+  return ip && { family: ip.family, base: ip.value, length: ip.family === 4 ? 32 : 128 };
+}
+
+function insidePools(facts: ClusterFacts, range: Cidr | undefined): boolean {
+  if (!range) return false;
+  return [...facts.pools.values()].some((pool) => {
+    const whole = tryParseCidr(pool.spec.cidr);
+    return whole !== undefined && cidrCovers(whole, range);
+  });
+}
+
+/** Returns the live pod that uses an address, as `namespace/name`. */
+export function livePodWith(facts: ClusterFacts, address: string): string | undefined {
+  const pod = [...facts.pods.values()].find((one) => !isTerminal(one) && podIps(one).includes(address));
+  return pod && keyOfPod(pod);
+}
+
+/** Returns the block that an address lies in. */
+export function blockWith(facts: ClusterFacts, address: string) {
+  const ip = tryParseIp(address);
+  return [...facts.blocks.values()].find((block) => {
+    const range = tryParseCidr(block.spec.cidr);
+    return ip !== undefined && range !== undefined && cidrContains(range, ip);
+  });
+}
