@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AddressBlock, addressBlockKind } from "../api/kinds/address-block.ts";
-import { isError, TrunklineError } from "../base/errors.ts";
+import { isError, TrunklineError, textOf } from "../base/errors.ts";
 import { tryParseIp } from "../base/ip.ts";
 import { withRelease } from "../ipam/block-object.ts";
 import { blockWith, livePodWith } from "../plan/addressing/check.ts";
@@ -39,7 +39,7 @@ interface Order {
 /** How long a node may take to carry an order out, in milliseconds. */
 const waitMs = 10_000;
 
-/** Frees addresses that no living pod uses. @throws `cli.usage`, `cli.address`, `cli.declined` and what the store throws */
+/** Frees addresses that no living pod uses. @throws `cli.usage`, `cli.declined` and what the store throws */
 export async function releaseAddresses(
   addresses: readonly string[],
   options: ReleaseOptions,
@@ -61,7 +61,8 @@ export async function releaseAddresses(
 }
 
 function toWish(address: string): Wish {
-  if (!tryParseIp(address)) throw new TrunklineError("cli.usage", { why: `'${address}' is not an IP address` });
+  if (!tryParseIp(address))
+    throw new TrunklineError("cli.usage", { why: `'${address}' is not an IP address` });
   return { address };
 }
 
@@ -73,11 +74,12 @@ function readReport(file: string): Wish[] {
     report = JSON.parse(readFileSync(file === "-" ? 0 : file, "utf8")) as { readonly findings?: unknown };
   } catch (error) {
     // No such file, or no JSON: both are the user's to mend.
-    throw bad(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw bad(`cannot be read: ${textOf(error)}`);
   }
   if (!Array.isArray(report?.findings)) throw bad("has no findings: make it with `ipam check -o json`");
-  return (report.findings as { kind?: unknown; what?: unknown; seq?: unknown }[]).flatMap(({ kind, what, seq }) =>
-    kind === "leak" && typeof what === "string" && typeof seq === "number" ? [{ address: what, seq }] : [],
+  return (report.findings as { kind?: unknown; what?: unknown; seq?: unknown }[]).flatMap(
+    ({ kind, what, seq }) =>
+      kind === "leak" && typeof what === "string" && typeof seq === "number" ? [{ address: what, seq }] : [],
   );
 }
 

@@ -75,6 +75,11 @@ const commands: readonly CommandEntry[] = [
     load: () => import("./commands/explain.ts"),
   },
   {
+    name: "ipam",
+    summary: "addresses: show who holds what, check it, release what leaked",
+    load: () => import("./commands/ipam.ts"),
+  },
+  {
     name: "lint",
     summary: "find mistakes in manifests or in a lab",
     load: () => import("./commands/lint.ts"),

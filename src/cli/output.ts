@@ -8,6 +8,7 @@ export const exit = { yes: 0, no: 1, usage: 2, unknown: 3 } as const;
 const roomsOfInput = new Set(["api", "base", "cli"]);
 const codes: Readonly<Record<string, number>> = {
   "cli.not-found": exit.no,
+  "cli.declined": exit.no,
   "store.not-found": exit.no,
   "lab.unknown": exit.usage,
   "lab.none": exit.usage,

@@ -30,9 +30,28 @@ export const addressBlockSchema = schemaOf<AddressBlock>()(
       node: z.string(),
       state: z.enum(["pending", "confirmed", "releasing"]),
       loans: z
-        .array(fields({ address, node: z.string(), returned: z.boolean().exactOptional() }))
+        .array(
+          fields({
+            address,
+            node: z.string(),
+            seq: z.number().exactOptional(),
+            returned: z.boolean().exactOptional(),
+          }),
+        )
         .exactOptional(),
-      requests: z.array(fields({ node: z.string(), count: z.number(), at: z.string() })).exactOptional(),
+      requests: z
+        .array(
+          fields({
+            node: z.string(),
+            count: z.number(),
+            address: address.exactOptional(),
+            at: z.string(),
+          }),
+        )
+        .exactOptional(),
+      releases: z
+        .array(fields({ address, node: z.string(), seq: z.number(), at: z.string() }))
+        .exactOptional(),
     }),
     status: fields({
       used: z.number().exactOptional(),

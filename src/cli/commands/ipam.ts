@@ -1,5 +1,6 @@
 // trunkline ipam show, check, release: who has which address, whether that is in order, and freeing what leaked.
 import { Command, Option } from "commander";
+import type { Usage } from "../../plan/addressing/usage.ts";
 import { type StoreOptions, storeOptions } from "../context.ts";
 import { exit, print, printJson, say, table } from "../output.ts";
 
@@ -31,14 +32,19 @@ export function command(): Command {
   );
   ipam.addCommand(
     common("check")
-      .description("look for duplicates, leaks, and addresses and blocks that belong nowhere; exit code 1 if any")
+      .description(
+        "look for duplicates, leaks, and addresses and blocks that belong nowhere; exit code 1 if any",
+      )
       .action((options: Options) => check(options)),
   );
   ipam.addCommand(
     common("release")
       .argument("[addresses...]", "addresses that are held for nothing")
       .description("free addresses that no living pod uses")
-      .option("--from-report <file>", "the leaks of a report made by `ipam check -o json`; - reads it from stdin")
+      .option(
+        "--from-report <file>",
+        "the leaks of a report made by `ipam check -o json`; - reads it from stdin",
+      )
       .option("--yes", "do not ask")
       .action((addresses: string[], options: ReleaseOptions) => release(addresses, options)),
   );
@@ -48,7 +54,9 @@ export function command(): Command {
 function common(name: string): Command {
   return storeOptions(new Command(name))
     .option("--state <folder>", "the agent's state folder of this machine's node, where no lab is meant")
-    .addOption(new Option("-o, --output <form>", "form of the output").choices(["table", "json"]).default("table"));
+    .addOption(
+      new Option("-o, --output <form>", "form of the output").choices(["table", "json"]).default("table"),
+    );
 }
 
 async function show(options: ShowOptions): Promise<void> {
@@ -68,8 +76,6 @@ async function show(options: ShowOptions): Promise<void> {
   if (options.blocks || options.node !== undefined) print(`\n${blockTable(blocks)}`);
   if (options.addresses || options.node !== undefined) print(`\n${addressTable(addresses)}`);
 }
-
-type Usage = import("../../plan/addressing/usage.ts").Usage;
 
 function poolTable(pools: Usage["pools"]): string {
   const rows = pools.map((one) => [

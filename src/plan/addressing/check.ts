@@ -1,6 +1,13 @@
 // What is wrong with addresses, from the store's objects and the nodes' journals: pure, so that a test can say it all.
 import { isTerminal, type Pod, podIps } from "../../api/kinds/core.ts";
-import { type Cidr, cidrContains, cidrCovers, cidrsOverlap, tryParseCidr, tryParseIp } from "../../base/ip.ts";
+import {
+  type Cidr,
+  cidrContains,
+  cidrCovers,
+  cidrsOverlap,
+  tryParseCidr,
+  tryParseIp,
+} from "../../base/ip.ts";
 import type { Holding } from "../../ipam/types.ts";
 import type { ClusterFacts } from "../facts.ts";
 
@@ -57,15 +64,35 @@ function blockFindings(facts: ClusterFacts, journals: Journals): Finding[] {
     const out: Finding[] = [];
     if (!range) return out;
     if (!insidePools(facts, range))
-      out.push({ kind: "outside-pools", what: cidr, node, message: `block ${cidr} of pool ${pool} is in no pool` });
+      out.push({
+        kind: "outside-pools",
+        what: cidr,
+        node,
+        message: `block ${cidr} of pool ${pool} is in no pool`,
+      });
     if (!facts.nodes.has(node))
-      out.push({ kind: "missing-node", what: cidr, node, message: `block ${cidr} belongs to node ${node}, which does not exist` });
+      out.push({
+        kind: "missing-node",
+        what: cidr,
+        node,
+        message: `block ${cidr} belongs to node ${node}, which does not exist`,
+      });
     else if (!journals.has(node))
-      out.push({ kind: "no-journal", what: cidr, node, message: `the journal of node ${node} cannot be read` });
+      out.push({
+        kind: "no-journal",
+        what: cidr,
+        node,
+        message: `the journal of node ${node} cannot be read`,
+      });
     for (const other of blocks.slice(at + 1)) {
       const second = tryParseCidr(other.spec.cidr);
       if (second && cidrsOverlap(range, second))
-        out.push({ kind: "duplicate", what: cidr, node, message: `blocks ${cidr} of ${node} and ${other.spec.cidr} of ${other.spec.node} overlap` });
+        out.push({
+          kind: "duplicate",
+          what: cidr,
+          node,
+          message: `blocks ${cidr} of ${node} and ${other.spec.cidr} of ${other.spec.node} overlap`,
+        });
     }
     return out;
   });
@@ -78,11 +105,23 @@ function holdingFindings(facts: ClusterFacts, node: string, holding: Holding): F
     const common = { what: address, node, pod: owner.pod, seq, block };
     const out: Finding[] = [];
     if (lost)
-      out.push({ ...common, kind: "lost", message: `${address} was taken from node ${node} while ${owner.pod || "a pod"} held it` });
+      out.push({
+        ...common,
+        kind: "lost",
+        message: `${address} was taken from node ${node} while ${owner.pod || "a pod"} held it`,
+      });
     if (!insidePools(facts, hostRange(address)))
-      out.push({ ...common, kind: "outside-pools", message: `${address} of ${owner.pod || "an unknown pod"} on ${node} is in no pool` });
+      out.push({
+        ...common,
+        kind: "outside-pools",
+        message: `${address} of ${owner.pod || "an unknown pod"} on ${node} is in no pool`,
+      });
     if (!pod)
-      out.push({ ...common, kind: "leak", message: `${address} is held on ${node} for ${owner.pod || "an unknown pod"}, which does not exist` });
+      out.push({
+        ...common,
+        kind: "leak",
+        message: `${address} is held on ${node} for ${owner.pod || "an unknown pod"}, which does not exist`,
+      });
     return out;
   });
 }
@@ -124,14 +163,18 @@ function podFindings(facts: ClusterFacts, journals: Journals, pod: Pod): Finding
   const node = pod.spec.nodeName ?? "";
   const holdings = journals.get(node);
   const key = keyOfPod(pod);
-  return podIps(pod).flatMap((address) => {
+  return podIps(pod).flatMap((address): Finding[] => {
     const common = { what: address, node, pod: key };
     if (!insidePools(facts, hostRange(address)))
-      return [{ ...common, kind: "outside-pools" as const, message: `${address} of pod ${key} is in no pool` }];
+      return [{ ...common, kind: "outside-pools", message: `${address} of pod ${key} is in no pool` }];
     const held = holdings?.some((holding) => holding.addresses.some((one) => one.address === address));
     if (holdings === undefined || held) return [];
     return [
-      { ...common, kind: "not-allocated" as const, message: `pod ${key} has ${address}, which node ${node} does not hold` },
+      {
+        ...common,
+        kind: "not-allocated",
+        message: `pod ${key} has ${address}, which node ${node} does not hold`,
+      },
     ];
   });
 }

@@ -1,0 +1,181 @@
+import { describe, expect, it } from "vitest";
+import { blockName } from "../../api/kinds/address-block.ts";
+import type { Pod } from "../../api/kinds/core.ts";
+import { Ledger } from "../../ipam/ledger.ts";
+import type { Holding } from "../../ipam/types.ts";
+import { type ClusterFacts, emptyFacts } from "../facts.ts";
+import { checkAddresses, livePodWith } from "./check.ts";
+import { usageOf } from "./usage.ts";
+
+const meta = (name: string, namespace?: string) => ({
+  name,
+  uid: `uid-${name}`,
+  resourceVersion: "1",
+  creationTimestamp: "2026-01-01T00:00:00Z",
+  ...(namespace === undefined ? {} : { namespace }),
+});
+
+function facts(options: {
+  nodes?: string[];
+  blocks?: [cidr: string, node: string][];
+  pods?: Pod[];
+}): ClusterFacts {
+  const { nodes = ["a", "b"], blocks = [["10.1.0.0/26", "a"]], pods = [] } = options;
+  return {
+    ...emptyFacts(),
+    nodes: new Map(nodes.map((name) => [name, { apiVersion: "v1", kind: "Node", metadata: meta(name) }])),
+    pools: new Map([
+      [
+        "p",
+        {
+          apiVersion: "crd.projectcalico.org/v1",
+          kind: "IPPool",
+          metadata: meta("p"),
+          spec: { cidr: "10.1.0.0/16" },
+        },
+      ],
+    ]),
+    blocks: new Map(
+      blocks.map(([cidr, node]) => [
+        blockName(cidr),
+        {
+          apiVersion: "trunkline.dev/v1alpha1",
+          kind: "AddressBlock",
+          metadata: meta(blockName(cidr)),
+          spec: { cidr, pool: "p", node, state: "confirmed" },
+        },
+      ]),
+    ),
+    pods: new Map(pods.map((pod) => [`x/${pod.metadata.name}`, pod])),
+  };
+}
+
+function pod(name: string, node: string, ip?: string, phase: "Running" | "Succeeded" = "Running"): Pod {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: meta(name, "x"),
+    spec: { containers: [], nodeName: node },
+    status: { phase, ...(ip === undefined ? {} : { podIP: ip }) },
+  };
+}
+
+function holding(name: string, address: string, more: { uid?: string; lost?: boolean } = {}): Holding {
+  const lost = more.lost === undefined ? {} : { lost: more.lost };
+  return {
+    seq: 7,
+    at: 0,
+    owner: { containerId: `c-${name}`, ifName: "eth0", pod: `x/${name}`, uid: more.uid ?? `uid-${name}` },
+    addresses: [{ address, family: 4, pool: "p", block: "10.1.0.0/26", ...lost }],
+  };
+}
+
+const kinds = (cluster: ClusterFacts, journals: Record<string, Holding[]>) =>
+  checkAddresses(cluster, new Map(Object.entries(journals))).map(({ kind, what }) => `${kind} ${what}`);
+
+describe("checkAddresses", () => {
+  it("finds nothing where pods and journals agree, nor in pods of the host's network", () => {
+    const host = {
+      ...pod("h", "a", "192.168.0.1"),
+      spec: { containers: [], nodeName: "a", hostNetwork: true },
+    };
+    const cluster = facts({ pods: [pod("one", "a", "10.1.0.1"), pod("new", "a"), host] });
+    expect(kinds(cluster, { a: [holding("one", "10.1.0.1"), holding("new", "10.1.0.2")] })).toEqual([]);
+  });
+
+  it("finds an address that two nodes hold, two pods have, or two blocks cover", () => {
+    const two = [pod("one", "a", "10.1.0.1"), pod("two", "b", "10.1.0.1")];
+    expect(
+      kinds(facts({ pods: two }), { a: [holding("one", "10.1.0.1")], b: [holding("two", "10.1.0.1")] }),
+    ).toEqual(["duplicate 10.1.0.1"]);
+    expect(
+      kinds(
+        facts({
+          blocks: [
+            ["10.1.0.0/26", "a"],
+            ["10.1.0.0/28", "b"],
+          ],
+        }),
+        { a: [], b: [] },
+      ),
+    ).toEqual(["duplicate 10.1.0.0/26"]);
+  });
+
+  it("finds what is held for a pod that is gone, has ended, or was made anew", () => {
+    const cluster = facts({
+      pods: [pod("ended", "a", "10.1.0.2", "Succeeded"), pod("again", "a", "10.1.0.4")],
+    });
+    const journal = [
+      holding("gone", "10.1.0.1"),
+      holding("ended", "10.1.0.2"),
+      holding("again", "10.1.0.3", { uid: "uid-before" }),
+      holding("again", "10.1.0.4"),
+    ];
+    expect(kinds(cluster, { a: journal })).toEqual(["leak 10.1.0.1", "leak 10.1.0.2", "leak 10.1.0.3"]);
+  });
+
+  it("finds pods whose address their node does not hold, or that is in no pool", () => {
+    const cluster = facts({ pods: [pod("one", "a", "10.1.0.1"), pod("two", "a", "10.9.0.1")] });
+    expect(kinds(cluster, { a: [] })).toEqual(["not-allocated 10.1.0.1", "outside-pools 10.9.0.1"]);
+  });
+
+  it("finds blocks of nodes that are gone, blocks outside of pools, and journals that cannot be read", () => {
+    const cluster = facts({
+      nodes: ["a"],
+      blocks: [
+        ["10.1.0.0/26", "a"],
+        ["10.1.1.0/26", "z"],
+        ["10.7.0.0/26", "a"],
+      ],
+    });
+    expect(kinds(cluster, {})).toEqual([
+      "no-journal 10.1.0.0/26",
+      "missing-node 10.1.1.0/26",
+      "outside-pools 10.7.0.0/26",
+      "no-journal 10.7.0.0/26",
+    ]);
+  });
+
+  it("finds addresses that were taken from under a pod", () => {
+    const cluster = facts({ pods: [pod("one", "a")] });
+    expect(kinds(cluster, { a: [holding("one", "10.1.0.1", { lost: true })] })).toEqual(["lost 10.1.0.1"]);
+  });
+});
+
+it("livePodWith overlooks pods that have ended", () => {
+  const cluster = facts({ pods: [pod("one", "a", "10.1.0.1"), pod("two", "a", "10.1.0.2", "Succeeded")] });
+  expect(livePodWith(cluster, "10.1.0.1")).toBe("x/one");
+  expect(livePodWith(cluster, "10.1.0.2")).toBeUndefined();
+});
+
+it("usageOf counts from journals, and from what owners wrote where there is none", () => {
+  const cluster = facts({
+    blocks: [
+      ["10.1.0.0/26", "a"],
+      ["10.1.0.64/26", "b"],
+    ],
+  });
+  const ledger = new Ledger();
+  ledger.apply({ op: "block", cidr: "10.1.0.0/26", pool: "p", uid: `uid-${blockName("10.1.0.0/26")}` });
+  ledger.apply({ op: "hold", ...holding("one", "10.1.0.9") });
+  ledger.apply({ op: "hold", ...holding("two", "10.1.0.10"), seq: 8 });
+  ledger.apply({ op: "free", seq: 8, at: 1000 });
+  const usage = usageOf(cluster, new Map([["a", ledger]]), 2000, 30_000);
+  expect(usage.pools).toEqual([
+    {
+      pool: "p",
+      cidr: "10.1.0.0/16",
+      size: "65536",
+      used: 1,
+      cooling: 1,
+      free: "65534",
+      blocks: 2,
+      unclaimed: "1022",
+    },
+  ]);
+  expect(usage.blocks.map(({ used, cooling, free, source }) => [used, cooling, free, source])).toEqual([
+    [1, 1, 62, "journal"],
+    [0, 0, 64, "store"],
+  ]);
+  expect(usage.addresses.map(({ address, pod: key }) => [address, key])).toEqual([["10.1.0.9", "x/one"]]);
+});
