@@ -7,7 +7,7 @@ export const cliMessages = {
     `'${d.name}' is not a command of trunkline${meant(d.suggestion)} (trunkline --help lists them)`,
   "cli.kind": (d: { word: string; suggestion: string | undefined; known: readonly string[] }) =>
     `'${d.word}' is not a kind${meant(d.suggestion) || `; known: ${orList(d.known)}`}`,
-  "cli.declined": (_: Record<never, never>) => "Nothing was changed",
+  "cli.declined": (_d: Record<never, never>) => "Nothing was changed",
   "cli.usage": (d: { why: string }) => d.why,
   "cli.not-found": (d: { kind: string; name: string; namespace: string | undefined }) =>
     `${d.kind} '${d.name}' does not exist${d.namespace === undefined ? "" : ` in namespace ${d.namespace}`}`,
