@@ -132,8 +132,6 @@ export class CniHandler {
   /** Removes every endpoint of the network that is not named; goes on after a failure and then tells of the first. */
   async #collect(config: PluginConfig): Promise<CniFailure | undefined> {
     const { endpoints, logger } = this.#options;
-    if (config.validAttachments === undefined)
-      return failure(failureCode.invalidConfig, "GC needs cni.dev/valid-attachments");
     const valid = new Set(config.validAttachments.map(endpointKey));
     const failures: string[] = [];
     for (const [key, endpoint] of endpoints.known) {

@@ -18,6 +18,7 @@ import { TrunklineError } from "../base/errors.ts";
 import { type AgentRequest, readReply } from "../cni/protocol.ts";
 import type { CniFailure } from "../cni/spec.ts";
 import { newestVersion, supportedVersions } from "../cni/versions.ts";
+import { run } from "../kernel/exec/index.ts";
 
 export interface InstallOptions {
   /** The built executable. */
@@ -41,6 +42,8 @@ export interface Installed {
   readonly configuration: string;
   /** Plugins that are called in order. */
   readonly plugins: readonly string[];
+  /** Of the specification: the newest that all of them speak. */
+  readonly version: string;
 }
 
 /** First in lexical order: runtimes take the first file of the folder. */
@@ -54,21 +57,35 @@ export async function installCni(options: InstallOptions): Promise<Installed> {
     chmodSync(temporary, 0o755);
   });
   await waitForAgent(options.agentSocket, options.timeoutMs);
-  const chained = ["portmap", "bandwidth"].filter((name) =>
-    [options.binDir, ...options.pluginPath].some((folder) => isExecutable(path.join(folder, name))),
-  );
-  const text = `${JSON.stringify(conflist(options, chained), undefined, 2)}\n`;
+  const found = ["portmap", "bandwidth"].flatMap((name) => {
+    const file = [options.binDir, ...options.pluginPath]
+      .map((folder) => path.join(folder, name))
+      .find(isExecutable);
+    return file === undefined ? [] : [{ name, file }];
+  });
+  const chained = found.map(({ name }) => name);
+  const versions = commonVersions(await Promise.all(found.map(({ file }) => versionsOf(file))));
+  const text = `${JSON.stringify(conflist(options, chained, versions), undefined, 2)}\n`;
   const configuration = path.join(options.confDir, fileName);
   // A file that is as it should be is left alone: each rename makes the runtime read its configuration again.
   if (!isSame(configuration, text))
     replaceFile(configuration, (temporary) => writeFileSync(temporary, text, { mode: 0o600, flush: true }));
-  return { executable, configuration, plugins: ["trunkline", ...chained] };
+  return {
+    executable,
+    configuration,
+    plugins: ["trunkline", ...chained],
+    version: versions.at(-1) ?? newestVersion,
+  };
 }
 
-/** Returns the configuration that a runtime reads. */
+/**
+ * Returns the configuration that a runtime reads.
+ * @param versions of the specification that all of the plugins speak, oldest first
+ */
 export function conflist(
   options: Pick<InstallOptions, "network" | "agentSocket" | "queueDir" | "mtu">,
   chained: readonly string[],
+  versions: readonly string[] = supportedVersions,
 ): object {
   const { network, agentSocket, queueDir, mtu } = options;
   const ours = { type: "trunkline", agentSocket, queueDir, ...(mtu !== undefined && { mtu }) };
@@ -77,12 +94,27 @@ export function conflist(
     bandwidth: { type: "bandwidth", capabilities: { bandwidth: true } },
   };
   return {
-    cniVersion: newestVersion,
+    cniVersion: versions.at(-1) ?? newestVersion,
     // A runtime that speaks an older version picks the newest that it knows from here.
-    cniVersions: supportedVersions,
+    cniVersions: versions,
     name: network,
     plugins: [ours, ...chained.flatMap((name) => theirs[name] ?? [])],
   };
+}
+
+/** One configuration has one version, and a plugin refuses those that it does not know: Debian 12's end at 1.0.0. */
+function commonVersions(others: readonly (readonly string[])[]): readonly string[] {
+  return supportedVersions.filter((version) => others.every((known) => known.includes(version)));
+}
+
+/** Asks a plugin which versions of the specification it speaks. @throws `kernel.command` */
+async function versionsOf(executable: string): Promise<readonly string[]> {
+  const { stdout } = await run(executable, [], {
+    env: { CNI_COMMAND: "VERSION" },
+    input: "{}",
+    timeoutMs: 5000,
+  });
+  return (JSON.parse(stdout) as { supportedVersions?: readonly string[] }).supportedVersions ?? [];
 }
 
 /**

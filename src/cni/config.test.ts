@@ -13,7 +13,7 @@ describe("readConfig", () => {
       timeoutSeconds: 60,
       mtu: undefined,
       prevResult: undefined,
-      validAttachments: undefined,
+      validAttachments: [],
     });
   });
 
@@ -38,13 +38,12 @@ describe("readConfig", () => {
     expect(read(config)).toMatchObject({ code });
   });
 
-  it("reads the attachments under both keys, and an absent list is not an empty one", () => {
+  it("reads the attachments under both keys, and libcni's ways to say that there are none", () => {
     const list = [{ containerID: "c", ifname: "eth0" }];
     const want = [{ containerId: "c", ifName: "eth0" }];
     expect(read({ name: "n", "cni.dev/valid-attachments": list })).toMatchObject({ validAttachments: want });
     expect(read({ name: "n", "cni.dev/attachments": list })).toMatchObject({ validAttachments: want });
-    // What libcni writes when no attachment is valid.
     expect(read({ name: "n", "cni.dev/valid-attachments": null })).toMatchObject({ validAttachments: [] });
-    expect(read({ name: "n" })).toMatchObject({ validAttachments: undefined });
+    expect(read({ name: "n" })).toMatchObject({ validAttachments: [] });
   });
 });

@@ -14,8 +14,8 @@ export interface PluginConfig {
   readonly mtu: number | undefined;
   /** As it came: the agent must work with a stale or a foreign one, so nothing is taken from it unchecked. */
   readonly prevResult: CniResult | undefined;
-  /** Only in GC; undefined where the runtime named none (then nothing may be collected). */
-  readonly validAttachments: readonly Attachment[] | undefined;
+  /** Only for GC. libcni leaves the key out, or writes null, when no attachment of the network is valid. */
+  readonly validAttachments: readonly Attachment[];
 }
 
 export const defaultAgentSocket = "/run/trunkline/agent.sock";
@@ -38,9 +38,8 @@ export function readConfig(text: string): PluginConfig | CniFailure {
   if (wrong !== undefined) return wrong;
   const name = (parsed["name"] as string | undefined) ?? "";
   const attachments = attachmentKeys.map((key) => parsed[key]).find((value) => value !== undefined);
-  // libcni writes null for an empty list, which is no absence: then nothing of the network is valid.
-  const valid = attachments === undefined ? undefined : readAttachments(attachments ?? []);
-  if (valid !== undefined && "code" in valid) return valid;
+  const valid = readAttachments(attachments ?? []);
+  if ("code" in valid) return valid;
   return (
     checkNetworkName(name) ?? {
       cniVersion: parsed["cniVersion"] as string | undefined,

@@ -54,7 +54,7 @@ async function run(options: Options): Promise<void> {
   });
   if (options.output === "json") return printJson(installed);
   print(`${installed.executable} is installed`);
-  print(`${installed.configuration} calls ${installed.plugins.join(", ")}`);
+  print(`${installed.configuration} calls ${installed.plugins.join(", ")} (CNI ${installed.version})`);
 }
 
 function wholeNumber(text: string): number {
