@@ -1,5 +1,5 @@
 // Removes everything that a lab left on this machine, whether its process ended well or was killed at any moment.
-import { rmSync } from "node:fs";
+import { rmdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Machine } from "../kernel/kernel.ts";
@@ -22,6 +22,19 @@ export async function clearAway({ record }: LabEntry, machine: () => Machine): P
   // A rootless lab's namespaces have gone with its last process.
   if (!record.rootless || record.process.pid === process.pid) await removeNamespaces(record, machine());
   rmSync(folder, { recursive: true, force: true });
+  // The last lab takes the folders of all labs with it.
+  for (const above of [path.dirname(folder), path.dirname(path.dirname(folder))]) {
+    if (["labs", "trunkline"].includes(path.basename(above))) removeIfEmpty(above);
+  }
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOTEMPTY" && code !== "ENOENT" && code !== "EBUSY" && code !== "EACCES") throw error;
+  }
 }
 
 async function removeNamespaces(record: LabEntry["record"], machine: Machine): Promise<void> {

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isError } from "../base/errors.ts";
 import { linuxMachine } from "../kernel/index.ts";
+import { isRunning } from "../kernel/process.ts";
 import { clearAway } from "./clear-away.ts";
 import { askLab } from "./control/client.ts";
 import { type LabEntry, readLab } from "./state.ts";
@@ -28,9 +29,5 @@ async function askToEnd(lab: LabEntry): Promise<void> {
   const patience = sleep(PATIENCE_MS, "no answer" as const, { ref: false });
   if ((await Promise.race([answer, patience])) === "no answer") return;
   const end = performance.now() + PATIENCE_MS;
-  while (performance.now() < end) {
-    const now = readLab(lab.record.name);
-    if (!now?.running || now.record.process.pid !== lab.record.process.pid) return;
-    await sleep(POLL_MS);
-  }
+  while (isRunning(lab.record.process) && performance.now() < end) await sleep(POLL_MS);
 }
