@@ -34,6 +34,7 @@ export interface PolicySink {
 }
 
 export interface LocalPod {
+  /** Of the endpoint: while a pod's sandbox is replaced, the pod has two. */
   readonly key: string;
   readonly endpoint: LocalEndpoint;
   readonly ips: readonly string[];
@@ -42,11 +43,11 @@ export interface LocalPod {
   entry: PodEntry | undefined;
 }
 
-/** What a flush took away or changed: connections that were let through before may have to be cut. */
+/** Addresses whose rights a flush took away or changed: connections that they have may have to be cut. */
 export interface Affected {
-  /** Addresses of local pods whose rules changed. */
+  /** Of local pods; also of those that are gone. */
   readonly locals: ReadonlySet<string>;
-  /** Addresses of peers that are of another class now. */
+  /** Of peers. */
   readonly peers: ReadonlySet<string>;
 }
 
@@ -57,6 +58,7 @@ export class NodePolicy {
   readonly #groups: Record<Direction, Map<string, Group>> = { ingress: new Map(), egress: new Map() };
   readonly #locals = new Map<string, LocalPod>();
   readonly #localByIp = new Map<string, LocalPod>();
+  readonly #localsOfPod = new Map<string, Set<LocalPod>>();
   readonly #dirty = new Set<LocalPod>();
   readonly #podObjects = new Map<string, Pod>();
 
@@ -80,13 +82,14 @@ export class NodePolicy {
   setPod(key: string, pod: Pod | undefined): void {
     if (pod === undefined) this.#podObjects.delete(key);
     else this.#podObjects.set(key, pod);
-    const local = this.#locals.get(key);
-    const here = local !== undefined && pod !== undefined && isIncarnation(pod, local.endpoint);
-    this.model.setPod(key, pod, here ? local.ips : undefined);
-    if (local !== undefined) this.#dirty.add(local);
+    const locals = [...(this.#localsOfPod.get(key) ?? [])];
+    const here = locals.filter((local) => pod !== undefined && isIncarnation(pod, local.endpoint));
+    const ips = here.flatMap((local) => local.ips).toSorted();
+    this.model.setPod(key, pod, here.length > 0 ? ips : undefined);
+    for (const local of locals) this.#dirty.add(local);
   }
 
-  /** A pod's interface on this node; undefined when it is gone. */
+  /** An interface of a pod on this node, by the endpoint's own key; undefined when it is gone. */
   setEndpoint(key: string, endpoint: LocalEndpoint | undefined): void {
     const before = this.#locals.get(key);
     if (before !== undefined) {
@@ -102,17 +105,29 @@ export class NodePolicy {
         entry: undefined,
       };
       this.#locals.set(key, local);
+      getOrMake(this.#localsOfPod, endpoint.pod, () => new Set<LocalPod>()).add(local);
       for (const ip of local.ips) this.#localByIp.set(ip, local);
     }
-    this.setPod(key, this.#podObjects.get(key));
+    for (const pod of new Set([before?.endpoint.pod, endpoint?.pod]))
+      if (pod !== undefined) this.setPod(pod, this.#podObjects.get(pod));
   }
 
   endpointKeys(): Iterable<string> {
     return this.#locals.keys();
   }
 
-  local(key: string): LocalPod | undefined {
-    return this.#locals.get(key);
+  podKeys(): Iterable<string> {
+    return this.#podObjects.keys();
+  }
+
+  /** Whether a pod on this node has the address. */
+  isLocal(ip: string): boolean {
+    return this.#localByIp.has(ip);
+  }
+
+  /** Every address of pods on this node. */
+  localIps(): Iterable<string> {
+    return this.#localByIp.keys();
   }
 
   /** Tells the sink everything that changed since the last time. */
@@ -125,7 +140,8 @@ export class NodePolicy {
     const left: Group[] = [];
     const joined: [LocalPod, Group][] = [];
     for (const local of this.#dirty) {
-      for (const ip of local.ips) locals.add(ip);
+      // A pod that is told for the first time has no connections yet.
+      if (this.#toldLocals.has(local)) for (const ip of local.ips) locals.add(ip);
       joined.push(...this.#regroup(local, fresh, left));
     }
     // After everybody has left: an address may have gone from one pod to another.
@@ -148,11 +164,14 @@ export class NodePolicy {
         for (const entry of classes.members()) for (const ip of entry.ips) ips.add(ip);
     }
     for (const ip of ips) {
-      peers.add(ip);
-      this.#tellPeer(ip);
+      if (this.#tellPeer(ip)) peers.add(ip);
     }
     for (const local of this.#dirty) if (!this.#isCurrent(local)) this.#sink.local(local.key, undefined);
-    for (const local of this.#dirty) if (this.#isCurrent(local)) this.#sink.local(local.key, rulesOf(local));
+    for (const local of this.#dirty) {
+      if (!this.#isCurrent(local)) continue;
+      this.#sink.local(local.key, rulesOf(local));
+      if (local.entry !== undefined) this.#toldLocals.add(local);
+    }
     this.#dirty.clear();
     return { locals, peers };
   }
@@ -213,13 +232,16 @@ export class NodePolicy {
     }
   }
 
+  /** What the sink has been told last. */
+  readonly #toldPeers = { ingress: new Map<string, PeerClass>(), egress: new Map<string, PeerClass>() };
+  readonly #toldLocals = new WeakSet<LocalPod>();
   /** Entries that the classes know. */
   readonly #entries = new Map<string, PodEntry>();
 
   #regroup(local: LocalPod, fresh: Group[], left: Group[]): [LocalPod, Group][] {
     const joined: [LocalPod, Group][] = [];
-    const entry = this.#isCurrent(local) ? this.model.pod(local.key) : undefined;
-    local.entry = entry?.local === true ? entry : undefined;
+    const entry = this.#isCurrent(local) ? this.model.pod(local.endpoint.pod) : undefined;
+    local.entry = entry !== undefined && isIncarnation(entry.pod, local.endpoint) ? entry : undefined;
     const policies = local.entry === undefined ? [] : this.model.policiesOf(local.entry);
     for (const direction of directions) {
       const before = local.groups[direction];
@@ -291,12 +313,20 @@ export class NodePolicy {
       for (const ip of local.ips) this.#sink.row(group.direction, one.id, ip, present ? ports : undefined);
   }
 
-  #tellPeer(ip: string): void {
+  /** Returns whether the address was of another class before. */
+  #tellPeer(ip: string): boolean {
     const owner = this.model.ownerOf(ip);
+    let lost = false;
     for (const direction of directions) {
-      const peers = owner === undefined ? undefined : this.#classes[direction].classOf(owner);
-      this.#sink.peer(direction, ip, peers?.id);
+      const told = this.#toldPeers[direction];
+      const now = owner === undefined ? undefined : this.#classes[direction].classOf(owner);
+      const before = told.get(ip);
+      if (before !== undefined && before !== now) lost = true;
+      if (now === undefined) told.delete(ip);
+      else told.set(ip, now);
+      this.#sink.peer(direction, ip, now?.id);
     }
+    return lost;
   }
 
   #isCurrent(local: LocalPod): boolean {
@@ -305,6 +335,9 @@ export class NodePolicy {
 
   #dropLocal(local: LocalPod): void {
     this.#locals.delete(local.key);
+    const siblings = this.#localsOfPod.get(local.endpoint.pod);
+    siblings?.delete(local);
+    if (siblings?.size === 0) this.#localsOfPod.delete(local.endpoint.pod);
     for (const ip of local.ips) if (this.#localByIp.get(ip) === local) this.#localByIp.delete(ip);
     this.#dirty.add(local);
   }
