@@ -3,7 +3,7 @@
 //
 // The first transaction of a new agent replaces whatever table is there, so it waits until every part has said what it
 // wants: until then the rules of the agent before stay in force.
-import type { Nft } from "../kernel/kernel.ts";
+import type { Kernel, Nft } from "../kernel/kernel.ts";
 import { NftTable } from "../kernel/nft/document.ts";
 
 export class NodeTable {
@@ -12,7 +12,11 @@ export class NodeTable {
   readonly #silent = new Set<string>();
   /** The kernel's table may be another than the one last committed. */
   #suspect = true;
+  /** Somebody else changed it. Apart from `#suspect`: this may happen while a transaction of ours runs. */
+  #foreign = false;
   #last: Promise<void> = Promise.resolve();
+  /** Listens for changes by others; without it every `restore` must assume one. */
+  #watch: { stop(): void } | undefined;
 
   /** @param parts names of all that will commit */
   constructor(nft: Nft, parts: readonly string[]) {
@@ -29,16 +33,41 @@ export class NodeTable {
     return this.#inTurn(() => this.#run());
   }
 
-  /** Replaces the whole table with what the document says, in one transaction: after somebody else changed it. */
-  restore(): Promise<void> {
-    return this.#inTurn(() => {
-      this.#suspect = true;
-      return this.#run();
+  /** Listens for changes of the table by others, so that `restore` has nothing to do while there were none. */
+  follow(kernel: Pick<Kernel, "watch">): void {
+    this.#watch ??= kernel.watch(["nftables"], (event) => {
+      if (event.kind === "lost") this.#foreign = true;
+      if (event.kind !== "nftables" || event.byUs) return;
+      if (event.table === undefined || event.table === this.document.name) this.#foreign = true;
     });
   }
 
+  stop(): void {
+    this.#watch?.stop();
+    this.#watch = undefined;
+  }
+
+  /** Replaces the whole table with what the document says, in one transaction, if somebody else changed it. */
+  restore(): Promise<void> {
+    return this.#inTurn(async () => {
+      // The table's absence is seen even where its event was not.
+      if (this.#watch === undefined || (await this.#isGone())) this.#suspect = true;
+      await this.#run();
+    });
+  }
+
+  async #isGone(): Promise<boolean> {
+    const [chain] = this.document.chainNames();
+    const { family, name } = this.document;
+    return (
+      chain !== undefined && (await this.#nft.text(`list chain ${family} ${name} ${chain}`)) === undefined
+    );
+  }
+
   async #run(): Promise<void> {
+    this.#suspect ||= this.#foreign;
     if (this.#silent.size > 0 || (!this.#suspect && !this.document.dirty)) return;
+    this.#foreign = false;
     const texts = this.#suspect ? [this.document.replaceAll()] : this.document.pending();
     // What is written into the document from here on is of the next commit.
     this.document.committed();

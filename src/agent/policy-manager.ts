@@ -42,6 +42,7 @@ export class PolicyManager implements Manager {
     this.#options = options;
     this.#writer = new PolicyWriter(options.table.document);
     this.#policy = new NodePolicy(this.#writer);
+    options.table.follow(options.kernel);
   }
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
@@ -57,6 +58,11 @@ export class PolicyManager implements Manager {
 
   async resync(): Promise<void> {
     await this.#options.table.restore();
+  }
+
+  /** The rules stay: what was secured goes on, what is new stays shut. */
+  stop(): void {
+    this.#options.table.stop();
   }
 
   problems() {

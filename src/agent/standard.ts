@@ -2,6 +2,7 @@
 
 import type { AgentOptions } from "./agent.ts";
 import { NodeTable } from "./node-table.ts";
+import { PolicyManager } from "./policy-manager.ts";
 import { poolAddresses } from "./pool-addresses.ts";
 import { RoutingManager } from "./routing-manager.ts";
 import { SnatManager } from "./snat-manager.ts";
@@ -12,7 +13,11 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
   managers: (parts) => {
     const { kernel, logger } = parts;
     // Every manager that writes into the table is named here: the first transaction waits for all of them.
-    const table = new NodeTable(kernel.nft, ["snat"]);
-    return [new RoutingManager(kernel, logger), new SnatManager({ ...parts, table })];
+    const table = new NodeTable(kernel.nft, ["policy", "snat"]);
+    return [
+      new RoutingManager(kernel, logger),
+      new PolicyManager({ kernel, logger, table }),
+      new SnatManager({ ...parts, table }),
+    ];
   },
 };
