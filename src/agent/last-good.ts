@@ -34,3 +34,8 @@ function readIfThere(file: string): string | undefined {
     throw error;
   }
 }
+
+/** Where a node's agent remembers ip-masq-agent's configuration. */
+export function lastGoodFile(stateDir: string): string {
+  return path.join(stateDir, "snat", "last-good-config");
+}

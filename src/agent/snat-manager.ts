@@ -1,6 +1,5 @@
 // Keeps the node's source translation equal to the plan: its part of the nftables table, the routes to nodes that hold
 // egress addresses, and the addresses that this node holds itself.
-import path from "node:path";
 import type { Logger } from "../base/log.ts";
 import { formatProblem, type Problem } from "../base/problem.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -9,7 +8,7 @@ import { planSnat, type SnatPlan } from "../plan/snat/index.ts";
 import { writeSnat } from "../plan/snat/nft.ts";
 import type { Store } from "../store/store.ts";
 import { EgressHolder } from "./egress-holder.ts";
-import { LastGood } from "./last-good.ts";
+import { LastGood, lastGoodFile } from "./last-good.ts";
 import type { Changes, Manager } from "./manager.ts";
 import type { NodeTable } from "./node-table.ts";
 import { addSteerRouting, removeSteerRouting, type SteerRouting, steerRouting } from "./steer-routes.ts";
@@ -40,7 +39,7 @@ export class SnatManager implements Manager {
 
   constructor(options: SnatManagerOptions) {
     this.#options = options;
-    this.#lastGood = new LastGood(path.join(options.stateDir, "snat", "last-good-config"));
+    this.#lastGood = new LastGood(lastGoodFile(options.stateDir));
     this.#egress = new EgressHolder({ ...options, changed: () => this.#again() });
   }
 

@@ -90,6 +90,11 @@ const commands: readonly CommandEntry[] = [
     load: () => import("./commands/policy.ts"),
   },
   { name: "route", summary: "print who announces each prefix", load: () => import("./commands/route.ts") },
+  {
+    name: "snat",
+    summary: "source translation: snat show, plan, clean",
+    load: () => import("./commands/snat.ts"),
+  },
 ];
 
 async function main(words: readonly string[]): Promise<void> {

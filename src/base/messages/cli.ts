@@ -12,4 +12,17 @@ export const cliMessages = {
   "cli.not-found": (d: { kind: string; name: string; namespace: string | undefined }) =>
     `${d.kind} '${d.name}' does not exist${d.namespace === undefined ? "" : ` in namespace ${d.namespace}`}`,
   "cli.store": (d: { text: string }) => `'${d.text}' is not a store; the form is sqlite:PATH`,
+  "cli.snat-node": (d: {
+    name: string | undefined;
+    known: readonly string[];
+    suggestion: string | undefined;
+  }) =>
+    d.name === undefined
+      ? `say which node: --node ${d.known.join(" | ")}`
+      : `there is no node '${d.name}'${d.suggestion === undefined ? "" : `; did you mean '${d.suggestion}'?`}`,
+  "cli.snat-no-backup": (d: { node: string; folder: string }) =>
+    `there is no backup of node ${d.node} in ${d.folder}: nothing was deleted there, or it was put back`,
+  "cli.snat-backup": (d: { file: string }) => `${d.file} is no backup of \`trunkline snat clean\``,
+  "cli.snat-backup-node": (d: { file: string; node: string; other: string }) =>
+    `${d.file} is a backup of node ${d.other}, not of ${d.node}`,
 };

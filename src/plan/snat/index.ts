@@ -3,4 +3,5 @@ export { decideSnat, type SnatDecision, type SnatFlow } from "./decide.ts";
 export { MASQ_CONFIG_FILE, MASQ_CONFIG_MAP, readMasqConfig } from "./masq-config.ts";
 export { planSnat, type SnatMemory } from "./plan-snat.ts";
 export { type SnatRowId, snatRows } from "./rows.ts";
+export { rangeName } from "./source-nat-rules.ts";
 export type { ConfigStatus, EgressAddress, SnatPlan } from "./types.ts";

@@ -35,7 +35,7 @@ const facts = clusterFacts({
   configMaps: { "kube-flannel-cfg": { "net-conf.json": '{"Network": "172.16.0.0/16"}' } },
 });
 const plan = planSnat(facts, nodeFacts());
-const idle = { flanneld: [], daemonSets: [] };
+const idle = { flanneld: [], daemonSets: [], pods: [] };
 const read = (text: string, store: "iptables-nft" | "iptables-legacy" = "iptables-nft"): ForeignRules => ({
   chains: parseIptablesSave(text, store),
   unreadable: [],
@@ -306,17 +306,17 @@ describe("while the owner runs", () => {
     planTakeover(facts, plan, read(found), running).blockers;
 
   it("refuses", () => {
-    expect(blockers({ flanneld: [flags], daemonSets: [] })).toHaveLength(1);
-    expect(blockers({ flanneld: [["flanneld"]], daemonSets: [] })).toHaveLength(1);
-    expect(blockers({ flanneld: [], daemonSets: [set(flags)] })).toHaveLength(1);
+    expect(blockers({ flanneld: [flags], daemonSets: [], pods: [] })).toHaveLength(1);
+    expect(blockers({ flanneld: [["flanneld"]], daemonSets: [], pods: [] })).toHaveLength(1);
+    expect(blockers({ flanneld: [], daemonSets: [set(flags)], pods: [] })).toHaveLength(1);
     expect(blockers(idle)).toEqual([]);
-    expect(blockers({ flanneld: [["flanneld", "--kube-subnet-mgr"]], daemonSets: [] })).toEqual([]);
+    expect(blockers({ flanneld: [["flanneld", "--kube-subnet-mgr"]], daemonSets: [], pods: [] })).toEqual([]);
   });
 
   it("prints the removal of --ip-masq", () => {
     const edit = daemonSetEdit(set(flags));
     expect(edit?.diff).toContain('-      "--ip-masq",');
-    expect(edit && blockers({ flanneld: [], daemonSets: [edit.edited as DaemonSet] })).toEqual([]);
+    expect(edit && blockers({ flanneld: [], daemonSets: [edit.edited as DaemonSet], pods: [] })).toEqual([]);
     expect(daemonSetEdit(set(["/opt/bin/flanneld", "--ip-masq=false"]))).toBeUndefined();
     const shell = daemonSetEdit(set(["sh", "-c", "flanneld --ip-masq --iface eth0"]))?.edited as DaemonSet;
     expect(JSON.stringify(shell)).toContain("flanneld --iface eth0");

@@ -1,5 +1,7 @@
 // The plan of a takeover: each rule with its owner, what it does, and what becomes of it; and what must be edited first.
+import { isTerminal, type Pod, type PodSpec } from "../../../api/kinds/core.ts";
 import type { DaemonSet } from "../../../api/kinds/workloads.ts";
+import { keyOf } from "../../../api/object.ts";
 import { type Cidr, tryParseCidr } from "../../../base/ip.ts";
 import type { ClusterFacts } from "../../facts.ts";
 import { readPodRanges } from "../ranges.ts";
@@ -27,6 +29,8 @@ export interface Running {
   /** Command lines of flanneld processes in the node's namespace. */
   readonly flanneld: readonly (readonly string[])[];
   readonly daemonSets: readonly DaemonSet[];
+  /** Pods of this node. */
+  readonly pods: readonly Pod[];
 }
 
 export interface Takeover {
@@ -101,6 +105,10 @@ function blockersOf(rules: readonly JudgedRule[], running: Running): string[] {
       `DaemonSet ${namespace}/${name} still starts flanneld with --ip-masq, which would put the rules back`,
     );
   }
+  for (const pod of running.pods) {
+    if (isTerminal(pod) || !masquerades(pod.spec)) continue;
+    out.push(`Pod ${keyOf(pod)} still runs flanneld with --ip-masq on the node`);
+  }
   for (const command of running.flanneld) {
     if (processIsHarmless(command)) continue;
     out.push(`flanneld still runs on the node (${command.join(" ")}) and would put the rules back`);
@@ -126,21 +134,25 @@ function warningsOf(facts: ClusterFacts, rules: readonly JudgedRule[], foreign: 
 
 /** Returns whether a DaemonSet starts flanneld with --ip-masq. */
 export function daemonSetMasquerades(set: DaemonSet): boolean {
-  return flannelContainers(set).some((container) =>
+  return masquerades(set.spec.template.spec);
+}
+
+function masquerades(spec: PodSpec): boolean {
+  return flannelContainers(spec).some((container) =>
     [...(container.command ?? []), ...(container.args ?? [])].some((word) => asksForMasquerade(word)),
   );
 }
 
-export interface FlannelContainer {
+interface FlannelContainer {
   readonly name: string;
   readonly image?: string;
   readonly command?: readonly string[];
   readonly args?: readonly string[];
 }
 
-/** Returns the containers of a DaemonSet that run flannel, by image, name or command. */
-export function flannelContainers(set: DaemonSet): FlannelContainer[] {
-  const containers = (set.spec.template.spec.containers ?? []) as readonly FlannelContainer[];
+/** Containers that run flannel, by image, name or command. */
+function flannelContainers(spec: PodSpec): FlannelContainer[] {
+  const containers = (spec.containers ?? []) as readonly FlannelContainer[];
   return containers.filter((container) =>
     [container.name, container.image ?? "", ...(container.command ?? [])].some((word) =>
       word.includes("flannel"),

@@ -1,0 +1,42 @@
+// trunkline snat: what is translated and why, what others translate on the node, and taking over from them.
+import { Command, Option } from "commander";
+import { storeOptions } from "../context.ts";
+import type { CleanOptions, PlanOptions, ShowOptions } from "../snat/options.ts";
+
+export function command(): Command {
+  const output = () =>
+    new Option("-o, --output <form>", "form of the output").choices(["text", "json"]).default("text");
+  const show = nodeOptions(new Command("show"))
+    .description(
+      "print the configuration in force, what is wrong with it, the node's rules and others' rules",
+    )
+    .addOption(output())
+    .action(async (options: ShowOptions) => (await import("../snat/show.ts")).show(options));
+  const plan = nodeOptions(new Command("plan"))
+    .description("name the owner of every NAT rule on a node, and print what a takeover would change")
+    .addOption(output())
+    .action(async (options: PlanOptions) => (await import("../snat/plan.ts")).plan(options));
+  const clean = nodeOptions(new Command("clean"))
+    .description("delete the rules that flannel left on a node, or put them back")
+    .option("--yes", "do not ask")
+    .option("--undo", "put back what the last clean deleted")
+    .option(
+      "--backup <file>",
+      "the backup's file; default: a new one, or with --undo the newest, in the node's state folder",
+    )
+    .addOption(output())
+    .action(async (options: CleanOptions) => (await import("../snat/clean.ts")).clean(options));
+  const all = new Command("snat").description("source translation");
+  for (const one of [show, plan, clean]) all.addCommand(storeOptions(one));
+  return all;
+}
+
+function nodeOptions(command: Command): Command {
+  return command
+    .option("--node <name>", "the node; default: the only one")
+    .option("--netns <name>", "network namespace of the node; default: as the lab has it, or this one")
+    .option(
+      "--state <folder>",
+      "the agent's state folder; default: as the lab has it, or /var/lib/trunkline",
+    );
+}

@@ -1,0 +1,25 @@
+import type { JudgedRule } from "../../plan/snat/foreign/index.ts";
+
+/** One foreign rule with stable field names, for tables and for JSON. */
+export function ruleRow({ rule, owner, effect, inTheWay, verdict, reason }: JudgedRule) {
+  const { store, family, table, chain, index, text, comment, handle } = rule;
+  return {
+    store,
+    family,
+    table,
+    chain,
+    index,
+    text,
+    comment: comment ?? null,
+    handle: handle ?? null,
+    /** For people: `POSTROUTING 3`, with the tool where it is not the usual one. */
+    place: `${store === "iptables-nft" ? "" : `${store} `}${store === "nft" ? `${table} ` : family === 6 ? "IPv6 " : ""}${chain} ${index}`,
+    owner: owner.name,
+    sure: owner.sure,
+    why: owner.why,
+    effect,
+    inTheWay,
+    verdict,
+    reason,
+  };
+}

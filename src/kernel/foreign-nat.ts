@@ -1,0 +1,128 @@
+// Reading NAT rules that others keep in a namespace, and changing them through their own tools. Reading changes nothing:
+// a kernel module that is not loaded stays so.
+import { readFileSync } from "node:fs";
+import { isMissingCommand, run } from "./exec/index.ts";
+import type { Kernel, NetnsRef } from "./kernel.ts";
+import { processesInNetns } from "./process.ts";
+
+/** What the tools printed. */
+export interface ForeignNatTexts {
+  readonly iptables: readonly {
+    readonly store: "iptables-nft" | "iptables-legacy";
+    readonly family: 4 | 6;
+    readonly text: string;
+  }[];
+  readonly nft: readonly {
+    /** Family and name. */
+    readonly table: string;
+    readonly json: readonly Record<string, unknown>[];
+    /** As `nft -a list table` prints it. */
+    readonly text: string;
+  }[];
+  readonly unreadable: readonly string[];
+}
+
+/** Our own table; everything else is somebody else's. */
+const OWN = "inet trunkline";
+const families = [4, 6] as const;
+
+/**
+ * Reads all NAT rules of a namespace but our own.
+ * @throws `kernel.nft`, `kernel.command`
+ */
+export async function readForeignNat(kernel: Kernel, netns: NetnsRef): Promise<ForeignNatTexts> {
+  const unreadable: string[] = [];
+  const iptables: ForeignNatTexts["iptables"][number][] = [];
+  const nft: ForeignNatTexts["nft"][number][] = [];
+  const compat = new Set<string>();
+  const tables = await natTables(kernel);
+  for (const family of families) {
+    const table = family === 4 ? "ip nat" : "ip6 nat";
+    if (!tables.includes(table)) continue;
+    const text = await save(`${family === 4 ? "iptables" : "ip6tables"}-nft-save`, netns);
+    // It refuses tables that hold rules which it did not write itself; nft can read those.
+    if (text === undefined || /is incompatible/.test(text)) continue;
+    iptables.push({ store: "iptables-nft", family, text });
+    compat.add(table);
+  }
+  for (const family of families) {
+    if (!(await legacyLoaded(family, netns))) continue;
+    const tool = `${family === 4 ? "iptables" : "ip6tables"}-legacy-save`;
+    const text = await save(tool, netns);
+    if (text === undefined) unreadable.push(`legacy rules are loaded, but ${tool} is not installed`);
+    else iptables.push({ store: "iptables-legacy", family, text });
+  }
+  for (const table of tables) {
+    if (table === OWN || compat.has(table)) continue;
+    const json = await kernel.nft.list(`list table ${table}`);
+    if (json === undefined) continue;
+    const { stdout } = await run("nft", ["-a", "-s", "list", "table", ...table.split(" ")], { netns });
+    nft.push({ table, json, text: stdout });
+  }
+  return { iptables, nft, unreadable };
+}
+
+/** Returns `family name` of tables that have a chain of type nat. */
+async function natTables(kernel: Kernel): Promise<string[]> {
+  const objects = (await kernel.nft.list("list chains")) ?? [];
+  const out = new Set<string>();
+  for (const object of objects) {
+    const chain = object["chain"] as Record<string, unknown> | undefined;
+    if (chain?.["type"] === "nat") out.add(`${String(chain["family"])} ${String(chain["table"])}`);
+  }
+  return [...out].filter((name) => /^(ip|ip6|inet) [a-zA-Z0-9_.-]+$/.test(name)).toSorted();
+}
+
+/** Returns what the tool printed, or undefined where it is not installed. */
+async function save(tool: string, netns: NetnsRef): Promise<string | undefined> {
+  try {
+    return (await run(tool, ["-t", "nat"], { netns })).stdout;
+  } catch (error) {
+    if (isMissingCommand(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Asking iptables-legacy-save for a table would load its module; the kernel says by itself which ones are there. */
+async function legacyLoaded(family: 4 | 6, netns: NetnsRef): Promise<boolean> {
+  const file = family === 4 ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names";
+  const { code, stdout } = await run("cat", [file], { netns, codes: "any" });
+  return code === 0 && stdout.split("\n").includes("nat");
+}
+
+/**
+ * Runs one tool's input as one transaction.
+ * @throws `kernel.command` with what the tool said; then nothing has changed
+ */
+export async function runForeignNat(
+  step: {
+    readonly store: "iptables-nft" | "iptables-legacy" | "nft";
+    readonly family: 4 | 6;
+    readonly input: string;
+  },
+  netns: NetnsRef,
+): Promise<void> {
+  if (step.store === "nft") {
+    await run("nft", ["-f", "-"], { netns, input: step.input });
+    return;
+  }
+  const tool = `${step.family === 4 ? "iptables" : "ip6tables"}-${step.store === "iptables-nft" ? "nft" : "legacy"}-restore`;
+  const wait = step.store === "iptables-legacy" ? ["--wait", "5"] : [];
+  await run(tool, ["--noflush", ...wait], { netns, input: step.input });
+}
+
+/** Returns the command lines of programs of that name that run in a namespace. */
+export function commandLinesOf(program: string, netnsPath: string): string[][] {
+  return processesInNetns([netnsPath]).flatMap(({ pid }) => {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+      const name = words[0]?.split("/").at(-1);
+      return name === program || readFileSync(`/proc/${pid}/comm`, "utf8").trim() === program ? [words] : [];
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // It ended while we looked, or it is another user's.
+      if (code === "ENOENT" || code === "ESRCH" || code === "EACCES" || code === "EPERM") return [];
+      throw error;
+    }
+  });
+}
