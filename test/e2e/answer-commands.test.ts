@@ -1,0 +1,127 @@
+// explain, lint, policy and route as users run them, without root and without a lab.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { run } from "./cli.ts";
+
+const policy = (body: string) => `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: to-web}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  ingress:
+  - from: [{podSelector: {matchLabels: {app: client}}}]
+${body}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec: {containers: [{name: c, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client, labels: {app: client}}
+spec: {containers: [{name: c}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: other}
+spec: {containers: [{name: c}]}
+`;
+const asMeant = policy("    ports: [{port: 80}]");
+const asWritten = policy("  - ports: [{port: 80}]");
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), "trunkline-answers-"));
+  writeFileSync(file("meant.yaml"), asMeant);
+  writeFileSync(file("written.yaml"), asWritten);
+  writeFileSync(file("broken.yaml"), "apiVersion:v1\nkind: Pod\n");
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const file = (name: string) => path.join(folder, name);
+const nowhere = () => ({ TRUNKLINE_LABS: path.join(folder, "labs") });
+
+describe("lint", () => {
+  it("ends with 0 where nothing is found, 1 with findings, 2 where a text cannot be read", async () => {
+    expect((await run(["lint", "-f", file("meant.yaml")])).code).toBe(0);
+    const found = await run(["lint", "-f", file("written.yaml")]);
+    expect(found.code).toBe(1);
+    expect(found.out).toContain(`${file("written.yaml")}:9:5: warning TL014 separate-ports-item`);
+    const broken = await run(["lint", "-f", file("broken.yaml")]);
+    expect(broken).toMatchObject({ code: 2, out: "" });
+    expect(broken.err).toContain(`${file("broken.yaml")}:1:12:`);
+  });
+
+  it("prints JSON and SARIF, and lists its rules", async () => {
+    const json = await run(["lint", "-f", file("written.yaml"), "-o", "json"]);
+    expect(JSON.parse(json.out)).toMatchObject({ findings: [{ rule: "TL014", position: { line: 9 } }] });
+    const sarif = await run(["lint", "-f", file("written.yaml"), "-o", "sarif"]);
+    expect(JSON.parse(sarif.out)).toMatchObject({
+      version: "2.1.0",
+      runs: [{ results: [{ ruleId: "TL014" }] }],
+    });
+    expect((await run(["lint", "--rules"])).out).toContain("TL014");
+  });
+});
+
+describe("policy matrix -f", () => {
+  it("needs no lab", async () => {
+    const { out, code } = await run(["policy", "matrix", "-f", file("meant.yaml"), "-o", "json"], nowhere());
+    const { cells } = JSON.parse(out) as {
+      cells: { from: string; to: string; allowed: boolean; by?: object }[];
+    };
+    expect(code).toBe(0);
+    const into = cells.filter((cell) => cell.to === "pod/default/web");
+    expect(into.map((cell) => [cell.from, cell.allowed])).toEqual([
+      ["pod/default/client", true],
+      ["pod/default/other", false],
+      ["pod/default/web", true],
+      ["0.0.0.0/0", false],
+    ]);
+    expect(into[1]?.by).toMatchObject({ by: "ingress", policy: "default/to-web" });
+  });
+
+  it("refuses bad ports and broken manifests", async () => {
+    expect(await run(["policy", "matrix", "-f", file("meant.yaml"), "--port", "http"])).toMatchObject({
+      code: 2,
+    });
+    expect(await run(["policy", "matrix", "-f", file("broken.yaml")])).toMatchObject({ code: 2, out: "" });
+  });
+});
+
+describe("policy diff", () => {
+  it("ends with 1 where reach changes and 0 where it does not", async () => {
+    const changed = await run(["policy", "diff", "--from", file("meant.yaml"), "-f", file("written.yaml")]);
+    expect(changed.code).toBe(1);
+    expect(changed.out).toContain("+ pod/default/other → pod/default/web 80/tcp");
+    const same = await run(["policy", "diff", "--from", file("meant.yaml"), "-f", file("meant.yaml")]);
+    expect(same).toMatchObject({ code: 0, out: "no reach appears or disappears\n" });
+  });
+});
+
+describe("from a store", () => {
+  const store = () => ["--store", `sqlite:${file("store.db")}`];
+  beforeAll(async () => {
+    await run(["apply", "-f", file("meant.yaml"), ...store()]);
+  });
+
+  it("cannot tell about a pod that has not started, and refuses what does not exist", async () => {
+    expect(await run(["explain", "pod/client", "pod/web:80", ...store()])).toMatchObject({ code: 3 });
+    const unknown = await run(["explain", "pod/client", "pod/wep:80", ...store()]);
+    expect(unknown).toMatchObject({ code: 2, out: "" });
+    expect(unknown.err).toContain("Did you mean pod/default/web?");
+    expect(await run(["explain", "pod/client", "pod/web:http", ...store()])).toMatchObject({ code: 2 });
+  });
+
+  it("shows a pod's rules, lints what is stored, and says what applying would change", async () => {
+    expect((await run(["policy", "show", "web", ...store()])).out).toContain("isolated by default/to-web");
+    expect((await run(["lint", ...store()])).code).toBe(0);
+    expect(await run(["policy", "diff", "-f", file("meant.yaml"), ...store()])).toMatchObject({ code: 0 });
+    expect(await run(["policy", "diff", "-f", file("written.yaml"), ...store()])).toMatchObject({ code: 1 });
+    expect((await run(["route", "show", ...store()])).err).toContain("No prefixes");
+  });
+});
