@@ -44,7 +44,7 @@ export function explain(facts: ClusterFacts, judges: Judges, from: End, to: End,
   const flow = { from, to, source, destination, port: asked };
   const { egress, ingress } = judges.policies(flow);
   const snat = judges.source(flow);
-  const admission = asked && admissionOf(to, snat.sourceSeen);
+  const admission = asked && admissionOf(from, to, snat.sourceSeen);
   const { listening, reason: ear } = listeningOn(facts, to, asked);
   const { hops, broken } = wayOf(facts, from, to, destination);
   const leaves = snat.sourceSeen !== undefined;
@@ -87,9 +87,15 @@ function whyNone(end: End): string {
   return `the pod has not started on ${end.pod.spec.nodeName} yet`;
 }
 
-/** A host outside may serve some ranges only: it looks at the address that it sees. */
-export function admissionOf(to: End, sourceSeen: string | undefined): Explanation["admission"] {
-  if (sourceSeen === undefined || to.type !== "host" || to.host.spec.admit === undefined) return undefined;
+/** A host outside may serve some ranges only: it looks at the address that it sees. Itself it always serves. */
+export function admissionOf(from: End, to: End, sourceSeen: string | undefined): Explanation["admission"] {
+  if (
+    sourceSeen === undefined ||
+    from.name === to.name ||
+    to.type !== "host" ||
+    to.host.spec.admit === undefined
+  )
+    return undefined;
   const ip = tryParseIp(sourceSeen);
   const list = to.host.spec.admit;
   const found = list.find((text) => {

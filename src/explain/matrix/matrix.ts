@@ -119,7 +119,7 @@ function liveRefusal(
   if (to.type === "host") {
     const seen = judges.source({ from, to, source, destination, port });
     if (seen.sourceSeen === undefined) return { by: "source", reason: seen.reason };
-    const admission = admissionOf(to, seen.sourceSeen);
+    const admission = admissionOf(from, to, seen.sourceSeen);
     if (admission && !admission.allowed) return { by: "host", reason: admission.reason };
   }
   const { listening, reason } = listeningOn(facts, to, port);
