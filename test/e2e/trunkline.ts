@@ -1,0 +1,75 @@
+// The executable as users run it, for tests: a folder of labs of the test's own, and names that nobody else uses.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import path from "node:path";
+import { run } from "../../src/kernel/exec/index.ts";
+
+const root = path.resolve(import.meta.dirname, "../..");
+const executable = path.join(root, "bin/trunkline");
+
+export interface Said {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+let used = 0;
+
+export class Commands {
+  /** Short, as sockets lie in it. */
+  readonly folder = mkdtempSync("/tmp/tl-e2e-");
+  readonly lab = `e2e-${process.pid}-${used++}`;
+
+  /** Runs a command; whatever its exit code is, that is the answer. */
+  async say(...words: string[]): Promise<Said> {
+    const env = { TRUNKLINE_LABS: path.join(this.folder, "labs") };
+    return run(executable, words, { env, cwd: root, codes: "any", timeoutMs: 100_000 });
+  }
+
+  /** Runs a command about the lab that has to succeed; returns what it printed. */
+  async ask(...words: string[]): Promise<string> {
+    const end = words.includes("--") ? words.indexOf("--") : words.length;
+    const all = [...words.slice(0, end), "--lab", this.lab, ...words.slice(end)];
+    const { code, stdout, stderr } = await this.say(...all);
+    if (code !== 0) throw new Error(`trunkline ${words.join(" ")} ended with ${code}: ${stderr}${stdout}`);
+    return stdout;
+  }
+
+  async json<T>(...words: string[]): Promise<T> {
+    return JSON.parse(await this.ask(...words, "-o", "json")) as T;
+  }
+
+  async up(example: string, ...words: string[]): Promise<void> {
+    const { code, stderr } = await this.say("lab", "up", example, "-d", "--name", this.lab, ...words);
+    if (code !== 0) throw new Error(`the lab did not start: ${stderr}`);
+  }
+
+  /** Ends the lab, however the test went. */
+  async end(): Promise<void> {
+    await this.say("lab", "down", "--all");
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** What of this machine a lab must not touch: links, addresses, routes, rules, namespaces, and processes of labs. */
+export function machineState(lab: string): string {
+  const commands = [
+    ["ip", "-o", "link"],
+    ["ip", "-o", "address"],
+    ["ip", "route", "show", "table", "all"],
+    ["ip", "-6", "route", "show", "table", "all"],
+    ["ip", "rule"],
+    ["nft", "list", "ruleset"],
+  ];
+  const texts = commands.map(
+    ([command = "", ...args]) => spawnSync(command, args, { encoding: "utf8" }).stdout,
+  );
+  const netns = spawnSync("ip", ["netns"], { encoding: "utf8" }).stdout.split("\n");
+  const processes = spawnSync("ps", ["-eo", "args"], { encoding: "utf8" }).stdout.split("\n");
+  return [
+    // How long an address stays valid counts down.
+    ...texts.map((text) => text.replaceAll(/(valid|preferred)_lft \d+sec/g, "")),
+    ...netns.filter((line) => line.includes(lab)),
+    ...processes.filter((line) => line.includes(lab)),
+  ].join("\n");
+}
