@@ -43,8 +43,11 @@ function addressRows(
 }
 
 function decider({ snat }: Explanation): string {
-  if (snat.object === undefined) return "";
-  return ` [${snat.object}${snat.line === undefined ? "" : `, line ${snat.line}`}]`;
+  const row = snat.row === undefined ? "" : `row ${snat.rowNumber} (${snat.row}) of the precedence table`;
+  const object =
+    snat.object === undefined ? "" : `${snat.object}${snat.line === undefined ? "" : `, line ${snat.line}`}`;
+  const said = [object, row].filter((text) => text !== "").join("; ");
+  return said === "" ? "" : ` [${said}]`;
 }
 
 function verdictLine({ allowed, reason }: DirectionVerdict): string {

@@ -46,6 +46,11 @@ export interface SourceDecision {
   readonly path?: string;
   /** The node that translates, where it is not the pod's own. */
   readonly by?: string;
+  /** The line of the precedence table (docs/snat.md) that decided: its id, and its number from 1. */
+  readonly row?: string;
+  readonly rowNumber?: number;
+  /** A rule of another program that translates after all, as its tool writes it. */
+  readonly foreignRule?: string;
 }
 
 export interface Judges {

@@ -1,19 +1,36 @@
 // The plans that answers are read from, made once for a set of facts and only when they are asked for.
 import { type ClusterFacts, type NodeFacts, nodeIps } from "../plan/facts.ts";
-import { decideSnat, planSnat, type SnatPlan } from "../plan/snat/index.ts";
-import { nodeOf } from "./ends.ts";
+import {
+  decideWithForeign,
+  type ForeignRules,
+  noForeignRules,
+  ruleName,
+} from "../plan/snat/foreign/index.ts";
+import { planSnat, type SnatPlan, snatRows } from "../plan/snat/index.ts";
+import { type End, nodeOf } from "./ends.ts";
 import type { Flow, Judges, SourceDecision } from "./judge.ts";
 import { policyJudge } from "./policy-judge.ts";
 
-/** Returns what decides flows among these facts. */
-export function judgesOf(facts: ClusterFacts): Judges {
+/** What only a look at a running node tells. */
+export interface NodeKnowledge {
+  /** ip-masq-agent's configuration that its agent remembers as usable. */
+  readonly lastGood?: string;
+  /** Other programs' NAT rules. */
+  readonly foreign: ForeignRules;
+}
+
+/** Returns what decides flows among these facts; `known` where there are nodes to look at. */
+export function judgesOf(facts: ClusterFacts, known: ReadonlyMap<string, NodeKnowledge> = new Map()): Judges {
   const plans = new Map<string, SnatPlan>();
   const planOf = (node: string) => {
-    const known = plans.get(node) ?? planSnat(facts, nodeFacts(facts, node));
-    plans.set(node, known);
-    return known;
+    const lastGood = known.get(node)?.lastGood;
+    const memory = lastGood === undefined ? {} : { lastGood };
+    const made = plans.get(node) ?? planSnat(facts, nodeFacts(facts, node), memory);
+    plans.set(node, made);
+    return made;
   };
-  return { policies: policyJudge(facts), source: (flow) => decideSource(planOf, flow) };
+  const foreignOf = (node: string) => known.get(node)?.foreign ?? noForeignRules;
+  return { policies: policyJudge(facts), source: (flow) => decideSource(planOf, foreignOf, flow) };
 }
 
 /** What can be known of a node without being on it: enough for plans that do not depend on interfaces' names. */
@@ -22,31 +39,48 @@ function nodeFacts(facts: ClusterFacts, name: string): NodeFacts {
   return { node: name, addresses: node ? nodeIps(node) : [], uplink: "", endpoints: new Map() };
 }
 
+type KnownFlow = Flow & { source: string; destination: string };
+
 function decideSource(
   planOf: (node: string) => SnatPlan,
-  { from, to, source, destination }: Flow & { source: string; destination: string },
+  foreignOf: (node: string) => ForeignRules,
+  flow: KnownFlow,
 ): SourceDecision {
-  const node = nodeOf(from);
-  if (node === undefined) {
-    return {
-      action: "None",
-      sourceSeen: source,
-      reason: `${from.name} is outside of the cluster: only pods' traffic is translated`,
-    };
-  }
+  const { from, to, source } = flow;
   if (from.name === to.name)
     return { action: "None", sourceSeen: source, reason: "the packet never leaves the pod" };
-  const { action, sourceSeen, reason, object, line, path, by } = decideSnat(planOf(node), {
-    source,
-    destination,
-  });
+  const node = nodeOf(from);
+  const first =
+    node === undefined
+      ? ({
+          action: "None",
+          sourceSeen: source,
+          reason: `${from.name} is outside of the cluster: only pods' traffic is translated`,
+        } as const)
+      : decideOn(planOf(node), foreignOf(node), flow);
+  const last = otherNode(to, node);
+  if (last === undefined || first.action !== "None") return first;
+  // On its way to a pod the packet passes the rules of that pod's node, too.
+  const there = decideOn(planOf(last), foreignOf(last), flow);
+  return there.foreignRule === undefined ? first : there;
+}
+
+function otherNode(to: End, node: string | undefined): string | undefined {
+  const there = to.type === "pod" ? nodeOf(to) : undefined;
+  return there === node ? undefined : there;
+}
+
+function decideOn(
+  plan: SnatPlan,
+  rules: ForeignRules,
+  { source, destination, port }: KnownFlow,
+): SourceDecision {
+  const protocol = port === undefined ? "icmp" : port.protocol.toLowerCase();
+  const { foreign, row, ...decision } = decideWithForeign(plan, rules, { source, destination, protocol });
   return {
-    action,
-    sourceSeen,
-    reason,
-    ...(object === undefined ? {} : { object }),
-    ...(line === undefined ? {} : { line }),
-    ...(path === undefined ? {} : { path }),
-    ...(by === undefined ? {} : { by }),
+    ...decision,
+    row,
+    rowNumber: snatRows.findIndex(({ id }) => id === row) + 1,
+    ...(foreign && { foreignRule: ruleName(foreign) }),
   };
 }

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { isMissingCommand, run } from "./exec/index.ts";
 import type { Kernel, NetnsRef } from "./kernel.ts";
+import { inNetns, withNetnsFd } from "./netns/enter.ts";
 import { processesInNetns } from "./process.ts";
 
 /** What the tools printed. */
@@ -31,35 +32,48 @@ const families = [4, 6] as const;
  * @throws `kernel.nft`, `kernel.command`
  */
 export async function readForeignNat(kernel: Kernel, netns: NetnsRef): Promise<ForeignNatTexts> {
-  const unreadable: string[] = [];
-  const iptables: ForeignNatTexts["iptables"][number][] = [];
-  const nft: ForeignNatTexts["nft"][number][] = [];
-  const compat = new Set<string>();
   const tables = await natTables(kernel);
-  for (const family of families) {
-    const table = family === 4 ? "ip nat" : "ip6 nat";
-    if (!tables.includes(table)) continue;
-    const text = await save(`${family === 4 ? "iptables" : "ip6tables"}-nft-save`, netns);
-    // It refuses tables that hold rules which it did not write itself; nft can read those.
-    if (text === undefined || /is incompatible/.test(text)) continue;
-    iptables.push({ store: "iptables-nft", family, text });
-    compat.add(table);
-  }
-  for (const family of families) {
-    if (!(await legacyLoaded(family, netns))) continue;
-    const tool = `${family === 4 ? "iptables" : "ip6tables"}-legacy-save`;
-    const text = await save(tool, netns);
-    if (text === undefined) unreadable.push(`legacy rules are loaded, but ${tool} is not installed`);
+  const legacy = legacyFamilies(netns);
+  const compat = await Promise.all(
+    families
+      .filter((family) => tables.includes(compatTable(family)))
+      .map(async (family) => ({ family, text: await save("nft", family, netns) })),
+  );
+  // It refuses tables that hold rules which it did not write itself; nft can read those.
+  const readable = compat.filter(({ text }) => text !== undefined && !/is incompatible/.test(text));
+  const unreadable: string[] = [];
+  const iptables: ForeignNatTexts["iptables"][number][] = readable.map(({ family, text = "" }) => ({
+    store: "iptables-nft",
+    family,
+    text,
+  }));
+  for (const family of legacy) {
+    const text = await save("legacy", family, netns);
+    if (text === undefined)
+      unreadable.push("legacy rules are loaded, but iptables-legacy-save is not installed");
     else iptables.push({ store: "iptables-legacy", family, text });
   }
-  for (const table of tables) {
-    if (table === OWN || compat.has(table)) continue;
-    const json = await kernel.nft.list(`list table ${table}`);
-    if (json === undefined) continue;
-    const { stdout } = await run("nft", ["-a", "-s", "list", "table", ...table.split(" ")], { netns });
-    nft.push({ table, json, text: stdout });
-  }
-  return { iptables, nft, unreadable };
+  const done = new Set([OWN, ...readable.map(({ family }) => compatTable(family))]);
+  const native = await Promise.all(
+    tables.filter((table) => !done.has(table)).map((table) => readTable(kernel, netns, table)),
+  );
+  return { iptables, nft: native.flatMap((table) => table ?? []), unreadable };
+}
+
+/** iptables' own table, where the nft variant keeps its rules. */
+function compatTable(family: 4 | 6): string {
+  return family === 4 ? "ip nat" : "ip6 nat";
+}
+
+async function readTable(
+  kernel: Kernel,
+  netns: NetnsRef,
+  table: string,
+): Promise<ForeignNatTexts["nft"][number] | undefined> {
+  const json = await kernel.nft.list(`list table ${table}`);
+  if (json === undefined) return undefined;
+  const { stdout } = await run("nft", ["-a", "-s", "list", "table", ...table.split(" ")], { netns });
+  return { table, json, text: stdout };
 }
 
 /** Returns `family name` of tables that have a chain of type nat. */
@@ -74,8 +88,9 @@ async function natTables(kernel: Kernel): Promise<string[]> {
 }
 
 /** Returns what the tool printed, or undefined where it is not installed. */
-async function save(tool: string, netns: NetnsRef): Promise<string | undefined> {
+async function save(variant: "nft" | "legacy", family: 4 | 6, netns: NetnsRef): Promise<string | undefined> {
   try {
+    const tool = `${family === 4 ? "iptables" : "ip6tables"}-${variant}-save`;
     return (await run(tool, ["-t", "nat"], { netns })).stdout;
   } catch (error) {
     if (isMissingCommand(error)) return undefined;
@@ -84,10 +99,24 @@ async function save(tool: string, netns: NetnsRef): Promise<string | undefined> 
 }
 
 /** Asking iptables-legacy-save for a table would load its module; the kernel says by itself which ones are there. */
-async function legacyLoaded(family: 4 | 6, netns: NetnsRef): Promise<boolean> {
-  const file = family === 4 ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names";
-  const { code, stdout } = await run("cat", [file], { netns, codes: "any" });
-  return code === 0 && stdout.split("\n").includes("nat");
+function legacyFamilies(netns: NetnsRef): (4 | 6)[] {
+  const read = (file: string) => {
+    try {
+      return readFileSync(file, "utf8").split("\n");
+    } catch (error) {
+      // The module is not loaded.
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+      throw error;
+    }
+  };
+  return withNetnsFd(netns, (fd) =>
+    inNetns(fd, () =>
+      families.filter((family) =>
+        // Of this thread, which is in the namespace; /proc/net would be the main thread's.
+        read(`/proc/thread-self/net/${family === 4 ? "ip" : "ip6"}_tables_names`).includes("nat"),
+      ),
+    ),
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 // trunkline explain: what will happen to a flow, and which objects decide it, without sending a packet.
 import { Command, Option } from "commander";
-import { findEnd } from "../../explain/ends.ts";
+import { findEnd, nodeOf } from "../../explain/ends.ts";
 import { explain } from "../../explain/explain.ts";
 import { explanationText } from "../../explain/explain-text.ts";
 import { judgesOf } from "../../explain/plans.ts";
@@ -39,7 +39,9 @@ async function run(from: string, to: string, options: Options): Promise<void> {
   const namespace = options.namespace ?? defaultNamespace;
   const facts = await withStore(options, collectFacts);
   const ends = [findEnd(facts, start, namespace), findEnd(facts, target.end, namespace)] as const;
-  const answer = explain(facts, judgesOf(facts), ...ends, target.port);
+  const nodes = ends.flatMap((end) => nodeOf(end) ?? []);
+  const known = await (await import("../node-knowledge.ts")).lookAtNodes(options, nodes);
+  const answer = explain(facts, judgesOf(facts, known), ...ends, target.port);
   if (options.output === "json") printJson(answer);
   else process.stdout.write(explanationText(answer));
   process.exitCode = answer.allowed ? exit.yes : exit.no;
