@@ -5,12 +5,12 @@ import {
   compilePolicies,
   type DirectionVerdict as Decision,
   type FlowEnd,
+  readSwitch,
   verdict,
 } from "../plan/policy/index.ts";
 import { type End, nodeOf } from "./ends.ts";
 import type { DirectionVerdict, Flow, Judges } from "./judge.ts";
 import { isStandIn } from "./manifests/workloads.ts";
-import { isSwitchedOff } from "./policy-switch.ts";
 
 const off: DirectionVerdict = {
   allowed: true,
@@ -20,7 +20,7 @@ const off: DirectionVerdict = {
 
 /** Returns what policies say about flows among these facts. */
 export function policyJudge(facts: ClusterFacts): Judges["policies"] {
-  if (isSwitchedOff(facts)) return () => ({ egress: off, ingress: off });
+  if (!readSwitch(facts).enforced) return () => ({ egress: off, ingress: off });
   const program = compilePolicies({ ...facts, pods: withTwins(facts.pods) });
   return (flow) => {
     const twin = flow.from.type === "pod" && flow.from.name === flow.to.name && isStandIn(flow.from.pod);

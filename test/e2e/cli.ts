@@ -1,9 +1,9 @@
-// Runs the command line as users do, from the sources.
+// Runs the command line as users do.
 import { spawn } from "node:child_process";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 
-const main = path.resolve("src/cli/main.ts");
+const main = path.resolve("bin/trunkline");
 
 export interface Ran {
   readonly code: number | null;
@@ -16,7 +16,7 @@ export async function run(
   words: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Ran> {
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", main, ...words], {
+  const child = spawn(main, words, {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

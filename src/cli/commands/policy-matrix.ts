@@ -1,6 +1,6 @@
 // trunkline policy matrix: every workload against every workload, from a lab's plans or from manifests alone.
 import { Command, Option } from "commander";
-import type { End } from "../../explain/ends.ts";
+import { type End, nodeOf } from "../../explain/ends.ts";
 import { formatMatrix, type MatrixFormat, matrixFormats } from "../../explain/matrix/formats.ts";
 import {
   clusterEnds,
@@ -53,7 +53,19 @@ async function run(options: Options): Promise<void> {
   }
   const question = questionOf(facts, options, ports);
   if (question.ports.length === 0) say("No ports are declared: name some with --port");
-  await write(formatMatrix(matrixCells(facts, judgesOf(facts), question), options.output, options.why));
+  const judges = judgesOf(facts, await knowledgeFor(question, options));
+  await write(formatMatrix(matrixCells(facts, judges, question), options.output, options.why));
+}
+
+/** Which source is seen decides a cell only where a host admits some ranges: else no node is looked at. */
+async function knowledgeFor({ ends, view }: MatrixQuestion, options: Options) {
+  const choosy = ends.some((end) => end.type === "host" && end.host.spec.admit !== undefined);
+  if (view === "policies" || !choosy) return undefined;
+  const { lookAtNodes } = await import("../node-knowledge.ts");
+  return lookAtNodes(
+    options,
+    ends.flatMap((end) => nodeOf(end) ?? []),
+  );
 }
 
 /** Writes pieces in chunks of some size, and waits where a pipe is full: a large cluster's matrix exceeds memory. */

@@ -111,7 +111,10 @@ function* text(cells: Iterable<Cell>, why: boolean): Generator<string> {
   for (const [port, ofPort] of rows) {
     yield `\n${port}\n${" ".repeat(width)}${heading}\n`;
     for (const [from, marks] of ofPort) {
-      yield `${from.padEnd(width)}${[...marks].map((mark) => mark.padStart(gap)).join("")}\n`;
+      yield `${from.padEnd(width)}${marks
+        .split("")
+        .map((mark) => mark.padStart(gap))
+        .join("")}\n`;
     }
   }
   yield "\n";

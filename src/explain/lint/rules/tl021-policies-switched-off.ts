@@ -1,7 +1,9 @@
 import type { ConfigMap } from "../../../api/kinds/core.ts";
-import { saysSwitchedOff } from "../../policy-switch.ts";
+import { readSwitch } from "../../../plan/policy/index.ts";
 import { nameOf, type Written } from "../../written.ts";
 import type { Rule } from "../rule.ts";
+
+const own = "disable_network_policy";
 
 export const policiesSwitchedOff: Rule = {
   id: "TL021",
@@ -16,13 +18,11 @@ export const policiesSwitchedOff: Rule = {
     if (!first) return;
     for (const item of view.written) {
       if (!isEniConfig(item)) continue;
-      if (!saysSwitchedOff(item.object)) continue;
+      const alone = { configMaps: new Map([["kube-system/eni-config", item.object]]) };
+      if (readSwitch(alone).enforced) continue;
       yield {
         on: item,
-        path: [
-          "data",
-          Object.hasOwn(item.object.data ?? {}, "eni_conf") ? "eni_conf" : "disable_network_policy",
-        ],
+        path: ["data", Object.hasOwn(item.object.data ?? {}, own) ? own : "eni_conf"],
         message: `${nameOf(item.object)} switches off ${view.policies.length === 1 ? "the only policy" : `all ${view.policies.length} policies`}`,
         fix: 'Remove disable_network_policy, or set it to "false".',
       };

@@ -1,0 +1,178 @@
+// What explain and the matrix say beforehand is what real packets find, pair by pair, in a lab with policies, hosts that
+// admit some ranges only, translated and plain sources, and pods on their node's network.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Explanation } from "../../src/explain/explain.ts";
+import { ask, run } from "./cli.ts";
+
+const lab = `
+name: answers
+networks:
+  - {name: nodes, cidr: 192.168.18.0/24}
+  - {name: offices, cidr: 172.17.0.0/16}
+  - {name: stores, cidr: 10.0.0.0/24}
+routers:
+  - {name: gateway, addresses: [192.168.18.1, 172.17.0.1, 10.0.0.1]}
+nodes:
+  - {name: node1, address: 192.168.18.11}
+  - {name: node2, address: 192.168.18.12}
+hosts:
+  - {name: office, address: 172.17.0.9, ports: [80, 81/udp]}
+  - {name: annex, address: 172.17.1.9, ports: [80]}
+  - {name: store, address: 10.0.0.9, ports: [6379], admit: [10.1.0.0/16]}
+  - {name: nodes-only, address: 10.0.0.8, ports: [6379], admit: [192.168.18.0/24]}
+`;
+
+const pod = (namespace: string, name: string, ports: string, more = "") => `---
+apiVersion: v1
+kind: Pod
+metadata: {name: ${name}, namespace: ${namespace}, labels: {app: ${name}}}
+spec:
+  ${more}
+  containers: [{name: c, ports: [${ports}]}]
+`;
+
+const objects = `
+apiVersion: crd.projectcalico.org/v1
+kind: IPPool
+metadata: {name: pods}
+spec: {cidr: 10.1.0.0/16, blockSize: 26}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: ip-masq-agent, namespace: kube-system}
+data:
+  config: |
+    nonMasqueradeCIDRs: [10.0.0.9/32, 172.17.0.0/24]
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: apps, labels: {project: apps}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: data}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: center, namespace: data}
+spec:
+  podSelector: {matchLabels: {app: center}}
+  policyTypes: [Ingress, Egress]
+  ingress:
+  - from:
+    - ipBlock: {cidr: 172.17.0.0/16, except: [172.17.1.0/24]}
+    - namespaceSelector: {matchLabels: {project: apps}}
+    ports: [{port: web}]
+  egress:
+  - to: [{ipBlock: {cidr: 10.0.0.0/24}}]
+    ports: [{port: 6379}]
+  - to: [{podSelector: {matchLabels: {app: side}}}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: udp-only, namespace: data}
+spec:
+  podSelector: {matchLabels: {app: side}}
+  ingress: [{ports: [{protocol: UDP}]}]
+${pod("data", "center", "{name: web, containerPort: 8080}, {containerPort: 81, protocol: UDP}", "nodeName: node1")}
+${pod("data", "side", "{containerPort: 8080}, {containerPort: 81, protocol: UDP}", "nodeName: node2")}
+${pod("apps", "client", "{containerPort: 8080}", "nodeName: node1")}
+${pod("default", "open", "{containerPort: 8080}, {containerPort: 9, protocol: SCTP}", "nodeName: node2")}
+${pod("default", "agent", "{containerPort: 9100}", "nodeName: node2\n  hostNetwork: true")}
+`;
+
+let folder: string;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), "trunkline-answers-"));
+  env = { TRUNKLINE_LABS: path.join(folder, "labs") };
+  writeFileSync(path.join(folder, "lab.yaml"), lab);
+  writeFileSync(path.join(folder, "objects.yaml"), objects);
+  await succeed("lab", "up", path.join(folder, "lab.yaml"), "-d");
+  await succeed("apply", "-f", path.join(folder, "objects.yaml"));
+  await succeed("wait", "--for", "ready", "--all");
+}, 120_000);
+
+afterAll(async () => {
+  await run(["lab", "down", "answers"], env);
+  rmSync(folder, { recursive: true });
+});
+
+async function succeed(...words: string[]): Promise<void> {
+  const { code, err } = await run(words, env);
+  expect(code, `trunkline ${words.join(" ")}: ${err}`).toBe(0);
+}
+
+interface Cell {
+  readonly from: string;
+  readonly to: string;
+  readonly port: string;
+  readonly reachable: boolean;
+  readonly sourceSeen: string | null;
+}
+
+type PlannedCell = Pick<Cell, "from" | "to" | "port"> & { readonly allowed: boolean };
+
+const keyOf = ({ from, to, port }: Pick<Cell, "from" | "to" | "port">) => `${from} → ${to} ${port}`;
+
+it.each([[[]], [["--port", "8080/tcp,81/udp,6379/tcp"]]])(
+  "matrix and probe agree cell by cell %s",
+  async (ports) => {
+    const probed = await ask<{ cells: Cell[] }>(["probe", "--all", "--timeout", "400", ...ports], env);
+    const planned = await ask<{ cells: PlannedCell[] }>(["policy", "matrix", ...ports], env);
+    const found = new Map(probed.cells.map((cell) => [keyOf(cell), cell.reachable]));
+    const said = new Map(planned.cells.map((cell) => [keyOf(cell), cell.allowed]));
+    expect(found.size).toBeGreaterThan(60);
+    expect(Object.fromEntries(said)).toEqual(Object.fromEntries(found));
+  },
+);
+
+it("explain and probe agree on what arrives and which source is seen", async () => {
+  const ends = [
+    "pod/data/center",
+    "pod/apps/client",
+    "pod/default/open",
+    "pod/default/agent",
+    "node/node1",
+    "node/node2",
+  ];
+  const targets = [
+    "pod/data/center:8080",
+    "pod/data/side:81/udp",
+    "pod/default/open",
+    "node/node2",
+    "host/store",
+    "host/nodes-only",
+  ];
+  const pairs = [...ends, "host/office", "host/annex"].flatMap((from) =>
+    targets.map((to) => [from, to] as const),
+  );
+  const answers = await mapLimited(pairs, 4, async ([from, to]) => {
+    const words = [from, to];
+    const probed = await ask<Cell>(["probe", ...words, "--timeout", "400"], env);
+    const said = await ask<Explanation>(["explain", ...words], env);
+    return { pair: `${from} → ${to}`, probed, said };
+  });
+  for (const { pair, probed, said } of answers) {
+    expect(said.reachable, `${pair}: ${said.reasons.join("; ")}`).toBe(probed.reachable);
+    if (probed.reachable) expect(said.sourceSeen, pair).toBe(probed.sourceSeen);
+  }
+});
+
+async function mapLimited<T, R>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let at = next++; at < items.length; at = next++) results[at] = await work(items[at] as T);
+  };
+  await Promise.all(Array.from({ length: limit }, worker));
+  return results;
+}
