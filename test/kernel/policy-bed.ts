@@ -13,6 +13,8 @@ import { firstPacket, protocolNumber, type TransportName } from "./packets.ts";
 const machine = linuxMachine();
 const gateways = { 4: "169.254.1.1", 6: "fe80::1" } as const;
 const kinds = ["nodes", "namespaces", "pods", "networkpolicies", "configmaps", "endpoints"];
+/** Above every port that flows go to: a reply's source port must not look like a flow's. */
+const firstSourcePort = 10_000;
 /** Source port of the packet that ends a queue. */
 const lastPort = 65_000;
 let beds = 0;
@@ -47,7 +49,7 @@ export class PolicyBed {
   facts: Mutable<ClusterFacts> = emptyFacts();
   table!: NodeTable;
   manager!: PolicyManager;
-  #port = 1024;
+  #port = firstSourcePort;
 
   /** `addresses`: the node's own. */
   constructor(addresses: readonly string[] = ["192.168.18.1", "fd18::1"]) {
@@ -130,7 +132,7 @@ export class PolicyBed {
   async send(flows: readonly BedFlow[], flags?: number): Promise<boolean[]> {
     const wanted: string[] = [];
     for (const flow of flows) {
-      this.#port = this.#port >= 60_000 ? 1024 : this.#port + 1;
+      this.#port = this.#port >= 60_000 ? firstSourcePort : this.#port + 1;
       const { protocol, from, to, port } = flow;
       const packet = firstPacket({ protocol, from, to, port, sourcePort: this.#port }, flags);
       const end = this.#ends.get(from);
