@@ -59,11 +59,11 @@ export function processesInNetns(paths: readonly string[]): ProcessIdentity[] {
   });
 }
 
-/** Ends a process at once, if it is still that one. */
-export function killProcess(identity: ProcessIdentity): void {
+/** Sends a signal to a process, if it is still that one. */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): void {
   if (!isRunning(identity)) return;
   try {
-    process.kill(identity.pid, "SIGKILL");
+    process.kill(identity.pid, signal);
   } catch (error) {
     if (!isGone(error)) throw error;
   }

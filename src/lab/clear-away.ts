@@ -3,7 +3,7 @@ import { rmdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Machine } from "../kernel/kernel.ts";
-import { isRunning, killProcess, processesInNetns, processesWithEnvironment } from "../kernel/process.ts";
+import { isRunning, processesInNetns, processesWithEnvironment, signalProcess } from "../kernel/process.ts";
 import { type LabEntry, labPaths } from "./state.ts";
 import { netnsName } from "./topology/plan.ts";
 
@@ -17,7 +17,7 @@ const GRACE_MS = 3000;
  */
 export async function clearAway({ record }: LabEntry, machine: () => Machine): Promise<void> {
   const { folder } = labPaths(record.name);
-  if (record.process.pid !== process.pid) killProcess(record.process);
+  if (record.process.pid !== process.pid) signalProcess(record.process, "SIGKILL");
   await endAll(() => processesWithEnvironment(LAB_VARIABLE, folder));
   // A rootless lab's namespaces have gone with its last process.
   if (!record.rootless || record.process.pid === process.pid) await removeNamespaces(record, machine());
@@ -53,7 +53,7 @@ async function endAll(find: () => ReturnType<typeof processesInNetns>): Promise<
   for (;;) {
     const found = find();
     if (found.length === 0 || performance.now() > end) return;
-    found.forEach(killProcess);
+    for (const one of found) signalProcess(one, "SIGKILL");
     while (found.some(isRunning) && performance.now() < end) await sleep(10);
   }
 }

@@ -2,12 +2,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isError } from "../base/errors.ts";
 import { linuxMachine } from "../kernel/index.ts";
-import { isRunning } from "../kernel/process.ts";
+import { isRunning, signalProcess } from "../kernel/process.ts";
 import { clearAway } from "./clear-away.ts";
 import { askLab } from "./control/client.ts";
 import { type LabEntry, readLab } from "./state.ts";
 
 const PATIENCE_MS = 15_000;
+const ANSWER_MS = 3000;
 const POLL_MS = 10;
 
 /** Ends a lab, running or dead; when it settles nothing of the lab is left. */
@@ -20,14 +21,15 @@ export async function endLab(lab: LabEntry): Promise<void> {
   await clearAway(left, linuxMachine);
 }
 
-/** Asks the lab to end itself and waits; what does not answer, or not in time, is left to be cleared away. */
+/** Asks the lab to end itself and waits; a lab that does not end in time is left to be cleared away. */
 async function askToEnd(lab: LabEntry): Promise<void> {
-  const answer = askLab(lab, "down").catch((error: unknown) => {
+  try {
+    await askLab(lab, "down", {}, ANSWER_MS);
+  } catch (error) {
     if (!isError(error, "lab.control")) throw error;
-    return "no answer" as const;
-  });
-  const patience = sleep(PATIENCE_MS, "no answer" as const, { ref: false });
-  if ((await Promise.race([answer, patience])) === "no answer") return;
+    // Still starting, or stuck.
+    signalProcess(lab.record.process, "SIGTERM");
+  }
   const end = performance.now() + PATIENCE_MS;
   while (isRunning(lab.record.process) && performance.now() < end) await sleep(POLL_MS);
 }

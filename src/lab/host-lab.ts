@@ -103,7 +103,8 @@ function handlersOf(lab: Lab, record: LabRecord, end: () => void) {
       const party = await findMember(word, namespace ?? "default", lab.population, [...lab.members.keys()]);
       return { name: party.name, netns: lab.netnsOf(party) };
     },
-    down: async () => end(),
+    // The answer has to leave before the door is shut.
+    down: async () => void setTimeout(end, 20),
   };
 }
 

@@ -17,10 +17,3 @@ export function installationRoot(): string {
 export function trunklineExecutable(): string {
   return path.join(installationRoot(), "bin/trunkline");
 }
-
-/** Returns the folders that CNI plugins are looked for in: ours, and Debian's. */
-export function pluginFolders(): string[] {
-  return [path.join(installationRoot(), "dist/cni"), "/usr/lib/cni", "/opt/cni/bin"].filter((folder) =>
-    existsSync(folder),
-  );
-}

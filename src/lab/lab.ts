@@ -1,6 +1,8 @@
 // A running lab: everything of a cluster in one process, built in order and taken apart in the opposite one.
 import { ClusterWatch } from "../agent/cluster-watch.ts";
 import { EventRecorder } from "../agent/event-recorder.ts";
+import { installCni } from "../agent/install-cni.ts";
+import { shimPath } from "../agent/shim-path.ts";
 import { type Node, nodeKind, type Pod, podKind } from "../api/kinds/core.ts";
 import { type Host, hostKind } from "../api/kinds/host.ts";
 import { kindNamed } from "../api/kinds/index.ts";
@@ -16,11 +18,9 @@ import type { Store } from "../store/store.ts";
 import { type NodeAgent, startApart, startHere } from "./agents.ts";
 import { registerCluster, reportNode } from "./cluster.ts";
 import type { LabFile, LabPort } from "./file/lab-file.ts";
-import { pluginFolders } from "./installation.ts";
 import { Responder } from "./net/responder.ts";
 import { admitOnly } from "./outside/admission.ts";
 import { followPodRoutes } from "./outside/pod-routes.ts";
-import { writeCniConfig } from "./pods/cni-config.ts";
 import { CniRuntime } from "./pods/cni-runtime.ts";
 import { PodRunner } from "./pods/pod-runner.ts";
 import { DEFAULT_TIMEOUT_MS, probe } from "./probe/client.ts";
@@ -32,6 +32,10 @@ import { findParty, NODE_PORT, outsideHosts, type Party, type Population, runnin
 import { type BuiltMember, type BuiltTopology, buildTopology } from "./topology/build.ts";
 import type { Topology } from "./topology/plan.ts";
 import { WorkloadControllers } from "./workloads/controllers.ts";
+
+/** Where plugins of others are installed: by Debian's packages, and by most others. */
+const PLUGIN_FOLDERS = ["/usr/lib/cni", "/opt/cni/bin"];
+const INSTALL_TIMEOUT_MS = 30_000;
 
 export interface LabOptions {
   readonly file: LabFile;
@@ -216,7 +220,17 @@ export class Lab {
     const agent: NodeAgent = separate ? await startApart(place, paths.store) : await startHere(place, shared);
     this.#stops.push(() => agent.stop());
     await agent.ready;
-    writeCniConfig(place.paths, file.chainedPlugins);
+    await installCni({
+      source: shimPath(),
+      binDir: place.paths.cniBin,
+      confDir: place.paths.cniConf,
+      pluginPath: PLUGIN_FOLDERS,
+      agentSocket: place.paths.agentSocket,
+      queueDir: place.paths.cniQueue,
+      network: "trunkline",
+      chain: file.chainedPlugins,
+      timeoutMs: INSTALL_TIMEOUT_MS,
+    });
     const runner = new PodRunner({
       lab: file.name,
       node: { name, netns: plan.netns, addresses },
@@ -225,7 +239,7 @@ export class Lab {
       pods: this.#pods,
       cni: new CniRuntime({
         confDir: place.paths.cniConf,
-        path: pluginFolders(),
+        path: [place.paths.cniBin, ...PLUGIN_FOLDERS],
         netns: { name: plan.netns },
       }),
       events: new EventRecorder(this.store, name, logger),

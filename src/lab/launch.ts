@@ -1,8 +1,8 @@
 // Starting a lab's process where this one cannot be it: in the background, or in namespaces of its own.
-import { mkdirSync, readFileSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TrunklineError, textOf } from "../base/errors.ts";
-import { run, runAttached, startDaemon } from "../kernel/exec/index.ts";
+import { type Daemon, run, runAttached, startDaemon } from "../kernel/exec/index.ts";
 import { type LabRecord, labPaths, labsFolder, readLab } from "./state.ts";
 
 /** Set in a lab's process that lives in a user namespace of its own. */
@@ -10,6 +10,7 @@ const ROOTLESS_VARIABLE = "TRUNKLINE_ROOTLESS";
 const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 15;
 const LOG_LINES = 15;
+const LOG_BYTES = 16_384;
 
 /** Returns whether this process has to make namespaces of its own before it can make a lab. */
 export function needsOwnNamespaces(): boolean {
@@ -43,24 +44,35 @@ export async function startInBackground(name: string, args: readonly string[]): 
   if (rootless) await checkUserNamespaces();
   mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
   const [command, ...rest] = rootless ? inOwnNamespaces(args) : thisProgram(args);
-  const daemon = await startDaemon(command, rest, {
-    detached: true,
-    logFile: paths.log,
-    ...(rootless && { env: rootlessEnvironment() }),
-  });
+  // A lab that fails clears its folder away, with the log in it: who holds the file can still read it.
+  const log = openSync(paths.log, "a+", 0o600);
+  try {
+    const daemon = await startDaemon(command, rest, {
+      detached: true,
+      logFile: paths.log,
+      ...(rootless && { env: rootlessEnvironment() }),
+    });
+    const record = await readiness(name, daemon);
+    if (record) return record;
+    throw new TrunklineError("lab.failed", { name, end: endOf(log) });
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** Returns the record of a lab once it is ready; undefined if its process ends or takes too long. */
+async function readiness(name: string, daemon: Daemon): Promise<LabRecord | undefined> {
   let ended = false;
   void daemon.exited.then(() => {
     ended = true;
   });
   const end = performance.now() + START_TIMEOUT_MS;
-  for (;;) {
+  while (!ended && performance.now() < end) {
     const lab = readLab(name);
     if (lab?.record.ready && lab.record.process.pid === daemon.pid) return lab.record;
-    if (ended || performance.now() > end) {
-      throw new TrunklineError("lab.failed", { name, log: paths.log, end: endOf(paths.log) });
-    }
     await sleep(POLL_MS);
   }
+  return undefined;
 }
 
 function thisProgram(args: readonly string[]): [string, ...string[]] {
@@ -124,11 +136,9 @@ function settingOf(key: string): string | undefined {
   }
 }
 
-function endOf(log: string): string {
-  try {
-    return readFileSync(log, "utf8").trimEnd().split("\n").slice(-LOG_LINES).join("\n");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "(nothing)";
-    throw error;
-  }
+function endOf(log: number): string {
+  const text = Buffer.alloc(LOG_BYTES);
+  const { size } = fstatSync(log);
+  const length = readSync(log, text, 0, text.length, Math.max(0, size - text.length));
+  return text.toString("utf8", 0, length).trimEnd().split("\n").slice(-LOG_LINES).join("\n");
 }

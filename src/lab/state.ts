@@ -79,6 +79,7 @@ export function nodePaths(lab: LabPaths, node: string) {
     agentSocket: path.join(folder, "agent.sock"),
     healthSocket: path.join(folder, "health.sock"),
     cniConf: path.join(folder, "net.d"),
+    cniBin: path.join(folder, "cni-bin"),
     cniQueue: path.join(folder, "cni-queue"),
     log: path.join(folder, "agent.log"),
   };

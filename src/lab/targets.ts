@@ -108,7 +108,8 @@ async function podsOf(workload: KubeObject, population: Population): Promise<Pod
 
 /** Returns whoever has an address; nobody of that name, but the address itself, where none has. */
 function partyAt(address: string, population: Population): Party {
-  const everybody = [...runningPods(population), ...nodesAndHosts(population)];
+  // Pods that use their node's network have the node's address: the node is meant.
+  const everybody = [...nodesAndHosts(population), ...runningPods(population)];
   const owner = everybody.find((party) => party.addresses.includes(address));
   return owner ? { ...owner, addresses: [address] } : { name: address, addresses: [address], ports: [] };
 }

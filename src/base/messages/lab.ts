@@ -28,8 +28,8 @@ export const labMessages = {
   "lab.control": (d: { name: string; why: string }) => `lab '${d.name}' does not answer: ${d.why}`,
   "lab.running": (d: { name: string }) =>
     `a lab called '${d.name}' runs already: 'trunkline lab down ${d.name}' ends it, --name gives this one another name`,
-  "lab.failed": (d: { name: string; log: string; end: string }) =>
-    `lab '${d.name}' could not be started; ${d.log} ends with:\n${d.end}`,
+  "lab.failed": (d: { name: string; end: string }) =>
+    `lab '${d.name}' could not be started; this is the end of its log:\n${d.end || "(nothing)"}`,
   "lab.path-long": (d: { path: string }) =>
     `the path of a socket would be too long for the kernel (${d.path}): choose a shorter folder with TRUNKLINE_LABS`,
   "lab.rootless": (d: { why: string; setting: string | undefined }) =>

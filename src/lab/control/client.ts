@@ -6,17 +6,25 @@ import type { LabEntry } from "../state.ts";
 import type { WireError } from "./server.ts";
 
 /**
- * Asks the lab's process and returns its answer.
+ * Asks the lab's process and returns its answer; waits at most `timeoutMs` where given.
  * @throws the lab's own TrunklineError, `lab.control` where the process does not answer
  */
-export async function askLab<T>({ record, paths }: LabEntry, name: string, body: unknown = {}): Promise<T> {
-  const { status, text } = await post(paths.control, name, JSON.stringify(body)).catch((error: unknown) => {
-    throw new TrunklineError(
-      "lab.control",
-      { name: record.name, why: (error as Error).message },
-      { cause: error },
-    );
-  });
+export async function askLab<T>(
+  { record, paths }: LabEntry,
+  name: string,
+  body: unknown = {},
+  timeoutMs?: number,
+): Promise<T> {
+  const signal = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
+  const { status, text } = await post(paths.control, name, JSON.stringify(body), signal).catch(
+    (error: unknown) => {
+      throw new TrunklineError(
+        "lab.control",
+        { name: record.name, why: (error as Error).message },
+        { cause: error },
+      );
+    },
+  );
   const answer = JSON.parse(text) as T & WireError;
   if (status === 200) return answer;
   const { code, data, message } = answer;
@@ -25,9 +33,15 @@ export async function askLab<T>({ record, paths }: LabEntry, name: string, body:
   throw new TrunklineError("lab.control", { name: record.name, why: message });
 }
 
-function post(socketPath: string, name: string, body: string): Promise<{ status: number; text: string }> {
+function post(
+  socketPath: string,
+  name: string,
+  body: string,
+  signal: AbortSignal | undefined,
+): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath, path: `/${name}`, method: "POST" }, (response) => {
+    const options = { socketPath, path: `/${name}`, method: "POST", ...(signal && { signal }) };
+    const call = request(options, (response) => {
       let text = "";
       response.setEncoding("utf8");
       response.on("data", (chunk: string) => {

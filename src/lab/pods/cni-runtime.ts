@@ -1,6 +1,6 @@
 // The runtime's side of CNI: runs the plugins of a network configuration list in turn, as container runtimes do
 // (specification 1.1.0, section 4).
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { TrunklineError } from "../../base/errors.ts";
 import type { CniResult } from "../../cni/spec.ts";
@@ -145,9 +145,10 @@ export class CniRuntime {
   #find(type: string): string {
     // A plugin's type is a file's name and never a path (specification, section 1).
     if (type.includes("/")) throw new TrunklineError("lab.no-cni-plugin", { type, path: this.#options.path });
-    for (const folder of this.#options.path) {
-      if (readdirSync(folder).includes(type)) return path.join(folder, type);
-    }
+    const found = this.#options.path
+      .map((folder) => path.join(folder, type))
+      .find((file) => existsSync(file));
+    if (found !== undefined) return found;
     throw new TrunklineError("lab.no-cni-plugin", { type, path: this.#options.path });
   }
 }

@@ -205,13 +205,20 @@ export class PodRunner {
       try {
         await cni.del(attachmentOf(pod, `/run/netns/${netns}`));
       } catch (error) {
-        this.#tell(pod, "FailedKillPod", `could not take the pod off the network: ${textOf(error)}`);
-        throw error;
+        // Nothing was attached: the try to take it off was for remains of a try to attach it.
+        if (!sandbox.attached)
+          this.#options.logger.debug({ pod: pod.metadata.name, error: textOf(error) }, "DEL failed");
+        else throw this.#couldNotDetach(pod, error);
       }
     }
     sandbox.kernel?.close();
     if (netns !== undefined) await machine.removeNetns(netns);
     this.#sandboxes.delete(uid);
+  }
+
+  #couldNotDetach(pod: Pod, error: unknown): unknown {
+    this.#tell(pod, "FailedKillPod", `could not take the pod off the network: ${textOf(error)}`);
+    return error;
   }
 
   /** Lets a pod's object go, now that nothing of the pod is left here. */
