@@ -1,0 +1,522 @@
+// The hammer: nodes as processes that share one store, random additions and deletions of pods, and everything that can
+// go wrong at any instant: SIGKILL, lost disks, nodes that are removed and come back, a store that stops. It knows which
+// pod has which address from the answers alone.
+import { type ChildProcess, fork } from "node:child_process";
+import { mkdirSync, rmSync } from "node:fs";
+import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
+import { addressBlockKind } from "../../src/api/kinds/address-block.ts";
+import { nodeKind, podKind } from "../../src/api/kinds/core.ts";
+import { ipPoolKind } from "../../src/api/kinds/ip-pool.ts";
+import { isError } from "../../src/base/errors.ts";
+import { IpamCollector } from "../../src/controller/ipam-gc.ts";
+import type { NodeFigures } from "../../src/ipam/figures.ts";
+import { readJournal } from "../../src/ipam/read-journal.ts";
+import type { HeldAddress, Owner } from "../../src/ipam/types.ts";
+import { checkAddresses, type Finding } from "../../src/plan/addressing/check.ts";
+import { collectFacts } from "../../src/plan/collect.ts";
+import { openSqliteStore } from "../../src/store/sqlite/store.ts";
+import type { Store } from "../../src/store/store.ts";
+import type { Answer, ChildSetup, Order } from "./ipam-child.ts";
+
+export interface HammerOptions {
+  readonly operations: number;
+  readonly seed: number;
+  /** An empty folder, best on a disk in memory: what is tested is kills, not losses of power. */
+  readonly folder: string;
+  readonly nodes?: number;
+}
+
+export interface HammerReport {
+  readonly counts: Readonly<Record<string, number>>;
+  /** Addresses that two pods had at a time; pods whose address changed. */
+  readonly violations: readonly string[];
+  /** What `ipam check` finds when all is quiet. */
+  readonly findings: readonly Finding[];
+  /** Addresses that one node got when it asked for the whole pool at the end. */
+  readonly drained: number;
+  readonly poolSize: number;
+}
+
+const pool = { name: "pool", cidr: "10.1.0.0/25", blockSize: 28 };
+const poolSize = 128;
+const graceMs = 1_500;
+const settings = {
+  cooldownMs: 150,
+  idleBlockMs: 1_000,
+  idleLoanMs: 400,
+  tickMs: 100,
+  borrowWaitMs: 250,
+  statusMs: 500,
+};
+
+/** The process died before it answered. */
+class NoAnswer extends Error {}
+
+interface Pod {
+  readonly owner: Owner;
+  readonly name: string;
+  address?: string;
+  /** An operation on it is under way. */
+  busy: boolean;
+}
+
+class Member {
+  readonly name: string;
+  readonly journal: string;
+  readonly pods = new Map<string, Pod>();
+  child: ChildProcess | undefined;
+  removed = false;
+  registered = true;
+  /** Something is being done to the node as a whole. */
+  busy = false;
+  ready: Promise<void> = Promise.resolve();
+  readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
+  #ids = 0;
+
+  constructor(name: string, folder: string) {
+    this.name = name;
+    this.journal = path.join(folder, name, "ipam");
+  }
+
+  start(setup: ChildSetup): void {
+    const file = path.join(import.meta.dirname, "ipam-child.ts");
+    const child = fork(file, [JSON.stringify(setup)], {
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+      execArgv: [],
+    });
+    this.child = child;
+    const up = Promise.withResolvers<void>();
+    this.ready = up.promise;
+    child.on("message", (answer: Answer) => {
+      if (answer.id === 0) up.resolve();
+      const waiting = this.#waiting.get(answer.id);
+      this.#waiting.delete(answer.id);
+      if (answer.error) waiting?.reject(Object.assign(new Error(answer.error.message), answer.error));
+      else waiting?.resolve(answer.value);
+    });
+    child.once("exit", () => {
+      up.resolve();
+      if (this.child === child) this.child = undefined;
+      for (const waiting of this.#waiting.values()) waiting.reject(new NoAnswer());
+      this.#waiting.clear();
+    });
+  }
+
+  /** Sends an order. @throws NoAnswer if the process dies first, or what it answers */
+  async order(order: Order): Promise<unknown> {
+    await this.ready;
+    const { child } = this;
+    if (!child?.connected) throw new NoAnswer();
+    const id = ++this.#ids;
+    const answer = Promise.withResolvers<unknown>();
+    this.#waiting.set(id, answer);
+    child.send({ ...order, id }, (error) => {
+      // It died between our look and the write; the exit event tells everybody else.
+      if (error) answer.reject(new NoAnswer());
+    });
+    return answer.promise;
+  }
+
+  async kill(): Promise<void> {
+    const { child } = this;
+    if (!child) return;
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await gone;
+  }
+}
+
+/** A small generator of random numbers with a seed (mulberry32). */
+export function randomOf(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+export class Hammer {
+  readonly #options: HammerOptions;
+  readonly #random: () => number;
+  readonly #file: string;
+  readonly #store: Store;
+  readonly #members: Member[];
+  readonly #collector: IpamCollector;
+  readonly #counts: Record<string, number> = {};
+  readonly #violations: string[] = [];
+  /** By address. */
+  readonly #live = new Map<string, Pod>();
+  #done = 0;
+  #podNumber = 0;
+
+  constructor(options: HammerOptions) {
+    this.#options = options;
+    this.#random = randomOf(options.seed);
+    mkdirSync(options.folder, { recursive: true });
+    this.#file = path.join(options.folder, "store.db");
+    this.#store = openSqliteStore(this.#file);
+    this.#members = Array.from(
+      { length: options.nodes ?? 5 },
+      (_, at) => new Member(`node-${at}`, options.folder),
+    );
+    this.#collector = new IpamCollector({ store: this.#store, graceMs, intervalMs: 200 });
+  }
+
+  async run(): Promise<HammerReport> {
+    try {
+      await this.#begin();
+      await Promise.all([...Array.from({ length: 16 }, () => this.#worker()), this.#mischief()]);
+      await this.#calm();
+      const findings = await this.#findings();
+      const drained = await this.#drain();
+      const { counts, violations } = this.#snapshot();
+      return { counts, violations, findings, drained, poolSize };
+    } finally {
+      await this.#collector.close();
+      await Promise.all(this.#members.map((member) => member.kill()));
+      await this.#store.close();
+    }
+  }
+
+  #snapshot() {
+    return { counts: this.#counts, violations: this.#violations };
+  }
+
+  #count(what: string): void {
+    this.#counts[what] = (this.#counts[what] ?? 0) + 1;
+  }
+
+  #pick<T>(list: readonly T[]): T | undefined {
+    return list[Math.floor(this.#random() * list.length)];
+  }
+
+  async #begin(): Promise<void> {
+    await this.#store.create(ipPoolKind, {
+      apiVersion: ipPoolKind.apiVersion,
+      kind: "IPPool",
+      metadata: { name: pool.name },
+      spec: { cidr: pool.cidr, blockSize: pool.blockSize },
+    });
+    for (const member of this.#members) {
+      await this.#createNode(member);
+      this.#boot(member);
+    }
+    this.#collector.start();
+  }
+
+  async #createNode(member: Member): Promise<void> {
+    await this.#store.create(nodeKind, { apiVersion: "v1", kind: "Node", metadata: { name: member.name } });
+  }
+
+  #boot(member: Member): void {
+    const inUse = [...member.pods.values()].flatMap(({ address, owner }) =>
+      address === undefined ? [] : [{ address, pod: owner.pod, uid: owner.uid }],
+    );
+    const { name: node, journal, registered } = member;
+    member.start({ store: this.#file, node, journal, pool, settings, inUse, registered });
+  }
+
+  /** Adds and deletes pods until enough was done. How full the pool is swings between nearly empty and too full. */
+  async #worker(): Promise<void> {
+    while (this.#done < this.#options.operations && this.#violations.length === 0) {
+      // A node that is not registered refuses everything: few are asked all the same.
+      const member = this.#pick(this.#members.filter((one) => !one.removed));
+      if (!member || (!member.registered && this.#random() < 0.95)) {
+        await sleep(2);
+        continue;
+      }
+      const wave = Math.sin((this.#done / this.#options.operations) * 40 * Math.PI);
+      const wanted = 72 + 70 * wave;
+      const idle = [...member.pods.values()].filter((pod) => !pod.busy);
+      const add = this.#live.size < wanted ? this.#random() < 0.7 : this.#random() < 0.3;
+      const old = this.#pick(idle);
+      if (add || !old) await this.#add(member, this.#random() < 0.1 ? old : undefined);
+      else await this.#delete(member, old);
+    }
+  }
+
+  async #add(member: Member, again: Pod | undefined): Promise<void> {
+    const pod = again ?? this.#newPod(member);
+    pod.busy = true;
+    this.#done++;
+    const exact =
+      again || this.#random() > 0.02 ? {} : { address: `10.1.0.${Math.floor(this.#random() * poolSize)}` };
+    try {
+      if (!again) await this.#createPod(member, pod);
+      const [got] = (await member.order({ op: "add", owner: pod.owner, ...exact })) as HeldAddress[];
+      const address = got?.address;
+      // The node was removed while the answer was on its way: the pod is dead.
+      if (address === undefined || member.pods.get(pod.name) !== pod) return;
+      this.#count(again ? "repeated additions" : "additions");
+      if (got?.loan !== undefined) this.#count("of them borrowed");
+      this.#arrived(pod, address);
+      await this.#publish(pod);
+    } catch (error) {
+      this.#count(error instanceof NoAnswer ? "unanswered additions" : `additions refused: ${codeOf(error)}`);
+      // Refused outright: the runtime deletes it. Without an answer it stays, to be added again or deleted later.
+      if (!(error instanceof NoAnswer) && pod.address === undefined) await this.#delete(member, pod);
+      // The runtime would back off as well.
+      await sleep(error instanceof NoAnswer ? 20 : 10);
+    } finally {
+      pod.busy = false;
+    }
+  }
+
+  #newPod(member: Member): Pod {
+    const name = `p${this.#podNumber++}`;
+    const owner = { containerId: `c-${name}`, ifName: "eth0", pod: `default/${name}`, uid: `uid-${name}` };
+    const pod: Pod = { owner, name, busy: true };
+    member.pods.set(name, pod);
+    return pod;
+  }
+
+  #arrived(pod: Pod, address: string): void {
+    const other = this.#live.get(address);
+    if (other && other !== pod)
+      this.#violations.push(`${address} of ${other.name} was given to ${pod.name} as well`);
+    if (pod.address !== undefined && pod.address !== address)
+      this.#violations.push(`${pod.name} had ${pod.address} and is now given ${address}`);
+    pod.address = address;
+    this.#live.set(address, pod);
+  }
+
+  async #createPod(member: Member, pod: Pod): Promise<void> {
+    await this.#store.create(podKind, {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: pod.name, namespace: "default" },
+      spec: { containers: [], nodeName: member.name },
+    });
+  }
+
+  async #publish(pod: Pod): Promise<void> {
+    const object = await this.#store.get(podKind, pod.name, "default");
+    if (!object || pod.address === undefined) return;
+    try {
+      await this.#store.update(podKind, { ...object, status: { phase: "Running", podIP: pod.address } });
+    } catch (error) {
+      // Its node was removed between the two calls, and the pod with it.
+      if (!isError(error, "store.not-found")) throw error;
+    }
+  }
+
+  async #delete(member: Member, pod: Pod): Promise<void> {
+    pod.busy = true;
+    this.#done++;
+    // The pod's processes are gone before its network is taken down.
+    if (pod.address !== undefined) this.#live.delete(pod.address);
+    delete pod.address;
+    try {
+      await member.order({ op: "delete", owner: pod.owner });
+      this.#count("deletions");
+      member.pods.delete(pod.name);
+      await this.#store.delete(podKind, pod.name, "default");
+    } catch (error) {
+      // To be deleted again later; some are forgotten instead, and are the collection's to find.
+      this.#count(error instanceof NoAnswer ? "unanswered deletions" : `deletions refused: ${codeOf(error)}`);
+      if (this.#random() < 0.3) {
+        member.pods.delete(pod.name);
+        await this.#store.delete(podKind, pod.name, "default");
+      }
+      if (error instanceof NoAnswer) await sleep(20);
+    } finally {
+      pod.busy = false;
+    }
+  }
+
+  async #mischief(): Promise<void> {
+    const weighted: readonly (readonly [weight: number, work: () => Promise<void>])[] = [
+      [8, () => this.#killSome()],
+      [2, () => this.#removeSome()],
+      [1, () => this.#wipeSome()],
+      [1, () => this.#unregisterSome()],
+      [1, () => this.#outage()],
+      [1, () => this.#stopStore()],
+      [1, () => this.#collectSome()],
+    ];
+    const kinds = weighted.flatMap(([weight, work]) => Array.from({ length: weight }, () => work));
+    const running = new Set<Promise<void>>();
+    while (this.#done < this.#options.operations && this.#violations.length === 0) {
+      const next = this.#done + 10 + this.#random() * 40;
+      while (this.#done < next && this.#done < this.#options.operations) await sleep(5);
+      const one = this.#pick(kinds)!().finally(() => running.delete(one));
+      running.add(one);
+    }
+    await Promise.all(running);
+  }
+
+  #victim(): Member | undefined {
+    return this.#pick(this.#members.filter((member) => !member.removed && !member.busy && member.child));
+  }
+
+  async #withVictim(what: string, work: (member: Member) => Promise<void>): Promise<void> {
+    const member = this.#victim();
+    if (!member) return;
+    member.busy = true;
+    this.#count(what);
+    try {
+      await work(member);
+    } finally {
+      member.busy = false;
+    }
+  }
+
+  #killSome(): Promise<void> {
+    return this.#withVictim("kills", async (member) => {
+      await member.kill();
+      await sleep(this.#random() * 50);
+      this.#boot(member);
+      await member.ready;
+    });
+  }
+
+  /** The process dies and the disk with it, but the machine's pods go on. */
+  #wipeSome(): Promise<void> {
+    return this.#withVictim("lost disks", async (member) => {
+      await member.kill();
+      rmSync(member.journal, { recursive: true, force: true });
+      this.#boot(member);
+      await member.ready;
+    });
+  }
+
+  /** The machine is switched off and deleted from the cluster; later it comes back, with its old disk or a new one. */
+  #removeSome(): Promise<void> {
+    return this.#withVictim("removals", async (member) => {
+      if (this.#members.filter((one) => !one.removed).length <= 2) return;
+      member.removed = true;
+      await member.kill();
+      const pods = [...member.pods.values()];
+      member.pods.clear();
+      for (const pod of pods) {
+        if (pod.address !== undefined) this.#live.delete(pod.address);
+        await this.#store.delete(podKind, pod.name, "default");
+      }
+      await this.#store.delete(nodeKind, member.name);
+      await sleep(this.#random() * 3 * graceMs);
+      // What was under way towards the store when the machine died has come to its end as well by now.
+      for (const pod of pods) await this.#store.delete(podKind, pod.name, "default");
+      if (this.#random() < 0.5) rmSync(member.journal, { recursive: true, force: true });
+      await this.#createNode(member);
+      this.#boot(member);
+      await member.ready;
+      member.removed = false;
+    });
+  }
+
+  /** Somebody deletes a Node object by mistake. The agent hears of it a little later, and registers again. */
+  #unregisterSome(): Promise<void> {
+    return this.#withVictim("lost Node objects", async (member) => {
+      await this.#store.delete(nodeKind, member.name);
+      await sleep(this.#random() * 200);
+      member.registered = false;
+      await this.#tell(member, { op: "register", registered: false });
+      await sleep(this.#random() * 2 * graceMs);
+      await this.#createNode(member);
+      member.registered = true;
+      await this.#tell(member, { op: "register", registered: true });
+    });
+  }
+
+  #outage(): Promise<void> {
+    return this.#withVictim("outages", async (member) => {
+      await this.#tell(member, { op: "outage", ms: this.#random() * 500 });
+    });
+  }
+
+  #collectSome(): Promise<void> {
+    return this.#withVictim("collections", (member) => this.#collect(member));
+  }
+
+  async #collect(member: Member): Promise<void> {
+    // Asked before the list is made: an addition that begins now is not in danger, as its pod is known first.
+    const uids = [...member.pods.values()].map((pod) => pod.owner.uid);
+    await this.#tell(member, { op: "collect", uids, graceMs: 0 });
+  }
+
+  async #tell(member: Member, order: Order): Promise<unknown> {
+    try {
+      return await member.order(order);
+    } catch (error) {
+      // It was killed meanwhile; what it should have heard it learns when it starts again.
+      if (error instanceof NoAnswer || codeOf(error) === "ipam.journal") return undefined;
+      throw error;
+    }
+  }
+
+  /** Nobody can write for a while: a store that is being restarted. */
+  async #stopStore(): Promise<void> {
+    this.#count("store stops");
+    const database = new DatabaseSync(this.#file, { timeout: 5000 });
+    try {
+      database.exec("BEGIN IMMEDIATE");
+      // Long enough to be felt; our own writes, in this thread, would wait for us for ever, so none may happen in it.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50 + this.#random() * 100);
+      database.exec("ROLLBACK");
+    } finally {
+      database.close();
+    }
+  }
+
+  /** Ends all trouble, deletes every pod, and waits until everything has come home. */
+  async #calm(): Promise<void> {
+    for (const member of this.#members) {
+      if (!member.child) this.#boot(member);
+      await member.ready;
+      await this.#tell(member, { op: "register", registered: true });
+    }
+    await sleep(600);
+    for (const member of this.#members)
+      for (const pod of member.pods.values()) await this.#delete(member, pod);
+    for (const member of this.#members) await this.#collect(member);
+    const deadline = Date.now() + 30_000;
+    while (Date.now() < deadline && !(await this.#isQuiet())) await sleep(200);
+  }
+
+  async #isQuiet(): Promise<boolean> {
+    const { items } = await this.#store.list(addressBlockKind);
+    if (items.some(({ spec }) => (spec.loans ?? []).length > 0)) return false;
+    for (const member of this.#members) {
+      const figures = (await member.order({ op: "figures" })) as NodeFigures;
+      if (figures.holdings > 0 || figures.blocks.some((block) => block.used + block.lent + block.cooling > 0))
+        return false;
+    }
+    return true;
+  }
+
+  async #findings(): Promise<Finding[]> {
+    const journals = new Map();
+    for (const member of this.#members) {
+      const ledger = await readJournal(member.journal);
+      journals.set(member.name, [...(ledger?.holdings.values() ?? [])]);
+    }
+    return checkAddresses(await collectFacts(this.#store), journals);
+  }
+
+  /** One node asks for every address of the pool; what it does not get in time is lost. */
+  async #drain(): Promise<number> {
+    const member = this.#members[0]!;
+    const deadline = Date.now() + 60_000;
+    const got = new Set<string>();
+    for (let n = 0; got.size < poolSize && Date.now() < deadline; n++) {
+      const owner = { containerId: `last-${n}`, ifName: "eth0", pod: `default/last-${n}`, uid: `last-${n}` };
+      try {
+        for (const held of (await member.order({ op: "add", owner })) as HeldAddress[]) got.add(held.address);
+      } catch (error) {
+        if (codeOf(error) !== "ipam.exhausted") throw error;
+        this.#count("refused while draining");
+        if ((this.#counts["refused while draining"] ?? 0) > 20) break;
+        await sleep(200);
+      }
+    }
+    return got.size;
+  }
+}
+
+function codeOf(error: unknown): string {
+  return (error as { readonly code?: string }).code ?? "unexpected";
+}
