@@ -23,11 +23,13 @@ const facts = cluster(
 );
 
 it("lists every rule that holds for a pod, with its policy", async () => {
-  const counters = (direction: string, key: string, rule: string) =>
-    `${direction} ${key} ${rule}` === "ingress default/a spec.ingress[1]"
-      ? { packets: 7, bytes: 420 }
-      : undefined;
+  const asked: string[] = [];
+  const counters = (direction: string, peers: readonly string[]) => {
+    asked.push(`${direction} ${peers.join(" ")}`);
+    return { packets: 7, bytes: 420 };
+  };
   const rules = effectiveRules(facts, facts.pods.get("default/web")!, counters);
+  expect(asked).toEqual(["ingress 10.1.0.1 10.1.0.2 10.1.0.65"]);
   expect(rules.ingress.policies).toEqual(["default/a"]);
   expect(rules.ingress.rules.map((rule) => rule.pods)).toEqual([3, 0]);
   expect(rules.egress).toEqual({ isolated: true, policies: ["default/b"], rules: [] });

@@ -1,6 +1,6 @@
 // The rules that hold for one pod: every policy that selects it, rule by rule, with what each lets through.
 
-import { isTerminal, type Pod } from "../api/kinds/core.ts";
+import { isTerminal, type Pod, podIps } from "../api/kinds/core.ts";
 import type {
   NetworkPolicy,
   NetworkPolicyIngressRule,
@@ -12,6 +12,7 @@ import type { ClusterFacts } from "../plan/facts.ts";
 import { podName } from "./ends.ts";
 import { formatSelector } from "./selectors.ts";
 
+/** What the kernel counted: the first packets of connections with a rule's peers, on whatever port. */
 export interface Counter {
   readonly packets: number;
   readonly bytes: number;
@@ -47,10 +48,10 @@ export interface EffectiveRules {
   readonly egress: EffectiveDirection;
 }
 
-/** Looks up what the kernel counted: direction, `NAMESPACE/NAME` of a policy, path of a rule. */
-export type Counters = (direction: "ingress" | "egress", policy: string, rule: string) => Counter | undefined;
+/** Looks up what the kernel counted for this pod and peers of these addresses; undefined where nothing counts them. */
+export type Counters = (direction: "ingress" | "egress", peers: readonly string[]) => Counter | undefined;
 
-/** Returns the rules that hold for a pod; `counters`, where somebody has them, adds what each let through. */
+/** Returns the rules that hold for a pod; `counters`, where somebody has them, adds what each saw. */
 export function effectiveRules(
   facts: ClusterFacts,
   pod: Pod,
@@ -93,14 +94,18 @@ function direction(
       (rule: NetworkPolicyIngressRule & { to?: readonly NetworkPolicyPeer[] }, index) => {
         const peers = (name === "ingress" ? rule.from : rule.to) ?? [];
         const path = `spec.${name}[${index}]`;
-        const counter = counters(name, key, path);
+        const pods = podsOf(facts, peers, metadata.namespace ?? "");
+        // Who may be anyone, or is an address outside, is in no class of peers that the kernel counts.
+        const counter = peers.some((peer) => !peer.ipBlock)
+          ? counters(name, pods.flatMap(podIps))
+          : undefined;
         return {
           policy: key,
           rule: path,
           peers:
             peers.length === 0 ? ["anyone"] : peers.map((peer) => peerText(peer, metadata.namespace ?? "")),
           ports: (rule.ports ?? []).length === 0 ? ["any port"] : (rule.ports ?? []).map(portText),
-          pods: countPods(facts, peers, metadata.namespace ?? ""),
+          pods: pods.length,
           ...(counter ? { counter } : {}),
         };
       },
@@ -132,21 +137,21 @@ function portText({ port, endPort, protocol = "TCP" }: NetworkPolicyPort): strin
   return `${range}/${protocol.toLowerCase()}`;
 }
 
-function countPods(facts: ClusterFacts, peers: readonly NetworkPolicyPeer[], namespace: string): number {
-  let count = 0;
-  for (const pod of facts.pods.values()) {
-    if (isTerminal(pod) || pod.spec.hostNetwork) continue;
+function podsOf(facts: ClusterFacts, peers: readonly NetworkPolicyPeer[], namespace: string): Pod[] {
+  return [...facts.pods.values()].filter((pod) => {
+    if (isTerminal(pod) || pod.spec.hostNetwork) return false;
     const space = pod.metadata.namespace ?? "";
     const labels = facts.namespaces.get(space)?.metadata.labels ?? { "kubernetes.io/metadata.name": space };
-    const matches = peers.some(
-      ({ podSelector, namespaceSelector, ipBlock }) =>
-        !ipBlock &&
-        (namespaceSelector ? matchesSelector(namespaceSelector, labels) : space === namespace) &&
-        matchesSelector(podSelector ?? {}, pod.metadata.labels),
+    return (
+      peers.length === 0 ||
+      peers.some(
+        ({ podSelector, namespaceSelector, ipBlock }) =>
+          !ipBlock &&
+          (namespaceSelector ? matchesSelector(namespaceSelector, labels) : space === namespace) &&
+          matchesSelector(podSelector ?? {}, pod.metadata.labels),
+      )
     );
-    if (peers.length === 0 || matches) count++;
-  }
-  return count;
+  });
 }
 
 /** Returns the rules as text, for people. */
@@ -162,8 +167,8 @@ function directionText(
   if (!isolated) return `  ${name}: all allowed, because no policy selects it for ${name}\n`;
   const word = name === "ingress" ? "from" : "to";
   const lines = rules.map(({ policy, rule, peers, ports, pods, counter }) => {
-    const counted = counter ? `; ${counter.packets} packets, ${counter.bytes} bytes` : "";
-    return `    ${policy} ${rule}: ${word} ${peers.join(" or ")} on ${ports.join(", ")} (${pods} pods now${counted})\n`;
+    const counted = counter ? `; ${counter.packets} first packets counted` : "";
+    return `    ${policy} ${rule}: ${word} ${peers.join(" or ")} on ${ports.join(", ")} (${pods} ${pods === 1 ? "pod" : "pods"} now${counted})\n`;
   });
   const none = rules.length === 0 ? "    nothing is allowed\n" : "";
   return `  ${name}: isolated by ${policies.join(", ")}; only this is allowed:\n${lines.join("")}${none}`;

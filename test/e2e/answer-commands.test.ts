@@ -1,9 +1,8 @@
 // explain, lint, policy and route as users run them, without root and without a lab.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { run } from "./cli.ts";
+import { Commands } from "./trunkline.ts";
 
 const policy = (body: string) => `
 apiVersion: networking.k8s.io/v1
@@ -33,45 +32,44 @@ spec: {containers: [{name: c}]}
 const asMeant = policy("    ports: [{port: 80}]");
 const asWritten = policy("  - ports: [{port: 80}]");
 
-let folder: string;
+const commands = new Commands();
+const file = (name: string) => path.join(commands.folder, name);
+const run = (words: readonly string[]) => commands.say(...words);
+
 beforeAll(() => {
-  folder = mkdtempSync(path.join(tmpdir(), "trunkline-answers-"));
   writeFileSync(file("meant.yaml"), asMeant);
   writeFileSync(file("written.yaml"), asWritten);
   writeFileSync(file("broken.yaml"), "apiVersion:v1\nkind: Pod\n");
 });
-afterAll(() => rmSync(folder, { recursive: true }));
-
-const file = (name: string) => path.join(folder, name);
-const nowhere = () => ({ TRUNKLINE_LABS: path.join(folder, "labs") });
+afterAll(() => commands.end());
 
 describe("lint", () => {
   it("ends with 0 where nothing is found, 1 with findings, 2 where a text cannot be read", async () => {
     expect((await run(["lint", "-f", file("meant.yaml")])).code).toBe(0);
     const found = await run(["lint", "-f", file("written.yaml")]);
     expect(found.code).toBe(1);
-    expect(found.out).toContain(`${file("written.yaml")}:9:5: warning TL014 separate-ports-item`);
+    expect(found.stdout).toContain(`${file("written.yaml")}:9:5: warning TL014 separate-ports-item`);
     const broken = await run(["lint", "-f", file("broken.yaml")]);
-    expect(broken).toMatchObject({ code: 2, out: "" });
-    expect(broken.err).toContain(`${file("broken.yaml")}:1:12:`);
+    expect(broken).toMatchObject({ code: 2, stdout: "" });
+    expect(broken.stderr).toContain(`${file("broken.yaml")}:1:12:`);
   });
 
   it("prints JSON and SARIF, and lists its rules", async () => {
     const json = await run(["lint", "-f", file("written.yaml"), "-o", "json"]);
-    expect(JSON.parse(json.out)).toMatchObject({ findings: [{ rule: "TL014", position: { line: 9 } }] });
+    expect(JSON.parse(json.stdout)).toMatchObject({ findings: [{ rule: "TL014", position: { line: 9 } }] });
     const sarif = await run(["lint", "-f", file("written.yaml"), "-o", "sarif"]);
-    expect(JSON.parse(sarif.out)).toMatchObject({
+    expect(JSON.parse(sarif.stdout)).toMatchObject({
       version: "2.1.0",
       runs: [{ results: [{ ruleId: "TL014" }] }],
     });
-    expect((await run(["lint", "--rules"])).out).toContain("TL014");
+    expect((await run(["lint", "--rules"])).stdout).toContain("TL014");
   });
 });
 
 describe("policy matrix -f", () => {
   it("needs no lab", async () => {
-    const { out, code } = await run(["policy", "matrix", "-f", file("meant.yaml"), "-o", "json"], nowhere());
-    const { cells } = JSON.parse(out) as {
+    const { stdout, code } = await run(["policy", "matrix", "-f", file("meant.yaml"), "-o", "json"]);
+    const { cells } = JSON.parse(stdout) as {
       cells: { from: string; to: string; allowed: boolean; by?: object }[];
     };
     expect(code).toBe(0);
@@ -89,7 +87,7 @@ describe("policy matrix -f", () => {
     expect(await run(["policy", "matrix", "-f", file("meant.yaml"), "--port", "http"])).toMatchObject({
       code: 2,
     });
-    expect(await run(["policy", "matrix", "-f", file("broken.yaml")])).toMatchObject({ code: 2, out: "" });
+    expect(await run(["policy", "matrix", "-f", file("broken.yaml")])).toMatchObject({ code: 2, stdout: "" });
   });
 });
 
@@ -97,9 +95,9 @@ describe("policy diff", () => {
   it("ends with 1 where reach changes and 0 where it does not", async () => {
     const changed = await run(["policy", "diff", "--from", file("meant.yaml"), "-f", file("written.yaml")]);
     expect(changed.code).toBe(1);
-    expect(changed.out).toContain("+ pod/default/other → pod/default/web 80/tcp");
+    expect(changed.stdout).toContain("+ pod/default/other → pod/default/web 80/tcp");
     const same = await run(["policy", "diff", "--from", file("meant.yaml"), "-f", file("meant.yaml")]);
-    expect(same).toMatchObject({ code: 0, out: "no reach appears or disappears\n" });
+    expect(same).toMatchObject({ code: 0, stdout: "no reach appears or disappears\n" });
   });
 });
 
@@ -112,16 +110,16 @@ describe("from a store", () => {
   it("cannot tell about a pod that has not started, and refuses what does not exist", async () => {
     expect(await run(["explain", "pod/client", "pod/web:80", ...store()])).toMatchObject({ code: 3 });
     const unknown = await run(["explain", "pod/client", "pod/wep:80", ...store()]);
-    expect(unknown).toMatchObject({ code: 2, out: "" });
-    expect(unknown.err).toContain("Did you mean pod/default/web?");
+    expect(unknown).toMatchObject({ code: 2, stdout: "" });
+    expect(unknown.stderr).toContain("Did you mean pod/default/web?");
     expect(await run(["explain", "pod/client", "pod/web:http", ...store()])).toMatchObject({ code: 2 });
   });
 
   it("shows a pod's rules, lints what is stored, and says what applying would change", async () => {
-    expect((await run(["policy", "show", "web", ...store()])).out).toContain("isolated by default/to-web");
+    expect((await run(["policy", "show", "web", ...store()])).stdout).toContain("isolated by default/to-web");
     expect((await run(["lint", ...store()])).code).toBe(0);
     expect(await run(["policy", "diff", "-f", file("meant.yaml"), ...store()])).toMatchObject({ code: 0 });
     expect(await run(["policy", "diff", "-f", file("written.yaml"), ...store()])).toMatchObject({ code: 1 });
-    expect((await run(["route", "show", ...store()])).err).toContain("No prefixes");
+    expect((await run(["route", "show", ...store()])).stderr).toContain("No prefixes");
   });
 });

@@ -1,11 +1,10 @@
 // What explain and the matrix say beforehand is what real packets find, pair by pair, in a lab with policies, hosts that
 // admit some ranges only, translated and plain sources, and pods on their node's network.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Explanation } from "../../src/explain/explain.ts";
-import { ask, run } from "./cli.ts";
+import { Commands } from "./trunkline.ts";
 
 const lab = `
 name: answers
@@ -84,27 +83,26 @@ ${pod("default", "open", "{containerPort: 8080}, {containerPort: 9, protocol: SC
 ${pod("default", "agent", "{containerPort: 9100}", "nodeName: node2\n  hostNetwork: true")}
 `;
 
-let folder: string;
-let env: Record<string, string>;
+const commands = new Commands();
 
 beforeAll(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), "trunkline-answers-"));
-  env = { TRUNKLINE_LABS: path.join(folder, "labs") };
-  writeFileSync(path.join(folder, "lab.yaml"), lab);
-  writeFileSync(path.join(folder, "objects.yaml"), objects);
-  await succeed("lab", "up", path.join(folder, "lab.yaml"), "-d");
-  await succeed("apply", "-f", path.join(folder, "objects.yaml"));
-  await succeed("wait", "--for", "ready", "--all");
+  const file = (name: string, text: string) => {
+    const full = path.join(commands.folder, name);
+    writeFileSync(full, text);
+    return full;
+  };
+  await commands.up(file("lab.yaml", lab));
+  await commands.ask("apply", "-f", file("objects.yaml", objects));
+  await commands.ask("wait", "--for", "ready", "--all");
 }, 120_000);
 
-afterAll(async () => {
-  await run(["lab", "down", "answers"], env);
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => commands.end());
 
-async function succeed(...words: string[]): Promise<void> {
-  const { code, err } = await run(words, env);
-  expect(code, `trunkline ${words.join(" ")}: ${err}`).toBe(0);
+/** Answers that are `no` end with 1: their JSON is what counts. */
+async function answer<T>(...words: string[]): Promise<T> {
+  const { stdout, stderr } = await commands.say(...words, "--lab", commands.lab, "-o", "json");
+  expect(stdout, stderr).not.toBe("");
+  return JSON.parse(stdout) as T;
 }
 
 interface Cell {
@@ -122,8 +120,8 @@ const keyOf = ({ from, to, port }: Pick<Cell, "from" | "to" | "port">) => `${fro
 it.each([[[]], [["--port", "8080/tcp,81/udp,6379/tcp"]]])(
   "matrix and probe agree cell by cell %s",
   async (ports) => {
-    const probed = await ask<{ cells: Cell[] }>(["probe", "--all", "--timeout", "400", ...ports], env);
-    const planned = await ask<{ cells: PlannedCell[] }>(["policy", "matrix", ...ports], env);
+    const probed = await answer<{ cells: Cell[] }>(...["probe", "--all", "--timeout", "400", ...ports]);
+    const planned = await answer<{ cells: PlannedCell[] }>(...["policy", "matrix", ...ports]);
     const found = new Map(probed.cells.map((cell) => [keyOf(cell), cell.reachable]));
     const said = new Map(planned.cells.map((cell) => [keyOf(cell), cell.allowed]));
     expect(found.size).toBeGreaterThan(60);
@@ -153,8 +151,8 @@ it("explain and probe agree on what arrives and which source is seen", async () 
   );
   const answers = await mapLimited(pairs, 4, async ([from, to]) => {
     const words = [from, to];
-    const probed = await ask<Cell>(["probe", ...words, "--timeout", "400"], env);
-    const said = await ask<Explanation>(["explain", ...words], env);
+    const probed = await answer<Cell>(...["probe", ...words, "--timeout", "400"]);
+    const said = await answer<Explanation>(...["explain", ...words]);
     return { pair: `${from} → ${to}`, probed, said };
   });
   for (const { pair, probed, said } of answers) {

@@ -35,7 +35,8 @@ async function run(name: string, options: Options): Promise<void> {
   const facts = await withStore(options, collectFacts);
   const found = findEnd(facts, end, options.namespace ?? defaultNamespace);
   if (found.type !== "pod") throw new TrunklineError("cli.usage", { why: `${found.name} is no pod` });
-  const rules = effectiveRules(facts, found.pod);
+  const { policyCounters } = await import("../policy-counters.ts");
+  const rules = effectiveRules(facts, found.pod, await policyCounters(options, found.pod));
   if (options.output === "json") printJson(rules);
   else process.stdout.write(effectiveText(rules));
 }
