@@ -248,7 +248,11 @@ class RunningAgent implements Agent {
       if (kind === "nodes" && key === this.node) this.#view.invalidate();
       this.#reconciler.note(kind, key);
     });
-    const watch = watchKernel(this.#kernel, (news) => this.#onKernelNews(news));
+    const watch = watchKernel(
+      this.#kernel,
+      (event) => this.#view.heard(event),
+      (news) => this.#onKernelNews(news),
+    );
     const timer = setInterval(() => this.#onTimer(), resyncSeconds * 1000);
     timer.unref();
     this.#stops.push(() => {
@@ -272,7 +276,6 @@ class RunningAgent implements Agent {
   }
 
   #onKernelNews({ groups, podRoutes }: KernelNews): void {
-    if (groups.has("address") || groups.has("link")) this.#view.invalidate();
     if (podRoutes) this.#repair();
     if (groups.size > 0) this.#reconciler.noteResync((manager) => concerns(manager, groups));
   }

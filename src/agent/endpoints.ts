@@ -151,7 +151,7 @@ export class Endpoints {
     if (wire.status === "rejected") throw wire.reason;
     await inForce;
     const result = resultOf(endpoint, wire.value, mtu);
-    this.#keep({ ...endpoint, phase: "ready", result });
+    this.#keep({ ...endpoint, phase: "ready", result, hostIndex: wire.value.host.index });
     return result;
   }
 
@@ -171,7 +171,7 @@ export class Endpoints {
     if (endpoint !== undefined) {
       this.#keep({ ...endpoint, phase: "deleting" });
       this.#forgetLocal(key);
-      cutWire(kernel, hostInterface, endpoint.ips);
+      cutWire(kernel, endpoint.hostIndex ?? kernel.links.get(hostInterface)?.index, endpoint.ips);
     }
     const { containerId, ifName } = attached;
     await addresses.release({ containerId, ifName, pod: endpoint?.pod ?? attached.pod });

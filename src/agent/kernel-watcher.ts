@@ -13,8 +13,12 @@ const watched: readonly EventGroup[] = ["link", "address", "route", "rule", "nft
 const GATHER_MS = 100;
 const OUR_TABLE = "trunkline";
 
-/** Calls `onNews` until `stop`. */
-export function watchKernel(kernel: Kernel, onNews: (news: KernelNews) => void): { stop(): void } {
+/** Calls `onEvent` for every event at once, and `onNews` for those gathered, until `stop`. */
+export function watchKernel(
+  kernel: Kernel,
+  onEvent: (event: KernelEvent) => void,
+  onNews: (news: KernelNews) => void,
+): { stop(): void } {
   let groups = new Set<EventGroup>();
   let podRoutes = false;
   let timer: NodeJS.Timeout | undefined;
@@ -26,6 +30,7 @@ export function watchKernel(kernel: Kernel, onNews: (news: KernelNews) => void):
     onNews(news);
   };
   const watch = kernel.watch(watched, (event) => {
+    onEvent(event);
     const meaning = meaningOf(event);
     if (meaning === undefined) return;
     if (meaning === "all") for (const group of watched) groups.add(group);

@@ -1,6 +1,6 @@
 // What the node is like: its addresses by its Node object, the uplink that holds them, and the pods on it.
 import { TrunklineError } from "../base/errors.ts";
-import type { Kernel } from "../kernel/kernel.ts";
+import type { Kernel, KernelEvent } from "../kernel/kernel.ts";
 import { type ClusterFacts, type LocalEndpoint, type NodeFacts, nodeIps } from "../plan/facts.ts";
 
 export class NodeView {
@@ -22,9 +22,19 @@ export class NodeView {
     this.#endpoints = endpoints;
   }
 
-  /** The Node object or an address of this machine changed. */
+  /** The Node object changed. */
   invalidate(): void {
     this.#current = undefined;
+  }
+
+  /** Most links and addresses that come and go are pods': only those of the uplink change what the node is like. */
+  heard(event: KernelEvent): void {
+    const { addresses, uplink } = this.#current ?? {};
+    if (event.kind === "lost") this.#current = undefined;
+    if (event.kind === "link" && event.link.name === uplink) this.#current = undefined;
+    if (event.kind !== "address") return;
+    const changed = event.address.address.split("/")[0] ?? "";
+    if (addresses?.includes(changed)) this.#current = undefined;
   }
 
   /** @throws `agent.no-uplink` while the Node object has no address, or none that this machine has */

@@ -1,6 +1,6 @@
 // The one queue between what changes and the managers: changes that come while managers work are gathered and handed
 // over together; a manager that fails is called again with all that it has missed, later and later.
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { TrunklineError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
@@ -136,6 +136,8 @@ export class Reconciler {
       this.#started = true;
       for (const look of this.#waiters) look();
       this.#options.onIdle?.();
+      // Managers that never wait for anything must not keep the process from hearing of the world.
+      await nextTurn();
       // What came meanwhile has resolved #wake already.
       const retries = this.#states.filter((state) => state.error !== undefined).map((state) => state.retryAt);
       const pause = retries.length === 0 ? undefined : Math.max(0, Math.min(...retries) - performance.now());
@@ -147,12 +149,15 @@ export class Reconciler {
     const { facts, node, logger, onApplied } = this.#options;
     const { manager } = state;
     const { pending: changes, resync } = state;
+    const noted = this.#noted;
     const began = performance.now();
     state.pending = new Map();
     state.resync = false;
     try {
       if (changes.size > 0) await manager.apply(facts, node(), changes);
       if (resync) await manager.resync(facts, node());
+      // Not more than was noted before the call: what comes in an endless stream must not hold up those who wait.
+      state.done = noted;
       state.error = undefined;
       state.pauseMs = 0;
       onApplied?.(manager.name, (performance.now() - began) / 1000, undefined);

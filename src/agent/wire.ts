@@ -151,18 +151,11 @@ export function podRoutes(ips: readonly string[], linkIndex: number): Route[] {
 /**
  * Takes a pod off the network at once, without the wait that removing its link takes: the host's routes to it go.
  * Succeeds if they, or the link, are gone already.
+ * @param hostIndex index of the host's end; undefined if it is gone
  */
-export function cutWire(kernel: Kernel, hostInterface: string, ips: readonly string[]): void {
-  const host = kernel.links.get(hostInterface);
-  if (host === undefined) return;
-  for (const ip of ips) {
-    try {
-      kernel.routes.remove(hostRoute(ip, host.index));
-    } catch (error) {
-      // The link may go at any moment with the pod's namespace, and its routes with it.
-      if (!isError(error, "kernel.missing") && !isError(error, "kernel.refused")) throw error;
-    }
-  }
+export function cutWire(kernel: Kernel, hostIndex: number | undefined, ips: readonly string[]): void {
+  if (hostIndex === undefined) return;
+  for (const ip of ips) kernel.routes.remove(hostRoute(ip, hostIndex));
 }
 
 /** Returns what of the wire is not as ADD left it, in words; empty if all is. */
