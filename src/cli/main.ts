@@ -65,6 +65,11 @@ const commands: readonly CommandEntry[] = [
     load: () => import("./commands/agent.ts"),
   },
   {
+    name: "controller",
+    summary: "run the cluster's daemon",
+    load: () => import("./commands/controller.ts"),
+  },
+  {
     name: "install-cni",
     summary: "give the CNI plugin and its configuration to a container runtime",
     load: () => import("./commands/install-cni.ts"),

@@ -5,6 +5,7 @@ import { startAgent } from "../agent/agent.ts";
 import type { ClusterWatch } from "../agent/cluster-watch.ts";
 import { waitForAgent } from "../agent/install-cni.ts";
 import { standardParts } from "../agent/standard.ts";
+import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { type Daemon, startDaemon } from "../kernel/exec/index.ts";
 import type { Machine } from "../kernel/kernel.ts";
@@ -49,19 +50,32 @@ export async function startHere(
 const RESTART_MS = 1000;
 const READY_TIMEOUT_MS = 30_000;
 
-/** Starts a node's agent as a process of its own, and starts it again whenever it ends. */
+/**
+ * Starts a node's agent as a process of its own, and starts it again whenever it ends. `onChange` is told when it ends,
+ * and when it serves again.
+ */
 export async function startApart(
   { node, netns, paths, logger }: AgentPlace,
   store: string,
+  onChange: (serves: boolean) => void,
 ): Promise<NodeAgent> {
   mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
   const args = ["agent", "--node", node, "--netns", netns, "--store", `sqlite:${store}`];
   args.push("--state", paths.folder, "--socket", paths.agentSocket, "--queue", paths.cniQueue);
   args.push("--health-socket", paths.healthSocket);
-  const start = (): Promise<Daemon> => startDaemon(trunklineExecutable(), args, { logFile: paths.log });
-  const supervisor = new Supervisor(start, (pid) =>
-    logger.warn({ node, pid }, "the agent's process has ended"),
-  );
+  const supervisor = new Supervisor({
+    start: () => startDaemon(trunklineExecutable(), args, { logFile: paths.log }),
+    onExit: (pid) => {
+      logger.warn({ node, pid }, "the agent's process has ended");
+      onChange(false);
+    },
+    onRestart: () => {
+      waitForAgent(paths.agentSocket, READY_TIMEOUT_MS).then(
+        () => onChange(true),
+        (error: unknown) => logger.error({ node, error: textOf(error) }, "the agent does not come back"),
+      );
+    },
+  });
   await supervisor.start();
   return {
     ready: waitForAgent(paths.agentSocket, READY_TIMEOUT_MS),
@@ -69,21 +83,40 @@ export async function startApart(
   };
 }
 
+/** Starts the controller as a process of its own. */
+export async function startControllerApart(
+  store: string,
+  logFile: string,
+  logger: Logger,
+): Promise<Supervisor> {
+  const args = ["controller", "--store", `sqlite:${store}`];
+  const supervisor = new Supervisor({
+    start: () => startDaemon(trunklineExecutable(), args, { logFile }),
+    onExit: (pid) => logger.warn({ pid }, "the controller's process has ended"),
+  });
+  await supervisor.start();
+  return supervisor;
+}
+
+interface SupervisorOptions {
+  readonly start: () => Promise<Daemon>;
+  readonly onExit: (pid: number) => void;
+  readonly onRestart?: () => void;
+}
+
 /** Keeps one process running. */
 export class Supervisor {
-  readonly #start: () => Promise<Daemon>;
-  readonly #onExit: (pid: number) => void;
+  readonly #options: SupervisorOptions;
   #daemon: Daemon | undefined;
   #stopping = false;
   #loop: Promise<void> | undefined;
 
-  constructor(start: () => Promise<Daemon>, onExit: (pid: number) => void) {
-    this.#start = start;
-    this.#onExit = onExit;
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
   }
 
   async start(): Promise<void> {
-    this.#daemon = await this.#start();
+    this.#daemon = await this.#options.start();
     this.#loop = this.#supervise(this.#daemon);
   }
 
@@ -97,13 +130,14 @@ export class Supervisor {
     for (let daemon = first; ; ) {
       await daemon.exited;
       if (this.#stopping) return;
-      this.#onExit(daemon.pid);
+      this.#options.onExit(daemon.pid);
       await sleep(RESTART_MS);
       if (this.#stopping) return;
-      daemon = await this.#start();
+      daemon = await this.#options.start();
       this.#daemon = daemon;
       // Stopped while it was being started.
       if (this.#stopping) await daemon.stop();
+      else this.#options.onRestart?.();
     }
   }
 }

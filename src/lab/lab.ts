@@ -1,4 +1,5 @@
 // A running lab: everything of a cluster in one process, built in order and taken apart in the opposite one.
+import path from "node:path";
 import { ClusterWatch } from "../agent/cluster-watch.ts";
 import { EventRecorder } from "../agent/event-recorder.ts";
 import { installCni } from "../agent/install-cni.ts";
@@ -9,14 +10,15 @@ import { kindNamed } from "../api/kinds/index.ts";
 import type { KubeObject } from "../api/object.ts";
 import { TrunklineError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { OwnerGc } from "../controller/owner-gc.ts";
+import { startController } from "../controller/controller.ts";
 import { formatPort } from "../explain/ports.ts";
 import type { Kernel, Machine } from "../kernel/kernel.ts";
 import { Informer } from "../store/informer.ts";
 import { openSqliteStore } from "../store/sqlite/store.ts";
 import type { Store } from "../store/store.ts";
-import { type NodeAgent, startApart, startHere } from "./agents.ts";
+import { type NodeAgent, startApart, startControllerApart, startHere } from "./agents.ts";
 import { registerCluster, reportNode } from "./cluster.ts";
+import { Eviction } from "./eviction.ts";
 import type { LabFile, LabPort } from "./file/lab-file.ts";
 import { Responder } from "./net/responder.ts";
 import { admitOnly } from "./outside/admission.ts";
@@ -217,7 +219,9 @@ export class Lab {
     const { plan, kernel } = this.#member(name);
     const place = { node: name, netns: plan.netns, paths: nodePaths(paths, name), logger };
     const shared = { machine, store: this.store, cluster: this.#cluster };
-    const agent: NodeAgent = separate ? await startApart(place, paths.store) : await startHere(place, shared);
+    const agent: NodeAgent = separate
+      ? await startApart(place, paths.store, (serves) => this.#nodeChanged(name, serves))
+      : await startHere(place, shared);
     this.#stops.push(() => agent.stop());
     await agent.ready;
     await installCni({
@@ -253,24 +257,31 @@ export class Lab {
   }
 
   async #startControllers(): Promise<void> {
-    const { logger } = this.#options;
-    const events = new EventRecorder(this.store, "lab", logger);
-    const scheduler = new Scheduler({
-      store: this.store,
-      pods: this.#pods,
-      nodes: this.#nodes,
-      events,
-      logger,
-    });
-    const workloads = new WorkloadControllers(this.store, this.#pods, logger);
-    scheduler.start();
-    workloads.start();
-    const garbage = new OwnerGc(this.store, logger);
-    this.#stops.push(() => garbage.stop());
-    await garbage.start();
-    this.#stops.push(
-      () => scheduler.stop(),
-      () => workloads.stop(),
+    const { logger, separate, paths } = this.#options;
+    const { store } = this;
+    const [pods, nodes] = [this.#pods, this.#nodes];
+    const events = new EventRecorder(store, "lab", logger);
+    const scheduler = new Scheduler({ store, pods, nodes, events, logger });
+    const workloads = new WorkloadControllers(store, pods, logger);
+    const hasRunner = (node: string): boolean => this.#runners.has(node);
+    const eviction = new Eviction({ store, pods, nodes, hasRunner, logger });
+    for (const part of [scheduler, workloads, eviction]) {
+      part.start();
+      this.#stops.push(() => part.stop());
+    }
+    const controller = separate
+      ? await startControllerApart(paths.store, path.join(paths.folder, "controller.log"), logger)
+      : await startController({ store, logger });
+    this.#stops.push(() => controller.stop());
+  }
+
+  #nodeChanged(name: string, serves: boolean): void {
+    const message = serves ? "the node's agent serves" : "the node's agent has ended";
+    reportNode(this.store, name, serves, message).catch((error: unknown) =>
+      this.#options.logger.error(
+        { node: name, error: textOf(error) },
+        "the node's state could not be written",
+      ),
     );
   }
 

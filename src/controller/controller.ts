@@ -1,0 +1,28 @@
+// The cluster's daemon: what one process does for all nodes. It holds no state of its own, and a second one does no harm.
+import type { Logger } from "../base/log.ts";
+import type { Store } from "../store/store.ts";
+import { IpamCollector } from "./ipam-gc.ts";
+import { OwnerGc } from "./owner-gc.ts";
+
+export interface ControllerOptions {
+  readonly store: Store;
+  readonly logger: Logger;
+}
+
+export interface Controller {
+  stop(): Promise<void>;
+}
+
+/** Starts the controller; settles when it has seen the store once. */
+export async function startController({ store, logger }: ControllerOptions): Promise<Controller> {
+  const garbage = new OwnerGc(store, logger);
+  const addresses = new IpamCollector({ store, logger });
+  await garbage.start();
+  addresses.start();
+  logger.info({}, "controller works");
+  return {
+    async stop() {
+      await Promise.all([garbage.stop(), addresses.close()]);
+    },
+  };
+}
