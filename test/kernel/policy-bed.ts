@@ -37,6 +37,8 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export class PolicyBed {
   readonly node: Kernel;
+  /** Of the node's namespace. */
+  readonly nodeName: string;
   readonly addresses: readonly string[];
   readonly #id = `${process.pid}-${beds++}`;
   readonly #names: string[] = [];
@@ -54,9 +56,12 @@ export class PolicyBed {
   /** `addresses`: the node's own. */
   constructor(addresses: readonly string[] = ["192.168.18.1", "fd18::1"]) {
     this.addresses = addresses;
-    this.node = this.#open(this.#netns("node"));
+    this.nodeName = this.#netns("node");
+    this.node = this.#open(this.nodeName);
     this.node.sysctl.set("net/ipv4/ip_forward", 1);
     this.node.sysctl.set("net/ipv6/conf/all/forwarding", 1);
+    // Link-local addresses of pods' interfaces serve at once, and not after a second of looking for duplicates.
+    this.node.sysctl.set("net/ipv6/conf/default/accept_dad", 0);
     const lo = this.node.links.get("lo")?.index ?? 1;
     for (const ip of addresses)
       this.node.addresses.add({ linkIndex: lo, address: withLength(ip), scope: "global", noDad: true });
@@ -128,8 +133,8 @@ export class PolicyBed {
     await this.manager.apply(this.facts, this.nodeFacts(), changes);
   }
 
-  /** Sends one first packet a flow and returns, in order, which of them arrived. */
-  async send(flows: readonly BedFlow[], flags?: number): Promise<boolean[]> {
+  /** Sends one first packet a flow, `burst` of them in a millisecond, and returns, in order, which of them arrived. */
+  async send(flows: readonly BedFlow[], flags?: number, burst = 64): Promise<boolean[]> {
     const wanted: string[] = [];
     for (const flow of flows) {
       this.#port = this.#port >= 60_000 ? firstSourcePort : this.#port + 1;
@@ -140,7 +145,7 @@ export class PolicyBed {
       wanted.push(`${to}/${protocol}/${this.#port}`);
       if (end !== undefined && fd !== undefined) sendOrDrop(end.kernel, fd, to, packet);
       // Receivers get their turn before their buffers are full.
-      if (wanted.length % 64 === 0) await sleep(1);
+      if (wanted.length % burst === 0) await sleep(1);
     }
     await this.#quiet(flows);
     return wanted.map((key) => this.#seen.delete(key));
@@ -148,7 +153,7 @@ export class PolicyBed {
 
   /** Takes everything away again. */
   async close(): Promise<void> {
-    void this.manager.stop();
+    this.manager.stop();
     for (const stop of this.#stops) stop();
     for (const kernel of this.#kernels) kernel.close();
     await Promise.all(this.#names.map((name) => machine.removeNetns(name)));

@@ -172,7 +172,7 @@ function addressBits(text: string): string {
   const [head = "", tail] = text.split("::");
   const first = head.split(":").filter((part) => part !== "");
   const last = (tail ?? "").split(":").filter((part) => part !== "");
-  const middle = new Array<string>(8 - first.length - last.length).fill("0");
+  const middle = Array.from({ length: 8 - first.length - last.length }, () => "0");
   return `6:${[...first, ...middle, ...last]
     .map((part) => Number.parseInt(part, 16).toString(2).padStart(16, "0"))
     .join("")}`;

@@ -1,43 +1,48 @@
 import { describe, expect, it } from "vitest";
 import { readSwitch } from "./switch.ts";
 
-const metadata = {
-  name: "eni-config",
-  namespace: "kube-system",
-  uid: "",
-  resourceVersion: "",
-  creationTimestamp: "",
-};
-const read = (data?: Record<string, string>) =>
-  readSwitch({
-    configMaps: new Map(
-      data ? [["kube-system/eni-config", { apiVersion: "v1", kind: "ConfigMap", metadata, data }]] : [],
-    ),
-  });
+function read(text: string | undefined) {
+  const metadata = {
+    name: "eni-config",
+    namespace: "kube-system",
+    uid: "u",
+    resourceVersion: "1",
+    creationTimestamp: "",
+  };
+  const map = {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata,
+    data: text === undefined ? {} : { eni_conf: text },
+  } as const;
+  return readSwitch({ configMaps: new Map([["kube-system/eni-config", map]]) });
+}
 
-describe("policies are enforced", () => {
+describe("disable_network_policy", () => {
   it.each([
-    ["without the ConfigMap", undefined, true],
-    ["without the key", { eni_conf: "{}" }, true],
-    ["'false'", { disable_network_policy: "false" }, true],
-    ["'0'", { disable_network_policy: "0" }, true],
-    ["empty", { disable_network_policy: "" }, true],
-    ["'true'", { disable_network_policy: "true" }, false],
-    ["anything else", { disable_network_policy: "yes" }, false],
-    ["in the JSON", { eni_conf: '{"disable_network_policy": "true"}' }, false],
-    ["in the JSON, off", { eni_conf: '{"disable_network_policy": false}' }, true],
-    [
-      "own key before the JSON",
-      { disable_network_policy: "false", eni_conf: '{"disable_network_policy": true}' },
-      true,
-    ],
-    ["no JSON", { eni_conf: "{" }, true],
-  ])("%s: %s", (_, data, expected) => {
-    expect(read(data).enforced).toBe(expected);
+    [undefined, true],
+    ["", true],
+    ["{}", true],
+    ['{"disable_network_policy": ""}', true],
+    ['{"disable_network_policy": "0"}', true],
+    ['{"disable_network_policy": "false"}', true],
+    ['{"disable_network_policy": false}', true],
+    ['{"disable_network_policy": null}', true],
+    ['{"disable_network_policy": "true"}', false],
+    ['{"disable_network_policy": true}', false],
+    ['{"disable_network_policy": "1"}', false],
+    ['{"disable_network_policy": "yes"}', false],
+  ])("%s leaves policies enforced: %s", (text, enforced) => {
+    expect(read(text)).toEqual({ enforced, problems: [] });
   });
 
-  it("and says so where the JSON cannot be read", () => {
-    expect(read({ eni_conf: "{" }).problems).toHaveLength(1);
-    expect(read({ eni_conf: "null" }).problems).toHaveLength(1);
+  it.each(["{", "[1", "7"])("stays on where eni_conf is not readable: %s", (text) => {
+    const found = read(text);
+    expect(found.enforced).toBe(true);
+    expect(found.problems.map((problem) => problem.code)).toEqual(["policy.switch"]);
+  });
+
+  it("is on without the ConfigMap", () => {
+    expect(readSwitch({ configMaps: new Map() })).toEqual({ enforced: true, problems: [] });
   });
 });

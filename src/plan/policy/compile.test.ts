@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
+import { compilePolicy } from "./compile.ts";
+import { allPorts } from "./port-set.ts";
+
+function policy(spec: unknown): NetworkPolicy {
+  return {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "NetworkPolicy",
+    metadata: {
+      name: "p",
+      namespace: "x",
+      uid: "u",
+      resourceVersion: "1",
+      creationTimestamp: "2026-01-01T00:00:00Z",
+    },
+    spec: spec as NetworkPolicy["spec"],
+  };
+}
+
+describe("compilePolicy", () => {
+  it.each([
+    ["nothing", {}, [true, false]],
+    ["an egress list", { egress: [{}] }, [true, true]],
+    ["an empty egress list", { egress: [] }, [true, false]],
+    ["only egress as a type", { policyTypes: ["Egress"], ingress: [{}] }, [false, true]],
+    ["both types and no rules", { policyTypes: ["Ingress", "Egress"] }, [true, true]],
+    ["null lists", { ingress: null, egress: null, podSelector: null }, [true, false]],
+  ])("takes its directions from %s", (_, spec, [ingress, egress]) => {
+    const compiled = compilePolicy(policy(spec));
+    expect([compiled.ingress !== undefined, compiled.egress !== undefined]).toEqual([ingress, egress]);
+    expect(compiled.problems).toEqual([]);
+  });
+
+  it("reads a rule without peers and ports as everything from everywhere", () => {
+    const [rule] = compilePolicy(policy({ ingress: [{ from: [], ports: [] }] })).ingress ?? [];
+    expect(rule).toMatchObject({ peers: "any", ports: allPorts, path: "spec.ingress[0]" });
+  });
+
+  const wrong: readonly [string, unknown, string][] = [
+    ["a peer of nothing", { ingress: [{ from: [{}] }] }, "spec.ingress[0].from[0]"],
+    [
+      "an ipBlock beside a selector",
+      { egress: [{ to: [{ ipBlock: { cidr: "10.0.0.0/8" }, podSelector: {} }] }] },
+      "spec.egress[0].to[0]",
+    ],
+    [
+      "a range that is none",
+      { ingress: [{ from: [{ ipBlock: { cidr: "10.0.0.0/33" } }] }] },
+      "spec.ingress[0].from[0].ipBlock.cidr",
+    ],
+    [
+      "an exception outside of its range",
+      { ingress: [{ from: [{ ipBlock: { cidr: "10.0.0.0/8", except: ["11.0.0.0/8"] } }] }] },
+      "spec.ingress[0].from[0].ipBlock.except[0]",
+    ],
+    [
+      "an exception as large as its range",
+      { ingress: [{ from: [{ ipBlock: { cidr: "10.0.0.0/8", except: ["10.0.0.0/8"] } }] }] },
+      "spec.ingress[0].from[0].ipBlock.except[0]",
+    ],
+    [
+      "a selector with an unknown operator",
+      {
+        ingress: [
+          { from: [{ podSelector: { matchExpressions: [{ key: "a", operator: "Gt", values: ["1"] }] } }] },
+        ],
+      },
+      "spec.ingress[0].from[0].podSelector",
+    ],
+    [
+      "In without values",
+      { ingress: [{ from: [{ namespaceSelector: { matchExpressions: [{ key: "a", operator: "In" }] } }] }] },
+      "spec.ingress[0].from[0].namespaceSelector",
+    ],
+  ];
+  it.each(wrong)("isolates and lets nobody in for %s, and says where", (_, spec, path) => {
+    const compiled = compilePolicy(policy(spec));
+    const [rule] = compiled.ingress?.length ? compiled.ingress : (compiled.egress ?? []);
+    expect(rule?.peers).toEqual([]);
+    expect(compiled.problems.map((problem) => problem.path)).toEqual([path]);
+  });
+
+  const wrongPorts: readonly [string, unknown, string][] = [
+    ["port 0", { port: 0 }, ".port"],
+    ["a port above 65535", { port: 65_536 }, ".port"],
+    ["an end below its port", { port: 80, endPort: 79 }, ".endPort"],
+    ["an end without a port", { endPort: 80 }, ".endPort"],
+    ["an end after a name", { port: "web", endPort: 80 }, ".endPort"],
+    ["a protocol without ports", { protocol: "ICMP" }, ".protocol"],
+    ["an empty name", { port: "" }, ".port"],
+  ];
+  it.each(wrongPorts)("allows no port for %s, and says where", (_, port, at) => {
+    const compiled = compilePolicy(policy({ ingress: [{ ports: [port] }] }));
+    expect(compiled.ingress?.[0]).toMatchObject({ ports: { key: "" }, named: [] });
+    expect(compiled.problems.map((problem) => problem.path)).toEqual([`spec.ingress[0].ports[0]${at}`]);
+  });
+
+  it("selects nothing by an invalid selector", () => {
+    const compiled = compilePolicy(
+      policy({ podSelector: { matchExpressions: [{ key: "a", operator: "NotIn", values: [] }] } }),
+    );
+    expect(compiled.subject).toBeUndefined();
+    expect(compiled.problems.map((problem) => problem.path)).toEqual(["spec.podSelector"]);
+  });
+
+  it("takes ranges with host bits and leading zeros, as the API server does", () => {
+    const [rule] =
+      compilePolicy(policy({ ingress: [{ from: [{ ipBlock: { cidr: "010.0.0.5/24" } }] }] })).ingress ?? [];
+    expect(rule?.peers).toEqual([
+      { kind: "block", ranges: [{ family: 4, first: 0x0a000000n, last: 0x0a0000ffn }] },
+    ]);
+  });
+});

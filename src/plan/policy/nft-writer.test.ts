@@ -1,0 +1,159 @@
+// One node in full: what stands in the kernel for it, to be read by people.
+import { describe, expect, it } from "vitest";
+import type { Pod } from "../../api/kinds/core.ts";
+import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
+import { NftTable } from "../../kernel/nft/document.ts";
+import { PolicyWriter } from "./nft-writer.ts";
+import { NodePolicy } from "./node-policy.ts";
+
+const meta = { namespace: "shop", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z" };
+
+function pod(name: string, ips: readonly string[], web?: number): Pod {
+  const ports = web === undefined ? [] : [{ name: "web", containerPort: web }];
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { ...meta, name, uid: name, labels: { app: name } },
+    spec: { nodeName: "n1", containers: [{ name: "c", ports }] },
+    status: { phase: "Running", podIPs: ips.map((ip) => ({ ip })) },
+  };
+}
+
+function example(): { table: NftTable; policy: NodePolicy } {
+  const table = new NftTable("inet", "trunkline");
+  const writer = new PolicyWriter(table);
+  const policy = new NodePolicy(writer);
+  writer.start();
+  policy.setNamespace("shop", {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { ...meta, name: "shop", uid: "n" },
+  });
+  policy.setPod("shop/api", pod("api", ["10.0.0.1", "fd00::1"], 8080));
+  policy.setPod("shop/front", pod("front", ["10.0.0.2", "fd00::2"]));
+  policy.setPod("shop/far", pod("far", ["10.0.1.3"]));
+  for (const [at, name] of ["api", "front"].entries())
+    policy.setEndpoint(name, {
+      pod: `shop/${name}`,
+      uid: name,
+      interface: `tl${at}`,
+      ips: [`10.0.0.${at + 1}`, `fd00::${at + 1}`],
+    });
+  const spec: NetworkPolicy["spec"] = {
+    podSelector: { matchLabels: { app: "api" } },
+    policyTypes: ["Ingress"],
+    ingress: [
+      { from: [{ podSelector: { matchLabels: { app: "front" } } }], ports: [{ port: "web" }] },
+      { from: [{ ipBlock: { cidr: "172.17.0.0/16", except: ["172.17.1.0/24"] } }] },
+    ],
+  };
+  policy.setPolicy("shop/p", {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "NetworkPolicy",
+    metadata: { ...meta, name: "p", uid: "p" },
+    spec,
+  });
+  policy.flush();
+  writer.finish();
+  return { table, policy };
+}
+
+describe("the nftables text of a node", () => {
+  it("is this, for one isolated pod and one that is not", () => {
+    expect(example().table.render()).toMatchInlineSnapshot(`
+      "table inet trunkline {
+        set pod-own4 { type ifname . ipv4_addr; }
+          "tl0" . 10.0.0.1
+          "tl1" . 10.0.0.2
+        set pod-own6 { type ifname . ipv6_addr; }
+          "tl0" . fd00::1
+          "tl1" . fd00::2
+        map policy-block4-5110b89df0e52637 { type ipv4_addr : verdict; flags interval; }
+          172.17.0.0-172.17.0.255 : jump policy-ports-all
+          172.17.2.0-172.17.255.255 : jump policy-ports-all
+        map policy-from4 { type ipv4_addr : verdict; }
+          10.0.0.1 : goto policy-open
+          10.0.0.2 : accept
+        map policy-from6 { type ipv6_addr : verdict; }
+          fd00::1 : goto policy-open
+          fd00::2 : accept
+        map policy-in-peer4 { type ipv4_addr : classid; }
+          10.0.0.2 : ec9f:57b7
+        map policy-in-peer6 { type ipv6_addr : classid; }
+          fd00::2 : ec9f:57b7
+        map policy-in-row4 { type classid . ipv4_addr : verdict; counter; }
+          ec9f:57b7 . 10.0.0.1 : jump policy-ports-da6d5bf663719b2d
+        map policy-in-row6 { type classid . ipv6_addr : verdict; counter; }
+          ec9f:57b7 . fd00::1 : jump policy-ports-da6d5bf663719b2d
+        map policy-out-peer4 { type ipv4_addr : classid; }
+        map policy-out-peer6 { type ipv6_addr : classid; }
+        map policy-out-row4 { type classid . ipv4_addr : verdict; counter; }
+        map policy-out-row6 { type classid . ipv6_addr : verdict; counter; }
+        set policy-self4 { type ipv4_addr . ipv4_addr; }
+          10.0.0.1 . 10.0.0.1
+          10.0.0.2 . 10.0.0.2
+        set policy-self6 { type ipv6_addr . ipv6_addr; }
+          fd00::1 . fd00::1
+          fd00::2 . fd00::2
+        map policy-to4 { type ifname . ipv4_addr : verdict; }
+          "tl0" . 10.0.0.1 : goto policy-in-5110b89df0e52637
+          "tl1" . 10.0.0.2 : accept
+        map policy-to6 { type ifname . ipv6_addr : verdict; }
+          "tl0" . fd00::1 : goto policy-in-5110b89df0e52637
+          "tl1" . fd00::2 : accept
+        chain pod-output { type filter hook output priority -10; policy accept; }
+          oifname != "tl*" accept
+          ct state established,related accept
+          icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } accept
+          oifname . ip daddr @pod-own4 accept
+          oifname . ip6 daddr @pod-own6 accept
+          drop
+        chain pod-source { type filter hook prerouting priority -300; policy accept; }
+          iifname != "tl*" accept
+          iifname . ip saddr @pod-own4 accept
+          iifname . ip6 saddr @pod-own6 accept
+          ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
+          drop
+        chain policy-egress { type filter hook forward priority -20; policy accept; }
+          ct state established,related accept
+          iifname != "tl*" accept
+          ip saddr vmap @policy-from4
+          ip6 saddr vmap @policy-from6
+          drop
+        chain policy-in-5110b89df0e52637
+          ct state invalid drop
+          tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset
+          meta priority set ip saddr map @policy-in-peer4 meta priority . ip daddr vmap @policy-in-row4
+          meta priority set ip6 saddr map @policy-in-peer6 meta priority . ip6 daddr vmap @policy-in-row6
+          ip saddr vmap @policy-block4-5110b89df0e52637
+          goto policy-refuse
+        chain policy-ingress { type filter hook forward priority -10; policy accept; }
+          ct state established,related accept
+          oifname != "tl*" accept
+          oifname . ip daddr vmap @policy-to4
+          oifname . ip6 daddr vmap @policy-to6
+          drop
+        chain policy-node { type filter hook input priority -20; policy accept; }
+          ct state established,related accept
+          iifname != "tl*" accept
+          icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
+          ip saddr vmap @policy-from4
+          ip6 saddr vmap @policy-from6
+          drop
+        chain policy-open
+          ct state invalid drop
+          tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset
+          accept
+        chain policy-ports-all
+          meta priority set none accept
+        chain policy-ports-da6d5bf663719b2d
+          meta l4proto . th dport { tcp . 8080 } meta priority set none accept
+        chain policy-refuse
+          ip saddr . ip daddr @policy-self4 accept
+          ip6 saddr . ip6 daddr @policy-self6 accept
+          counter drop
+      }
+      "
+    `);
+  });
+});

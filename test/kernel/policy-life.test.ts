@@ -1,0 +1,271 @@
+import { once } from "node:events";
+import net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Pod } from "../../src/api/kinds/core.ts";
+import type { NetworkPolicy } from "../../src/api/kinds/network-policy.ts";
+import { linuxMachine, MAIN_TABLE, ROUTE_PROTOCOL } from "../../src/kernel/index.ts";
+import { emptyFacts } from "../../src/plan/facts.ts";
+import { PolicyBed } from "./policy-bed.ts";
+
+const meta = { resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z" };
+const server = "10.0.0.1";
+const friend = "10.0.0.2";
+const other = "10.0.0.3";
+const names = ["server", "friend", "other"];
+let bed: PolicyBed;
+const sockets: (net.Socket | net.Server)[] = [];
+
+function linkOf(index: number): string {
+  return `tl${index.toString(16).padStart(13, "0")}`;
+}
+
+function podOf(name: string, index: number): Pod {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { ...meta, name, namespace: "x", uid: name, labels: { app: name } },
+    spec: { nodeName: "n1", containers: [{ name: "c" }] },
+    status: { phase: "Running", podIPs: [{ ip: `10.0.0.${index}` }, { ip: `fd00::${index}` }] },
+  };
+}
+
+function onlyFriend(): NetworkPolicy {
+  return {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "NetworkPolicy",
+    metadata: { ...meta, name: "only-friend", namespace: "x", uid: "p" },
+    spec: {
+      podSelector: { matchLabels: { app: "server" } },
+      policyTypes: ["Ingress"],
+      ingress: [{ from: [{ podSelector: { matchLabels: { app: "friend" } } }] }],
+    },
+  };
+}
+
+async function setPolicy(policy: NetworkPolicy | undefined): Promise<void> {
+  bed.facts = { ...bed.facts, policies: new Map(policy === undefined ? [] : [["x/only-friend", policy]]) };
+  await bed.apply(new Map([["networkpolicies", new Set(["x/only-friend"])]]));
+}
+
+/** The table without counters; the kernel lists chains in the order in which they came, which means nothing. */
+async function ruleset(): Promise<string> {
+  const text = (await bed.node.nft.text("list table inet trunkline")) ?? "";
+  const plain = text.replaceAll(/counter packets \d+ bytes \d+/g, "counter").replace(/\n}\n$/, "\n");
+  const [head = "", ...parts] = plain.split(/^(?=\t(?:chain|set|map) )/m);
+  return [head, ...parts.map((part) => part.trimEnd()).toSorted()].join("\n");
+}
+
+beforeEach(async () => {
+  bed = new PolicyBed();
+  for (const [at, name] of names.entries()) {
+    const index = at + 1;
+    const ips = [`10.0.0.${index}`, `fd00::${index}`];
+    bed.plug(linkOf(index), ips);
+    bed.endpoints.set(name, { pod: `x/${name}`, uid: name, interface: linkOf(index), ips });
+  }
+  bed.facts = {
+    ...emptyFacts(),
+    namespaces: new Map([
+      ["x", { apiVersion: "v1", kind: "Namespace", metadata: { ...meta, name: "x", uid: "x" } }],
+    ]),
+    pods: new Map(names.map((name, at) => [`x/${name}`, podOf(name, at + 1)])),
+  };
+  await bed.apply();
+});
+
+afterEach(async () => {
+  for (const one of sockets.splice(0))
+    if ("destroy" in one) one.destroy();
+    else one.close();
+  await bed.close();
+});
+
+/** Opens a TCP connection between pods, both ends with what they received. */
+async function connect(
+  from: string,
+  port: number,
+): Promise<{ client: net.Socket; fromServer: Promise<net.Socket> }> {
+  const listener = net.createServer();
+  const fd = bed.end(server)?.kernel.sockets.listenTcp(server, port);
+  listener.listen({ fd: fd ?? -1 });
+  await once(listener, "listening");
+  const fromServer = once(listener, "connection").then(([socket]) => socket as net.Socket);
+  const out = bed.end(from)?.kernel.sockets.connectTcp(server, port);
+  const client = new net.Socket({ fd: out ?? -1, readable: true, writable: true });
+  sockets.push(listener, client);
+  sockets.push(await fromServer);
+  return { client, fromServer };
+}
+
+async function echo(client: net.Socket, peer: net.Socket): Promise<string> {
+  client.write("ping");
+  const [data] = (await once(peer, "data")) as [Buffer];
+  return data.toString();
+}
+
+describe("policies through changes, faults and restarts", () => {
+  it("cut connections that a change forbids, and no others", async () => {
+    const cut = await connect(other, 7001);
+    const kept = await connect(friend, 7002);
+    const [cutServer, keptServer] = [await cut.fromServer, await kept.fromServer];
+    expect(await echo(cut.client, cutServer)).toBe("ping");
+    const ended = [cut.client, cutServer].map((socket) =>
+      once(socket, "error").then(([error]) => error as NodeJS.ErrnoException),
+    );
+    await setPolicy(onlyFriend());
+    // Both ends try on: neither direction may pick the connection up again; both are told.
+    cut.client.write("still there?");
+    cutServer.write("still there?");
+    expect((await Promise.all(ended)).map((error) => error.code)).toEqual(["ECONNRESET", "ECONNRESET"]);
+    expect(await echo(kept.client, keptServer)).toBe("ping");
+  });
+
+  it("refuse TCP in the middle of a connection that nobody knows, where pods are isolated", async () => {
+    const acks = [
+      { from: other, to: server, protocol: "TCP", port: 80 },
+      { from: server, to: other, protocol: "TCP", port: 80 },
+      { from: friend, to: other, protocol: "TCP", port: 80 },
+    ] as const;
+    expect(await bed.send(acks, 0x10)).toEqual([true, true, true]);
+    await setPolicy(onlyFriend());
+    expect(await bed.send(acks, 0x10)).toEqual([false, false, true]);
+  });
+
+  it("let the node reach its own pods", async () => {
+    await setPolicy({ ...onlyFriend(), spec: { podSelector: {}, policyTypes: ["Ingress", "Egress"] } });
+    const flows = [
+      { from: "192.168.18.1", to: server, protocol: "TCP", port: 80 },
+      { from: "fd18::1", to: "fd00::1", protocol: "UDP", port: 80 },
+      { from: server, to: "192.168.18.1", protocol: "TCP", port: 80 },
+      { from: friend, to: server, protocol: "TCP", port: 80 },
+    ] as const;
+    expect(await bed.send(flows)).toEqual([true, true, false, false]);
+  });
+
+  it("let IPv6 neighbours find each other however isolated they are", async () => {
+    await setPolicy({ ...onlyFriend(), spec: { podSelector: {}, policyTypes: ["Ingress", "Egress"] } });
+    for (const entry of bed.node.neighbours.list())
+      if (entry.address === "fd00::1") bed.node.neighbours.remove(entry);
+    expect(await bed.send([{ from: "fd18::1", to: "fd00::1", protocol: "UDP", port: 80 }])).toEqual([true]);
+  });
+
+  it("let no pod send from an address that is not its own", async () => {
+    const end = bed.end(other);
+    const linkIndex = end?.kernel.links.get("eth0")?.index ?? 0;
+    end?.kernel.addresses.add({ linkIndex, address: `${friend}/32`, scope: "global" });
+    const way = {
+      family: 4,
+      destination: `${server}/32`,
+      type: "unicast",
+      linkIndex,
+      protocol: ROUTE_PROTOCOL,
+      table: MAIN_TABLE,
+    } as const;
+    const flow = { from: other, to: server, protocol: "UDP", port: 53 } as const;
+    expect(await bed.send([flow])).toEqual([true]);
+    end?.kernel.routes.add({ ...way, via: "169.254.1.1", onlink: true, source: friend });
+    expect(await bed.send([flow])).toEqual([false]);
+  });
+
+  it("hold while the agent is dead, and shut what it does not know", async () => {
+    await setPolicy(onlyFriend());
+    bed.manager.stop();
+    bed.plug(linkOf(9), ["10.0.0.9"]);
+    const flows = [
+      { from: friend, to: server, protocol: "TCP", port: 80 },
+      { from: other, to: server, protocol: "TCP", port: 80 },
+      { from: "10.0.0.9", to: friend, protocol: "TCP", port: 80 },
+      { from: friend, to: "10.0.0.9", protocol: "TCP", port: 80 },
+      { from: "192.168.18.1", to: "10.0.0.9", protocol: "TCP", port: 80 },
+      { from: "10.0.0.9", to: "192.168.18.1", protocol: "TCP", port: 80 },
+    ] as const;
+    expect(await bed.send(flows)).toEqual([true, false, false, false, false, false]);
+  });
+
+  it("lose no packet of an allowed flow when the agent starts again, and open nothing meanwhile", async () => {
+    await setPolicy(onlyFriend());
+    const before = await ruleset();
+    const flow = { to: server, protocol: "UDP", port: 53 } as const;
+    // Alternately, one a millisecond; every packet is a first one, which the rules must judge.
+    const flows = Array.from({ length: 400 }, (_, at) => ({ ...flow, from: at % 2 === 0 ? friend : other }));
+    const traffic = bed.send(flows, undefined, 1);
+    for (let round = 0; round < 5; round++) {
+      await sleep(30);
+      bed.manager.stop();
+      bed.startManager();
+      await bed.apply();
+    }
+    const arrived = await traffic;
+    expect(arrived.filter((_, at) => at % 2 === 0)).not.toContain(false);
+    expect(arrived.filter((_, at) => at % 2 === 1)).not.toContain(true);
+    expect(await ruleset()).toBe(before);
+  });
+
+  it("come back after somebody else changed the table, and are left alone otherwise", async () => {
+    await setPolicy(onlyFriend());
+    const before = await ruleset();
+    await bed.send([{ from: friend, to: server, protocol: "TCP", port: 80 }]);
+    await bed.manager.resync();
+    // Counters would be zero again, had the table been replaced for nothing.
+    expect(await bed.node.nft.text("list table inet trunkline")).toMatch(/counter packets [1-9]/);
+    const foreign = linuxMachine().open({ name: bed.nodeName });
+    for (const harm of ["flush chain inet trunkline policy-ingress", "delete table inet trunkline"]) {
+      const seen = Promise.withResolvers<void>();
+      const watch = bed.node.watch(["nftables"], (event) => {
+        if (event.kind === "nftables" && !event.byUs) seen.resolve();
+      });
+      await foreign.nft.run(harm);
+      expect(await ruleset()).not.toBe(before);
+      await seen.promise;
+      watch.stop();
+      await bed.manager.resync();
+      expect(await ruleset()).toBe(before);
+    }
+    foreign.close();
+  });
+
+  it("are switched off without leftovers, and on again", async () => {
+    await setPolicy(onlyFriend());
+    const before = await ruleset();
+    const flow = { from: other, to: server, protocol: "TCP", port: 80 } as const;
+    const turn = async (value: string): Promise<void> => {
+      const map = {
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { ...meta, name: "eni-config", namespace: "kube-system", uid: "c" },
+        data: { eni_conf: JSON.stringify({ disable_network_policy: value }) },
+      } as const;
+      bed.facts = { ...bed.facts, configMaps: new Map([["kube-system/eni-config", map]]) };
+      await bed.apply(new Map([["configmaps", new Set(["kube-system/eni-config"])]]));
+    };
+    expect(await bed.send([flow])).toEqual([false]);
+    await turn("true");
+    expect(await bed.send([flow])).toEqual([true]);
+    expect(await ruleset()).not.toContain("policy-");
+    await turn("false");
+    expect(await bed.send([flow])).toEqual([false]);
+    expect(await ruleset()).toBe(before);
+  });
+
+  it("follow pods element by element: an arrival or departure touches no chain", async () => {
+    await setPolicy(onlyFriend());
+    const sent: string[] = [];
+    const run = bed.node.nft.run.bind(bed.node.nft);
+    bed.node.nft.run = async (commands: string) => {
+      sent.push(commands);
+      await run(commands);
+    };
+    const late = podOf("friend", 7);
+    const pods = new Map([
+      ...bed.facts.pods,
+      ["x/late", { ...late, metadata: { ...late.metadata, name: "late" } }],
+    ]);
+    bed.facts = { ...bed.facts, pods };
+    await bed.apply(new Map([["pods", new Set(["x/late"])]]));
+    bed.facts = { ...bed.facts, pods: new Map([...pods].filter(([key]) => key !== "x/late")) };
+    await bed.apply(new Map([["pods", new Set(["x/late"])]]));
+    expect(sent).toHaveLength(2);
+    expect(sent.join("").match(/^(add|delete) (?!element)/gm)).toBeNull();
+  });
+});
