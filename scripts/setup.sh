@@ -11,8 +11,9 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 # A stamp of the lock file tells whether node_modules is this checkout's.
 lock=$(sha256sum package-lock.json | cut -d' ' -f1)
 if [ "$(cat node_modules/.trunkline-lock 2>/dev/null || true)" != "$lock" ]; then
-  say "installing npm packages (npm ci)"
-  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+  say "installing npm packages (npm install, versions of package-lock.json)"
+  # Not `npm ci`: it refuses where a registry does not carry the optional packages of other platforms.
+  npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error >&2
   printf '%s' "$lock" >node_modules/.trunkline-lock
 fi
 
