@@ -4,7 +4,7 @@ import type { Logger } from "../base/log.ts";
 import { formatProblem, type Problem } from "../base/problem.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
-import { planSnat, type SnatPlan } from "../plan/snat/index.ts";
+import { type PodWishes, planSnat, type SnatPlan } from "../plan/snat/index.ts";
 import { writeSnat } from "../plan/snat/nft.ts";
 import type { Store } from "../store/store.ts";
 import { EgressHolder } from "./egress-holder.ts";
@@ -23,6 +23,7 @@ export interface SnatManagerOptions {
 }
 
 const concernedKinds = ["configmaps", "ippools", "nodes", "namespaces", "pods", "sourcenats", "endpoints"];
+const wishKinds = new Set(["nodes", "namespaces", "pods", "sourcenats", "endpoints"]);
 const noRouting: SteerRouting = { rules: [], routes: [] };
 
 export class SnatManager implements Manager {
@@ -45,7 +46,9 @@ export class SnatManager implements Manager {
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
     if (this.#plan && !concernedKinds.some((kind) => changes.has(kind))) return;
-    await this.#inTurn(() => this.#make(facts, node));
+    // Nothing else bears on what single pods ask for, and it is most of the work where there are many.
+    const keep = [...changes.keys()].every((kind) => !wishKinds.has(kind));
+    await this.#inTurn(() => this.#make(facts, node, keep ? this.#plan?.wishes : undefined));
   }
 
   async resync(facts: ClusterFacts, node: NodeFacts): Promise<void> {
@@ -77,13 +80,14 @@ export class SnatManager implements Manager {
     if (known) await this.#inTurn(() => this.#make(known.facts, known.node));
   }
 
-  async #make(facts: ClusterFacts, node: NodeFacts): Promise<void> {
+  async #make(facts: ClusterFacts, node: NodeFacts, wishes?: PodWishes): Promise<void> {
     const { kernel, table } = this.#options;
     this.#known = { facts, node };
     const { text } = this.#lastGood;
     const plan = planSnat(facts, node, {
       ...(text !== undefined && { lastGood: text }),
       holders: this.#egress.held(),
+      ...(wishes && { wishes }),
     });
     const routing = plan.steers.length === 0 ? noRouting : steerRouting(plan, uplinkIndex(kernel, node));
     // Packets are marked only once there is a way for them, and the way goes once none are.

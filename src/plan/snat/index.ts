@@ -4,4 +4,4 @@ export { MASQ_CONFIG_FILE, MASQ_CONFIG_MAP, readMasqConfig } from "./masq-config
 export { planSnat, type SnatMemory } from "./plan-snat.ts";
 export { type SnatRowId, snatRows } from "./rows.ts";
 export { rangeName } from "./source-nat-rules.ts";
-export type { ConfigStatus, EgressAddress, SnatPlan } from "./types.ts";
+export type { ConfigStatus, EgressAddress, PodWishes, SnatPlan } from "./types.ts";

@@ -4,10 +4,10 @@ import { wording } from "../../base/errors.ts";
 import { tryParseIp } from "../../base/ip.ts";
 import { type ClusterFacts, type NodeFacts, nodeIps } from "../facts.ts";
 import { configStatus } from "./config-status.ts";
-import { podSources } from "./pods.ts";
+import { podSources, podWishes } from "./pods.ts";
 import { podRanges } from "./ranges.ts";
 import { type ObjectProblem, type ReadyRule, rangeText, readSourceNats } from "./source-nat-rules.ts";
-import type { EgressAddress, SnatPlan, Steer } from "./types.ts";
+import type { EgressAddress, PodWishes, SnatPlan, Steer } from "./types.ts";
 
 /** What a node remembers beyond the objects. */
 export interface SnatMemory {
@@ -15,6 +15,8 @@ export interface SnatMemory {
   readonly lastGood?: string;
   /** Who holds an egress address, where the node knows better than the objects' status. */
   readonly holders?: ReadonlyMap<string, string | undefined>;
+  /** Those of an earlier plan, where only pools and ConfigMaps have changed since. */
+  readonly wishes?: PodWishes;
 }
 
 /** The mark has six bits for them. */
@@ -31,20 +33,21 @@ export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemor
     const admitted = rule.action.type === "egress" && rule.action.candidates.includes(holder ?? "");
     return admitted ? holder : undefined;
   };
-  const sources = podSources({ facts, node, rules, ranges, config, holderOf });
+  const wishes = memory.wishes ?? podWishes({ facts, node, rules, holderOf });
   const egress = egressAddresses(rules, holderOf);
   return {
     node: node.node,
     nodeAddresses: node.addresses,
     inside,
     ranges,
-    pods: sources.pods,
+    pods: podSources(wishes, ranges, config),
+    wishes,
     config,
     randomFully: config.config?.randomFully ?? true,
     toPorts: config.config?.toPorts ?? [],
     egress,
     steers: steersOf(facts, rules, node.node),
-    problems: [...problems, ...sources.problems, ...unheld(egress)],
+    problems: [...problems, ...wishes.problems, ...unheld(egress)],
   };
 }
 

@@ -7,7 +7,7 @@ import type { ClusterFacts, NodeFacts } from "../facts.ts";
 import { segmentAt } from "./intervals.ts";
 import { baseOf } from "./ranges.ts";
 import { type ObjectProblem, type ReadyRule, rangeText } from "./source-nat-rules.ts";
-import type { Base, Clause, ConfigStatus, PodSource, SnatPlan } from "./types.ts";
+import type { Clause, ConfigStatus, PodSource, PodWish, PodWishes, SnatPlan } from "./types.ts";
 
 export const SNAT_ANNOTATION = "trunkline.dev/snat";
 
@@ -15,68 +15,56 @@ export interface PodsContext {
   readonly facts: ClusterFacts;
   readonly node: NodeFacts;
   readonly rules: readonly ReadyRule[];
-  readonly ranges: SnatPlan["ranges"];
-  readonly config: ConfigStatus;
   /** Who holds an egress address; overrides the objects' status where the asker knows better. */
   readonly holderOf: (rule: ReadyRule, address: string) => string | undefined;
 }
 
-export interface PodSources {
-  readonly pods: ReadonlyMap<string, PodSource>;
-  readonly problems: readonly ObjectProblem[];
-}
-
-/** Returns the pods of this node, and of others where this node may hold their address, that ask for something. */
-export function podSources(context: PodsContext): PodSources {
+/** Returns what the pods of this node ask for, and those of others whose addresses this node may hold. */
+export function podWishes(context: PodsContext): PodWishes {
   const { facts, node, rules } = context;
   const problems: ObjectProblem[] = [];
   const mayHold = rules.some(
     (rule) => rule.action.type === "egress" && rule.action.candidates.includes(node.node),
   );
-  const asked = new Map<string, Asked>();
-  const pods = new Map<string, PodSource>();
-  for (const [key, pod] of [...facts.pods].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-    if (pod.spec.hostNetwork === true || isTerminal(pod)) continue;
+  const asked = new Map<string, readonly Clause[]>();
+  const byAddress = new Map<string, PodWish>();
+  const put = (pod: string, text: string, local: boolean, all: readonly Clause[]) => {
+    const ip = tryParseIp(text);
+    if (!ip) return;
+    const clauses = all.filter((clause) => clause.family === undefined || clause.family === ip.family);
+    byAddress.set(formatIp(ip), { pod, ip, local, clauses });
+  };
+  const concerned = [...facts.pods].filter(
+    ([, pod]) =>
+      pod.spec.hostNetwork !== true && (mayHold || pod.spec.nodeName === node.node) && !isTerminal(pod),
+  );
+  // By key, so that two objects with one address give the same plan in whatever order they came.
+  for (const [key, pod] of concerned.toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const local = pod.spec.nodeName === node.node;
-    if (!local && !mayHold) continue;
     const clauses = clausesOf(key, pod, local, context, problems);
     if (!local && !clauses.some((clause) => clause.row === "source-nat")) continue;
-    asked.set(key, { key, clauses });
-    for (const ip of podIps(pod)) put(pods, ip, { key, clauses }, context, local);
+    asked.set(key, clauses);
+    for (const ip of podIps(pod)) put(key, ip, local, clauses);
   }
   // The journal knows a pod's address before its object says it, and it is right where an object is stale.
-  for (const endpoint of node.endpoints.values()) {
-    const pod = asked.get(endpoint.pod) ?? { key: endpoint.pod, clauses: [] };
-    for (const ip of endpoint.ips) put(pods, ip, pod, context, true);
+  for (const { pod, ips } of node.endpoints.values())
+    for (const ip of ips) put(pod, ip, true, asked.get(pod) ?? []);
+  return { pods: [...byAddress.values()], problems };
+}
+
+/** Returns, by address, the pods that ask for something else than their range does. */
+export function podSources(
+  wishes: PodWishes,
+  ranges: SnatPlan["ranges"],
+  config: ConfigStatus,
+): ReadonlyMap<string, PodSource> {
+  const out = new Map<string, PodSource>();
+  for (const { pod, ip, local, clauses } of wishes.pods) {
+    const base = segmentAt(ranges[ip.family], ip.value)?.value;
+    if (base ? clauses.length === 0 : !local) continue;
+    out.set(formatIp(ip), { pod, clauses, base: base ?? baseOf(undefined, `Pod/${pod}`, config, ip.family) });
   }
-  return { pods, problems };
-}
-
-interface Asked {
-  readonly key: string;
-  readonly clauses: readonly Clause[];
-}
-
-function put(
-  pods: Map<string, PodSource>,
-  text: string,
-  pod: Asked,
-  context: PodsContext,
-  local: boolean,
-): void {
-  const ip = tryParseIp(text);
-  if (!ip) return;
-  const clauses = pod.clauses.filter((clause) => clause.family === undefined || clause.family === ip.family);
-  const base = segmentAt(context.ranges[ip.family], ip.value)?.value;
-  const address = formatIp(ip);
-  if (clauses.length === 0 && base) pods.delete(address);
-  // A remote pod's own node has decided everything but what is held here.
-  else if (local || base)
-    pods.set(address, { pod: pod.key, clauses, base: base ?? outsidePools(pod, context, ip) });
-}
-
-function outsidePools(pod: Asked, context: PodsContext, ip: Ip): Base {
-  return baseOf(undefined, `Pod/${pod.key}`, context.config, ip.family);
+  return out;
 }
 
 function clausesOf(

@@ -1,5 +1,5 @@
 // The plan of one node's source translation: which addresses are pods', and what each of them asked for, in order.
-import type { Cidr, Family, IpRange } from "../../base/ip.ts";
+import type { Cidr, Family, Ip, IpRange } from "../../base/ip.ts";
 import type { Problem } from "../../base/problem.ts";
 import type { Segment } from "./intervals.ts";
 import type { MasqConfig, PortRange } from "./masq-types.ts";
@@ -43,6 +43,21 @@ export interface PodSource {
   readonly pod: string;
   readonly clauses: readonly Clause[];
   readonly base: Base;
+}
+
+/** What pods ask for, whatever their pools and the ConfigMap say. */
+export interface PodWishes {
+  readonly pods: readonly PodWish[];
+  readonly problems: readonly (Problem & { readonly object: string })[];
+}
+
+export interface PodWish {
+  /** `namespace/name` */
+  readonly pod: string;
+  readonly ip: Ip;
+  /** On the plan's own node. */
+  readonly local: boolean;
+  readonly clauses: readonly Clause[];
 }
 
 /** The text in force, and why. */
@@ -90,6 +105,8 @@ export interface SnatPlan {
   readonly ranges: PerFamily<readonly Segment<Base>[]>;
   /** Pods that ask for something else than their range does, by address. */
   readonly pods: ReadonlyMap<string, PodSource>;
+  /** What `pods` were made from, for the next plan. */
+  readonly wishes: PodWishes;
   readonly config: ConfigStatus;
   readonly randomFully: boolean;
   readonly toPorts: readonly PortRange[];
