@@ -48,14 +48,15 @@ export class SnatManager implements Manager {
     if (this.#plan && !concernedKinds.some((kind) => changes.has(kind))) return;
     // Nothing else bears on what single pods ask for, and it is most of the work where there are many.
     const keep = [...changes.keys()].every((kind) => !wishKinds.has(kind));
-    await this.#inTurn(() => this.#make(facts, node, keep ? this.#plan?.wishes : undefined));
+    await this.#inTurn(() =>
+      this.#make(facts, node, keep && this.#plan ? { wishes: this.#plan.wishes } : {}),
+    );
   }
 
   async resync(facts: ClusterFacts, node: NodeFacts): Promise<void> {
     await this.#inTurn(async () => {
       this.#egress.recheck();
-      await this.#make(facts, node);
-      await this.#options.table.restore();
+      await this.#make(facts, node, { restore: this.#plan !== undefined });
     });
   }
 
@@ -80,7 +81,11 @@ export class SnatManager implements Manager {
     if (known) await this.#inTurn(() => this.#make(known.facts, known.node));
   }
 
-  async #make(facts: ClusterFacts, node: NodeFacts, wishes?: PodWishes): Promise<void> {
+  async #make(
+    facts: ClusterFacts,
+    node: NodeFacts,
+    { wishes, restore = false }: { wishes?: PodWishes; restore?: boolean } = {},
+  ): Promise<void> {
     const { kernel, table } = this.#options;
     this.#known = { facts, node };
     const { text } = this.#lastGood;
@@ -93,7 +98,8 @@ export class SnatManager implements Manager {
     // Packets are marked only once there is a way for them, and the way goes once none are.
     if (routing.rules.length > 0) addSteerRouting(kernel, routing);
     writeSnat(plan, table.document);
-    await table.commit(this.name);
+    // A table that somebody deleted must be made anew as a whole: what differs would not fit anything.
+    await (restore ? table.restore() : table.commit(this.name));
     if (this.#steering || routing.rules.length > 0 || this.#plan === undefined)
       removeSteerRouting(kernel, routing);
     this.#steering = routing.rules.length > 0;

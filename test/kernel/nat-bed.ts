@@ -195,7 +195,8 @@ export class NatBed {
 
   /** Lets the node's manager put the facts into force. */
   async apply(node: BedNode, facts: ClusterFacts): Promise<void> {
-    await node.manager.apply(facts, node.facts(), new Map([["configmaps", "all"]]));
+    const kinds = ["configmaps", "ippools", "nodes", "namespaces", "pods", "sourcenats"];
+    await node.manager.apply(facts, node.facts(), new Map(kinds.map((kind) => [kind, "all"])));
   }
 
   /** The node is gone from one moment to the next: nothing of it answers any more. */

@@ -2,7 +2,7 @@
 import { isTerminal, type Pod, podIps } from "../../api/kinds/core.ts";
 import { matchesSelector } from "../../api/selectors.ts";
 import { wording } from "../../base/errors.ts";
-import { formatIp, type Ip, type IpRange, tryParseIp } from "../../base/ip.ts";
+import { formatIp, type IpRange, tryParseIp } from "../../base/ip.ts";
 import type { ClusterFacts, NodeFacts } from "../facts.ts";
 import { segmentAt } from "./intervals.ts";
 import { baseOf } from "./ranges.ts";
