@@ -83,6 +83,14 @@ describe("policy matrix -f", () => {
     expect(into[1]?.by).toMatchObject({ by: "ingress", policy: "default/to-web" });
   });
 
+  it("reads workloads of which nobody but a kubelet would complain, and warns", async () => {
+    writeFileSync(file("nameless.yaml"), asMeant.replaceAll("[{name: c", "[{image: c"));
+    const { code, stdout, stderr } = await run(["policy", "matrix", "-f", file("nameless.yaml")]);
+    expect(code).toBe(0);
+    expect(stdout).toContain("13 of 15 allowed");
+    expect(stderr).toContain("warning:");
+  });
+
   it("refuses bad ports and broken manifests", async () => {
     expect(await run(["policy", "matrix", "-f", file("meant.yaml"), "--port", "http"])).toMatchObject({
       code: 2,

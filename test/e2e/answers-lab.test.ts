@@ -120,8 +120,8 @@ const keyOf = ({ from, to, port }: Pick<Cell, "from" | "to" | "port">) => `${fro
 it.each([[[]], [["--port", "8080/tcp,81/udp,6379/tcp"]]])(
   "matrix and probe agree cell by cell %s",
   async (ports) => {
-    const probed = await answer<{ cells: Cell[] }>(...["probe", "--all", "--timeout", "400", ...ports]);
-    const planned = await answer<{ cells: PlannedCell[] }>(...["policy", "matrix", ...ports]);
+    const probed = await answer<{ cells: Cell[] }>("probe", "--all", "--timeout", "400", ...ports);
+    const planned = await answer<{ cells: PlannedCell[] }>("policy", "matrix", ...ports);
     const found = new Map(probed.cells.map((cell) => [keyOf(cell), cell.reachable]));
     const said = new Map(planned.cells.map((cell) => [keyOf(cell), cell.allowed]));
     expect(found.size).toBeGreaterThan(60);
@@ -151,8 +151,8 @@ it("explain and probe agree on what arrives and which source is seen", async () 
   );
   const answers = await mapLimited(pairs, 4, async ([from, to]) => {
     const words = [from, to];
-    const probed = await answer<Cell>(...["probe", ...words, "--timeout", "400"]);
-    const said = await answer<Explanation>(...["explain", ...words]);
+    const probed = await answer<Cell>("probe", ...words, "--timeout", "400");
+    const said = await answer<Explanation>("explain", ...words);
     return { pair: `${from} → ${to}`, probed, said };
   });
   for (const { pair, probed, said } of answers) {

@@ -30,8 +30,9 @@ export interface ParseOptions {
   /** Unknown kinds are errors for whoever applies, and warnings for whoever only reads. Default: error. */
   readonly unknownKinds?: "error" | "warning";
   /**
-   * Objects whose fields are all of the right type and only hold values that are not allowed: whoever only reads may
-   * want to see them too. Their problems are among `errors` all the same. Default: drop.
+   * Objects whose fields are all of the right type and only hold values that are not allowed (or, inside a workload's
+   * spec, lack one): whoever only reads may want to see them too. Their problems are among `errors` all the same.
+   * Default: drop.
    */
   readonly badValues?: "drop" | "keep";
 }
@@ -148,10 +149,16 @@ function readKnown(
   const { errors, warnings } = validate(kind, value, locate);
   sink.errors.push(...errors);
   sink.warnings.push(...warnings);
-  const shapely = errors.every(({ code }) => code !== "schema.type" && code !== "schema.required");
+  const shapely = errors.every((error) => leavesShape(error, kind));
   if (errors.length > 0 && !(context.options.badValues === "keep" && shapely)) return;
   // The schema has checked that it is what its kind says.
   sink.objects.push(manifestObject(value as unknown as Draft<KubeObject>, kind, file, locate));
+}
+
+/** A container without a name harms nobody who only reads; a rule without its range might. */
+function leavesShape({ code, path = "" }: Problem, kind: Kind): boolean {
+  if (code === "schema.required") return kind.kind !== "NetworkPolicy" && path.startsWith("spec.");
+  return code !== "schema.type";
 }
 
 function manifestObject(

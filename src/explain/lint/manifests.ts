@@ -53,8 +53,11 @@ function ruleOf({ code }: Problem): Rule {
   return code === "schema.unknown-field" || code === "schema.namespace" ? unknownField : badObject;
 }
 
-/** The object that starts last before the problem, in the same file. */
-function ownerOf({ position }: Problem, objects: readonly ManifestObject[]): ManifestObject | undefined {
+/** Returns the object that a problem is in: the one that starts last before it, in the same file. */
+export function ownerOf(
+  { position }: Problem,
+  objects: readonly ManifestObject[],
+): ManifestObject | undefined {
   if (!position) return undefined;
   let best: { line: number; object: ManifestObject } | undefined;
   for (const object of objects) {

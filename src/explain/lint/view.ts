@@ -8,14 +8,13 @@ import type {
   NetworkPolicyPeer,
   NetworkPolicyPort,
 } from "../../api/kinds/network-policy.ts";
-import type { KubeObject } from "../../api/object.ts";
 import { matchesSelector } from "../../api/selectors.ts";
 import { type Cidr, cidrCovers, tryParseCidr } from "../../base/ip.ts";
 import type { Path } from "../../base/problem.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import { podName } from "../ends.ts";
 import { factsOf } from "../manifests/facts-of.ts";
-import { declaredPorts, templateOf } from "../manifests/workloads.ts";
+import { declaredPorts } from "../manifests/workloads.ts";
 import { nameOf, type Written } from "../written.ts";
 
 /** One rule of a policy, of either direction. */
@@ -193,9 +192,4 @@ export function rangeCovers(outer: string, inner: string): boolean {
   const a = range(outer);
   const b = range(inner);
   return a !== undefined && b !== undefined && cidrCovers(a, b);
-}
-
-/** Returns the object of a workload subject's kind, for rules that look at pods' own objects. */
-export function isWorkload(object: KubeObject): boolean {
-  return object.kind === "Pod" || templateOf(object) !== undefined;
 }

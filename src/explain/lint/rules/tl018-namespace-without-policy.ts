@@ -1,3 +1,4 @@
+import { templateOf } from "../../manifests/workloads.ts";
 import { unwritten, type Written } from "../../written.ts";
 import type { Rule } from "../rule.ts";
 import type { LintView } from "../view.ts";
@@ -41,7 +42,9 @@ function placeOf(view: LintView, name: string): Written {
   );
   if (declared) return declared;
   const pods = view.written.find(
-    (item) => view.facts.pods.has(`${name}/${item.object.metadata.name}`) && item.object.kind === "Pod",
+    ({ object }) =>
+      (object.metadata.namespace ?? "default") === name &&
+      (object.kind === "Pod" || templateOf(object) !== undefined),
   );
   const metadata = { name, uid: "", resourceVersion: "", creationTimestamp: "" };
   return pods ?? unwritten({ apiVersion: "v1", kind: "Namespace", metadata });
