@@ -56,8 +56,10 @@ export class IpamCollector {
     // back writes all its blocks anew before it uses them, and our writes then fail.
     const { items: blocks } = await this.#store.list(addressBlockKind);
     const { items: nodes } = await this.#store.list(nodeKind);
-    const { items: pods } = await this.#store.list(podKind);
     const gone = this.#gone(blocks, new Set(nodes.map((node) => node.metadata.name)));
+    // The usual case, and pods are many.
+    if (gone.size === 0) return [];
+    const { items: pods } = await this.#store.list(podKind);
     const done: IpamGcAction[] = [];
     for (const action of planIpamGc({ blocks, pods, gone })) if (await this.#act(action)) done.push(action);
     return done;
