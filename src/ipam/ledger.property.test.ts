@@ -17,7 +17,6 @@ const record: fc.Arbitrary<JournalRecord> = fc.oneof(
   fc.record({ op: fc.constant("free" as const), seq, at }),
   fc.record({ op: fc.constant("lend" as const), address, node: fc.constant("b"), seq }),
   fc.record({ op: fc.constant("unlend" as const), address, seq, at }),
-  fc.record({ op: fc.constant("lost" as const), seq, address }),
 );
 
 /** What can be seen of a ledger; the order of the free queue too. */
@@ -77,4 +76,21 @@ it("every address of a block is held, lent or free, and exactly one of them", ()
       ).toBe(8);
     }),
   );
+});
+
+it("an address that was lost with its block is held again when the block comes back", () => {
+  const ledger = new Ledger();
+  const block = { op: "block", cidr: "10.1.0.0/29", pool: "p" } as const;
+  const owner = { containerId: "c", ifName: "eth0", pod: "x/p", uid: "u" };
+  const held = { address: "10.1.0.3", family: 4, pool: "p", block: "10.1.0.0/29" } as const;
+  ledger.apply({ ...block, uid: "first" });
+  ledger.apply({ op: "hold", seq: 1, at: 0, owner, addresses: [held] });
+  ledger.apply({ op: "lost", seq: 1, address: held.address });
+  ledger.apply({ op: "unblock", uid: "first" });
+  expect(ledger.holderOf(held.address)).toBeUndefined();
+  ledger.apply({ ...block, uid: "second" });
+  expect(ledger.holderOf(held.address)?.addresses).toEqual([held]);
+  expect(ledger.blocks.get("second")?.isFree(held.address)).toBe(false);
+  ledger.apply({ op: "free", seq: 1, at: 5 });
+  expect(ledger.blocks.get("second")?.freed()).toEqual([[held.address, 5]]);
 });

@@ -3,7 +3,7 @@
 import { parseIp } from "../base/ip.ts";
 import { OwnBlock } from "./block.ts";
 import type { JournalRecord } from "./records.ts";
-import { type Holding, type Owner, ownerKey } from "./types.ts";
+import { type HeldAddress, type Holding, type Owner, ownerKey } from "./types.ts";
 
 type HoldRecord = Extract<JournalRecord, { op: "hold" }>;
 
@@ -128,10 +128,28 @@ export class Ledger {
     const block = new OwnBlock(record);
     if (record.coolingSince !== undefined) block.restAll(record.coolingSince);
     for (const [address, at] of record.freed ?? []) block.restoreFreed(address, at);
-    // A block of addresses that this node has borrowed so far may become its own.
-    for (const [address, seq] of this.#seqByAddress)
-      if (this.#holdingBySeq.has(seq) && covers(block, address)) block.take(address);
+    for (const holding of this.holdings.values()) this.#joinBlock(holding, block);
     this.blocks.set(record.uid, block);
+  }
+
+  /**
+   * What is held of a range that becomes ours: a borrowed address; or one that was lost with the block and comes back
+   * with it, which nobody else can have by now, as a block is given up only when it is empty.
+   */
+  #joinBlock(holding: Holding, block: OwnBlock): void {
+    const found = holding.addresses.filter(({ address }) => covers(block, address));
+    if (found.length === 0) return;
+    for (const { address } of found) {
+      block.take(address);
+      this.#seqByAddress.set(address, holding.seq);
+    }
+    this.#replace(holding, (held) => (found.includes(held) ? withoutLoss(held) : held));
+  }
+
+  #replace(holding: Holding, change: (held: HeldAddress) => HeldAddress): void {
+    const changed = { ...holding, addresses: holding.addresses.map(change) };
+    this.#holdingBySeq.set(holding.seq, changed);
+    this.holdings.set(ownerKey(holding.owner), changed);
   }
 
   #hold(record: HoldRecord): void {
@@ -170,12 +188,7 @@ export class Ledger {
     const holding = this.#holdingBySeq.get(seq);
     if (!holding) return;
     if (this.#seqByAddress.get(address) === seq) this.#seqByAddress.delete(address);
-    const addresses = holding.addresses.map((held) =>
-      held.address === address ? { ...held, lost: true } : held,
-    );
-    const changed = { ...holding, addresses };
-    this.#holdingBySeq.set(seq, changed);
-    this.holdings.set(ownerKey(holding.owner), changed);
+    this.#replace(holding, (held) => (held.address === address ? { ...held, lost: true } : held));
   }
 
   #seen(seq: number): void {
@@ -185,4 +198,8 @@ export class Ledger {
 
 function covers(block: OwnBlock, address: string): boolean {
   return block.cidr.family === parseIp(address).family && block.has(address);
+}
+
+function withoutLoss({ lost: _lost, ...held }: HeldAddress): HeldAddress {
+  return held;
 }
