@@ -2,6 +2,9 @@
 // transaction, and cuts connections that are no longer allowed.
 //
 // Order matters: first the rules, then the cut. A connection that is cut before the rules forbid it would open again.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { formatProblem, type Problem } from "../base/problem.ts";
 import type { ConntrackFlow, Kernel } from "../kernel/kernel.ts";
@@ -17,7 +20,15 @@ export interface PolicyManagerOptions {
   readonly kernel: Kernel;
   readonly table: NodeTable;
   readonly logger: Logger;
+  /**
+   * Least time between two cuts, in milliseconds. A cut walks the kernel's whole table of connections, which takes some
+   * milliseconds however few there are. With this, `apply` settles when the rules are in force, the cut follows at
+   * once, and cuts that come close together are one. Without it `apply` settles after the cut.
+   */
+  readonly cutSpacingMs?: number;
 }
+
+const CUT_RETRY_MS = 1000;
 
 const protocolNames: ReadonlyMap<number, string> = new Map([
   [6, "TCP"],
@@ -37,6 +48,9 @@ export class PolicyManager implements Manager {
   #cutAll = true;
   /** What a cut that failed still has to look at. */
   #owed = { locals: new Set<string>(), peers: new Set<string>() };
+  #cutting: Promise<void> | undefined;
+  readonly #ending = new AbortController();
+  #lastCut = Number.NEGATIVE_INFINITY;
 
   constructor(options: PolicyManagerOptions) {
     this.#options = options;
@@ -53,7 +67,11 @@ export class PolicyManager implements Manager {
     for (const ip of affected.locals) this.#owed.locals.add(ip);
     for (const ip of affected.peers) this.#owed.peers.add(ip);
     await this.#options.table.commit(this.name);
-    await this.#cut();
+    if (this.#options.cutSpacingMs === undefined) await this.#cut();
+    else
+      this.#cutting ??= this.#cutApart(this.#options.cutSpacingMs).finally(() => {
+        this.#cutting = undefined;
+      });
   }
 
   async resync(): Promise<void> {
@@ -61,8 +79,10 @@ export class PolicyManager implements Manager {
   }
 
   /** The rules stay: what was secured goes on, what is new stays shut. */
-  stop(): void {
+  async stop(): Promise<void> {
+    this.#ending.abort();
     this.#options.table.stop();
+    await this.#cutting;
   }
 
   problems() {
@@ -117,12 +137,48 @@ export class PolicyManager implements Manager {
     this.#policy.replay(this.#writer);
   }
 
+  async #cutApart(spacingMs: number): Promise<void> {
+    let wait = this.#lastCut + spacingMs - performance.now();
+    while (this.#owesCut && !this.#ending.signal.aborted) {
+      // Also where there is nothing to wait for: whoever waits for the rules comes first.
+      await pause(Math.max(0, wait), this.#ending.signal);
+      if (this.#ending.signal.aborted) return;
+      try {
+        await this.#cut();
+        wait = spacingMs;
+      } catch (error) {
+        // What was owed is owed still.
+        this.#options.logger.error({ error: textOf(error) }, "connections could not be cut");
+        wait = CUT_RETRY_MS;
+      }
+      this.#lastCut = performance.now();
+    }
+  }
+
+  get #owesCut(): boolean {
+    return this.#cutAll || this.#owed.locals.size > 0 || this.#owed.peers.size > 0;
+  }
+
   /** Forgets connections of affected addresses that the rules, which are in force now, would not let in. */
   async #cut(): Promise<void> {
-    const { kernel, logger } = this.#options;
+    if (!this.#owesCut) return;
     const owed = this.#owed;
     const all = this.#cutAll;
-    if (!all && owed.locals.size === 0 && owed.peers.size === 0) return;
+    // What is owed from here on, while the kernel answers, is of the next cut.
+    this.#owed = { locals: new Set(), peers: new Set() };
+    this.#cutAll = false;
+    try {
+      await this.#cutNow(owed, all);
+    } catch (error) {
+      for (const ip of owed.locals) this.#owed.locals.add(ip);
+      for (const ip of owed.peers) this.#owed.peers.add(ip);
+      this.#cutAll ||= all;
+      throw error;
+    }
+  }
+
+  async #cutNow(owed: Affected, all: boolean): Promise<void> {
+    const { kernel, logger } = this.#options;
     const own = new Set(kernel.addresses.list().map((entry) => entry.address.split("/")[0] ?? ""));
     let count = 0;
     for (const flow of await kernel.conntrack.list()) {
@@ -132,8 +188,6 @@ export class PolicyManager implements Manager {
       kernel.conntrack.remove(flow);
       count++;
     }
-    this.#cutAll = false;
-    this.#owed = { locals: new Set(), peers: new Set() };
     if (count > 0) logger.info({ connections: count }, "connections cut that are no longer allowed");
   }
 
@@ -164,4 +218,13 @@ function changed(
 
 function worded(problem: Problem): { code: string; message: string } {
   return { code: problem.code, message: formatProblem(problem) };
+}
+
+/** Settles after that many milliseconds, or when `signal` aborts. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
 }

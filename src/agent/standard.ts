@@ -7,6 +7,8 @@ import { poolAddresses } from "./pool-addresses.ts";
 import { RoutingManager } from "./routing-manager.ts";
 import { SnatManager } from "./snat-manager.ts";
 
+const CUT_SPACING_MS = 50;
+
 /** Addresses out of block pools, and the managers in the order in which they are called. */
 export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
   addresses: poolAddresses,
@@ -16,7 +18,7 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
     const table = new NodeTable(kernel.nft, ["policy", "snat"]);
     return [
       new RoutingManager(kernel, logger),
-      new PolicyManager({ kernel, logger, table }),
+      new PolicyManager({ kernel, logger, table, cutSpacingMs: CUT_SPACING_MS }),
       new SnatManager({ ...parts, table }),
     ];
   },

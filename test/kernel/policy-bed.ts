@@ -153,7 +153,7 @@ export class PolicyBed {
 
   /** Takes everything away again. */
   async close(): Promise<void> {
-    this.manager.stop();
+    await this.manager.stop();
     for (const stop of this.#stops) stop();
     for (const kernel of this.#kernels) kernel.close();
     await Promise.all(this.#names.map((name) => machine.removeNetns(name)));
