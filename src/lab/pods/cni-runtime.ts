@@ -37,11 +37,17 @@ export interface Attachment {
   readonly capabilities: Readonly<Record<string, unknown>>;
 }
 
+/** What attaches pods to the network and takes them off it. */
+export interface PodNetwork {
+  add(attachment: Attachment): Promise<CniResult>;
+  del(attachment: Attachment): Promise<void>;
+}
+
 const TIMEOUT_MS = 60_000;
 /** Ours talks to its agent and does nothing itself, so it need not be started in the node's namespace. */
 const OURS = "trunkline";
 
-export class CniRuntime {
+export class CniRuntime implements PodNetwork {
   readonly #options: CniRuntimeOptions;
   /** The result of each attachment's ADD, which DEL is given again. */
   readonly #results = new Map<string, CniResult>();

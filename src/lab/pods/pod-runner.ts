@@ -13,7 +13,7 @@ import { KeyedQueue } from "../keyed-queue.ts";
 import { Responder } from "../net/responder.ts";
 import { netnsName } from "../topology/plan.ts";
 import { change } from "../write.ts";
-import type { Attachment, CniRuntime } from "./cni-runtime.ts";
+import type { Attachment, PodNetwork } from "./cni-runtime.ts";
 import { capabilitiesOf, portsOf } from "./pod-spec.ts";
 import { runningStatus } from "./pod-status.ts";
 
@@ -29,7 +29,7 @@ export interface PodRunnerOptions {
   readonly store: Store;
   /** Of all nodes' pods, shared. */
   readonly pods: Informer<Pod>;
-  readonly cni: CniRuntime;
+  readonly cni: PodNetwork;
   readonly events: EventSink;
   readonly logger: Logger;
 }

@@ -1,0 +1,54 @@
+import { describe, expect, it } from "vitest";
+import type { Pod } from "../../api/kinds/core.ts";
+import { capabilitiesOf, portsOf } from "./pod-spec.ts";
+
+function pod(annotations: Record<string, string>, ...ports: object[]): Pod {
+  const metadata = {
+    name: "a",
+    uid: "u",
+    resourceVersion: "1",
+    creationTimestamp: "2026-01-01T00:00:00Z",
+    annotations,
+  };
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata,
+    spec: { containers: [{ name: "c", ports: ports as never }] },
+  };
+}
+
+describe("what the lab makes of a pod", () => {
+  it("listens on each port and protocol once, by default TCP", () => {
+    const spec = pod(
+      {},
+      { containerPort: 80 },
+      { containerPort: 80, protocol: "TCP" },
+      { containerPort: 80, protocol: "UDP" },
+    ).spec;
+    expect(portsOf(spec)).toEqual([
+      { port: 80, protocol: "TCP" },
+      { port: 80, protocol: "UDP" },
+    ]);
+  });
+
+  it("asks plugins for host ports and bandwidth, and for nothing where there is none", () => {
+    expect(capabilitiesOf(pod({}, { containerPort: 80 }))).toEqual({});
+    expect(capabilitiesOf(pod({}, { containerPort: 80, hostPort: 8080, protocol: "UDP" }))).toEqual({
+      portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "udp" }],
+    });
+    const limited = pod({
+      "kubernetes.io/ingress-bandwidth": "1.5M",
+      "kubernetes.io/egress-bandwidth": "10Ki",
+    });
+    expect(capabilitiesOf(limited)).toEqual({
+      bandwidth: {
+        ingressRate: 1_500_000,
+        ingressBurst: 2147483647,
+        egressRate: 10240,
+        egressBurst: 2147483647,
+      },
+    });
+    expect(capabilitiesOf(pod({ "kubernetes.io/egress-bandwidth": "fast" }))).toEqual({});
+  });
+});
