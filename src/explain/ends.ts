@@ -60,7 +60,10 @@ export function isOnNode(end: End): boolean {
  * @throws TrunklineError `explain.unknown-end`, `explain.no-pods`
  */
 export function findEnd(facts: ClusterFacts, name: EndName, namespace: string): End {
-  if (name.type === "address") return ownerOf(facts, name.address);
+  if (name.type === "address") {
+    // Whoever is named by one address is meant with that one, also where there are others.
+    return { ...ownerOf(facts, name.address), addresses: [name.address] };
+  }
   const space = name.namespace ?? namespace;
   if (name.kind === "node" || name.kind === "nodes") {
     const node = facts.nodes.get(name.name);

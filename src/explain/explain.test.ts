@@ -107,6 +107,23 @@ describe("the far end", () => {
   });
 });
 
+it("takes the address that was typed, and else one of the other end's family", () => {
+  const both = ["10.1.0.7", "fd00:1::7"];
+  const dual = pod("dual", "10.1.0.7", "n1", { ports: [{ containerPort: 80 }] });
+  const facts = cluster(
+    { ...dual, status: { phase: "Running", podIPs: both.map((ip) => ({ ip })) } } as typeof dual,
+    host("six", "fd00:17::9"),
+  );
+  expect(ask(facts, "pod/dual", "pod/web").sourceSeen).toBe("10.1.0.7");
+  expect(ask(facts, "pod/dual", "host/six").sourceSeen).toBe("fd00:1::7");
+  expect(ask(facts, "host/six", "[fd00:1::7]:80").to).toMatchObject({
+    of: "pod/default/dual",
+    address: "fd00:1::7",
+  });
+  expect(() => ask(facts, "pod/web", "host/six")).toThrow("no address family in common");
+  expect(() => ask(facts, "pod/web", "fd00:1::7")).toThrow("no address family in common");
+});
+
 it("cannot tell without an address", () => {
   const facts = cluster(pod("slow", undefined, "n1"), pod("done", undefined, "n1", { phase: "Succeeded" }));
   expect(() => ask(facts, "pod/web", "pod/slow:80")).toThrow("cannot tell: pod/default/slow has no address");
