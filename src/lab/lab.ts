@@ -1,5 +1,6 @@
 // A running lab: everything of a cluster in one process, built in order and taken apart in the opposite one.
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ClusterWatch } from "../agent/cluster-watch.ts";
 import { EventRecorder } from "../agent/event-recorder.ts";
 import { installCni } from "../agent/install-cni.ts";
@@ -17,6 +18,7 @@ import { Informer } from "../store/informer.ts";
 import { openSqliteStore } from "../store/sqlite/store.ts";
 import type { Store } from "../store/store.ts";
 import { type NodeAgent, startApart, startControllerApart, startHere } from "./agents.ts";
+import { type CapturedPacket, type CapturePoint, startCapture } from "./capture.ts";
 import { registerCluster, reportNode } from "./cluster.ts";
 import { Eviction } from "./eviction.ts";
 import type { LabFile, LabPort } from "./file/lab-file.ts";
@@ -38,6 +40,7 @@ import { WorkloadControllers } from "./workloads/controllers.ts";
 /** Where plugins of others are installed: by Debian's packages, and by most others. */
 const PLUGIN_FOLDERS = ["/usr/lib/cni", "/opt/cni/bin"];
 const INSTALL_TIMEOUT_MS = 30_000;
+const CAPTURE_TAIL_MS = 30;
 
 export interface LabOptions {
   readonly file: LabFile;
@@ -123,13 +126,18 @@ export class Lab {
    * Sends a probe.
    * @throws TrunklineError `lab.party`, `lab.no-ready-pod`, `lab.not-a-sender`, `lab.no-address`
    */
-  async probe(query: ProbeRequest): Promise<ProbeResult & { from: string; to: string; port: string | null }> {
+  async probe(query: ProbeRequest): Promise<ProbeAnswer> {
     const namespace = query.namespace ?? "default";
     const from = await findParty(query.from, namespace, this.population);
     const to = await findParty(query.to, namespace, this.population);
     const asked = query.port ?? to.ports[0];
+    const capture = query.capture ? this.#capture(from, to, asked) : undefined;
     const result = await this.#ask(from, to, asked, query.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    return { ...result, from: from.name, to: to.name, port: asked ? formatPort(asked) : null };
+    // The last packets of the connection are still on their way.
+    if (capture) await sleep(CAPTURE_TAIL_MS);
+    const captured = capture?.stop();
+    const port = asked ? formatPort(asked) : null;
+    return { ...result, from: from.name, to: to.name, port, ...(captured && { capture: captured }) };
   }
 
   /** Probes between all pods and hosts. */
@@ -145,10 +153,26 @@ export class Lab {
   async #ask(from: Party, to: Party, port: LabPort | undefined, timeoutMs: number): Promise<ProbeResult> {
     const kernel = this.#kernelOf(from);
     if (!kernel) throw new TrunklineError("lab.not-a-sender", { word: from.name });
-    const address = to.addresses.find((own) => from.addresses.some((other) => isV6(own) === isV6(other)));
+    const address = addressBetween(from, to);
     if (address === undefined) throw new TrunklineError("lab.no-address", { from: from.name, to: to.name });
     const common = { kernel, to: address, timeoutMs };
     return probe(port ? { ...common, ...port } : { ...common, protocol: "ICMP" });
+  }
+
+  /** Watches both ends and the nodes that they are on. */
+  #capture(from: Party, to: Party, port: LabPort | undefined): ReturnType<typeof startCapture> {
+    const address = addressBetween(from, to);
+    const points: CapturePoint[] = [];
+    const add = (place: string, kernel: Kernel | undefined) => {
+      if (kernel && !points.some((point) => point.place === place)) points.push({ place, kernel });
+    };
+    const nodeOf = (party: Party) =>
+      party.name.startsWith("pod/") ? this.#pods.cache.get(party.name.slice(4))?.spec.nodeName : undefined;
+    const nodes = [nodeOf(from), nodeOf(to)].flatMap((name) => name ?? []);
+    add(from.name, this.#kernelOf(from));
+    for (const node of nodes) add(`node/${node}`, this.members.get(node)?.kernel);
+    add(to.name, this.#kernelOf(to));
+    return startCapture(points, { address: address ?? "", ...(port && { port: port.port }) });
   }
 
   #kernelOf({ home }: Party): Kernel | undefined {
@@ -305,7 +329,17 @@ export interface ProbeRequest {
   /** Default: the first that the target declares; else an ICMP echo. */
   readonly port?: LabPort;
   readonly timeoutMs?: number;
+  /** Tells the packets on both ends and on their nodes. */
+  readonly capture?: boolean;
 }
+
+export type ProbeAnswer = ProbeResult & {
+  readonly from: string;
+  readonly to: string;
+  readonly port: string | null;
+  /** Place by place, from the sender to the target. */
+  readonly capture?: readonly CapturedPacket[];
+};
 
 export interface MatrixRequest {
   /** Default: all. */
@@ -313,6 +347,11 @@ export interface MatrixRequest {
   /** Default: those that each target declares. */
   readonly ports?: readonly LabPort[];
   readonly timeoutMs?: number;
+}
+
+/** Returns an address of `to` that `from` can speak to. */
+function addressBetween(from: Party, to: Party): string | undefined {
+  return to.addresses.find((own) => from.addresses.some((other) => isV6(own) === isV6(other)));
 }
 
 function isV6(address: string): boolean {

@@ -3,17 +3,18 @@ import { Command, Option } from "commander";
 import { TrunklineError } from "../../base/errors.ts";
 import { parsePorts } from "../../explain/ports.ts";
 import { parseTarget } from "../../explain/target.ts";
+import type { CapturedPacket } from "../../lab/capture.ts";
 import { askLab } from "../../lab/control/client.ts";
 import type { LabPort } from "../../lab/file/lab-file.ts";
-import type { MatrixRequest, ProbeRequest } from "../../lab/lab.ts";
+import type { MatrixRequest, ProbeAnswer, ProbeRequest } from "../../lab/lab.ts";
 import type { MatrixCell } from "../../lab/probe/matrix.ts";
-import type { ProbeResult } from "../../lab/probe/result.ts";
 import { findLab } from "../../lab/state.ts";
 import { drawMatrix } from "../matrix-table.ts";
-import { exit, print, printJson } from "../output.ts";
+import { exit, print, printJson, table } from "../output.ts";
 
 interface Options {
   readonly all?: boolean;
+  readonly capture?: boolean;
   readonly lab?: string;
   readonly namespace?: readonly string[];
   readonly allNamespaces?: boolean;
@@ -40,6 +41,10 @@ export function command(): Command {
         .conflicts("allNamespaces"),
     )
     .option("-A, --all-namespaces", "with --all: pods of all namespaces (default)")
+    .option(
+      "--capture",
+      "also print the packets as both ends and their nodes saw them: addresses, TTL, interface",
+    )
     .option("--timeout <ms>", "how long to wait for an answer, in milliseconds; default: 2000")
     .option("--lab <name>", "the lab; default: the one that runs")
     .addOption(new Option("-o, --output <form>", "form of the output").choices(["json"]))
@@ -65,20 +70,38 @@ async function probeOne(from: string | undefined, to: string | undefined, option
     to: who,
     ...(port && { port }),
     ...(namespace !== undefined && { namespace }),
+    ...(options.capture && { capture: true }),
     ...timeoutOf(options),
   };
   const lab = findLab(options.lab);
-  const result = await askLab<ProbeResult & { from: string; to: string; port: string | null }>(
-    lab,
-    "probe",
-    request,
-  );
+  const result = await askLab<ProbeAnswer>(lab, "probe", request);
   if (options.output === "json") printJson(result);
-  else print(sentence(result));
+  else {
+    print(sentence(result));
+    if (result.capture) print(packetTable(result.capture));
+  }
   process.exitCode = result.reachable ? exit.yes : exit.no;
 }
 
-function sentence(result: ProbeResult & { from: string; to: string; port: string | null }): string {
+function packetTable(packets: readonly CapturedPacket[]): string {
+  const end = (address: string, port: number | null) => `${address}${port === null ? "" : ` ${port}`}`;
+  // The first of each kind tells it all; -o json has every one.
+  const kind = (one: CapturedPacket) => `${one.place} ${one.interface} ${one.direction}`;
+  const first = packets.filter((one, at) => packets.findIndex((other) => kind(other) === kind(one)) === at);
+  const lines = first.map((one) => [
+    one.place,
+    one.interface,
+    one.direction,
+    end(one.source, one.sourcePort),
+    end(one.destination, one.destinationPort),
+    one.protocol,
+    String(one.ttl),
+    one.flags ?? "",
+  ]);
+  return table([["PLACE", "INTERFACE", "WAY", "FROM", "TO", "PROTOCOL", "TTL", "FLAGS"], ...lines]);
+}
+
+function sentence(result: ProbeAnswer): string {
   const way = `${result.from} → ${result.to}${result.port === null ? " (ICMP echo)" : ` ${result.port}`}`;
   if (!result.reachable) return `${way}: not reachable: ${result.error}`;
   const seen = result.sourceSeen === null ? "" : `, seen as ${result.sourceSeen}`;
