@@ -1,7 +1,6 @@
 // The hammer: nodes as processes that share one store, random additions and deletions of pods, and everything that can
 // go wrong at any instant: SIGKILL, lost disks, nodes that are removed and come back, a store that stops. It knows which
 // pod has which address from the answers alone.
-import { type ChildProcess, fork } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -13,12 +12,13 @@ import { isError } from "../../src/base/errors.ts";
 import { IpamCollector } from "../../src/controller/ipam-gc.ts";
 import type { NodeFigures } from "../../src/ipam/figures.ts";
 import { readJournal } from "../../src/ipam/read-journal.ts";
-import type { HeldAddress, Owner } from "../../src/ipam/types.ts";
+import type { HeldAddress, Owner, PoolRange } from "../../src/ipam/types.ts";
 import { checkAddresses, type Finding } from "../../src/plan/addressing/check.ts";
 import { collectFacts } from "../../src/plan/collect.ts";
 import { openSqliteStore } from "../../src/store/sqlite/store.ts";
 import type { Store } from "../../src/store/store.ts";
-import type { Answer, ChildSetup, Order } from "./ipam-child.ts";
+import type { Order } from "./ipam-child.ts";
+import { IpamMember, type Member, NoAnswer } from "./member.ts";
 
 export interface HammerOptions {
   readonly operations: number;
@@ -26,6 +26,14 @@ export interface HammerOptions {
   /** An empty folder, best on a disk in memory: what is tested is kills, not losses of power. */
   readonly folder: string;
   readonly nodes?: number;
+  /** What a node is; default: an allocator as a process of its own. */
+  readonly member?: (name: string, folder: string, store: string) => Member;
+  readonly pool?: PoolRange;
+  /** How many pods there are at the least and at the most. */
+  readonly pods?: readonly [least: number, most: number];
+  readonly workers?: number;
+  /** Without: disks survive, and the pool is not drained in the end. */
+  readonly whole?: boolean;
 }
 
 export interface HammerReport {
@@ -37,9 +45,11 @@ export interface HammerReport {
   /** Addresses that one node got when it asked for the whole pool at the end. */
   readonly drained: number;
   readonly poolSize: number;
+  /** What nodes have left of pods when all are gone. */
+  readonly leftovers: readonly string[];
 }
 
-const pool = { name: "pool", cidr: "10.1.0.0/25", blockSize: 28 };
+const smallPool: PoolRange = { name: "pool", cidr: "10.1.0.0/25", blockSize: 28 };
 const poolSize = 128;
 const graceMs = 1_500;
 const settings = {
@@ -51,9 +61,6 @@ const settings = {
   statusMs: 500,
 };
 
-/** The process died before it answered. */
-class NoAnswer extends Error {}
-
 interface Pod {
   readonly owner: Owner;
   readonly name: string;
@@ -62,69 +69,21 @@ interface Pod {
   busy: boolean;
 }
 
-class Member {
-  readonly name: string;
-  readonly journal: string;
+/** What the hammer knows of a node. */
+class Place {
+  readonly member: Member;
   readonly pods = new Map<string, Pod>();
-  child: ChildProcess | undefined;
   removed = false;
   registered = true;
   /** Something is being done to the node as a whole. */
   busy = false;
-  ready: Promise<void> = Promise.resolve();
-  readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
-  #ids = 0;
 
-  constructor(name: string, folder: string) {
-    this.name = name;
-    this.journal = path.join(folder, name, "ipam");
+  constructor(member: Member) {
+    this.member = member;
   }
 
-  start(setup: ChildSetup): void {
-    const file = path.join(import.meta.dirname, "ipam-child.ts");
-    const child = fork(file, [JSON.stringify(setup)], {
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
-      execArgv: [],
-    });
-    this.child = child;
-    const up = Promise.withResolvers<void>();
-    this.ready = up.promise;
-    child.on("message", (answer: Answer) => {
-      if (answer.id === 0) up.resolve();
-      const waiting = this.#waiting.get(answer.id);
-      this.#waiting.delete(answer.id);
-      if (answer.error) waiting?.reject(Object.assign(new Error(answer.error.message), answer.error));
-      else waiting?.resolve(answer.value);
-    });
-    child.once("exit", () => {
-      up.resolve();
-      if (this.child === child) this.child = undefined;
-      for (const waiting of this.#waiting.values()) waiting.reject(new NoAnswer());
-      this.#waiting.clear();
-    });
-  }
-
-  /** Sends an order. @throws NoAnswer if the process dies first, or what it answers */
-  async order(order: Order): Promise<unknown> {
-    await this.ready;
-    const { child } = this;
-    if (!child?.connected) throw new NoAnswer();
-    const id = ++this.#ids;
-    const answer = Promise.withResolvers<unknown>();
-    this.#waiting.set(id, answer);
-    child.send({ ...order, id }, (error) => {
-      // It died between our look and the write; the exit event tells everybody else.
-      if (error) answer.reject(new NoAnswer());
-    });
-    return answer.promise;
-  }
-
-  async kill(): Promise<void> {
-    const { child } = this;
-    if (!child) return;
-    const gone = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
-    await gone;
+  get name(): string {
+    return this.member.name;
   }
 }
 
@@ -144,7 +103,8 @@ export class Hammer {
   readonly #random: () => number;
   readonly #file: string;
   readonly #store: Store;
-  readonly #members: Member[];
+  readonly #members: Place[];
+  readonly #pool: PoolRange;
   readonly #collector: IpamCollector;
   readonly #counts: Record<string, number> = {};
   readonly #violations: string[] = [];
@@ -159,9 +119,11 @@ export class Hammer {
     mkdirSync(options.folder, { recursive: true });
     this.#file = path.join(options.folder, "store.db");
     this.#store = openSqliteStore(this.#file);
+    this.#pool = options.pool ?? smallPool;
+    const make = options.member ?? ((name, folder) => new IpamMember(name, folder));
     this.#members = Array.from(
       { length: options.nodes ?? 5 },
-      (_, at) => new Member(`node-${at}`, options.folder),
+      (_, at) => new Place(make(`node-${at}`, options.folder, this.#file)),
     );
     this.#collector = new IpamCollector({ store: this.#store, graceMs, intervalMs: 200 });
   }
@@ -169,17 +131,25 @@ export class Hammer {
   async run(): Promise<HammerReport> {
     try {
       await this.#begin();
-      await Promise.all([...Array.from({ length: 16 }, () => this.#worker()), this.#mischief()]);
+      await Promise.all([
+        ...Array.from({ length: this.#options.workers ?? 16 }, () => this.#worker()),
+        this.#mischief(),
+      ]);
       await this.#calm();
       const findings = await this.#findings();
-      const drained = await this.#drain();
+      const drained = this.#whole ? await this.#drain() : poolSize;
+      const leftovers = this.#members.flatMap(({ member }) => member.leftovers());
       const { counts, violations } = this.#snapshot();
-      return { counts, violations, findings, drained, poolSize };
+      return { counts, violations, findings, drained, poolSize, leftovers };
     } finally {
       await this.#collector.close();
-      await Promise.all(this.#members.map((member) => member.kill()));
+      await Promise.all(this.#members.map(({ member }) => member.end()));
       await this.#store.close();
     }
+  }
+
+  get #whole(): boolean {
+    return this.#options.whole !== false;
   }
 
   #snapshot() {
@@ -198,8 +168,8 @@ export class Hammer {
     await this.#store.create(ipPoolKind, {
       apiVersion: ipPoolKind.apiVersion,
       kind: "IPPool",
-      metadata: { name: pool.name },
-      spec: { cidr: pool.cidr, blockSize: pool.blockSize },
+      metadata: { name: this.#pool.name },
+      spec: { cidr: this.#pool.cidr, blockSize: this.#pool.blockSize },
     });
     for (const member of this.#members) {
       await this.#createNode(member);
@@ -208,16 +178,23 @@ export class Hammer {
     this.#collector.start();
   }
 
-  async #createNode(member: Member): Promise<void> {
-    await this.#store.create(nodeKind, { apiVersion: "v1", kind: "Node", metadata: { name: member.name } });
+  async #createNode(member: Place): Promise<void> {
+    await this.#store.create(nodeKind, {
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: { name: member.name },
+      status: { addresses: [{ type: "InternalIP", address: member.member.address }] },
+    });
   }
 
-  #boot(member: Member): void {
+  #boot(member: Place): void {
     const inUse = [...member.pods.values()].flatMap(({ address, owner }) =>
       address === undefined ? [] : [{ address, pod: owner.pod, uid: owner.uid }],
     );
-    const { name: node, journal, registered } = member;
-    member.start({ store: this.#file, node, journal, pool, settings, inUse, registered });
+    const { name: node, registered } = member;
+    const { journal } = member.member;
+    const setup = { store: this.#file, node, journal, pool: this.#pool, settings, inUse, registered };
+    member.member.start(setup);
   }
 
   /** Adds and deletes pods until enough was done. How full the pool is swings between nearly empty and too full. */
@@ -230,7 +207,8 @@ export class Hammer {
         continue;
       }
       const wave = Math.sin((this.#done / this.#options.operations) * 40 * Math.PI);
-      const wanted = 72 + 70 * wave;
+      const [least, most] = this.#options.pods ?? [2, 142];
+      const wanted = (least + most) / 2 + ((most - least) / 2) * wave;
       const idle = [...member.pods.values()].filter((pod) => !pod.busy);
       const add = this.#live.size < wanted ? this.#random() < 0.7 : this.#random() < 0.3;
       const old = this.#pick(idle);
@@ -239,7 +217,7 @@ export class Hammer {
     }
   }
 
-  async #add(member: Member, again: Pod | undefined): Promise<void> {
+  async #add(member: Place, again: Pod | undefined): Promise<void> {
     const pod = again ?? this.#newPod(member);
     pod.busy = true;
     this.#done++;
@@ -247,7 +225,7 @@ export class Hammer {
       again || this.#random() > 0.02 ? {} : { address: `10.1.0.${Math.floor(this.#random() * poolSize)}` };
     try {
       if (!again) await this.#createPod(member, pod);
-      const [got] = (await member.order({ op: "add", owner: pod.owner, ...exact })) as HeldAddress[];
+      const [got] = (await member.member.order({ op: "add", owner: pod.owner, ...exact })) as HeldAddress[];
       const address = got?.address;
       // The node was removed while the answer was on its way: the pod is dead.
       if (address === undefined || member.pods.get(pod.name) !== pod) return;
@@ -266,7 +244,7 @@ export class Hammer {
     }
   }
 
-  #newPod(member: Member): Pod {
+  #newPod(member: Place): Pod {
     const name = `p${this.#podNumber++}`;
     const owner = { containerId: `c-${name}`, ifName: "eth0", pod: `default/${name}`, uid: `uid-${name}` };
     const pod: Pod = { owner, name, busy: true };
@@ -284,7 +262,7 @@ export class Hammer {
     this.#live.set(address, pod);
   }
 
-  async #createPod(member: Member, pod: Pod): Promise<void> {
+  async #createPod(member: Place, pod: Pod): Promise<void> {
     await this.#store.create(podKind, {
       apiVersion: "v1",
       kind: "Pod",
@@ -304,14 +282,14 @@ export class Hammer {
     }
   }
 
-  async #delete(member: Member, pod: Pod): Promise<void> {
+  async #delete(member: Place, pod: Pod): Promise<void> {
     pod.busy = true;
     this.#done++;
     // The pod's processes are gone before its network is taken down.
     if (pod.address !== undefined) this.#live.delete(pod.address);
     delete pod.address;
     try {
-      await member.order({ op: "delete", owner: pod.owner });
+      await member.member.order({ op: "delete", owner: pod.owner });
       this.#count("deletions");
       member.pods.delete(pod.name);
       await this.#store.delete(podKind, pod.name, "default");
@@ -332,7 +310,7 @@ export class Hammer {
     const weighted: readonly (readonly [weight: number, work: () => Promise<void>])[] = [
       [8, () => this.#killSome()],
       [2, () => this.#removeSome()],
-      [1, () => this.#wipeSome()],
+      [this.#whole ? 1 : 0, () => this.#wipeSome()],
       [1, () => this.#unregisterSome()],
       [1, () => this.#outage()],
       [1, () => this.#stopStore()],
@@ -349,11 +327,13 @@ export class Hammer {
     await Promise.all(running);
   }
 
-  #victim(): Member | undefined {
-    return this.#pick(this.#members.filter((member) => !member.removed && !member.busy && member.child));
+  #victim(): Place | undefined {
+    return this.#pick(
+      this.#members.filter((member) => !member.removed && !member.busy && member.member.alive),
+    );
   }
 
-  async #withVictim(what: string, work: (member: Member) => Promise<void>): Promise<void> {
+  async #withVictim(what: string, work: (member: Place) => Promise<void>): Promise<void> {
     const member = this.#victim();
     if (!member) return;
     member.busy = true;
@@ -367,20 +347,20 @@ export class Hammer {
 
   #killSome(): Promise<void> {
     return this.#withVictim("kills", async (member) => {
-      await member.kill();
+      await member.member.kill();
       await sleep(this.#random() * 50);
       this.#boot(member);
-      await member.ready;
+      await member.member.ready;
     });
   }
 
   /** The process dies and the disk with it, but the machine's pods go on. */
   #wipeSome(): Promise<void> {
     return this.#withVictim("lost disks", async (member) => {
-      await member.kill();
-      rmSync(member.journal, { recursive: true, force: true });
+      await member.member.kill();
+      rmSync(member.member.journal, { recursive: true, force: true });
       this.#boot(member);
-      await member.ready;
+      await member.member.ready;
     });
   }
 
@@ -389,7 +369,8 @@ export class Hammer {
     return this.#withVictim("removals", async (member) => {
       if (this.#members.filter((one) => !one.removed).length <= 2) return;
       member.removed = true;
-      await member.kill();
+      await member.member.kill();
+      await member.member.switchOff();
       const pods = [...member.pods.values()];
       member.pods.clear();
       for (const pod of pods) {
@@ -400,10 +381,11 @@ export class Hammer {
       await sleep(this.#random() * 3 * graceMs);
       // What was under way towards the store when the machine died has come to its end as well by now.
       for (const pod of pods) await this.#store.delete(podKind, pod.name, "default");
-      if (this.#random() < 0.5) rmSync(member.journal, { recursive: true, force: true });
+      if (this.#whole && this.#random() < 0.5)
+        rmSync(member.member.journal, { recursive: true, force: true });
       await this.#createNode(member);
       this.#boot(member);
-      await member.ready;
+      await member.member.ready;
       member.removed = false;
     });
   }
@@ -432,15 +414,15 @@ export class Hammer {
     return this.#withVictim("collections", (member) => this.#collect(member));
   }
 
-  async #collect(member: Member): Promise<void> {
+  async #collect(member: Place): Promise<void> {
     // Asked before the list is made: an addition that begins now is not in danger, as its pod is known first.
     const uids = [...member.pods.values()].map((pod) => pod.owner.uid);
     await this.#tell(member, { op: "collect", uids, graceMs: 0 });
   }
 
-  async #tell(member: Member, order: Order): Promise<unknown> {
+  async #tell(member: Place, order: Order): Promise<unknown> {
     try {
-      return await member.order(order);
+      return await member.member.order(order);
     } catch (error) {
       // It was killed meanwhile; what it should have heard it learns when it starts again.
       if (error instanceof NoAnswer || codeOf(error) === "ipam.journal") return undefined;
@@ -465,8 +447,8 @@ export class Hammer {
   /** Ends all trouble, deletes every pod, and waits until everything has come home. */
   async #calm(): Promise<void> {
     for (const member of this.#members) {
-      if (!member.child) this.#boot(member);
-      await member.ready;
+      if (!member.member.alive) this.#boot(member);
+      await member.member.ready;
       await this.#tell(member, { op: "register", registered: true });
     }
     await sleep(600);
@@ -481,9 +463,8 @@ export class Hammer {
     const { items } = await this.#store.list(addressBlockKind);
     if (items.some(({ spec }) => (spec.loans ?? []).length > 0)) return false;
     for (const member of this.#members) {
-      const figures = (await member.order({ op: "figures" })) as NodeFigures;
-      if (figures.holdings > 0 || figures.blocks.some((block) => block.used + block.lent + block.cooling > 0))
-        return false;
+      const figures = (await member.member.order({ op: "figures" })) as NodeFigures;
+      if (figures.holdings > 0 || figures.blocks.some((block) => block.used + block.lent > 0)) return false;
     }
     return true;
   }
@@ -491,7 +472,7 @@ export class Hammer {
   async #findings(): Promise<Finding[]> {
     const journals = new Map();
     for (const member of this.#members) {
-      const ledger = await readJournal(member.journal);
+      const ledger = await readJournal(member.member.journal);
       journals.set(member.name, [...(ledger?.holdings.values() ?? [])]);
     }
     return checkAddresses(await collectFacts(this.#store), journals);
@@ -505,7 +486,8 @@ export class Hammer {
     for (let n = 0; got.size < poolSize && Date.now() < deadline; n++) {
       const owner = { containerId: `last-${n}`, ifName: "eth0", pod: `default/last-${n}`, uid: `last-${n}` };
       try {
-        for (const held of (await member.order({ op: "add", owner })) as HeldAddress[]) got.add(held.address);
+        for (const held of (await member.member.order({ op: "add", owner })) as HeldAddress[])
+          got.add(held.address);
       } catch (error) {
         if (codeOf(error) !== "ipam.exhausted") throw error;
         this.#count("refused while draining");

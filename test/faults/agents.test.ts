@@ -1,0 +1,38 @@
+// The hammer on what production runs: five `trunkline agent` processes, and pods plugged in by the real executable.
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { expect, it } from "vitest";
+import { AgentMember } from "./agent-member.ts";
+import { Hammer } from "./hammer.ts";
+
+it.runIf(process.geteuid?.() === 0)(
+  "agents that are killed leave no address twice, and none lost",
+  async () => {
+    const seed = Number(process.env["TRUNKLINE_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
+    const operations = Number(process.env["TRUNKLINE_AGENT_OPERATIONS"] ?? 2_000);
+    console.log(`hammer of agents: TRUNKLINE_SEED=${seed}, ${operations} operations`);
+    const base = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+    const folder = mkdtempSync(path.join(base, "trunkline-hammer-"));
+    try {
+      const report = await new Hammer({
+        operations,
+        seed,
+        folder,
+        member: (name, below, store) => new AgentMember(name, below, store),
+        pool: { name: "pool", cidr: "10.1.0.0/18", blockSize: 26 },
+        pods: [5, 60],
+        workers: 6,
+        whole: false,
+      }).run();
+      console.log(report.counts);
+      // Most of it must have been work, and not refusals.
+      expect(report.counts["additions"]).toBeGreaterThan(operations / 5);
+      expect(report.violations).toEqual([]);
+      expect(report.findings).toEqual([]);
+      expect(report.leftovers).toEqual([]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+);
