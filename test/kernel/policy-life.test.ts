@@ -170,7 +170,7 @@ describe("policies through changes, faults and restarts", () => {
 
   it("hold while the agent is dead, and shut what it does not know", async () => {
     await setPolicy(onlyFriend());
-    bed.manager.stop();
+    await bed.manager.stop();
     bed.plug(linkOf(9), ["10.0.0.9"]);
     const flows = [
       { from: friend, to: server, protocol: "TCP", port: 80 },
@@ -192,7 +192,7 @@ describe("policies through changes, faults and restarts", () => {
     const traffic = bed.send(flows, undefined, 1);
     for (let round = 0; round < 5; round++) {
       await sleep(30);
-      bed.manager.stop();
+      await bed.manager.stop();
       bed.startManager();
       await bed.apply();
     }
