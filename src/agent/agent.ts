@@ -214,7 +214,7 @@ class RunningAgent implements Agent {
     const events = new EventRecorder(store, this.node, logger);
     const handler = new CniHandler({
       machine,
-      netns,
+      nodeNetnsId: machine.identityOf(netns),
       endpoints: this.endpoints,
       queue: this.#queue,
       logger,

@@ -33,7 +33,7 @@ function setUp(endpoints: Partial<Endpoints>, more: object = {}) {
   const forgotten: string[] = [];
   const handler = new CniHandler({
     machine,
-    netns: { name: "node" },
+    nodeNetnsId: machine.identityOf({ name: "node" }),
     endpoints: endpoints as Endpoints,
     queue: { forget: (containerId: string) => forgotten.push(containerId) } as unknown as DelQueue,
     logger: silent,
@@ -86,6 +86,7 @@ describe("CniHandler", () => {
         ifName: "eth0",
         network: "n",
         netns: "/run/netns/pod",
+        netnsId: expect.any(String),
         pod: { namespace: "ns", name: "p", uid: "" },
         mtu: 9000,
       },

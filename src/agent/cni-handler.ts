@@ -8,7 +8,7 @@ import { type AgentReply, type AgentRequest, readRequest } from "../cni/protocol
 import { convertResult, extendResult, failureText } from "../cni/result.ts";
 import { type CniFailure, type CniResult, failure, failureCode, isFailure } from "../cni/spec.ts";
 import { type CniVersion, negotiate, newestVersion } from "../cni/versions.ts";
-import type { Machine, NetnsRef } from "../kernel/kernel.ts";
+import type { Machine } from "../kernel/kernel.ts";
 import type { DelQueue } from "./del-queue.ts";
 import { endpointKey } from "./endpoint.ts";
 import { type Endpoints, factsOf } from "./endpoints.ts";
@@ -18,8 +18,8 @@ export interface CniHandlerOptions {
   readonly endpoints: Endpoints;
   readonly queue: DelQueue;
   readonly logger: Logger;
-  /** The node's own namespace, in which no pod may be. */
-  readonly netns: NetnsRef;
+  /** Identity of the node's own namespace, in which no pod may be. */
+  readonly nodeNetnsId: string;
   /** Why no pod can be served at all yet. */
   readonly notStarted: () => string | undefined;
   /** Why the node is not ready now; undefined when all is well. */
@@ -92,7 +92,8 @@ export class CniHandler {
     const notStarted = this.#options.notStarted();
     if (notStarted !== undefined)
       return failure(failureCode.tryAgainLater, "the Trunkline agent is not ready", notStarted);
-    if (machine.identityOf({ path: request.netns }) === machine.identityOf(this.#options.netns))
+    const netnsId = machine.identityOf({ path: request.netns });
+    if (netnsId === this.#options.nodeNetnsId)
       return failure(
         failureCode.invalidNetns,
         "plugin's netns and netns from CNI_NETNS should not be the same",
@@ -104,6 +105,7 @@ export class CniHandler {
       ifName: request.ifName,
       network: config.name,
       netns: request.netns,
+      netnsId,
       pod: podOf(request.args),
       mtu: config.mtu ?? mtu(),
     });

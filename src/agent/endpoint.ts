@@ -17,8 +17,6 @@ export interface Endpoint {
   readonly pod: PodIdentity | undefined;
   /** Name of the host's end of the pod's veth. */
   readonly hostInterface: string;
-  /** Its index; undefined while it may not be there yet. */
-  readonly hostIndex?: number;
   /** Without prefix length; empty until addresses are allocated. */
   readonly ips: readonly string[];
   /**

@@ -92,6 +92,7 @@ class Node {
       ifName: "eth0",
       network: "n",
       netns: `/run/netns/${name}`,
+      netnsId: this.machine.identityOf({ name }),
       pod: undefined,
       mtu: 1500,
     };

@@ -30,6 +30,8 @@ export interface Wanted {
   readonly ifName: string;
   readonly network: string;
   readonly netns: string;
+  /** That namespace's identity. */
+  readonly netnsId: string;
   readonly pod: PodIdentity | undefined;
   /** Bytes. */
   readonly mtu: number;
@@ -54,6 +56,12 @@ export class Endpoints {
   readonly #lock = new KeyedLock();
   /** Links that DEL left to be removed behind its answer. */
   readonly #removals = new Map<string, Promise<void>>();
+
+  /**
+   * Indexes of host ends that this agent made: they save a look-up, which waits for whatever the kernel does to links.
+   * Never kept over a restart, as another boot gives the same numbers to others.
+   */
+  readonly #indexes = new Map<string, number>();
 
   constructor(options: EndpointsOptions) {
     this.#options = options;
@@ -102,9 +110,8 @@ export class Endpoints {
   }
 
   async #add(wanted: Wanted): Promise<CniResult> {
-    const { machine } = this.#options;
     const key = endpointKey(wanted);
-    const netnsId = machine.identityOf({ path: wanted.netns });
+    const { netnsId } = wanted;
     const before = this.#known.get(key);
     if (before?.phase === "ready" && before.netnsId === netnsId && before.result !== undefined) {
       const faults = this.check(before, before.result);
@@ -151,7 +158,8 @@ export class Endpoints {
     if (wire.status === "rejected") throw wire.reason;
     await inForce;
     const result = resultOf(endpoint, wire.value, mtu);
-    this.#keep({ ...endpoint, phase: "ready", result, hostIndex: wire.value.host.index });
+    this.#keep({ ...endpoint, phase: "ready", result });
+    this.#indexes.set(key, wire.value.host.index);
     return result;
   }
 
@@ -168,15 +176,16 @@ export class Endpoints {
     const key = endpointKey(attached);
     const endpoint = this.#known.get(key);
     const hostInterface = hostInterfaceName(attached.containerId, attached.ifName);
+    const index = this.#indexes.get(key) ?? kernel.links.get(hostInterface)?.index;
+    this.#indexes.delete(key);
     if (endpoint !== undefined) {
       this.#keep({ ...endpoint, phase: "deleting" });
       this.#forgetLocal(key);
-      cutWire(kernel, endpoint.hostIndex ?? kernel.links.get(hostInterface)?.index, endpoint.ips);
+      cutWire(kernel, index, endpoint.ips);
     }
     const { containerId, ifName } = attached;
     await addresses.release({ containerId, ifName, pod: endpoint?.pod ?? attached.pod });
-    if (endpoint !== undefined || kernel.links.get(hostInterface) !== undefined)
-      this.#removeLink(key, hostInterface);
+    if (endpoint !== undefined || index !== undefined) this.#removeLink(key, index ?? hostInterface);
   }
 
   /** Settles when the links that DEL left behind are gone. */
@@ -221,13 +230,13 @@ export class Endpoints {
     await this.#removals.get(endpointKey(endpoint));
   }
 
-  #removeLink(key: string, hostInterface: string): void {
+  #removeLink(key: string, link: string | number): void {
     const { kernel, logger } = this.#options;
     const removal = (async () => {
       // In a later turn, so that the answer leaves before the work begins.
       await new Promise((resolve) => setImmediate(resolve));
       try {
-        await kernel.links.remove(hostInterface);
+        await kernel.links.remove(link);
         // ADD waits for this removal, so what is known now is still what was deleted.
         const endpoint = this.#known.get(key);
         if (endpoint?.phase === "deleting") {
@@ -236,7 +245,7 @@ export class Endpoints {
         }
       } catch (error) {
         // The journal still says "deleting": the sweep, the next ADD or DEL, or the next start tries again.
-        logger.error({ interface: hostInterface, error: textOf(error) }, "an interface cannot be removed");
+        logger.error({ endpoint: key, link, error: textOf(error) }, "an interface cannot be removed");
       } finally {
         this.#removals.delete(key);
       }

@@ -45,7 +45,7 @@ export async function attachWire(machine: Machine, kernel: Kernel, spec: WireSpe
   const pod = machine.open({ path: spec.netns });
   try {
     const host = await makeLinks(kernel, pod, spec);
-    setUpHostEnd(kernel, host, spec.ips);
+    setUpHostEnd(kernel, host, spec);
     setUpPodEnd(pod, host.lower ?? 0, spec);
     return { host, podIndex: host.lower ?? 0 };
   } finally {
@@ -59,7 +59,6 @@ async function makeLinks(kernel: Kernel, pod: Kernel, spec: WireSpec): Promise<L
     name: spec.hostInterface,
     mac: HOST_MAC,
     mtu: spec.mtu,
-    alias: spec.alias,
     peer: { name: spec.ifName, netns: { path: spec.netns }, mtu: spec.mtu, mac: spec.podMac },
   } as const;
   try {
@@ -74,42 +73,38 @@ async function makeLinks(kernel: Kernel, pod: Kernel, spec: WireSpec): Promise<L
   }
 }
 
-function setUpHostEnd(kernel: Kernel, host: Link, ips: readonly string[]): void {
-  const set = (key: string, value: string | number) => kernel.sysctl.set(key, value);
-  const families = familiesOf(ips);
-  if (families.has(4)) {
-    // Forwarding comes from the node's default (prepareNode). route_localnet stays off: with it a pod
-    // could reach what listens on the node's loopback only.
-    set(`net/ipv4/conf/${host.name}/proxy_arp`, 1);
-    // Without this an answer may take almost a second.
-    set(`net/ipv4/neigh/${host.name}/proxy_delay`, 0);
-  }
+function setUpHostEnd(kernel: Kernel, host: Link, spec: WireSpec): void {
+  const families = familiesOf(spec.ips);
   if (families.has(6)) {
-    set(`net/ipv6/conf/${host.name}/disable_ipv6`, 0);
-    set(`net/ipv6/conf/${host.name}/accept_dad`, 0);
-    set(`net/ipv6/conf/${host.name}/accept_ra`, 0);
-    set(`net/ipv6/conf/${host.name}/proxy_ndp`, 1);
+    const settings = { disable_ipv6: 0, accept_dad: 0, accept_ra: 0, proxy_ndp: 1 };
+    for (const [name, value] of Object.entries(settings))
+      kernel.sysctl.set(`net/ipv6/conf/${host.name}/${name}`, value);
   }
-  // No address of the kernel's own making: its detection and its routes are noise on every wire.
-  kernel.links.change(host.index, { addressGeneration: "none", up: true });
+  kernel.links.change(host.index, {
+    alias: spec.alias,
+    // No address of the kernel's own making: its detection and its routes are noise on every wire.
+    addressGeneration: "none",
+    // route_localnet stays off: with it a pod could reach what listens on the node's loopback only.
+    ...(families.has(4) && { ipv4: { proxyArp: true, forwarding: true } }),
+    up: true,
+  });
   if (families.has(6))
     kernel.addresses.add({ linkIndex: host.index, address: `${GATEWAY6}/64`, scope: "link", noDad: true });
-  for (const ip of ips) kernel.routes.replace(hostRoute(ip, host.index));
+  for (const ip of spec.ips) kernel.routes.replace(hostRoute(ip, host.index));
 }
 
 function setUpPodEnd(pod: Kernel, index: number, spec: WireSpec): void {
   const families = familiesOf(spec.ips);
-  // A namespace starts with the settings of the machine's first one, which may well forward; a pod must not.
-  if (families.has(4)) pod.sysctl.set("net/ipv4/ip_forward", 0);
   if (families.has(6)) {
-    pod.sysctl.set(`net/ipv6/conf/${spec.ifName}/disable_ipv6`, 0);
-    pod.sysctl.set(`net/ipv6/conf/${spec.ifName}/accept_dad`, 0);
-    pod.sysctl.set(`net/ipv6/conf/${spec.ifName}/accept_ra`, 0);
+    const settings = { disable_ipv6: 0, accept_dad: 0, accept_ra: 0 };
+    for (const [name, value] of Object.entries(settings))
+      pod.sysctl.set(`net/ipv6/conf/${spec.ifName}/${name}`, value);
   }
-  pod.links.change(index, { up: true });
+  // A namespace starts with the settings of the machine's first one, which may well forward; a pod must not.
+  pod.links.change(index, { up: true, ...(families.has(4) && { ipv4: { forwarding: false } }) });
   for (const address of podAddresses(spec.ips, index)) pod.addresses.add(address);
   for (const route of podRoutes(spec.ips, index)) pod.routes.replace(route);
-  // Proxy ARP answers only on a node that has a route to the gateway's address by another link (a default route, most
+  // Proxy ARP takes up to a second (proxy_delay), answers only on a node that has a route to the gateway's address by another link (a default route, most
   // often), and costs the first packet a round trip; the gateway's address on the wire is known, so the pod is told.
   for (const address of gatewaysOf(families))
     pod.neighbours.replace({ linkIndex: index, address, mac: HOST_MAC, state: "permanent" });

@@ -124,6 +124,10 @@ export class FakeLinks implements Links {
       facts.addressGeneration = change.addressGeneration;
       linkLocal(link);
     }
+    const ipv4 = { forwarding: change.ipv4?.forwarding, proxy_arp: change.ipv4?.proxyArp };
+    for (const [setting, value] of Object.entries(ipv4))
+      if (value !== undefined)
+        (to ?? here).sysctls.set(`net/ipv4/conf/${name}/${setting}`, value ? "1" : "0");
     if (change.up === true && !facts.up) setUp(link);
     else if (change.up === false && facts.up) setDown(link);
     else tellLink(link, "new");

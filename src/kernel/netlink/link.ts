@@ -1,6 +1,6 @@
 // rtnetlink's link messages (rtnetlink(7), linux/if_link.h).
 import type { Link, LinkChange, NewLink, VxlanOptions } from "../kernel.ts";
-import { AF_INET6, addressBytes, addressText, familyOfText, macBytes, macText } from "./bytes.ts";
+import { AF_INET, AF_INET6, addressBytes, addressText, familyOfText, macBytes, macText } from "./bytes.ts";
 import { Attributes, type Message, type MessageWriter } from "./message.ts";
 
 export const LinkMessage = { new: 16, delete: 17, get: 18, set: 19 } as const;
@@ -28,6 +28,10 @@ const MACVLAN_MODE = 1;
 const macvlanModes = { private: 1, bridge: 4 } as const;
 const VXLAN = { id: 1, local: 4, learning: 7, port: 15, local6: 17 } as const;
 const INET6_ADDR_GEN_MODE = 8;
+const INET_CONF = 1;
+/** IPV4_DEVCONF_… numbers (linux/ip.h). */
+const DEVCONF_FORWARDING = 1;
+const DEVCONF_PROXY_ARP = 3;
 const generationModes = { eui64: 0, none: 1 } as const;
 const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
@@ -116,11 +120,22 @@ export function writeLinkChange(
   // An empty text takes the alias away; the kernel wants it without the closing zero.
   if (change.alias !== undefined) writer.attribute(IFLA.alias, Buffer.from(change.alias));
   if (netnsFd !== undefined) writer.attributeU32(IFLA.netnsFd, netnsFd);
-  const { addressGeneration } = change;
-  if (addressGeneration === undefined) return;
-  writer.nest(IFLA.afSpec, () =>
-    writer.nest(AF_INET6, () => writer.attributeU8(INET6_ADDR_GEN_MODE, generationModes[addressGeneration])),
-  );
+  const { addressGeneration, ipv4 } = change;
+  if (addressGeneration === undefined && ipv4 === undefined) return;
+  writer.nest(IFLA.afSpec, () => {
+    if (ipv4 !== undefined)
+      writer.nest(AF_INET, () => writer.nest(INET_CONF, () => writeIpv4Settings(writer, ipv4)));
+    if (addressGeneration !== undefined)
+      writer.nest(AF_INET6, () =>
+        writer.attributeU8(INET6_ADDR_GEN_MODE, generationModes[addressGeneration]),
+      );
+  });
+}
+
+function writeIpv4Settings(writer: MessageWriter, settings: NonNullable<LinkChange["ipv4"]>): void {
+  const { proxyArp, forwarding } = settings;
+  if (forwarding !== undefined) writer.attributeU32(DEVCONF_FORWARDING, forwarding ? 1 : 0);
+  if (proxyArp !== undefined) writer.attributeU32(DEVCONF_PROXY_ARP, proxyArp ? 1 : 0);
 }
 
 /** Writes the body of a request that puts a link into a group, by which many are removed at once. */

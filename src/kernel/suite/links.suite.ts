@@ -140,6 +140,20 @@ export function linkTests(scene: Scene): void {
     expect(codeOf(() => kernel.links.change("port", { name: "v1" }))).toBe("kernel.exists");
   });
 
+  it("changes a link's own IPv4 settings, which sysctl then shows", () => {
+    const kernel = scene.open(scene.netns());
+    kernel.links.add({ kind: "veth", name: "v0", peer: { name: "v1" } });
+    const settings = (link: string) =>
+      ["proxy_arp", "forwarding"].map((name) => kernel.sysctl.get(`net/ipv4/conf/${link}/${name}`));
+    kernel.links.change("v0", { ipv4: { proxyArp: true, forwarding: true }, addressGeneration: "none" });
+    kernel.links.change("v1", { ipv4: { forwarding: false } });
+    expect(settings("v0")).toEqual(["1", "1"]);
+    expect(settings("v1")).toEqual(["0", "0"]);
+    expect(kernel.links.get("v0")?.addressGeneration).toBe("none");
+    kernel.links.change("v0", { ipv4: { proxyArp: false } });
+    expect(settings("v0")).toEqual(["0", "1"]);
+  });
+
   it("moves a link, which arrives down and without its addresses", () => {
     const [here, there] = [scene.netns(), scene.netns()];
     const [near, far] = [scene.open(here), scene.open(there)];
