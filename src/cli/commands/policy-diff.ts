@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { changesText, diffReach, type Side } from "../../explain/diff.ts";
 import { factsOf } from "../../explain/manifests/facts-of.ts";
 import { clusterEnds, declaredBy, policyPorts } from "../../explain/matrix/matrix.ts";
-import { rangeEnds } from "../../explain/matrix/ranges.ts";
+import { worldEnds } from "../../explain/matrix/ranges.ts";
 import { overlay } from "../../explain/overlay.ts";
 import { judgesOf } from "../../explain/plans.ts";
 import { type Port, parsePorts, uniquePorts } from "../../explain/ports.ts";
@@ -58,7 +58,7 @@ function sideOf(facts: ClusterFacts, other: ClusterFacts): Side {
   const policies = new Map(
     [...other.policies, ...facts.policies].map(([key, policy], index) => [`${index} ${key}`, policy]),
   );
-  const ends = [...clusterEnds(facts), ...rangeEnds({ ...facts, policies })];
+  const ends = [...clusterEnds(facts), ...worldEnds({ ...facts, policies })];
   return { facts, judges: judgesOf(facts), ends };
 }
 

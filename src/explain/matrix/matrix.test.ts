@@ -71,13 +71,14 @@ describe("from manifests alone", () => {
     ["cronjob/apps/night", "deployment/data/center", "6379/tcp", false],
     ["172.17.0.0/16", "deployment/data/center", "8080/tcp", true],
     ["172.17.1.0/24", "deployment/data/center", "8080/tcp", false],
-    ["0.0.0.0/0", "deployment/data/center", "8080/tcp", false],
+    ["10.0.0.0/24", "deployment/data/center", "8080/tcp", false],
+    ["0.0.0.0/0", "deployment/data/center", "8080/tcp", undefined],
     ["deployment/data/center", "10.0.0.0/24", "6379/tcp", true],
     ["deployment/data/center", "10.0.0.0/24", "8080/tcp", false],
     ["deployment/data/center", "cronjob/apps/night", "6379/tcp", false],
-    ["cronjob/apps/night", "0.0.0.0/0", "6379/tcp", true],
+    ["cronjob/apps/night", "172.17.1.0/24", "6379/tcp", true],
     ["deployment/data/center", "deployment/data/center", "8080/tcp", false],
-    ["0.0.0.0/0", "172.17.1.0/24", "8080/tcp", undefined],
+    ["10.0.0.0/24", "172.17.1.0/24", "8080/tcp", undefined],
   ])("%s → %s %s: %s", (from, to, port, expected) => {
     expect(allowed(cells, from, to, port)).toBe(expected);
   });

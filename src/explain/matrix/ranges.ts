@@ -33,14 +33,22 @@ export function namedRanges(facts: ClusterFacts): Cidr[] {
 }
 
 /**
- * Returns an end for each range that policies name, and for all of IPv4 (all of IPv6 too, if a policy names any of it).
- * A range stands for those of its addresses that no narrower range names; one that has none of those is left out.
+ * Returns an end for each range that policies name. A range stands for those of its addresses that no narrower range
+ * names; one that has none of those is left out.
  */
 export function rangeEnds(facts: ClusterFacts): End[] {
+  return endsOf(namedRanges(facts));
+}
+
+/** Like rangeEnds, and an end for the rest of IPv4 (of IPv6 too, if a policy names any of it). */
+export function worldEnds(facts: ClusterFacts): End[] {
   const named = namedRanges(facts);
   const whole: Cidr[] = [{ family: 4, base: 0n, length: 0 }];
   if (named.some((cidr) => cidr.family === 6)) whole.push({ family: 6, base: 0n, length: 0 });
-  const all = [...whole, ...named.filter((cidr) => cidr.length > 0)];
+  return endsOf([...whole, ...named.filter((cidr) => cidr.length > 0)]);
+}
+
+function endsOf(all: readonly Cidr[]): End[] {
   return all.flatMap((cidr) => {
     const inner = all.filter((other) => other !== cidr && cidrCovers(cidr, other)).map(cidrRange);
     // 0.0.0.0/8 and ::/8 hold no address of a real peer.
