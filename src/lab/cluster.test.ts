@@ -118,7 +118,7 @@ describe("a cluster without a kernel", () => {
     });
     await expect.poll(running, soon).toHaveLength(3);
     const { items } = await store.list(podKind);
-    expect(items.map((pod) => pod.status?.podIP).toSorted()).toEqual(
+    expect(items.map((pod) => pod.status?.podIP ?? "").toSorted()).toEqual(
       [...network.attached.values()].toSorted(),
     );
     expect(items.every((pod) => pod.spec.nodeName === "a")).toBe(true);
