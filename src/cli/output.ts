@@ -51,6 +51,16 @@ export function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+/** Waits for `work`, and says what is being done if that takes longer than a second. */
+export async function patiently<T>(what: string, work: Promise<T>): Promise<T> {
+  const timer = setTimeout(() => say(`${what} …`), 1000);
+  try {
+    return await work;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Prints problems, one a line. */
 export function sayProblems(problems: readonly Problem[], what: "error" | "warning"): void {
   for (const problem of problems) say(`${what}: ${formatProblem(problem)}`);

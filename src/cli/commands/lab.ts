@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { TrunklineError } from "../../base/errors.ts";
 import { formatProblem } from "../../base/problem.ts";
 import { findLab, type LabEntry, type LabRecord, labPaths, listLabs } from "../../lab/state.ts";
-import { ago, exit, print, printJson, say, table } from "../output.ts";
+import { ago, exit, patiently, print, printJson, say, table } from "../output.ts";
 
 interface UpOptions {
   readonly detach?: boolean;
@@ -71,7 +71,10 @@ async function up(word: string, options: UpOptions): Promise<void> {
   const again = ["lab", "up", source, "--name", file.name, ...(options.separate ? ["--separate"] : [])];
   if (options.detach) {
     await clearDead(file.name);
-    const record = await startInBackground(file.name, [...again, "--background"]);
+    const record = await patiently(
+      `starting lab ${file.name}`,
+      startInBackground(file.name, [...again, "--background"]),
+    );
     return introduce(record, options);
   }
   if (needsOwnNamespaces()) {
@@ -129,7 +132,7 @@ async function down(name: string | undefined, { all }: { all?: boolean }): Promi
   const { endLab } = await import("../../lab/down.ts");
   const labs = all ? listLabs() : [labToEnd(name)];
   for (const lab of labs) {
-    await endLab(lab);
+    await patiently(`ending lab ${lab.record.name}`, endLab(lab));
     say(`lab ${lab.record.name} is gone`);
   }
 }

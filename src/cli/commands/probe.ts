@@ -10,7 +10,7 @@ import type { MatrixRequest, ProbeAnswer, ProbeRequest } from "../../lab/lab.ts"
 import type { MatrixCell } from "../../lab/probe/matrix.ts";
 import { findLab } from "../../lab/state.ts";
 import { drawMatrix } from "../matrix-table.ts";
-import { exit, print, printJson, table } from "../output.ts";
+import { exit, patiently, print, printJson, table } from "../output.ts";
 
 interface Options {
   readonly all?: boolean;
@@ -117,7 +117,10 @@ async function probeAll(from: string | undefined, options: Options): Promise<voi
     ...(ports && { ports }),
     ...timeoutOf(options),
   };
-  const { cells } = await askLab<{ cells: MatrixCell[] }>(findLab(options.lab), "matrix", request);
+  const { cells } = await patiently(
+    "probing everybody from everybody",
+    askLab<{ cells: MatrixCell[] }>(findLab(options.lab), "matrix", request),
+  );
   if (options.output === "json") printJson({ cells });
   else print(drawMatrix(cells));
 }

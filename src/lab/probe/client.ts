@@ -94,7 +94,7 @@ function probeSctp({ kernel, to, port = 0, timeoutMs }: ProbeQuery): Promise<Pro
     tag: 0,
     chunk: { type: "init", initiateTag: tag },
   });
-  return probeRaw(kernel, { to, protocol: SCTP, packet: init, timeoutMs }, (bytes, elapsed) => {
+  return probeRaw(kernel, { to, protocol: SCTP, packet: init, markAt: 0, timeoutMs }, (bytes, elapsed) => {
     const reply = decodeSctp(bytes);
     if (reply?.tag !== tag || reply.destinationPort !== sourcePort) return undefined;
     if (reply.chunk.type === "init-ack") {
@@ -107,7 +107,9 @@ function probeSctp({ kernel, to, port = 0, timeoutMs }: ProbeQuery): Promise<Pro
 function probeIcmp({ kernel, to, timeoutMs }: ProbeQuery): Promise<ProbeResult> {
   const family = to.includes(":") ? 6 : 4;
   const id = randomInt(1, 65536);
-  const query = { to, protocol: ICMP[family].protocol, packet: echoRequest(family, id), timeoutMs };
+  const { protocol } = ICMP[family];
+  // The kernel fills in ICMPv6's checksum, so an error quotes another one: the id and number behind it are ours.
+  const query = { to, protocol, packet: echoRequest(family, id), markAt: 4, timeoutMs };
   return probeRaw(kernel, query, (bytes, elapsed) =>
     isEchoReply(family, bytes, id) ? answered(null, elapsed) : undefined,
   );
@@ -117,13 +119,15 @@ interface RawQuery {
   readonly to: string;
   readonly protocol: number;
   readonly packet: Uint8Array;
+  /** Where among its first eight bytes the packet can be told from others. */
+  readonly markAt: number;
   readonly timeoutMs: number;
 }
 
 /** Sends a packet of a protocol that has no sockets, repeats it, and waits for an answer or an ICMP error about it. */
 function probeRaw(
   kernel: Kernel,
-  { to, protocol, packet, timeoutMs }: RawQuery,
+  { to, protocol, packet, markAt, timeoutMs }: RawQuery,
   judge: (payload: Uint8Array, elapsedMs: number) => ProbeResult | undefined,
 ): Promise<ProbeResult> {
   const { sockets } = kernel;
@@ -140,7 +144,7 @@ function probeRaw(
     const failing = sockets.receiveRaw(errors, (bytes) => {
       const why = refusedBy(family, withoutIpHeader(bytes, family), {
         protocol,
-        start: packet.subarray(0, 8),
+        mark: { offset: markAt, bytes: packet.subarray(markAt, 8) },
       });
       if (why === "closed") done(fromErrno({ code: "ECONNREFUSED" }));
       else if (why !== undefined)

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { echoRequest, isEchoReply, refusedBy } from "./icmp.ts";
 
 const start = Buffer.from("0102030405060708", "hex");
-const sent = { protocol: 132, start };
+const sent = { protocol: 132, mark: { offset: 0, bytes: start } };
 
 function quoted4(protocol = 132, payload = start): Buffer {
   const header = Buffer.alloc(20);

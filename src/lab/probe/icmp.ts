@@ -22,6 +22,12 @@ export function isEchoReply(family: 4 | 6, bytes: Uint8Array, id: number): boole
   return message.length >= 8 && message[0] === ICMP[family].reply && message.readUInt16BE(4) === id;
 }
 
+/** How a packet of ours is known in an error's quotation: bytes of its first eight that nobody fills in for us. */
+export interface SentPacket {
+  readonly protocol: number;
+  readonly mark: { readonly offset: number; readonly bytes: Uint8Array };
+}
+
 /**
  * Returns what an ICMP error says about one packet of ours: that its target has nobody there ("closed"), or that it did
  * not get through ("unreachable"); undefined if the message is about something else.
@@ -29,7 +35,7 @@ export function isEchoReply(family: 4 | 6, bytes: Uint8Array, id: number): boole
 export function refusedBy(
   family: 4 | 6,
   bytes: Uint8Array,
-  sent: { readonly protocol: number; readonly start: Uint8Array },
+  sent: SentPacket,
 ): "closed" | "unreachable" | undefined {
   const message = Buffer.from(bytes);
   const [type, code] = message;
@@ -43,17 +49,15 @@ export function refusedBy(
     : "unreachable";
 }
 
-function isAbout(
-  family: 4 | 6,
-  inner: Buffer,
-  sent: { readonly protocol: number; readonly start: Uint8Array },
-): boolean {
+function isAbout(family: 4 | 6, inner: Buffer, sent: SentPacket): boolean {
   if (inner.length < (family === 4 ? 28 : 48)) return false;
   const protocol = family === 4 ? inner[9] : inner[6];
   const header = family === 4 ? ((inner[0] ?? 0) & 0xf) * 4 : 40;
   // A router quotes at least eight bytes of what it could not deliver, translated back where it had been translated.
-  const start = inner.subarray(header, header + sent.start.length);
-  return protocol === sent.protocol && start.equals(sent.start);
+  const at = header + sent.mark.offset;
+  return (
+    protocol === sent.protocol && inner.subarray(at, at + sent.mark.bytes.length).equals(sent.mark.bytes)
+  );
 }
 
 function checksum(bytes: Buffer): number {
