@@ -1,5 +1,6 @@
 // Keeps the node's source translation equal to the plan: its part of the nftables table, the routes to nodes that hold
 // egress addresses, and the addresses that this node holds itself.
+import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { formatProblem, type Problem } from "../base/problem.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -10,6 +11,7 @@ import type { Store } from "../store/store.ts";
 import { EgressHolder } from "./egress-holder.ts";
 import { LastGood, lastGoodFile } from "./last-good.ts";
 import type { Changes, Manager } from "./manager.ts";
+import { setNodeCondition } from "./node-condition.ts";
 import type { NodeTable } from "./node-table.ts";
 import { addSteerRouting, removeSteerRouting, type SteerRouting, steerRouting } from "./steer-routes.ts";
 
@@ -24,6 +26,12 @@ export interface SnatManagerOptions {
 
 const concernedKinds = ["configmaps", "ippools", "nodes", "namespaces", "pods", "sourcenats", "endpoints"];
 const wishKinds = new Set(["nodes", "namespaces", "pods", "sourcenats", "endpoints"]);
+const conditionReasons = {
+  absent: "NoConfiguration",
+  current: "ConfigurationInForce",
+  "last-good": "LastGoodConfigurationInForce",
+  defaults: "DefaultsInForce",
+} as const;
 const noRouting: SteerRouting = { rules: [], routes: [] };
 
 export class SnatManager implements Manager {
@@ -109,19 +117,30 @@ export class SnatManager implements Manager {
     this.#egress.follow(plan.egress, node);
   }
 
-  /** Logs what is wrong with the configuration once, and not at every change of a pod. */
+  /** Says what is wrong with the configuration once, in the log and on the node, and not at every change of a pod. */
   #tell({ config }: SnatPlan): void {
     const errors = config.errors.map(formatProblem);
     const findings = config.findings.map(formatProblem);
     const told = JSON.stringify([config.state, errors, findings]);
     if (told === this.#told) return;
     this.#told = told;
-    const { logger } = this.#options;
+    const { logger, store, node } = this.#options;
     if (errors.length > 0)
       logger.error({ inForce: config.state, errors }, "ip-masq-agent's configuration is unusable");
     else if (findings.length > 0)
       logger.warn({ inForce: config.state, findings }, "ip-masq-agent's configuration read");
     else logger.info({ inForce: config.state }, "ip-masq-agent's configuration read");
+    const condition = {
+      type: "SourceNATConfigured",
+      status: errors.length > 0 ? "False" : "True",
+      reason: conditionReasons[config.state],
+      message: [...errors, ...findings].join("; "),
+    } as const;
+    setNodeCondition(store, node, condition).catch((error: unknown) => {
+      // The rules are in force all the same; told again at the next change of facts.
+      this.#told = "";
+      logger.warn({ error: textOf(error) }, "the node's condition could not be written");
+    });
   }
 
   /** The agent calls one at a time, but egress addresses come and go by themselves. */
