@@ -75,6 +75,11 @@ const commands: readonly CommandEntry[] = [
     load: () => import("./commands/install-cni.ts"),
   },
   {
+    name: "doctor",
+    summary: "look at the machine, the agents and the objects, and say what is wrong",
+    load: () => import("./commands/doctor.ts"),
+  },
+  {
     name: "explain",
     summary: "say from the plans whether a flow passes, which way, and why",
     load: () => import("./commands/explain.ts"),

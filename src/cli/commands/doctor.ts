@@ -1,0 +1,66 @@
+// trunkline doctor: this machine, the agents and the objects, each looked at; what is wrong, with the object it is about.
+import { Command, Option } from "commander";
+import type { Diagnosis } from "../../explain/doctor/diagnose.ts";
+import { listLabs } from "../../lab/state.ts";
+import { type StoreOptions, storeOptions } from "../context.ts";
+import { exit, print, printJson } from "../output.ts";
+
+interface Options extends StoreOptions {
+  readonly output: "text" | "json";
+}
+
+export function command(): Command {
+  return storeOptions(new Command("doctor"))
+    .description("look at this machine, and at a lab's agents and objects; exit code 1 if something is wrong")
+    .addOption(
+      new Option("-o, --output <form>", "form of the output").choices(["text", "json"]).default("text"),
+    )
+    .action((options: Options) => doctor(options));
+}
+
+async function doctor(options: Options): Promise<void> {
+  const { checkMachine, kernelRelease } = await import("../machine-checks.ts");
+  const looked = [`this machine (kernel ${kernelRelease()})`];
+  const found: Diagnosis[] = await checkMachine();
+  // Without any cluster the machine alone is worth a look; one that was named must be there.
+  if (options.lab !== undefined || options.store !== undefined || listLabs().some((lab) => lab.running)) {
+    const cluster = await checkCluster(options);
+    looked.push(...cluster.looked);
+    found.push(...cluster.found);
+  }
+  const wrong = found.filter(({ severity }) => severity !== "note");
+  if (options.output === "json") printJson({ ok: wrong.length === 0, looked, findings: found });
+  else {
+    for (const { severity, object, message, code } of found)
+      print(`${severity.padEnd(7)} ${object}: ${message} [${code}]`);
+    print(
+      `${wrong.length === 0 ? "Nothing is wrong" : `${wrong.length} findings`}; looked at ${looked.join(", ")}`,
+    );
+  }
+  if (wrong.length > 0) process.exitCode = exit.no;
+}
+
+async function checkCluster(options: Options): Promise<{ looked: string[]; found: Diagnosis[] }> {
+  const { diagnose } = await import("../../explain/doctor/diagnose.ts");
+  const { lastingFindings, readAddresses } = await import("../ipam-data.ts");
+  const { facts } = await readAddresses(options);
+  const looked = [`${facts.nodes.size} nodes, ${facts.pods.size} pods, ${facts.policies.size} policies`];
+  const found = diagnose(facts);
+  if (options.store === undefined) {
+    const { checkAgents } = await import("../agent-checks.ts");
+    const agents = await checkAgents(options.lab);
+    looked.push(`${agents.asked} agents`);
+    found.push(...agents.found);
+  }
+  const { findings } = await lastingFindings(options);
+  looked.push("addresses");
+  found.push(
+    ...findings.map(({ kind, message }) => ({
+      code: `ipam.${kind}`,
+      severity: kind === "no-journal" ? ("note" as const) : ("error" as const),
+      object: "Addresses",
+      message,
+    })),
+  );
+  return { looked, found };
+}

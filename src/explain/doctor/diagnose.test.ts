@@ -1,0 +1,118 @@
+import { describe, expect, it } from "vitest";
+import { parseManifests } from "../../api/manifest/parse.ts";
+import { type ClusterFacts, emptyFacts } from "../../plan/facts.ts";
+import { diagnose } from "./diagnose.ts";
+
+/** Facts from manifests whose faults are kept, as a store may hold them from before validation. */
+function factsOf(text: string): ClusterFacts {
+  const facts = emptyFacts();
+  const maps: Record<string, Map<string, unknown>> = {
+    Node: facts.nodes as Map<string, unknown>,
+    Namespace: facts.namespaces as Map<string, unknown>,
+    IPPool: facts.pools as Map<string, unknown>,
+    NetworkPolicy: facts.policies as Map<string, unknown>,
+    ConfigMap: facts.configMaps as Map<string, unknown>,
+    Pod: facts.pods as Map<string, unknown>,
+  };
+  for (const { draft } of parseManifests(text, "test.yaml", { badValues: "keep" }).objects) {
+    const { name, namespace } = draft.metadata;
+    const key = namespace === undefined ? name : `${namespace}/${name}`;
+    maps[draft.kind]?.set(key, { ...draft, metadata: { ...draft.metadata, uid: key, resourceVersion: "1" } });
+  }
+  return facts;
+}
+
+const sound = `
+apiVersion: v1
+kind: Node
+metadata: {name: node1}
+status:
+  addresses: [{type: InternalIP, address: 192.168.18.11}]
+  conditions: [{type: Ready, status: "True"}]
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: data}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: closed, namespace: data}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+---
+apiVersion: crd.projectcalico.org/v1
+kind: IPPool
+metadata: {name: pool}
+spec: {cidr: 10.1.0.0/16}
+`;
+
+const codes = (text: string) => diagnose(factsOf(text)).map(({ code, object }) => `${code} ${object}`);
+
+describe("diagnose", () => {
+  it("finds nothing in a sound cluster", () => {
+    expect(diagnose(factsOf(sound))).toEqual([]);
+  });
+
+  it("names a stored policy that is invalid, and says where", () => {
+    const bad = `${sound}---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: bad, namespace: data}
+spec: {podSelector: {}, policyTypes: [Ingress], ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/40}}]}]}
+`;
+    const [finding, ...more] = diagnose(factsOf(bad));
+    expect(more).toEqual([]);
+    expect(finding).toMatchObject({
+      code: "policy.invalid",
+      severity: "error",
+      object: "NetworkPolicy/data/bad",
+    });
+    expect(finding?.message).toContain("spec.ingress[0].from[0].ipBlock.cidr");
+  });
+
+  it("names a pool over the nodes' network, a node without address, a policy without namespace", () => {
+    const bad = `
+apiVersion: v1
+kind: Node
+metadata: {name: node1}
+status: {addresses: [{type: InternalIP, address: 192.168.18.11}]}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: node2}
+---
+apiVersion: crd.projectcalico.org/v1
+kind: IPPool
+metadata: {name: pool}
+spec: {cidr: 192.168.0.0/16}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: lost, namespace: nowhere}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+`;
+    expect(codes(bad)).toEqual([
+      "node.no-address Node/node2",
+      expect.stringMatching(/ IPPool\/pool$/),
+      "policy.no-namespace NetworkPolicy/nowhere/lost",
+    ]);
+  });
+
+  it("tells that policies are switched off, and that a translation setting is unusable", () => {
+    const settings = `${sound}---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: eni-config, namespace: kube-system}
+data: {disable_network_policy: "true"}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: ip-masq-agent, namespace: kube-system}
+data: {config: "nonMasqueradeCIDRs: [10.0.0.1/8]"}
+`;
+    const found = diagnose(factsOf(settings));
+    expect(found.map(({ severity, object }) => `${severity} ${object}`)).toEqual([
+      "note ConfigMap/kube-system/eni-config",
+      "error ConfigMap/kube-system/ip-masq-agent",
+    ]);
+  });
+});

@@ -1,0 +1,120 @@
+// What is wrong with a cluster, told from its objects alone: what agents would report, found without asking them.
+import { checkPools, serviceRangesOf } from "../../api/pools.ts";
+import { formatProblem, type Problem } from "../../base/problem.ts";
+import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
+import { compilePolicy, readSwitch } from "../../plan/policy/index.ts";
+import { planRoutes } from "../../plan/routing/plan-routes.ts";
+import { planSnat } from "../../plan/snat/index.ts";
+
+export interface Diagnosis {
+  /** Stable, such as `policy.invalid`. */
+  readonly code: string;
+  /** error: something does not work or does less than was written; note: worth knowing, nothing is wrong. */
+  readonly severity: "error" | "warning" | "note";
+  /** `Kind/name` or `Kind/namespace/name`. */
+  readonly object: string;
+  readonly message: string;
+}
+
+/** Returns all findings, in the order of the object's kind and name. */
+export function diagnose(facts: ClusterFacts): Diagnosis[] {
+  return [...nodes(facts), ...pools(facts), ...policies(facts), ...translations(facts), ...pods(facts)];
+}
+
+function nodes(facts: ClusterFacts): Diagnosis[] {
+  const found: Diagnosis[] = [];
+  for (const [name, node] of sorted(facts.nodes)) {
+    const object = `Node/${name}`;
+    if (nodeIps(node).length === 0)
+      found.push(error("node.no-address", object, "it has no InternalIP, so no route leads to its pods"));
+    for (const { type, status, message } of node.status?.conditions ?? []) {
+      if (type !== "Ready" || status === "True") continue;
+      found.push(error("node.not-ready", object, `it is not ready: ${message ?? "no reason given"}`));
+    }
+    for (const { prefix, node: owner, why } of planRoutes(facts, name).problems)
+      found.push(error(`routing.${why}`, object, `it has no route to ${prefix} of node ${owner}`));
+  }
+  return found;
+}
+
+function pools(facts: ClusterFacts): Diagnosis[] {
+  const around = {
+    nodes: facts.nodes.values(),
+    hosts: facts.hosts.values(),
+    serviceRanges: serviceRangesOf(facts.configMaps.values()),
+    pools: [],
+  };
+  return checkPools([...facts.pools.values()], around).map(({ code, severity, pool, message }) => ({
+    code,
+    severity,
+    object: `IPPool/${pool}`,
+    message,
+  }));
+}
+
+function policies(facts: ClusterFacts): Diagnosis[] {
+  const found: Diagnosis[] = [];
+  for (const [key, policy] of sorted(facts.policies)) {
+    for (const problem of compilePolicy(policy).problems)
+      found.push(error("policy.invalid", `NetworkPolicy/${key}`, formatProblem(problem)));
+    if (!facts.namespaces.has(policy.metadata.namespace ?? ""))
+      found.push({
+        code: "policy.no-namespace",
+        severity: "warning",
+        object: `NetworkPolicy/${key}`,
+        message: "its namespace does not exist",
+      });
+  }
+  const { enforced, problems } = readSwitch(facts);
+  const object = "ConfigMap/kube-system/eni-config";
+  found.push(...problems.map((problem) => error(problem.code, object, formatProblem(problem))));
+  if (!enforced)
+    found.push({
+      code: "policy.off",
+      severity: "note",
+      object,
+      message: "disable_network_policy is set: no NetworkPolicy is enforced",
+    });
+  return found;
+}
+
+/** The cluster's part is the same on each node; what one node alone knows, its agent tells. */
+function translations(facts: ClusterFacts): Diagnosis[] {
+  const node = { node: "", addresses: [], uplink: "", endpoints: new Map() };
+  const { config, problems } = planSnat(facts, node);
+  const worded = (problem: Problem, object: string) => error(problem.code, object, formatProblem(problem));
+  return [
+    ...config.errors.map((problem) => worded(problem, "ConfigMap/kube-system/ip-masq-agent")),
+    ...config.findings.map((problem) => ({
+      ...worded(problem, "ConfigMap/kube-system/ip-masq-agent"),
+      severity: "warning" as const,
+    })),
+    ...problems.map((problem) => worded(problem, problem.object)),
+  ];
+}
+
+function pods(facts: ClusterFacts): Diagnosis[] {
+  const found: Diagnosis[] = [];
+  for (const [key, pod] of sorted(facts.pods)) {
+    const phase = pod.status?.phase ?? "Pending";
+    if (phase !== "Pending" || pod.metadata.deletionTimestamp !== undefined) continue;
+    const where =
+      pod.spec.nodeName === undefined ? "it is on no node yet" : `it waits on ${pod.spec.nodeName}`;
+    const why = pod.status?.conditions?.find(({ status, message }) => status !== "True" && message)?.message;
+    found.push({
+      code: "pod.pending",
+      severity: "warning",
+      object: `Pod/${key}`,
+      message: `${where}${why === undefined ? "" : `: ${why}`}`,
+    });
+  }
+  return found;
+}
+
+function error(code: string, object: string, message: string): Diagnosis {
+  return { code, severity: "error", object, message };
+}
+
+function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
+  return [...map].toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
