@@ -85,8 +85,6 @@ export interface NodeContext {
   inUse(): Promise<readonly UsedAddress[]>;
   /** Applies records to the ledger at once, then writes them. @throws `ipam.journal` */
   commit(records: readonly JournalRecord[], options: { readonly sync: boolean }): Promise<void>;
-  /** Looks after the blocks soon. */
-  kick(): void;
   /** Settles with true when `condition` holds, asked again after every pass; with false after `ms`. */
   until(condition: () => boolean, ms: number): Promise<boolean>;
 }

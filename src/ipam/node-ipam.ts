@@ -1,25 +1,19 @@
-// A node's allocator of addresses out of block pools. It answers from memory and its journal; the store is asked only
-// when own blocks run out. docs/ipam.md has the invariants and what happens at each crash point.
-import { randomUUID } from "node:crypto";
-import { type AddressBlock, addressBlockKind } from "../api/kinds/address-block.ts";
-import { isError, TrunklineError, textOf } from "../base/errors.ts";
+import { addressBlockKind } from "../api/kinds/address-block.ts";
+import { isError, TrunklineError } from "../base/errors.ts";
 import { type Logger, silent } from "../base/log.ts";
 import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
-import { followLoans, pushReturns, returnIdle } from "./borrowing.ts";
+import { Caretaker } from "./caretaker.ts";
 import { provide } from "./claiming.ts";
 import { systemClock } from "./clock.ts";
 import { defaultSettings, type IpamSettings, type NodeContext, type UsedAddress } from "./context.ts";
-import { figuresOf, type NodeFigures, writeFigures } from "./figures.ts";
+import { figuresOf, type NodeFigures } from "./figures.ts";
 import { Journal, type JournalDisk } from "./journal.ts";
 import { fileDisk } from "./journal-disk.ts";
 import { Ledger } from "./ledger.ts";
-import { serveLoans } from "./lending.ts";
-import { dropLost, giveUpIdle, pushReleases, takeUp } from "./own-blocks.ts";
 import { pick } from "./pick.ts";
 import type { JournalRecord } from "./records.ts";
-import { isRecovered, recover, recoveredFor } from "./recovery.ts";
-import { obeyReleases } from "./releases.ts";
+import { isRecovered, recoveredFor } from "./recovery.ts";
 import {
   type Clock,
   type HeldAddress,
@@ -62,35 +56,22 @@ export class NodeIpam {
   readonly #context: NodeContext;
   readonly #ledger = new Ledger();
   readonly #journal: Journal;
-  readonly #view: Informer<AddressBlock>;
-  readonly #arrival = new Map<string, number>();
-  #arrivals = 0;
-  #session = randomUUID();
-  /** The next pass is the first since the start, or since the node was registered anew. */
-  #fresh = true;
+  readonly #caretaker: Caretaker;
   #registered = true;
-  #verified = false;
-  #synced = false;
   #wanted: ReadonlySet<string> | undefined;
-  #passing: Promise<void> | undefined;
-  #again = false;
-  readonly #waiting = new Set<() => void>();
   readonly #perOwner = new Map<string, Promise<unknown>>();
   #providing: Promise<unknown> = Promise.resolve();
   /** Why the last search for more addresses failed, and when (ms): whoever comes right after need not search again. */
   #dry: { readonly at: number; readonly key: string; readonly error: unknown } | undefined;
-  readonly #idleSince = new Map<string, number>();
-  readonly #figuresWritten = new Map<string, number>();
   readonly #leakedSince = new Map<number, number>();
-  readonly #closing = new AbortController();
-  #ticking: Promise<void> | undefined;
 
   constructor(options: NodeIpamOptions) {
     const clock = options.clock ?? systemClock;
     const logger = options.logger ?? silent;
     const disk = typeof options.journal === "string" ? fileDisk(options.journal) : options.journal;
     this.#journal = new Journal(disk, () => this.#ledger.snapshot());
-    this.#view = new Informer(options.store, addressBlockKind, {
+    const arrival = new Map<string, number>();
+    const view = new Informer(options.store, addressBlockKind, {
       logger,
       ...(options.backoffMs ? { backoffMs: options.backoffMs } : {}),
     });
@@ -102,18 +83,18 @@ export class NodeIpam {
       settings: { ...defaultSettings, ...options.settings },
       ledger: this.#ledger,
       journal: this.#journal,
-      view: this.#view,
-      arrival: this.#arrival,
+      view,
+      arrival,
       ready: new Set(),
       loans: new Map(),
       requestsSeen: new Map(),
-      session: () => this.#session,
+      session: () => this.#caretaker.session,
       wantedPools: () => this.#wanted,
       inUse: options.inUse ?? (() => Promise.resolve([])),
       commit: (records, how) => this.#commit(records, how),
-      kick: () => this.#kick(),
-      until: (condition, ms) => this.#until(condition, ms),
+      until: (condition, ms) => this.#caretaker.until(condition, ms),
     };
+    this.#caretaker = new Caretaker(this.#context, arrival);
   }
 
   /**
@@ -127,27 +108,17 @@ export class NodeIpam {
       this.#context.logger.warn({ damaged, torn }, "the journal of addresses was not whole");
     if (damaged > 0) this.#distrust();
     await this.#journal.flush();
-    this.#view.on(({ type, object }) => this.#heard(type, object));
-    this.#view.start();
-    void this.#view.synced.then(() => {
-      this.#synced = true;
-      this.#kick();
-    });
-    this.#ticking = this.#tick();
+    this.#caretaker.start();
   }
 
   /** Settles when the store has confirmed this node's blocks once. */
   async ready(ms = Number.POSITIVE_INFINITY): Promise<boolean> {
-    return this.#verified || this.#until(() => this.#verified, ms);
+    return this.#caretaker.until(() => this.#caretaker.verified, ms);
   }
 
   /** Ends for good. What is held stays held. */
   async close(): Promise<void> {
-    this.#closing.abort();
-    for (const wake of this.#waiting) wake();
-    await this.#view.stop();
-    await this.#ticking;
-    await this.#passing;
+    await this.#caretaker.close();
     await this.#journal.close();
   }
 
@@ -158,18 +129,13 @@ export class NodeIpam {
   setRegistered(registered: boolean): void {
     if (registered === this.#registered) return;
     this.#registered = registered;
-    if (!registered) return;
-    this.#session = randomUUID();
-    this.#context.ready.clear();
-    this.#fresh = true;
-    this.#verified = false;
-    this.#kick();
+    if (registered) this.#caretaker.renew();
   }
 
   /** Says which pools this node may use at present; empty blocks of others are given up at once. */
   setWantedPools(names: ReadonlySet<string>): void {
     this.#wanted = names;
-    this.#kick();
+    this.#caretaker.kick();
   }
 
   /** What is held, by `containerId/ifName`. */
@@ -359,110 +325,6 @@ export class NodeIpam {
     const now = this.#context.clock.now();
     this.#ledger.whole = false;
     for (const block of this.#ledger.blocks.values()) block.restAll(now);
-  }
-
-  #heard(type: "added" | "modified" | "deleted", object: AddressBlock): void {
-    const { uid, name } = object.metadata;
-    if (type === "deleted") {
-      this.#arrival.delete(uid);
-      this.#context.requestsSeen.delete(name);
-    } else {
-      if (!this.#arrival.has(uid)) this.#arrival.set(uid, this.#arrivals);
-      // One listing is told in one go; a watch's events are not.
-      queueMicrotask(() => this.#arrivals++);
-      const own = object.spec.requests?.find((request) => request.node === this.#context.node);
-      if (own) this.#context.requestsSeen.set(name, own.at);
-    }
-    this.#kick();
-  }
-
-  async #tick(): Promise<void> {
-    const { clock, settings } = this.#context;
-    while (!this.#closing.signal.aborted) {
-      await clock.sleep(settings.tickMs, this.#closing.signal);
-      this.#kick();
-    }
-  }
-
-  #kick(): void {
-    this.#again = true;
-    if (this.#synced) this.#passing ??= this.#passes();
-  }
-
-  async #passes(): Promise<void> {
-    // Several changes that come together make one pass.
-    await Promise.resolve();
-    while (this.#again && !this.#closing.signal.aborted) {
-      this.#again = false;
-      await this.#pass();
-      for (const wake of this.#waiting) wake();
-    }
-    this.#passing = undefined;
-  }
-
-  /** Looks after everything once. What fails is tried again with the next change or tick. */
-  async #pass(): Promise<void> {
-    const context = this.#context;
-    const fresh = this.#fresh;
-    const session = this.#session;
-    this.#fresh = false;
-    const steps: Record<string, () => Promise<void>> = {
-      flush: () => this.#journal.flush(),
-      dropLost: () => dropLost(context),
-      followLoans: () => followLoans(context, fresh),
-      recover: () => recover(context),
-      takeUp: () => takeUp(context),
-      obeyReleases: () => obeyReleases(context),
-      serveLoans: () => serveLoans(context),
-      returnIdle: () => returnIdle(context),
-      pushReturns: () => pushReturns(context),
-      giveUpIdle: () => giveUpIdle(context, this.#idleSince),
-      pushReleases: () => pushReleases(context),
-      writeFigures: () => writeFigures(context, this.#figuresWritten),
-    };
-    for (const [name, step] of Object.entries(steps)) {
-      try {
-        await step();
-      } catch (error) {
-        context.logger.warn(
-          { step: name, error: textOf(error) },
-          "addresses: a step failed and is tried again",
-        );
-        // A fresh start must end as a whole. And without the journal nothing that binds this node may reach the store.
-        this.#fresh ||= fresh;
-        if (fresh || isError(error, "ipam.journal")) return;
-      }
-    }
-    if (session === this.#session && this.#allConfirmed()) this.#verified = true;
-  }
-
-  #allConfirmed(): boolean {
-    const { ledger, ready } = this.#context;
-    return [...ledger.blocks.values()].every((block) => block.releasing || ready.has(block.uid));
-  }
-
-  async #until(condition: () => boolean, ms: number): Promise<boolean> {
-    if (condition()) return true;
-    const done = Promise.withResolvers<boolean>();
-    const cancel = new AbortController();
-    const look = (last: boolean) => {
-      try {
-        if (condition()) done.resolve(true);
-        else if (last) done.resolve(false);
-      } catch (error) {
-        // A condition may find out that it can never hold; that is for who waits.
-        done.reject(error);
-      }
-    };
-    const wake = () => look(this.#closing.signal.aborted);
-    this.#waiting.add(wake);
-    if (Number.isFinite(ms)) void this.#context.clock.sleep(ms, cancel.signal).then(() => look(true));
-    try {
-      return await done.promise;
-    } finally {
-      this.#waiting.delete(wake);
-      cancel.abort();
-    }
   }
 }
 

@@ -1,0 +1,253 @@
+// Situations that other allocators were once wrong in.
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type AddressBlock, addressBlockKind, blockName } from "../api/kinds/address-block.ts";
+import { memoryStore } from "../store/memory.ts";
+import type { Store } from "../store/store.ts";
+import { withRelease } from "./block-object.ts";
+import {
+  FakeClock,
+  FakeDisk,
+  Fates,
+  idle,
+  podOwner,
+  poolOf,
+  settle,
+  startNode,
+  type TestNode,
+  want,
+} from "./harness.suite.ts";
+import type { PoolRange, Want } from "./types.ts";
+
+let clock: FakeClock;
+let store: Store;
+let nodes: TestNode[];
+beforeEach(() => {
+  clock = new FakeClock();
+  store = memoryStore();
+  nodes = [];
+});
+afterEach(async () => {
+  for (const { fates } of nodes) fates.kill();
+  await store.close();
+});
+
+async function start(name: string, options: Parameters<typeof startNode>[2] = {}): Promise<TestNode> {
+  const node = await startNode({ store, clock }, name, options);
+  nodes.push(node);
+  return node;
+}
+
+async function give({ ipam }: TestNode, name: string, ...wants: Want[]): Promise<string> {
+  const holding = await settle(clock, ipam.allocate({ owner: podOwner(name), wants }));
+  return holding.addresses[0]?.address ?? "";
+}
+
+async function pass(ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 250) {
+    clock.advance(250);
+    await idle();
+  }
+}
+
+const blocks = async () => (await store.list(addressBlockKind)).items;
+const claim = (
+  cidr: string,
+  pool: PoolRange,
+  node: string,
+  state: AddressBlock["spec"]["state"] = "confirmed",
+) =>
+  store.create(addressBlockKind, {
+    apiVersion: addressBlockKind.apiVersion,
+    kind: "AddressBlock",
+    metadata: { name: blockName(cidr) },
+    spec: { cidr, pool: pool.name, node, state },
+  });
+
+describe("claims", () => {
+  it("20 nodes that want the same few blocks at once share them, one owner each", async () => {
+    const pool = poolOf("10.1.0.0/24", 29);
+    const all = await Promise.all(Array.from({ length: 20 }, (_, n) => start(`node-${n}`)));
+    const given = await Promise.all(all.map((node, n) => give(node, `p${n}`, want(pool))));
+    expect(new Set(given).size).toBe(20);
+    const owners = (await blocks()).map(({ spec }) => spec.node);
+    expect(new Set(owners).size).toBe(20);
+  });
+
+  it("takes up a claim that an earlier run made and did not confirm", async () => {
+    const pool = poolOf("10.1.0.0/26", 26);
+    await claim("10.1.0.0/26", pool, "a", "pending");
+    const node = await start("a");
+    expect(await give(node, "p", want(pool))).toBe("10.1.0.0");
+    expect((await blocks())[0]?.spec.state).toBe("confirmed");
+  });
+
+  it("goes on when the answer to a claim is lost", async () => {
+    let lost = false;
+    const fates = new Fates((what) => {
+      if (what !== "store.create" || lost) return "ok";
+      lost = true;
+      return "fail-after";
+    });
+    const node = await start("a", { fates });
+    const pool = poolOf("10.1.0.0/26", 26);
+    await expect(give(node, "p", want(pool))).rejects.toMatchObject({ code: "ipam.store" });
+    await pass(1000);
+    expect(await give(node, "p", want(pool))).toBe("10.1.0.0");
+  });
+
+  it("withdraws from a block that overlaps an earlier one of another size", async () => {
+    const small = poolOf("10.1.0.0/24", 28);
+    const large = poolOf("10.1.0.0/24", 25);
+    // The node has not heard of it when it claims: its view is held up until its own claim is made.
+    const node = await start("a");
+    const both = Promise.all([
+      claim("10.1.0.16/28", small, "b"),
+      claim("10.1.0.128/28", small, "b"),
+      give(node, "p", want(large)).catch((error: unknown) => error),
+    ]);
+    const [, , result] = await both;
+    expect(result).toMatchObject({ code: "ipam.exhausted" });
+    await pass(1000);
+    expect((await blocks()).map(({ spec }) => spec.node)).toEqual(["b", "b"]);
+  });
+
+  it("stops at the most blocks that a node may own, and says so", async () => {
+    const pool = poolOf("10.1.0.0/24", 31);
+    const node = await start("a", { settings: { maxBlocks: 2, strictAffinity: true } });
+    for (let n = 0; n < 4; n++) await give(node, `p${n}`, want(pool));
+    await expect(give(node, "more", want(pool))).rejects.toThrow(
+      "its 2 blocks, the most that a node may own",
+    );
+  });
+
+  it("works for a node with a name as long as names can be", async () => {
+    const name = `${"n".repeat(63)}.${"o".repeat(63)}.${"d".repeat(63)}.${"e".repeat(61)}`;
+    expect(await give(await start(name), "p", want(poolOf("10.1.0.0/16", 26)))).toMatch(/^10\.1\./);
+  });
+});
+
+describe("pools", () => {
+  it("gives 300 and 300 addresses of two pools to one node", async () => {
+    const [one, two] = [poolOf("10.1.0.0/16", 26, "one"), poolOf("10.2.0.0/16", 26, "two")];
+    const node = await start("a");
+    const all = await Promise.all(
+      Array.from({ length: 600 }, (_, n) => give(node, `p${n}`, want(n % 2 === 0 ? one : two))),
+    );
+    expect(new Set(all).size).toBe(600);
+    expect(all.filter((address) => address.startsWith("10.1.")).length).toBe(300);
+  });
+
+  it.each([
+    [4, 30, 4],
+    [256, 24, 256],
+    [257, 24, 256],
+  ])("of %i asked for a pool of one /%i gives %i", async (asked, blockSize, got) => {
+    const pool = poolOf(`10.1.0.0/${blockSize}`, blockSize);
+    const node = await start("a");
+    const all = await Promise.allSettled(
+      Array.from({ length: asked }, (_, n) => give(node, `p${n}`, want(pool))),
+    );
+    expect(all.filter((one) => one.status === "fulfilled")).toHaveLength(got);
+  });
+
+  it("falls back to the second pool when the first is full", async () => {
+    const [first, second] = [poolOf("10.1.0.0/32", 32, "first"), poolOf("10.2.0.0/26", 26, "second")];
+    const node = await start("a");
+    expect(await give(node, "p1", want(first, second))).toBe("10.1.0.0");
+    expect(await give(node, "p2", want(first, second))).toBe("10.2.0.0");
+    await expect(give(node, "p3", want(first))).rejects.toMatchObject({ code: "ipam.exhausted" });
+  });
+
+  it("does not hand out of a block of a pool that is gone, or was made anew elsewhere", async () => {
+    const node = await start("a");
+    await give(node, "p1", want(poolOf("10.1.0.0/26", 26)));
+    expect(await give(node, "p2", want(poolOf("10.2.0.0/26", 26)))).toBe("10.2.0.0");
+  });
+
+  it("keeps a block with pods in it when its pool no longer selects the node, and gives it up with the last pod", async () => {
+    const pool = poolOf("10.1.0.0/26", 26);
+    const node = await start("a", { settings: { cooldownMs: 1000 } });
+    await give(node, "p1", want(pool));
+    node.ipam.setWantedPools(new Set());
+    await pass(3000);
+    expect(await blocks()).toHaveLength(1);
+    await settle(clock, node.ipam.release(podOwner("p1")));
+    await pass(500);
+    // Not before the address has rested: whoever claims the block next knows nothing of it.
+    expect(await blocks()).toHaveLength(1);
+    await pass(2000);
+    expect(await blocks()).toHaveLength(0);
+  });
+});
+
+describe("loans", () => {
+  const pool = poolOf("10.1.0.0/29", 29);
+
+  it("are kept by both ends through restarts of both", async () => {
+    const disks = [new FakeDisk(), new FakeDisk()] as const;
+    const a = await start("a", { disk: disks[0] });
+    const b = await start("b", { disk: disks[1] });
+    await give(a, "mine", want(pool));
+    const lent = await give(b, "theirs", want(pool));
+    await a.ipam.close();
+    await b.ipam.close();
+    const again = [await start("a", { disk: disks[0] }), await start("b", { disk: disks[1] })] as const;
+    expect(await give(again[1], "theirs", want(pool))).toBe(lent);
+    const rest = await Promise.all([2, 3, 4, 5, 6, 7].map((n) => give(again[0], `p${n}`, want(pool))));
+    expect(rest).not.toContain(lent);
+    await expect(give(again[0], "p8", want(pool))).rejects.toMatchObject({ code: "ipam.exhausted" });
+  });
+
+  it("are not asked back while the borrower is away, nor given to a third", async () => {
+    const a = await start("a");
+    const b = await start("b");
+    const c = await start("c");
+    await give(a, "mine", want(pool));
+    const lent = await give(b, "theirs", want(pool));
+    b.fates.kill();
+    const others = await Promise.all([1, 2, 3, 4, 5, 6].map((n) => give(c, `c${n}`, want(pool))));
+    expect(others).not.toContain(lent);
+    await expect(give(c, "c7", want(pool))).rejects.toMatchObject({ code: "ipam.exhausted" });
+  });
+
+  it("a request that nobody answers is withdrawn, and the wait is bounded", async () => {
+    await claim("10.1.0.0/29", pool, "away");
+    const b = await start("b");
+    const began = clock.now();
+    await expect(give(b, "p", want(pool))).rejects.toMatchObject({ code: "ipam.exhausted" });
+    expect(clock.now() - began).toBeLessThan(3000);
+    expect((await blocks())[0]?.spec.requests).toEqual([]);
+  });
+
+  it("a block with a loan out is not given up", async () => {
+    const settings = { cooldownMs: 0, idleBlockMs: 1000, idleLoanMs: 1_000_000 };
+    const a = await start("a", { settings });
+    const b = await start("b", { settings });
+    await give(a, "mine", want(pool));
+    await give(b, "theirs", want(pool));
+    await settle(clock, a.ipam.release(podOwner("mine")));
+    a.ipam.setWantedPools(new Set());
+    await pass(5000);
+    expect(await blocks()).toHaveLength(1);
+  });
+});
+
+describe("orders to release", () => {
+  it("free the allocation that is meant, and are taken off", async () => {
+    const pool = poolOf("10.1.0.0/26", 26);
+    const node = await start("a");
+    const address = await give(node, "p", want(pool));
+    const seq = node.ipam.holderOf(address)?.seq ?? 0;
+    const order = async (number: number) => {
+      const [block] = await blocks();
+      const at = new Date(clock.now()).toISOString();
+      await store.update(addressBlockKind, withRelease(block!, { address, node: "a", seq: number, at }));
+      await idle(10);
+    };
+    await order(seq + 1);
+    expect(node.ipam.holderOf(address)?.owner.pod).toBe("default/p");
+    await order(seq);
+    expect(node.ipam.holderOf(address)).toBeUndefined();
+    expect((await blocks())[0]?.spec.releases).toEqual([]);
+  });
+});
