@@ -1,6 +1,6 @@
 // A manager keeps one part of the node's kernel equal to its plan. The agent calls it from one queue, so a manager
 // never runs beside itself. `apply` reads what it needs, changes only what differs, and may be called at any time.
-import type { EventGroup, Kernel } from "../kernel/kernel.ts";
+import type { EventGroup } from "../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
 
 /** Keys (`namespace/name` or name) that changed since the last call, by plural name of the kind; "all" after a relist. */
@@ -22,9 +22,4 @@ export interface Manager {
   stop?(): void | Promise<void>;
   /** For problems that belong on an object or the node: shown by describe, doctor and metrics. */
   problems?(): readonly { readonly code: string; readonly message: string; readonly object?: string }[];
-}
-
-export interface ManagerContext {
-  readonly kernel: Kernel;
-  readonly node: string;
 }

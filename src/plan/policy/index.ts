@@ -1,6 +1,6 @@
 // NetworkPolicy: compiled once into a program that the evaluator, the nftables writer and explain all read.
 export { compilePolicy } from "./compile.ts";
-export { compilePolicies, PolicyProgram } from "./program.ts";
+export { compilePolicies, type PolicyProgram } from "./program.ts";
 export { readSwitch } from "./switch.ts";
 export type * from "./types.ts";
 export {

@@ -1,6 +1,5 @@
 // Source translation: the plan of one node, the evaluator that explain asks, and the nft writer that the agent uses.
 export { decideSnat, type SnatDecision, type SnatFlow } from "./decide.ts";
-export { MASQ_CONFIG_FILE, MASQ_CONFIG_MAP, readMasqConfig } from "./masq-config.ts";
 export { planSnat, type SnatMemory } from "./plan-snat.ts";
 export { type SnatRowId, snatRows } from "./rows.ts";
 export { rangeName } from "./source-nat-rules.ts";

@@ -41,12 +41,6 @@ export function writeSnat(plan: SnatPlan, table: NftTable): void {
   new Writer(plan, table).write();
 }
 
-/** Takes everything of ours out of the table. */
-export function clearSnat(table: NftTable): void {
-  for (const name of table.chainNames()) if (name.startsWith("nat-")) table.removeChain(name);
-  for (const name of table.setNames()) if (name.startsWith("nat-")) table.removeSet(name);
-}
-
 class Writer {
   readonly #plan: SnatPlan;
   readonly #table: NftTable;

@@ -5,7 +5,6 @@ export {
   decideWithForeign,
   type ForeignEffect,
   type ForeignFlow,
-  foreignNatEffect,
   ruleName,
 } from "./effect.ts";
 export { parseIptablesSave } from "./parse-iptables.ts";
