@@ -1,5 +1,6 @@
 // The life of a lab's process: record, build, serve, wait, clear away.
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
+import { shimPath } from "../agent/shim-path.ts";
 import { TrunklineError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { linuxMachine } from "../kernel/index.ts";
@@ -35,12 +36,13 @@ const SOCKET_PATH_LIMIT = 108;
 
 /**
  * Runs a lab until `signal` aborts or somebody asks it to end; then nothing is left of it.
- * @throws TrunklineError `lab.running`, `lab.path-long`, and whatever keeps it from being built
+ * @throws TrunklineError `lab.running`, `lab.path-long`, `lab.no-shim`, and whatever keeps it from being built
  */
 export async function hostLab(options: HostOptions): Promise<void> {
   const { file, progress } = options;
   const paths = labPaths(file.name);
   checkSocketPaths(paths, file);
+  if (!existsSync(shimPath())) throw new TrunklineError("lab.no-shim", { path: shimPath() });
   await clearDead(file.name, progress);
   const topology = planTopology(file);
   const record = recordOf(options, topology);

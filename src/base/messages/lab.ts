@@ -15,6 +15,8 @@ export const labMessages = {
     `plugin '${d.plugin}' failed (${d.command}, code ${d.code}): ${d.message}`,
   "lab.no-cni-config": (d: { folder: string }) =>
     `there is no network configuration in ${d.folder}: the node's agent has not written it yet`,
+  "lab.no-shim": (d: { path: string }) =>
+    `the CNI plugin's executable is not built (${d.path}): run 'npm run build' in the checkout`,
   "lab.no-cni-plugin": (d: { type: string; path: readonly string[] }) =>
     `there is no plugin '${d.type}' in ${d.path.join(", ")}`,
   "lab.party": (d: { word: string }) =>
