@@ -11,6 +11,7 @@ import { nodeKind, podKind } from "../src/api/kinds/core.ts";
 import { ipPoolKind } from "../src/api/kinds/ip-pool.ts";
 import { linuxMachine } from "../src/kernel/index.ts";
 import { openSqliteStore } from "../src/store/sqlite/store.ts";
+import { type Job, type Launched, launch } from "./lib/launch.ts";
 import { ranInPrivate } from "./lib/private.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
 
@@ -149,31 +150,26 @@ function sandbox(setUp: Bench, pod: number): Sandbox {
   return { id, netns: setUp.machine.createNetns(id), pod: `pod-${pod}` };
 }
 
+function job(plugin: Plugin, verb: "ADD" | "DEL", { id, netns, pod }: Sandbox): Job {
+  return {
+    program: plugin.executable,
+    input: plugin.config,
+    env: {
+      CNI_COMMAND: verb,
+      CNI_CONTAINERID: id,
+      CNI_NETNS: netns,
+      CNI_IFNAME: "eth0",
+      CNI_PATH: plugins,
+      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod}`,
+      PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin",
+    },
+  };
+}
+
 /** Runs a plugin; returns milliseconds from its start to its end. */
-function call(plugin: Plugin, verb: "ADD" | "DEL", { id, netns, pod }: Sandbox): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const began = performance.now();
-    const child = spawn(plugin.executable, {
-      stdio: ["pipe", "pipe", "inherit"],
-      env: {
-        CNI_COMMAND: verb,
-        CNI_CONTAINERID: id,
-        CNI_NETNS: netns,
-        CNI_IFNAME: "eth0",
-        CNI_PATH: plugins,
-        CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod}`,
-        PATH: process.env["PATH"],
-      },
-    });
-    let stdout = "";
-    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (stdout += chunk));
-    child.on("error", reject);
-    child.on("close", (code) => {
-      if (code === 0) resolve(performance.now() - began);
-      else reject(new Error(`${plugin.name} ${verb} ended with ${code}: ${stdout}`));
-    });
-    child.stdin.end(plugin.config);
-  });
+async function call(plugin: Plugin, verb: "ADD" | "DEL", box: Sandbox): Promise<number> {
+  const { times } = await launch([job(plugin, verb, box)], 1);
+  return times[0] ?? Number.NaN;
 }
 
 async function oneByOne(setUp: Bench): Promise<Row[]> {
@@ -212,10 +208,10 @@ async function eightAtATime(setUp: Bench): Promise<Row[]> {
     const order = batch % 2 === 0 ? (["ours", "peer"] as const) : (["peer", "ours"] as const);
     for (const who of order) {
       const boxes = Array.from({ length: BATCH }, (_, pod) => sandbox(setUp, pod));
-      const began = performance.now();
-      waits[who].push(...(await inParallel(boxes, (box) => call(setUp[who], "ADD", box))));
-      rates[who].push((BATCH * 1000) / (performance.now() - began));
-      await inParallel(boxes, (box) => call(setUp[who], "DEL", box));
+      const { times, wall } = await all(setUp[who], "ADD", boxes);
+      waits[who].push(...times);
+      rates[who].push((BATCH * 1000) / wall);
+      await all(setUp[who], "DEL", boxes);
       await Promise.all(boxes.map((box) => setUp.machine.removeNetns(box.id)));
       await sleep(300);
     }
@@ -240,19 +236,16 @@ async function eightAtATime(setUp: Bench): Promise<Row[]> {
   ];
 }
 
-async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  const queue = [...items];
-  const worker = async () => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) results.push(await work(item));
-  };
-  await Promise.all(Array.from({ length: AT_A_TIME }, worker));
-  return results;
+function all(plugin: Plugin, verb: "ADD" | "DEL", boxes: readonly Sandbox[]): Promise<Launched> {
+  return launch(
+    boxes.map((box) => job(plugin, verb, box)),
+    AT_A_TIME,
+  );
 }
 
 async function atRest(setUp: Bench): Promise<Row[]> {
   const boxes = Array.from({ length: PODS_AT_REST }, (_, pod) => sandbox(setUp, pod));
-  await inParallel(boxes, (box) => call(setUp.ours, "ADD", box));
+  await all(setUp.ours, "ADD", boxes);
   await sleep(3000);
   const pid = setUp.agent.pid ?? 0;
   const before = cpuSeconds(pid);

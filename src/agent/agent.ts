@@ -10,7 +10,7 @@ import type { Store } from "../store/store.ts";
 import type { AddressSource } from "./addresses.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { CniHandler } from "./cni-handler.ts";
-import { serveCni } from "./cni-server.ts";
+import { assertUnserved, serveCni } from "./cni-server.ts";
 import { DelQueue } from "./del-queue.ts";
 import { type Endpoint, podKey } from "./endpoint.ts";
 import { EndpointJournal } from "./endpoint-journal.ts";
@@ -131,6 +131,7 @@ class RunningAgent implements Agent {
 
   async start(): Promise<void> {
     const { node, store, stateDir, logger } = this.#options;
+    await assertUnserved(this.#options.socketPath);
     prepareNode(this.#kernel);
     const { facts } = this.#cluster;
     const journal = new EndpointJournal(stateDir, logger);
@@ -250,6 +251,7 @@ class RunningAgent implements Agent {
     });
     const watch = watchKernel(
       this.#kernel,
+      (index) => this.endpoints.isLiveWire(index),
       (event) => this.#view.heard(event),
       (news) => this.#onKernelNews(news),
     );

@@ -10,6 +10,14 @@ import type { AgentReply } from "../cni/protocol.ts";
 const LONGEST_REQUEST = 4 << 20;
 
 /**
+ * To be asked before anything is touched: two agents of one node would undo each other's work.
+ * @throws `agent.socket-in-use` if another process answers there
+ */
+export async function assertUnserved(socketPath: string): Promise<void> {
+  if (await answers(socketPath)) throw new TrunklineError("agent.socket-in-use", { path: socketPath });
+}
+
+/**
  * Serves `handle` on a unix socket that only root may use. The socket's name appears once it serves.
  * @throws `agent.socket-in-use` if another process answers there
  */
@@ -18,7 +26,7 @@ export async function serveCni(
   handle: (request: string) => Promise<AgentReply>,
   logger: Logger,
 ): Promise<{ close(): Promise<void> }> {
-  if (await answers(socketPath)) throw new TrunklineError("agent.socket-in-use", { path: socketPath });
+  await assertUnserved(socketPath);
   mkdirSync(path.dirname(socketPath), { recursive: true, mode: 0o755 });
   const open = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {

@@ -58,10 +58,11 @@ export class Endpoints {
   readonly #removals = new Map<string, Promise<void>>();
 
   /**
-   * Indexes of host ends that this agent made: they save a look-up, which waits for whatever the kernel does to links.
-   * Never kept over a restart, as another boot gives the same numbers to others.
+   * Indexes of host ends that this agent made or found: they save a look-up, which waits for whatever the kernel does to links.
+   * Never kept on disk, as another boot gives the same numbers to others.
    */
   readonly #indexes = new Map<string, number>();
+  readonly #liveWires = new Set<number>();
 
   constructor(options: EndpointsOptions) {
     this.#options = options;
@@ -96,9 +97,11 @@ export class Endpoints {
       logger.info({ ...owner }, "giving back addresses without an endpoint");
       await addresses.release(owner);
     }
-    const ours = new Set([...this.#known.values()].map((endpoint) => endpoint.hostInterface));
+    const keys = new Map([...this.#known].map(([key, endpoint]) => [endpoint.hostInterface, key]));
     for (const link of kernel.links.list()) {
-      if (!isHostInterface(link.name, link.alias) || ours.has(link.name)) continue;
+      const key = keys.get(link.name);
+      if (key !== undefined) this.#setIndex(key, link.index);
+      if (!isHostInterface(link.name, link.alias) || key !== undefined) continue;
       logger.info({ interface: link.name, alias: link.alias }, "removing an interface without an endpoint");
       this.#removeLink(link.name, link.name);
     }
@@ -159,7 +162,7 @@ export class Endpoints {
     await inForce;
     const result = resultOf(endpoint, wire.value, mtu);
     this.#keep({ ...endpoint, phase: "ready", result });
-    this.#indexes.set(key, wire.value.host.index);
+    this.#setIndex(key, wire.value.host.index);
     return result;
   }
 
@@ -177,6 +180,7 @@ export class Endpoints {
     const endpoint = this.#known.get(key);
     const hostInterface = hostInterfaceName(attached.containerId, attached.ifName);
     const index = this.#indexes.get(key) ?? kernel.links.get(hostInterface)?.index;
+    if (index !== undefined) this.#liveWires.delete(index);
     this.#indexes.delete(key);
     if (endpoint !== undefined) {
       this.#keep({ ...endpoint, phase: "deleting" });
@@ -198,6 +202,17 @@ export class Endpoints {
     const { machine, kernel } = this.#options;
     const mtu = result.interfaces?.[0]?.mtu ?? 0;
     return checkWire(machine, kernel, wireOf(endpoint, mtu));
+  }
+
+  /** Returns whether a link is the host's end of a pod that was added and not deleted. */
+  isLiveWire(linkIndex: number): boolean {
+    return this.#liveWires.has(linkIndex);
+  }
+
+  #setIndex(key: string, index: number): void {
+    this.#liveWires.delete(this.#indexes.get(key) ?? 0);
+    this.#indexes.set(key, index);
+    this.#liveWires.add(index);
   }
 
   /** Puts back host routes that somebody took away; returns how many. */

@@ -5,7 +5,7 @@ import { hostInterfacePattern } from "./endpoint.ts";
 export interface KernelNews {
   /** Groups in which something changed that managers may have to put right. */
   readonly groups: ReadonlySet<EventGroup>;
-  /** A pod's host route went away; most often because we removed it. */
+  /** The host route of a pod that lives went away. */
   readonly podRoutes: boolean;
 }
 
@@ -16,6 +16,7 @@ const OUR_TABLE = "trunkline";
 /** Calls `onEvent` for every event at once, and `onNews` for those gathered, until `stop`. */
 export function watchKernel(
   kernel: Kernel,
+  isLiveWire: (linkIndex: number) => boolean,
   onEvent: (event: KernelEvent) => void,
   onNews: (news: KernelNews) => void,
 ): { stop(): void } {
@@ -31,7 +32,7 @@ export function watchKernel(
   };
   const watch = kernel.watch(watched, (event) => {
     onEvent(event);
-    const meaning = meaningOf(event);
+    const meaning = meaningOf(event, isLiveWire);
     if (meaning === undefined) return;
     if (meaning === "all") for (const group of watched) groups.add(group);
     else if (meaning === "pod-route") podRoutes = true;
@@ -47,7 +48,10 @@ export function watchKernel(
   };
 }
 
-function meaningOf(event: KernelEvent): EventGroup | "pod-route" | "all" | undefined {
+function meaningOf(
+  event: KernelEvent,
+  isLiveWire: (linkIndex: number) => boolean,
+): EventGroup | "pod-route" | "all" | undefined {
   switch (event.kind) {
     case "lost":
       return "all";
@@ -59,7 +63,8 @@ function meaningOf(event: KernelEvent): EventGroup | "pod-route" | "all" | undef
     case "route":
       if (event.route.protocol !== ROUTE_PROTOCOL) return undefined;
       if (!isPodRoute(event.route.destination, event.route.via)) return "route";
-      return event.change === "gone" ? "pod-route" : undefined;
+      // Those that we remove ourselves are of wires that live no longer.
+      return event.change === "gone" && isLiveWire(event.route.linkIndex ?? 0) ? "pod-route" : undefined;
     case "rule":
       return "rule";
     case "nftables":

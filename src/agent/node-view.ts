@@ -8,7 +8,7 @@ export class NodeView {
   readonly #facts: ClusterFacts;
   readonly #node: string;
   readonly #endpoints: ReadonlyMap<string, LocalEndpoint>;
-  #current: NodeFacts | undefined;
+  #current: (NodeFacts & { readonly mtu: number }) | undefined;
 
   constructor(
     kernel: Kernel,
@@ -45,20 +45,19 @@ export class NodeView {
 
   /** MTU of the uplink, in bytes. @throws `agent.no-uplink` */
   mtu(): number {
-    const { uplink } = this.get();
-    const link = this.#kernel.links.get(uplink);
-    if (link === undefined) throw this.#noUplink([uplink]);
-    return link.mtu;
+    this.#current ??= this.#read();
+    return this.#current.mtu;
   }
 
-  #read(): NodeFacts {
+  #read() {
     const object = this.#facts.nodes.get(this.#node);
     const addresses = object === undefined ? [] : nodeIps(object);
     const here = this.#kernel.addresses.list();
     for (const address of addresses) {
       const found = here.find((entry) => entry.address.startsWith(`${address}/`));
       const link = found && this.#kernel.links.get(found.linkIndex);
-      if (link) return { node: this.#node, addresses, uplink: link.name, endpoints: this.#endpoints };
+      if (link)
+        return { node: this.#node, addresses, uplink: link.name, mtu: link.mtu, endpoints: this.#endpoints };
     }
     throw this.#noUplink(addresses);
   }

@@ -14,18 +14,19 @@ import type { Store } from "../../src/store/store.ts";
 
 export const shim = path.resolve(import.meta.dirname, "../../dist/cni/trunkline");
 
-/** Hands out 10.9.0.1, 10.9.0.2, … in memory. */
+/** Hands out 10.9.0.1, 10.9.0.2, … and fd09::1, fd09::2, … in memory. */
 export class CountingAddresses implements AddressSource {
   readonly held = new Map<string, { containerId: string; ifName: string; ips: string[] }>();
+  families: readonly (4 | 6)[] = [4];
   #next = 1;
 
   async allocate(request: { containerId: string; ifName: string }): Promise<readonly string[]> {
     const key = endpointKey(request);
-    const held = this.held.get(key) ?? {
-      containerId: request.containerId,
-      ifName: request.ifName,
-      ips: [`10.9.0.${this.#next++}`],
-    };
+    const { containerId, ifName } = request;
+    const known = this.held.get(key);
+    const number = known === undefined ? this.#next++ : 0;
+    const ips = this.families.map((family) => (family === 4 ? `10.9.0.${number}` : `fd09::${number}`));
+    const held = known ?? { containerId, ifName, ips };
     this.held.set(key, held);
     return held.ips;
   }

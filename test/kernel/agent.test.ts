@@ -1,5 +1,9 @@
+import { statSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Manager } from "../../src/agent/manager.ts";
+import { eventKind } from "../../src/api/kinds/core.ts";
 import type { CniResult } from "../../src/cni/spec.ts";
+import { ROUTE_PROTOCOL } from "../../src/kernel/index.ts";
 import { probe } from "../../src/lab/probe/client.ts";
 import { TestNode } from "./agent-node.ts";
 
@@ -50,5 +54,112 @@ describe("the agent and the plugin executable", () => {
     kernel.close();
     expect(await reaches(node.netns, "10.9.0.1", 300)).toBe(false);
     expect([...node.addresses.held.keys()]).toEqual(["b/eth0"]);
+  });
+
+  it("give both families, and IPv6 alone", async () => {
+    const agent = await node.start();
+    await agent.ready;
+    const [a, b, six] = pods("a", "b", "six");
+    node.addresses.families = [4, 6];
+    const results = [await node.cni("ADD", a!), await node.cni("ADD", b!)];
+    node.addresses.families = [6];
+    results.push(await node.cni("ADD", six!));
+    const ips = results.map((one) => (JSON.parse(one.stdout) as CniResult).ips?.map((ip) => ip.address));
+    expect(ips).toEqual([["10.9.0.1/32", "fd09::1/128"], ["10.9.0.2/32", "fd09::2/128"], ["fd09::3/128"]]);
+    expect(await reaches(`${node.netns}-a`, "fd09::2")).toBe(true);
+    expect(await reaches(`${node.netns}-a`, "10.9.0.2")).toBe(true);
+    expect(await reaches(`${node.netns}-six`, "fd09::1")).toBe(true);
+    expect(await reaches(node.netns, "fd09::3")).toBe(true);
+    for (const [pod, result] of [a!, six!].map((one, at) => [one, results[at * 2]!] as const)) {
+      const prevResult = JSON.parse(result.stdout) as CniResult;
+      expect(await node.cni("CHECK", pod, node.config({ prevResult }))).toMatchObject({
+        code: 0,
+        stdout: "",
+      });
+    }
+  });
+
+  it("do not let a pod forward", async () => {
+    await (await node.start()).ready;
+    const [a] = pods("a");
+    await node.cni("ADD", a!);
+    const kernel = node.machine.open({ name: `${node.netns}-a` });
+    expect(kernel.sysctl.get("net/ipv4/conf/eth0/forwarding")).toBe("0");
+    kernel.close();
+  });
+
+  it("put a pod's route back at once when somebody takes it away, and hold it through a restart", async () => {
+    let agent = await node.start();
+    await agent.ready;
+    const [a] = pods("a");
+    await node.cni("ADD", a!);
+    const kernel = node.machine.open({ name: node.netns });
+    const podRoutes = () => kernel.routes.list({ protocol: ROUTE_PROTOCOL });
+    for (let restarts = 0; restarts < 2; restarts++) {
+      const [route] = podRoutes();
+      kernel.routes.remove(route!);
+      await expect.poll(podRoutes, { interval: 20 }).toEqual([route]);
+      await agent.stop();
+      agent = await node.start();
+      await agent.ready;
+    }
+    kernel.close();
+  });
+
+  it("answer over HTTP whether the agent lives and is ready, and what it counts", async () => {
+    const agent = await node.start({ health: { port: 0 } });
+    await agent.ready;
+    const get = (path: string) => fetch(`http://127.0.0.1:${agent.healthPort}${path}`);
+    expect((await get("/livez")).status).toBe(200);
+    expect(await (await get("/readyz")).text()).toBe("ok\n");
+    expect((await get("/else")).status).toBe(404);
+    const [a] = pods("a");
+    await node.cni("ADD", a!);
+    const metrics = await (await get("/metrics")).text();
+    expect(metrics).toContain(`trunkline_cni_requests_total{verb="ADD",code="0",node="${node.name}"} 1`);
+    expect(metrics).toContain(`trunkline_endpoints{phase="ready",node="${node.name}"} 1`);
+    expect(metrics).toContain(`trunkline_ready{node="${node.name}"} 1`);
+  });
+
+  it("say why they are not ready, and serve no pod until they are", async () => {
+    const broken: Manager = {
+      name: "broken",
+      apply: async () => {
+        throw new Error("rules refused");
+      },
+      resync: async () => {},
+    };
+    const agent = await node.start({ health: { port: 0 }, managers: () => [broken] });
+    const [a] = pods("a");
+    await expect.poll(() => agent.notReady().join()).toContain("rules refused");
+    const ready = await fetch(`http://127.0.0.1:${agent.healthPort}/readyz`);
+    expect(ready.status).toBe(503);
+    expect(await ready.text()).toContain("broken: rules refused");
+    expect(JSON.parse((await node.cni("ADD", a!)).stdout)).toMatchObject({ code: 11 });
+    expect(JSON.parse((await node.cni("STATUS", {})).stdout)).toMatchObject({ code: 50 });
+    // The pod's owner sees it on the pod.
+    await expect
+      .poll(async () => (await node.store.list(eventKind)).items.map((event) => event.involvedObject.name))
+      .toEqual(["a"]);
+  });
+
+  it("take back what belongs to pods that are gone without a DEL, and not before the grace is over", async () => {
+    const agent = await node.start({ graceSeconds: 0.2, resyncSeconds: 0.05 });
+    await agent.ready;
+    const [gone, kept] = pods("gone", "kept");
+    await node.cni("ADD", gone!);
+    await node.cni("ADD", kept!);
+    await node.machine.removeNetns(`${node.netns}-gone`);
+    await expect.poll(() => [...node.addresses.held.keys()], { interval: 20 }).toEqual(["kept/eth0"]);
+  });
+
+  it("refuse to serve a socket that another agent serves, and take over one that a dead agent left", async () => {
+    const agent = await node.start();
+    await expect(node.start()).rejects.toMatchObject({ code: "agent.socket-in-use" });
+    await agent.stop();
+    writeFileSync(node.socket, "");
+    await (await node.start()).ready;
+    expect((await node.cni("STATUS", {})).code).toBe(0);
+    expect(statSync(node.socket).mode & 0o777).toBe(0o600);
   });
 });
