@@ -33,7 +33,7 @@ export function command(): Command {
 
 function nodeOptions(command: Command): Command {
   return command
-    .option("--node <name>", "the node; default: the only one")
+    .option("--node <name>", "the node; default: the only one, for show the first")
     .option("--netns <name>", "network namespace of the node; default: as the lab has it, or this one")
     .option(
       "--state <folder>",

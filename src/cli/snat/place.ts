@@ -37,6 +37,7 @@ export interface NodePlace {
 export async function withNode(
   options: NodeOptions,
   body: (place: NodePlace) => Promise<void>,
+  which: "named" | "any" = "named",
 ): Promise<void> {
   const lab = options.store === undefined ? findLab(options.lab) : undefined;
   if (lab?.record.rootless && process.env[INSIDE] === undefined) {
@@ -47,7 +48,7 @@ export async function withNode(
     facts: await collectFacts(store),
     daemonSets: (await store.list(daemonSetKind)).items,
   }));
-  const node = nodeName(options, facts);
+  const node = nodeName(options, facts, which);
   const netns = netnsOf(options, lab, node);
   const stateDir = options.state ?? (lab ? nodePaths(lab.paths, node).folder : "/var/lib/trunkline");
   const kernel = linuxMachine().open(netns);
@@ -63,10 +64,11 @@ export async function withNode(
   }
 }
 
-function nodeName(options: NodeOptions, facts: ClusterFacts): string {
+function nodeName(options: NodeOptions, facts: ClusterFacts, which: "named" | "any"): string {
   const known = [...facts.nodes.keys()].toSorted();
   if (options.node === undefined) {
-    if (known.length === 1) return known[0] ?? "";
+    const [first] = known;
+    if (first !== undefined && (which === "any" || known.length === 1)) return first;
     throw new TrunklineError("cli.snat-node", { name: undefined, known, suggestion: undefined });
   }
   if (facts.nodes.has(options.node)) return options.node;

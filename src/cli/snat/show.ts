@@ -11,12 +11,19 @@ import { ruleRow } from "./rule-row.ts";
 
 /** Prints what is in force on a node. Exit code 1 where the written configuration is unusable. */
 export function show(options: ShowOptions): Promise<void> {
-  return withNode(options, async (place) => {
-    const rules = await ownRules(place);
-    if (options.output === "json") printJson(showJson(place, rules));
-    else showText(place, rules);
-    if (place.plan.config.errors.length > 0) process.exitCode = exit.no;
-  });
+  return withNode(
+    options,
+    async (place) => {
+      const rules = await ownRules(place);
+      if (options.output === "json") printJson(showJson(place, rules));
+      else showText(place, rules);
+      if (place.plan.config.errors.length > 0) process.exitCode = exit.no;
+      const others = [...place.facts.nodes.keys()].filter((name) => name !== place.node);
+      if (options.node === undefined && others.length > 0)
+        say(`this is node ${place.node}; for the others: --node ${others.toSorted().join(" | ")}`);
+    },
+    "any",
+  );
 }
 
 /** The node's own rules as the kernel has them: chains and sets of source translation only. */
