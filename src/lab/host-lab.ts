@@ -9,6 +9,7 @@ import { clearAway, LAB_VARIABLE } from "./clear-away.ts";
 import { serveControl } from "./control/server.ts";
 import type { LabFile } from "./file/lab-file.ts";
 import { Lab, type MatrixRequest, type ProbeRequest } from "./lab.ts";
+import { natKnowledge } from "./nat-knowledge.ts";
 import { describeLab } from "./show/describe.ts";
 import { type LabPaths, type LabRecord, labPaths, nodePaths, readLab, writeLab } from "./state.ts";
 import { findMember } from "./targets.ts";
@@ -105,6 +106,8 @@ function handlersOf(lab: Lab, record: LabRecord, end: () => void) {
       const party = await findMember(word, namespace ?? "default", lab.population, [...lab.members.keys()]);
       return { name: party.name, netns: lab.netnsOf(party) };
     },
+    nat: ({ node }: { node: string }) =>
+      natKnowledge(lab, node, nodePaths(labPaths(record.name), node).folder),
     // The answer has to leave before the door is shut.
     down: async () => void setTimeout(end, 20),
   };

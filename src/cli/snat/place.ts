@@ -8,7 +8,7 @@ import { nearest } from "../../base/suggest.ts";
 import { runAttached } from "../../kernel/exec/index.ts";
 import { commandLinesOf } from "../../kernel/foreign-nat.ts";
 import { type Kernel, linuxMachine, type NetnsRef } from "../../kernel/index.ts";
-import { findLab, type LabEntry, nodePaths } from "../../lab/state.ts";
+import { findLab, type LabEntry, labsFolder, nodePaths } from "../../lab/state.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import { type ClusterFacts, type NodeFacts, nodeIps } from "../../plan/facts.ts";
 import type { Running } from "../../plan/snat/foreign/index.ts";
@@ -100,10 +100,14 @@ function insideLab(lab: LabEntry): Promise<number> {
     "--target",
     String(lab.record.process.pid),
     "--user",
+    // Its own network namespace too: a thread may go back only to one of this user namespace.
+    "--net",
     "--mount",
     "--preserve-credentials",
     "--",
   ];
   const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  return runAttached("nsenter", [...target, ...again], { env: { [INSIDE]: "1" } });
+  return runAttached("nsenter", [...target, ...again], {
+    env: { [INSIDE]: "1", TRUNKLINE_LABS: labsFolder() },
+  });
 }

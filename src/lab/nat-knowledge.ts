@@ -1,0 +1,18 @@
+// What of a node's source translation stands in no object: others' rules, and the configuration that it remembers.
+import { LastGood, lastGoodFile } from "../agent/last-good.ts";
+import { TrunklineError } from "../base/errors.ts";
+import { type ForeignNatTexts, readForeignNat } from "../kernel/foreign-nat.ts";
+import type { Lab } from "./lab.ts";
+
+export interface NatKnowledge {
+  readonly texts: ForeignNatTexts;
+  readonly lastGood: string | null;
+}
+
+/** Looks at a node of a lab that runs in this process. @throws `lab.no-member`, `kernel.nft`, `kernel.command` */
+export async function natKnowledge(lab: Lab, node: string, stateDir: string): Promise<NatKnowledge> {
+  const member = lab.members.get(node);
+  if (!member) throw new TrunklineError("lab.no-member", { word: node, known: [...lab.members.keys()] });
+  const texts = await readForeignNat(member.kernel, { name: member.plan.netns });
+  return { texts, lastGood: new LastGood(lastGoodFile(stateDir)).text ?? null };
+}
