@@ -54,14 +54,9 @@ export class EgressHolder {
     this.#options = options;
   }
 
-  /** What this node knows better than the objects: what it holds, and that it does not hold what they say. */
-  held(): ReadonlyMap<string, string | undefined> {
-    const out = new Map<string, string | undefined>();
-    for (const { address, candidates, holder } of this.#wanted.values()) {
-      if (this.#held.has(address)) out.set(address, this.#options.node);
-      else if (holder === this.#options.node || candidates.length === 0) out.set(address, undefined);
-    }
-    return out;
+  /** What this node knows better than the objects. Those that are not wanted any more are still to be given back. */
+  held(): ReadonlySet<string> {
+    return new Set([...this.#held.keys()].filter((address) => this.#wanted.has(address)));
   }
 
   /** Takes over what the plan says about egress addresses. */

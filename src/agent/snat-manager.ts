@@ -99,7 +99,7 @@ export class SnatManager implements Manager {
     const { text } = this.#lastGood;
     const plan = planSnat(facts, node, {
       ...(text !== undefined && { lastGood: text }),
-      holders: this.#egress.held(),
+      held: this.#egress.held(),
       ...(wishes && { wishes }),
     });
     const routing = plan.steers.length === 0 ? noRouting : steerRouting(plan, uplinkIndex(kernel, node));

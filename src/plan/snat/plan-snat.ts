@@ -13,8 +13,8 @@ import type { EgressAddress, PodWishes, SnatPlan, Steer } from "./types.ts";
 export interface SnatMemory {
   /** The ConfigMap's text that was last usable. */
   readonly lastGood?: string;
-  /** Who holds an egress address, where the node knows better than the objects' status. */
-  readonly holders?: ReadonlyMap<string, string | undefined>;
+  /** Egress addresses that this node holds now: of itself it knows better than the objects' status. */
+  readonly held?: ReadonlySet<string>;
   /** Those of an earlier plan, where only pools and ConfigMaps have changed since. */
   readonly wishes?: PodWishes;
 }
@@ -28,7 +28,9 @@ export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemor
   const { inside, ranges } = podRanges(facts, config);
   const { rules, problems } = readSourceNats(facts);
   const holderOf = (rule: ReadyRule, address: string) => {
-    const holder = memory.holders?.has(address) ? memory.holders.get(address) : rule.holders.get(address);
+    const written = rule.holders.get(address);
+    const isWrong = memory.held !== undefined && written === node.node;
+    const holder = memory.held?.has(address) ? node.node : isWrong ? undefined : written;
     // A holder that the rule no longer admits, or that is gone, holds nothing.
     const admitted = rule.action.type === "egress" && rule.action.candidates.includes(holder ?? "");
     return admitted ? holder : undefined;

@@ -362,8 +362,19 @@ describe("egress addresses", () => {
   });
 
   it("lets a node use an address before its object says so", () => {
-    const plan = on("node2", "node1", { holders: new Map([["192.168.18.250", "node2"]]) });
+    const plan = on("node2", "node1", { held: new Set(["192.168.18.250"]) });
     expect(postrouting(tableOf(plan), flow)).toBe("snat 192.168.18.250");
+  });
+
+  it("sends on to the new holder what a node held before", () => {
+    const lost = (written: string) => tableOf(on("node2", written, { held: new Set() }));
+    expect(postrouting(lost("node2"), flow)).toBe("drop");
+    // Whatever came first: losing the address, or the word of who has it now.
+    const own = { ...cluster("node1"), pods: [pod("web", "172.16.2.5", { node: "node2" })] };
+    const plan = planOf(own, { held: new Set() }, nodeFacts("node2", ["192.168.18.12"]));
+    const local = { source: "172.16.2.5", destination: internet };
+    const index = steeredTo(tableOf(plan), local);
+    expect(plan.steers.find((steer) => steer.index === index)?.holder).toBe("node1");
   });
 
   it("keeps a node's number when another one takes over", () => {
