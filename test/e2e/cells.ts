@@ -1,0 +1,51 @@
+// Who reaches whom, found with packets and said by the plans, in a form in which the two can be compared.
+import type { Commands, Said } from "./trunkline.ts";
+
+interface Named {
+  readonly from: string;
+  readonly to: string;
+  readonly port: string;
+}
+export interface ProbedCell extends Named {
+  readonly reachable: boolean;
+  readonly outcome: string;
+  readonly sourceSeen: string | null;
+}
+export interface PlannedCell extends Named {
+  readonly allowed: boolean;
+  readonly by?: { readonly by: string; readonly policy?: string; readonly reason: string };
+}
+
+export const keyOf = ({ from, to, port }: Named): string => `${from} → ${to} ${port}`;
+
+function parsed<T>({ stdout, stderr, code }: Said): T {
+  if (stdout === "") throw new Error(`ended with ${code} and no answer: ${stderr}`);
+  return JSON.parse(stdout) as T;
+}
+
+/** Runs a command whose answer may be no: its JSON is what counts, and not its exit code. */
+export async function answer<T>(commands: Commands, ...words: string[]): Promise<T> {
+  return parsed<T>(await commands.say(...words, "--lab", commands.lab, "-o", "json"));
+}
+
+/** Returns the matrix that packets find, and the one of the plans, both by cell. */
+export async function bothMatrices(
+  commands: Commands,
+  ...words: string[]
+): Promise<{ probed: ProbedCell[]; planned: PlannedCell[] }> {
+  const planned = await answer<{ cells: PlannedCell[] }>(commands, "policy", "matrix", ...words);
+  const probed = await answer<{ cells: ProbedCell[] }>(
+    commands,
+    ...["probe", "--all", "--timeout", "400", ...words],
+  );
+  return { probed: probed.cells, planned: planned.cells };
+}
+
+/** What each cell is, in the order of names. */
+export function verdicts(cells: readonly (ProbedCell | PlannedCell)[]): Record<string, boolean> {
+  const pairs = cells.map((cell): [string, boolean] => [
+    keyOf(cell),
+    "allowed" in cell ? cell.allowed : cell.reachable,
+  ]);
+  return Object.fromEntries(pairs.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
