@@ -36,7 +36,11 @@ export async function bothMatrices(
   const planned = await answer<{ cells: PlannedCell[] }>(commands, "policy", "matrix", ...words);
   const probed = await answer<{ cells: ProbedCell[] }>(
     commands,
-    ...["probe", "--all", "--timeout", "400", ...words],
+    "probe",
+    "--all",
+    "--timeout",
+    "400",
+    ...words,
   );
   return { probed: probed.cells, planned: planned.cells };
 }

@@ -62,10 +62,7 @@ describe("an isolated pod", () => {
   });
 
   it("names for every refusal the policy and the direction, and the default behind it", async () => {
-    const { cells } = await answer<{ cells: PlannedCell[] }>(
-      commands,
-      ...["policy", "matrix", ...ports, ...only],
-    );
+    const { cells } = await answer<{ cells: PlannedCell[] }>(commands, "policy", "matrix", ...ports, ...only);
     const refused = cells.filter((cell) => !cell.allowed);
     expect(refused).toHaveLength(24);
     for (const cell of refused) {
