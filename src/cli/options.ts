@@ -24,6 +24,12 @@ export function outputOption(forms: readonly string[]): Option {
   return new Option("-o, --output <form>", "form of the output").choices(forms);
 }
 
+/** Returns --family, whose value is `4` or `6`. */
+export function familyOption(when = ""): Option {
+  const what = "the IPv4 or the IPv6 addresses of who has both; default: the first that both ends have";
+  return new Option("--family <number>", when + what).choices(["4", "6"]);
+}
+
 /** Returns an option whose value is a time such as 90s or 1m30s; the action gets milliseconds. */
 export function durationOption(flags: string, description: string, usual: string): Option {
   return new Option(flags, description).argParser(milliseconds).default(milliseconds(usual), usual);

@@ -142,7 +142,12 @@ export class Lab {
 
   /** Probes between all pods and hosts. */
   async probeAll(query: MatrixRequest): Promise<MatrixCell[]> {
-    const parties = [...runningPods(this.population, query.namespaces), ...outsideHosts(this.population)];
+    const { family } = query;
+    const all = [...runningPods(this.population, query.namespaces), ...outsideHosts(this.population)];
+    const parties =
+      family === undefined
+        ? all
+        : all.map((party) => ofFamily(party, family)).filter(({ addresses }) => addresses.length > 0);
     const timeoutMs = query.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     return askAll(questionsOf(parties, query.ports), ({ from, to, port }) =>
       // A pod that goes away in the middle is no reason to lose all other answers.
@@ -347,6 +352,12 @@ export interface MatrixRequest {
   /** Default: those that each target declares. */
   readonly ports?: readonly LabPort[];
   readonly timeoutMs?: number;
+  /** Of parties that have addresses of both families, these; without it the first that both ends have. */
+  readonly family?: 4 | 6;
+}
+
+function ofFamily(party: Party, family: 4 | 6): Party {
+  return { ...party, addresses: party.addresses.filter((address) => isV6(address) === (family === 6)) };
 }
 
 /** Returns an address of `to` that `from` can speak to. */

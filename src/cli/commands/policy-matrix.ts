@@ -16,6 +16,7 @@ import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type StoreOptions, storeOptions, withStore } from "../context.ts";
 import { readFacts } from "../manifest-facts.ts";
+import { familyOption } from "../options.ts";
 import { exit, say } from "../output.ts";
 
 interface Options extends StoreOptions {
@@ -25,6 +26,7 @@ interface Options extends StoreOptions {
   readonly allNamespaces?: boolean;
   readonly output: MatrixFormat;
   readonly why?: boolean;
+  readonly family?: "4" | "6";
   readonly ranges?: boolean;
 }
 
@@ -38,6 +40,7 @@ export function matrixCommand(): Command {
     .addOption(
       new Option("-o, --output <form>", "form of the output").choices([...matrixFormats]).default("text"),
     )
+    .addOption(familyOption())
     .option("--why", "a line for every refusal, with the policy or default that decides")
     .option("--ranges", "the ranges that policies name as rows and columns, also without -f")
     .action((options: Options) => run(options));
@@ -91,7 +94,8 @@ function questionOf(
   const all = clusterEnds(facts, options.namespace && new Set(options.namespace));
   // A probe asks those that have an address; manifests have none yet.
   const pods = offline ? all : all.filter((end) => end.addresses.length > 0);
-  const ends: End[] = offline || options.ranges ? [...pods, ...rangeEnds(facts)] : pods;
+  const everybody: End[] = offline || options.ranges ? [...pods, ...rangeEnds(facts)] : pods;
+  const ends = options.family ? everybody.flatMap((end) => ofFamily(end, options.family)) : everybody;
   const chosen = ports ?? (offline ? offlinePorts(facts, pods) : "declared");
   return { ends, ports: chosen, view: offline ? "policies" : "live" };
 }
@@ -100,4 +104,10 @@ function questionOf(
 function offlinePorts(facts: ClusterFacts, pods: readonly End[]): readonly Port[] {
   const declared = declaredBy(pods);
   return declared.length > 0 ? declared : policyPorts(facts);
+}
+
+/** An end with its addresses of a family, if it has any; in manifests alone nobody has one yet. */
+function ofFamily(end: End, family: Options["family"]): End[] {
+  const addresses = end.addresses.filter((address) => address.includes(":") === (family === "6"));
+  return addresses.length > 0 || end.addresses.length === 0 ? [{ ...end, addresses }] : [];
 }

@@ -10,6 +10,7 @@ import type { MatrixRequest, ProbeAnswer, ProbeRequest } from "../../lab/lab.ts"
 import type { MatrixCell } from "../../lab/probe/matrix.ts";
 import { findLab } from "../../lab/state.ts";
 import { drawMatrix } from "../matrix-table.ts";
+import { familyOption } from "../options.ts";
 import { exit, patiently, print, printJson, table } from "../output.ts";
 
 interface Options {
@@ -20,6 +21,7 @@ interface Options {
   readonly allNamespaces?: boolean;
   readonly port?: string;
   readonly timeout?: string;
+  readonly family?: "4" | "6";
   readonly output?: "json";
 }
 
@@ -45,6 +47,7 @@ export function command(): Command {
       "--capture",
       "also print the packets as both ends and their nodes saw them: addresses, TTL, interface",
     )
+    .addOption(familyOption("with --all: "))
     .option("--timeout <ms>", "how long to wait for an answer, in milliseconds; default: 2000")
     .option("--lab <name>", "the lab; default: the one that runs")
     .addOption(new Option("-o, --output <form>", "form of the output").choices(["json"]))
@@ -115,6 +118,7 @@ async function probeAll(from: string | undefined, options: Options): Promise<voi
   const request: MatrixRequest = {
     ...(options.namespace && { namespaces: options.namespace }),
     ...(ports && { ports }),
+    ...(options.family && { family: options.family === "4" ? 4 : 6 }),
     ...timeoutOf(options),
   };
   const { cells } = await patiently(
