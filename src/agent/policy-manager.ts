@@ -9,7 +9,6 @@ import type { Logger } from "../base/log.ts";
 import { formatProblem, type Problem } from "../base/problem.ts";
 import type { ConntrackFlow, Kernel } from "../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
-import { compilePolicy } from "../plan/policy/index.ts";
 import { PolicyWriter } from "../plan/policy/nft-writer.ts";
 import { type Affected, NodePolicy } from "../plan/policy/node-policy.ts";
 import { readSwitch } from "../plan/policy/switch.ts";
@@ -113,9 +112,8 @@ export class PolicyManager implements Manager {
   }
 
   #setPolicy(key: string, facts: ClusterFacts): void {
-    const object = facts.policies.get(key);
-    this.#policy.setPolicy(key, object);
-    const problems = object === undefined ? [] : compilePolicy(object).problems;
+    this.#policy.setPolicy(key, facts.policies.get(key));
+    const problems = this.#policy.model.policy(key)?.problems ?? [];
     if (problems.length === 0) {
       this.#invalid.delete(key);
       return;

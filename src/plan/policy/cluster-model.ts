@@ -38,6 +38,13 @@ export interface PolicyEntry {
   readonly selector: Selector;
 }
 
+interface KnownPolicy {
+  readonly source: NetworkPolicy;
+  readonly compiled: CompiledPolicy;
+  /** Undefined where it selects nothing. */
+  readonly entry: PolicyEntry | undefined;
+}
+
 /** A namespace that something lives in; `labels` is undefined while its object is not known. */
 export interface NamespaceEntry {
   readonly name: string;
@@ -76,7 +83,7 @@ export class ClusterModel {
   readonly #scopeIndex = new SelectorIndex<NamespaceScope>();
   readonly #atoms = new Map<string, Atom>();
   readonly #pods = new Map<string, PodEntry>();
-  readonly #policies = new Map<string, { source: NetworkPolicy; entry: PolicyEntry | undefined }>();
+  readonly #policies = new Map<string, KnownPolicy>();
   readonly #claims = new Map<string, PodEntry | PodEntry[]>();
   #changed = { pods: new Set<string>(), ips: new Set<string>(), policies: [] as CompiledPolicy[] };
 
@@ -122,7 +129,7 @@ export class ClusterModel {
     }
     const compiled = compilePolicy(policy);
     const entry = compiled.subject === undefined ? undefined : { compiled, selector: compiled.subject };
-    this.#policies.set(key, { source: policy, entry });
+    this.#policies.set(key, { source: policy, compiled, entry });
     if (entry === undefined) return;
     this.#namespace(compiled.namespace).policies.add(entry);
     this.#changed.policies.push(compiled);
@@ -134,6 +141,11 @@ export class ClusterModel {
 
   podKeys(): Iterable<string> {
     return this.#pods.keys();
+  }
+
+  /** Returns a policy's rules, also where its subject is invalid. */
+  policy(key: string): CompiledPolicy | undefined {
+    return this.#policies.get(key)?.compiled;
   }
 
   policyKeys(): Iterable<string> {

@@ -12,18 +12,8 @@ import type { CompiledPolicy, Direction, NamedPort, Peer, Rule } from "./types.t
 
 type Report = (path: string, message: string) => void;
 
-const known = new WeakMap<NetworkPolicy, CompiledPolicy>();
-
-/** Returns the policy's rules; the same object gives the same result, without work the second time. */
+/** Returns the policy's rules. */
 export function compilePolicy(policy: NetworkPolicy): CompiledPolicy {
-  const before = known.get(policy);
-  if (before !== undefined) return before;
-  const compiled = compile(policy);
-  known.set(policy, compiled);
-  return compiled;
-}
-
-function compile(policy: NetworkPolicy): CompiledPolicy {
   const problems: Problem[] = [];
   const report: Report = (path, message) => {
     problems.push({ code: "policy.invalid", path, message });

@@ -10,21 +10,24 @@ interface Labelled {
 /** Below this many items trying them all is quicker, and a cluster has many small namespaces. */
 const worthAnIndex = 24;
 
+const noItems: ReadonlySet<never> = new Set<never>();
+
 export class LabelIndex<T extends Labelled> {
-  readonly #all = new Set<T>();
+  #all: Set<T> | undefined;
   /** Made when it pays. */
   #byLabel: Map<string, Map<string, Set<T>>> | undefined;
 
   get size(): number {
-    return this.#all.size;
+    return this.#all?.size ?? 0;
   }
 
   [Symbol.iterator](): IterableIterator<T> {
-    return this.#all[Symbol.iterator]();
+    return (this.#all ?? noItems)[Symbol.iterator]() as IterableIterator<T>;
   }
 
   /** The item's labels must stay the same until it is removed. */
   add(item: T): void {
+    this.#all ??= new Set();
     this.#all.add(item);
     if (this.#byLabel !== undefined) this.#note(this.#byLabel, item);
     else if (this.#all.size > worthAnIndex) {
@@ -34,7 +37,7 @@ export class LabelIndex<T extends Labelled> {
   }
 
   remove(item: T): void {
-    if (!this.#all.delete(item)) return;
+    if (this.#all?.delete(item) !== true) return;
     for (const key in item.labels) {
       const values = this.#byLabel?.get(key);
       const items = values?.get(item.labels[key] ?? "");
@@ -62,7 +65,8 @@ export class LabelIndex<T extends Labelled> {
   #candidates(selector: Selector): readonly ReadonlySet<T>[] {
     // The first demand is good enough: people write one or two labels.
     const equal = selector.requirements.find((one) => one.operator === "In");
-    if (equal === undefined || this.#byLabel === undefined) return [this.#all];
+    if (equal === undefined || this.#byLabel === undefined)
+      return [this.#all ?? noItems] as readonly ReadonlySet<T>[];
     const values = this.#byLabel.get(equal.key);
     return values === undefined ? [] : [...equal.values].flatMap((value) => values.get(value) ?? []);
   }

@@ -37,7 +37,12 @@ export function unionPorts(sets: readonly PortSet[]): PortSet {
   const parts = sets.filter((set) => !isEmpty(set));
   const [first = noPorts, ...rest] = parts;
   if (rest.every((set) => set.key === first.key)) return first;
-  return combine(parts, (inside) => inside.some(Boolean));
+  const ranges: Record<Protocol, readonly PortRange[]> = { TCP: [], UDP: [], SCTP: [] };
+  for (const protocol of protocols) ranges[protocol] = merged(parts.flatMap((part) => part.ranges[protocol]));
+  return make(
+    parts.some((part) => part.other),
+    ranges,
+  );
 }
 
 export function intersectPorts(a: PortSet, b: PortSet): PortSet {
@@ -59,6 +64,17 @@ export function hasPort(set: PortSet, protocol: string, port: number | undefined
   if (port === undefined)
     return set.ranges[protocol][0]?.last === 65_535 && set.ranges[protocol][0].first === 0;
   return set.ranges[protocol].some((range) => range.first <= port && port <= range.last);
+}
+
+function merged(ranges: PortRange[]): readonly PortRange[] {
+  if (ranges.length < 2) return ranges;
+  const out: { first: number; last: number }[] = [];
+  for (const { first, last } of ranges.sort((a, b) => a.first - b.first)) {
+    const previous = out.at(-1);
+    if (previous === undefined || previous.last + 1 < first) out.push({ first, last });
+    else if (previous.last < last) previous.last = last;
+  }
+  return out;
 }
 
 /** Sweeps over all boundaries and keeps the pieces for which `keep` says so, given who covers the piece. */

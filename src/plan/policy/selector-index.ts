@@ -17,15 +17,16 @@ interface Index<T> {
 }
 
 export class SelectorIndex<T extends Selecting> {
-  readonly #all = new Set<T>();
+  #all: Set<T> | undefined;
   /** Made when it pays. */
   #index: Index<T> | undefined;
 
   get size(): number {
-    return this.#all.size;
+    return this.#all?.size ?? 0;
   }
 
   add(item: T): void {
+    this.#all ??= new Set();
     this.#all.add(item);
     if (this.#index !== undefined) {
       for (const bucket of buckets(this.#index, item)) bucket.add(item);
@@ -36,7 +37,7 @@ export class SelectorIndex<T extends Selecting> {
   }
 
   remove(item: T): void {
-    if (!this.#all.delete(item) || this.#index === undefined) return;
+    if (this.#all?.delete(item) !== true || this.#index === undefined) return;
     for (const bucket of buckets(this.#index, item)) bucket.delete(item);
     // Labels come and go for the life of a cluster: empty buckets must not stay.
     const equal = item.selector.requirements.find((one) => one.operator === "In");

@@ -1,0 +1,24 @@
+// Computes a whole cluster in a process of its own: `policy-full.ts`, prints seconds and MiB as JSON.
+import { ClusterModel } from "../../src/plan/policy/cluster-model.ts";
+import { makeCluster } from "./policy-cluster.ts";
+
+const { facts } = makeCluster(25_000, 4, 3, 0);
+const began = performance.now();
+const model = new ClusterModel();
+for (const [name, namespace] of facts.namespaces) model.setNamespace(name, namespace);
+for (const [key, pod] of facts.pods) model.setPod(key, pod);
+for (const [key, policy] of facts.policies) model.setPolicy(key, policy);
+let subjects = 0;
+let peers = 0;
+for (const key of facts.policies.keys()) {
+  const compiled = model.policy(key);
+  if (compiled === undefined) continue;
+  subjects += model.subjectsOf(compiled).length;
+  for (const rule of [...(compiled.ingress ?? []), ...(compiled.egress ?? [])])
+    for (const peer of rule.peers === "any" ? [] : rule.peers)
+      if (peer.kind === "pods") peers += model.acquire(peer.namespaces, peer.pods).members.size;
+}
+const seconds = (performance.now() - began) / 1000;
+const cpu = process.cpuUsage().user / 1e6;
+const { maxRSS } = process.resourceUsage();
+process.stdout.write(JSON.stringify({ seconds, mib: maxRSS / 1024, cpu, subjects, peers }));

@@ -1,0 +1,199 @@
+// NetworkPolicy: from event to enforced, a whole cluster computed, first packets however many policies there are, and the
+// restart; beside one iptables chain per pod on the same kernel.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { NodeTable } from "../src/agent/node-table.ts";
+import { PolicyManager } from "../src/agent/policy-manager.ts";
+import { silent } from "../src/base/log.ts";
+import { type Kernel, linuxMachine } from "../src/kernel/index.ts";
+import type { NodeFacts } from "../src/plan/facts.ts";
+import { chainsPerPod } from "./lib/policy-chains.ts";
+import { type BenchCluster, makeCluster, makePathCluster } from "./lib/policy-cluster.ts";
+import { eventRows } from "./lib/policy-events.ts";
+import { BenchPath } from "./lib/policy-paths.ts";
+import { ranInPrivate } from "./lib/private.ts";
+import { quantile, type Row, row } from "./lib/row.ts";
+
+const SLICE_MS = 200;
+const ROUNDS = 25;
+const everything = new Map(
+  ["namespaces", "pods", "networkpolicies", "endpoints", "configmaps"].map((kind) => [kind, "all" as const]),
+);
+
+export async function bench(args: readonly string[]): Promise<readonly Row[] | undefined> {
+  if (ranInPrivate()) return undefined;
+  const folder = mkdtempSync(path.join(tmpdir(), "trunkline-bench-"));
+  const wanted = (part: string): boolean => args.length === 0 || args.includes(part);
+  try {
+    return [
+      ...(wanted("full") ? fullRows() : []),
+      ...(wanted("events") ? await eventRows(makeCluster(3334, 30, 3, 250), folder) : []),
+      ...(wanted("restart") ? await restartRows() : []),
+      ...(wanted("packets") ? await packetRows() : []),
+    ];
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** 25,000 namespaces, 100,000 pods, 75,000 policies in a process of its own; the best of three. */
+function fullRows(): Row[] {
+  const runs = [1, 2, 3].map(() => {
+    const script = path.join(import.meta.dirname, "lib/policy-full.ts");
+    const { stdout } = spawnSync(process.execPath, [script], { encoding: "utf8" });
+    return JSON.parse(stdout) as { seconds: number; mib: number };
+  });
+  const seconds = Math.min(...runs.map((run) => run.seconds));
+  const mib = Math.max(...runs.map((run) => run.mib));
+  return [
+    row(
+      "policy.full.time",
+      "25,000 namespaces, 100,000 pods, 75,000 policies (peer: Antrea's published 5.8 s)",
+      "s",
+      seconds,
+      5.8,
+      { of: "ours", at: "most", value: 3 },
+    ),
+    row("policy.full.memory", "the same, whole process (peer: 1.6 GB)", "MiB", mib, 1600, {
+      of: "ours",
+      at: "most",
+      value: 1024,
+    }),
+  ];
+}
+
+function nodeFacts(cluster: BenchCluster): NodeFacts {
+  return { node: "n1", addresses: ["192.168.18.1"], uplink: "eth0", endpoints: cluster.endpoints };
+}
+
+async function enforce(kernel: Kernel, cluster: BenchCluster): Promise<number> {
+  const table = new NodeTable(kernel.nft, ["policy"]);
+  const manager = new PolicyManager({ kernel, table, logger: silent });
+  const began = performance.now();
+  await manager.apply(cluster.facts, nodeFacts(cluster), everything);
+  const ms = performance.now() - began;
+  manager.stop();
+  return ms;
+}
+
+/** The second start finds the first one's table and replaces it whole. */
+async function restartRows(): Promise<Row[]> {
+  const machine = linuxMachine();
+  machine.createNetns("restart");
+  const kernel = machine.open({ name: "restart" });
+  const cluster = makeCluster(3334, 30, 3, 250);
+  const times: number[] = [];
+  for (let i = 0; i < 4; i++) times.push(await enforce(kernel, cluster));
+  kernel.close();
+  await machine.removeNetns("restart");
+  const again = times.slice(1);
+  return [
+    row(
+      "policy.restart",
+      "restart: 250 pods here, 10,000 policies and 100,000 pods in the cluster, until in sync",
+      "s",
+      Math.min(...again) / 1000,
+      null,
+      { of: "ours", at: "most", value: 2 },
+    ),
+  ];
+}
+
+interface Variant {
+  readonly id: string;
+  readonly what: string;
+  readonly path: BenchPath;
+  readonly bar: boolean;
+}
+
+async function packetRows(): Promise<Row[]> {
+  const variants: Variant[] = [];
+  const rows: Row[] = [];
+  const plain = await BenchPath.make("ct");
+  await plain.node.nft.run(
+    "add table ip t\nadd chain ip t f { type filter hook forward priority 0; policy accept; }\nadd rule ip t f ct state established,related accept\n",
+  );
+  for (const [count, onOne] of [
+    [10, false],
+    [1000, false],
+    [10_000, false],
+    [1001, true],
+  ] as const) {
+    const cluster = makePathCluster(count, onOne);
+    const name = `${count}${onOne ? " policies on one pod" : " policies"}`;
+    const ours = await BenchPath.make(`o${count}`);
+    const oursMs = await enforce(ours.node, cluster);
+    const peer = await BenchPath.make(`p${count}`);
+    const began = performance.now();
+    const input = chainsPerPod(cluster);
+    const loaded = spawnSync("ip", ["netns", "exec", `p${count}-n`, "iptables-restore"], {
+      input,
+      encoding: "utf8",
+    });
+    if (loaded.status !== 0) throw new Error(`iptables-restore: ${loaded.stderr}`);
+    rows.push(
+      row(
+        `policy.load.${count}`,
+        `${name}: all of it into an empty kernel (peer: iptables-restore)`,
+        "ms",
+        oursMs,
+        performance.now() - began,
+      ),
+    );
+    variants.push(
+      { id: `ours.${count}`, what: name, path: ours, bar: true },
+      { id: `chains.${count}`, what: `${name} as iptables chains`, path: peer, bar: false },
+    );
+  }
+  for (const what of ["tcp", "udp"] as const) rows.push(...(await compare(what, plain, variants)));
+  for (const { path: each } of [...variants, { path: plain }]) each.close();
+  return rows;
+}
+
+/**
+ * All variants take turns in short slices, each beside one of the plain path. What counts is the median of these pairs'
+ * ratios: the machine's other work changes from second to second, but hardly within a pair.
+ */
+async function compare(what: "tcp" | "udp", plain: BenchPath, variants: readonly Variant[]): Promise<Row[]> {
+  const rates = new Map<Variant, number[]>(variants.map((variant) => [variant, []]));
+  const ratios = new Map<Variant, number[]>(variants.map((variant) => [variant, []]));
+  const plainRates: number[] = [];
+  for (const { path: each } of [...variants, { path: plain }]) await each.slice(what, SLICE_MS);
+  for (let round = 0; round < ROUNDS; round++)
+    for (const variant of round % 2 === 0 ? variants : variants.toReversed()) {
+      const before = await plain.slice(what, SLICE_MS / 2);
+      const { rate } = await variant.path.slice(what, SLICE_MS);
+      const after = await plain.slice(what, SLICE_MS / 2);
+      plainRates.push(before.rate, after.rate);
+      rates.get(variant)?.push(rate);
+      ratios.get(variant)?.push((2 * rate) / (before.rate + after.rate));
+    }
+  const label = what === "tcp" ? "new TCP connections" : "packets of an established flow";
+  const bar = what === "tcp" ? 0.9 : 0.97;
+  const base = quantile(plainRates, 0.5);
+  const rows = variants.map((variant): Row => {
+    const found = ratios.get(variant) ?? [];
+    const ratio = quantile(found, 0.5);
+    const spread = `${quantile(found, 0.25).toFixed(2)}..${quantile(found, 0.75).toFixed(2)}`;
+    const text = `${label}, ${variant.what} (peer: connection tracking only; middle half ${spread})`;
+    const judged = row(`policy.${what}.${variant.id}`, text, "1/s", ratio * base, base, {
+      of: "ratio",
+      at: "least",
+      value: bar,
+    });
+    return variant.bar ? judged : { ...judged, bar: "", held: null };
+  });
+  const ours = rows.filter((_, at) => variants[at]?.bar === true).map((one) => one.ratio ?? Number.NaN);
+  const least = Math.min(...ours) / Math.max(...ours);
+  if (what === "tcp")
+    rows.push(
+      row("policy.tcp.flat", `${label}: slowest of ours beside fastest`, "share", least, null, {
+        of: "ours",
+        at: "least",
+        value: 0.95,
+      }),
+    );
+  return rows;
+}
