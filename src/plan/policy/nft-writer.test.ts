@@ -68,23 +68,23 @@ describe("the nftables text of a node", () => {
         set pod-own6 { type ifname . ipv6_addr; }
           "tl0" . fd00::1
           "tl1" . fd00::2
-        map policy-block4-5110b89df0e52637 { type ipv4_addr : verdict; flags interval; }
-          172.17.0.0-172.17.0.255 : jump policy-ports-all
-          172.17.2.0-172.17.255.255 : jump policy-ports-all
         map policy-from4 { type ipv4_addr : verdict; }
-          10.0.0.1 : goto policy-open
-          10.0.0.2 : accept
+          10.0.0.1 : goto policy-out-open
+          10.0.0.2 : goto policy-ingress
         map policy-from6 { type ipv6_addr : verdict; }
-          fd00::1 : goto policy-open
-          fd00::2 : accept
+          fd00::1 : goto policy-out-open
+          fd00::2 : goto policy-ingress
+        map policy-in-block4-5110b89df0e52637 { type ipv4_addr : verdict; flags interval; }
+          172.17.0.0-172.17.0.255 : jump policy-in-ports-all
+          172.17.2.0-172.17.255.255 : jump policy-in-ports-all
         map policy-in-peer4 { type ipv4_addr : classid; }
           10.0.0.2 : ec9f:57b7
         map policy-in-peer6 { type ipv6_addr : classid; }
           fd00::2 : ec9f:57b7
         map policy-in-row4 { type classid . ipv4_addr : verdict; counter; }
-          ec9f:57b7 . 10.0.0.1 : jump policy-ports-da6d5bf663719b2d
+          ec9f:57b7 . 10.0.0.1 : jump policy-in-ports-da6d5bf663719b2d
         map policy-in-row6 { type classid . ipv6_addr : verdict; counter; }
-          ec9f:57b7 . fd00::1 : jump policy-ports-da6d5bf663719b2d
+          ec9f:57b7 . fd00::1 : jump policy-in-ports-da6d5bf663719b2d
         map policy-out-peer4 { type ipv4_addr : classid; }
         map policy-out-peer6 { type ipv6_addr : classid; }
         map policy-out-row4 { type classid . ipv4_addr : verdict; counter; }
@@ -114,21 +114,30 @@ describe("the nftables text of a node", () => {
           iifname . ip6 saddr @pod-own6 accept
           ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
           drop
-        chain policy-egress { type filter hook forward priority -20; policy accept; }
-          ct state established,related accept
-          iifname != "tl*" accept
+        chain policy-egress
           ip saddr vmap @policy-from4
           ip6 saddr vmap @policy-from6
           drop
+        chain policy-forward { type filter hook forward priority -20; policy accept; }
+          ct state established,related accept
+          iifname "tl*" goto policy-egress
+          goto policy-ingress
         chain policy-in-5110b89df0e52637
           ct state invalid drop
           tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset
           meta priority set ip saddr map @policy-in-peer4 meta priority . ip daddr vmap @policy-in-row4
           meta priority set ip6 saddr map @policy-in-peer6 meta priority . ip6 daddr vmap @policy-in-row6
-          ip saddr vmap @policy-block4-5110b89df0e52637
+          ip saddr vmap @policy-in-block4-5110b89df0e52637
           goto policy-refuse
-        chain policy-ingress { type filter hook forward priority -10; policy accept; }
-          ct state established,related accept
+        chain policy-in-open
+          ct state invalid drop
+          tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset
+          accept
+        chain policy-in-ports-all
+          meta priority set none accept
+        chain policy-in-ports-da6d5bf663719b2d
+          meta l4proto . th dport { tcp . 8080 } meta priority set none accept
+        chain policy-ingress
           oifname != "tl*" accept
           oifname . ip daddr vmap @policy-to4
           oifname . ip6 daddr vmap @policy-to6
@@ -137,17 +146,11 @@ describe("the nftables text of a node", () => {
           ct state established,related accept
           iifname != "tl*" accept
           icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
-          ip saddr vmap @policy-from4
-          ip6 saddr vmap @policy-from6
-          drop
-        chain policy-open
+          goto policy-egress
+        chain policy-out-open
           ct state invalid drop
           tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset
-          accept
-        chain policy-ports-all
-          meta priority set none accept
-        chain policy-ports-da6d5bf663719b2d
-          meta l4proto . th dport { tcp . 8080 } meta priority set none accept
+          goto policy-ingress
         chain policy-refuse
           ip saddr . ip daddr @policy-self4 accept
           ip6 saddr . ip6 daddr @policy-self6 accept

@@ -11,9 +11,8 @@
 // What each part answers for:
 // - pod-source, before connection tracking: a pod sends only from its own addresses; an interface that no pod is known
 //   for sends nothing. Neighbour discovery passes; router advertisements and redirects from pods do not.
-// - policy-egress (forward) and policy-node (input): what pods may open, also towards their own node.
-// - policy-ingress (forward): what may be opened towards pods. A base chain of its own, because accepting in one does
-//   not skip the other: a pod talking to one on the same node must pass both.
+// - policy-forward and policy-node (input) send what pods open to policy-egress, also towards their own node. What that
+//   lets through goes on to policy-ingress: a pod talking to one on the same node must pass both.
 // - pod-output: the node itself reaches its own pods always, but no interface without a pod.
 // Established and related packets pass all of them. A TCP packet that is neither part of a known connection nor its
 // beginning is answered by a reset where policies isolate the pod: otherwise a connection that was cut would be picked
@@ -36,10 +35,10 @@ type FamilyName = (typeof families)[number];
 const addressType = { "4": "ipv4_addr", "6": "ipv6_addr" } as const satisfies Record<FamilyName, NftType>;
 const header = { "4": "ip", "6": "ip6" } as const;
 
-/** Which address of a packet is the local pod's, and which its peer's. */
+/** Which address of a packet is the local pod's, which its peer's, and where a packet goes that may pass. */
 const sides = {
-  ingress: { name: "in", own: "daddr", peer: "saddr" },
-  egress: { name: "out", own: "saddr", peer: "daddr" },
+  ingress: { name: "in", own: "daddr", peer: "saddr", pass: "accept" },
+  egress: { name: "out", own: "saddr", peer: "daddr", pass: "goto policy-ingress" },
 } as const;
 
 function familyOf(ip: string): FamilyName {
@@ -97,10 +96,9 @@ function writeFixedPart(table: NftTable): void {
       });
     }
   }
-  const from = ["ip saddr vmap @policy-from4", "ip6 saddr vmap @policy-from6", "drop"];
-  table.setChain("policy-egress", {
+  table.setChain("policy-forward", {
     base: { type: "filter", hook: "forward", priority: -20 },
-    rules: [passState, `iifname != ${podInterfaces} accept`, ...from],
+    rules: [passState, `iifname ${podInterfaces} goto policy-egress`, "goto policy-ingress"],
   });
   table.setChain("policy-node", {
     base: { type: "filter", hook: "input", priority: -20 },
@@ -108,20 +106,25 @@ function writeFixedPart(table: NftTable): void {
       passState,
       `iifname != ${podInterfaces} accept`,
       "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept",
-      ...from,
+      "goto policy-egress",
     ],
   });
+  table.setChain("policy-egress", {
+    rules: ["ip saddr vmap @policy-from4", "ip6 saddr vmap @policy-from6", "drop"],
+  });
   table.setChain("policy-ingress", {
-    base: { type: "filter", hook: "forward", priority: -10 },
     rules: [
-      passState,
+      // Also what is for the node itself: it goes out by no interface.
       `oifname != ${podInterfaces} accept`,
       "oifname . ip daddr vmap @policy-to4",
       "oifname . ip6 daddr vmap @policy-to6",
       "drop",
     ],
   });
-  table.setChain("policy-open", { rules: [...strayRules, "accept"] });
+  for (const direction of directions) {
+    const { name, pass } = sides[direction];
+    table.setChain(`policy-${name}-open`, { rules: [...strayRules, pass] });
+  }
   table.setChain("policy-refuse", {
     rules: [
       "ip saddr . ip daddr @policy-self4 accept",
@@ -184,7 +187,7 @@ export class PolicyWriter implements PolicySink {
     this.#lead(
       set,
       `${classText(classId)} . ${localIp}`,
-      ports === undefined ? undefined : `jump ${this.#ports(ports)}`,
+      ports === undefined ? undefined : `jump ${this.#ports(direction, ports)}`,
     );
   }
 
@@ -224,8 +227,9 @@ export class PolicyWriter implements PolicySink {
   #verdict(direction: Direction, rules: LocalRules): string {
     const isolation = rules[direction];
     const other = rules[direction === "ingress" ? "egress" : "ingress"];
-    if (isolation === undefined) return other === undefined ? "accept" : "goto policy-open";
-    if (isolation.any.key === allPorts.key) return "goto policy-open";
+    const { name, pass } = sides[direction];
+    if (isolation === undefined && other === undefined) return pass;
+    if (isolation === undefined || isolation.any.key === allPorts.key) return `goto policy-${name}-open`;
     return `goto ${this.#isolation(direction, isolation)}`;
   }
 
@@ -248,12 +252,12 @@ export class PolicyWriter implements PolicySink {
     for (const family of families) {
       const mine = blocks.filter((block) => `${block.range.family}` === family);
       if (mine.length === 0) continue;
-      const map = this.#blocks(family, mine);
+      const map = this.#blocks(direction, family, mine);
       uses.push(map);
       rules.push(`${header[family]} ${peer} vmap @${map}`);
     }
     if (!isEmpty(any)) {
-      const chain = this.#ports(any);
+      const chain = this.#ports(direction, any);
       uses.push(chain);
       rules.push(`jump ${chain}`);
     }
@@ -264,32 +268,33 @@ export class PolicyWriter implements PolicySink {
     return name;
   }
 
-  #blocks(family: FamilyName, blocks: readonly BlockPorts[]): string {
-    const name = `policy-block${family}-${hash(blocksKey(blocks))}`;
+  #blocks(direction: Direction, family: FamilyName, blocks: readonly BlockPorts[]): string {
+    const name = `policy-${sides[direction].name}-block${family}-${hash(blocksKey(blocks))}`;
     if (this.#table.hasSet(name)) return name;
     this.#table.setSet(name, { key: [addressType[family]], value: "verdict", interval: true });
     this.#unused.add(name);
     for (const { range, ports } of blocks) {
       const first = formatIp({ family: range.family, value: range.first });
       const last = formatIp({ family: range.family, value: range.last });
-      this.#lead(name, first === last ? first : `${first}-${last}`, `jump ${this.#ports(ports)}`);
+      this.#lead(name, first === last ? first : `${first}-${last}`, `jump ${this.#ports(direction, ports)}`);
     }
     return name;
   }
 
   /** Returns the chain that accepts these ports; made if it is not there. */
-  #ports(ports: PortSet): string {
-    const name = `policy-ports-${ports.key === allPorts.key ? "all" : hash(ports.key)}`;
+  #ports(direction: Direction, ports: PortSet): string {
+    const { name: side, pass } = sides[direction];
+    const name = `policy-${side}-ports-${ports.key === allPorts.key ? "all" : hash(ports.key)}`;
     if (this.#table.hasChain(name)) return name;
     this.#unused.add(name);
     const list = protocols.flatMap((protocol) =>
       ports.ranges[protocol].map((range) => `${protocol.toLowerCase()} . ${rangeText(range)}`),
     );
     const rules: string[] = [];
-    if (ports.key === allPorts.key) rules.push(`${noPriority} accept`);
+    if (ports.key === allPorts.key) rules.push(`${noPriority} ${pass}`);
     else {
-      if (list.length > 0) rules.push(`meta l4proto . th dport { ${list.join(", ")} } ${noPriority} accept`);
-      if (ports.other) rules.push(`meta l4proto != { tcp, udp, sctp } ${noPriority} accept`);
+      if (list.length > 0) rules.push(`meta l4proto . th dport { ${list.join(", ")} } ${noPriority} ${pass}`);
+      if (ports.other) rules.push(`meta l4proto != { tcp, udp, sctp } ${noPriority} ${pass}`);
     }
     this.#table.setChain(name, { rules });
     return name;
@@ -329,7 +334,7 @@ export class PolicyWriter implements PolicySink {
   }
 }
 
-const fixedChains: ReadonlySet<string> = new Set(["policy-open", "policy-refuse"]);
+const fixedChains: ReadonlySet<string> = new Set(["policy-in-open", "policy-out-open", "policy-ingress"]);
 
 function blocksKey(blocks: readonly BlockPorts[]): string {
   return blocks
@@ -343,6 +348,7 @@ function targetOf(verdict: string): string | undefined {
 
 /** Returns the maps and chains made on demand that a rule of ours uses. */
 function usedBy(rule: string): string[] {
-  const found = /^(?:jump (policy-ports-\S+)|ip6? [sd]addr vmap @(policy-block\S+))$/.exec(rule);
+  const found =
+    /^(?:jump (policy-(?:in|out)-ports-\S+)|ip6? [sd]addr vmap @(policy-(?:in|out)-block\S+))$/.exec(rule);
   return [found?.[1], found?.[2]].filter((name) => name !== undefined);
 }
