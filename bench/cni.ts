@@ -1,7 +1,7 @@
 // ADD and DEL of our plugin (executable, agent, allocator, rules) beside Debian's bridge and host-local on the same kernel,
 // from the start of the process to the end of its output; one at a time and eight at a time, taking turns.
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -44,7 +44,9 @@ export async function bench(): Promise<readonly Row[] | undefined> {
   const folder = mkdtempSync(path.join(tmpdir(), "trunkline-bench-"));
   const setUp = await prepare(folder);
   try {
-    return [...(await oneByOne(setUp)), ...(await eightAtATime(setUp)), ...(await atRest(setUp))];
+    const plugin = [...(await oneByOne(setUp)), ...(await eightAtATime(setUp)), ...(await atRest(setUp))];
+    setUp.agent.kill();
+    return [...plugin, ...(await wholeLab(folder))];
   } finally {
     setUp.agent.kill();
     rmSync(folder, { recursive: true, force: true });
@@ -265,6 +267,53 @@ async function atRest(setUp: Bench): Promise<Row[]> {
     row("rest-cpu", `agent at rest with ${PODS_AT_REST} pods, CPU`, "%", percent, null, most(0.5)),
   ];
 }
+
+/** A cluster on this machine, by the command line: its start, and 250 pods on its three nodes. */
+async function wholeLab(folder: string): Promise<Row[]> {
+  const manifest = path.join(folder, "pods.yaml");
+  writeFileSync(manifest, podsManifest);
+  const env = { ...process.env, TRUNKLINE_LABS: path.join(folder, "labs") };
+  const trunkline = async (...words: string[]) => {
+    const began = performance.now();
+    const child = spawn(path.join(root, "bin/trunkline"), words, {
+      env,
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    const code = await new Promise((resolve) => child.on("close", resolve));
+    if (code !== 0) throw new Error(`trunkline ${words.join(" ")} ended with ${code}`);
+    return (performance.now() - began) / 1000;
+  };
+  try {
+    const up = await trunkline("lab", "up", path.join(root, "examples/first-light"), "-d");
+    const applied = await trunkline("apply", "-f", manifest);
+    const ready = applied + (await trunkline("wait", "--for", "ready", "--all", "--timeout", "60s"));
+    const most = (value: number) => ({ of: "ours", at: "most", value }) as const;
+    return [
+      row("lab-up", "lab up with three nodes", "s", up, null, most(2)),
+      row("lab-pods", `from apply to ${PODS_AT_REST} pods ready on three nodes`, "s", ready, null, most(10)),
+    ];
+  } finally {
+    await trunkline("lab", "down");
+  }
+}
+
+const podsManifest = `apiVersion: crd.projectcalico.org/v1
+kind: IPPool
+metadata: {name: bench}
+spec: {cidr: 10.1.0.0/16}
+---
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: bench, namespace: default}
+spec:
+  replicas: ${PODS_AT_REST}
+  selector: {app: bench}
+  template:
+    metadata: {labels: {app: bench}}
+    spec:
+      containers:
+        - {name: web, image: web, ports: [{containerPort: 80}]}
+`;
 
 /** User and system time of a process so far; proc(5), fields 14 and 15, in ticks of 10 ms. */
 function cpuSeconds(pid: number): number {

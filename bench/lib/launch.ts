@@ -24,7 +24,7 @@ function launcher(): string {
   if (!existsSync(built) || statSync(built).mtimeMs < statSync(source).mtimeMs) {
     mkdirSync(path.dirname(built), { recursive: true });
     const fresh = `${built}.${process.pid}`;
-    execFileSync("cc", ["-O1", "-static", source, "-o", fresh], { stdio: "inherit" });
+    execFileSync(process.env["CC"] || "cc", ["-O1", "-static", source, "-o", fresh], { stdio: "inherit" });
     renameSync(fresh, built);
   }
   return built;

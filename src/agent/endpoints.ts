@@ -3,6 +3,7 @@
 //
 // ADD:  journal "adding" → addresses → rules and wire → journal "ready" → answer.
 // DEL:  journal "deleting" → routes away → addresses back → answer → link away → journal forgets.
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { isError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { PodIdentity } from "../cni/args.ts";
@@ -157,12 +158,15 @@ export class Endpoints {
     this.#options.changed(key);
     // The interface's name is known before the interface is there, so its rules are put in force at the same time.
     const inForce = this.#options.inForce(key);
-    const [wire] = await Promise.allSettled([attachWire(machine, kernel, wireOf(endpoint, mtu)), inForce]);
-    if (wire.status === "rejected") throw wire.reason;
+    // Awaited below; a failure before that must not count as one that nobody hears of.
+    inForce.catch(() => {});
+    // Making the wire holds this thread, so the rules get a head start on theirs.
+    await nextTurn();
+    const wire = await attachWire(machine, kernel, wireOf(endpoint, mtu));
     await inForce;
-    const result = resultOf(endpoint, wire.value, mtu);
+    const result = resultOf(endpoint, wire, mtu);
     this.#keep({ ...endpoint, phase: "ready", result });
-    this.#setIndex(key, wire.value.host.index);
+    this.#setIndex(key, wire.host.index);
     return result;
   }
 
@@ -249,7 +253,7 @@ export class Endpoints {
     const { kernel, logger } = this.#options;
     const removal = (async () => {
       // In a later turn, so that the answer leaves before the work begins.
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
       try {
         await kernel.links.remove(link);
         // ADD waits for this removal, so what is known now is still what was deleted.

@@ -241,7 +241,8 @@ export class NodeIpam {
     // The new one first: its addresses are then not freed with the old one.
     const over = instead.map(({ seq }) => ({ op: "free" as const, seq, at }));
     try {
-      await this.#commit([{ op: "hold", ...holding }, ...over], { sync: true });
+      // Not forced to the disk: it outlives this process, and a loss of power takes the pod along.
+      await this.#commit([{ op: "hold", ...holding }, ...over], { sync: false });
     } catch (error) {
       // What was taken over is in use: that stays held, by whichever name. Anything else is free again, which has to
       // be written as well: the failed line may be on the disk, or in a compacted journal that was written since.
