@@ -59,8 +59,9 @@ export function labsFolder(): string {
   return path.join(state, "trunkline/labs");
 }
 
-export function labPaths(name: string): LabPaths {
-  const folder = path.join(labsFolder(), name);
+/** Returns where a lab keeps what; `labs` is the folder of all labs. */
+export function labPaths(name: string, labs = labsFolder()): LabPaths {
+  const folder = path.join(labs, name);
   return {
     folder,
     record: path.join(folder, "lab.json"),

@@ -1,8 +1,9 @@
 // The executable as users run it, for tests: a folder of labs of the test's own, and names that nobody else uses.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { run } from "../../src/kernel/exec/index.ts";
+import { type LabEntry, type LabRecord, labPaths } from "../../src/lab/state.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const executable = path.join(root, "bin/trunkline");
@@ -42,6 +43,12 @@ export class Commands {
   async up(example: string, ...words: string[]): Promise<void> {
     const { code, stderr } = await this.say("lab", "up", example, "-d", "--name", this.lab, ...words);
     if (code !== 0) throw new Error(`the lab did not start: ${stderr}`);
+  }
+
+  /** Where the lab keeps its store and its door, for tests that go past the executable. */
+  entry(): LabEntry {
+    const paths = labPaths(this.lab, path.join(this.folder, "labs"));
+    return { paths, record: JSON.parse(readFileSync(paths.record, "utf8")) as LabRecord, running: true };
   }
 
   /** Ends the lab, however the test went. */

@@ -1,0 +1,3 @@
+import { describeScenarios } from "./netpol-scenarios.suite.ts";
+
+describeScenarios(4);
