@@ -85,7 +85,8 @@ export function describeScenarios(family: 4 | 6): void {
     await commands.up(file("lab.yaml", lab));
     const items = manifests();
     await commands.ask(
-      ...["apply", "-f"],
+      "apply",
+      "-f",
       file("objects.json", JSON.stringify({ apiVersion: "v1", kind: "List", items })),
     );
     await commands.ask("wait", "--for", "ready", "--all");
@@ -134,8 +135,13 @@ export function describeScenarios(family: 4 | 6): void {
   async function arrange({ policies, labels = {} }: Step): Promise<void> {
     await relabel(labels);
     const wanted = policies.map((policy, at) => {
-      const { resourceVersion, uid, creationTimestamp, ...metadata } = placed(policy).metadata;
-      return { ...placed(policy), metadata: { ...metadata, name: `policy-${at}` } };
+      const { apiVersion, kind, spec, metadata } = placed(policy);
+      return {
+        apiVersion,
+        kind,
+        spec,
+        metadata: { name: `policy-${at}`, namespace: metadata.namespace ?? "" },
+      };
     });
     const { items } = await store.list(networkPolicyKind);
     const keyed = new Map(items.map((item) => [`${item.metadata.namespace}/${item.metadata.name}`, item]));
