@@ -27,6 +27,9 @@ export interface PolicyManagerOptions {
   readonly cutSpacingMs?: number;
 }
 
+/** After a cut that took t ms, the next one waits for this many times t, but never longer than CUT_LONGEST_MS. */
+const CUT_REST = 20;
+const CUT_LONGEST_MS = 500;
 const CUT_RETRY_MS = 1000;
 
 const protocolNames: ReadonlyMap<number, string> = new Map([
@@ -141,9 +144,11 @@ export class PolicyManager implements Manager {
       // Also where there is nothing to wait for: whoever waits for the rules comes first.
       await pause(Math.max(0, wait), this.#ending.signal);
       if (this.#ending.signal.aborted) return;
+      const began = performance.now();
       try {
         await this.#cut();
-        wait = spacingMs;
+        // A node where pods come and go all the time must not spend its time on walking that table.
+        wait = Math.min(CUT_LONGEST_MS, Math.max(spacingMs, (performance.now() - began) * CUT_REST));
       } catch (error) {
         // What was owed is owed still.
         this.#options.logger.error({ error: textOf(error) }, "connections could not be cut");

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { formatIp, parseIp } from "../../base/ip.ts";
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
@@ -25,22 +24,18 @@ export class LinuxConntrack implements Conntrack {
     const attempt = (): string => "list connections";
     const address = filter.address === undefined ? undefined : formatIp(parseIp(filter.address));
     const found: ConntrackFlow[] = [];
-    for (const family of filter.family === undefined ? ([4, 6] as const) : [filter.family]) {
-      const start = found.length;
-      const { errno, text } = this.#open(attempt).dump(
-        ConntrackMessage.get,
-        (writer) => writeConntrackQuery(writer, family),
-        attempt,
-        (message) => {
-          const flow = readConntrack(message);
-          if (flow && (address === undefined || touches(flow, address))) found.push(flow);
-        },
-        () => found.splice(start),
-      );
-      if (errno !== 0) throw refusal(attempt(), errno, text);
-      // A big table takes a while: others get their turn between the families.
-      await nextTurn();
-    }
+    // The kernel walks its whole table for a dump, so both families are asked for at once.
+    const { errno, text } = this.#open(attempt).dump(
+      ConntrackMessage.get,
+      (writer) => writeConntrackQuery(writer, filter.family),
+      attempt,
+      (message) => {
+        const flow = readConntrack(message);
+        if (flow && (address === undefined || touches(flow, address))) found.push(flow);
+      },
+      () => found.splice(0),
+    );
+    if (errno !== 0) throw refusal(attempt(), errno, text);
     return found;
   }
 

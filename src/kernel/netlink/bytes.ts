@@ -3,6 +3,7 @@
 import { TrunklineError } from "../../base/errors.ts";
 import { cidrOf, familyBits, formatIp, parseIp } from "../../base/ip.ts";
 
+export const AF_UNSPEC = 0;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_BRIDGE = 7;

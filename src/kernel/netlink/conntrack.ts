@@ -1,6 +1,6 @@
 // ctnetlink's messages (linux/netfilter/nfnetlink_conntrack.h): the table of tracked connections.
 import type { ConntrackFlow, FlowTuple } from "../kernel.ts";
-import { addressBytes, addressText, familyNumber, familyOfNumber } from "./bytes.ts";
+import { AF_UNSPEC, addressBytes, addressText, familyNumber, familyOfNumber } from "./bytes.ts";
 import { Attributes, type Message, type MessageWriter } from "./message.ts";
 
 const SUBSYSTEM_CTNETLINK = 1 << 8;
@@ -38,9 +38,12 @@ const tcpStates = [
   "SYN_SENT2",
 ];
 
-/** Writes the body of a dump request. */
-export function writeConntrackQuery(writer: MessageWriter, family: 4 | 6): void {
-  writer.u8(familyNumber(family)).u8(0).u16be(0);
+/** Writes the body of a dump request; without a family, of both. */
+export function writeConntrackQuery(writer: MessageWriter, family: 4 | 6 | undefined): void {
+  writer
+    .u8(family === undefined ? AF_UNSPEC : familyNumber(family))
+    .u8(0)
+    .u16be(0);
 }
 
 /**
