@@ -90,7 +90,7 @@ async function claimRangeOf(context: NodeContext, want: Want): Promise<boolean> 
 
 /** Creating the object is the claim: of several nodes one succeeds. False if this one did not. */
 async function claimBlock(context: NodeContext, pool: PoolRange, cidr: string): Promise<boolean> {
-  const { node, store, view, ready } = context;
+  const { node, store, ready, withdrawn } = context;
   let object: AddressBlock;
   try {
     object = await store.create(addressBlockKind, {
@@ -103,15 +103,11 @@ async function claimBlock(context: NodeContext, pool: PoolRange, cidr: string): 
     if (isError(error, "store.exists")) return false;
     throw error;
   }
-  const { uid, name } = object.metadata;
-  let shown = false;
-  const settled = () => {
-    const current = view.cache.get(name)?.metadata.uid === uid;
-    shown ||= current;
-    return ready.has(uid) || (shown && !current);
-  };
+  const { uid } = object.metadata;
+  const settled = () => ready.has(uid) || withdrawn.has(uid);
   if (!(await context.until(settled, claimWaitMs)))
     throw new TrunklineError("ipam.store", { node, why: `the claim of ${cidr} was not confirmed in time` });
+  withdrawn.delete(uid);
   return ready.has(uid);
 }
 

@@ -73,6 +73,8 @@ export interface NodeContext {
   readonly arrival: ReadonlyMap<string, number>;
   /** Uids of own blocks that this run has written as its own and may hand out of. */
   readonly ready: Set<string>;
+  /** Uids of own claims that were withdrawn, as another block had the range first. */
+  readonly withdrawn: Set<string>;
   /** By address. */
   readonly loans: Map<string, LoanIn>;
   /** When this node's last request to a block, as the view showed it, was made: by block name. */

@@ -86,6 +86,7 @@ export class NodeIpam {
       view,
       arrival,
       ready: new Set(),
+      withdrawn: new Set(),
       loans: new Map(),
       requestsSeen: new Map(),
       session: () => this.#caretaker.session,

@@ -42,6 +42,7 @@ export async function takeUp(context: NodeContext): Promise<void> {
     const { uid } = object.metadata;
     if (!ledger.blocks.has(uid)) {
       if (object.spec.state === "pending" && cameSecond(context, object)) {
+        context.withdrawn.add(uid);
         await removeObject(context, object);
         continue;
       }

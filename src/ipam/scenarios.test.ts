@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type AddressBlock, addressBlockKind, blockName } from "../api/kinds/address-block.ts";
 import { memoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
-import { withRelease } from "./block-object.ts";
+import { sessionAnnotation, withRelease } from "./block-object.ts";
 import {
   FakeClock,
   FakeDisk,
@@ -95,18 +95,34 @@ describe("claims", () => {
     expect(await give(node, "p", want(pool))).toBe("10.1.0.0");
   });
 
+  it("hands out nothing of a block before it is confirmed: no other node would route it", async () => {
+    let down = true;
+    const fates = new Fates((what) => (what === "store.update" && down ? "fail-before" : "ok"));
+    const node = await start("a", { fates });
+    const pool = poolOf("10.1.0.0/26", 26);
+    await expect(give(node, "p1", want(pool))).rejects.toMatchObject({ code: "ipam.store" });
+    await expect(give(node, "p2", want(pool))).rejects.toMatchObject({ code: "ipam.exhausted" });
+    down = false;
+    await pass(2000);
+    expect(await give(node, "p3", want(pool))).toBe("10.1.0.0");
+  });
+
   it("withdraws from a block that overlaps an earlier one of another size", async () => {
     const small = poolOf("10.1.0.0/24", 28);
     const large = poolOf("10.1.0.0/24", 25);
-    // The node has not heard of it when it claims: its view is held up until its own claim is made.
-    const node = await start("a");
-    const both = Promise.all([
-      claim("10.1.0.16/28", small, "b"),
-      claim("10.1.0.128/28", small, "b"),
-      give(node, "p", want(large)).catch((error: unknown) => error),
-    ]);
-    const [, , result] = await both;
-    expect(result).toMatchObject({ code: "ipam.exhausted" });
+    let told = false;
+    // At the last moment before its claim, when the node cannot have heard of them.
+    const fates = new Fates((what) => {
+      if (what === "store.create" && !told) {
+        told = true;
+        void claim("10.1.0.16/28", small, "b");
+        void claim("10.1.0.128/28", small, "b");
+      }
+      return "ok";
+    });
+    const node = await start("a", { fates });
+    await expect(give(node, "p", want(large))).rejects.toMatchObject({ code: "ipam.exhausted" });
+    expect(told).toBe(true);
     await pass(1000);
     expect((await blocks()).map(({ spec }) => spec.node)).toEqual(["b", "b"]);
   });
@@ -166,16 +182,16 @@ describe("pools", () => {
 
   it("keeps a block with pods in it when its pool no longer selects the node, and gives it up with the last pod", async () => {
     const pool = poolOf("10.1.0.0/26", 26);
-    const node = await start("a", { settings: { cooldownMs: 1000 } });
+    const node = await start("a", { settings: { cooldownMs: 5000 } });
     await give(node, "p1", want(pool));
     node.ipam.setWantedPools(new Set());
     await pass(3000);
     expect(await blocks()).toHaveLength(1);
     await settle(clock, node.ipam.release(podOwner("p1")));
-    await pass(500);
+    await pass(3000);
     // Not before the address has rested: whoever claims the block next knows nothing of it.
     expect(await blocks()).toHaveLength(1);
-    await pass(2000);
+    await pass(4000);
     expect(await blocks()).toHaveLength(0);
   });
 });
@@ -230,6 +246,109 @@ describe("loans", () => {
     await pass(5000);
     expect(await blocks()).toHaveLength(1);
   });
+});
+
+describe("what binds a node is in its journal before the store hears of it", () => {
+  const pool = poolOf("10.1.0.0/29", 29);
+  const settings = { cooldownMs: 0, idleLoanMs: 1000 };
+
+  /** Starts a node that keeps its disk's text as it was at each of its calls of that name. */
+  async function watched(name: string, call: string) {
+    const disk = new FakeDisk();
+    const texts: string[] = [];
+    const fates = new Fates((what) => {
+      if (what === call) texts.push(disk.text);
+      return "ok";
+    });
+    const node = await start(name, { disk, fates, settings });
+    return { node, texts };
+  }
+
+  it("a loan", async () => {
+    const { node, texts } = await watched("a", "store.update");
+    await give(node, "mine", want(pool));
+    await give(await start("b"), "theirs", want(pool));
+    const [block] = await blocks();
+    expect(block?.spec.loans).toHaveLength(1);
+    expect(texts.at(-1)).toContain('"op":"lend"');
+  });
+
+  it("a return", async () => {
+    await give(await start("a"), "mine", want(pool));
+    const { node, texts } = await watched("b", "store.update");
+    await give(node, "theirs", want(pool));
+    const before = texts.length;
+    await settle(clock, node.ipam.release(podOwner("theirs")));
+    await pass(3000);
+    expect((await blocks())[0]?.spec.loans).toEqual([]);
+    expect(texts[before]).toContain('"op":"return"');
+  });
+
+  it("the giving up of a block", async () => {
+    const { node, texts } = await watched("a", "store.delete");
+    await give(node, "p", want(pool));
+    await settle(clock, node.ipam.release(podOwner("p")));
+    node.ipam.setWantedPools(new Set());
+    await pass(1000);
+    expect(await blocks()).toEqual([]);
+    expect(texts[0]).toContain('"op":"releasing"');
+  });
+});
+
+describe("a node that was away", () => {
+  const pool = poolOf("10.1.0.0/29", 29);
+
+  it("writes its blocks anew before it uses them: who decided on the older version that it is gone fails", async () => {
+    const disk = new FakeDisk();
+    const before = await start("a", { disk });
+    await give(before, "p1", want(pool));
+    before.fates.kill();
+    const session = async () => (await blocks())[0]?.metadata.annotations?.[sessionAnnotation];
+    const seen = await session();
+    const after = await start("a", { disk });
+    await give(after, "p2", want(pool));
+    expect(seen).toBeDefined();
+    expect(await session()).not.toBe(seen);
+  });
+
+  it("does so again when its Node object comes back", async () => {
+    const node = await start("a");
+    await give(node, "p1", want(pool));
+    const [seen] = await blocks();
+    node.ipam.setRegistered(false);
+    node.ipam.setRegistered(true);
+    await give(node, "p2", want(pool));
+    expect((await blocks())[0]?.metadata.resourceVersion).not.toBe(seen?.metadata.resourceVersion);
+  });
+
+  it("gives back the loans that none of its pods holds, and uses none of them", async () => {
+    const settings = { cooldownMs: 0, idleLoanMs: 1_000_000 };
+    const disk = new FakeDisk();
+    const a = await start("a", { settings: { cooldownMs: 1_000_000 } });
+    const before = await start("b", { disk, settings });
+    await give(a, "mine", want(pool));
+    const lent = await give(before, "theirs", want(pool));
+    await settle(clock, before.ipam.release(podOwner("theirs")));
+    before.fates.kill();
+    const after = await start("b", { disk, settings });
+    expect(await give(after, "next", want(pool))).not.toBe(lent);
+    await pass(1000);
+    expect((await blocks())[0]?.spec.loans?.map((loan) => loan.address)).not.toContain(lent);
+  });
+});
+
+it("an older picture of a loan as returned does not end the newer one", async () => {
+  const pool = poolOf("10.1.0.0/29", 29);
+  const a = await start("a");
+  const b = await start("b");
+  await give(a, "mine", want(pool));
+  const address = await give(b, "theirs", want(pool));
+  const [block] = await blocks();
+  const older = [{ address, node: "b", seq: 0, returned: true }];
+  await store.update(addressBlockKind, { ...block!, spec: { ...block!.spec, loans: older } });
+  await pass(1000);
+  expect(a.ipam.figures().blocks[0]).toMatchObject({ lent: 1, cooling: 0 });
+  expect((await blocks())[0]?.spec.loans).toMatchObject([{ address, node: "b" }]);
 });
 
 describe("orders to release", () => {
