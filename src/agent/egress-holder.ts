@@ -12,6 +12,7 @@ import type { NodeFacts } from "../plan/facts.ts";
 import { electionStep, LEASE_MS, RENEW_MS } from "../plan/snat/election.ts";
 import type { EgressAddress } from "../plan/snat/types.ts";
 import type { Store } from "../store/store.ts";
+import { AddressConflicts } from "./address-conflicts.ts";
 
 const NAMESPACE = "kube-system";
 /** Longer than a lease, so that a late renewal does not take it away; shorter than a takeover is to be noticed. */
@@ -49,9 +50,11 @@ export class EgressHolder {
   #round: Promise<void> = Promise.resolve();
   #stopped = false;
   #error: string | undefined;
+  readonly #conflicts: AddressConflicts;
 
   constructor(options: EgressHolderOptions) {
     this.#options = options;
+    this.#conflicts = new AddressConflicts(options.kernel);
   }
 
   /** What this node knows better than the objects. Those that are not wanted any more are still to be given back. */
@@ -85,6 +88,7 @@ export class EgressHolder {
     this.#stopped = true;
     clearTimeout(this.#timer);
     await this.#round;
+    this.#conflicts.stop();
     for (const address of this.#held.keys()) {
       this.#removeAddress(address);
       this.#held.delete(address);
@@ -114,14 +118,16 @@ export class EgressHolder {
       for (const address of this.#held.keys()) {
         if (!works || !this.#wanted.has(address)) await this.#drop(address);
       }
+      if (works && this.#held.size > 0) this.#conflicts.listen(link);
+      else this.#conflicts.stop();
       if (works) for (const wanted of this.#wanted.values()) await this.#attend(wanted, link);
       this.#error = undefined;
     } catch (error) {
-      // The store is away, or the kernel refused: what is held stays held, and all is tried again soon.
+      // The store is away, or the kernel refused: what is held stays held, unless another node was heard to have it.
       const text = textOf(error);
       if (text !== this.#error) this.#options.logger.warn({ error: text }, "egress addresses not renewed");
       this.#error = text;
-      this.#keepAddresses();
+      await this.#keepOrLeave();
     }
   }
 
@@ -253,9 +259,13 @@ export class EgressHolder {
     }
   }
 
-  #keepAddresses(): void {
+  /** Without the store nobody can say who holds what; but who took an address over is heard on the wire. */
+  async #keepOrLeave(): Promise<void> {
     const link = this.#options.kernel.links.get(this.#uplink);
-    if (link) for (const address of this.#held.keys()) this.#putAddress(address, link);
+    for (const address of this.#held.keys()) {
+      if (this.#conflicts.heard(address, LEASE_MS * 2)) await this.#drop(address);
+      else if (link) this.#putAddress(address, link);
+    }
   }
 
   #putAddress(address: string, link: Link): void {

@@ -282,8 +282,8 @@ export interface Sockets {
   sendRaw(fd: number, to: string, packet: Uint8Array): void;
   /** Calls back for each packet until `stop`. IPv4 packets start at the IP header, IPv6 ones at the payload. */
   receiveRaw(fd: number, onPacket: (packet: Uint8Array, from: string) => void): { stop(): void };
-  /** A packet(7) socket for whole Ethernet frames of one link, or of all links; non-blocking. */
-  openPacket(linkIndex?: number): number;
+  /** A packet(7) socket for whole Ethernet frames of one link (0: of all links), by default of every type; non-blocking. */
+  openPacket(linkIndex?: number, etherType?: number): number;
   sendPacket(fd: number, linkIndex: number, frame: Uint8Array): void;
   /** Calls back for each frame, also those that this namespace sends, until `stop`. */
   receivePackets(fd: number, onFrame: (frame: CapturedFrame) => void): { stop(): void };

@@ -44,6 +44,7 @@ export class NatBed {
   readonly #kernels: Kernel[] = [];
   readonly #servers: net.Server[] = [];
   readonly #folders: string[] = [];
+  readonly #cutOff = new Set<string>();
   readonly #bridge: string;
   readonly store: Store;
   readonly outside: Kernel;
@@ -107,7 +108,7 @@ export class NatBed {
     const manager = new SnatManager({
       node: name,
       kernel,
-      store: this.store,
+      store: this.#storeFor(name),
       stateDir,
       table,
       logger: silent,
@@ -197,6 +198,22 @@ export class NatBed {
   async apply(node: BedNode, facts: ClusterFacts): Promise<void> {
     const kinds = ["configmaps", "ippools", "nodes", "namespaces", "pods", "sourcenats"];
     await node.manager.apply(facts, node.facts(), new Map(kinds.map((kind) => [kind, "all"])));
+  }
+
+  /** The node lives, but no longer reaches the store. */
+  cutOff(node: BedNode): void {
+    this.#cutOff.add(node.name);
+  }
+
+  #storeFor(node: string): Store {
+    const isCutOff = () => this.#cutOff.has(node);
+    return new Proxy(this.store, {
+      get(store, name) {
+        if (isCutOff()) throw new RangeError("the store does not answer");
+        const member: unknown = Reflect.get(store, name);
+        return typeof member === "function" ? (member.bind(store) as unknown) : member;
+      },
+    });
   }
 
   /** The node is gone from one moment to the next: nothing of it answers any more. */

@@ -12,6 +12,8 @@ import { until } from "./scene.ts";
 const held4 = "192.168.18.250";
 const held6 = "fd18::250";
 
+const isHeld = ({ address }: { address: string }) => address === `${held4}/32`;
+
 /** Objects of the test facts, written to a store, which gives them identities of its own. */
 async function put(store: Store, bed: NatBed): Promise<void> {
   await store.create(ipPoolKind, pool("pods", "172.16.0.0/16", { natOutgoing: true }));
@@ -116,6 +118,17 @@ describe("an address held on egress nodes", () => {
     await until(
       async () => (await holderOf(held4)) !== name && (await bed.seen(web, internetHost, 80, 300)) === held4,
     );
+  });
+
+  it("is given up by a holder that has lost the store, once another node announces it", async () => {
+    await until(async () => (await holderOf(held4)) !== undefined && (await holderOf(held6)) !== undefined);
+    const holder = bed.nodes.find((node) => node.kernel.addresses.list().some(isHeld));
+    if (!holder) throw new TypeError("nobody holds it");
+    dead.add(holder);
+    bed.cutOff(holder);
+    await until(async () => (await holderOf(held4)) !== holder.name);
+    await until(() => !holder.kernel.addresses.list().some(isHeld));
+    await until(async () => (await bed.seen(web, internetHost, 80, 300)) === held4);
   });
 
   it("is nobody's, and its pods cannot leave, where no candidate is left", async () => {

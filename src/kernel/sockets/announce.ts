@@ -1,7 +1,7 @@
 // Frames that tell neighbours where an address is now.
-import { parseIp } from "../../base/ip.ts";
+import { formatIp, parseIp } from "../../base/ip.ts";
 
-const ETHERTYPE_ARP = 0x0806;
+export const ETHERTYPE_ARP = 0x0806;
 const ETHERTYPE_IPV6 = 0x86dd;
 const ICMPV6 = 58;
 const NEIGHBOUR_ADVERTISEMENT = 136;
@@ -20,6 +20,15 @@ export function announcement(address: string, mac: string): Uint8Array {
   const hardware = Buffer.from(mac.replaceAll(":", ""), "hex");
   if (ip.family === 4) return arpAnnouncement(bytesOf(ip.value, 4), hardware);
   return advertisement(bytesOf(ip.value, 16), hardware);
+}
+
+/** Returns who says in an ARP frame that it has which address; undefined for what is no ARP for IPv4. */
+export function arpSender(frame: Uint8Array): { readonly address: string; readonly mac: string } | undefined {
+  const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
+  if (bytes.length < 42 || bytes.readUInt16BE(12) !== ETHERTYPE_ARP || bytes.readUInt16BE(16) !== 0x0800)
+    return undefined;
+  const mac = bytes.toString("hex", 22, 28).replaceAll(/(..)(?!$)/g, "$1:");
+  return { address: formatIp({ family: 4, value: BigInt(bytes.readUInt32BE(28)) }), mac };
 }
 
 function arpAnnouncement(ip: Buffer, mac: Buffer): Buffer {

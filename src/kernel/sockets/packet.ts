@@ -17,11 +17,11 @@ const BURST = 64;
 const frameBuffer = Buffer.alloc(65536);
 
 /** Opens a socket in the namespace that this thread is in. @throws `kernel.refused` */
-export function openPacketSocket(linkIndex = 0): number {
+export function openPacketSocket(linkIndex = 0, etherType = ETH_P_ALL): number {
   const attempt = (): string => "open a packet socket";
   // The protocol number stands in network order; without one nothing is received until it is bound.
   const fd = checked(libc().socket(AF_PACKET, SOCK_RAW | SOCK_FLAGS, 0), attempt);
-  const address = linkAddress(linkIndex);
+  const address = linkAddress(linkIndex, etherType);
   if (libc().bind(fd, address, address.length) === 0) return fd;
   const errno = libc().errno();
   libc().close(fd);
@@ -65,10 +65,10 @@ export function receivePacketFrames(fd: number, onFrame: (frame: CapturedFrame) 
   };
 }
 
-function linkAddress(linkIndex: number): Buffer {
+function linkAddress(linkIndex: number, etherType = ETH_P_ALL): Buffer {
   const address = Buffer.alloc(ADDRESS_SIZE);
   address.writeUInt16LE(AF_PACKET, 0);
-  address.writeUInt16BE(ETH_P_ALL, 2);
+  address.writeUInt16BE(etherType, 2);
   address.writeInt32LE(linkIndex, 4);
   return address;
 }

@@ -91,9 +91,9 @@ export class LinuxSockets implements Sockets {
     };
   }
 
-  openPacket(linkIndex?: number): number {
+  openPacket(linkIndex?: number, etherType?: number): number {
     this.#context.check(() => "open a packet socket");
-    return this.#context.inside(() => openPacketSocket(linkIndex));
+    return this.#context.inside(() => openPacketSocket(linkIndex, etherType));
   }
 
   sendPacket(fd: number, linkIndex: number, frame: Uint8Array): void {
