@@ -101,6 +101,7 @@ describe("claims", () => {
     const node = await start("a", { fates });
     const pool = poolOf("10.1.0.0/26", 26);
     await expect(give(node, "p1", want(pool))).rejects.toMatchObject({ code: "ipam.store" });
+    clock.advance(1000);
     await expect(give(node, "p2", want(pool))).rejects.toMatchObject({ code: "ipam.exhausted" });
     down = false;
     await pass(2000);
