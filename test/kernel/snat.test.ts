@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type net from "node:net";
+import { createServer, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   type Cluster,
@@ -21,13 +21,18 @@ describe("source translation with real packets", () => {
   let node: BedNode;
   let web: BedPod;
   let six: BedPod;
-  const held: net.Socket[] = [];
+  let near: BedPod;
+  /** Behind the node like a pod, but with an address of no pool. */
+  let stranger: BedPod;
+  const held: Socket[] = [];
 
   beforeAll(async () => {
     bed = new NatBed();
     node = bed.addNode(1);
     web = bed.addPod(node, "172.16.1.5");
     six = bed.addPod(node, "fd10::5");
+    near = bed.addPod(node, "172.16.1.6");
+    stranger = bed.addPod(node, "172.31.0.9");
     await bed.listen(80);
     await bed.listen(81, (socket) => {
       held.push(socket);
@@ -99,6 +104,25 @@ describe("source translation with real packets", () => {
     expect(real).toEqual(said);
   });
 
+  it("leaves alone what is no pod's, what is for the node itself, and what is between pods", async () => {
+    const all = "nonMasqueradeCIDRs: []\nmasqLinkLocal: true\n";
+    await bed.apply(node, facts({ config: all }));
+    const servers = await Promise.all(
+      [node.kernel, near.kernel].map(async (kernel) => {
+        const server = createServer((socket) => socket.end(peer(socket)));
+        server.listen({ fd: kernel.sockets.listenTcp("0.0.0.0", 82) });
+        await once(server, "listening");
+        return server;
+      }),
+    );
+    // not-a-pod, own-node, pod-to-pod
+    expect(await bed.seen(stranger, internetHost)).toBe("172.31.0.9");
+    expect(await bed.seen(web, node.address, 82)).toBe(web.ip);
+    expect(await bed.seen(web, near.ip, 82)).toBe(web.ip);
+    expect(await bed.seen(web, internetHost)).toBe("192.168.18.11");
+    for (const server of servers) server.close();
+  });
+
   it("takes ports from the ranges that were set", async () => {
     await bed.apply(node, facts({ config: `${masq}toPorts: 20000-20009\n` }));
     const socket = bed.connect(web, internetHost, 81);
@@ -129,7 +153,6 @@ describe("source translation with real packets", () => {
   it("does not hide from a pod who calls it", async () => {
     await bed.apply(node, facts({ config: "nonMasqueradeCIDRs: []\nmasqLinkLocal: true" }));
     const fd = web.kernel.sockets.listenTcp("0.0.0.0", 8080);
-    const { createServer } = await import("node:net");
     const server = createServer((socket) => socket.end(peer(socket))).listen({ fd });
     await once(server, "listening");
     expect(await bed.seen({ kernel: bed.outside, ip: "", node }, "172.16.1.5", 8080)).toBe("192.168.18.1");

@@ -133,6 +133,29 @@ describe("the nft text", () => {
   });
 });
 
+describe("any text in the ConfigMap", () => {
+  it("leaves the last good rules as they are, if it cannot be used, and says where it is wrong", () => {
+    const seed = JSON.stringify({
+      nonMasqueradeCIDRs: ["10.0.0.0/8", "203.0.113.0/24"],
+      resyncInterval: "5s",
+    });
+    const good = tableOf(planOf({ pools: [pods4], pods: [web], config: masq })).render();
+    const broken = fc.tuple(fc.nat(seed.length), fc.nat(4), fc.string()).map(([at, cut, put]) => {
+      return seed.slice(0, at) + put + seed.slice(at + cut);
+    });
+    fc.assert(
+      fc.property(fc.oneof(broken, fc.string()), (config) => {
+        const plan = planOf({ pools: [pods4], pods: [web], config }, { lastGood: masq });
+        if (plan.config.state === "current") return;
+        expect(tableOf(plan).render()).toBe(good);
+        expect(plan.config.errors.length).toBeGreaterThan(0);
+        for (const { position } of plan.config.errors) expect(position?.line).toBeGreaterThan(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
 describe("egress addresses", () => {
   const nodes = [
     clusterNode("node1", nodeIp, { egress: "yes" }),
