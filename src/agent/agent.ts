@@ -1,7 +1,7 @@
 // The node's daemon. It runs as a process of its own in production, and as a library in the lab, where the agents of
 // all nodes share one process: nothing here is global.
 import path from "node:path";
-import { textOf } from "../base/errors.ts";
+import { isError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { podOf } from "../cni/args.ts";
 import type { EventGroup, Kernel, Machine, NetnsRef } from "../kernel/kernel.ts";
@@ -313,7 +313,12 @@ function concerns(manager: Manager, groups: ReadonlySet<EventGroup>): boolean {
 function prepareNode(kernel: Kernel): void {
   // Also the default for links that come later.
   kernel.sysctl.set("net/ipv4/ip_forward", 1);
-  kernel.sysctl.set("net/ipv6/conf/all/forwarding", 1);
+  try {
+    kernel.sysctl.set("net/ipv6/conf/all/forwarding", 1);
+  } catch (error) {
+    // A kernel that was started without IPv6 has no such setting; then no pod has such an address.
+    if (!isError(error, "kernel.sysctl") || error.data.errno !== "ENOENT") throw error;
+  }
 }
 
 function usesOf(endpoint: Endpoint) {

@@ -404,6 +404,30 @@ describe.skipIf("missing" in tool)("the CNI verbs, asked by cnitool", () => {
     await expectGone(name);
   });
 
+  it("writes JSON log lines with stable keys", async () => {
+    const name = pod();
+    await cni("add", "m-1.1.0", `${id}-never`);
+    await cni("del", "m-1.1.0", name);
+    const lines = readFileSync(path.join(folder, "agent.log"), "utf8").trimEnd().split("\n");
+    const parsed = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    for (const line of parsed)
+      expect(line).toMatchObject({
+        level: expect.stringMatching(/^(debug|info|warn|error)$/),
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+        component: "agent",
+        node: "n1",
+        msg: expect.any(String),
+      });
+    expect(parsed).toContainEqual(
+      expect.objectContaining({
+        level: "warn",
+        verb: "ADD",
+        code: 8,
+        containerId: containerId(`${id}-never`),
+      }),
+    );
+  });
+
   it("leaves no route and no interface behind", async () => {
     const name = pod();
     await cni("add", "m-1.1.0", name);
