@@ -93,7 +93,7 @@ export async function borrow(context: NodeContext, want: Want, enough: () => boo
   let lenders = lendersFor(context, want);
   while (lenders.length > 0 && clock.now() < deadline) {
     const names = lenders.splice(0, askedAtOnce);
-    for (const name of names) await ask(context, name, want);
+    for (const name of names) await ask(context, name, want, deadline);
     const answered = () => names.every((name) => !isAsking(context, name));
     await context.until(() => enough() || answered(), Math.max(0, deadline - clock.now()));
     if (enough()) break;
@@ -133,7 +133,7 @@ function lendersFor(context: NodeContext, want: Want): string[] {
     .map(({ metadata }) => metadata.name);
 }
 
-async function ask(context: NodeContext, name: string, want: Want): Promise<void> {
+async function ask(context: NodeContext, name: string, want: Want, deadline: number): Promise<void> {
   const at = new Date(context.clock.now()).toISOString();
   const request: LoanRequest = { node: context.node, count: 1, at };
   const exact = want.address === undefined ? request : { ...request, address: want.address };
@@ -143,7 +143,7 @@ async function ask(context: NodeContext, name: string, want: Want): Promise<void
     if (await change(context, withRequest(object, exact))) {
       // Answered means: gone from the view. So it must have been there.
       const seen = () => context.requestsSeen.get(name) === at;
-      await context.until(seen, context.settings.borrowWaitMs);
+      await context.until(seen, Math.max(0, deadline - context.clock.now()));
       return;
     }
   }
