@@ -32,7 +32,10 @@ export function readBlock(block: {
   const cidr = readBlockCidr(block.cidr);
   if (cidr === undefined) return { wrong: `'${String(block.cidr)}' is not a range of addresses`, at: "cidr" };
   const holes: Cidr[] = [];
-  const excepts: readonly unknown[] = Array.isArray(block.except) ? block.except : [];
+  // Without its holes the range would be wider than anybody wrote.
+  if (block.except != null && !Array.isArray(block.except))
+    return { wrong: "it must be a list", at: "except" };
+  const excepts: readonly unknown[] = block.except ?? [];
   for (const [at, text] of excepts.entries()) {
     const hole = readBlockCidr(text);
     const place = `except[${at}]`;

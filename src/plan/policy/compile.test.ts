@@ -37,7 +37,7 @@ describe("compilePolicy", () => {
     expect(rule).toMatchObject({ peers: "any", ports: allPorts, path: "spec.ingress[0]" });
   });
 
-  const wrong: readonly [string, unknown, string][] = [
+  const wrong: [string, unknown, string][] = [
     ["a peer of nothing", { ingress: [{ from: [{}] }] }, "spec.ingress[0].from[0]"],
     [
       "an ipBlock beside a selector",
@@ -74,6 +74,38 @@ describe("compilePolicy", () => {
       "spec.ingress[0].from[0].namespaceSelector",
     ],
   ];
+  const cidr = "10.0.0.0/8";
+  wrong.push(
+    ["a rule that is null", { ingress: [null] }, "spec.ingress[0]"],
+    ["peers that are no list", { ingress: [{ from: "everybody" }] }, "spec.ingress[0].from"],
+    ["peers that are an object", { egress: [{ to: { podSelector: {} } }] }, "spec.egress[0].to"],
+    ["a peer that is null", { ingress: [{ from: [null] }] }, "spec.ingress[0].from[0]"],
+    [
+      "a selector that is a text",
+      { ingress: [{ from: [{ podSelector: "app=a" }] }] },
+      "spec.ingress[0].from[0].podSelector",
+    ],
+    [
+      "labels that are a list",
+      { ingress: [{ from: [{ podSelector: { matchLabels: ["a"] } }] }] },
+      "spec.ingress[0].from[0].podSelector",
+    ],
+    [
+      "expressions that are an object",
+      { ingress: [{ from: [{ podSelector: { matchExpressions: {} } }] }] },
+      "spec.ingress[0].from[0].podSelector",
+    ],
+    [
+      "an expression that is null",
+      { ingress: [{ from: [{ podSelector: { matchExpressions: [null] } }] }] },
+      "spec.ingress[0].from[0].podSelector",
+    ],
+    [
+      "exceptions that are no list",
+      { ingress: [{ from: [{ ipBlock: { cidr, except: "10.1.0.0/16" } }] }] },
+      "spec.ingress[0].from[0].ipBlock.except",
+    ],
+  );
   it.each(wrong)("isolates and lets nobody in for %s, and says where", (_, spec, path) => {
     const compiled = compilePolicy(policy(spec));
     const [rule] = compiled.ingress?.length ? compiled.ingress : (compiled.egress ?? []);
@@ -89,11 +121,35 @@ describe("compilePolicy", () => {
     ["an end after a name", { port: "web", endPort: 80 }, ".endPort"],
     ["a protocol without ports", { protocol: "ICMP" }, ".protocol"],
     ["an empty name", { port: "" }, ".port"],
+    ["null", null, ""],
+    ["a number", 80, ""],
   ];
   it.each(wrongPorts)("allows no port for %s, and says where", (_, port, at) => {
     const compiled = compilePolicy(policy({ ingress: [{ ports: [port] }] }));
     expect(compiled.ingress?.[0]).toMatchObject({ ports: { key: "" }, named: [] });
     expect(compiled.problems.map((problem) => problem.path)).toEqual([`spec.ingress[0].ports[0]${at}`]);
+  });
+
+  it("allows no port where ports are no list", () => {
+    const compiled = compilePolicy(policy({ ingress: [{ ports: { port: 80 } }] }));
+    expect(compiled.ingress?.[0]).toMatchObject({ ports: { key: "" }, named: [] });
+    expect(compiled.problems.map((problem) => problem.path)).toEqual(["spec.ingress[0].ports"]);
+  });
+
+  it("isolates where rules or types are no list, and says where", () => {
+    const compiled = compilePolicy(policy({ ingress: "all", egress: {}, policyTypes: "Egress" }));
+    expect(compiled).toMatchObject({ ingress: [], egress: [] });
+    expect(compiled.problems.map((problem) => problem.path)).toEqual([
+      "spec.policyTypes",
+      "spec.ingress",
+      "spec.egress",
+    ]);
+  });
+
+  it.each([["a text"], [7], [[{}]]])("selects nothing where the whole is %j", (spec) => {
+    const compiled = compilePolicy(policy(spec));
+    expect(compiled.subject).toBeUndefined();
+    expect(compiled.problems.map((problem) => problem.path)).toEqual(["spec"]);
   });
 
   it("selects nothing by an invalid selector", () => {

@@ -18,28 +18,26 @@ export function compilePolicy(policy: NetworkPolicy): CompiledPolicy {
   const report: Report = (path, message) => {
     problems.push({ code: "policy.invalid", path, message });
   };
-  const spec = policy.spec ?? {};
+  const whole: unknown = policy.spec ?? {};
+  const spec = isObject(whole) ? whole : {};
   const namespace = policy.metadata.namespace ?? "default";
-  const subject = readSelector(spec.podSelector);
-  if ("wrong" in subject) report("spec.podSelector", `${subject.wrong}; the policy selects nothing`);
-  const types = directionsOf(policy, report);
+  const subject = isObject(whole) ? readSelector(spec["podSelector"]) : { wrong: "it must be an object" };
+  if ("wrong" in subject)
+    report(isObject(whole) ? "spec.podSelector" : "spec", `${subject.wrong}; the policy selects nothing`);
+  const types = directionsOf(spec, report);
   const read = (direction: Direction): readonly Rule[] | undefined => {
     if (!types.has(direction)) return undefined;
-    const written = spec[direction];
-    return listOf(written).map((rule, index) => {
+    return listOf(spec[direction], `spec.${direction}`, report).map((rule, index) => {
       const path = `spec.${direction}[${index}]`;
       const side = direction === "ingress" ? "from" : "to";
-      const { [side]: peers, ports } = (rule ?? {}) as {
-        from?: readonly NetworkPolicyPeer[];
-        to?: readonly NetworkPolicyPeer[];
-        ports?: readonly NetworkPolicyPort[];
-      };
+      // Read as an empty object, as a null may be, it would allow everything.
+      if (!isObject(rule)) report(path, "a rule must be an object; it matches nothing");
       return {
         index,
         path,
         action: "Accept",
-        peers: readPeers(peers, namespace, `${path}.${side}`, report),
-        ...readPorts(ports, `${path}.ports`, report),
+        peers: isObject(rule) ? readPeers(rule[side], namespace, `${path}.${side}`, report) : [],
+        ...readPorts(isObject(rule) ? rule["ports"] : undefined, `${path}.ports`, report),
       };
     });
   };
@@ -55,13 +53,24 @@ export function compilePolicy(policy: NetworkPolicy): CompiledPolicy {
   };
 }
 
-function listOf<T>(value: readonly T[] | null | undefined): readonly T[] {
-  return Array.isArray(value) ? (value as readonly T[]) : [];
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Whether a list is written at all; the API reads an empty one like none. */
+function isWritten(value: unknown): boolean {
+  return value != null && !(Array.isArray(value) && value.length === 0);
+}
+
+function listOf(value: unknown, path: string, report: Report): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  if (value != null) report(path, "it must be a list; it matches nothing");
+  return [];
 }
 
 /** No types given: ingress, and egress where an egress list is written (NetworkPolicySpec.policyTypes). */
-function directionsOf(policy: NetworkPolicy, report: Report): Set<Direction> {
-  const types = listOf(policy.spec?.policyTypes);
+function directionsOf(spec: Readonly<Record<string, unknown>>, report: Report): Set<Direction> {
+  const types = listOf(spec["policyTypes"], "spec.policyTypes", report);
   const out = new Set<Direction>();
   for (const [at, type] of types.entries()) {
     if (type === "Ingress") out.add("ingress");
@@ -70,19 +79,15 @@ function directionsOf(policy: NetworkPolicy, report: Report): Set<Direction> {
   }
   if (types.length > 0) return out;
   out.add("ingress");
-  if (listOf(policy.spec?.egress).length > 0) out.add("egress");
+  if (isWritten(spec["egress"])) out.add("egress");
   return out;
 }
 
-function readPeers(
-  peers: readonly NetworkPolicyPeer[] | undefined,
-  namespace: string,
-  path: string,
-  report: Report,
-): "any" | readonly Peer[] {
-  const list = listOf(peers);
-  if (list.length === 0) return "any";
-  return list.flatMap((peer, at) => readPeer(peer ?? {}, namespace, `${path}[${at}]`, report));
+function readPeers(peers: unknown, namespace: string, path: string, report: Report): "any" | readonly Peer[] {
+  if (!isWritten(peers)) return "any";
+  return listOf(peers, path, report).flatMap((peer, at) =>
+    readPeer(isObject(peer) ? peer : {}, namespace, `${path}[${at}]`, report),
+  );
 }
 
 function readPeer(peer: NetworkPolicyPeer, namespace: string, path: string, report: Report): readonly Peer[] {
@@ -108,16 +113,15 @@ function readPeer(peer: NetworkPolicyPeer, namespace: string, path: string, repo
 }
 
 function readPorts(
-  ports: readonly NetworkPolicyPort[] | undefined,
+  ports: unknown,
   path: string,
   report: Report,
 ): { readonly ports: PortSet; readonly named: readonly NamedPort[] } {
-  const list = listOf(ports);
-  if (list.length === 0) return { ports: allPorts, named: [] };
+  if (!isWritten(ports)) return { ports: allPorts, named: [] };
   const sets: PortSet[] = [];
   const named: NamedPort[] = [];
-  for (const [at, port] of list.entries()) {
-    const found = readPort(port ?? {});
+  for (const [at, port] of listOf(ports, path, report).entries()) {
+    const found = isObject(port) ? readPort(port) : { wrong: "it must be an object", at: "" };
     if ("wrong" in found)
       report(`${path}[${at}]${found.at === "" ? "" : `.${found.at}`}`, `${found.wrong}; it matches nothing`);
     else if ("name" in found) named.push(found);

@@ -1,5 +1,4 @@
 // Label selectors made ready for matching many label sets: validated once, with a canonical key and an index hint.
-import type { LabelSelector } from "../../api/kinds/core.ts";
 import { type Labels, labelOf } from "../../api/selectors.ts";
 
 interface Requirement {
@@ -23,25 +22,48 @@ const operators = new Set(["In", "NotIn", "Exists", "DoesNotExist"]);
  * Returns the selector, or what is wrong with it (meta/v1 LabelSelectorAsSelector): such a selector selects nothing,
  * never everything.
  */
-export function readSelector(
-  selector: LabelSelector | null | undefined,
-): Selector | { readonly wrong: string } {
+export function readSelector(selector: unknown): Selector | { readonly wrong: string } {
+  if (selector == null) return selectEverything;
+  if (!isObject(selector)) return { wrong: "a selector must be an object" };
+  const { matchLabels = null, matchExpressions = null } = selector;
+  if (matchLabels !== null && !isObject(matchLabels)) return { wrong: "matchLabels must be an object" };
+  if (matchExpressions !== null && !Array.isArray(matchExpressions))
+    return { wrong: "matchExpressions must be a list" };
   const requirements: Requirement[] = [];
-  for (const [key, value] of Object.entries(selector?.matchLabels ?? {})) {
+  for (const [key, value] of Object.entries(matchLabels ?? {})) {
     if (typeof value !== "string") return { wrong: `the value of label '${key}' is not a text` };
     requirements.push({ key, operator: "In", values: new Set([value]) });
   }
-  for (const { key, operator, values } of selector?.matchExpressions ?? []) {
-    const given = values ?? [];
-    if (typeof key !== "string" || key === "") return { wrong: "a requirement names no label" };
-    if (!operators.has(operator)) return { wrong: `'${String(operator)}' is not an operator of selectors` };
-    const wantsValues = operator === "In" || operator === "NotIn";
-    if (wantsValues && given.length === 0) return { wrong: `${operator} needs values (label '${key}')` };
-    if (!wantsValues && given.length > 0) return { wrong: `${operator} takes no values (label '${key}')` };
-    requirements.push({ key, operator, values: new Set(given) });
+  for (const written of (matchExpressions ?? []) as readonly unknown[]) {
+    const requirement = readRequirement(isObject(written) ? written : {});
+    if ("wrong" in requirement) return requirement;
+    requirements.push(requirement);
   }
   if (requirements.length === 0) return selectEverything;
   return { key: keyOf(requirements), requirements };
+}
+
+function readRequirement(
+  written: Readonly<Record<string, unknown>>,
+): Requirement | { readonly wrong: string } {
+  const { key, operator } = written;
+  const values = written["values"] ?? [];
+  if (typeof key !== "string" || key === "") return { wrong: "a requirement names no label" };
+  if (!isOperator(operator)) return { wrong: `'${String(operator)}' is not an operator of selectors` };
+  if (!Array.isArray(values) || values.some((value) => typeof value !== "string"))
+    return { wrong: `values must be a list of texts (label '${key}')` };
+  const wantsValues = operator === "In" || operator === "NotIn";
+  if (wantsValues && values.length === 0) return { wrong: `${operator} needs values (label '${key}')` };
+  if (!wantsValues && values.length > 0) return { wrong: `${operator} takes no values (label '${key}')` };
+  return { key, operator, values: new Set(values as string[]) };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isOperator(value: unknown): value is Requirement["operator"] {
+  return typeof value === "string" && operators.has(value);
 }
 
 function keyOf(requirements: readonly Requirement[]): string {
