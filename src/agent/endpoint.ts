@@ -1,5 +1,5 @@
 // One interface of one sandbox, as the agent knows it: what it was asked for, what it made, and how far it got.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { PodIdentity } from "../cni/args.ts";
 import type { CniResult } from "../cni/spec.ts";
 import type { LocalEndpoint } from "../plan/facts.ts";
@@ -38,17 +38,13 @@ export function endpointKey(one: { readonly containerId: string; readonly ifName
  * but the attachment, so that DEL finds it without any memory, and never finds another sandbox's.
  */
 export function hostInterfaceName(containerId: string, ifName: string): string {
-  return `tl${createHash("sha256").update(`${containerId}/${ifName}`).digest("hex").slice(0, 13)}`;
+  return `tl${hash("sha256", `${containerId}/${ifName}`).slice(0, 13)}`;
 }
 
 /** Returns the MAC address of the pod's end: locally administered, and the same when its wire is made anew. */
 export function podMac(attached: { readonly containerId: string; readonly ifName: string }): string {
-  const bytes = createHash("sha256")
-    .update(`mac ${endpointKey(attached)}`)
-    .digest()
-    .subarray(0, 6);
-  bytes[0] = 0x02;
-  return bytes.toString("hex").replaceAll(/(..)(?!$)/g, "$1:");
+  const digits = hash("sha256", `mac ${endpointKey(attached)}`);
+  return `02:${[2, 4, 6, 8, 10].map((at) => digits.slice(at, at + 2)).join(":")}`;
 }
 
 /** Host ends begin with this, followed by hex digits: also where the agent's memory is gone. */
