@@ -74,7 +74,7 @@ async function enforce(kernel: Kernel, cluster: BenchCluster): Promise<number> {
   const began = performance.now();
   await manager.apply(cluster.facts, nodeFacts(cluster), everything);
   const ms = performance.now() - began;
-  manager.stop();
+  await manager.stop();
   return ms;
 }
 

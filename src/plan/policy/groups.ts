@@ -1,26 +1,13 @@
 // Local pods in groups: those with the same policies, and so the same rules, in one direction.
 import { type BlockPorts, disjoint } from "./blocks.ts";
 import type { PodEntry } from "./cluster-model.ts";
-import type { LocalPod } from "./node-policy.ts";
-import type { PeerClass, PeerClasses, Term } from "./peer-classes.ts";
+import type { Group, PeerClass, Term } from "./node-types.ts";
+import type { PeerClasses } from "./peer-classes.ts";
 import { resolvePort } from "./pods.ts";
 import { isEmpty, noPorts, type PortSet, portRange, unionPorts } from "./port-set.ts";
 import { selectEverything } from "./selector.ts";
 import { getOrMake } from "./selector-index.ts";
 import type { CompiledPolicy, Direction, NamedPort, PodPeer, Rule } from "./types.ts";
-
-export interface Group {
-  readonly key: string;
-  readonly direction: Direction;
-  readonly locals: Set<LocalPod>;
-  /** What each class may use; classes that may use nothing are absent. */
-  readonly rows: Map<PeerClass, PortSet>;
-  /** Open to every address. */
-  readonly any: PortSet;
-  readonly blocks: readonly BlockPorts[];
-  /** By the ports of rules that name it; those of a named port come from the class. */
-  readonly terms: ReadonlyMap<Term, PortSet>;
-}
 
 /** Pods everywhere: what a rule without peers means where only a pod can match, as with named ports leaving a pod. */
 const everyPod: PodPeer = { kind: "pods", namespaces: selectEverything, pods: selectEverything };

@@ -6,8 +6,9 @@ import { type Family, tryParseIp } from "../../base/ip.ts";
 import type { LocalEndpoint } from "../facts.ts";
 import type { BlockPorts } from "./blocks.ts";
 import { ClusterModel, type PodEntry, speaksOf } from "./cluster-model.ts";
-import { type Group, groupKey, makeGroup, portsFor } from "./groups.ts";
-import { type PeerClass, PeerClasses } from "./peer-classes.ts";
+import { groupKey, makeGroup, portsFor } from "./groups.ts";
+import type { Group, LocalPod, PeerClass } from "./node-types.ts";
+import { PeerClasses } from "./peer-classes.ts";
 import { canonical } from "./pods.ts";
 import { hasPort, isEmpty, type PortSet } from "./port-set.ts";
 import { getOrMake } from "./selector-index.ts";
@@ -31,16 +32,6 @@ export interface PolicySink {
   peer(direction: Direction, ip: string, classId: number | undefined): void;
   row(direction: Direction, classId: number, localIp: string, ports: PortSet | undefined): void;
   local(key: string, rules: LocalRules | undefined): void;
-}
-
-export interface LocalPod {
-  /** Of the endpoint: while a pod's sandbox is replaced, the pod has two. */
-  readonly key: string;
-  readonly endpoint: LocalEndpoint;
-  readonly ips: readonly string[];
-  readonly groups: { ingress: Group | undefined; egress: Group | undefined };
-  /** Its object is known, is this incarnation, and has not ended: only then it may speak. */
-  entry: PodEntry | undefined;
 }
 
 /** Addresses whose rights a flush took away or changed: connections that they have may have to be cut. */

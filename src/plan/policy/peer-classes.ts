@@ -3,28 +3,10 @@
 // policies and selectors there are. Nothing here depends on the order of events: a class is named by what it is.
 import { createHash } from "node:crypto";
 import type { Atom, ClusterModel, PodEntry } from "./cluster-model.ts";
-import type { Group } from "./groups.ts";
+import type { Group, PeerClass, Term } from "./node-types.ts";
 import { resolvePort } from "./pods.ts";
 import { getOrMake } from "./selector-index.ts";
 import type { Direction, NamedPort, PodPeer } from "./types.ts";
-
-/** What rules can ask of a peer: its labels, and leaving a pod also which numbers it gives to a port name. */
-export interface Term {
-  readonly key: string;
-  readonly atom: Atom;
-  readonly named: NamedPort | undefined;
-  readonly groups: Set<Group>;
-  readonly classes: Set<PeerClass>;
-}
-
-export interface PeerClass {
-  readonly key: string;
-  /** 32 bits, never 0 and never all ones, which nftables writes as words. */
-  id: number;
-  /** With the numbers of the named port; empty without one. */
-  readonly terms: readonly { readonly term: Term; readonly numbers: readonly number[] }[];
-  readonly members: Set<PodEntry>;
-}
 
 /** Classes that came and went, and addresses whose class may be another. */
 export interface ClassChanges {
