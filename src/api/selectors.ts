@@ -55,7 +55,8 @@ export function selectorText(selector: LabelSelector): string {
       Exists: key,
       DoesNotExist: `!${key}`,
     };
-    parts.push(forms[operator]);
+    // Of what an old object may hold, too: a text that nobody takes for something else.
+    parts.push(Object.hasOwn(forms, operator) ? forms[operator] : `${key} ${operator}? ${set}`);
   }
   return parts.toSorted().join(",");
 }

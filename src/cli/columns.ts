@@ -15,6 +15,7 @@ import type { SourceNAT } from "../api/kinds/source-nat.ts";
 import type { ReplicationController } from "../api/kinds/workloads.ts";
 import type { KubeObject } from "../api/object.ts";
 import { selectorText } from "../api/selectors.ts";
+import { soundSpec } from "../api/sound-policy.ts";
 import { ago } from "./output.ts";
 
 export interface Column<T> {
@@ -141,8 +142,8 @@ const blockColumns: readonly Column<AddressBlock>[] = [
 ];
 
 const policyColumns: readonly Column<NetworkPolicy>[] = [
-  { title: "POD-SELECTOR", cell: (policy) => selectorText(policy.spec.podSelector ?? {}) || "<all>" },
-  { title: "TYPES", cell: (policy) => policyTypes(policy.spec).join(",") },
+  { title: "POD-SELECTOR", cell: (policy) => selectorText(soundSpec(policy).podSelector ?? {}) || "<all>" },
+  { title: "TYPES", cell: (policy) => policyTypes(soundSpec(policy)).join(",") },
   age,
 ];
 

@@ -8,7 +8,10 @@ import type {
   NetworkPolicyPort,
 } from "../api/kinds/network-policy.ts";
 import { matchesSelector } from "../api/selectors.ts";
+import { soundSpec } from "../api/sound-policy.ts";
+import { formatProblem, type Problem } from "../base/problem.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
+import { compilePolicy } from "../plan/policy/index.ts";
 import { podName } from "./ends.ts";
 import { formatSelector } from "./selectors.ts";
 
@@ -29,6 +32,8 @@ export interface EffectiveRule {
   readonly ports: readonly string[];
   /** How many pods the peers mean now; addresses outside are not counted. */
   readonly pods: number;
+  /** Parts of the rule that match nothing, because the API would not take them. */
+  readonly invalid?: readonly string[];
   readonly counter?: Counter;
 }
 
@@ -72,29 +77,41 @@ export function effectiveRules(
   };
 }
 
-function policiesOf(facts: ClusterFacts, pod: Pod): [string, NetworkPolicy][] {
+interface Governing {
+  readonly key: string;
+  readonly namespace: string;
+  readonly spec: NetworkPolicy["spec"];
+  readonly problems: readonly Problem[];
+}
+
+function policiesOf(facts: ClusterFacts, pod: Pod): Governing[] {
   return [...facts.policies]
-    .filter(
-      ([, policy]) =>
-        policy.metadata.namespace === pod.metadata.namespace &&
-        matchesSelector(policy.spec.podSelector ?? {}, pod.metadata.labels),
-    )
-    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+    .filter(([, { metadata }]) => metadata.namespace === pod.metadata.namespace)
+    .map(([key, policy]) => ({
+      key,
+      policy,
+      namespace: policy.metadata.namespace ?? "",
+      spec: soundSpec(policy),
+    }))
+    .filter(({ spec }) => matchesSelector(spec.podSelector ?? {}, pod.metadata.labels))
+    .map(({ policy, ...rest }) => ({ ...rest, problems: compilePolicy(policy).problems }))
+    .toSorted((a, b) => (a.key < b.key ? -1 : 1));
 }
 
 function direction(
   name: "ingress" | "egress",
   facts: ClusterFacts,
-  policies: readonly [string, NetworkPolicy][],
+  policies: readonly Governing[],
   counters: Counters,
 ): EffectiveDirection {
-  const governing = policies.filter(([, { spec }]) => governs(spec, name));
-  const rules = governing.flatMap(([key, { spec, metadata }]) =>
+  const governing = policies.filter(({ spec }) => governs(spec, name));
+  const rules = governing.flatMap(({ key, spec, namespace, problems }) =>
     (spec[name] ?? []).map(
       (rule: NetworkPolicyIngressRule & { to?: readonly NetworkPolicyPeer[] }, index) => {
         const peers = (name === "ingress" ? rule.from : rule.to) ?? [];
         const path = `spec.${name}[${index}]`;
-        const pods = podsOf(facts, peers, metadata.namespace ?? "");
+        const pods = podsOf(facts, peers, namespace);
+        const invalid = problems.filter((one) => one.path === path || one.path?.startsWith(`${path}.`));
         // Who may be anyone, or is an address outside, is in no class of peers that the kernel counts.
         const counter = peers.some((peer) => !peer.ipBlock)
           ? counters(name, pods.flatMap(podIps))
@@ -102,16 +119,16 @@ function direction(
         return {
           policy: key,
           rule: path,
-          peers:
-            peers.length === 0 ? ["anyone"] : peers.map((peer) => peerText(peer, metadata.namespace ?? "")),
+          peers: peers.length === 0 ? ["anyone"] : peers.map((peer) => peerText(peer, namespace)),
           ports: (rule.ports ?? []).length === 0 ? ["any port"] : (rule.ports ?? []).map(portText),
           pods: pods.length,
+          ...(invalid.length > 0 ? { invalid: invalid.map(formatProblem) } : {}),
           ...(counter ? { counter } : {}),
         };
       },
     ),
   );
-  return { isolated: governing.length > 0, policies: governing.map(([key]) => key), rules };
+  return { isolated: governing.length > 0, policies: governing.map(({ key }) => key), rules };
 }
 
 function governs(spec: NetworkPolicy["spec"], name: "ingress" | "egress"): boolean {
@@ -121,6 +138,7 @@ function governs(spec: NetworkPolicy["spec"], name: "ingress" | "egress"): boole
 }
 
 function peerText({ podSelector, namespaceSelector, ipBlock }: NetworkPolicyPeer, namespace: string): string {
+  if (!ipBlock && !podSelector && !namespaceSelector) return "nobody";
   if (ipBlock) {
     const except = ipBlock.except ?? [];
     return `addresses ${ipBlock.cidr}${except.length > 0 ? ` except ${except.join(", ")}` : ""}`;
@@ -147,6 +165,7 @@ function podsOf(facts: ClusterFacts, peers: readonly NetworkPolicyPeer[], namesp
       peers.some(
         ({ podSelector, namespaceSelector, ipBlock }) =>
           !ipBlock &&
+          (podSelector ?? namespaceSelector) &&
           (namespaceSelector ? matchesSelector(namespaceSelector, labels) : space === namespace) &&
           matchesSelector(podSelector ?? {}, pod.metadata.labels),
       )
@@ -166,9 +185,9 @@ function directionText(
 ): string {
   if (!isolated) return `  ${name}: all allowed, because no policy selects it for ${name}\n`;
   const word = name === "ingress" ? "from" : "to";
-  const lines = rules.map(({ policy, rule, peers, ports, pods, counter }) => {
+  const lines = rules.map(({ policy, rule, peers, ports, pods, counter, invalid = [] }) => {
     const counted = counter ? `; ${counter.packets} first packets counted` : "";
-    return `    ${policy} ${rule}: ${word} ${peers.join(" or ")} on ${ports.join(", ")} (${pods} ${pods === 1 ? "pod" : "pods"} now${counted})\n`;
+    return `    ${policy} ${rule}: ${word} ${peers.join(" or ")} on ${ports.join(", ")} (${pods} ${pods === 1 ? "pod" : "pods"} now${counted})\n${invalid.map((text) => `      invalid: ${text}\n`).join("")}`;
   });
   const none = rules.length === 0 ? "    nothing is allowed\n" : "";
   return `  ${name}: isolated by ${policies.join(", ")}; only this is allowed:\n${lines.join("")}${none}`;

@@ -1,10 +1,16 @@
 // A NetworkPolicy in words: whom it isolates, and who may pass.
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "../../api/kinds/network-policy.ts";
 import { selectorText } from "../../api/selectors.ts";
+import { soundSpec } from "../../api/sound-policy.ts";
+import { formatProblem } from "../../base/problem.ts";
+import { compilePolicy } from "../../plan/policy/index.ts";
 import { policyTypes } from "../columns.ts";
 import type { Lines } from "./lines.ts";
 
-export function policyLines({ spec, metadata }: NetworkPolicy): Lines {
+export function policyLines(policy: NetworkPolicy): Lines {
+  const { metadata } = policy;
+  const spec = soundSpec(policy);
+  const problems = compilePolicy(policy).problems.map(formatProblem);
   const types = policyTypes(spec);
   const selected = selectorText(spec.podSelector ?? {});
   const ingress = (spec.ingress ?? []).map((rule) => ruleText("from", rule.from, rule.ports));
@@ -17,6 +23,7 @@ export function policyLines({ spec, metadata }: NetworkPolicy): Lines {
     ["Types", types.join(", ")],
     ["Ingress", directionText(types.includes("Ingress"), ingress)],
     ["Egress", directionText(types.includes("Egress"), egress)],
+    ...(problems.length > 0 ? [["Invalid", problems.join("\n")] as const] : []),
   ];
 }
 

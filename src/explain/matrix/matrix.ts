@@ -1,5 +1,6 @@
 // Who may reach whom on which port: every end against every end, from the plans.
 import { isTerminal } from "../../api/kinds/core.ts";
+import { soundSpec } from "../../api/sound-policy.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type End, hostEnd, podEnd } from "../ends.ts";
 import { admissionOf } from "../explain.ts";
@@ -57,10 +58,9 @@ export function declaredBy(ends: readonly End[]): Port[] {
 
 /** Returns the ports that policies name by number; of a range its first and last. */
 export function policyPorts(facts: ClusterFacts): Port[] {
-  const rules = [...facts.policies.values()].flatMap(({ spec }) => [
-    ...(spec.ingress ?? []),
-    ...(spec.egress ?? []),
-  ]);
+  const rules = [...facts.policies.values()]
+    .map(soundSpec)
+    .flatMap(({ ingress, egress }) => [...(ingress ?? []), ...(egress ?? [])]);
   return uniquePorts(
     rules.flatMap((rule) =>
       (rule.ports ?? []).flatMap(({ port, endPort, protocol = "TCP" }) =>

@@ -1,4 +1,5 @@
 // The world outside, as far as policies tell it apart: every range that one of them names, and the rest.
+import { soundSpec } from "../../api/sound-policy.ts";
 import {
   type Cidr,
   cidrCovers,
@@ -15,14 +16,14 @@ import type { End } from "../ends.ts";
 export function namedRanges(facts: ClusterFacts): Cidr[] {
   const found = new Map<string, Cidr>();
   for (const policy of facts.policies.values()) {
-    const { ingress, egress } = policy.spec;
+    const { ingress, egress } = soundSpec(policy);
     const peers = [
-      ...(ingress ?? []).flatMap((rule) => rule?.from ?? []),
-      ...(egress ?? []).flatMap((rule) => rule?.to ?? []),
+      ...(ingress ?? []).flatMap((rule) => rule.from ?? []),
+      ...(egress ?? []).flatMap((rule) => rule.to ?? []),
     ];
     for (const peer of peers) {
-      for (const text of [peer?.ipBlock?.cidr, ...(peer?.ipBlock?.except ?? [])]) {
-        const cidr = typeof text === "string" ? tryParseCidr(text) : undefined;
+      for (const text of [peer.ipBlock?.cidr, ...(peer.ipBlock?.except ?? [])]) {
+        const cidr = text === undefined ? undefined : tryParseCidr(text);
         if (cidr) found.set(formatCidr(cidr), cidr);
       }
     }
