@@ -38,3 +38,10 @@ it("tells no rules from no isolation, and names every form of peer and port", ()
     "all UDP ports, 80-90/TCP, web/TCP to 10.0.0.0/8 except 10.1.0.0/16, or all pods of all namespaces, or all pods of namespaces with team=x",
   );
 });
+
+it("says what of a policy is invalid, of whatever shape it is", () => {
+  const told = text({ ingress: [null, { from: [{}] }] } as unknown as NetworkPolicy["spec"]);
+  expect(told).toContain("rule 1: allows all ports from nobody");
+  expect(told).toContain("Invalid:        a rule must be an object; it matches nothing (at spec.ingress[0])");
+  expect(told).toContain("a peer must be specified; it matches nothing (at spec.ingress[1].from[0])");
+});

@@ -47,6 +47,7 @@ function ruleText(
 function peerText({ podSelector, namespaceSelector, ipBlock }: NetworkPolicyPeer): string {
   if (ipBlock)
     return `${ipBlock.cidr}${ipBlock.except?.length ? ` except ${ipBlock.except.join(", ")}` : ""}`;
+  if (!podSelector && !namespaceSelector) return "nobody";
   const pods = podSelector ? selectorText(podSelector) : "";
   const which = pods ? `pods with ${pods}` : "all pods";
   if (!namespaceSelector) return `${which} of the same namespace`;
