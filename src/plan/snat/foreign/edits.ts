@@ -1,7 +1,7 @@
 // The edits that keep flannel from masquerading, as unified diffs of what stands in the store.
 import type { ConfigMap } from "../../../api/kinds/core.ts";
 import type { DaemonSet } from "../../../api/kinds/workloads.ts";
-import { asksForMasquerade, daemonSetMasquerades } from "./takeover.ts";
+import { asksForMasquerade, daemonSetMasquerades, setsMasquerade } from "./takeover.ts";
 
 export interface Edit {
   /** Such as `ConfigMap/kube-system/kube-flannel-cfg`. */
@@ -50,11 +50,16 @@ export function daemonSetEdit(set: DaemonSet): Edit | undefined {
   if (!daemonSetMasquerades(set)) return undefined;
   const { containers } = set.spec.template.spec;
   const cleaned = containers.map((container) => {
-    const raw = container as typeof container & { command?: string[]; args?: string[] };
+    const raw = container as typeof container & {
+      command?: string[];
+      args?: string[];
+      env?: { name: string; value?: string }[];
+    };
     return {
       ...raw,
       ...(raw.command && { command: withoutFlag(raw.command) }),
       ...(raw.args && { args: withoutFlag(raw.args) }),
+      ...(raw.env && { env: raw.env.filter((one) => !setsMasquerade(one)) }),
     };
   });
   const template = { ...set.spec.template, spec: { ...set.spec.template.spec, containers: cleaned } };

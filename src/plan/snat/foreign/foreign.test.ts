@@ -285,8 +285,19 @@ describe("native nft rules", () => {
   });
 });
 
+describe("a rule that stands behind flannel's", () => {
+  it("is in the way once those are gone, and is warned of before", () => {
+    const agents = "-A IP-MASQ-AGENT -j MASQUERADE --random-fully";
+    const { rules, warnings } = judge(found.replace("COMMIT", `${agents}\nCOMMIT`));
+    const last = rules.find(({ rule }) => rule.chain === "IP-MASQ-AGENT");
+    expect(last).toMatchObject({ verdict: "keep", inTheWay: true });
+    expect(warnings).toEqual([expect.stringContaining("rule 1 of IP-MASQ-AGENT (ip-masq-agent)")]);
+    expect(judge(found).warnings).toEqual([]);
+  });
+});
+
 describe("while the owner runs", () => {
-  const set = (command: readonly string[]): DaemonSet => ({
+  const set = (command: readonly string[], ...env: { name: string; value: string }[]): DaemonSet => ({
     apiVersion: "apps/v1",
     kind: "DaemonSet",
     metadata: {
@@ -298,7 +309,7 @@ describe("while the owner runs", () => {
     },
     spec: {
       selector: {},
-      template: { spec: { containers: [{ name: "kube-flannel", ...({ command } as object) }] } },
+      template: { spec: { containers: [{ name: "kube-flannel", ...({ command, env } as object) }] } },
     },
   });
   const flags = ["/opt/bin/flanneld", "--ip-masq", "--kube-subnet-mgr"];
@@ -320,6 +331,14 @@ describe("while the owner runs", () => {
     expect(daemonSetEdit(set(["/opt/bin/flanneld", "--ip-masq=false"]))).toBeUndefined();
     const shell = daemonSetEdit(set(["sh", "-c", "flanneld --ip-masq --iface eth0"]))?.edited as DaemonSet;
     expect(JSON.stringify(shell)).toContain("flanneld --iface eth0");
+  });
+
+  it("knows the variable that says the same", () => {
+    const running = (value: string) => [set(["flanneld", "-v=1"], { name: "FLANNELD_IP_MASQ", value })];
+    expect(blockers({ ...idle, daemonSets: running("true") })).toHaveLength(1);
+    expect(blockers({ ...idle, daemonSets: running("false") })).toEqual([]);
+    const edited = running("true").map((one) => daemonSetEdit(one)?.edited as DaemonSet);
+    expect(blockers({ ...idle, daemonSets: edited })).toEqual([]);
   });
 });
 

@@ -16,7 +16,7 @@ export interface JudgedRule {
   readonly owner: Owner;
   /** What it does to pods' packets, worded. */
   readonly effect: string;
-  /** Changes what the far side sees, against our plan. */
+  /** Changes what the far side sees, against our plan; now, or once the rules to delete are gone. */
   readonly inTheWay: boolean;
   /** delete: by `snat clean`; keep: not ours to touch. */
   readonly verdict: "delete" | "keep";
@@ -49,12 +49,24 @@ export function planTakeover(
   running: Running,
 ): Takeover {
   const hints = ownerHints(facts);
-  const inTheWay = rulesInTheWay(plan, foreign);
-  const rules = foreign.chains.flatMap((chain) => {
+  const now = rulesInTheWay(plan, foreign);
+  const judged = foreign.chains.flatMap((chain) => {
     const owners = ownersOf(chain, hints);
-    return chain.rules.map((rule, at) => judge(rule, owners[at] as Owner, hints, inTheWay.has(rule)));
+    return chain.rules.map((rule, at) => judge(rule, owners[at] as Owner, hints, now.has(rule)));
   });
+  // What stands behind rules that go is asked only then.
+  const later = rulesInTheWay(plan, withoutDeleted(foreign, judged));
+  const rules = judged.map((one) => (later.has(one.rule) ? { ...one, inTheWay: true } : one));
   return { rules, blockers: blockersOf(rules, running), warnings: warningsOf(facts, rules, foreign) };
+}
+
+function withoutDeleted(foreign: ForeignRules, judged: readonly JudgedRule[]): ForeignRules {
+  const deleted = new Set(judged.filter(({ verdict }) => verdict === "delete").map(({ rule }) => rule));
+  const chains = foreign.chains.map((chain) => ({
+    ...chain,
+    rules: chain.rules.filter((rule) => !deleted.has(rule)),
+  }));
+  return { ...foreign, chains };
 }
 
 /** Returns what the objects tell about other programs' settings. */
@@ -138,8 +150,10 @@ export function daemonSetMasquerades(set: DaemonSet): boolean {
 }
 
 function masquerades(spec: PodSpec): boolean {
-  return flannelContainers(spec).some((container) =>
-    [...(container.command ?? []), ...(container.args ?? [])].some((word) => asksForMasquerade(word)),
+  return flannelContainers(spec).some(
+    (container) =>
+      [...(container.command ?? []), ...(container.args ?? [])].some((word) => asksForMasquerade(word)) ||
+      (container.env ?? []).some(setsMasquerade),
   );
 }
 
@@ -148,6 +162,17 @@ interface FlannelContainer {
   readonly image?: string;
   readonly command?: readonly string[];
   readonly args?: readonly string[];
+  readonly env?: readonly FlannelVariable[];
+}
+
+interface FlannelVariable {
+  readonly name: string;
+  readonly value?: string;
+}
+
+/** Returns whether a variable is flanneld's other way to say --ip-masq; one from elsewhere may say anything. */
+export function setsMasquerade({ name, value }: FlannelVariable): boolean {
+  return name === "FLANNELD_IP_MASQ" && !/^(false|f|0)$/i.test(value ?? "");
 }
 
 /** Containers that run flannel, by image, name or command. */
