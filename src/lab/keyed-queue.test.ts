@@ -82,4 +82,51 @@ describe("a keyed queue", () => {
     await stopped;
     expect([running, most]).toEqual([0, 2]);
   });
+
+  it("never runs a key twice at a time, however often it is asked for while it stands in line", async () => {
+    const free = Promise.withResolvers<void>();
+    const started: string[] = [];
+    const queue = new KeyedQueue({
+      width: 2,
+      work: async (key) => {
+        started.push(key);
+        if (key !== "b") await free.promise;
+      },
+    });
+    queue.add("long");
+    queue.add("other");
+    await vi.advanceTimersByTimeAsync(1);
+    queue.add("b");
+    await vi.advanceTimersByTimeAsync(1);
+    queue.add("b");
+    await vi.advanceTimersByTimeAsync(1);
+    queue.forget("b");
+    queue.add("b");
+    await vi.advanceTimersByTimeAsync(1);
+    free.resolve();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(started).toEqual(["long", "other", "b"]);
+  });
+
+  it("keeps nothing of keys that are done or forgotten, and rests those that may come back", async () => {
+    let free = Promise.withResolvers<void>();
+    const work = vi.fn(() => free.promise);
+    const resting = new KeyedQueue({ work, restMs: 50 });
+    resting.add("a");
+    await vi.advanceTimersByTimeAsync(1);
+    resting.forget("a");
+    expect(resting.size).toBe(1);
+    free.resolve();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(resting.size).toBe(0);
+    resting.add("a");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(resting.size).toBe(1);
+    free = Promise.withResolvers<void>();
+    free.resolve();
+    const plain = new KeyedQueue({ work });
+    plain.add("b");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(plain.size).toBe(0);
+  });
 });

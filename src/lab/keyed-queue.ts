@@ -17,7 +17,11 @@ export interface KeyedQueueOptions {
 
 interface KeyState {
   timer?: NodeJS.Timeout | undefined;
+  /** It waits in the line of ready keys. */
+  queued?: boolean;
   running?: boolean;
+  /** Nobody asks for it any more: its state goes when its run has ended. */
+  forgotten?: boolean;
   again?: boolean;
   failures: number;
   lastStart: number;
@@ -37,15 +41,22 @@ export class KeyedQueue {
     this.#logger = options.logger ?? silent;
   }
 
+  /** Number of keys that it keeps something of. */
+  get size(): number {
+    return this.#keys.size;
+  }
+
   /** Asks for a key to be done, soon or after `delayMs`. */
   add(key: string, delayMs = 0): void {
     if (this.#stopped) return;
     const state = this.#keys.get(key) ?? { failures: 0, lastStart: -Infinity };
     this.#keys.set(key, state);
+    state.forgotten = false;
     if (state.running) {
       state.again = true;
       return;
     }
+    if (state.queued) return;
     if (state.timer) {
       if (delayMs > 0) return;
       clearTimeout(state.timer);
@@ -54,6 +65,7 @@ export class KeyedQueue {
     state.timer = setTimeout(
       () => {
         state.timer = undefined;
+        state.queued = true;
         this.#ready.push(key);
         this.#next();
       },
@@ -61,10 +73,14 @@ export class KeyedQueue {
     );
   }
 
-  /** Forgets a key that will not come back. */
+  /** Forgets a key that will not come back; one that runs is forgotten once it has succeeded. */
   forget(key: string): void {
     const state = this.#keys.get(key);
-    if (!state || state.running) return;
+    if (!state) return;
+    if (state.running) {
+      state.forgotten = true;
+      return;
+    }
     clearTimeout(state.timer);
     this.#keys.delete(key);
   }
@@ -87,8 +103,10 @@ export class KeyedQueue {
 
   async #run(key: string): Promise<void> {
     const state = this.#keys.get(key);
-    if (!state) return;
+    // A key that was forgotten and asked for anew may stand in the line twice.
+    if (!state?.queued || state.running) return;
     this.#running++;
+    state.queued = false;
     state.running = true;
     state.again = false;
     state.lastStart = performance.now();
@@ -103,9 +121,22 @@ export class KeyedQueue {
     }
     state.running = false;
     this.#running--;
-    if (delay !== undefined) this.add(key, delay);
-    else if (state.again) this.add(key);
+    this.#ended(key, state, delay);
     if (this.#stopped && this.#running === 0) this.#idle?.();
     this.#next();
+  }
+
+  /** What becomes of a key after its run: again, or later, or no state is kept of it. */
+  #ended(key: string, state: KeyState, delay: number | undefined): void {
+    const { forgotten } = state;
+    if (delay !== undefined) {
+      this.add(key, delay);
+      state.forgotten = forgotten ?? false;
+    } else if (state.again) {
+      this.add(key);
+    } else if (forgotten || this.#options.restMs === undefined) {
+      // The last start matters to keys that rest only; keys such as pods never come back.
+      this.#keys.delete(key);
+    }
   }
 }
