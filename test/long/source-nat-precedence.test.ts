@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { snatRows } from "../../src/plan/snat/rows.ts";
-import { Commands } from "./trunkline.ts";
+import { Commands } from "../e2e/trunkline.ts";
 
 const lab = `
 name: precedence
