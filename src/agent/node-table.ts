@@ -3,8 +3,10 @@
 //
 // The first transaction of a new agent replaces whatever table is there, so it waits until every part has said what it
 // wants: until then the rules of the agent before stay in force.
+import { isError } from "../base/errors.ts";
 import type { Kernel, Nft } from "../kernel/kernel.ts";
 import { NftTable } from "../kernel/nft/document.ts";
+import { readPresent } from "../kernel/nft/present.ts";
 
 export class NodeTable {
   readonly document = new NftTable("inet", "trunkline");
@@ -14,6 +16,8 @@ export class NodeTable {
   #suspect = true;
   /** Somebody else changed it. Apart from `#suspect`: this may happen while a transaction of ours runs. */
   #foreign = false;
+  /** What is there may not be what its name says. */
+  #meddled = false;
   #last: Promise<void> = Promise.resolve();
   /** Listens for changes by others; without it every `restore` must assume one. */
   #watch: { stop(): void } | undefined;
@@ -51,7 +55,7 @@ export class NodeTable {
   restore(): Promise<void> {
     return this.#inTurn(async () => {
       // The table's absence is seen even where its event was not.
-      if (this.#watch === undefined || (await this.#isGone())) this.#suspect = true;
+      if (this.#watch === undefined || (await this.#isGone())) this.#foreign = true;
       await this.#run();
     });
   }
@@ -66,14 +70,34 @@ export class NodeTable {
 
   async #run(): Promise<void> {
     this.#suspect ||= this.#foreign;
+    this.#meddled ||= this.#foreign;
     if (this.#silent.size > 0 || (!this.#suspect && !this.document.dirty)) return;
     this.#foreign = false;
-    const texts = this.#suspect ? [this.document.replaceAll()] : this.document.pending();
+    const { family, name } = this.document;
+    const present = this.#suspect ? await readPresent(this.#nft, family, name) : undefined;
+    const texts = this.#suspect ? [] : this.document.pending();
+    const refill = present === undefined ? undefined : this.document.refill(present, !this.#meddled);
+    const replace = this.#suspect ? this.document.replaceAll() : undefined;
     // What is written into the document from here on is of the next commit.
     this.document.committed();
     this.#suspect = true;
     for (const text of texts) await this.#nft.run(text);
+    if (replace !== undefined && !(await this.#refilled(refill))) await this.#nft.run(replace);
     this.#suspect = false;
+    this.#meddled = false;
+  }
+
+  /** Returns false where the table is not there, or is of other definitions than ours. */
+  async #refilled(text: string | undefined): Promise<boolean> {
+    if (text === undefined) return false;
+    try {
+      await this.#nft.run(text);
+      return true;
+    } catch (error) {
+      // Another version's table: it is replaced whole.
+      if (!isError(error, "kernel.nft")) throw error;
+      return false;
+    }
   }
 
   #inTurn(step: () => Promise<void>): Promise<void> {

@@ -133,4 +133,58 @@ delete chain inet trunkline ports
       { numRuns: 300 },
     );
   });
+
+  it("refills whatever is there to the same table as a whole replacement, where definitions agree", () => {
+    let refilled = 0;
+    fc.assert(
+      fc.property(mutations, mutations, (past, wanted) => {
+        const [old, table] = [new NftTable("inet", "trunkline"), new NftTable("inet", "trunkline")];
+        for (const step of past) mutate(old, step);
+        for (const step of wanted) mutate(table, step);
+        const [model, whole] = [new NftModel(), new NftModel()];
+        model.run(old.replaceAll());
+        whole.run(table.replaceAll());
+        const present = model.present("inet trunkline");
+        if (present === undefined) return;
+        try {
+          model.run(table.refill(present, false));
+        } catch (error) {
+          expect(String(error)).toMatch(/another (set|chain) of this name exists|of the other kind/);
+          return;
+        }
+        refilled++;
+        expect(model.dump("inet trunkline")).toBe(whole.dump("inet trunkline"));
+      }),
+      { numRuns: 300 },
+    );
+    expect(refilled).toBeGreaterThan(20);
+  });
+
+  it("leaves objects that are named by their contents alone when it may trust what is there", () => {
+    const table = example();
+    table.setChain("ports-1", { rules: ["accept"], namedByContent: true });
+    const text = table.refill({ chains: ["in", "ports-1", "gone"], sets: [], maps: ["to"] }, true);
+    expect(text).not.toContain("ports-1");
+    expect(text).toContain("delete chain inet trunkline gone");
+    expect(table.refill({ chains: ["ports-1"], sets: [], maps: [] }, false)).toContain(
+      "flush chain inet trunkline ports-1",
+    );
+  });
+
+  it("sends new ranges ahead of what uses them", () => {
+    const table = example();
+    table.committed();
+    table.setSet("more", { key: ["ipv4_addr"], value: "verdict", interval: true });
+    table.setElement("more", "10.1.0.0-10.1.0.9", "accept");
+    table.setChain("in", {
+      base: { type: "filter", hook: "forward", priority: -10 },
+      rules: ["ip saddr vmap @more"],
+    });
+    const texts = table.pending();
+    expect(texts.map((text) => [text.includes("10.1.0.0"), text.includes("add rule")])).toEqual([
+      [false, false],
+      [true, false],
+      [false, true],
+    ]);
+  });
 });

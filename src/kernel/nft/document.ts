@@ -6,7 +6,7 @@
 import { TrunklineError } from "../../base/errors.ts";
 import { checkName, checkRule, isValue, isVerdict } from "./names.ts";
 import type { NftBase, NftChain, NftDifference, NftSet, NftSetState } from "./state.ts";
-import { renderTable, replaceText, transactions } from "./text.ts";
+import { type NftPresent, refillText, renderTable, replaceText, transactions } from "./text.ts";
 
 export type { NftType } from "./names.ts";
 export type { NftBase, NftChain, NftSet } from "./state.ts";
@@ -176,9 +176,22 @@ export class NftTable {
     this.#touched.clear();
   }
 
-  /** Returns one transaction that deletes whatever table of this name is there and builds the wanted one. */
+  /**
+   * Returns one transaction that deletes whatever table of this name is there and builds the wanted one. For a moment
+   * after it the kernel (6.18 and before) still runs the deleted base chains, with sets that are empty already.
+   */
   replaceAll(): string {
     return replaceText(this.#heading(), this.#chains, this.#sets);
+  }
+
+  /**
+   * Returns one transaction that brings the table to the wanted state whatever its objects hold, without a moment in
+   * which packets meet emptied sets. It is refused where an object of ours has another definition: then `replaceAll`.
+   * With `trust`, objects named by their contents are left as they are: sets with ranges that are written anew find
+   * nothing for a moment after the transaction (the kernel keeps them in a copy until its end).
+   */
+  refill(present: NftPresent, trust: boolean): string {
+    return refillText(this.#heading(), this.#chains, this.#sets, present, trust);
   }
 
   /** Returns the wanted table as text in one fixed order, whatever the order of the changes was. */

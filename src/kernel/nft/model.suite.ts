@@ -41,6 +41,18 @@ export class NftModel {
     });
   }
 
+  /** Returns what `readPresent` would. */
+  present(heading: string) {
+    const table = this.#tables.get(heading);
+    if (table === undefined) return undefined;
+    const sets = [...table.sets].map(([name, set]) => ({ name, isMap: set.definition.startsWith("map") }));
+    return {
+      chains: [...table.chains.keys()],
+      sets: sets.filter((set) => !set.isMap).map((set) => set.name),
+      maps: sets.filter((set) => set.isMap).map((set) => set.name),
+    };
+  }
+
   #command(line: string): void {
     const refuse = (why: string): never => {
       throw new TypeError(`${why}: ${line}`);
@@ -58,16 +70,30 @@ export class NftModel {
     switch (`${verb} ${what}`) {
       case "add set":
       case "add map":
-        if (table.sets.has(name)) refuse("set exists");
+        if (table.sets.has(name)) {
+          if (table.sets.get(name)?.definition !== `${what} ${tail}`)
+            refuse("another set of this name exists");
+          return;
+        }
         table.sets.set(name, { definition: `${what} ${tail}`, elements: new Map() });
         return;
+      case "flush set":
+      case "flush map": {
+        const set = table.sets.get(name) ?? refuse("no such set");
+        if (!set.definition.startsWith(what.slice(0, 3))) refuse("of the other kind");
+        set.elements.clear();
+        return;
+      }
       case "delete set":
       case "delete map":
         if (usersOf(table, name, "set").length > 0) refuse("set is in use");
         if (!table.sets.delete(name)) refuse("no such set");
         return;
       case "add chain":
-        if (table.chains.has(name)) refuse("chain exists");
+        if (table.chains.has(name)) {
+          if (table.chains.get(name)?.base !== tail) refuse("another chain of this name exists");
+          return;
+        }
         table.chains.set(name, { base: tail, rules: [] });
         return;
       case "flush chain":

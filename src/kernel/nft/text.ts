@@ -50,6 +50,11 @@ function elementCommands(command: string, elements: readonly string[]): string[]
 export function replaceText(heading: string, chains: Chains, sets: Sets): string {
   // `add` before `delete`: deleting a table that is not there would be an error.
   const lines = [`add table ${heading}`, `delete table ${heading}`, `add table ${heading}`];
+  return `${[...lines, ...buildLines(heading, chains, sets)].join("\n")}\n`;
+}
+
+function buildLines(heading: string, chains: Chains, sets: Sets): string[] {
+  const lines: string[] = [];
   const sortedSets = byName(sets);
   const sortedChains = byName(chains);
   // Chains first: nft 1.0.6 sends the elements of an interval map right after the map, whatever stands between them.
@@ -62,7 +67,45 @@ export function replaceText(heading: string, chains: Chains, sets: Sets): string
   }
   for (const [name, chain] of sortedChains)
     for (const rule of chain.rules) lines.push(`add rule ${heading} ${name} ${rule}`);
-  return `${lines.join("\n")}\n`;
+  return lines;
+}
+
+/** Names of what the kernel has in a table. */
+export interface NftPresent {
+  readonly chains: readonly string[];
+  readonly sets: readonly string[];
+  readonly maps: readonly string[];
+}
+
+/**
+ * Returns the transaction that gives the objects that are there their wanted contents, adds what is missing, and deletes
+ * the rest. Unlike a deleted table's, whose base chains go on for a moment with sets that are empty already, the rules of
+ * these are the old ones until they are the new ones.
+ */
+export function refillText(
+  heading: string,
+  chains: Chains,
+  sets: Sets,
+  present: NftPresent,
+  trust: boolean,
+): string {
+  const isKept = (name: string): boolean =>
+    trust && (chains.get(name)?.namedByContent ?? sets.get(name)?.definition.namedByContent) === true;
+  const there = new Set([...present.chains, ...present.sets, ...present.maps].filter(isKept));
+  const stale = (names: readonly string[]): string[] => names.filter((name) => !there.has(name));
+  const lines = stale(present.chains).map((name) => `flush chain ${heading} ${name}`);
+  for (const name of stale(present.sets)) lines.push(`flush set ${heading} ${name}`);
+  for (const name of stale(present.maps)) lines.push(`flush map ${heading} ${name}`);
+  for (const name of present.sets) if (!sets.has(name)) lines.push(`delete set ${heading} ${name}`);
+  for (const name of present.maps) if (!sets.has(name)) lines.push(`delete map ${heading} ${name}`);
+  for (const name of present.chains) if (!chains.has(name)) lines.push(`delete chain ${heading} ${name}`);
+  // Adding what is there with the same definition changes nothing; with another one it fails.
+  const wanted = buildLines(
+    heading,
+    new Map([...chains].filter(([name]) => !there.has(name))),
+    new Map([...sets].filter(([name]) => !there.has(name))),
+  );
+  return `${[...lines, ...wanted].join("\n")}\n`;
 }
 
 /** Returns the table in nft's block form, sorted, for people and golden texts. */
@@ -133,16 +176,18 @@ class DifferenceWriter {
     this.#rewritten = rewritten;
   }
 
-  /** Large new sets are filled before anything uses them. */
+  /** Large new sets, and new sets with ranges, are filled before anything uses them. */
   fillAhead(limit: number): string[] {
     const { sets, setsBefore, chains, chainsBefore, exists } = this.#difference;
     const total = [...this.#difference.touched].reduce(
       (sum, name) => sum + (sets.get(name)?.before.size ?? 0),
       0,
     );
-    if (total <= limit) return [];
     const fresh = byName(sets).filter(([name]) => setsBefore.has(name) && !this.#redefined.has(name));
-    if (fresh.length === 0) return [];
+    // Ranges are found only some time after the transaction that adds them: they must be there before they are used.
+    const ranges =
+      exists && fresh.some(([, set]) => set.definition.interval === true && set.elements.size > 0);
+    if (fresh.length === 0 || (total <= limit && !ranges)) return [];
     const first = exists ? [] : [`add table ${this.#heading}`];
     for (const [name, set] of fresh) {
       this.#ahead.add(name);

@@ -22,8 +22,11 @@ import { formatIp } from "../../base/ip.ts";
 import type { NftTable, NftType } from "../../kernel/nft/document.ts";
 import type { BlockPorts } from "./blocks.ts";
 import type { Isolation, LocalRules, PolicySink } from "./node-policy.ts";
-import { allPorts, isEmpty, type PortSet, protocols, rangeText } from "./port-set.ts";
+import { allPorts, isEmpty, type PortRange, type PortSet, protocols, rangeText } from "./port-set.ts";
 import { type Direction, directions } from "./types.ts";
+
+/** Part of every name made from contents: to be raised when equal contents are written in another way. */
+const writing = "1";
 
 /** How the host end of a pod's veth begins. */
 const podInterfaces = '"tl*"';
@@ -46,7 +49,7 @@ function familyOf(ip: string): FamilyName {
 }
 
 function hash(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+  return createHash("sha256").update(`${writing}\n${text}`).digest("hex").slice(0, 16);
 }
 
 /** Returns how nft writes a class number in a packet's priority. */
@@ -271,7 +274,12 @@ export class PolicyWriter implements PolicySink {
   #blocks(direction: Direction, family: FamilyName, blocks: readonly BlockPorts[]): string {
     const name = `policy-${sides[direction].name}-block${family}-${hash(blocksKey(blocks))}`;
     if (this.#table.hasSet(name)) return name;
-    this.#table.setSet(name, { key: [addressType[family]], value: "verdict", interval: true });
+    this.#table.setSet(name, {
+      key: [addressType[family]],
+      value: "verdict",
+      interval: true,
+      namedByContent: true,
+    });
     this.#unused.add(name);
     for (const { range, ports } of blocks) {
       const first = formatIp({ family: range.family, value: range.first });
@@ -287,16 +295,15 @@ export class PolicyWriter implements PolicySink {
     const name = `policy-${side}-ports-${ports.key === allPorts.key ? "all" : hash(ports.key)}`;
     if (this.#table.hasChain(name)) return name;
     this.#unused.add(name);
-    const list = protocols.flatMap((protocol) =>
-      ports.ranges[protocol].map((range) => `${protocol.toLowerCase()} . ${rangeText(range)}`),
-    );
     const rules: string[] = [];
     if (ports.key === allPorts.key) rules.push(`${noPriority} ${pass}`);
     else {
-      if (list.length > 0) rules.push(`meta l4proto . th dport { ${list.join(", ")} } ${noPriority} ${pass}`);
+      for (const protocol of protocols)
+        for (const match of portMatches(ports.ranges[protocol]))
+          rules.push(`${protocol.toLowerCase()} dport ${match} ${noPriority} ${pass}`);
       if (ports.other) rules.push(`meta l4proto != { tcp, udp, sctp } ${noPriority} ${pass}`);
     }
-    this.#table.setChain(name, { rules });
+    this.#table.setChain(name, { rules, namedByContent: true });
     return name;
   }
 
@@ -332,6 +339,21 @@ export class PolicyWriter implements PolicySink {
     this.#table.removeChain(name);
     for (const rule of rules) for (const used of usedBy(rule)) this.#use(used, -1);
   }
+}
+
+/** More ranges than this go into a set: their number must not cost a packet time. */
+const mostRangeRules = 8;
+
+/**
+ * Returns what to compare a port with: single ports in a set, ranges one by one. A set with ranges would find nothing for
+ * a moment after the transaction that makes it, and the ports of a connection that stays allowed may be in it.
+ */
+function portMatches(list: readonly PortRange[]): string[] {
+  const single = list.filter(({ first, last }) => first === last).map(rangeText);
+  const ranges = list.filter(({ first, last }) => first !== last).map(rangeText);
+  if (ranges.length > mostRangeRules) return [`{ ${list.map(rangeText).join(", ")} }`];
+  if (single.length === 0) return ranges;
+  return [single.length === 1 ? single.join() : `{ ${single.join(", ")} }`, ...ranges];
 }
 
 const fixedChains: ReadonlySet<string> = new Set(["policy-in-open", "policy-out-open", "policy-ingress"]);
