@@ -1,0 +1,229 @@
+// Policies while things change: agents that are killed, rules that others touch, the switch, and pods that cheat or end.
+import { once } from "node:events";
+import net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { podKind } from "../../src/api/kinds/core.ts";
+import { run } from "../../src/kernel/exec/index.ts";
+import { probe } from "../../src/lab/probe/client.ts";
+import { openSqliteStore } from "../../src/store/sqlite/store.ts";
+import { PolicyLab, until } from "./policy-lab.ts";
+
+const lab = new PolicyLab();
+beforeAll(() => lab.up(), 120_000);
+afterAll(() => lab.end());
+beforeEach(() => lab.isolate());
+
+/** Opens a TCP connection to a server of its own, and returns both of its ends. */
+async function connect(from: string, port: number): Promise<{ client: net.Socket; server: net.Socket }> {
+  const ip = await lab.ipOf("server");
+  const listener = net.createServer();
+  listener.listen({ fd: (await lab.kernelOf("server")).sockets.listenTcp(ip, port) });
+  const accepted = once(listener, "connection") as Promise<[net.Socket]>;
+  const fd = (await lab.kernelOf(from)).sockets.connectTcp(ip, port);
+  const client = new net.Socket({ fd, readable: true, writable: true });
+  const [server] = await accepted;
+  listener.close();
+  return { client, server };
+}
+
+async function echo(client: net.Socket, server: net.Socket): Promise<string> {
+  client.write("ping");
+  const [data] = (await once(server, "data")) as [Buffer];
+  return data.toString();
+}
+
+describe("agents that are killed", () => {
+  it("leave every verdict as it is, plug in nobody, and lose no packet when they start again", async () => {
+    const before = await lab.table("node1");
+    const agents = await lab.agents();
+    expect([...agents.keys()].toSorted()).toEqual(["node1", "node2"]);
+    // A kernel that answers: this connection stays established through the restart.
+    const { client, server } = await connect("friend", 7001);
+    const allowed = await lab.flow("friend", "server", 10_000);
+    const refused = await lab.flow("stranger", "server", 10_000);
+    let running = true;
+    const traffic = (async () => {
+      while (running && allowed.sent < 50_000) {
+        allowed.send();
+        refused.send();
+        await sleep(1);
+      }
+    })();
+    await sleep(100);
+    for (const pid of agents.values()) process.kill(pid, "SIGKILL");
+    const store = openSqliteStore(lab.commands.entry().paths.store);
+    const draft = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "late", namespace: "default" },
+    } as const;
+    await store.create(podKind, { ...draft, spec: { nodeName: "node1", containers: [{ name: "c" }] } });
+    await sleep(200);
+    const late = await store.get(podKind, "late", "default");
+    const meanwhile = await lab.agents();
+    await store.close();
+    const duringDeath = { address: late?.status?.podIP, agents: meanwhile.size };
+    await lab.commands.ask("wait", "--for", "ready", "pod/late");
+    await until("both agents are back", async () => (await lab.agents()).size === 2);
+    await until("the late pod is served", () => lab.arrives("late", "neighbour"));
+    await sleep(200);
+    running = false;
+    await traffic;
+    await sleep(100);
+    expect(duringDeath).toEqual({ address: undefined, agents: 0 });
+    expect(allowed.sent).toBeGreaterThan(300);
+    expect(allowed.arrived.size).toBe(allowed.sent);
+    expect(refused.arrived.size).toBe(0);
+    expect(await echo(client, server)).toBe("ping");
+    for (const one of [allowed, refused]) one.stop();
+    for (const socket of [client, server]) socket.destroy();
+    await lab.commands.ask("delete", "pod", "late");
+    await until("the table is as before", async () => (await lab.table("node1")) === before);
+  });
+});
+
+describe("a change of policies", () => {
+  it("cuts the connections that it forbids, and leaves the others alone", async () => {
+    await lab.open();
+    const cut = await connect("stranger", 7002);
+    const kept = await connect("friend", 7003);
+    expect(await echo(cut.client, cut.server)).toBe("ping");
+    const ends = [cut.client, cut.server];
+    const told = ends.map((socket) =>
+      once(socket, "error").then(([error]) => (error as NodeJS.ErrnoException).code),
+    );
+    await lab.isolate();
+    for (const socket of ends) socket.write("still there?");
+    expect(await Promise.all(told)).toEqual(["ECONNRESET", "ECONNRESET"]);
+    expect(await echo(kept.client, kept.server)).toBe("ping");
+    for (const socket of [kept.client, kept.server]) socket.destroy();
+  });
+});
+
+describe("what others do to the table", () => {
+  it.each([
+    ["flush table inet trunkline"],
+    ["delete table inet trunkline"],
+    ["flush chain inet trunkline policy-ingress"],
+    ["flush map inet trunkline policy-to4"],
+    ["insert rule inet trunkline policy-ingress accept"],
+    ["insert rule inet trunkline pod-source accept"],
+    ["flush ruleset"],
+  ])("is undone: %s", async (harm) => {
+    const before = await lab.table("node1");
+    await run("nft", [harm], { netns: { name: await lab.netnsOf("node1") } });
+    await until("the table is back", async () => (await lab.table("node1")) === before);
+    expect([await lab.arrives("friend", "server"), await lab.arrives("stranger", "server")]).toEqual([
+      true,
+      false,
+    ]);
+  });
+});
+
+describe("the switch", () => {
+  const eniConfig = (disabled: string) =>
+    lab.apply(`
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: eni-config, namespace: kube-system}
+data: {eni_conf: '{"version": "1", "disable_network_policy": "${disabled}"}'}
+`);
+
+  it("turns policies off and on again, without a restart and without leftovers", async () => {
+    const before = await lab.table("node1");
+    const agents = await lab.agents();
+    await eniConfig("true");
+    await until("the server is open", () => lab.arrives("stranger", "server"));
+    expect(await lab.table("node1")).not.toMatch(/(chain|set|map) policy-/);
+    await eniConfig("false");
+    await until("the server is isolated", async () => !(await lab.arrives("stranger", "server")));
+    expect(await lab.table("node1")).toBe(before);
+    expect(await lab.agents()).toEqual(agents);
+  });
+});
+
+describe("pods that are not what they seem", () => {
+  it("cannot send from another address", async () => {
+    const stranger = { netns: { name: await lab.netnsOf("stranger") } };
+    const friend = await lab.ipOf("friend");
+    const way = ["via", "169.254.1.1", "dev", "eth0", "onlink"];
+    const receiver = await lab.kernelOf("neighbour");
+    const sources = new Set<string>();
+    const raw = receiver.sockets.openRaw(4, 17);
+    const listening = receiver.sockets.receiveRaw(raw, (_, source) => sources.add(source));
+    const neighbour = await lab.ipOf("neighbour");
+    const route = `${neighbour}/32`;
+    const flow = await lab.flow("stranger", "neighbour", 30_000);
+    flow.send();
+    await run("ip", ["address", "add", `${friend}/32`, "dev", "eth0"], stranger);
+    await run("ip", ["route", "add", route, ...way, "src", friend], stranger);
+    for (let count = 0; count < 5; count++) flow.send();
+    await sleep(100);
+    await run("ip", ["route", "delete", route], stranger);
+    await run("ip", ["address", "delete", `${friend}/32`, "dev", "eth0"], stranger);
+    flow.send();
+    await until("the honest packets arrive", async () => flow.arrived.size === 2);
+    expect([...sources]).toEqual([await lab.ipOf("stranger")]);
+    listening.stop();
+    receiver.sockets.close(raw);
+    flow.stop();
+  });
+
+  it("pass nothing through an interface that nobody knows", async () => {
+    const name = `tlx-${process.pid}`;
+    const address = "10.1.255.9";
+    const node = { netns: { name: await lab.netnsOf("node1") } };
+    lab.machine.createNetns(name);
+    try {
+      const inside = { netns: { name } };
+      await run("ip", ["link", "add", "guest0", "type", "veth", "peer", "name", "eth0", "netns", name], node);
+      await run("ip", ["address", "add", `${address}/31`, "dev", "eth0"], inside);
+      await run("ip", ["link", "set", "eth0", "up"], inside);
+      await run("ip", ["route", "add", "default", "via", "10.1.255.8"], inside);
+      const plug = async (link: string) => {
+        await run("ip", ["link", "set", link, "up"], node);
+        await run("ip", ["address", "replace", "10.1.255.8/31", "dev", link], node);
+      };
+      const kernel = lab.machine.open({ name });
+      const ping = async (target: string, from = kernel) =>
+        (await probe({ kernel: from, to: target, protocol: "ICMP", timeoutMs: 700 })).reachable;
+      const targets = [await lab.ipOf("neighbour"), "192.168.18.11"];
+      await plug("guest0");
+      expect(await Promise.all(targets.map((target) => ping(target)))).toEqual([true, true]);
+      const rename = async (link: string, to: string) => {
+        await run("ip", ["link", "set", link, "down"], node);
+        await run("ip", ["link", "set", link, "name", to], node);
+        await plug(to);
+      };
+      await rename("guest0", "tl00000000000ff");
+      expect(await Promise.all(targets.map((target) => ping(target)))).toEqual([false, false]);
+      expect(await ping(address, await lab.kernelOf("node1"))).toBe(false);
+      await rename("tl00000000000ff", "guest0");
+      expect(await ping(targets[0] ?? "")).toBe(true);
+      kernel.close();
+    } finally {
+      await lab.machine.removeNetns(name);
+    }
+  });
+
+  it.each(["Succeeded", "Failed"])("leave every set when they are %s", async (phase) => {
+    const name = `job-${phase.toLowerCase()}`;
+    await lab.apply(
+      `{apiVersion: v1, kind: Pod, metadata: {name: ${name}, labels: {app: friend}},
+        spec: {nodeName: node2, containers: [{name: c}]}}`,
+    );
+    await lab.commands.ask("wait", "--for", "ready", `pod/${name}`);
+    await until("it is let in", () => lab.arrives(name, "server"));
+    const ip = await lab.ipOf(name);
+    expect(await lab.table("node1")).toContain(ip);
+    const store = openSqliteStore(lab.commands.entry().paths.store);
+    const pod = await store.get(podKind, name, "default");
+    if (!pod) throw new Error(`${name} is gone`);
+    await store.update(podKind, { ...pod, status: { ...pod.status, phase: phase as "Failed" } });
+    await store.close();
+    for (const node of ["node1", "node2"])
+      await until(`${node} forgets it`, async () => !(await lab.table(node)).includes(ip));
+    await lab.commands.ask("delete", "pod", name);
+  });
+});
