@@ -45,12 +45,20 @@ export async function bench(): Promise<readonly Row[] | undefined> {
   const setUp = await prepare(folder);
   try {
     const plugin = [...(await oneByOne(setUp)), ...(await eightAtATime(setUp)), ...(await atRest(setUp))];
-    setUp.agent.kill();
+    await end(setUp.agent);
     return [...plugin, ...(await wholeLab(folder))];
   } finally {
-    setUp.agent.kill();
+    await end(setUp.agent);
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Ends a process and waits for that: it may still write into its folder. */
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill();
+  await ended;
 }
 
 async function prepare(folder: string): Promise<Bench> {
