@@ -98,7 +98,7 @@ class Writer {
     const keys = ranges.map(rangeName);
     const name = this.#keep(`nat-inside${family}-${digest(keys.join())}`);
     if (this.#table.hasSet(name)) return name;
-    this.#table.setSet(name, { key: [addressType[family]], interval: true });
+    this.#table.setSet(name, { key: [addressType[family]], interval: true, namedByContent: true });
     for (const key of keys) this.#table.setElement(name, key);
     return name;
   }
@@ -255,7 +255,13 @@ class Writer {
     );
     const name = this.#keep(`nat-${what}${family}-${digest(elements.map((pair) => pair.join(" ")).join())}`);
     if (this.#table.hasSet(name)) return name;
-    this.#table.setSet(name, { key: [addressType[family]], value: "verdict", interval: true });
+    // A restart then leaves it alone: a new interval map finds nothing until its transaction has ended.
+    this.#table.setSet(name, {
+      key: [addressType[family]],
+      value: "verdict",
+      interval: true,
+      namedByContent: true,
+    });
     for (const [key, value] of elements) this.#table.setElement(name, key, value);
     return name;
   }
