@@ -5,6 +5,7 @@ import type { Ledger } from "../ipam/ledger.ts";
 import { readJournal } from "../ipam/read-journal.ts";
 import { findLab, nodePaths } from "../lab/state.ts";
 import { checkAddresses, type Finding } from "../plan/addressing/check.ts";
+import { type BlockUsage, usageOf } from "../plan/addressing/usage.ts";
 import { collectFacts } from "../plan/collect.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { type StoreOptions, withStore } from "./context.ts";
@@ -32,6 +33,12 @@ export async function readAddresses(options: AddressOptions): Promise<AddressDat
     if (ledger) ledgers.set(node, ledger);
   }
   return { facts, ledgers };
+}
+
+/** Returns how full every block is. @throws what the store and the file system throw */
+export async function readBlocks(options: AddressOptions): Promise<readonly BlockUsage[]> {
+  const { facts, ledgers } = await readAddresses(options);
+  return usageOf(facts, ledgers, Date.now(), cooldownMs).blocks;
 }
 
 function journalFolders(options: AddressOptions, facts: ClusterFacts): Map<string, string> {

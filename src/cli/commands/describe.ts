@@ -15,7 +15,7 @@ import {
   targetsOf,
   withStore,
 } from "../context.ts";
-import { bodyOf } from "../describe/index.ts";
+import { bodyOf, type Sources } from "../describe/index.ts";
 import { heading, type Lines, lines, nested } from "../describe/lines.ts";
 import { ago, exit, print, say, table } from "../output.ts";
 
@@ -52,12 +52,16 @@ async function run(store: Store, words: readonly string[], options: Options): Pr
     }
   }
   const { items: events } = await store.list(eventKind);
+  const sources: Sources = {
+    store,
+    blocks: async () => (await import("../ipam-data.ts")).readBlocks(options),
+  };
   const parts = [];
-  for (const object of objects) parts.push(await describeOne(store, object, events));
+  for (const object of objects) parts.push(await describeOne(sources, object, events));
   if (parts.length > 0) print(parts.join("\n\n\n"));
 }
 
-async function describeOne(store: Store, object: KubeObject, events: readonly Event[]): Promise<string> {
+async function describeOne(sources: Sources, object: KubeObject, events: readonly Event[]): Promise<string> {
   const { metadata } = object;
   const owner = metadata.ownerReferences?.find((one) => one.controller) ?? metadata.ownerReferences?.[0];
   const annotations = Object.entries(metadata.annotations ?? {}).filter(
@@ -77,7 +81,7 @@ async function describeOne(store: Store, object: KubeObject, events: readonly Ev
         ] as const)),
     ...(owner ? ([["Controlled by", `${owner.kind}/${owner.name}`]] as const) : []),
   ];
-  const body = await bodyOf(store, object);
+  const body = await bodyOf(sources, object);
   return [lines([...head, ...body]), eventText(object, events)].join("\n");
 }
 

@@ -1,27 +1,34 @@
 // What is particular about each kind. A kind without words of its own is shown as it is written.
 
 import { calicoSelector } from "../../api/calico-selector.ts";
-import { type AddressBlock, addressBlockKind } from "../../api/kinds/address-block.ts";
 import { type Node, nodeKind, type Pod, podIps, podKind } from "../../api/kinds/core.ts";
 import { blockSizeBounds, type IPPool } from "../../api/kinds/ip-pool.ts";
 import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
 import type { KubeObject } from "../../api/object.ts";
 import { cidrSize, tryParseCidr } from "../../base/ip.ts";
+import type { BlockUsage } from "../../plan/addressing/usage.ts";
 import type { Store } from "../../store/store.ts";
 import { podStatus } from "../columns.ts";
 import { ago, table } from "../output.ts";
 import type { Line, Lines } from "./lines.ts";
 import { policyLines } from "./policy.ts";
 
+/** Where the lines come from. */
+export interface Sources {
+  readonly store: Store;
+  /** Tells how full all blocks are, as `ipam show` does: what the store says of it is some seconds old. */
+  readonly blocks: () => Promise<readonly BlockUsage[]>;
+}
+
 /** Returns the lines between an object's metadata and its events. */
-export async function bodyOf(store: Store, object: KubeObject): Promise<Lines> {
+export async function bodyOf(sources: Sources, object: KubeObject): Promise<Lines> {
   switch (object.kind) {
     case "Pod":
       return podLines(object as Pod);
     case "Node":
-      return nodeLines(store, object as Node);
+      return nodeLines(sources, object as Node);
     case "IPPool":
-      return poolLines(store, object as IPPool);
+      return poolLines(sources, object as IPPool);
     case "NetworkPolicy":
       return policyLines(object as NetworkPolicy);
     default:
@@ -47,12 +54,9 @@ function podLines(pod: Pod): Lines {
   ];
 }
 
-async function nodeLines(store: Store, node: Node): Promise<Lines> {
+async function nodeLines({ store, blocks }: Sources, node: Node): Promise<Lines> {
   const { name } = node.metadata;
-  const [{ items: pods }, { items: blocks }] = await Promise.all([
-    store.list(podKind),
-    store.list(addressBlockKind),
-  ]);
+  const [{ items: pods }, usages] = await Promise.all([store.list(podKind), blocks()]);
   const here = pods.filter((pod) => pod.spec.nodeName === name);
   const rows = here.map((pod) => [
     pod.metadata.namespace ?? "",
@@ -71,7 +75,7 @@ async function nodeLines(store: Store, node: Node): Promise<Lines> {
         "<none>",
     ],
     ["Schedulable", node.spec?.unschedulable ? "no" : "yes"],
-    ["Blocks", blockText(blocks.filter((block) => block.spec.node === name))],
+    ["Blocks", blockText(usages.filter((block) => block.node === name))],
     [
       "Pods",
       rows.length === 0
@@ -82,15 +86,12 @@ async function nodeLines(store: Store, node: Node): Promise<Lines> {
   ];
 }
 
-async function poolLines(store: Store, pool: IPPool): Promise<Lines> {
+async function poolLines({ store, blocks }: Sources, pool: IPPool): Promise<Lines> {
   const { spec, metadata } = pool;
   const range = tryParseCidr(spec.cidr);
   const family = spec.cidr.includes(":") ? 6 : 4;
   const size = spec.blockSize ?? blockSizeBounds[family].usual;
-  const [{ items: blocks }, { items: nodes }] = await Promise.all([
-    store.list(addressBlockKind),
-    store.list(nodeKind),
-  ]);
+  const [usages, { items: nodes }] = await Promise.all([blocks(), store.list(nodeKind)]);
   const selects = calicoSelector(spec.nodeSelector ?? "");
   const users = nodes.filter((node) => selects(node.metadata.labels)).map((node) => node.metadata.name);
   return [
@@ -103,7 +104,7 @@ async function poolLines(store: Store, pool: IPPool): Promise<Lines> {
       spec.natOutgoing ? "yes: pods reach the world outside all pools by their node's address" : "no",
     ],
     ["Routes", routeText(spec)],
-    ["Blocks", blockText(blocks.filter((block) => block.spec.pool === metadata.name))],
+    ["Blocks", blockText(usages.filter((block) => block.pool === metadata.name))],
     ...conditionLines(pool),
   ];
 }
@@ -119,17 +120,15 @@ function routeText(spec: IPPool["spec"]): string {
   return `direct, by the nodes' own addresses\n${asked[0]} ${asked[1]} is accepted, but there are no tunnels yet: packets between nodes are not encapsulated`;
 }
 
-function blockText(blocks: readonly AddressBlock[]): string {
+function blockText(blocks: readonly BlockUsage[]): string {
   if (blocks.length === 0) return "<none>";
-  const rows = blocks.map(({ spec, status }) => [
-    spec.cidr,
-    spec.node,
-    spec.state,
-    String(status?.used ?? "-"),
-    String(status?.free ?? "-"),
-    String(spec.loans?.length ?? 0),
+  const rows = blocks.map((one) => [
+    one.block,
+    one.node,
+    one.state,
+    ...[one.used, one.lent, one.cooling, one.free].map(String),
   ]);
-  return table([["CIDR", "Node", "State", "Used", "Free", "Lent"], ...rows]);
+  return table([["CIDR", "Node", "State", "Used", "Lent", "Resting", "Free"], ...rows]);
 }
 
 function conditionLines(object: Pick<Node, "status">): Lines {
