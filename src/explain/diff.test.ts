@@ -84,4 +84,13 @@ describe("what would change", () => {
       true,
     );
   });
+
+  it("does not depend on the order of ends and ports on either side", () => {
+    const [before, after] = [cluster(), overlay(cluster(), [onlyFromApi, pod("extra", "10.1.0.77", "n1")])];
+    const ports = parsePorts("80/tcp,9/udp");
+    const turned = { ...side(after), ends: clusterEnds(after).toReversed() };
+    const changes = diffReach(side(before), side(after), ports);
+    expect(changes.filter(({ only }) => only === "pod/default/extra").length).toBeGreaterThan(2);
+    expect(diffReach(side(before), turned, ports.toReversed())).toEqual(changes);
+  });
 });

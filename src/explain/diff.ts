@@ -3,7 +3,7 @@ import type { ClusterFacts } from "../plan/facts.ts";
 import type { End } from "./ends.ts";
 import type { Judges } from "./judge.ts";
 import { type Cell, matrixCells, type Refusal } from "./matrix/matrix.ts";
-import type { Port } from "./ports.ts";
+import { formatPort, type Port } from "./ports.ts";
 
 export interface Side {
   readonly facts: ClusterFacts;
@@ -24,26 +24,60 @@ export interface Change {
 
 /** Returns what is allowed on one side only, judged by policies alone. */
 export function diffReach(before: Side, after: Side, ports: readonly Port[]): Change[] {
-  const old = new Map(cellsOf(before, ports).map((cell) => [keyOf(cell), cell]));
-  const fresh = new Map(cellsOf(after, ports).map((cell) => [keyOf(cell), cell]));
+  const order = new Order([...before.ends, ...after.ends], ports);
   const changes: Change[] = [];
-  for (const [key, cell] of fresh) {
-    if (cell.allowed && old.get(key)?.allowed !== true)
-      changes.push(change(cell, "appears", old.get(key), before));
+  for (const [old, fresh] of order.together(cellsOf(before, order), cellsOf(after, order))) {
+    if (fresh?.allowed && old?.allowed !== true) changes.push(change(fresh, "appears", old, before));
+    else if (old?.allowed && fresh?.allowed !== true) changes.push(change(old, "disappears", fresh, after));
   }
-  for (const [key, cell] of old) {
-    if (cell.allowed && fresh.get(key)?.allowed !== true)
-      changes.push(change(cell, "disappears", fresh.get(key), after));
-  }
-  return changes.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  return changes;
 }
 
-function cellsOf({ facts, judges, ends }: Side, ports: readonly Port[]): Cell[] {
-  return [...matrixCells(facts, judges, { ends, ports, view: "policies" })];
+function cellsOf({ facts, judges, ends }: Side, order: Order): Generator<Cell> {
+  return matrixCells(facts, judges, { ends: order.sorted(ends), ports: order.ports, view: "policies" });
 }
 
-function keyOf({ from, to, port }: Pick<Cell, "from" | "to" | "port">): string {
-  return `${from} ${to} ${port}`;
+/** One order for both sides, so that they can be read side by side: whole matrices of large clusters exceed memory. */
+class Order {
+  readonly ports: readonly Port[];
+  readonly #ends: ReadonlyMap<string, number>;
+  readonly #ports: ReadonlyMap<string, number>;
+
+  constructor(ends: readonly End[], ports: readonly Port[]) {
+    const named = new Map(ports.map((port) => [formatPort(port), port]));
+    const texts = [...named.keys()].toSorted();
+    this.ports = texts.flatMap((text) => named.get(text) ?? []);
+    this.#ports = new Map(texts.map((text, rank) => [text, rank]));
+    const names = [...new Set(ends.map(({ name }) => name))].toSorted();
+    this.#ends = new Map(names.map((name, rank) => [name, rank]));
+  }
+
+  sorted(ends: readonly End[]): readonly End[] {
+    return ends.toSorted((a, b) => this.#end(a.name) - this.#end(b.name));
+  }
+
+  /** Gives equal cells in pairs, and those of one side alone. Both come in this order. */
+  *together(a: Iterator<Cell>, b: Iterator<Cell>): Generator<readonly [Cell | undefined, Cell | undefined]> {
+    let [left, right] = [a.next(), b.next()];
+    while (!left.done || !right.done) {
+      const way = left.done ? 1 : right.done ? -1 : this.#compare(left.value, right.value);
+      yield [way <= 0 ? (left.value as Cell) : undefined, way >= 0 ? (right.value as Cell) : undefined];
+      if (way <= 0) left = a.next();
+      if (way >= 0) right = b.next();
+    }
+  }
+
+  #compare(a: Cell, b: Cell): number {
+    return (
+      this.#end(a.from) - this.#end(b.from) ||
+      this.#end(a.to) - this.#end(b.to) ||
+      (this.#ports.get(a.port) ?? 0) - (this.#ports.get(b.port) ?? 0)
+    );
+  }
+
+  #end(name: string): number {
+    return this.#ends.get(name) ?? 0;
+  }
 }
 
 function change(cell: Cell, what: Change["change"], refused: Cell | undefined, there: Side): Change {

@@ -4,7 +4,7 @@ import { soundSpec } from "../../api/sound-policy.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type End, hostEnd, podEnd } from "../ends.ts";
 import { admissionOf } from "../explain.ts";
-import type { DirectionVerdict, Judges } from "../judge.ts";
+import type { Judges } from "../judge.ts";
 import { listeningOn, portsOf } from "../listening.ts";
 import { formatPort, type Port, uniquePorts } from "../ports.ts";
 import { classifier } from "./classes.ts";
@@ -73,33 +73,61 @@ export function policyPorts(facts: ClusterFacts): Port[] {
 /** Gives the cells one by one, since large clusters have more of them than memory; two ranges make no cell. */
 export function* matrixCells(facts: ClusterFacts, judges: Judges, question: MatrixQuestion): Generator<Cell> {
   const classOf = classifier(facts);
-  const open = new Set<string>();
+  const policies = new PolicyRefusals(judges);
+  const ports = question.ports === "declared" ? undefined : question.ports.map(named);
+  const own = new Map(question.ends.map((end) => [end, ports ?? uniquePorts(portsOf(end)).map(named)]));
   for (const from of question.ends) {
     for (const to of question.ends) {
       if (from.type === "address" && to.type === "address") continue;
       const pair = `${classOf(from)} ${classOf(to)}${from === to ? " self " : " "}`;
-      for (const port of question.ports === "declared" ? uniquePorts(portsOf(to)) : question.ports) {
-        const text = formatPort(port);
-        const key = pair + text;
-        // Refusals are judged one by one, because they name their pods.
-        const denied = open.has(key) ? undefined : policyRefusal(judges, from, to, port);
-        if (!denied) open.add(key);
+      for (const { port, text } of own.get(to) ?? []) {
         const by =
-          denied ?? (question.view === "live" ? liveRefusal(facts, judges, from, to, port) : undefined);
+          policies.of(pair + text, from, to, port) ??
+          (question.view === "live" ? liveRefusal(facts, judges, from, to, port) : undefined);
         yield { from: from.name, to: to.name, port: text, allowed: by === undefined, ...(by ? { by } : {}) };
       }
     }
   }
 }
 
-function policyRefusal(judges: Judges, from: End, to: End, port: Port): Refusal | undefined {
-  const verdict = judges.policies({ from, to, ...addressPair(from, to), port });
-  if (!verdict.egress.allowed) return refusal("egress", verdict.egress);
-  return verdict.ingress.allowed ? undefined : refusal("ingress", verdict.ingress);
+function named(port: Port): { readonly port: Port; readonly text: string } {
+  return { port, text: formatPort(port) };
 }
 
-function refusal(by: "egress" | "ingress", { policy, reason }: DirectionVerdict): Refusal {
-  return { by, ...(policy === undefined ? {} : { policy }), reason };
+type Sides = "egress" | "ingress";
+
+/** What policies refuse. Ends that no policy can tell apart are judged once, on each port. */
+class PolicyRefusals {
+  readonly #judges: Judges;
+  /** By class of both ends and port: which side refuses, or none. */
+  readonly #sides = new Map<string, Sides | undefined>();
+  /** By side and name: the default refuses in the same words whoever the other end is. */
+  readonly #words = new Map<string, Refusal>();
+
+  constructor(judges: Judges) {
+    this.#judges = judges;
+  }
+
+  /** Returns what refuses; `key` is the same for flows that policies treat alike. */
+  of(key: string, from: End, to: End, port: Port): Refusal | undefined {
+    const side = this.#sides.get(key);
+    if (side === undefined && this.#sides.has(key)) return undefined;
+    const known = side && this.#words.get(wordsKey(side, from, to));
+    if (known) return known;
+    const verdict = this.#judges.policies({ from, to, ...addressPair(from, to), port });
+    const refusing = verdict.egress.allowed ? (verdict.ingress.allowed ? undefined : "ingress") : "egress";
+    this.#sides.set(key, refusing);
+    if (refusing === undefined) return undefined;
+    const { policy, reason, rule } = verdict[refusing];
+    const refusal: Refusal = { by: refusing, ...(policy === undefined ? {} : { policy }), reason };
+    // A rule that denies would be one for some other ends only.
+    if (rule === undefined) this.#words.set(wordsKey(refusing, from, to), refusal);
+    return refusal;
+  }
+}
+
+function wordsKey(side: Sides, from: End, to: End): string {
+  return `${side} ${side === "egress" ? from.name : to.name}`;
 }
 
 function liveRefusal(
