@@ -1,4 +1,6 @@
 // Pods that no policy can tell apart are judged once: thousands of replicas cost as much as one.
+import type { LabelSelector } from "../../api/kinds/core.ts";
+import { soundSpec } from "../../api/sound-policy.ts";
 import { type Cidr, cidrContains, tryParseIp } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type End, isOnNode } from "../ends.ts";
@@ -8,12 +10,13 @@ import { namedRanges } from "./ranges.ts";
 /** Returns a function that gives ends which all policies treat alike the same number. */
 export function classifier(facts: ClusterFacts): (end: End) => number {
   const ranges = namedRanges(facts);
+  const keys = selectedKeys(facts);
   const numbers = new Map<string, number>();
   const known = new Map<End, number>();
   return (end) => {
     const before = known.get(end);
     if (before !== undefined) return before;
-    const key = classKey(end, ranges);
+    const key = classKey(end, ranges, keys);
     const number = numbers.get(key) ?? numbers.size;
     numbers.set(key, number);
     known.set(end, number);
@@ -21,11 +24,29 @@ export function classifier(facts: ClusterFacts): (end: End) => number {
   };
 }
 
-function classKey(end: End, ranges: readonly Cidr[]): string {
+/** Returns the labels that selectors of pods look at: of all others every pod may have its own. */
+function selectedKeys(facts: ClusterFacts): ReadonlySet<string> {
+  const keys = new Set<string>();
+  const look = (selector: LabelSelector | undefined) => {
+    for (const key of Object.keys(selector?.matchLabels ?? {})) keys.add(key);
+    for (const { key } of selector?.matchExpressions ?? []) keys.add(key);
+  };
+  for (const policy of facts.policies.values()) {
+    const { podSelector, ingress = [], egress = [] } = soundSpec(policy);
+    look(podSelector);
+    for (const peer of ingress.flatMap((rule) => rule.from ?? [])) look(peer.podSelector);
+    for (const peer of egress.flatMap((rule) => rule.to ?? [])) look(peer.podSelector);
+  }
+  return keys;
+}
+
+function classKey(end: End, ranges: readonly Cidr[], keys: ReadonlySet<string>): string {
   // Traffic of a node is judged by which node it is.
   if (end.type !== "pod" || isOnNode(end)) return end.name;
   const { metadata, spec } = end.pod;
-  const labels = Object.entries(metadata.labels ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const labels = Object.entries(metadata.labels ?? {})
+    .filter(([key]) => keys.has(key))
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
   const ports = declaredPorts(spec).map(({ name, containerPort, protocol }) => [
     name,
     containerPort,

@@ -114,6 +114,22 @@ it("quotes what CSV and XML would read as their own", () => {
   expect([...formatMatrix(cells, "svg")].join("")).toContain("&lt;x&gt;&amp;");
 });
 
+it("tells a pod to itself from one replica to another, be they alike for policies", () => {
+  const spec = "{containers: [{name: c, ports: [{containerPort: 80}]}]}";
+  const cells = offline(
+    manifests(`
+{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: shut}, spec: {podSelector: {matchLabels: {app: a}}}}
+---
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: many}, spec: {selector: {matchLabels: {app: a}}, template: {metadata: {labels: {app: a}}, spec: ${spec}}}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: one, labels: {app: a, other: unseen}}, spec: ${spec}}
+`),
+    "80/tcp",
+  );
+  const self = (name: string) => allowed(cells, name, name, "80/tcp");
+  expect([self("deployment/default/many"), self("pod/default/one")]).toEqual([false, true]);
+});
+
 describe("of a live cluster", () => {
   it("asks each target's own ports, pods and hosts alike, and expects nothing where nobody listens", () => {
     const facts = cluster(host("router", "172.17.0.1", { role: "router" }));

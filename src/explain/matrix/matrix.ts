@@ -79,7 +79,8 @@ export function* matrixCells(facts: ClusterFacts, judges: Judges, question: Matr
   for (const from of question.ends) {
     for (const to of question.ends) {
       if (from.type === "address" && to.type === "address") continue;
-      const pair = `${classOf(from)} ${classOf(to)}${from === to ? " self " : " "}`;
+      // A pod always reaches itself; what stands for several pods is another case than a pod of the same labels.
+      const pair = from === to ? `self ${from.name} ` : `${classOf(from)} ${classOf(to)} `;
       for (const { port, text } of own.get(to) ?? []) {
         const by =
           policies.of(pair + text, from, to, port) ??
