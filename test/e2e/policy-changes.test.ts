@@ -4,9 +4,11 @@ import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { podKind } from "../../src/api/kinds/core.ts";
+import { networkPolicyKind } from "../../src/api/kinds/network-policy.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import { probe } from "../../src/lab/probe/client.ts";
 import { openSqliteStore } from "../../src/store/sqlite/store.ts";
+import { bothMatrices, verdicts } from "./cells.ts";
 import { PolicyLab, until } from "./policy-lab.ts";
 
 const lab = new PolicyLab();
@@ -118,6 +120,47 @@ describe("what others do to the table", () => {
       true,
       false,
     ]);
+  });
+});
+
+describe("policies that were stored past all validation", () => {
+  const broken: Readonly<Record<string, unknown>> = {
+    "bad-range": { podSelector: {}, ingress: [{ from: [{ ipBlock: { cidr: "0.0.0.0/99" } }] }] },
+    "bad-hole": { ingress: [{ from: [{ ipBlock: { cidr: "10.0.0.0/8", except: "10.1.0.0/16" } }] }] },
+    "bad-peers": { ingress: [{ from: "everybody" }] },
+    "bad-port": { podSelector: {}, ingress: [{ ports: [null, { port: 0 }] }] },
+    "bad-rule": { podSelector: null, policyTypes: null, ingress: [null] },
+    "bad-selector": { podSelector: { matchExpressions: {} }, ingress: [{}] },
+    "bad-whole": "let all in",
+  };
+
+  it("open nothing that others shut, and are reported", async () => {
+    const store = openSqliteStore(lab.commands.entry().paths.store);
+    const { items } = await store.list(networkPolicyKind, "default");
+    const [good] = items;
+    if (!good) throw new Error("there is no policy");
+    const { apiVersion, kind } = good;
+    for (const [name, spec] of Object.entries(broken)) {
+      const metadata = { name, namespace: "default" };
+      await store.create(networkPolicyKind, { apiVersion, kind, metadata, spec: spec as typeof good.spec });
+    }
+    // They isolate whom they select: neighbour, which was open.
+    await until("all are in force", async () => !(await lab.arrives("stranger", "neighbour")));
+    expect([await lab.arrives("friend", "server"), await lab.arrives("stranger", "server")]).toEqual([
+      true,
+      false,
+    ]);
+    const { probed, planned } = await bothMatrices(lab.commands);
+    expect(verdicts(planned)).toEqual(verdicts(probed));
+    const doctor = await lab.commands.say("doctor", "--lab", lab.commands.lab);
+    for (const name of Object.keys(broken)) {
+      expect(doctor.stdout).toContain(`NetworkPolicy/default/${name}`);
+      expect(await lab.commands.ask("describe", "networkpolicy", name)).toContain("Invalid:");
+      await store.delete(networkPolicyKind, name, "default");
+    }
+    await store.close();
+    expect(doctor.code).toBe(1);
+    await until("all are gone", () => lab.arrives("stranger", "neighbour"));
   });
 });
 
