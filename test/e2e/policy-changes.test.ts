@@ -5,9 +5,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { podKind } from "../../src/api/kinds/core.ts";
 import { networkPolicyKind } from "../../src/api/kinds/network-policy.ts";
+import { cidrOf, formatIp, parseIp } from "../../src/base/ip.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import { probe } from "../../src/lab/probe/client.ts";
 import { openSqliteStore } from "../../src/store/sqlite/store.ts";
+import { firstPacket } from "../kernel/packets.ts";
 import { bothMatrices, verdicts } from "./cells.ts";
 import { PolicyLab, until } from "./policy-lab.ts";
 
@@ -82,6 +84,64 @@ describe("agents that are killed", () => {
     for (const socket of [client, server]) socket.destroy();
     await lab.commands.ask("delete", "pod", "late");
     await until("the table is as before", async () => (await lab.table("node1")) === before);
+  });
+});
+
+describe("new pods", () => {
+  const pods = (app: string) =>
+    Array.from({ length: 10 }, (_, at) => ({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: `${app}-${at}`, labels: { app } },
+      spec: {
+        nodeName: "node1",
+        containers: [{ name: "c", ports: [{ containerPort: 81, protocol: "UDP" }] }],
+      },
+    }));
+
+  /** Has `stranger` send to every address of the server's block while pods start; returns how many addresses answer. */
+  async function answering(app: string, wanted: number): Promise<number> {
+    const [sender, own] = [await lab.kernelOf("stranger"), await lab.ipOf("stranger")];
+    const block = cidrOf(parseIp(await lab.ipOf("server")), 26);
+    const addresses = Array.from({ length: 64 }, (_, at) =>
+      formatIp({ family: 4, value: block.base + BigInt(at) }),
+    );
+    const answered = new Set<string>();
+    const raw = sender.sockets.openRaw(4, 17);
+    const listening = sender.sockets.receiveRaw(raw, (_, from) => answered.add(from));
+    let running = true;
+    const traffic = (async () => {
+      // Always the same port: more connections than these would fill the table that follows them.
+      const packets = addresses.map((to) => ({
+        to,
+        bytes: firstPacket({ protocol: "UDP", from: own, to, port: 81, sourcePort: 10_000 }),
+      }));
+      while (running) {
+        for (const { to, bytes } of packets) sender.sockets.sendRaw(raw, to, bytes);
+        await sleep(2);
+      }
+    })();
+    const items = pods(app);
+    const file = lab.file(`${app}.json`, JSON.stringify({ apiVersion: "v1", kind: "List", items }));
+    await lab.commands.ask("apply", "-f", file);
+    await lab.commands.ask("wait", "--for", "ready", "--all");
+    for (let left = 20; left > 0 && answered.size !== wanted; left--) await sleep(100);
+    await sleep(100);
+    running = false;
+    await traffic;
+    listening.stop();
+    sender.sockets.close(raw);
+    await lab.commands.ask("delete", "-f", file);
+    return answered.size;
+  }
+
+  it("are shut from their first packet on, where a policy isolates them", async () => {
+    await lab.apply(
+      "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: shut}, spec: {podSelector: {matchLabels: {app: shut}}}}",
+    );
+    // Had nothing been sent to them in time, those that nobody isolates would not answer either.
+    expect([await answering("shut", 0), await answering("open", 10)]).toEqual([0, 10]);
+    await lab.commands.ask("delete", "networkpolicy", "shut");
   });
 });
 
