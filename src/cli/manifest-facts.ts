@@ -14,10 +14,11 @@ import { sayProblems } from "./output.ts";
  * @throws TrunklineError `api.file`
  */
 export async function readObjects(paths: readonly string[]): Promise<readonly KubeObject[] | undefined> {
-  const { objects, errors, warnings } = await readManifests(paths, {
+  const { objects, errors, warnings, notes } = await readManifests(paths, {
     unknownKinds: "warning",
     badValues: "keep",
   });
+  sayProblems(notes, "note");
   const harmless = (problem: Problem): boolean => {
     const owner = ownerOf(problem, objects);
     if (!owner || problem.code === "schema.type") return false;

@@ -35,6 +35,21 @@ export function durationOption(flags: string, description: string, usual: string
   return new Option(flags, description).argParser(milliseconds).default(milliseconds(usual), usual);
 }
 
+/** How long a probe may wait, in milliseconds. */
+const LONGEST_PROBE_MS = 60_000;
+
+/** Returns --timeout of a probe: milliseconds as a plain number, or a time such as 500ms or 2s; the action gets milliseconds. */
+export function probeTimeoutOption(): Option {
+  const what = "how long to wait for an answer: milliseconds, or a time such as 500ms or 2s; default: 2s";
+  return new Option("--timeout <time>", what).argParser((text: string) => {
+    const found = /^\d+$/.test(text) ? Number(text) : parseGoDuration(text);
+    if (found === undefined || found < 1 || found > LONGEST_PROBE_MS) {
+      throw new InvalidArgumentError("It must be 1 to 60000 (milliseconds), or a time such as 500ms or 2s.");
+    }
+    return Math.round(found);
+  });
+}
+
 function milliseconds(text: string): number {
   const found = parseGoDuration(/^\d+$/.test(text) ? `${text}s` : text);
   if (found === undefined || found < 0)

@@ -62,7 +62,7 @@ export async function patiently<T>(what: string, work: Promise<T>): Promise<T> {
 }
 
 /** Prints problems, one a line. */
-export function sayProblems(problems: readonly Problem[], what: "error" | "warning"): void {
+export function sayProblems(problems: readonly Problem[], what: "error" | "warning" | "note"): void {
   for (const problem of problems) say(`${what}: ${formatProblem(problem)}`);
 }
 

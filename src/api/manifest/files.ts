@@ -3,12 +3,13 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { TrunklineError, textOf } from "../../base/errors.ts";
-import { joinManifests, type Manifests, type ParseOptions, parseManifests } from "./parse.ts";
+import { joinManifests, LAB_FILE, type Manifests, type ParseOptions, parseManifests } from "./parse.ts";
 
 const endings = new Set([".yaml", ".yml", ".json"]);
 
 /**
  * Reads files, folders (all .yaml, .yml and .json files below them, in order of their names) and `-` for standard input.
+ * A lab file that lies in a folder is passed over with a note; named by itself it is an error.
  * @throws TrunklineError `api.file` if a path cannot be read
  */
 export async function readManifests(
@@ -19,10 +20,19 @@ export async function readManifests(
   for (const given of paths) {
     if (given === "-") parts.push(parseManifests(await text(process.stdin), "<stdin>", options));
     else
-      for (const file of await filesOf(given))
-        parts.push(parseManifests(await readText(file), file, options));
+      for (const file of await filesOf(given)) {
+        const read = parseManifests(await readText(file), file, options);
+        parts.push(file === given ? read : withoutLabFile(read));
+      }
   }
   return joinManifests(parts);
+}
+
+function withoutLabFile(read: Manifests): Manifests {
+  const [only, ...more] = read.errors;
+  if (only?.code !== LAB_FILE || more.length > 0 || read.objects.length > 0) return read;
+  const { hint: _, ...note } = only;
+  return { ...read, errors: [], notes: [{ ...note, message: `${note.message}: passed over` }] };
 }
 
 async function filesOf(given: string): Promise<string[]> {

@@ -24,7 +24,12 @@ export interface Manifests {
   /** What makes the manifests unfit to be applied. */
   readonly errors: readonly Problem[];
   readonly warnings: readonly Problem[];
+  /** What was passed over on purpose, which changes no answer. */
+  readonly notes: readonly Problem[];
 }
+
+/** Code of the problem that a text is a lab file. */
+export const LAB_FILE = "manifest.lab-file";
 
 export interface ParseOptions {
   /** Unknown kinds are errors for whoever applies, and warnings for whoever only reads. Default: error. */
@@ -41,6 +46,7 @@ interface Sink {
   readonly objects: ManifestObject[];
   readonly errors: Problem[];
   readonly warnings: Problem[];
+  readonly notes: Problem[];
 }
 
 /**
@@ -49,7 +55,7 @@ interface Sink {
  * Nothing is thrown for what the text holds.
  */
 export function parseManifests(text: string, file: string, options: ParseOptions = {}): Manifests {
-  const sink: Sink = { objects: [], errors: [], warnings: [] };
+  const sink: Sink = { objects: [], errors: [], warnings: [], notes: [] };
   for (const { value, problems, locate } of parseDocuments(text, file)) {
     sink.errors.push(...problems);
     if (problems.length === 0 && value !== null && value !== undefined)
@@ -64,6 +70,7 @@ export function joinManifests(parts: readonly Manifests[]): Manifests {
     objects: parts.flatMap((part) => part.objects),
     errors: parts.flatMap((part) => part.errors),
     warnings: parts.flatMap((part) => part.warnings),
+    notes: parts.flatMap((part) => part.notes),
   };
 }
 
@@ -87,6 +94,10 @@ function readObject(value: unknown, context: Context, sink: Sink): void {
   }
   const written: Record<string, unknown> = { ...context.itemOf, ...withoutNulls(value) };
   const { apiVersion, kind } = written;
+  if (isLabFile(written)) {
+    sink.errors.push(labFile(locate, context.file));
+    return;
+  }
   const before = sink.errors.length;
   for (const field of ["apiVersion", "kind"] as const) {
     const found = written[field];
@@ -103,6 +114,16 @@ function readObject(value: unknown, context: Context, sink: Sink): void {
     return;
   }
   readKnown(written, kindOf(apiVersion, kind) ?? kindOf(aliases[apiVersion] ?? "", kind), context, sink);
+}
+
+/** A lab file lies beside the manifests that it names, and is easily taken for one of them. */
+function isLabFile({ apiVersion, kind, networks, nodes }: Record<string, unknown>): boolean {
+  return apiVersion === undefined && kind === undefined && Array.isArray(networks) && Array.isArray(nodes);
+}
+
+function labFile(locate: Locate, file: string): Problem {
+  const hint = `Start the lab with 'trunkline lab up ${file}', and name its manifests here`;
+  return problemAt(LAB_FILE, [], "this is a lab file, which holds no objects", locate, hint);
 }
 
 // calicoctl's own name for the objects that the Kubernetes API keeps under the other.

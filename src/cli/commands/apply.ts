@@ -32,6 +32,7 @@ export function command(): Command {
 
 async function run(options: Options): Promise<void> {
   const read = await readManifests(options.filename);
+  sayProblems(read.notes, "note");
   sayProblems(read.warnings, "warning");
   refuse(read.errors);
   if (read.objects.length === 0)

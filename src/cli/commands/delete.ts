@@ -20,7 +20,7 @@ import {
 } from "../context.ts";
 import { resourceName } from "../names.ts";
 import { durationOption, fileOption } from "../options.ts";
-import { exit, print, say } from "../output.ts";
+import { exit, print, say, sayProblems } from "../output.ts";
 
 interface Options extends StoreOptions, NamespaceOptions {
   readonly filename?: readonly string[];
@@ -96,7 +96,8 @@ async function namesOf(store: Store, words: readonly string[], options: Options)
 }
 
 async function namesInFiles(files: readonly string[], options: Options): Promise<Named[]> {
-  const { objects, errors } = await readManifests(files);
+  const { objects, errors, notes } = await readManifests(files);
+  sayProblems(notes, "note");
   if (errors.length > 0)
     throw new TrunklineError("api.problems", { problems: errors, consequence: "Nothing was deleted." });
   return objects.flatMap(({ kind, draft }) => {

@@ -71,6 +71,7 @@ async function run(options: Options): Promise<void> {
 
 async function ofFiles(paths: readonly string[], namespace?: string): Promise<Finding[] | undefined> {
   const manifests = await readManifests(paths, { unknownKinds: "warning", badValues: "keep" });
+  sayProblems(manifests.notes, "note");
   const unreadable = manifests.errors.filter(isUnreadable);
   if (unreadable.length > 0) {
     sayProblems(manifests.errors, "error");

@@ -10,7 +10,7 @@ import type { MatrixRequest, ProbeAnswer, ProbeRequest } from "../../lab/lab.ts"
 import type { MatrixCell } from "../../lab/probe/matrix.ts";
 import { findLab } from "../../lab/state.ts";
 import { drawMatrix } from "../matrix-table.ts";
-import { familyOption } from "../options.ts";
+import { familyOption, probeTimeoutOption } from "../options.ts";
 import { exit, patiently, print, printJson, table } from "../output.ts";
 
 interface Options {
@@ -20,7 +20,8 @@ interface Options {
   readonly namespace?: readonly string[];
   readonly allNamespaces?: boolean;
   readonly port?: string;
-  readonly timeout?: string;
+  /** Milliseconds. */
+  readonly timeout?: number;
   readonly family?: "4" | "6";
   readonly output?: "json";
 }
@@ -48,7 +49,7 @@ export function command(): Command {
       "also print the packets as both ends and their nodes saw them: addresses, TTL, interface",
     )
     .addOption(familyOption("with --all: "))
-    .option("--timeout <ms>", "how long to wait for an answer, in milliseconds; default: 2000")
+    .addOption(probeTimeoutOption())
     .option("--lab <name>", "the lab; default: the one that runs")
     .addOption(new Option("-o, --output <form>", "form of the output").choices(["json"]))
     .action((from: string | undefined, to: string | undefined, options: Options) =>
@@ -130,12 +131,5 @@ async function probeAll(from: string | undefined, options: Options): Promise<voi
 }
 
 function timeoutOf({ timeout }: Options): { timeoutMs?: number } {
-  if (timeout === undefined) return {};
-  const timeoutMs = Number(timeout);
-  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > 60_000) {
-    throw new TrunklineError("cli.usage", {
-      why: `'${timeout}' is not a number of milliseconds from 1 to 60000`,
-    });
-  }
-  return { timeoutMs };
+  return timeout === undefined ? {} : { timeoutMs: timeout };
 }
