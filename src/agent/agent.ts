@@ -212,7 +212,7 @@ class RunningAgent implements Agent {
 
   async #serve(): Promise<void> {
     const { machine, netns, socketPath, store, logger } = this.#options;
-    const events = new EventRecorder(store, this.node, logger);
+    const events = new EventRecorder(store, { component: "trunkline-agent", host: this.node }, logger);
     const handler = new CniHandler({
       machine,
       nodeNetnsId: machine.identityOf(netns),

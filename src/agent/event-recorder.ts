@@ -18,22 +18,30 @@ const QUIET_MS = 10_000;
 /** Events remembered for that; more than a node has pods. */
 const REMEMBERED = 2000;
 
+/** Who tells: a program, and the node that it speaks for if it speaks for one. */
+export interface EventSource {
+  readonly component: string;
+  readonly host?: string;
+}
+
 export class EventRecorder {
   readonly #store: Store;
-  readonly #node: string;
+  readonly #source: EventSource;
   readonly #logger: Logger;
   readonly #lastWritten = new Map<string, number>();
 
-  constructor(store: Store, node: string, logger: Logger) {
+  constructor(store: Store, source: EventSource, logger: Logger) {
     this.#store = store;
-    this.#node = node;
+    this.#source = source;
     this.#logger = logger;
   }
 
   /** Writes the event some time, or not at all. */
   record(draft: EventDraft): void {
     const { object, reason, message } = draft;
-    const parts = [object.kind, object.namespace, object.name, object.uid, reason, message, this.#node];
+    const { component, host = "" } = this.#source;
+    const about = [object.kind, object.namespace, object.name, object.uid];
+    const parts = [...about, reason, message, component, host];
     const hash = createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
     const now = Date.now();
     if (now - (this.#lastWritten.get(hash) ?? 0) < QUIET_MS) return;
@@ -64,10 +72,12 @@ export class EventRecorder {
         count: 1,
         firstTimestamp: at,
         lastTimestamp: at,
-        source: { component: "trunkline-agent", host: this.#node },
+        source: this.#source,
+        reportingComponent: this.#source.component,
+        reportingInstance: this.#source.host ?? "",
       });
     } catch (error) {
-      // Written by an agent that ran here a moment ago: told is told.
+      // Written by one that ran here a moment ago: told is told.
       if (!isError(error, "store.exists")) throw error;
     }
   }

@@ -6,6 +6,16 @@ import type { Draft, Kind, KubeObject } from "./object.ts";
 const namespaceNameLabel = "kubernetes.io/metadata.name";
 /** Holds a namespace until everything in it is gone. */
 export const namespaceFinalizer = "trunkline.dev/namespace-contents";
+/**
+ * Namespaces that nobody may delete. Kubernetes refuses the first three (admission plugin NamespaceLifecycle) and makes
+ * the fourth anew; here it is refused as well.
+ */
+export const immortalNamespaces: ReadonlySet<string> = new Set([
+  "default",
+  "kube-system",
+  "kube-public",
+  "kube-node-lease",
+]);
 
 const replicated = new Set(["ReplicationController", "ReplicaSet", "Deployment", "StatefulSet"]);
 
@@ -34,5 +44,14 @@ function namespaceDefaults<T extends KubeObject>(draft: Draft<T>): Draft<T> {
     labels: { ...labels, [namespaceNameLabel]: name },
     finalizers: [...new Set([...finalizers, namespaceFinalizer])],
   };
-  return { ...draft, metadata };
+  // The state of one that is there already is not the writer's to set back.
+  const status = { phase: "Active", ...(Reflect.get(draft, "status") as object | undefined) };
+  return { ...draft, metadata, status };
+}
+
+/** Returns an object whose deletion has begun: a namespace says so in its phase. */
+export function terminating<T extends KubeObject>(kind: Kind<T>, object: T): T {
+  if (kind.kind !== "Namespace") return object;
+  const status = { ...(Reflect.get(object, "status") as object | undefined), phase: "Terminating" };
+  return { ...object, status };
 }

@@ -12,7 +12,7 @@ import type { Host } from "../api/kinds/host.ts";
 import type { IPPool } from "../api/kinds/ip-pool.ts";
 import type { NetworkPolicy } from "../api/kinds/network-policy.ts";
 import type { SourceNAT } from "../api/kinds/source-nat.ts";
-import type { ReplicationController } from "../api/kinds/workloads.ts";
+import type { Deployment, ReplicationController } from "../api/kinds/workloads.ts";
 import type { KubeObject } from "../api/object.ts";
 import { selectorText } from "../api/selectors.ts";
 import { soundSpec } from "../api/sound-policy.ts";
@@ -96,8 +96,18 @@ const eventColumns: readonly Column<Event>[] = [
     title: "OBJECT",
     cell: (event) => `${event.involvedObject.kind.toLowerCase()}/${event.involvedObject.name}`,
   },
-  { title: "COUNT", wide: true, cell: (event) => String(event.count ?? 1) },
+  {
+    title: "SOURCE",
+    wide: true,
+    cell: ({ source }) => [source?.component, source?.host].filter(Boolean).join(", "),
+  },
   { title: "MESSAGE", cell: (event) => event.message },
+  {
+    title: "FIRST SEEN",
+    wide: true,
+    cell: (event) => ago(event.firstTimestamp ?? event.metadata.creationTimestamp),
+  },
+  { title: "COUNT", wide: true, cell: (event) => String(event.count ?? 1) },
 ];
 
 // Every workload keeps its numbers in the same places.
@@ -109,6 +119,11 @@ const readyColumn: Column<Workload> = {
   title: "READY",
   cell: (workload) => `${workload.status?.readyReplicas ?? 0}/${wanted(workload)}`,
 };
+const rolloutColumns: readonly Column<Deployment>[] = [
+  { title: "UP-TO-DATE", cell: ({ status }) => String(status?.updatedReplicas ?? 0) },
+  // Nothing here waits for minReadySeconds: who is ready is available.
+  { title: "AVAILABLE", cell: ({ status }) => String(status?.readyReplicas ?? 0) },
+];
 const countColumns: readonly Column<Workload>[] = [
   { title: "DESIRED", cell: (workload) => String(wanted(workload)) },
   { title: "CURRENT", cell: (workload) => String(workload.status?.replicas ?? 0) },
@@ -176,7 +191,7 @@ const columnsByKind: Readonly<Record<string, readonly Column<never>[]>> = {
   Event: eventColumns,
   ReplicationController: countColumns,
   ReplicaSet: countColumns,
-  Deployment: [readyColumn, age],
+  Deployment: [readyColumn, ...rolloutColumns, age],
   StatefulSet: [readyColumn, age],
   IPPool: poolColumns,
   AddressBlock: blockColumns,

@@ -63,16 +63,6 @@ export function namespaceOptions(command: Command, all: "all" | "one"): Command 
     .option("-A, --all-namespaces", "all namespaces");
 }
 
-/** Returns the namespace to list, or undefined for all of them. */
-export function listNamespace(kind: Kind, options: NamespaceOptions): string | undefined {
-  return !kind.namespaced || options.allNamespaces ? undefined : (options.namespace ?? defaultNamespace);
-}
-
-/** Returns the namespace of one object, or undefined if the kind has none. */
-export function namespaceFor(kind: Kind, options: NamespaceOptions): string | undefined {
-  return kind.namespaced ? (options.namespace ?? defaultNamespace) : undefined;
-}
-
 /**
  * Returns the kind that a word means: pods, po, pod, Pod.
  * @throws TrunklineError `cli.kind`
@@ -83,33 +73,4 @@ export function kindOfWord(word: string): Kind {
   const known = allKinds.map((one) => one.plural);
   const words = allKinds.flatMap((one) => [one.plural, one.kind.toLowerCase()]);
   throw new TrunklineError("cli.kind", { word, suggestion: nearest(word, words), known });
-}
-
-/** Objects that a user names: all of a kind, or some by name. */
-export interface Target {
-  readonly kind: Kind;
-  readonly name?: string;
-}
-
-/**
- * Reads `KIND`, `KIND NAME…`, `KIND/NAME…` and `KIND,KIND`.
- * @throws TrunklineError `cli.kind`, `cli.usage`
- */
-export function targetsOf(words: readonly string[]): Target[] {
-  const [first, ...rest] = words;
-  if (first === undefined) throw new TrunklineError("cli.usage", { why: "a kind is missing, such as pods" });
-  if (words.every((word) => word.includes("/"))) return words.map(slashTarget);
-  const mixed = words.find((word) => word.includes("/"));
-  if (mixed !== undefined)
-    throw new TrunklineError("cli.usage", { why: `either KIND NAME or KIND/NAME, not both ('${mixed}')` });
-  const kinds = first.split(",").map(kindOfWord);
-  if (rest.length === 0) return kinds.map((kind) => ({ kind }));
-  return kinds.flatMap((kind) => rest.map((name) => ({ kind, name })));
-}
-
-function slashTarget(word: string): Target {
-  const [kind = "", name = "", ...more] = word.split("/");
-  if (name === "" || more.length > 0)
-    throw new TrunklineError("cli.usage", { why: `'${word}' is not of the form KIND/NAME` });
-  return { kind: kindOfWord(kind), name };
 }

@@ -24,6 +24,22 @@ export function outputOption(forms: readonly string[]): Option {
   return new Option("-o, --output <form>", "form of the output").choices(forms);
 }
 
+/** `none`: the change is made. */
+export type DryRun = "client" | "server" | "none";
+
+/** Returns --dry-run with kubectl's words; alone it means `client`. */
+export function dryRunOption(): Option {
+  return new Option("--dry-run [how]", "only say what would be done: client, server (the same here) or none")
+    .choices(["client", "server", "none"] satisfies DryRun[])
+    .default("none")
+    .preset("client");
+}
+
+/** Returns what stands behind a line about something that was not done. */
+export function dryRunNote(how: DryRun): string {
+  return { client: " (dry run)", server: " (server dry run)", none: "" }[how];
+}
+
 /** Returns --family, whose value is `4` or `6`. */
 export function familyOption(when = ""): Option {
   const what = "the IPv4 or the IPv6 addresses of who has both; default: the first that both ends have";

@@ -10,6 +10,7 @@ const codes: Readonly<Record<string, number>> = {
   "cli.not-found": exit.no,
   "cli.declined": exit.no,
   "store.not-found": exit.no,
+  "store.forbidden": exit.no,
   "lab.unknown": exit.usage,
   "lab.none": exit.usage,
   "lab.dead": exit.usage,
@@ -75,9 +76,11 @@ export async function printYaml(value: unknown): Promise<void> {
   process.stdout.write(stringify(value));
 }
 
-/** Returns lines of aligned columns; the first row is the heading. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths: number[] = [];
+/**
+ * Returns lines of aligned columns; the first row is the heading. `widths` are the columns' least widths, and become
+ * those that were used, for further rows below.
+ */
+export function table(rows: readonly (readonly string[])[], widths: number[] = []): string {
   for (const row of rows)
     for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length);
   const line = (row: readonly string[]) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join("   ");

@@ -20,13 +20,13 @@ export function whyNotReady(object: KubeObject): string | undefined {
   return condition?.status === "True" ? undefined : (condition?.message ?? "its condition Ready is not True");
 }
 
-/** Returns why that condition of the object is not true, or undefined if it is. */
-export function whyNotCondition(object: KubeObject, type: string): string | undefined {
+/** Returns why that condition of the object is not as wanted, or undefined if it is. */
+export function whyNotCondition(object: KubeObject, type: string, status = "True"): string | undefined {
   const wanted = type.toLowerCase();
   const condition = conditionsOf(object).find((one) => one.type.toLowerCase() === wanted);
-  return condition?.status === "True"
+  return condition?.status.toLowerCase() === status.toLowerCase()
     ? undefined
-    : (condition?.message ?? `its condition ${type} is not True`);
+    : (condition?.message ?? `its condition ${type} is not ${status}`);
 }
 
 // Every kind that has conditions keeps them in one place.

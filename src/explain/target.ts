@@ -15,7 +15,7 @@ export interface Target {
 }
 
 /**
- * Parses `pod/NAME`, `pod/NAMESPACE/NAME`, `KIND/NAME`, `node/NAME`, `host/NAME`, an address, or a bare pod name.
+ * Parses `pod/NAME`, `pod/NAMESPACE/NAME`, `KIND/NAME`, `node/NAME`, `host/NAME`, `router/NAME`, an address, or a bare pod name.
  * @throws TrunklineError `explain.end`
  */
 export function parseEnd(text: string): EndName {
@@ -24,11 +24,17 @@ export function parseEnd(text: string): EndName {
   if (ip) return { type: "address", address: formatIp(ip) };
   const words = text.split("/");
   const fine = words.every((word) => /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(word));
-  const [kind = "", second, third] = words;
+  const [first = "", second, third] = words;
   if (!fine || words.length > 3) throw new TrunklineError("explain.end", { text });
-  if (second === undefined) return { type: "object", kind: "pod", name: kind };
-  if (third === undefined) return { type: "object", kind: kind.toLowerCase(), name: second };
-  return { type: "object", kind: kind.toLowerCase(), namespace: second, name: third };
+  if (second === undefined) return { type: "object", kind: "pod", name: first };
+  const kind = kindWord(first.toLowerCase());
+  if (third === undefined) return { type: "object", kind, name: second };
+  return { type: "object", kind, namespace: second, name: third };
+}
+
+// A router is a Host in its role.
+function kindWord(word: string): string {
+  return word === "router" || word === "routers" ? "host" : word;
 }
 
 /**

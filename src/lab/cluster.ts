@@ -50,7 +50,6 @@ function namespaceNamed(name: string): Draft<Namespace> {
     apiVersion: "v1",
     kind: "Namespace",
     metadata: { name },
-    status: { phase: "Active" },
   };
   return withDefaults(namespaceKind, draft);
 }

@@ -10,6 +10,9 @@ export interface EventSink {
   }): void;
 }
 
+/** Whose events these are: a lab's parts sign with the names of those they stand in for. */
+export const standIns = { scheduler: "default-scheduler", kubelet: "kubelet" } as const;
+
 /** Returns what an event about a pod refers to. */
 export function podReference({ metadata }: Pod): Event["involvedObject"] {
   const { name, namespace = "default", uid } = metadata;

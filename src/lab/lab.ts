@@ -20,6 +20,7 @@ import type { Store } from "../store/store.ts";
 import { type NodeAgent, startApart, startControllerApart, startHere } from "./agents.ts";
 import { type CapturedPacket, type CapturePoint, startCapture } from "./capture.ts";
 import { registerCluster, reportNode } from "./cluster.ts";
+import { standIns } from "./events.ts";
 import { Eviction } from "./eviction.ts";
 import type { LabFile, LabPort } from "./file/lab-file.ts";
 import { Responder } from "./net/responder.ts";
@@ -275,7 +276,7 @@ export class Lab {
         path: [place.paths.cniBin, ...PLUGIN_FOLDERS],
         netns: { name: plan.netns },
       }),
-      events: new EventRecorder(this.store, name, logger),
+      events: new EventRecorder(this.store, { component: standIns.kubelet, host: name }, logger),
       logger,
     });
     this.#runners.set(name, runner);
@@ -289,7 +290,7 @@ export class Lab {
     const { logger, separate, paths } = this.#options;
     const { store } = this;
     const [pods, nodes] = [this.#pods, this.#nodes];
-    const events = new EventRecorder(store, "lab", logger);
+    const events = new EventRecorder(store, { component: standIns.scheduler }, logger);
     const scheduler = new Scheduler({ store, pods, nodes, events, logger });
     const workloads = new WorkloadControllers(store, pods, logger);
     const hasRunner = (node: string): boolean => this.#runners.has(node);

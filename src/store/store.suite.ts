@@ -152,6 +152,27 @@ function deletion(store: () => Store): void {
     expect(await store().get(configMapKind, "one", "a")).toEqual(next);
   });
 
+  it("keeps the namespaces that no cluster is without, and says of others that they are on their way out", async () => {
+    const namespace = (name: string): Draft<Namespace> => ({
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name, finalizers: ["a/hold"] },
+      status: { phase: "Active" },
+    });
+    for (const name of ["default", "kube-system", "kube-public", "kube-node-lease"]) {
+      await store().create(namespaceKind, namespace(name));
+      await expect(store().delete(namespaceKind, name)).rejects.toMatchObject({ code: "store.forbidden" });
+      expect((await store().get(namespaceKind, name))?.metadata.deletionTimestamp).toBeUndefined();
+    }
+    await store().create(namespaceKind, namespace("shop"));
+    await store().delete(namespaceKind, "shop");
+    expect(await store().get(namespaceKind, "shop")).toMatchObject({ status: { phase: "Terminating" } });
+    // Other kinds may be called so.
+    await store().create(configMapKind, map("default"));
+    await store().delete(configMapKind, "default", "a");
+    expect(await store().get(configMapKind, "default", "a")).toBeUndefined();
+  });
+
   it("waits for finalizers", async () => {
     const draft = map("one");
     await store().create(configMapKind, { ...draft, metadata: { ...draft.metadata, finalizers: ["x/y"] } });

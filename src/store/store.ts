@@ -30,7 +30,10 @@ export interface Store {
    * @throws `store.conflict`, `store.not-found`
    */
   update<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T>;
-  /** Deletes, or with finalizers sets deletionTimestamp. Succeeds if it is gone already. @throws `store.conflict` */
+  /**
+   * Deletes, or with finalizers sets deletionTimestamp. Succeeds if it is gone already.
+   * @throws `store.conflict`, `store.forbidden` (a namespace that no cluster is without)
+   */
   delete<T extends KubeObject>(
     kind: Kind<T>,
     name: string,

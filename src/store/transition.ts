@@ -1,4 +1,5 @@
 // What a write makes of the stored object: the rules of metadata that all drivers share, without any storage.
+import { immortalNamespaces, terminating } from "../api/defaults.ts";
 import { equalJson } from "../api/equal.ts";
 import { type Draft, type Kind, type KubeObject, keyOf, type ObjectMeta } from "../api/object.ts";
 import { TrunklineError } from "../base/errors.ts";
@@ -83,7 +84,7 @@ export function updated<T extends KubeObject>(
 
 /**
  * Returns what a delete makes of the stored object.
- * @throws TrunklineError `store.conflict`
+ * @throws TrunklineError `store.conflict`, `store.forbidden`
  */
 export function deleted<T extends KubeObject>(
   kind: Kind<T>,
@@ -93,6 +94,8 @@ export function deleted<T extends KubeObject>(
 ): Transition<T> {
   const { metadata } = stored;
   const facts = { kind: kind.kind, key: keyOf(stored) };
+  if (kind.kind === "Namespace" && immortalNamespaces.has(metadata.name))
+    throw new TrunklineError("store.forbidden", { plural: kind.plural, name: metadata.name });
   if (options.uid !== undefined && options.uid !== metadata.uid)
     throw new TrunklineError("store.conflict", { ...facts, why: "it was deleted and created again" });
   if (options.resourceVersion !== undefined && options.resourceVersion !== metadata.resourceVersion) {
@@ -101,10 +104,8 @@ export function deleted<T extends KubeObject>(
   }
   if ((metadata.finalizers ?? []).length === 0) return { type: "remove", object: stored };
   if (metadata.deletionTimestamp !== undefined) return { type: "none", object: stored };
-  return {
-    type: "write",
-    object: { ...stored, metadata: { ...metadata, deletionTimestamp: seconds(now) } },
-  };
+  const ending = { ...stored, metadata: { ...metadata, deletionTimestamp: seconds(now) } };
+  return { type: "write", object: terminating(kind, ending) };
 }
 
 /** Returns the object with that version. */

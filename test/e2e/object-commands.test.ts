@@ -89,6 +89,79 @@ describe("object commands", () => {
     expect((await run("get", "pod", "single", "-n", "shop")).code).toBe(1);
   });
 
+  it("get takes kinds and names as kubectl does", async () => {
+    await run("apply", "-f", "all.yaml");
+    const names = async (...words: string[]) =>
+      (await run("get", ...words, "-o", "name")).out.trim().split("\n");
+    expect(await names("ippools.crd.projectcalico.org")).toEqual(["ippool.crd.projectcalico.org/pool"]);
+    expect(await names("ippool.crd.projectcalico.org/pool")).toEqual(["ippool.crd.projectcalico.org/pool"]);
+    expect(await names("all", "-A")).toEqual(["pod/single", "replicationcontroller/web"]);
+    expect(await names("rc/web", "rc/web")).toHaveLength(2);
+    expect(await names("-f", "all.yaml")).toHaveLength(4);
+    expect(await names("pods", "-A", "--field-selector", "metadata.namespace!=shop")).toEqual([""]);
+    expect(await names("ns", "--sort-by", "{.metadata.name}")).toEqual([
+      "namespace/default",
+      "namespace/shop",
+    ]);
+
+    const many = (await run("get", "pods,rc", "-A", "--show-labels", "-L", "app")).out;
+    expect(many).toMatch(
+      /^NAMESPACE +NAME +READY .* APP +LABELS\nshop +pod\/single .* single +app=single\n\n/,
+    );
+    expect(many).toMatch(/\ndefault +replicationcontroller\/web +2 +0 +0 .* web +app=web\n$/);
+    expect((await run("get", "rc", "--no-headers")).out).toMatch(/^web +2 +0 +0 +\d+s\n$/);
+    expect((await run("get", "ns/shop", "-o", "json")).out).toMatch(/"phase": "Active"/);
+    expect((await run("describe", "pod", "sing", "-n", "shop")).out).toMatch(/^Name: +single\n/);
+    expect(await run("get", "pod", "none", "--ignore-not-found")).toEqual({ code: 0, out: "", err: "" });
+    expect(await run("get", "pod", "single", "-A")).toMatchObject({ code: 2, out: "" });
+    expect(await run("get", "pod", "single", "-l", "a")).toMatchObject({ code: 2, out: "" });
+  });
+
+  it("get --watch prints what is there, and then every change in the same columns", async () => {
+    await run("apply", "-f", "all.yaml");
+    const watching = start("get", "rc", "-w");
+    const said: string[] = [];
+    watching.stdout?.setEncoding("utf8").on("data", (text: string) => said.push(text));
+    await expect.poll(() => said.join(""), { timeout: 10_000 }).toMatch(/^NAME .*\nweb +2 .*\n$/);
+    await run("scale", "rc/web", "--replicas", "5");
+    await expect.poll(() => said.join(""), { timeout: 10_000 }).toMatch(/\nweb +2 .*\nweb +5 .*\n$/);
+    await run("delete", "rc/web");
+    await expect.poll(() => said.join("").trim().split("\n").length, { timeout: 10_000 }).toBe(4);
+    watching.kill();
+    expect(await run("get", "rc,pods", "-w")).toMatchObject({ code: 2 });
+  });
+
+  it("delete takes kubectl's words, and refuses what no cluster is without", async () => {
+    await run("apply", "-f", "all.yaml");
+    const dry = await run("delete", "rc", "--all", "--dry-run=server");
+    expect(dry).toMatchObject({ code: 0, out: "replicationcontroller/web deleted (server dry run)\n" });
+    const mixed = await run("delete", "ns", "default", "shop", "none");
+    expect(mixed).toMatchObject({ code: 1, out: "namespace/shop deleted\n" });
+    expect(mixed.err.trim().split("\n")).toEqual([
+      'trunkline: namespaces "default" is forbidden: this namespace may not be deleted',
+      "trunkline: Namespace 'none' does not exist",
+    ]);
+    const words = ["--force", "--grace-period=0", "--wait=false", "-o", "name"];
+    expect((await run("delete", "rc,pods", "--all", ...words)).out).toBe("replicationcontroller/web\n");
+    expect((await run("get", "ns", "-o", "name")).out).toBe("namespace/default\n");
+    expect((await run("apply", "-f", "all.yaml", "--dry-run=client")).out).toMatch(
+      /replicationcontroller\/web created \(dry run\)/,
+    );
+    expect((await run("apply", "-f", "all.yaml", "--dry-run=none")).out).toMatch(/web created\n/);
+  });
+
+  it("scale takes labels and several workloads", async () => {
+    await run("apply", "-f", "all.yaml");
+    expect((await run("scale", "rc", "-l", "app=web", "--replicas=0")).out).toMatch(/web scaled/);
+    expect(await run("scale", "rc", "--replicas=0")).toMatchObject({ code: 2 });
+    expect(await run("scale", "rc", "-l", "app=none", "--replicas=0")).toMatchObject({
+      code: 0,
+      err: "No replicationcontrollers in namespace default\n",
+    });
+    expect(await run("scale", "rc/none", "rc/web", "--replicas=1")).toMatchObject({ code: 1 });
+    expect((await run("get", "rc")).out).toMatch(/web +1 /);
+  });
+
   it("an input with mistakes ends with 2, says where, and changes nothing", async () => {
     file(
       "bad.yaml",

@@ -226,7 +226,9 @@ export const eventSchema = schemaOf<Event>()(
         component: z.string().exactOptional(),
         host: z.string().exactOptional(),
       }).exactOptional(),
+      reportingComponent: z.string().exactOptional(),
+      reportingInstance: z.string().exactOptional(),
     },
-    "action eventTime related reportingComponent reportingInstance series",
+    "action eventTime related series",
   ),
 );

@@ -166,6 +166,9 @@ export interface Event extends KubeObject {
   readonly firstTimestamp?: string;
   readonly lastTimestamp?: string;
   readonly source?: { readonly component?: string; readonly host?: string };
+  /** The same as `source`, under the names that events.k8s.io gives it. */
+  readonly reportingComponent?: string;
+  readonly reportingInstance?: string;
 }
 export const eventKind: Kind<Event> = {
   apiVersion: "v1",

@@ -43,11 +43,26 @@ export function kindOf(apiVersion: string, kind: string): Kind | undefined {
   return allKinds.find((known) => known.apiVersion === apiVersion && known.kind === kind);
 }
 
-/** Returns the kind that a user means by `pods`, `po`, `pod` or `Pod`. */
+/**
+ * Returns the kind that a user means by `pods`, `po`, `pod` or `Pod`, also with its API group, and version, behind it:
+ * `deployments.apps`, `deploy.v1.apps`.
+ */
 export function kindNamed(word: string): Kind | undefined {
-  const lower = word.toLowerCase();
-  return allKinds.find(
-    (known) =>
-      known.plural === lower || known.kind.toLowerCase() === lower || known.shortNames.includes(lower),
-  );
+  const [name = "", ...rest] = word.toLowerCase().split(".");
+  const suffix = rest.join(".");
+  return allKinds.find(({ kind, plural, shortNames, apiVersion }) => {
+    if (plural !== name && kind.toLowerCase() !== name && !shortNames.includes(name)) return false;
+    const [version = "", group = ""] = apiVersion.split("/").toReversed();
+    return suffix === "" || (group !== "" && [group, `${version}.${group}`].includes(suffix));
+  });
+}
+
+// In kubectl's order.
+const workloadWords =
+  "pods replicationcontrollers services daemonsets deployments replicasets statefulsets hpa cronjobs jobs";
+
+/** Returns the kinds that a user means by `all`, or undefined for any other word. */
+export function categoryNamed(word: string): readonly Kind[] | undefined {
+  if (word.toLowerCase() !== "all") return undefined;
+  return workloadWords.split(" ").flatMap((name) => kindNamed(name) ?? []);
 }

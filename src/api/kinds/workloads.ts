@@ -48,6 +48,10 @@ export const replicaSetKind: Kind<ReplicaSet> = {
 
 export interface Deployment extends SelectedWorkload {
   readonly kind: "Deployment";
+  readonly status?: ReplicaStatus & {
+    /** How many are of the present template. */
+    readonly updatedReplicas?: number;
+  };
 }
 export const deploymentKind: Kind<Deployment> = {
   apiVersion: "apps/v1",

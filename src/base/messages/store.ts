@@ -9,6 +9,9 @@ export const storeMessages = {
   "store.not-found": (d: Named) => `${d.kind} ${d.key} does not exist`,
   "store.conflict": (d: Named & { why: string }) =>
     `${d.kind} ${d.key} was changed by somebody else in the meantime: ${d.why}`,
+  // In the words of Kubernetes, which people search for.
+  "store.forbidden": (d: { plural: string; name: string }) =>
+    `${d.plural} "${d.name}" is forbidden: this namespace may not be deleted`,
   "store.gone": (d: { from: string }) =>
     `The history of changes after revision ${d.from} is no longer kept; list the objects again`,
   "store.name": (d: { kind: string; why: string }) => `A ${d.kind} cannot be stored: ${d.why}`,

@@ -12,19 +12,20 @@ import {
   withStore,
 } from "../context.ts";
 import { resourceName } from "../names.ts";
-import { outputOption, wantFiles } from "../options.ts";
+import { type DryRun, dryRunNote, dryRunOption, outputOption, wantFiles } from "../options.ts";
 import { print, printJson, say, sayProblems } from "../output.ts";
 
 interface Options extends StoreOptions, NamespaceOptions {
   readonly filename: readonly string[];
-  readonly dryRun?: boolean;
+  readonly dryRun: DryRun;
   readonly output?: "json" | "name";
 }
 
 export function command(): Command {
   const apply = wantFiles(new Command("apply"))
     .description("create and change objects as manifests say; if one of them is wrong, none is written")
-    .option("--dry-run", "only say what would be done")
+    .option("-R, --recursive", "folders below folders too, as always")
+    .addOption(dryRunOption())
     .addOption(outputOption(["name", "json"]))
     .action((options: Options) => run(options));
   return storeOptions(namespaceOptions(apply, "one"));
@@ -40,7 +41,7 @@ async function run(options: Options): Promise<void> {
   const { namespace } = options;
   const result = await withStore(options, (store) =>
     applyManifests(store, read.objects, {
-      dryRun: options.dryRun ?? false,
+      dryRun: options.dryRun !== "none",
       ...(namespace === undefined ? {} : { namespace, onlyNamespace: true }),
     }),
   );
@@ -69,7 +70,7 @@ function show(applied: readonly Applied[], options: Options): void {
   }
   for (const { kind, object, action } of applied) {
     const name = resourceName(kind, object.metadata.name);
-    print(options.output === "name" ? name : `${name} ${action}${options.dryRun ? " (dry run)" : ""}`);
+    print(options.output === "name" ? name : `${name} ${action}${dryRunNote(options.dryRun)}`);
   }
   const idle = new Set(applied.filter(({ kind }) => kind.inert).map(({ kind }) => kind.kind));
   if (idle.size > 0) say(`note: ${[...idle].join(", ")}: kept, but nothing acts on objects of this kind`);

@@ -1,123 +1,101 @@
 // trunkline delete: objects by name, by label, by manifest, or all of a kind; what they own goes with them.
-import { Command } from "commander";
-import { readManifests } from "../../api/manifest/files.ts";
+import { Command, InvalidArgumentError } from "commander";
 import type { Kind, KubeObject } from "../../api/object.ts";
-import { matchesSelector, parseSelector } from "../../api/selectors.ts";
-import { TrunklineError } from "../../base/errors.ts";
+import { isError } from "../../base/errors.ts";
 import { collectGarbage } from "../../store/garbage.ts";
 import { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
-import {
-  defaultNamespace,
-  listNamespace,
-  type NamespaceOptions,
-  namespaceFor,
-  namespaceOptions,
-  type StoreOptions,
-  storeOptions,
-  targetsOf,
-  withStore,
-} from "../context.ts";
 import { resourceName } from "../names.ts";
-import { durationOption, fileOption } from "../options.ts";
-import { exit, print, say, sayProblems } from "../output.ts";
+import { type DryRun, dryRunNote, dryRunOption, durationOption, outputOption } from "../options.ts";
+import { exit, print, say } from "../output.ts";
+import {
+  aboutObjects,
+  find,
+  refuseBareKinds,
+  type SelectionOptions,
+  sayMissing,
+  sayNone,
+  type Target,
+} from "../selection.ts";
 
-interface Options extends StoreOptions, NamespaceOptions {
-  readonly filename?: readonly string[];
-  readonly all?: boolean;
-  readonly selector?: string;
+interface Options extends SelectionOptions {
   readonly ignoreNotFound?: boolean;
+  readonly dryRun: DryRun;
   readonly wait: boolean;
   readonly timeout: number;
+  readonly output?: "name";
 }
 
-interface Named {
+interface Doomed {
   readonly kind: Kind;
-  readonly name: string;
-  readonly namespace: string | undefined;
+  readonly object: KubeObject;
 }
 
 export function command(): Command {
   const remove = new Command("delete")
     .description("delete objects, and what they own")
-    .argument("[kind...]", "KIND NAME…, KIND/NAME…, or KIND with --all or -l")
-    .addOption(fileOption())
-    .option("--all", "all objects of the kind")
-    .option("-l, --selector <labels>", "only objects with these labels")
     .option("--ignore-not-found", "what does not exist is no error")
-    .option("--no-wait", "do not wait until they are gone")
+    .addOption(dryRunOption())
+    .option("--wait [yes]", "wait until they are gone", yesOrNo, true)
+    .option("--no-wait", "do not")
     .addOption(durationOption("--timeout <time>", "how long to wait until they are gone", "60s"))
-    .action((words: string[], options: Options) => withStore(options, (store) => run(store, words, options)));
-  return storeOptions(namespaceOptions(remove, "all"));
+    .option("--force", "as always: a pod here ends at once")
+    .option("--now", "as --force")
+    .option("--grace-period <seconds>", "as --force")
+    .addOption(outputOption(["name"]));
+  return aboutObjects<Options>(remove, { run, all: "all objects of the kind" });
 }
 
-async function run(store: Store, words: readonly string[], options: Options): Promise<void> {
-  const wanted = await namesOf(store, words, options);
-  const doomed: { readonly named: Named; readonly object: KubeObject }[] = [];
-  for (const named of wanted) {
-    const { kind, name, namespace } = named;
-    const object = await store.get(kind, name, namespace);
-    if (object) {
-      await store.delete(kind, name, namespace, { uid: object.metadata.uid });
-      print(`${resourceName(kind, name)} deleted`);
-      doomed.push({ named, object });
-    } else if (!options.ignoreNotFound) {
-      say(`trunkline: ${new TrunklineError("cli.not-found", { kind: kind.kind, name, namespace }).message}`);
-      process.exitCode = exit.no;
-    }
-  }
+function yesOrNo(text: string): boolean {
+  if (text !== "true" && text !== "false") throw new InvalidArgumentError("It must be true or false.");
+  return text === "true";
+}
+
+async function run(store: Store, targets: readonly Target[], options: Options): Promise<void> {
+  refuseBareKinds(targets, options, "delete");
+  const { found, missing } = await find(store, targets, options);
+  const doomed = found.flatMap(({ target: { kind }, items }) => items.map((object) => ({ kind, object })));
+  if (doomed.length === 0 && missing.length === 0) sayNone(targets);
+  const begun = [];
+  for (const one of doomed) if (await begin(store, one, options)) begun.push(one);
+  if (!options.ignoreNotFound) sayMissing(missing);
   // A store without a lab has nobody else who would do it.
   if (options.store !== undefined) await collectGarbage(store);
-  if (!options.wait) return;
-  const until = AbortSignal.timeout(options.timeout);
+  if (options.wait && options.dryRun === "none") await waitUntilGone(store, begun, options.timeout);
+}
+
+/** Begins to delete an object; returns whether it was allowed. */
+async function begin(store: Store, { kind, object }: Doomed, options: Options): Promise<boolean> {
+  const { name, namespace, uid } = object.metadata;
+  try {
+    if (options.dryRun === "none") await store.delete(kind, name, namespace, { uid });
+  } catch (error) {
+    if (!isError(error, "store.forbidden")) throw error;
+    // The others are deleted all the same, as kubectl does it.
+    say(`trunkline: ${error.message}`);
+    process.exitCode = exit.no;
+    return false;
+  }
+  const what = resourceName(kind, name);
+  print(options.output === "name" ? what : `${what} deleted${dryRunNote(options.dryRun)}`);
+  return true;
+}
+
+async function waitUntilGone(store: Store, all: readonly Doomed[], timeoutMs: number): Promise<void> {
+  const until = AbortSignal.timeout(timeoutMs);
   const left = [];
-  for (const { named, object } of doomed) if (!(await isGone(store, named, object, until))) left.push(named);
-  for (const { kind, name, namespace } of left)
-    say(
-      `trunkline: ${resourceName(kind, name)}${namespace ? ` in namespace ${namespace}` : ""} is still being deleted`,
-    );
+  for (const one of all) if (!(await isGone(store, one, until))) left.push(one);
+  for (const { kind, object } of left) {
+    const { name, namespace } = object.metadata;
+    const where = namespace === undefined ? "" : ` in namespace ${namespace}`;
+    say(`trunkline: ${resourceName(kind, name)}${where} is still being deleted`);
+  }
   if (left.length > 0) process.exitCode = exit.no;
 }
 
-async function namesOf(store: Store, words: readonly string[], options: Options): Promise<Named[]> {
-  if (options.filename !== undefined) {
-    if (words.length > 0) throw new TrunklineError("cli.usage", { why: "either -f or names, not both" });
-    return namesInFiles(options.filename, options);
-  }
-  const targets = targetsOf(words);
-  const many = options.all === true || options.selector !== undefined;
-  const out: Named[] = [];
-  for (const { kind, name } of targets) {
-    if (name !== undefined) out.push({ kind, name, namespace: namespaceFor(kind, options) });
-    else if (many) out.push(...(await allOf(store, kind, options)));
-    else throw new TrunklineError("cli.usage", { why: `name the ${kind.plural} to delete, or say --all` });
-  }
-  return out;
-}
-
-async function namesInFiles(files: readonly string[], options: Options): Promise<Named[]> {
-  const { objects, errors, notes } = await readManifests(files);
-  sayProblems(notes, "note");
-  if (errors.length > 0)
-    throw new TrunklineError("api.problems", { problems: errors, consequence: "Nothing was deleted." });
-  return objects.flatMap(({ kind, draft }) => {
-    if (!kind) return [];
-    const { name, namespace = options.namespace ?? defaultNamespace } = draft.metadata;
-    return [{ kind, name, namespace: kind.namespaced ? namespace : undefined }];
-  });
-}
-
-async function allOf(store: Store, kind: Kind, options: Options): Promise<Named[]> {
-  const selector = parseSelector(options.selector ?? "");
-  const { items } = await store.list(kind, listNamespace(kind, options));
-  const chosen = items.filter((item) => matchesSelector(selector, item.metadata.labels));
-  if (chosen.length === 0) say(`No ${kind.plural} to delete`);
-  return chosen.map(({ metadata: { name, namespace } }) => ({ kind, name, namespace }));
-}
-
 /** Waits until that incarnation of the object is gone; returns whether it is. */
-async function isGone(store: Store, named: Named, object: KubeObject, until: AbortSignal): Promise<boolean> {
-  const { kind, name, namespace } = named;
+async function isGone(store: Store, { kind, object }: Doomed, until: AbortSignal): Promise<boolean> {
+  const { name, namespace } = object.metadata;
   const same = (found: KubeObject | undefined) => found?.metadata.uid === object.metadata.uid;
   if (!same(await store.get(kind, name, namespace))) return true;
   const informer = new Informer(store, kind, namespace === undefined ? {} : { namespace });

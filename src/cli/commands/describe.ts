@@ -2,55 +2,28 @@
 import { Command } from "commander";
 import { type Event, eventKind } from "../../api/kinds/core.ts";
 import type { KubeObject } from "../../api/object.ts";
-import { matchesSelector, parseSelector } from "../../api/selectors.ts";
-import { TrunklineError } from "../../base/errors.ts";
 import type { Store } from "../../store/store.ts";
-import {
-  listNamespace,
-  type NamespaceOptions,
-  namespaceFor,
-  namespaceOptions,
-  type StoreOptions,
-  storeOptions,
-  targetsOf,
-  withStore,
-} from "../context.ts";
 import { bodyOf, type Sources } from "../describe/index.ts";
 import { heading, type Lines, lines, nested } from "../describe/lines.ts";
-import { ago, exit, print, say, table } from "../output.ts";
-
-interface Options extends StoreOptions, NamespaceOptions {
-  readonly selector?: string;
-}
+import { ago, print, table } from "../output.ts";
+import { aboutObjects, find, type SelectionOptions, sayMissing, sayNone, type Target } from "../selection.ts";
 
 export function command(): Command {
-  const describe = new Command("describe")
-    .description("tell all about objects, with their events")
-    .argument("<kind...>", "KIND, KIND NAME… or KIND/NAME…")
-    .option("-l, --selector <labels>", "only objects with these labels")
-    .action((words: string[], options: Options) => withStore(options, (store) => run(store, words, options)));
-  return storeOptions(namespaceOptions(describe, "all"));
+  const describe = new Command("describe").description("tell all about objects, with their events");
+  return aboutObjects<SelectionOptions>(describe, { run });
 }
 
-async function run(store: Store, words: readonly string[], options: Options): Promise<void> {
-  const selector = parseSelector(options.selector ?? "");
-  const objects: KubeObject[] = [];
-  for (const { kind, name } of targetsOf(words)) {
-    const namespace = name === undefined ? listNamespace(kind, options) : namespaceFor(kind, options);
-    if (name === undefined) {
-      const { items } = await store.list(kind, namespace);
-      objects.push(...items.filter((item) => matchesSelector(selector, item.metadata.labels)));
-      if (items.length === 0)
-        say(`No ${kind.plural}${namespace === undefined ? "" : ` in namespace ${namespace}`}`);
-      continue;
-    }
-    const object = await store.get(kind, name, namespace);
-    if (object) objects.push(object);
-    else {
-      say(`trunkline: ${new TrunklineError("cli.not-found", { kind: kind.kind, name, namespace }).message}`);
-      process.exitCode = exit.no;
-    }
+async function run(store: Store, targets: readonly Target[], options: SelectionOptions): Promise<void> {
+  const { found, missing } = await find(store, targets, options);
+  const objects: KubeObject[] = found.flatMap(({ items }) => items);
+  const nowhere: Target[] = [];
+  for (const target of missing) {
+    const alike = await beginningWith(store, target);
+    objects.push(...alike);
+    if (alike.length === 0) nowhere.push(target);
   }
+  if (objects.length === 0 && nowhere.length === 0) sayNone(targets);
+  sayMissing(nowhere);
   const { items: events } = await store.list(eventKind);
   const sources: Sources = {
     store,
@@ -59,6 +32,12 @@ async function run(store: Store, words: readonly string[], options: Options): Pr
   const parts = [];
   for (const object of objects) parts.push(await describeOne(sources, object, events));
   if (parts.length > 0) print(parts.join("\n\n\n"));
+}
+
+/** Returns the objects whose names begin like the one that is not there: a pod of a workload is found by the latter's. */
+async function beginningWith(store: Store, { kind, name = "", namespace }: Target): Promise<KubeObject[]> {
+  const { items } = await store.list(kind, namespace);
+  return items.filter(({ metadata }) => metadata.name.startsWith(name));
 }
 
 async function describeOne(sources: Sources, object: KubeObject, events: readonly Event[]): Promise<string> {

@@ -23,7 +23,7 @@ interface Options extends StoreOptions, NamespaceOptions {
 export function command(): Command {
   const explainCommand = new Command("explain")
     .description("say from the plans whether a flow passes, which way, which source address is seen, and why")
-    .argument("<from>", "pod/NAME, KIND/NAME, node/NAME, host/NAME or an address")
+    .argument("<from>", "pod/NAME, KIND/NAME, node/NAME, host/NAME, router/NAME or an address")
     .argument("<to>", "the same, with an optional port: TO[:PORT[/PROTOCOL]]")
     .addOption(
       new Option("-o, --output <form>", "form of the output").choices(["text", "json"]).default("text"),

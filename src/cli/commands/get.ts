@@ -1,82 +1,84 @@
 // trunkline get: objects as a table, or as they are.
 import { Command, Option } from "commander";
-import type { LabelSelector } from "../../api/kinds/core.ts";
-import type { Kind, KubeObject } from "../../api/object.ts";
-import { matchesSelector, parseSelector } from "../../api/selectors.ts";
+import { valueAt } from "../../api/field-selector.ts";
+import type { KubeObject } from "../../api/object.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import type { Store } from "../../store/store.ts";
-import { columnsOf } from "../columns.ts";
+import { resourceName } from "../names.ts";
+import { objectTable, type TableOptions } from "../object-table.ts";
+import { print, printJson, printYaml } from "../output.ts";
 import {
-  listNamespace,
-  type NamespaceOptions,
-  namespaceFor,
-  namespaceOptions,
-  type StoreOptions,
-  storeOptions,
+  aboutObjects,
+  type Found,
+  find,
+  type SelectionOptions,
+  sayMissing,
+  sayNone,
   type Target,
-  targetsOf,
-  withStore,
-} from "../context.ts";
-import { exit, print, printJson, printYaml, say, table } from "../output.ts";
+} from "../selection.ts";
 
-interface Options extends StoreOptions, NamespaceOptions {
+interface Options extends SelectionOptions, Omit<TableOptions, "wide" | "withNamespace"> {
   readonly output: "table" | "wide" | "json" | "yaml" | "name";
-  readonly selector?: string;
-  readonly showLabels?: boolean;
-}
-
-interface Found {
-  readonly kind: Kind;
-  readonly items: readonly KubeObject[];
+  readonly sortBy?: string;
+  readonly ignoreNotFound?: boolean;
+  readonly watch?: boolean;
+  readonly watchOnly?: boolean;
 }
 
 export function command(): Command {
   const get = new Command("get")
     .description("print objects")
-    .argument("<kind...>", "KIND, KIND NAME…, KIND/NAME… or KIND,KIND")
     .addOption(
       new Option("-o, --output <form>", "form of the output")
         .choices(["table", "wide", "json", "yaml", "name"])
         .default("table"),
     )
-    .option("-l, --selector <labels>", "only objects with these labels: a=b,c!=d,e in (x,y),f,!g")
     .option("--show-labels", "labels as a column")
-    .action((words: string[], options: Options) => withStore(options, (store) => run(store, words, options)));
-  return storeOptions(namespaceOptions(get, "all"));
+    .addOption(
+      new Option("-L, --label-columns <names>", "a column for each of these labels").argParser((names) =>
+        names.split(","),
+      ),
+    )
+    .option("--no-headers", "no headings above tables")
+    .option("--sort-by <field>", "in the order of a field, such as .metadata.creationTimestamp")
+    .option("--ignore-not-found", "what does not exist is no error")
+    .option("-w, --watch", "then go on and print every change, until interrupted")
+    .addOption(new Option("--watch-only", "print changes only").implies({ watch: true }));
+  return aboutObjects<Options>(get, { run });
 }
 
-async function run(store: Store, words: readonly string[], options: Options): Promise<void> {
-  const targets = targetsOf(words);
-  const selector = options.selector === undefined ? undefined : parseSelector(options.selector);
-  const found: Found[] = [];
-  const missing: TrunklineError[] = [];
-  for (const target of targets) {
-    const items = await read(store, target, options, selector);
-    if (items instanceof TrunklineError) missing.push(items);
-    else found.push({ kind: target.kind, items });
+async function run(store: Store, targets: readonly Target[], options: Options): Promise<void> {
+  const { found, missing } = await find(store, targets, options);
+  const said = options.ignoreNotFound ? [] : missing;
+  if (options.watch && said.length === 0) {
+    const { watchObjects } = await import("../watch.ts");
+    return watchObjects(store, targets, options, tableOptions(options));
   }
-  await show(found, targets.length === 1 && targets[0]?.name !== undefined, options);
-  for (const error of missing) say(`trunkline: ${error.message}`);
-  if (missing.length > 0) process.exitCode = exit.no;
+  await show(
+    found.map((one) => sorted(one, options)),
+    targets,
+    options,
+  );
+  sayMissing(said);
 }
 
-async function read(
-  store: Store,
-  { kind, name }: Target,
-  options: Options,
-  selector: LabelSelector | undefined,
-): Promise<readonly KubeObject[] | TrunklineError> {
-  if (name === undefined) {
-    const { items } = await store.list(kind, listNamespace(kind, options));
-    return selector ? items.filter((item) => matchesSelector(selector, item.metadata.labels)) : items;
-  }
-  const namespace = namespaceFor(kind, options);
-  const object = await store.get(kind, name, namespace);
-  return object ? [object] : new TrunklineError("cli.not-found", { kind: kind.kind, name, namespace });
+function sorted(found: Found, { sortBy }: Options): Found {
+  if (sortBy === undefined) return found;
+  const path = /^\{?\.?([\w.-]+)\}?$/.exec(sortBy)?.[1];
+  if (path === undefined)
+    throw new TrunklineError("cli.usage", {
+      why: `--sort-by: '${sortBy}' is not a field such as .metadata.name`,
+    });
+  const order = new Intl.Collator("en", { numeric: true });
+  return {
+    ...found,
+    items: found.items.toSorted((a, b) => order.compare(valueAt(a, path), valueAt(b, path))),
+  };
 }
 
-async function show(found: readonly Found[], single: boolean, options: Options): Promise<void> {
+async function show(found: readonly Found[], targets: readonly Target[], options: Options): Promise<void> {
   const items = found.flatMap((one) => one.items);
+  const single = targets.length === 1 && targets[0]?.name !== undefined;
   switch (options.output) {
     case "json":
     case "yaml": {
@@ -85,43 +87,26 @@ async function show(found: readonly Found[], single: boolean, options: Options):
       return options.output === "json" ? printJson(value) : printYaml(value);
     }
     case "name":
-      for (const { kind, items: ofKind } of found)
-        for (const item of ofKind) print(`${kind.kind.toLowerCase()}/${item.metadata.name}`);
+      for (const { target, items: ofKind } of found)
+        for (const item of ofKind) print(resourceName(target.kind, item.metadata.name));
       return;
     default:
-      if (items.length === 0 && !single) say(nothingFound(found, options));
+      if (items.length === 0 && targets.some(({ name }) => name === undefined)) sayNone(targets);
       printTables(found, options);
   }
 }
 
-function nothingFound(found: readonly Found[], options: Options): string {
-  const kinds = found.map((one) => one.kind.plural).join(", ");
-  const namespace = found.map((one) => listNamespace(one.kind, options)).find((one) => one !== undefined);
-  return `No ${kinds}${namespace === undefined ? "" : ` in namespace ${namespace}`}`;
-}
-
 function printTables(found: readonly Found[], options: Options): void {
-  const filled = found.filter((one) => one.items.length > 0);
-  for (const [at, { kind, items }] of filled.entries()) {
-    if (at > 0) print("");
-    const withNamespace = kind.namespaced && options.allNamespaces === true;
-    const columns = columnsOf(kind.kind, options.output === "wide");
-    const heading = [
-      ...(withNamespace ? ["NAMESPACE"] : []),
-      "NAME",
-      ...columns.map((column) => column.title),
-    ];
-    const rows = items.map((item) => [
-      ...(withNamespace ? [item.metadata.namespace ?? ""] : []),
-      item.metadata.name,
-      ...columns.map((column) => column.cell(item)),
-      ...(options.showLabels ? [labelsText(item)] : []),
-    ]);
-    print(table([[...heading, ...(options.showLabels ? ["LABELS"] : [])], ...rows]));
-  }
+  // Objects of one kind stand in one table, also where each was named.
+  const byKind = Map.groupBy(found, ({ target }) => target.kind);
+  const tables = [...byKind]
+    .map(([kind, parts]) => ({ kind, items: parts.flatMap((part): readonly KubeObject[] => part.items) }))
+    .filter(({ items }) => items.length > 0);
+  // Where there are several kinds, names say which they are of, as they have to be written again.
+  const shape = { ...tableOptions(options), withKind: byKind.size > 1 };
+  if (tables.length > 0) print(tables.map(({ kind, items }) => objectTable(kind, shape)(items)).join("\n\n"));
 }
 
-function labelsText(object: KubeObject): string {
-  const pairs = Object.entries(object.metadata.labels ?? {}).map(([key, value]) => `${key}=${value}`);
-  return pairs.join(",") || "<none>";
+function tableOptions(options: Options): TableOptions {
+  return { ...options, wide: options.output === "wide", withNamespace: options.allNamespaces === true };
 }

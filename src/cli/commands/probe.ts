@@ -31,7 +31,7 @@ export function command(): Command {
     .description(
       "send real packets: is it reachable, which source address does the far side see, how long does it take",
     )
-    .argument("[from]", "pod/NAME, KIND/NAME of a workload, node/NAME, host/NAME or an address")
+    .argument("[from]", "pod/NAME, KIND/NAME of a workload, node/NAME, host/NAME, router/NAME or an address")
     .argument("[to]", "the same, with :PORT or :PORT/tcp|udp|sctp; default: its first port, or an ICMP echo")
     .option("--all", "from every pod and host to every pod and host")
     .option(

@@ -3,20 +3,20 @@ import { Command, InvalidArgumentError } from "commander";
 import type { KubeObject } from "../../api/object.ts";
 import { isError, TrunklineError } from "../../base/errors.ts";
 import type { Store } from "../../store/store.ts";
-import {
-  type NamespaceOptions,
-  namespaceFor,
-  namespaceOptions,
-  type StoreOptions,
-  storeOptions,
-  type Target,
-  targetsOf,
-  withStore,
-} from "../context.ts";
 import { resourceName } from "../names.ts";
 import { print } from "../output.ts";
+import {
+  aboutObjects,
+  find,
+  notFound,
+  refuseBareKinds,
+  type SelectionOptions,
+  sayMissing,
+  sayNone,
+  type Target,
+} from "../selection.ts";
 
-interface Options extends StoreOptions, NamespaceOptions {
+interface Options extends SelectionOptions {
   readonly replicas: number;
 }
 
@@ -25,10 +25,8 @@ const scalable = new Set(["ReplicationController", "ReplicaSet", "Deployment", "
 export function command(): Command {
   const scale = new Command("scale")
     .description("set how many pods a workload has")
-    .argument("<workload...>", "KIND/NAME…, or KIND NAME…")
-    .requiredOption("--replicas <count>", "how many pods", count)
-    .action((words: string[], options: Options) => withStore(options, (store) => run(store, words, options)));
-  return storeOptions(namespaceOptions(scale, "one"));
+    .requiredOption("--replicas <count>", "how many pods", count);
+  return aboutObjects<Options>(scale, { run, all: "all workloads of the kind" });
 }
 
 function count(text: string): number {
@@ -36,28 +34,35 @@ function count(text: string): number {
   return Number(text);
 }
 
-async function run(store: Store, words: readonly string[], options: Options): Promise<void> {
-  for (const target of targetsOf(words)) {
-    await scaleOne(store, target, options);
-    print(`${resourceName(target.kind, target.name ?? "")} scaled`);
+async function run(store: Store, targets: readonly Target[], options: Options): Promise<void> {
+  for (const { kind } of targets) {
+    if (scalable.has(kind.kind)) continue;
+    const have = [...scalable].join(", ");
+    throw new TrunklineError("cli.usage", { why: `a ${kind.kind} has no replicas; ${have} have` });
   }
+  refuseBareKinds(targets, options, "scale");
+  const { found, missing } = await find(store, targets, options);
+  for (const { target, items } of found) {
+    for (const { metadata } of items) {
+      await scaleOne(
+        store,
+        { ...target, name: metadata.name, namespace: metadata.namespace },
+        options.replicas,
+      );
+      print(`${resourceName(target.kind, metadata.name)} scaled`);
+    }
+  }
+  if (missing.length === 0 && found.every(({ items }) => items.length === 0)) sayNone(targets);
+  sayMissing(missing);
 }
 
-async function scaleOne(store: Store, { kind, name }: Target, options: Options): Promise<void> {
-  if (!scalable.has(kind.kind))
-    throw new TrunklineError("cli.usage", {
-      why: `a ${kind.kind} has no replicas; ${[...scalable].join(", ")} have`,
-    });
-  if (name === undefined) throw new TrunklineError("cli.usage", { why: `name the ${kind.kind} to scale` });
-  const namespace = namespaceFor(kind, options);
+async function scaleOne(store: Store, target: Required<Target>, replicas: number): Promise<void> {
+  const { kind, name, namespace } = target;
   for (;;) {
     const object = await store.get<KubeObject & { readonly spec?: object }>(kind, name, namespace);
-    if (!object) throw new TrunklineError("cli.not-found", { kind: kind.kind, name, namespace });
+    if (!object) throw notFound(target);
     try {
-      await store.update(kind, {
-        ...object,
-        spec: { ...object.spec, replicas: options.replicas },
-      } as KubeObject);
+      await store.update(kind, { ...object, spec: { ...object.spec, replicas } } as KubeObject);
       return;
     } catch (error) {
       // Its controller wrote the status in the same moment: once more over that.

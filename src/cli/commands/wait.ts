@@ -8,35 +8,23 @@ import {
   statefulSetKind,
 } from "../../api/kinds/workloads.ts";
 import { type Kind, type KubeObject, keyOf } from "../../api/object.ts";
-import { matchesSelector, parseSelector } from "../../api/selectors.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
-import {
-  listNamespace,
-  type NamespaceOptions,
-  namespaceFor,
-  namespaceOptions,
-  type StoreOptions,
-  storeOptions,
-  type Target,
-  targetsOf,
-  withStore,
-} from "../context.ts";
 import { resourceName } from "../names.ts";
 import { durationOption } from "../options.ts";
 import { exit, print, say } from "../output.ts";
 import { hasReadiness, whyNotCondition, whyNotReady } from "../readiness.ts";
+import { aboutObjects, chooser, refuseBareKinds, type SelectionOptions, type Target } from "../selection.ts";
 
 type Goal =
   | { readonly type: "ready" }
+  | { readonly type: "created" }
   | { readonly type: "deleted" }
-  | { readonly type: "condition"; readonly condition: string };
+  | { readonly type: "condition"; readonly condition: string; readonly status: string };
 
-interface Options extends StoreOptions, NamespaceOptions {
+interface Options extends SelectionOptions {
   readonly for: Goal;
-  readonly all?: boolean;
-  readonly selector?: string;
   readonly timeout: number;
 }
 
@@ -54,22 +42,22 @@ interface Check {
 
 export function command(): Command {
   const wait = new Command("wait")
-    .description("wait until objects are ready, fulfil a condition, or are gone")
-    .argument("[object...]", "KIND/NAME…, KIND NAME…, or KIND with --all or -l")
-    .requiredOption("--for <goal>", "ready, condition=TYPE or delete", goal)
-    .option("--all", "all objects of the kind; without a kind all pods and workloads of all namespaces")
-    .option("-l, --selector <labels>", "only objects with these labels")
-    .addOption(durationOption("--timeout <time>", "how long to wait at most", "60s"))
-    .action((words: string[], options: Options) => withStore(options, (store) => run(store, words, options)));
-  return storeOptions(namespaceOptions(wait, "all"));
+    .description("wait until objects are ready, fulfil a condition, exist, or are gone")
+    .requiredOption("--for <goal>", "ready, condition=TYPE[=STATUS], create or delete", goal)
+    .addOption(durationOption("--timeout <time>", "how long to wait at most", "60s"));
+  const all = "all objects of the kind; without a kind all pods and workloads of all namespaces";
+  return aboutObjects<Options>(wait, { run, all, kindsOfAll });
 }
 
 function goal(text: string): Goal {
-  const condition = /^condition=(\w+)(=[Tt]rue)?$/.exec(text)?.[1];
-  if (text === "ready" || condition?.toLowerCase() === "ready") return { type: "ready" };
+  const [, condition, status = "True"] = /^condition=(\w+)(?:=(\w+))?$/.exec(text) ?? [];
   if (text === "delete" || text === "deleted") return { type: "deleted" };
-  if (condition !== undefined) return { type: "condition", condition };
-  throw new InvalidArgumentError("It must be ready, condition=TYPE or delete.");
+  if (text === "create") return { type: "created" };
+  if (text === "ready") return { type: "ready" };
+  if (condition === undefined)
+    throw new InvalidArgumentError("It must be ready, condition=TYPE[=STATUS], create or delete.");
+  const isReady = condition.toLowerCase() === "ready" && status.toLowerCase() === "true";
+  return isReady ? { type: "ready" } : { type: "condition", condition, status };
 }
 
 const kindsOfAll: readonly Kind[] = [
@@ -80,31 +68,25 @@ const kindsOfAll: readonly Kind[] = [
   statefulSetKind,
 ];
 
-async function run(store: Store, words: readonly string[], options: Options): Promise<void> {
-  const everything = words.length === 0 && options.all === true;
-  const targets: readonly Target[] = everything ? kindsOfAll.map((kind) => ({ kind })) : targetsOf(words);
-  refuseSenseless(targets, options);
-  // Who says --all and no namespace means the whole lab.
-  const scope = everything && options.namespace === undefined ? { ...options, allNamespaces: true } : options;
+async function run(store: Store, targets: readonly Target[], options: Options): Promise<void> {
+  refuseBareKinds(targets, options, "wait for");
+  refuseNeverReady(targets, options);
   const kinds = [...new Set(targets.map((target) => target.kind))];
   const informers = new Map(kinds.map((kind) => [kind, new Informer<KubeObject>(store, kind)]));
   try {
-    const check = await reached(informers, () => checkAll(informers, targets, scope), options.timeout);
+    const check = await reached(informers, () => checkAll(informers, targets, options), options.timeout);
     conclude(check, options);
   } finally {
     for (const informer of informers.values()) await informer.stop();
   }
 }
 
-function refuseSenseless(targets: readonly Target[], options: Options): void {
-  for (const { kind, name } of targets) {
-    if (name === undefined && !options.all && options.selector === undefined)
-      throw new TrunklineError("cli.usage", { why: `name the ${kind.plural} to wait for, or say --all` });
-    if (options.for.type === "ready" && !hasReadiness(kind))
-      throw new TrunklineError("cli.usage", {
-        why: `a ${kind.kind} is never ready or not; pods, nodes and workloads are`,
-      });
-  }
+function refuseNeverReady(targets: readonly Target[], options: Options): void {
+  const senseless = targets.find(({ kind }) => !hasReadiness(kind));
+  if (senseless && options.for.type === "ready")
+    throw new TrunklineError("cli.usage", {
+      why: `a ${senseless.kind.kind} is never ready or not; pods, nodes and workloads are`,
+    });
 }
 
 /** Settles with the first check that lacks nothing, or with the last one when the time is up. */
@@ -141,9 +123,9 @@ function checkAll(
   targets: readonly Target[],
   options: Options,
 ): Check {
-  const checks = targets.map(({ kind, name }) => {
-    const cache = informers.get(kind)?.cache ?? new Map<string, KubeObject>();
-    return name === undefined ? checkMany(kind, cache, options) : checkOne(kind, name, cache, options);
+  const checks = targets.map((target) => {
+    const cache = informers.get(target.kind)?.cache ?? new Map<string, KubeObject>();
+    return target.name === undefined ? checkMany(target, cache, options) : checkOne(target, cache, options);
   });
   return {
     count: checks.reduce((sum, one) => sum + one.count, 0),
@@ -151,27 +133,32 @@ function checkAll(
   };
 }
 
-function checkMany(kind: Kind, cache: ReadonlyMap<string, KubeObject>, options: Options): Check {
-  const namespace = listNamespace(kind, options);
-  const selector = parseSelector(options.selector ?? "");
+function checkMany(
+  { kind, namespace }: Target,
+  cache: ReadonlyMap<string, KubeObject>,
+  options: Options,
+): Check {
+  const isChosen = chooser(options);
   const chosen = [...cache.values()].filter(
-    ({ metadata }) =>
-      (namespace === undefined || metadata.namespace === namespace) &&
-      matchesSelector(selector, metadata.labels) &&
+    (object) =>
+      (namespace === undefined || object.metadata.namespace === namespace) &&
+      isChosen(object) &&
       // What is on its way out does not become ready.
-      (metadata.deletionTimestamp === undefined || options.for.type === "deleted"),
+      (object.metadata.deletionTimestamp === undefined || options.for.type === "deleted"),
   );
   const lacking = chosen.flatMap((object) => {
     const why = whyNot(object, options.for);
-    const home = object.metadata.namespace;
-    const name = `${kind.kind.toLowerCase()}/${home === undefined || namespace !== undefined ? object.metadata.name : keyOf(object)}`;
-    return why === undefined ? [] : [{ name, why }];
+    const name = namespace === undefined ? keyOf(object) : object.metadata.name;
+    return why === undefined ? [] : [{ name: `${kind.kind.toLowerCase()}/${name}`, why }];
   });
   return { count: chosen.length, lacking };
 }
 
-function checkOne(kind: Kind, name: string, cache: ReadonlyMap<string, KubeObject>, options: Options): Check {
-  const namespace = namespaceFor(kind, options);
+function checkOne(
+  { kind, name = "", namespace }: Target,
+  cache: ReadonlyMap<string, KubeObject>,
+  options: Options,
+): Check {
   const object = cache.get(namespace === undefined ? name : `${namespace}/${name}`);
   const absent = options.for.type === "deleted" ? undefined : "it does not exist";
   const why = object ? whyNot(object, options.for) : absent;
@@ -179,14 +166,24 @@ function checkOne(kind: Kind, name: string, cache: ReadonlyMap<string, KubeObjec
 }
 
 function whyNot(object: KubeObject, wanted: Goal): string | undefined {
-  if (wanted.type === "ready") return whyNotReady(object);
-  return wanted.type === "deleted" ? "it still exists" : whyNotCondition(object, wanted.condition);
+  switch (wanted.type) {
+    case "ready":
+      return whyNotReady(object);
+    case "created":
+      return undefined;
+    case "deleted":
+      return "it still exists";
+    case "condition":
+      return whyNotCondition(object, wanted.condition, wanted.status);
+  }
 }
 
 const mostNamed = 20;
 
 function conclude({ count, lacking }: Check, options: Options): void {
-  const goalWord = { ready: "ready", deleted: "gone", condition: "as wanted" }[options.for.type];
+  const goalWord = { ready: "ready", created: "there", deleted: "gone", condition: "as wanted" }[
+    options.for.type
+  ];
   if (lacking.length > 0) {
     say(`trunkline: after ${options.timeout / 1000} s ${lacking.length} of ${count} are not ${goalWord}:`);
     for (const { name, why } of lacking.slice(0, mostNamed)) say(`  ${name}: ${why}`);

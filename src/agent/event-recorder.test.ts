@@ -1,0 +1,47 @@
+import { describe, expect, it } from "vitest";
+import { eventKind } from "../api/kinds/core.ts";
+import { silent } from "../base/log.ts";
+import { memoryStore } from "../store/memory.ts";
+import { type EventDraft, EventRecorder } from "./event-recorder.ts";
+
+const draft: EventDraft = {
+  object: { apiVersion: "v1", kind: "Pod", name: "web", namespace: "shop", uid: "u" },
+  reason: "FailedScheduling",
+  message: "there is no node",
+  type: "Warning",
+};
+
+describe("event recorder", () => {
+  it("signs events with who tells them, and for which node", async () => {
+    const store = memoryStore();
+    new EventRecorder(store, { component: "default-scheduler" }, silent).record(draft);
+    new EventRecorder(store, { component: "kubelet", host: "node1" }, silent).record(draft);
+    await expect.poll(async () => (await store.list(eventKind, "shop")).items.length).toBe(2);
+    const { items } = await store.list(eventKind, "shop");
+    const signed = items.map(({ source, reportingComponent, reportingInstance }) => ({
+      source,
+      reportingComponent,
+      reportingInstance,
+    }));
+    expect(signed).toContainEqual({
+      source: { component: "default-scheduler" },
+      reportingComponent: "default-scheduler",
+      reportingInstance: "",
+    });
+    expect(signed).toContainEqual({
+      source: { component: "kubelet", host: "node1" },
+      reportingComponent: "kubelet",
+      reportingInstance: "node1",
+    });
+  });
+
+  it("does not tell the same at once again", async () => {
+    const store = memoryStore();
+    const recorder = new EventRecorder(store, { component: "kubelet", host: "node1" }, silent);
+    recorder.record(draft);
+    recorder.record(draft);
+    recorder.record({ ...draft, message: "another" });
+    await expect.poll(async () => (await store.list(eventKind)).items.length).toBe(2);
+    expect((await store.list(eventKind)).items.map((event) => event.count)).toEqual([1, 1]);
+  });
+});

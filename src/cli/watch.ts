@@ -1,0 +1,64 @@
+// get --watch: objects as they are, and then every change of them.
+import { type KubeObject, keyOf } from "../api/object.ts";
+import { TrunklineError } from "../base/errors.ts";
+import { Informer } from "../store/informer.ts";
+import type { Store } from "../store/store.ts";
+import { resourceName } from "./names.ts";
+import { objectTable, type TableOptions } from "./object-table.ts";
+import { print } from "./output.ts";
+import { chooser, type SelectionOptions, type Target } from "./selection.ts";
+
+interface WatchOptions extends SelectionOptions {
+  readonly output: "table" | "wide" | "json" | "yaml" | "name";
+  readonly watchOnly?: boolean;
+}
+
+/**
+ * Prints the objects, then each that is added, changed or deleted, until the process ends.
+ * @throws TrunklineError `cli.usage` where it is not one kind, or one object, that is meant
+ */
+export async function watchObjects(
+  store: Store,
+  targets: readonly Target[],
+  options: WatchOptions,
+  shape: TableOptions,
+): Promise<never> {
+  const [target, ...others] = targets;
+  if (!target || others.length > 0)
+    throw new TrunklineError("cli.usage", { why: "--watch takes one kind, or one object" });
+  const { kind, name, namespace } = target;
+  const show = await printer(target, options, shape);
+  const chosen = chooser(options);
+  const isMeant = (object: KubeObject) =>
+    (namespace === undefined || object.metadata.namespace === namespace) &&
+    (name === undefined || object.metadata.name === name) &&
+    chosen(object);
+  const informer = new Informer<KubeObject>(store, kind);
+  let listed = false;
+  informer.on(({ object, previous }) => {
+    // An object whose labels do not fit any more is told once, with what they are now.
+    if (listed && (isMeant(object) || (previous && isMeant(previous)))) show([object]);
+  });
+  informer.start();
+  await informer.synced;
+  const first = [...informer.cache.values()].filter(isMeant);
+  if (!options.watchOnly && first.length > 0) show(first.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)));
+  listed = true;
+  return new Promise(() => {});
+}
+
+async function printer(
+  { kind }: Target,
+  { output }: WatchOptions,
+  shape: TableOptions,
+): Promise<(objects: readonly KubeObject[]) => void> {
+  const asTable = objectTable(kind, shape);
+  const { stringify } = await import("./yaml.ts");
+  const one: Partial<Record<WatchOptions["output"], (object: KubeObject) => string>> = {
+    json: (object) => JSON.stringify(object, undefined, 2),
+    yaml: (object) => `---\n${stringify(object).trimEnd()}`,
+    name: (object) => resourceName(kind, object.metadata.name),
+  };
+  const each = one[output];
+  return (objects) => print(each ? objects.map(each).join("\n") : asTable(objects));
+}
