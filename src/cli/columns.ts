@@ -163,7 +163,7 @@ const policyColumns: readonly Column<NetworkPolicy>[] = [
 ];
 
 /** Returns the directions that a policy isolates: Egress by default only if it has egress rules. */
-export function policyTypes(spec: NetworkPolicy["spec"]): readonly string[] {
+function policyTypes(spec: NetworkPolicy["spec"]): readonly string[] {
   return spec.policyTypes ?? (spec.egress?.length ? ["Ingress", "Egress"] : ["Ingress"]);
 }
 

@@ -3,6 +3,7 @@ import type { Logger } from "../base/log.ts";
 import type { Store } from "../store/store.ts";
 import { IpamCollector } from "./ipam-gc.ts";
 import { OwnerGc } from "./owner-gc.ts";
+import { PolicyEvents } from "./policy-events.ts";
 
 export interface ControllerOptions {
   readonly store: Store;
@@ -17,12 +18,14 @@ export interface Controller {
 export async function startController({ store, logger }: ControllerOptions): Promise<Controller> {
   const garbage = new OwnerGc(store, logger);
   const addresses = new IpamCollector({ store, logger });
+  const policies = new PolicyEvents(store, logger);
   await garbage.start();
+  policies.start();
   addresses.start();
   logger.info({}, "controller works");
   return {
     async stop() {
-      await Promise.all([garbage.stop(), addresses.close()]);
+      await Promise.all([garbage.stop(), addresses.close(), policies.stop()]);
     },
   };
 }

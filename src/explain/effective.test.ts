@@ -44,3 +44,21 @@ it("says where no policy holds at all", () => {
   });
   expect(effectiveText(effectiveRules(facts, agent))).toContain("hostNetwork");
 });
+
+it("lists a policy that cannot be read as it is enforced: it isolates, and none of its rules opens anything", () => {
+  const podSelector = { matchExpressions: [{ key: "app", operator: "Near" as "In" }] };
+  const odd = cluster(
+    policy("odd", { podSelector, ingress: [{}] }),
+    policy("typed", { podSelector: {}, policyTypes: ["Ingress", "Egres" as "Egress"], ingress: [{}] }),
+  );
+  const { ingress, egress } = effectiveRules(odd, odd.pods.get("default/web")!);
+  expect(ingress).toMatchObject({
+    policies: ["default/odd", "default/typed"],
+    rules: [{ policy: "default/typed", peers: ["anyone"] }],
+  });
+  expect(ingress.invalid).toEqual([
+    expect.stringContaining("default/odd: 'Near' is not an operator"),
+    expect.stringContaining("default/typed: 'Egres' is not"),
+  ]);
+  expect(egress).toMatchObject({ isolated: true, policies: ["default/typed"], rules: [] });
+});

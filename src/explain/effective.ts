@@ -9,9 +9,10 @@ import type {
 } from "../api/kinds/network-policy.ts";
 import { matchesSelector } from "../api/selectors.ts";
 import { soundSpec } from "../api/sound-policy.ts";
-import { formatProblem, type Problem } from "../base/problem.ts";
+import { formatProblem } from "../base/problem.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
-import { compilePolicy } from "../plan/policy/index.ts";
+import { type CompiledPolicy, compilePolicy } from "../plan/policy/index.ts";
+import { selects } from "../plan/policy/selector.ts";
 import { podName } from "./ends.ts";
 import { formatSelector } from "./selectors.ts";
 
@@ -43,6 +44,8 @@ export interface EffectiveDirection {
   /** All policies that govern it, also those that allow nothing. */
   readonly policies: readonly string[];
   readonly rules: readonly EffectiveRule[];
+  /** What is wrong with these policies as a whole, such as a podSelector that cannot be read: `NAMESPACE/NAME: …`. */
+  readonly invalid?: readonly string[];
 }
 
 export interface EffectiveRules {
@@ -78,24 +81,16 @@ export function effectiveRules(
 }
 
 interface Governing {
-  readonly key: string;
-  readonly namespace: string;
+  readonly compiled: CompiledPolicy;
   readonly spec: NetworkPolicy["spec"];
-  readonly problems: readonly Problem[];
 }
 
 function policiesOf(facts: ClusterFacts, pod: Pod): Governing[] {
-  return [...facts.policies]
-    .filter(([, { metadata }]) => metadata.namespace === pod.metadata.namespace)
-    .map(([key, policy]) => ({
-      key,
-      policy,
-      namespace: policy.metadata.namespace ?? "",
-      spec: soundSpec(policy),
-    }))
-    .filter(({ spec }) => matchesSelector(spec.podSelector ?? {}, pod.metadata.labels))
-    .map(({ policy, ...rest }) => ({ ...rest, problems: compilePolicy(policy).problems }))
-    .toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  return [...facts.policies.values()]
+    .filter(({ metadata }) => metadata.namespace === pod.metadata.namespace)
+    .map((policy) => ({ compiled: compilePolicy(policy), spec: soundSpec(policy) }))
+    .filter(({ compiled }) => selects(compiled.subject, pod.metadata.labels))
+    .toSorted((a, b) => (a.compiled.key < b.compiled.key ? -1 : 1));
 }
 
 function direction(
@@ -104,37 +99,47 @@ function direction(
   policies: readonly Governing[],
   counters: Counters,
 ): EffectiveDirection {
-  const governing = policies.filter(({ spec }) => governs(spec, name));
-  const rules = governing.flatMap(({ key, spec, namespace, problems }) =>
-    (spec[name] ?? []).map(
-      (rule: NetworkPolicyIngressRule & { to?: readonly NetworkPolicyPeer[] }, index) => {
-        const peers = (name === "ingress" ? rule.from : rule.to) ?? [];
-        const path = `spec.${name}[${index}]`;
-        const pods = podsOf(facts, peers, namespace);
-        const invalid = problems.filter((one) => one.path === path || one.path?.startsWith(`${path}.`));
-        // Who may be anyone, or is an address outside, is in no class of peers that the kernel counts.
-        const counter = peers.some((peer) => !peer.ipBlock)
-          ? counters(name, pods.flatMap(podIps))
-          : undefined;
-        return {
-          policy: key,
-          rule: path,
-          peers: peers.length === 0 ? ["anyone"] : peers.map((peer) => peerText(peer, namespace)),
-          ports: (rule.ports ?? []).length === 0 ? ["any port"] : (rule.ports ?? []).map(portText),
-          pods: pods.length,
-          ...(invalid.length > 0 ? { invalid: invalid.map(formatProblem) } : {}),
-          ...(counter ? { counter } : {}),
-        };
-      },
-    ),
+  const governing = policies.filter(({ compiled }) => compiled[name] !== undefined);
+  const inRule = new RegExp(`^spec\\.${name}\\[`);
+  const elsewhere = new RegExp(`^spec\\.${name === "ingress" ? "egress" : "ingress"}(\\[|$)`);
+  const invalid = governing.flatMap(({ compiled: { key, problems } }) =>
+    problems
+      .filter(({ path = "" }) => !inRule.test(path) && !elsewhere.test(path))
+      .map((problem) => `${key}: ${formatProblem(problem)}`),
   );
-  return { isolated: governing.length > 0, policies: governing.map(({ key }) => key), rules };
+  return {
+    isolated: governing.length > 0,
+    policies: governing.map(({ compiled }) => compiled.key),
+    rules: governing.flatMap((one) => rulesOf(one, name, facts, counters)),
+    ...(invalid.length > 0 ? { invalid } : {}),
+  };
 }
 
-function governs(spec: NetworkPolicy["spec"], name: "ingress" | "egress"): boolean {
-  const types = spec.policyTypes ?? [];
-  if (types.length > 0) return types.includes(name === "ingress" ? "Ingress" : "Egress");
-  return name === "ingress" || (spec.egress ?? []).length > 0;
+function rulesOf(
+  { compiled, spec }: Governing,
+  name: "ingress" | "egress",
+  facts: ClusterFacts,
+  counters: Counters,
+): EffectiveRule[] {
+  const written = spec[name] ?? [];
+  // Rules that are written but open nothing, as nobody can tell whom they are for, are left out.
+  return (compiled[name] ?? []).map(({ index, path }) => {
+    const rule: NetworkPolicyIngressRule & { to?: readonly NetworkPolicyPeer[] } = written[index] ?? {};
+    const peers = (name === "ingress" ? rule.from : rule.to) ?? [];
+    const pods = podsOf(facts, peers, compiled.namespace);
+    const invalid = compiled.problems.filter((one) => one.path === path || one.path?.startsWith(`${path}.`));
+    // Who may be anyone, or is an address outside, is in no class of peers that the kernel counts.
+    const counter = peers.some((peer) => !peer.ipBlock) ? counters(name, pods.flatMap(podIps)) : undefined;
+    return {
+      policy: compiled.key,
+      rule: path,
+      peers: peers.length === 0 ? ["anyone"] : peers.map((peer) => peerText(peer, compiled.namespace)),
+      ports: (rule.ports ?? []).length === 0 ? ["any port"] : (rule.ports ?? []).map(portText),
+      pods: pods.length,
+      ...(invalid.length > 0 ? { invalid: invalid.map(formatProblem) } : {}),
+      ...(counter ? { counter } : {}),
+    };
+  });
 }
 
 function peerText({ podSelector, namespaceSelector, ipBlock }: NetworkPolicyPeer, namespace: string): string {
@@ -181,7 +186,7 @@ export function effectiveText(rules: EffectiveRules): string {
 
 function directionText(
   name: "ingress" | "egress",
-  { isolated, policies, rules }: EffectiveDirection,
+  { isolated, policies, rules, invalid: whole = [] }: EffectiveDirection,
 ): string {
   if (!isolated) return `  ${name}: all allowed, because no policy selects it for ${name}\n`;
   const word = name === "ingress" ? "from" : "to";
@@ -190,5 +195,6 @@ function directionText(
     return `    ${policy} ${rule}: ${word} ${peers.join(" or ")} on ${ports.join(", ")} (${pods} ${pods === 1 ? "pod" : "pods"} now${counted})\n${invalid.map((text) => `      invalid: ${text}\n`).join("")}`;
   });
   const none = rules.length === 0 ? "    nothing is allowed\n" : "";
-  return `  ${name}: isolated by ${policies.join(", ")}; only this is allowed:\n${lines.join("")}${none}`;
+  const wrong = whole.map((text) => `    invalid: ${text}\n`).join("");
+  return `  ${name}: isolated by ${policies.join(", ")}; only this is allowed:\n${lines.join("")}${none}${wrong}`;
 }

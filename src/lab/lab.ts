@@ -2,7 +2,6 @@
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ClusterWatch } from "../agent/cluster-watch.ts";
-import { EventRecorder } from "../agent/event-recorder.ts";
 import { installCni } from "../agent/install-cni.ts";
 import { shimPath } from "../agent/shim-path.ts";
 import { type Node, nodeKind, type Pod, podKind } from "../api/kinds/core.ts";
@@ -14,6 +13,7 @@ import type { Logger } from "../base/log.ts";
 import { startController } from "../controller/controller.ts";
 import { formatPort } from "../explain/ports.ts";
 import type { Kernel, Machine } from "../kernel/kernel.ts";
+import { EventRecorder } from "../store/event-recorder.ts";
 import { Informer } from "../store/informer.ts";
 import { openSqliteStore } from "../store/sqlite/store.ts";
 import type { Store } from "../store/store.ts";

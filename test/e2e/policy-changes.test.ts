@@ -4,7 +4,7 @@ import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { podKind } from "../../src/api/kinds/core.ts";
-import { networkPolicyKind } from "../../src/api/kinds/network-policy.ts";
+import { type NetworkPolicy, networkPolicyKind } from "../../src/api/kinds/network-policy.ts";
 import { cidrOf, formatIp, parseIp } from "../../src/base/ip.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import { probe } from "../../src/lab/probe/client.ts";
@@ -191,35 +191,61 @@ describe("policies that were stored past all validation", () => {
     "bad-port": { podSelector: {}, ingress: [{ ports: [null, { port: 0 }] }] },
     "bad-rule": { podSelector: null, policyTypes: null, ingress: [null] },
     "bad-selector": { podSelector: { matchExpressions: {} }, ingress: [{}] },
-    "bad-whole": "let all in",
+    "bad-label": { podSelector: { matchLabels: { app: 7 } }, policyTypes: ["Ingress"], ingress: [{}] },
   };
 
-  it("open nothing that others shut, and are reported", async () => {
-    const store = openSqliteStore(lab.commands.entry().paths.store);
-    const { items } = await store.list(networkPolicyKind, "default");
-    const [good] = items;
-    if (!good) throw new Error("there is no policy");
-    const { apiVersion, kind } = good;
-    for (const [name, spec] of Object.entries(broken)) {
+  async function store(specs: typeof broken): Promise<{ remove(): Promise<void> }> {
+    const objects = openSqliteStore(lab.commands.entry().paths.store);
+    for (const [name, spec] of Object.entries(specs)) {
       const metadata = { name, namespace: "default" };
-      await store.create(networkPolicyKind, { apiVersion, kind, metadata, spec: spec as typeof good.spec });
+      const { apiVersion, kind } = networkPolicyKind;
+      const draft = { apiVersion, kind: kind as "NetworkPolicy", metadata };
+      await objects.create(networkPolicyKind, { ...draft, spec: spec as NetworkPolicy["spec"] });
     }
-    // They isolate whom they select: neighbour, which was open.
+    return {
+      async remove() {
+        for (const name of Object.keys(specs)) await objects.delete(networkPolicyKind, name, "default");
+        await objects.close();
+      },
+    };
+  }
+
+  it.each(Object.entries(broken))("isolates the open and opens nobody: %s", async (name, spec) => {
+    const stored = await store({ [name]: spec });
+    await until("it is in force", async () => !(await lab.arrives("stranger", "neighbour")));
+    const arrived = [await lab.arrives("friend", "server"), await lab.arrives("stranger", "server")];
+    await stored.remove();
+    await until("it is gone", () => lab.arrives("stranger", "neighbour"));
+    expect(arrived).toEqual([true, false]);
+  });
+
+  it("isolates both ways where nothing can be read", async () => {
+    const stored = await store({ "bad-types": { policyTypes: ["all"], ingress: [{}], egress: [{}] } });
+    await until("it is in force", async () => !(await lab.arrives("friend", "server")));
+    await stored.remove();
+    const whole = await store({ "bad-whole": "let all in" });
+    await until("it is in force", async () => !(await lab.arrives("server", "neighbour")));
+    expect(await lab.arrives("friend", "server")).toBe(false);
+    await whole.remove();
+    await until("it is gone", () => lab.arrives("friend", "server"));
+  });
+
+  it("all of it is judged and reported as it is enforced", async () => {
+    const stored = await store(broken);
     await until("all are in force", async () => !(await lab.arrives("stranger", "neighbour")));
-    expect([await lab.arrives("friend", "server"), await lab.arrives("stranger", "server")]).toEqual([
-      true,
-      false,
-    ]);
     const { probed, planned } = await bothMatrices(lab.commands);
     expect(verdicts(planned)).toEqual(verdicts(probed));
     const doctor = await lab.commands.say("doctor", "--lab", lab.commands.lab);
+    expect(doctor.code).toBe(1);
+    const events = await lab.commands.ask("get", "events");
     for (const name of Object.keys(broken)) {
       expect(doctor.stdout).toContain(`NetworkPolicy/default/${name}`);
-      expect(await lab.commands.ask("describe", "networkpolicy", name)).toContain("Invalid:");
-      await store.delete(networkPolicyKind, name, "default");
+      const told = await lab.commands.ask("describe", "networkpolicy", name);
+      expect(told).toContain("Invalid:");
+      expect(told).toMatch(/Warning +InvalidPolicy/);
+      expect(events).toContain(name);
     }
-    await store.close();
-    expect(doctor.code).toBe(1);
+    await stored.remove();
     await until("all are gone", () => lab.arrives("stranger", "neighbour"));
   });
 });

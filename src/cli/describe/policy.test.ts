@@ -45,3 +45,14 @@ it("says what of a policy is invalid, of whatever shape it is", () => {
   expect(told).toContain("Invalid:        a rule must be an object; it matches nothing (at spec.ingress[0])");
   expect(told).toContain("a peer must be specified; it matches nothing (at spec.ingress[1].from[0])");
 });
+
+it("tells what is enforced where it cannot be told what was meant", () => {
+  const told = text({
+    podSelector: { matchLabels: { app: "web" }, matchExpressions: [{ key: "a", operator: "Gt" }] },
+    policyTypes: ["Ingress", "Egres"],
+    ingress: [{}],
+  } as unknown as NetworkPolicy["spec"]);
+  expect(told).toContain("Selects:        pods of data with app in (web)\n");
+  expect(told).toContain("Types:          Ingress, Egress\nIngress:        nothing is allowed\n");
+  expect(told).toContain("'Gt' is not an operator of selectors; every pod that it could mean is isolated");
+});

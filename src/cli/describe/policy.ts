@@ -3,34 +3,49 @@ import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "../../
 import { selectorText } from "../../api/selectors.ts";
 import { soundSpec } from "../../api/sound-policy.ts";
 import { formatProblem } from "../../base/problem.ts";
-import { compilePolicy } from "../../plan/policy/index.ts";
-import { policyTypes } from "../columns.ts";
+import { compilePolicy, type Rule } from "../../plan/policy/index.ts";
 import type { Lines } from "./lines.ts";
 
 export function policyLines(policy: NetworkPolicy): Lines {
   const { metadata } = policy;
   const spec = soundSpec(policy);
-  const problems = compilePolicy(policy).problems.map(formatProblem);
-  const types = policyTypes(spec);
-  const selected = selectorText(spec.podSelector ?? {});
-  const ingress = (spec.ingress ?? []).map((rule) => ruleText("from", rule.from, rule.ports));
-  const egress = (spec.egress ?? []).map((rule) => ruleText("to", rule.to, rule.ports));
+  // As it is enforced: where a part cannot be read, more pods are isolated or less is allowed than was written.
+  const { subject, problems, ...compiled } = compilePolicy(policy);
+  const selected = problems.some(({ path }) => path === "spec.podSelector")
+    ? selectorText({
+        matchExpressions: subject.requirements.map((one) => ({ ...one, values: [...one.values] })),
+      })
+    : selectorText(spec.podSelector ?? {});
+  const types = [...(compiled.ingress ? ["Ingress"] : []), ...(compiled.egress ? ["Egress"] : [])];
+  const [ingress = [], egress = []] = [spec.ingress, spec.egress];
   return [
     [
       "Selects",
       selected ? `pods of ${metadata.namespace} with ${selected}` : `all pods of ${metadata.namespace}`,
     ],
     ["Types", types.join(", ")],
-    ["Ingress", directionText(types.includes("Ingress"), ingress)],
-    ["Egress", directionText(types.includes("Egress"), egress)],
-    ...(problems.length > 0 ? [["Invalid", problems.join("\n")] as const] : []),
+    [
+      "Ingress",
+      directionText(
+        compiled.ingress,
+        ingress.map((rule) => ruleText("from", rule.from, rule.ports)),
+      ),
+    ],
+    [
+      "Egress",
+      directionText(
+        compiled.egress,
+        egress.map((rule) => ruleText("to", rule.to, rule.ports)),
+      ),
+    ],
+    ...(problems.length > 0 ? [["Invalid", problems.map(formatProblem).join("\n")] as const] : []),
   ];
 }
 
-function directionText(isolates: boolean, rules: readonly string[]): string {
-  if (!isolates) return "not isolated by this policy";
+function directionText(rules: readonly Rule[] | undefined, written: readonly string[]): string {
+  if (rules === undefined) return "not isolated by this policy";
   if (rules.length === 0) return "nothing is allowed";
-  return rules.map((rule, at) => `rule ${at}: allows ${rule}`).join("\n");
+  return rules.map(({ index }) => `rule ${index}: allows ${written[index]}`).join("\n");
 }
 
 function ruleText(

@@ -79,6 +79,34 @@ describe("a finding", () => {
   });
 });
 
+describe("an invalid policy", () => {
+  const policy = (name: string, spec: string) =>
+    `---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: ${name}, namespace: x}\nspec: ${spec}\n`;
+  const narrow = policy("narrow", "{podSelector: {matchLabels: {app: a}}, ingress: [{ports: [{port: 80}]}]}");
+  const foundBeside = (spec: string) =>
+    lintManifests(read(`${narrow}${policy("wide", spec)}`)).map((finding) => finding.rule);
+
+  it.each([
+    ["its podSelector", "{podSelector: {matchExpressions: [{operator: In}]}, ingress: [{}]}"],
+    ["its podSelector's shape", "{podSelector: [], ingress: [{}]}"],
+    ["its policyTypes", "{podSelector: {}, policyTypes: [ingress], ingress: [{}]}"],
+    ["the rule", "{podSelector: {}, ingress: [{ports: [{}, {port: 0}]}]}"],
+  ])("shadows no rule of another one: %s", (_, spec) => {
+    expect(foundBeside("{podSelector: {}, ingress: [{}]}")).toContain("TL004");
+    const found = foundBeside(spec);
+    expect(found).not.toContain("TL004");
+    expect(found).toEqual(expect.arrayContaining([expect.stringMatching(/TL0(09|24)/)]));
+  });
+
+  it("is not said to select nothing where it isolates all that it could mean", () => {
+    const pod = `---\napiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: x}\nspec: {containers: [{name: c}]}\n`;
+    const selector = (one: string) => policy("odd", `{podSelector: {matchExpressions: [${one}]}}`);
+    const found = (one: string) => lintManifests(read(`${pod}${selector(one)}`)).map((each) => each.rule);
+    expect(found("{key: app, operator: Exists}")).toContain("TL001");
+    expect(found("{key: app, operator: Gt}")).not.toContain("TL001");
+  });
+});
+
 describe("formats", () => {
   const findings = [...lintFile("TL014.bad.yaml"), ...lintFile("TL019.bad.yaml")];
 

@@ -12,6 +12,8 @@ import { matchesSelector } from "../../api/selectors.ts";
 import { type Cidr, cidrCovers, tryParseCidr } from "../../base/ip.ts";
 import type { Path } from "../../base/problem.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
+import { type CompiledPolicy, compilePolicy } from "../../plan/policy/index.ts";
+import { selects } from "../../plan/policy/selector.ts";
 import { podName } from "../ends.ts";
 import { factsOf } from "../manifests/facts-of.ts";
 import { declaredPorts } from "../manifests/workloads.ts";
@@ -28,6 +30,8 @@ export interface RuleView {
   readonly peersKey: "from" | "to";
   /** undefined: any port. */
   readonly ports: readonly NetworkPolicyPort[] | undefined;
+  /** It is in force as it is written: nothing of it, or of what says whom it is for, is invalid. */
+  readonly holds: boolean;
 }
 
 export interface PolicyView {
@@ -35,7 +39,9 @@ export interface PolicyView {
   readonly namespace: string;
   readonly name: string;
   readonly selector: LabelSelector;
-  /** The directions that it isolates, with the API's default filled in. */
+  /** What is enforced of it. */
+  readonly compiled: CompiledPolicy;
+  /** The directions that it names, with the API's default filled in. */
   readonly types: ReadonlySet<"Ingress" | "Egress">;
   readonly rules: readonly RuleView[];
 }
@@ -106,7 +112,7 @@ export function lintView(written: readonly Written[], namespace = "default"): Li
     subjectsIn: (name) => bySpace.get(name) ?? [],
     selectedBy: (policy) =>
       (bySpace.get(policy.namespace) ?? []).filter(
-        (subject) => !subject.hostNetwork && matchesSelector(policy.selector, subject.labels),
+        (subject) => !subject.hostNetwork && selects(policy.compiled.subject, subject.labels),
       ),
     peerMatches: (peer, home, subject) =>
       (peer.namespaceSelector
@@ -122,20 +128,23 @@ function isPolicy(item: Written): item is Written<NetworkPolicy> {
 function policyView(on: Written<NetworkPolicy>, namespace: string): PolicyView {
   const { spec, metadata } = on.object;
   const declared = spec.policyTypes ?? [];
+  const compiled = compilePolicy(on.object);
   const implied = (spec.egress ?? []).length > 0 ? (["Ingress", "Egress"] as const) : (["Ingress"] as const);
   return {
     on,
     namespace: metadata.namespace ?? namespace,
     name: metadata.name,
     selector: spec.podSelector ?? {},
+    compiled,
     types: new Set(declared.length > 0 ? declared : implied),
-    rules: [...ruleViews("Ingress", spec.ingress), ...ruleViews("Egress", spec.egress)],
+    rules: [...ruleViews("Ingress", spec.ingress, compiled), ...ruleViews("Egress", spec.egress, compiled)],
   };
 }
 
 function ruleViews(
   direction: RuleView["direction"],
   rules: NetworkPolicy["spec"]["ingress"] | NetworkPolicy["spec"]["egress"],
+  { problems, ...compiled }: CompiledPolicy,
 ): RuleView[] {
   const peersKey = direction === "Ingress" ? "from" : "to";
   const field = direction === "Ingress" ? "ingress" : "egress";
@@ -147,6 +156,9 @@ function ruleViews(
       peers: filled(rule?.[peersKey]),
       peersKey,
       ports: filled(rule?.ports),
+      holds:
+        compiled[field]?.[index] !== undefined &&
+        !problems.some(({ path = "" }) => `${path}.`.startsWith(`spec.${field}[${index}].`)),
     }),
   );
 }

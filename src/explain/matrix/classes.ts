@@ -1,8 +1,7 @@
 // Pods that no policy can tell apart are judged once: thousands of replicas cost as much as one.
-import type { LabelSelector } from "../../api/kinds/core.ts";
-import { soundSpec } from "../../api/sound-policy.ts";
 import { type Cidr, cidrContains, tryParseIp } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
+import { type CompiledPolicy, compilePolicy } from "../../plan/policy/index.ts";
 import { type End, isOnNode } from "../ends.ts";
 import { declaredPorts } from "../manifests/workloads.ts";
 import { namedRanges } from "./ranges.ts";
@@ -27,15 +26,14 @@ export function classifier(facts: ClusterFacts): (end: End) => number {
 /** Returns the labels that selectors of pods look at: of all others every pod may have its own. */
 function selectedKeys(facts: ClusterFacts): ReadonlySet<string> {
   const keys = new Set<string>();
-  const look = (selector: LabelSelector | undefined) => {
-    for (const key of Object.keys(selector?.matchLabels ?? {})) keys.add(key);
-    for (const { key } of selector?.matchExpressions ?? []) keys.add(key);
+  const look = ({ requirements }: CompiledPolicy["subject"]) => {
+    for (const { key } of requirements) keys.add(key);
   };
   for (const policy of facts.policies.values()) {
-    const { podSelector, ingress = [], egress = [] } = soundSpec(policy);
-    look(podSelector);
-    for (const peer of ingress.flatMap((rule) => rule.from ?? [])) look(peer.podSelector);
-    for (const peer of egress.flatMap((rule) => rule.to ?? [])) look(peer.podSelector);
+    const { subject, ingress = [], egress = [] } = compilePolicy(policy);
+    look(subject);
+    for (const { peers } of [...ingress, ...egress])
+      if (peers !== "any") for (const peer of peers) if (peer.kind === "pods") look(peer.pods);
   }
   return keys;
 }

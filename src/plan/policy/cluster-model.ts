@@ -40,9 +40,7 @@ export interface PolicyEntry {
 
 interface KnownPolicy {
   readonly source: NetworkPolicy;
-  readonly compiled: CompiledPolicy;
-  /** Undefined where it selects nothing. */
-  readonly entry: PolicyEntry | undefined;
+  readonly entry: PolicyEntry;
 }
 
 /** A namespace that something lives in; `labels` is undefined while its object is not known. */
@@ -117,7 +115,7 @@ export class ClusterModel {
   setPolicy(key: string, policy: NetworkPolicy | undefined): void {
     const before = this.#policies.get(key);
     if (before?.source === policy) return;
-    if (before?.entry !== undefined) {
+    if (before !== undefined) {
       const namespace = this.#namespace(before.entry.compiled.namespace);
       namespace.policies.remove(before.entry);
       this.#changed.policies.push(before.entry.compiled);
@@ -128,9 +126,8 @@ export class ClusterModel {
       return;
     }
     const compiled = compilePolicy(policy);
-    const entry = compiled.subject === undefined ? undefined : { compiled, selector: compiled.subject };
-    this.#policies.set(key, { source: policy, compiled, entry });
-    if (entry === undefined) return;
+    const entry = { compiled, selector: compiled.subject };
+    this.#policies.set(key, { source: policy, entry });
     this.#namespace(compiled.namespace).policies.add(entry);
     this.#changed.policies.push(compiled);
   }
@@ -143,9 +140,9 @@ export class ClusterModel {
     return this.#pods.keys();
   }
 
-  /** Returns a policy's rules, also where its subject is invalid. */
+  /** Returns a policy's rules. */
   policy(key: string): CompiledPolicy | undefined {
-    return this.#policies.get(key)?.compiled;
+    return this.#policies.get(key)?.entry.compiled;
   }
 
   policyKeys(): Iterable<string> {
@@ -166,7 +163,6 @@ export class ClusterModel {
 
   /** Returns the pods that a policy speaks of. */
   subjectsOf(policy: CompiledPolicy): PodEntry[] {
-    if (policy.subject === undefined) return [];
     return this.#namespaces.get(policy.namespace)?.pods.match(policy.subject) ?? [];
   }
 
@@ -321,9 +317,5 @@ export class ClusterModel {
 
 /** Returns whether a policy speaks of the pod. */
 export function speaksOf(policy: CompiledPolicy, entry: PodEntry): boolean {
-  return (
-    policy.subject !== undefined &&
-    policy.namespace === entry.namespace.name &&
-    selects(policy.subject, entry.labels)
-  );
+  return policy.namespace === entry.namespace.name && selects(policy.subject, entry.labels);
 }

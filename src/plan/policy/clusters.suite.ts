@@ -134,7 +134,14 @@ export const policies: fc.Arbitrary<NetworkPolicy> = fc
     spec: fc.record(
       {
         podSelector: selectors,
-        policyTypes: fc.constantFrom(["Ingress"], ["Egress"], ["Ingress", "Egress"], []),
+        policyTypes: fc.constantFrom(
+          ["Ingress"],
+          ["Egress"],
+          ["Ingress", "Egress"],
+          [],
+          // What validation would have refused.
+          ["Egress", "ingress"],
+        ),
         ingress: rules("from"),
         egress: rules("to"),
       },

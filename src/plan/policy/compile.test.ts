@@ -136,28 +136,53 @@ describe("compilePolicy", () => {
     expect(compiled.problems.map((problem) => problem.path)).toEqual(["spec.ingress[0].ports"]);
   });
 
-  it("isolates where rules or types are no list, and says where", () => {
-    const compiled = compilePolicy(policy({ ingress: "all", egress: {}, policyTypes: "Egress" }));
+  it("isolates where rules are no list, and says where", () => {
+    const compiled = compilePolicy(policy({ ingress: "all", egress: {} }));
     expect(compiled).toMatchObject({ ingress: [], egress: [] });
-    expect(compiled.problems.map((problem) => problem.path)).toEqual([
-      "spec.policyTypes",
-      "spec.ingress",
-      "spec.egress",
-    ]);
+    expect(compiled.problems.map((problem) => problem.path)).toEqual(["spec.ingress", "spec.egress"]);
   });
 
-  it.each([["a text"], [7], [[{}]]])("selects nothing where the whole is %j", (spec) => {
+  it.each([
+    ["a text", "Egress", "spec.policyTypes"],
+    ["an object", {}, "spec.policyTypes"],
+    ["a word in other letters", ["ingress"], "spec.policyTypes[0]"],
+    ["null", [null], "spec.policyTypes[0]"],
+  ])("isolates both ways and opens nothing where policyTypes are %s", (_, policyTypes, path) => {
+    const compiled = compilePolicy(policy({ policyTypes, ingress: [{}], egress: [{}] }));
+    expect(compiled).toMatchObject({ ingress: [], egress: [] });
+    expect(compiled.problems.map((problem) => problem.path)).toEqual([path]);
+  });
+
+  it("keeps the rules of a direction that policyTypes name beside one that cannot be read", () => {
+    const compiled = compilePolicy(
+      policy({ policyTypes: ["Ingress", "Egres"], ingress: [{}], egress: [{}] }),
+    );
+    expect([compiled.ingress?.length, compiled.egress]).toEqual([1, []]);
+    expect(compiled.problems.map((problem) => problem.path)).toEqual(["spec.policyTypes[1]"]);
+  });
+
+  it.each([["a text"], [7], [[{}]]])("isolates every pod both ways where the whole is %j", (spec) => {
     const compiled = compilePolicy(policy(spec));
-    expect(compiled.subject).toBeUndefined();
+    expect(compiled).toMatchObject({ subject: { requirements: [] }, ingress: [], egress: [] });
     expect(compiled.problems.map((problem) => problem.path)).toEqual(["spec"]);
   });
 
-  it("selects nothing by an invalid selector", () => {
-    const compiled = compilePolicy(
-      policy({ podSelector: { matchExpressions: [{ key: "a", operator: "NotIn", values: [] }] } }),
+  const sound = { key: "tier", operator: "Exists" };
+  it.each<[string, unknown, string[], number]>([
+    ["an operator that is none", { matchExpressions: [sound, { key: "a", operator: "Gt" }] }, ["tier"], 1],
+    ["NotIn without values", { matchExpressions: [{ key: "a", operator: "NotIn", values: [] }] }, [], 1],
+    ["In with a number", { matchExpressions: [{ key: "a", operator: "In", values: ["b", 1] }] }, [], 1],
+    ["a label that is a number", { matchLabels: { app: "web", level: 3 } }, ["app"], 1],
+    ["labels that are a list", { matchLabels: ["a"], matchExpressions: [sound] }, ["tier"], 1],
+    ["two wrong things", { matchLabels: ["a"], matchExpressions: [sound, null] }, ["tier"], 2],
+    ["a text", "app=web", [], 1],
+  ])("isolates all that podSelector could mean, and opens nothing, for %s", (_, podSelector, keys, count) => {
+    const compiled = compilePolicy(policy({ podSelector, ingress: [{}], egress: [{}] }));
+    expect(compiled).toMatchObject({ ingress: [], egress: [] });
+    expect(compiled.subject.requirements.map(({ key }) => key)).toEqual(keys);
+    expect(compiled.problems.map((problem) => problem.path)).toEqual(
+      Array.from({ length: count }, () => "spec.podSelector"),
     );
-    expect(compiled.subject).toBeUndefined();
-    expect(compiled.problems.map((problem) => problem.path)).toEqual(["spec.podSelector"]);
   });
 
   it("takes ranges with host bits and leading zeros, as the API server does", () => {

@@ -1,16 +1,22 @@
-// networking.k8s.io/v1 NetworkPolicy to rules. Nothing that is stored can make this throw: a part that the API would not
-// take (an object may be older than its validation) matches nothing, the policy isolates all the same, and the part is
-// reported.
+// networking.k8s.io/v1 NetworkPolicy to rules. Nothing that is stored can make this throw: an object may be older than its
+// validation. A part that the API would not take is reported, and read so that less is allowed than was meant, never more:
+// - a peer, port or rule that cannot be read matches nothing; those beside it hold;
+// - a requirement of podSelector that cannot be read leaves open which pods were meant. All that it could be are isolated,
+//   and none is opened: opened to the wrong pod, a rule would weaken the policies that isolate that pod;
+// - where policyTypes cannot be read, directions that it does not name surely are isolated, and nothing is opened in them.
 import type { Protocol } from "../../api/kinds/core.ts";
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "../../api/kinds/network-policy.ts";
 import { keyOf } from "../../api/object.ts";
 import type { Problem } from "../../base/problem.ts";
 import { readBlock } from "./block.ts";
 import { allPorts, type PortSet, portRange, protocolPorts, unionPorts } from "./port-set.ts";
-import { readSelector, selectEverything } from "./selector.ts";
+import { readSelector, readWidest, selectEverything } from "./selector.ts";
 import type { CompiledPolicy, Direction, NamedPort, Peer, Rule } from "./types.ts";
 
 type Report = (path: string, message: string) => void;
+
+/** How a policy governs a direction: by its rules, or, where it may not have been meant so, by isolating alone. */
+type Governs = "rules" | "shut";
 
 /** Returns the policy's rules. */
 export function compilePolicy(policy: NetworkPolicy): CompiledPolicy {
@@ -21,36 +27,44 @@ export function compilePolicy(policy: NetworkPolicy): CompiledPolicy {
   const whole: unknown = policy.spec ?? {};
   const spec = isObject(whole) ? whole : {};
   const namespace = policy.metadata.namespace ?? "default";
-  const subject = isObject(whole) ? readSelector(spec["podSelector"]) : { wrong: "it must be an object" };
-  if ("wrong" in subject)
-    report(isObject(whole) ? "spec.podSelector" : "spec", `${subject.wrong}; the policy selects nothing`);
-  const types = directionsOf(spec, report);
+  if (!isObject(whole)) report("spec", `it must be an object; every pod of ${namespace} is isolated`);
+  const subject = readWidest(spec["podSelector"]);
+  for (const why of subject.wrong)
+    report("spec.podSelector", `${why}; every pod that it could mean is isolated, and nothing is allowed`);
+  const types = isObject(whole) ? directionsOf(spec, report) : bothShut;
   const read = (direction: Direction): readonly Rule[] | undefined => {
-    if (!types.has(direction)) return undefined;
-    return listOf(spec[direction], `spec.${direction}`, report).map((rule, index) => {
-      const path = `spec.${direction}[${index}]`;
-      const side = direction === "ingress" ? "from" : "to";
-      // Read as an empty object, as a null may be, it would allow everything.
-      if (!isObject(rule)) report(path, "a rule must be an object; it matches nothing");
-      return {
-        index,
-        path,
-        action: "Accept",
-        peers: isObject(rule) ? readPeers(rule[side], namespace, `${path}.${side}`, report) : [],
-        ...readPorts(isObject(rule) ? rule["ports"] : undefined, `${path}.ports`, report),
-      };
-    });
+    // Read also where they govern nothing, for what is wrong with them.
+    const rules = readRules(spec[direction], direction, namespace, report);
+    const governs = types.get(direction);
+    if (governs === undefined) return undefined;
+    return governs === "shut" || subject.wrong.length > 0 ? [] : rules;
   };
   return {
     key: keyOf({ metadata: { name: policy.metadata.name, namespace } }),
     name: policy.metadata.name,
     namespace,
     priority: 0,
-    subject: "wrong" in subject ? undefined : subject,
+    subject: subject.selector,
     ingress: read("ingress"),
     egress: read("egress"),
     problems,
   };
+}
+
+function readRules(list: unknown, direction: Direction, namespace: string, report: Report): readonly Rule[] {
+  return listOf(list, `spec.${direction}`, report).map((rule, index) => {
+    const path = `spec.${direction}[${index}]`;
+    const side = direction === "ingress" ? "from" : "to";
+    // Read as an empty object, as a null may be, it would allow everything.
+    if (!isObject(rule)) report(path, "a rule must be an object; it matches nothing");
+    return {
+      index,
+      path,
+      action: "Accept",
+      peers: isObject(rule) ? readPeers(rule[side], namespace, `${path}.${side}`, report) : [],
+      ...readPorts(isObject(rule) ? rule["ports"] : undefined, `${path}.ports`, report),
+    };
+  });
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -68,19 +82,40 @@ function listOf(value: unknown, path: string, report: Report): readonly unknown[
   return [];
 }
 
+const bothShut: ReadonlyMap<Direction, Governs> = new Map([
+  ["ingress", "shut"],
+  ["egress", "shut"],
+]);
+
 /** No types given: ingress, and egress where an egress list is written (NetworkPolicySpec.policyTypes). */
-function directionsOf(spec: Readonly<Record<string, unknown>>, report: Report): Set<Direction> {
-  const types = listOf(spec["policyTypes"], "spec.policyTypes", report);
-  const out = new Set<Direction>();
-  for (const [at, type] of types.entries()) {
-    if (type === "Ingress") out.add("ingress");
-    else if (type === "Egress") out.add("egress");
-    else report(`spec.policyTypes[${at}]`, `'${String(type)}' is not a policy type; Ingress and Egress are`);
+function directionsOf(
+  spec: Readonly<Record<string, unknown>>,
+  report: Report,
+): ReadonlyMap<Direction, Governs> {
+  const types = spec["policyTypes"];
+  if (!isWritten(types)) {
+    const out = new Map<Direction, Governs>([["ingress", "rules"]]);
+    return isWritten(spec["egress"]) ? out.set("egress", "rules") : out;
   }
-  if (types.length > 0) return out;
-  out.add("ingress");
-  if (isWritten(spec["egress"])) out.add("egress");
-  return out;
+  const named = new Map<Direction, Governs>();
+  let unclear = !Array.isArray(types);
+  if (!Array.isArray(types))
+    report("spec.policyTypes", "it must be a list; both directions are isolated, and nothing is allowed");
+  else
+    for (const [at, type] of (types as readonly unknown[]).entries()) {
+      if (type === "Ingress") named.set("ingress", "rules");
+      else if (type === "Egress") named.set("egress", "rules");
+      else {
+        unclear = true;
+        const path = `spec.policyTypes[${at}]`;
+        report(path, `'${show(type)}' is not Ingress or Egress; a direction not named is isolated as well`);
+      }
+    }
+  return unclear ? new Map([...bothShut, ...named]) : named;
+}
+
+function show(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function readPeers(peers: unknown, namespace: string, path: string, report: Report): "any" | readonly Peer[] {

@@ -58,11 +58,13 @@ function allowed(
     (policy) =>
       policy.metadata.namespace === pod.metadata.namespace &&
       affects(policy, direction) &&
-      matches(policy.spec.podSelector ?? {}, pod.metadata.labels ?? {}),
+      matches(readable(policy.spec.podSelector ?? {}), pod.metadata.labels ?? {}),
   );
   // "If no policies select a pod in a namespace, all traffic to and from it is allowed."
   if (policies.length === 0) return true;
   for (const policy of policies) {
+    // Whom or what it opens cannot be told where its selector or the mention of this direction cannot be read.
+    if (!isReadable(policy.spec.podSelector ?? {}) || !clearlyAffects(policy, direction)) continue;
     const rules: readonly { from?: unknown; to?: unknown; ports?: readonly NetworkPolicyPort[] }[] =
       policy.spec[direction] ?? [];
     for (const rule of rules) {
@@ -86,10 +88,32 @@ function allowed(
 }
 
 /** "If this field is not specified, it will default based on the existence of ingress or egress rules." */
-function affects(policy: NetworkPolicy, direction: "ingress" | "egress"): boolean {
+function clearlyAffects(policy: NetworkPolicy, direction: "ingress" | "egress"): boolean {
   const types = policy.spec.policyTypes ?? [];
   if (types.length > 0) return types.includes(direction === "ingress" ? "Ingress" : "Egress");
   return direction === "ingress" || (policy.spec.egress ?? []).length > 0;
+}
+
+/** A type that is none may have been meant as either. */
+function affects(policy: NetworkPolicy, direction: "ingress" | "egress"): boolean {
+  const odd = (policy.spec.policyTypes ?? []).some((type) => !["Ingress", "Egress"].includes(type));
+  return odd || clearlyAffects(policy, direction);
+}
+
+type NaiveRequirement = NonNullable<LabelSelector["matchExpressions"]>[number];
+
+function isRequirement({ operator, values = [] }: NaiveRequirement): boolean {
+  if (operator === "In" || operator === "NotIn") return values.length > 0;
+  return (operator === "Exists" || operator === "DoesNotExist") && values.length === 0;
+}
+
+function isReadable(selector: LabelSelector): boolean {
+  return (selector.matchExpressions ?? []).every(isRequirement);
+}
+
+/** The selector without what the API would have refused: it matches all that was meant, and perhaps more. */
+function readable(selector: LabelSelector): LabelSelector {
+  return { ...selector, matchExpressions: (selector.matchExpressions ?? []).filter(isRequirement) };
 }
 
 function podMatches(facts: ClusterFacts, policy: NetworkPolicy, peer: NetworkPolicyPeer, pod: Pod): boolean {

@@ -54,9 +54,7 @@ export class PolicyProgram {
     const known = this.#selecting.get(pod)?.get(tier);
     if (known !== undefined) return known;
     const list = isPolicyPod(pod) ? (tier.policies.get(pod.metadata.namespace ?? "default") ?? []) : [];
-    const found = list.filter(
-      ({ subject }) => subject !== undefined && selects(subject, pod.metadata.labels),
-    );
+    const found = list.filter(({ subject }) => selects(subject, pod.metadata.labels));
     this.#selecting.set(pod, new Map([...(this.#selecting.get(pod) ?? []), [tier, found]]));
     return found;
   }
@@ -83,7 +81,7 @@ export class PolicyProgram {
   }
 }
 
-/** Compiles every policy of the cluster. Never throws: what is invalid is in `problems` and matches nothing. */
+/** Compiles every policy of the cluster. Never throws: what is invalid is in `problems` and allows nothing. */
 export function compilePolicies(
   facts: Pick<ClusterFacts, "pods" | "policies" | "namespaces" | "nodes">,
 ): PolicyProgram {

@@ -23,24 +23,48 @@ const operators = new Set(["In", "NotIn", "Exists", "DoesNotExist"]);
  * never everything.
  */
 export function readSelector(selector: unknown): Selector | { readonly wrong: string } {
-  if (selector == null) return selectEverything;
-  if (!isObject(selector)) return { wrong: "a selector must be an object" };
-  const { matchLabels = null, matchExpressions = null } = selector;
-  if (matchLabels !== null && !isObject(matchLabels)) return { wrong: "matchLabels must be an object" };
-  if (matchExpressions !== null && !Array.isArray(matchExpressions))
-    return { wrong: "matchExpressions must be a list" };
+  const { requirements, wrong } = readParts(selector);
+  const [first] = wrong;
+  return first === undefined ? selectorOf(requirements) : { wrong: first };
+}
+
+/**
+ * Returns the selector of what can be read, and what is wrong with the rest. Each requirement narrows: without those that
+ * cannot be read it matches all that was meant, and perhaps more.
+ */
+export function readWidest(selector: unknown): {
+  readonly selector: Selector;
+  readonly wrong: readonly string[];
+} {
+  const { requirements, wrong } = readParts(selector);
+  return { selector: selectorOf(requirements), wrong };
+}
+
+function readParts(selector: unknown): { requirements: Requirement[]; wrong: string[] } {
   const requirements: Requirement[] = [];
-  for (const [key, value] of Object.entries(matchLabels ?? {})) {
-    if (typeof value !== "string") return { wrong: `the value of label '${key}' is not a text` };
-    requirements.push({ key, operator: "In", values: new Set([value]) });
-  }
-  for (const written of (matchExpressions ?? []) as readonly unknown[]) {
-    const requirement = readRequirement(isObject(written) ? written : {});
-    if ("wrong" in requirement) return requirement;
-    requirements.push(requirement);
-  }
-  if (requirements.length === 0) return selectEverything;
-  return { key: keyOf(requirements), requirements };
+  const wrong: string[] = [];
+  if (selector == null) return { requirements, wrong };
+  if (!isObject(selector)) return { requirements, wrong: ["a selector must be an object"] };
+  const { matchLabels = null, matchExpressions = null } = selector;
+  if (matchLabels !== null && !isObject(matchLabels)) wrong.push("matchLabels must be an object");
+  else
+    for (const [key, value] of Object.entries(matchLabels ?? {})) {
+      if (typeof value !== "string") wrong.push(`the value of label '${key}' is not a text`);
+      else requirements.push({ key, operator: "In", values: new Set([value]) });
+    }
+  if (matchExpressions !== null && !Array.isArray(matchExpressions))
+    wrong.push("matchExpressions must be a list");
+  else
+    for (const written of (matchExpressions ?? []) as readonly unknown[]) {
+      const requirement = readRequirement(isObject(written) ? written : {});
+      if ("wrong" in requirement) wrong.push(requirement.wrong);
+      else requirements.push(requirement);
+    }
+  return { requirements, wrong };
+}
+
+function selectorOf(requirements: readonly Requirement[]): Selector {
+  return requirements.length === 0 ? selectEverything : { key: keyOf(requirements), requirements };
 }
 
 function readRequirement(

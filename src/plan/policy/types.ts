@@ -55,12 +55,15 @@ export interface CompiledPolicy {
   readonly namespace: string;
   /** Within a tier of mode "ordered": lower first. */
   readonly priority: number;
-  /** The pods of its namespace that it speaks of; undefined where the selector is invalid: none. */
-  readonly subject: Selector | undefined;
-  /** Undefined where the policy says nothing of that direction; an empty list isolates. */
+  /** The pods of its namespace that it speaks of; where its selector is invalid, all that it could mean. */
+  readonly subject: Selector;
+  /**
+   * Undefined where the policy says nothing of that direction; an empty list isolates. Empty too, whatever was written,
+   * where it cannot be told which pods or which direction the rules were meant for.
+   */
   readonly ingress: readonly Rule[] | undefined;
   readonly egress: readonly Rule[] | undefined;
-  /** What is wrong with it. The parts named here match nothing; everything else of it holds. */
+  /** What is wrong with it: by none of this does it allow more than was meant; everything else of it holds. */
   readonly problems: readonly Problem[];
 }
 

@@ -17,7 +17,7 @@ export const shadowedRule: Rule = {
     for (const policies of bySpace.values()) {
       for (const policy of policies) {
         for (const rule of policy.rules) {
-          if (!policy.types.has(rule.direction)) continue;
+          if (!rule.holds) continue;
           const wider = widerRule(policies, policy, rule);
           if (!wider) continue;
           const place = wider.policy === policy ? "of the same policy" : `of policy ${wider.policy.name}`;
@@ -41,7 +41,8 @@ function widerRule(
   for (const other of policies) {
     if (other !== policy && !selectorCovers(other.selector, policy.selector)) continue;
     for (const wide of other.rules) {
-      if (wide === rule || !other.types.has(wide.direction)) continue;
+      // One that is invalid, or whose policy is, may allow less than is written, or nothing.
+      if (wide === rule || !wide.holds) continue;
       if (!ruleCovers(wide, rule, policy.namespace)) continue;
       // Of two equal rules only the later one is reported; equal policies are another rule's business.
       if (isTwin(policy, rule, other, wide)) continue;

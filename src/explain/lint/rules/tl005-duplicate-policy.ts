@@ -12,7 +12,9 @@ export const duplicatePolicy: Rule = {
     "Two policies that select the same pods and allow the same traffic are one too many: when one is changed or removed " +
     "later, the other quietly keeps the old state in force.",
   *check(view) {
-    const groups = Map.groupBy(view.policies, (policy) => `${policy.namespace} ${policy.rules.length}`);
+    // What is invalid says less than is written.
+    const valid = view.policies.filter(({ compiled }) => compiled.problems.length === 0);
+    const groups = Map.groupBy(valid, (policy) => `${policy.namespace} ${policy.rules.length}`);
     for (const policies of groups.values()) {
       for (const [index, policy] of policies.entries()) {
         const twin = policies

@@ -1,18 +1,22 @@
-// Event objects for what a pod's or node's owner should see. The same event again raises a count; nothing waits for
+// Event objects for what an object's owner should see. The same event again raises a count; nothing waits for
 // them, and a store that is away costs nothing but the event.
 import { createHash } from "node:crypto";
 import { type Event, eventKind } from "../api/kinds/core.ts";
 import { isError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { Store } from "../store/store.ts";
+import type { Store } from "./store.ts";
 
 export interface EventDraft {
   readonly object: Event["involvedObject"];
   readonly reason: string;
   readonly message: string;
   readonly type: "Normal" | "Warning";
+  /** For what lasts: where the event is there already, however old, nothing is written. */
+  readonly once?: boolean;
 }
 
+/** An event's message may have this many characters, as in the API. */
+const LONGEST = 1024;
 /** The same event is written at most this often. */
 const QUIET_MS = 10_000;
 /** Events remembered for that; more than a node has pods. */
@@ -38,7 +42,9 @@ export class EventRecorder {
 
   /** Writes the event some time, or not at all. */
   record(draft: EventDraft): void {
-    const { object, reason, message } = draft;
+    const { object, reason } = draft;
+    const message =
+      draft.message.length <= LONGEST ? draft.message : `${draft.message.slice(0, LONGEST - 1)}…`;
     const { component, host = "" } = this.#source;
     const about = [object.kind, object.namespace, object.name, object.uid];
     const parts = [...about, reason, message, component, host];
@@ -47,8 +53,9 @@ export class EventRecorder {
     if (now - (this.#lastWritten.get(hash) ?? 0) < QUIET_MS) return;
     if (this.#lastWritten.size >= REMEMBERED) this.#lastWritten.clear();
     this.#lastWritten.set(hash, now);
-    this.#write(draft, hash, new Date(now).toISOString().replace(/\.\d+Z$/, "Z")).catch((error: unknown) =>
-      this.#logger.warn({ reason, error: textOf(error) }, "an event could not be written"),
+    this.#write({ ...draft, message }, hash, new Date(now).toISOString().replace(/\.\d+Z$/, "Z")).catch(
+      (error: unknown) =>
+        this.#logger.warn({ reason, error: textOf(error) }, "an event could not be written"),
     );
   }
 
@@ -57,6 +64,7 @@ export class EventRecorder {
     const name = `${draft.object.name.slice(0, 200)}.${hash}`;
     const before = await this.#store.get(eventKind, name, namespace);
     if (before !== undefined) {
+      if (draft.once === true) return;
       await this.#store.update(eventKind, { ...before, count: (before.count ?? 1) + 1, lastTimestamp: at });
       return;
     }

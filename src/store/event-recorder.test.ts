@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { eventKind } from "../api/kinds/core.ts";
 import { silent } from "../base/log.ts";
-import { memoryStore } from "../store/memory.ts";
 import { type EventDraft, EventRecorder } from "./event-recorder.ts";
+import { memoryStore } from "./memory.ts";
 
 const draft: EventDraft = {
   object: { apiVersion: "v1", kind: "Pod", name: "web", namespace: "shop", uid: "u" },
