@@ -17,13 +17,14 @@ const ROUNDS = 61;
 const PACKETS = 8_000;
 const CHANGES = 60;
 const PODS = 10_000;
+const MANY_PODS = 100_000;
 const PODS_A_NODE = 250;
 const TAKEOVERS = 5;
 const destination = "203.0.113.10";
 
 export async function bench(): Promise<readonly Row[] | undefined> {
   if (ranInPrivate()) return undefined;
-  return [...(await firstPackets()), ...(await changes()), ...(await takeovers())];
+  return [...(await firstPackets()), ...(await changes()), ...(await podEvents()), ...(await takeovers())];
 }
 
 function ranges(count: number): string[] {
@@ -188,6 +189,36 @@ async function changes(): Promise<Row[]> {
       ),
       row("change-p95", "the same, 95th percentile", "ms", quantile(rest, 0.95), null, most),
     ];
+  } finally {
+    await bed.close();
+  }
+}
+
+/** What a pod of another node costs this one. */
+async function podEvents(): Promise<Row[]> {
+  const bed = new NatBed();
+  try {
+    const node = bed.addNode(1);
+    const pods = Array.from({ length: MANY_PODS }, (_, n) =>
+      pod(`p${n}`, `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`, {
+        node: `node${Math.floor(n / PODS_A_NODE) + 1}`,
+      }),
+    );
+    const facts = clusterFacts({ pools: [pool("pods", "10.0.0.0/8")], pods });
+    await bed.apply(node, facts);
+    const times: number[] = [];
+    for (let n = 0; n < CHANGES; n++) {
+      const began = performance.now();
+      await node.manager.apply(
+        facts,
+        node.facts(),
+        new Map([["pods", new Set([`shop/p${MANY_PODS - n - 1}`])]]),
+      );
+      times.push(performance.now() - began);
+    }
+    const most = { of: "ours", at: "most", value: 1 } as const;
+    const name = "a pod of another node changes, 100,000 pods, median";
+    return [row("pod-event", name, "ms", quantile(times, 0.5), null, most)];
   } finally {
     await bed.close();
   }

@@ -5,7 +5,7 @@ import type { Logger } from "../base/log.ts";
 import { formatProblem, type Problem } from "../base/problem.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
-import { type PodWishes, planSnat, type SnatPlan } from "../plan/snat/index.ts";
+import { type ChangedPods, planSnat, type SnatPlan, WishBook } from "../plan/snat/index.ts";
 import { writeSnat } from "../plan/snat/nft.ts";
 import type { Store } from "../store/store.ts";
 import { EgressHolder } from "./egress-holder.ts";
@@ -25,13 +25,13 @@ export interface SnatManagerOptions {
 }
 
 const concernedKinds = ["configmaps", "ippools", "nodes", "namespaces", "pods", "sourcenats", "endpoints"];
-const wishKinds = new Set(["nodes", "namespaces", "pods", "sourcenats", "endpoints"]);
 const conditionReasons = {
   absent: "NoConfiguration",
   current: "ConfigurationInForce",
   "last-good": "LastGoodConfigurationInForce",
   defaults: "DefaultsInForce",
 } as const;
+const none: ReadonlySet<string> = new Set();
 const noRouting: SteerRouting = { rules: [], routes: [] };
 
 export class SnatManager implements Manager {
@@ -40,6 +40,7 @@ export class SnatManager implements Manager {
   readonly #options: SnatManagerOptions;
   readonly #lastGood: LastGood;
   readonly #egress: EgressHolder;
+  readonly #book = new WishBook();
   #plan: SnatPlan | undefined;
   #known: { facts: ClusterFacts; node: NodeFacts } | undefined;
   #told = "";
@@ -54,11 +55,9 @@ export class SnatManager implements Manager {
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
     if (this.#plan && !concernedKinds.some((kind) => changes.has(kind))) return;
-    // Nothing else bears on what single pods ask for, and it is most of the work where there are many.
-    const keep = [...changes.keys()].every((kind) => !wishKinds.has(kind));
-    await this.#inTurn(() =>
-      this.#make(facts, node, keep && this.#plan ? { wishes: this.#plan.wishes } : {}),
-    );
+    // What single pods ask for is most of the work where there are many: only those that changed are asked again.
+    const changed = changes.has("namespaces") ? "all" : (changes.get("pods") ?? none);
+    await this.#inTurn(() => this.#make(facts, node, { changed }));
   }
 
   async resync(facts: ClusterFacts, node: NodeFacts): Promise<void> {
@@ -92,7 +91,7 @@ export class SnatManager implements Manager {
   async #make(
     facts: ClusterFacts,
     node: NodeFacts,
-    { wishes, restore = false }: { wishes?: PodWishes; restore?: boolean } = {},
+    { changed = none, restore = false }: { changed?: ChangedPods; restore?: boolean } = {},
   ): Promise<void> {
     const { kernel, table } = this.#options;
     this.#known = { facts, node };
@@ -100,7 +99,8 @@ export class SnatManager implements Manager {
     const plan = planSnat(facts, node, {
       ...(text !== undefined && { lastGood: text }),
       held: this.#egress.held(),
-      ...(wishes && { wishes }),
+      book: this.#book,
+      changed,
     });
     const routing = plan.steers.length === 0 ? noRouting : steerRouting(plan, uplinkIndex(kernel, node));
     // Packets are marked only once there is a way for them, and the way goes once none are.

@@ -4,6 +4,8 @@ import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import type { SourceNAT } from "../../api/kinds/source-nat.ts";
 import type { KubeObject } from "../../api/object.ts";
 import { type ClusterFacts, emptyFacts, type NodeFacts } from "../facts.ts";
+import { planSnat, type SnatMemory } from "./plan-snat.ts";
+import type { SnatPlan } from "./types.ts";
 
 function meta(name: string, more: object = {}): KubeObject["metadata"] {
   return {
@@ -114,4 +116,17 @@ export function nodeFacts(
   addresses: readonly string[] = ["192.168.18.11", "fd18::11"],
 ): NodeFacts {
   return { node, addresses, uplink: "eth0", endpoints: new Map() };
+}
+
+/** What most tests set up: a pool, a pod of it, its node, a configuration, and somebody outside. */
+export const pods4 = pool("pods", "172.16.0.0/16");
+export const own = "172.16.1.5";
+export const web = pod("web", own);
+export const nodeIp = "192.168.18.11";
+export const internet = "203.0.113.10";
+export const masq =
+  "nonMasqueradeCIDRs:\n- 10.0.0.0/8\n- 172.16.0.0/12\n- 192.168.0.0/16\nmasqLinkLocal: false\n";
+
+export function planOf(cluster: Cluster, memory: SnatMemory = {}, node = nodeFacts()): SnatPlan {
+  return planSnat(clusterFacts(cluster), node, memory);
 }

@@ -1,6 +1,7 @@
 // Source translation: the plan of one node, the evaluator that explain asks, and the nft writer that the agent uses.
 export { decideSnat, type SnatDecision, type SnatFlow } from "./decide.ts";
 export { planSnat, type SnatMemory } from "./plan-snat.ts";
+export { type ChangedPods, WishBook } from "./pods.ts";
 export { type SnatRowId, snatRows } from "./rows.ts";
 export { rangeName } from "./source-nat-rules.ts";
-export type { ConfigStatus, EgressAddress, PodWishes, SnatPlan } from "./types.ts";
+export type { ConfigStatus, EgressAddress, SnatPlan } from "./types.ts";

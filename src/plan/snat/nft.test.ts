@@ -5,35 +5,30 @@ import { NftTable } from "../../kernel/nft/document.ts";
 import { decideSnat } from "./decide.ts";
 import {
   type Cluster,
-  clusterFacts,
   clusterNode,
+  internet,
+  masq,
   namespace,
   nodeFacts,
+  nodeIp,
+  own,
+  planOf,
   pod,
+  pods4,
   pool,
   sourceNat,
+  web,
 } from "./facts.suite.ts";
 import { writeSnat } from "./nft.ts";
 import { postrouting, steeredTo } from "./nft-model.suite.ts";
-import { planSnat, type SnatMemory } from "./plan-snat.ts";
+import type { SnatMemory } from "./plan-snat.ts";
+import type { SnatPlan } from "./types.ts";
 
-const pods4 = pool("pods", "172.16.0.0/16");
-const web = pod("web", "172.16.1.5");
-const masq = "nonMasqueradeCIDRs:\n- 10.0.0.0/8\n- 172.16.0.0/12\n- 192.168.0.0/16\nmasqLinkLocal: false\n";
-
-function planOf(cluster: Cluster, memory: SnatMemory = {}, node = nodeFacts()) {
-  return planSnat(clusterFacts(cluster), node, memory);
-}
-
-function tableOf(plan: ReturnType<typeof planSnat>): NftTable {
+function tableOf(plan: SnatPlan): NftTable {
   const table = new NftTable("inet", "trunkline");
   writeSnat(plan, table);
   return table;
 }
-
-const internet = "203.0.113.10";
-const own = "172.16.1.5";
-const nodeIp = "192.168.18.11";
 
 describe("the nft text", () => {
   it("is a handful of fixed rules over sets and maps", () => {

@@ -4,10 +4,10 @@ import { wording } from "../../base/errors.ts";
 import { tryParseIp } from "../../base/ip.ts";
 import { type ClusterFacts, type NodeFacts, nodeIps } from "../facts.ts";
 import { configStatus } from "./config-status.ts";
-import { podSources, podWishes } from "./pods.ts";
+import { type ChangedPods, podSources, WishBook } from "./pods.ts";
 import { podRanges } from "./ranges.ts";
 import { type ObjectProblem, type ReadyRule, rangeText, readSourceNats } from "./source-nat-rules.ts";
-import type { EgressAddress, PodWishes, SnatPlan, Steer } from "./types.ts";
+import type { EgressAddress, SnatPlan, Steer } from "./types.ts";
 
 /** What a node remembers beyond the objects. */
 export interface SnatMemory {
@@ -15,8 +15,9 @@ export interface SnatMemory {
   readonly lastGood?: string;
   /** Egress addresses that this node holds now: of itself it knows better than the objects' status. */
   readonly held?: ReadonlySet<string>;
-  /** Those of an earlier plan, where only pools and ConfigMaps have changed since. */
-  readonly wishes?: PodWishes;
+  /** Where what pods ask for is kept from plan to plan, and the pods that have changed since the last one. */
+  readonly book?: WishBook;
+  readonly changed?: ChangedPods;
 }
 
 /** The mark has six bits for them. */
@@ -35,7 +36,8 @@ export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemor
     const admitted = rule.action.type === "egress" && rule.action.candidates.includes(holder ?? "");
     return admitted ? holder : undefined;
   };
-  const wishes = memory.wishes ?? podWishes({ facts, node, rules, holderOf });
+  const { book = new WishBook(), changed = "all" } = memory;
+  const wishes = book.read({ facts, node, rules, holderOf }, changed);
   const egress = egressAddresses(rules, holderOf);
   return {
     node: node.node,
@@ -43,7 +45,6 @@ export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemor
     inside,
     ranges,
     pods: podSources(wishes, ranges, config),
-    wishes,
     config,
     randomFully: config.config?.randomFully ?? true,
     toPorts: config.config?.toPorts ?? [],

@@ -1,8 +1,9 @@
 // What single pods ask for: annotations of pod and namespace, then SourceNAT rules, then their pool.
 import { isTerminal, type Pod, podIps } from "../../api/kinds/core.ts";
+import type { SourceNAT } from "../../api/kinds/source-nat.ts";
 import { matchesSelector } from "../../api/selectors.ts";
 import { wording } from "../../base/errors.ts";
-import { formatIp, type IpRange, tryParseIp } from "../../base/ip.ts";
+import { formatIp, type Ip, type IpRange, tryParseIp } from "../../base/ip.ts";
 import type { ClusterFacts, NodeFacts } from "../facts.ts";
 import { segmentAt } from "./intervals.ts";
 import { baseOf } from "./ranges.ts";
@@ -19,37 +20,108 @@ export interface PodsContext {
   readonly holderOf: (rule: ReadyRule, address: string) => string | undefined;
 }
 
-/** Returns what the pods of this node ask for, and those of others whose addresses this node may hold. */
-export function podWishes(context: PodsContext): PodWishes {
-  const { facts, node, rules } = context;
-  const problems: ObjectProblem[] = [];
-  const mayHold = rules.some(
-    (rule) => rule.action.type === "egress" && rule.action.candidates.includes(node.node),
-  );
-  const asked = new Map<string, readonly Clause[]>();
-  const byAddress = new Map<string, PodWish>();
-  const put = (pod: string, text: string, local: boolean, all: readonly Clause[]) => {
-    const ip = tryParseIp(text);
-    if (!ip) return;
-    const clauses = all.filter((clause) => clause.family === undefined || clause.family === ip.family);
-    byAddress.set(formatIp(ip), { pod, ip, local, clauses });
-  };
-  const concerned = [...facts.pods].filter(
-    ([, pod]) =>
-      pod.spec.hostNetwork !== true && (mayHold || pod.spec.nodeName === node.node) && !isTerminal(pod),
-  );
-  // By key, so that two objects with one address give the same plan in whatever order they came.
-  for (const [key, pod] of concerned.toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-    const local = pod.spec.nodeName === node.node;
-    const clauses = clausesOf(key, pod, local, context, problems);
-    if (!local && !clauses.some((clause) => clause.row === "source-nat")) continue;
-    asked.set(key, clauses);
-    for (const ip of podIps(pod)) put(key, ip, local, clauses);
+/** Keys of pods that have changed; "all" also where namespaces have. */
+export type ChangedPods = ReadonlySet<string> | "all";
+
+interface Entry {
+  readonly local: boolean;
+  readonly ips: readonly Ip[];
+  readonly clauses: readonly Clause[];
+  readonly problems: readonly ObjectProblem[];
+}
+
+/**
+ * What the pods of one node ask for, and those of others whose addresses this node may hold. It is kept from plan to
+ * plan, so that only pods that changed are looked at: a cluster has many, and a node few. What it says is the same as
+ * that of a new one.
+ */
+export class WishBook {
+  /** Pods that count for the node, by key. */
+  readonly #entries = new Map<string, Entry>();
+  /** What the entries were made with, beside pods and namespaces. */
+  #sourceNats: readonly SourceNAT[] = [];
+  #basis: string | undefined;
+  #endpoints = "";
+  #wishes: PodWishes = { pods: [], problems: [] };
+
+  /** Returns all wishes; `changed` are the pods since the last call (of a new book, all are). */
+  read(context: PodsContext, changed: ChangedPods): PodWishes {
+    const { facts, node } = context;
+    const mayHold = mayHoldAddresses(context);
+    const endpoints = JSON.stringify([...node.endpoints.values()].map(({ pod, ips }) => [pod, ips]));
+    const basis = basisOf(context, mayHold);
+    const sourceNats = [...facts.sourceNats.values()];
+    const again = basis !== this.#basis || !sameObjects(sourceNats, this.#sourceNats) || changed === "all";
+    if (again) this.#entries.clear();
+    // Should a pod be too much for us, nothing is known of any.
+    this.#basis = undefined;
+    const keys = again ? facts.pods.keys() : changed;
+    let same = !again && endpoints === this.#endpoints;
+    for (const key of keys) {
+      const entry = entryOf(key, context, mayHold);
+      if (entry === undefined ? this.#entries.has(key) : true) same = false;
+      if (entry) this.#entries.set(key, entry);
+      else this.#entries.delete(key);
+    }
+    if (!same) this.#wishes = this.#gather(node);
+    this.#endpoints = endpoints;
+    this.#sourceNats = sourceNats;
+    this.#basis = basis;
+    return this.#wishes;
   }
-  // The journal knows a pod's address before its object says it, and it is right where an object is stale.
-  for (const { pod, ips } of node.endpoints.values())
-    for (const ip of ips) put(pod, ip, true, asked.get(pod) ?? []);
-  return { pods: [...byAddress.values()], problems };
+
+  #gather(node: NodeFacts): PodWishes {
+    const problems = new Map<string, ObjectProblem>();
+    const byAddress = new Map<string, PodWish>();
+    const put = (pod: string, ip: Ip, local: boolean, all: readonly Clause[]) => {
+      const clauses = all.filter((clause) => clause.family === undefined || clause.family === ip.family);
+      byAddress.set(formatIp(ip), { pod, ip, local, clauses });
+    };
+    // By key, so that two objects with one address give the same plan in whatever order they came.
+    for (const [key, entry] of [...this.#entries].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+      for (const ip of entry.ips) put(key, ip, entry.local, entry.clauses);
+      // Pods of one namespace share its problems.
+      for (const problem of entry.problems)
+        if (!problems.has(problem.object)) problems.set(problem.object, problem);
+    }
+    // The journal knows a pod's address before its object says it, and it is right where an object is stale.
+    for (const { pod, ips } of node.endpoints.values())
+      for (const text of ips) {
+        const ip = tryParseIp(text);
+        if (ip) put(pod, ip, true, this.#entries.get(pod)?.clauses ?? []);
+      }
+    return { pods: [...byAddress.values()], problems: [...problems.values()] };
+  }
+}
+
+/** Returns what decides about clauses, beside SourceNAT objects, pods and namespaces. */
+function basisOf({ node, rules, holderOf }: PodsContext, mayHold: boolean): string {
+  const holders = rules.map((rule) =>
+    rule.action.type === "egress" ? rule.action.addresses.map((one) => holderOf(rule, rangeText(one))) : [],
+  );
+  return JSON.stringify([node.node, node.addresses, mayHold, holders]);
+}
+
+// Objects are never changed in place: another version is another object.
+function sameObjects(left: readonly object[], right: readonly object[]): boolean {
+  return left.length === right.length && left.every((object, at) => object === right[at]);
+}
+
+function mayHoldAddresses({ rules, node }: PodsContext): boolean {
+  return rules.some(({ action }) => action.type === "egress" && action.candidates.includes(node.node));
+}
+
+/** Returns what a pod asks for, or undefined if it is nothing to this node. */
+function entryOf(key: string, context: PodsContext, mayHold: boolean): Entry | undefined {
+  const pod = context.facts.pods.get(key);
+  if (!pod) return undefined;
+  const local = pod.spec.nodeName === context.node.node;
+  if ((!local && !mayHold) || pod.spec.hostNetwork === true || isTerminal(pod)) return undefined;
+  const problems: ObjectProblem[] = [];
+  const clauses = clausesOf(key, pod, local, context, problems);
+  if (!local && !clauses.some((clause) => clause.row === "source-nat"))
+    return problems.length === 0 ? undefined : { local, ips: [], clauses: [], problems };
+  return { local, ips: podIps(pod).flatMap((text) => tryParseIp(text) ?? []), clauses, problems };
 }
 
 /** Returns, by address, the pods that ask for something else than their range does. */
@@ -95,13 +167,8 @@ function clausesOf(
       return out;
     }
     const message = wording("snat.annotation", { object, value });
-    if (!problems.some((problem) => problem.object === object))
-      problems.push({
-        code: "snat.annotation",
-        message,
-        object,
-        path: `metadata.annotations['${SNAT_ANNOTATION}']`,
-      });
+    const path = `metadata.annotations['${SNAT_ANNOTATION}']`;
+    problems.push({ code: "snat.annotation", message, object, path });
   }
   if (context.rules.length === 0) return out;
   const labels = { "kubernetes.io/metadata.name": namespaceName, ...namespace?.metadata.labels };

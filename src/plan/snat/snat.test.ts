@@ -3,29 +3,22 @@ import { describe, expect, it } from "vitest";
 import { decideSnat } from "./decide.ts";
 import {
   type Cluster,
-  clusterFacts,
   clusterNode,
+  internet,
+  masq,
   namespace,
-  nodeFacts,
+  nodeIp,
+  own,
+  planOf,
   pod,
+  pods4,
   pool,
   sourceNat,
+  web,
 } from "./facts.suite.ts";
-import { planSnat, type SnatMemory } from "./plan-snat.ts";
 import { snatRows } from "./rows.ts";
 
-const pods4 = pool("pods", "172.16.0.0/16");
-const web = pod("web", "172.16.1.5");
-const masq = "nonMasqueradeCIDRs:\n- 10.0.0.0/8\n- 172.16.0.0/12\n- 192.168.0.0/16\nmasqLinkLocal: false\n";
-
-function planOf(cluster: Cluster, memory: SnatMemory = {}, node = nodeFacts()) {
-  return planSnat(clusterFacts(cluster), node, memory);
-}
-
 const vpc = "192.168.200.253";
-const internet = "203.0.113.10";
-const own = "172.16.1.5";
-const nodeIp = "192.168.18.11";
 
 /** Row, what is set up, the destination, and what the other side sees. */
 const cells: readonly [string, Cluster, string, string | undefined, string?][] = [

@@ -105,8 +105,6 @@ export interface SnatPlan {
   readonly ranges: PerFamily<readonly Segment<Base>[]>;
   /** Pods that ask for something else than their range does, by address. */
   readonly pods: ReadonlyMap<string, PodSource>;
-  /** What `pods` were made from, for the next plan. */
-  readonly wishes: PodWishes;
   readonly config: ConfigStatus;
   readonly randomFully: boolean;
   readonly toPorts: readonly PortRange[];

@@ -1,0 +1,157 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Pod } from "../../api/kinds/core.ts";
+import type { SourceNAT } from "../../api/kinds/source-nat.ts";
+import type { ClusterFacts, NodeFacts } from "../facts.ts";
+import { clusterFacts, clusterNode, namespace, nodeFacts, pod, pool, sourceNat } from "./facts.suite.ts";
+import { planSnat } from "./plan-snat.ts";
+import { WishBook } from "./pods.ts";
+
+const held = "192.168.18.250";
+const egress = (app: string, holder?: string): SourceNAT =>
+  sourceNat(
+    "egress",
+    [
+      {
+        podSelector: { matchLabels: { app } },
+        action: { type: "Address", addresses: [held], egressNodes: { matchLabels: { egress: "yes" } } },
+      },
+    ],
+    holder === undefined ? {} : { holders: { [held]: holder } },
+  );
+
+/** Facts whose maps change as an agent's do. */
+interface World {
+  readonly facts: ClusterFacts;
+  readonly pods: Map<string, Pod>;
+  readonly sourceNats: Map<string, SourceNAT>;
+  node: NodeFacts;
+}
+
+function world(pods: readonly Pod[]): World {
+  const facts = clusterFacts({
+    pools: [pool("pods", "172.16.0.0/16")],
+    namespaces: [namespace("shop"), namespace("quiet", "none"), namespace("odd", "sometimes")],
+    nodes: [
+      clusterNode("node1", "192.168.18.11", { egress: "yes" }),
+      clusterNode("node2", "192.168.18.12", { egress: "yes" }),
+    ],
+    pods,
+  });
+  return {
+    facts,
+    pods: facts.pods as Map<string, Pod>,
+    sourceNats: facts.sourceNats as Map<string, SourceNAT>,
+    node: nodeFacts(),
+  };
+}
+
+const somePod = fc
+  .record({
+    name: fc.constantFrom("a", "b", "c", "d"),
+    namespace: fc.constantFrom("shop", "quiet", "odd"),
+    node: fc.constantFrom("node1", "node2"),
+    app: fc.constantFrom("web", "db"),
+    snat: fc.constantFrom(undefined, "none", "masquerade", "wrong"),
+    last: fc.integer({ min: 1, max: 4 }),
+    state: fc.constantFrom("Running", "Succeeded", "gone"),
+  })
+  .map(({ name, last, app, snat, state, ...where }) => {
+    const options = { ...where, labels: { app }, ...(snat === undefined ? {} : { snat }) };
+    const one = pod(name, `172.16.1.${last}`, options);
+    const ended: Pod = { ...one, status: { ...one.status, phase: "Succeeded" } };
+    return {
+      key: `${where.namespace}/${name}`,
+      pod: state === "gone" ? undefined : state === "Running" ? one : ended,
+    };
+  });
+
+type Step = (world: World) => readonly string[];
+const someStep: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: somePod.map(
+      ({ key, pod: one }): Step =>
+        ({ pods }) => {
+          if (one) pods.set(key, one);
+          else pods.delete(key);
+          return [key];
+        },
+    ),
+  },
+  fc.constantFrom("web", "db", undefined).chain((app) =>
+    fc.constantFrom("node1", "node2", undefined).map(
+      (holder): Step =>
+        ({ sourceNats }) => {
+          if (app === undefined) sourceNats.delete("egress");
+          else sourceNats.set("egress", egress(app, holder));
+          return [];
+        },
+    ),
+  ),
+  fc.constantFrom("shop/a", "quiet/b").map(
+    (key): Step =>
+      (all) => {
+        const endpoint = { pod: key, uid: "u", interface: "tl1", ips: ["172.16.1.9"] };
+        all.node = {
+          ...all.node,
+          endpoints: new Map(all.node.endpoints.size > 0 ? [] : [["c/eth0", endpoint]]),
+        };
+        return [];
+      },
+  ),
+);
+
+describe("a book of wishes", () => {
+  it("says after any changes what a new one says", () => {
+    fc.assert(
+      fc.property(fc.array(fc.array(someStep, { maxLength: 3 }), { maxLength: 12 }), (rounds) => {
+        const all = world([pod("a", "172.16.1.1"), pod("b", "172.16.1.2", { node: "node2" })]);
+        const book = new WishBook();
+        let changed: ReadonlySet<string> | "all" = "all";
+        for (const round of rounds) {
+          expect(planSnat(all.facts, all.node, { book, changed })).toEqual(planSnat(all.facts, all.node));
+          changed = new Set(round.flatMap((step) => step(all)));
+        }
+      }),
+    );
+  });
+
+  it("sees that this node came to hold an address, which no object says yet", () => {
+    const all = world([pod("a", "172.16.1.1", { node: "node2", labels: { app: "web" } })]);
+    all.sourceNats.set("egress", egress("web"));
+    const book = new WishBook();
+    const none: ReadonlySet<string> = new Set();
+    const actionOf = (memory: object) =>
+      planSnat(all.facts, all.node, { book, changed: none, ...memory }).pods.get("172.16.1.1")?.clauses[0]
+        ?.action.type;
+    expect(actionOf({ held: new Set() })).toBe("drop");
+    expect(actionOf({ held: new Set([held]) })).toBe("address");
+  });
+
+  it("looks at no other pod than the one that changed", () => {
+    const all = world([pod("a", "172.16.1.1"), pod("b", "172.16.1.2", { node: "node2" })]);
+    const book = new WishBook();
+    planSnat(all.facts, all.node, { book });
+    const asked: string[] = [];
+    class Watched extends Map<string, Pod> {
+      override get(key: string): Pod | undefined {
+        asked.push(key);
+        return super.get(key);
+      }
+      override [Symbol.iterator](): MapIterator<[string, Pod]> {
+        asked.push("all");
+        return super[Symbol.iterator]();
+      }
+      override keys(): MapIterator<string> {
+        asked.push("all");
+        return super.keys();
+      }
+    }
+    const facts = { ...all.facts, pods: new Watched(all.pods) };
+    asked.length = 0;
+    const changed = new Set(["shop/b"]);
+    expect(planSnat(facts, all.node, { book, changed })).toEqual(planSnat(all.facts, all.node));
+    expect(asked).toEqual(["shop/b"]);
+  });
+});
