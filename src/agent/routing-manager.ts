@@ -1,8 +1,8 @@
 // Keeps the node's routes to pod ranges equal to the plan. Ours are those of our protocol number in the main table that
 // are not a pod's own route (those belong to the pod's wire); everything else in the table is somebody else's.
-import { tryParseIp } from "../base/ip.ts";
 import type { Logger } from "../base/log.ts";
 import { type Kernel, ROUTE_PROTOCOL, type Route } from "../kernel/kernel.ts";
+import { sameRoute } from "../kernel/route.ts";
 import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
 import { planRoutes, ROUTE_METRIC, type RouteProblem } from "../plan/routing/plan-routes.ts";
 import type { Changes, Manager } from "./manager.ts";
@@ -34,10 +34,12 @@ export class RoutingManager implements Manager {
     for (const present of this.#kernel.routes.list({ protocol: ROUTE_PROTOCOL })) {
       if (present.metric !== ROUTE_METRIC) continue;
       const want = wanted.get(present.destination);
-      if (want && sameRoute(present, want)) wanted.delete(present.destination);
+      // Which link a next hop is on is the kernel's to find.
+      const { linkIndex } = present;
+      if (want && sameRoute(present, linkIndex === undefined ? want : { linkIndex, ...want }))
+        wanted.delete(present.destination);
       else if (!want) this.#remove(present);
     }
-    // A route by another type is not replaced by the kernel's NLM_F_REPLACE alone for IPv6: it compares next hops only.
     const failed = [...wanted.values()].filter((route) => !this.#put(route));
     this.#synced = failed.length === 0;
   }
@@ -79,17 +81,4 @@ function worded(problem: RouteProblem): string {
     case "bad-range":
       return "that is not a range";
   }
-}
-
-function sameRoute(a: Route, b: Route): boolean {
-  return a.type === b.type && sameAddress(a.via, b.via);
-}
-
-function sameAddress(a: string | undefined, b: string | undefined): boolean {
-  if (a === b) return true;
-  if (a === undefined || b === undefined) return false;
-  const [left, right] = [tryParseIp(a), tryParseIp(b)];
-  return (
-    left !== undefined && right !== undefined && left.family === right.family && left.value === right.value
-  );
 }

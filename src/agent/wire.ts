@@ -162,7 +162,7 @@ export function checkWire(machine: Machine, kernel: Kernel, spec: WireSpec): str
   const hostRoutes = kernel.routes.list({ protocol: ROUTE_PROTOCOL });
   for (const ip of spec.ips) {
     const wanted = hostRoute(ip, host.index);
-    if (!hostRoutes.some((route) => sameRoute(route, wanted)))
+    if (!hostRoutes.some((route) => leadsAlike(route, wanted)))
       faults.push(`the node has no route to ${ip} through ${spec.hostInterface}`);
   }
   try {
@@ -191,7 +191,7 @@ function checkPodEnd(pod: Kernel, spec: WireSpec, host: Link): string[] {
       faults.push(`the pod's interface ${spec.ifName} lacks the address ${address}`);
   const routes = pod.routes.list();
   for (const wanted of podRoutes(spec.ips, link.index))
-    if (!routes.some((route) => sameRoute(route, wanted)))
+    if (!routes.some((route) => leadsAlike(route, wanted)))
       faults.push(
         `the pod lacks the route to ${wanted.destination}${wanted.via ? ` via ${wanted.via}` : ""}`,
       );
@@ -199,7 +199,7 @@ function checkPodEnd(pod: Kernel, spec: WireSpec, host: Link): string[] {
 }
 
 // Later plugins and the pod itself may add to a route (a metric, an MTU); where it leads is what counts.
-function sameRoute(a: Route, b: Route): boolean {
+function leadsAlike(a: Route, b: Route): boolean {
   return a.destination === b.destination && a.linkIndex === b.linkIndex && a.via === b.via;
 }
 

@@ -19,10 +19,15 @@ export interface Problem {
   readonly position?: Position;
 }
 
+/** Returns `file:line:column`. */
+export function formatPosition({ file, line, column }: Position): string {
+  return `${file}:${line}:${column}`;
+}
+
 /** Returns `file:line:column: message (path). hint`, the form every command prints. */
 export function formatProblem(problem: Problem): string {
   const { position, path, hint } = problem;
-  const where = position ? `${position.file}:${position.line}:${position.column}: ` : "";
+  const where = position ? `${formatPosition(position)}: ` : "";
   const inside = path ? ` (at ${path})` : "";
   return `${where}${problem.message}${inside}${hint ? `. ${hint}` : ""}`;
 }

@@ -1,10 +1,18 @@
 // What did they mean? The nearest of some known words, for typing mistakes.
 
-/** Returns the candidate that differs least from `word`, or undefined if none is near (a third of its letters). */
-export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+/**
+ * Returns the candidate that differs least from `word`, or undefined if none is near: by a third of its letters, and by
+ * `most` letters, at most. Of equally near ones it is the first.
+ */
+export function nearest(
+  word: string,
+  candidates: Iterable<string>,
+  most = Number.POSITIVE_INFINITY,
+): string | undefined {
   let best: string | undefined;
-  let least = Math.floor(Math.max(word.length, 3) / 3) + 1;
+  let least = Math.min(most, Math.floor(Math.max(word.length, 3) / 3)) + 1;
   for (const candidate of candidates) {
+    if (Math.abs(candidate.length - word.length) >= least) continue;
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance < least) {
       least = distance;

@@ -1,6 +1,6 @@
 // Options that several commands have.
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { parseGoDuration } from "../plan/snat/go-duration.ts";
+import { parseGoDuration } from "../base/go-duration.ts";
 
 /** Adds -f, which may be repeated and must be given. */
 export function wantFiles(command: Command): Command {

@@ -19,8 +19,3 @@ export function unwritten<T extends KubeObject>(object: T): Written<T> {
 export function nameOf(object: KubeObject): string {
   return `${object.kind.toLowerCase()}/${keyOf(object)}`;
 }
-
-/** Returns `file:line:column`. */
-export function formatPosition(position: Position): string {
-  return `${position.file}:${position.line}:${position.column}`;
-}

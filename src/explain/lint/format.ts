@@ -1,6 +1,6 @@
 // Findings for people and for machines: text, JSON, and SARIF 2.1.0 for code review tools.
 import { pathToFileURL } from "node:url";
-import { formatPosition } from "../written.ts";
+import { formatPosition } from "../../base/problem.ts";
 import type { Finding, Severity } from "./finding.ts";
 import type { Rule } from "./rule.ts";
 

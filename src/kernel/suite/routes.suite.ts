@@ -64,6 +64,24 @@ export function routeTests(scene: Scene): void {
     }
   });
 
+  it("replaces a route by one of another type, in both families", () => {
+    const { kernel, link } = pair(scene);
+    for (const [destination, via] of [
+      ["10.9.0.0/16", "10.0.0.2"],
+      ["fd09::/64", "fd00::2"],
+    ] as const) {
+      // With a metric, as routes to blocks have it: IPv6 keeps routes that could be joined apart from others.
+      const away = route({ destination, via, linkIndex: link.index, metric: 512 });
+      const own = route({ destination, type: "blackhole", metric: 512 });
+      for (const next of [own, away, own, away]) {
+        kernel.routes.replace(next);
+        const found = ours(kernel).filter((one) => one.destination === destination);
+        expect(found).toHaveLength(1);
+        expect(found.filter((one) => sameRoute(one, next))).toHaveLength(1);
+      }
+    }
+  });
+
   it("refuses a next hop that is not on the link, a link that is down, and one that is not there", () => {
     const { kernel, link } = pair(scene);
     const add = (facts: Partial<Route>): unknown =>

@@ -1,7 +1,17 @@
 // Direct routes: what a node's main table must hold so that every pod range is reached by the address of the node that
 // owns it. Longest prefix wins, so a block goes by its owner, and an address that the owner lent goes by the borrower.
 import type { AddressBlock } from "../../api/kinds/address-block.ts";
-import { type Cidr, cidrContains, formatCidr, parseIp, tryParseCidr, tryParseIp } from "../../base/ip.ts";
+import {
+  type Cidr,
+  cidrContains,
+  cidrOf,
+  familyBits,
+  formatCidr,
+  formatIp,
+  parseIp,
+  tryParseCidr,
+  tryParseIp,
+} from "../../base/ip.ts";
 import { MAIN_TABLE, ROUTE_PROTOCOL, type Route } from "../../kernel/kernel.ts";
 import { type ClusterFacts, nodeIps } from "../facts.ts";
 
@@ -86,7 +96,7 @@ function planLoans(facts: ClusterFacts, node: string, block: AddressBlock, range
     const ip = tryParseIp(loan.address);
     if (!ip || !cidrContains(range, ip)) return { prefix: loan.address, node: loan.node, why: "bad-range" };
     if (loan.node === node || loan.returned === true) return undefined;
-    return routed(facts, range, `${loan.address}/${ip.family === 4 ? 32 : 128}`, loan.node, {
+    return routed(facts, range, formatCidr(cidrOf(ip, familyBits(ip.family))), loan.node, {
       kind: "loan",
       address: loan.address,
       block: block.metadata.name,
@@ -104,9 +114,10 @@ function routed(
 ): PlannedRoute | RouteProblem {
   const node = facts.nodes.get(owner);
   if (!node) return { prefix: destination, node: owner, why: "node-unknown" };
-  const via = nodeIps(node).find((text) => tryParseIp(text)?.family === range.family);
+  const addresses = nodeIps(node).flatMap((text) => tryParseIp(text) ?? []);
+  const via = addresses.find((ip) => ip.family === range.family);
   if (via === undefined) return { prefix: destination, node: owner, why: "node-without-address" };
-  return { route: { ...common(range, destination), type: "unicast", via }, because };
+  return { route: { ...common(range, destination), type: "unicast", via: formatIp(via) }, because };
 }
 
 function common(range: Cidr, destination: string) {

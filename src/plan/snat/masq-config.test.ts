@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseGoDuration } from "./go-duration.ts";
 import { defaultMasqConfig, parsePortRanges, readMasqConfig } from "./masq-config.ts";
 
 const texts = (ranges: readonly { text: string }[] | undefined) => ranges?.map((range) => range.text);
@@ -215,22 +214,7 @@ describe("a fuzz corpus", () => {
   });
 });
 
-describe("durations and port ranges", () => {
-  it.each([
-    ["60s", 60_000],
-    ["1h30m", 5_400_000],
-    ["1.5m", 90_000],
-    [".5s", 500],
-    ["0", 0],
-    ["-5s", -5000],
-    ["100ms", 100],
-    ["5", undefined],
-    ["", undefined],
-    ["s", undefined],
-    ["5d", undefined],
-    ["5s ", undefined],
-  ])("duration %j", (text, ms) => expect(parseGoDuration(text)).toBe(ms));
-
+describe("port ranges", () => {
   it.each([["1-2-3"], ["5-1"], ["0"], ["65536"], [""], ["a"], ["1,,2"]])("ports %j are refused", (text) =>
     expect(parsePortRanges(text)).toBeTypeOf("string"),
   );

@@ -3,9 +3,9 @@
 // duplicates, a pause of zero) there are findings.
 import { isAlias, isMap, isScalar, isSeq, type Node, type ParsedNode, parseDocument } from "yaml";
 import { type ErrorCode, type ErrorData, wording } from "../../base/errors.ts";
+import { parseGoDuration } from "../../base/go-duration.ts";
 import { cidrOf, formatCidr, parseCidr, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import type { Position, Problem } from "../../base/problem.ts";
-import { parseGoDuration } from "./go-duration.ts";
 import { listFindings } from "./masq-lists.ts";
 import {
   defaultNonMasquerade,

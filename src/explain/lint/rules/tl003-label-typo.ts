@@ -1,6 +1,6 @@
 import type { LabelSelector } from "../../../api/kinds/core.ts";
 import type { Path } from "../../../base/problem.ts";
-import { nearest } from "../nearest.ts";
+import { nearestLabel } from "../nearest.ts";
 import type { Report, Rule } from "../rule.ts";
 import type { PolicyView } from "../view.ts";
 
@@ -70,7 +70,7 @@ function typo(
 ): Pick<Report, "message" | "fix"> | undefined {
   const have = known.get(key);
   if (!have) {
-    const near = nearest(key, known.keys());
+    const near = nearestLabel(key, known.keys());
     if (near === undefined) return undefined;
     return {
       message: `no label has the key '${key}'; '${near}' exists`,
@@ -79,7 +79,7 @@ function typo(
   }
   for (const value of values) {
     if (have.has(value)) continue;
-    const near = nearest(value, have);
+    const near = nearestLabel(value, have);
     if (near === undefined) continue;
     return {
       message: `no label '${key}' has the value '${value}'; '${near}' exists`,

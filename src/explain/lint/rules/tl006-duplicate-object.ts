@@ -1,4 +1,5 @@
-import { formatPosition, nameOf } from "../../written.ts";
+import { formatPosition } from "../../../base/problem.ts";
+import { nameOf } from "../../written.ts";
 import type { Rule } from "../rule.ts";
 
 export const duplicateObject: Rule = {

@@ -1,4 +1,4 @@
-import { nearest } from "../nearest.ts";
+import { nearestLabel } from "../nearest.ts";
 import type { Rule } from "../rule.ts";
 import type { LintView, PolicyView, RuleView, Subject } from "../view.ts";
 
@@ -24,7 +24,7 @@ export const namedPortUnknown: Rule = {
           )
             continue;
           const wrongProtocol = known.find((have) => have.name === port.port)?.protocol;
-          const near = nearest(
+          const near = nearestLabel(
             port.port,
             known.flatMap((have) => have.name ?? []),
           );

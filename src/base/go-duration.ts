@@ -1,4 +1,4 @@
-// Go's duration text, as ip-masq-agent's resyncInterval has it: `60s`, `1h30m`, `1.5m`.
+// Go's duration text, as command lines and ip-masq-agent's resyncInterval have it: `60s`, `1h30m`, `1.5m`.
 
 const unitMs: Readonly<Record<string, number>> = {
   ns: 1e-6,
