@@ -6,6 +6,7 @@
 import { isError } from "../base/errors.ts";
 import type { Kernel, Nft } from "../kernel/kernel.ts";
 import { NftTable } from "../kernel/nft/document.ts";
+import { readContents } from "../kernel/nft/intact.ts";
 import { readPresent } from "../kernel/nft/present.ts";
 
 export class NodeTable {
@@ -16,8 +17,6 @@ export class NodeTable {
   #suspect = true;
   /** Somebody else changed it. Apart from `#suspect`: this may happen while a transaction of ours runs. */
   #foreign = false;
-  /** What is there may not be what its name says. */
-  #meddled = false;
   #last: Promise<void> = Promise.resolve();
   /** Listens for changes by others; without it every `restore` must assume one. */
   #watch: { stop(): void } | undefined;
@@ -70,13 +69,14 @@ export class NodeTable {
 
   async #run(): Promise<void> {
     this.#suspect ||= this.#foreign;
-    this.#meddled ||= this.#foreign;
     if (this.#silent.size > 0 || (!this.#suspect && !this.document.dirty)) return;
     this.#foreign = false;
     const { family, name } = this.document;
     const present = this.#suspect ? await readPresent(this.#nft, family, name) : undefined;
+    const contents =
+      present && (await readContents(this.#nft, `${family} ${name}`, present, this.document.rangeSets()));
     const texts = this.#suspect ? [] : this.document.pending();
-    const refill = present === undefined ? undefined : this.document.refill(present, !this.#meddled);
+    const refill = present && contents && this.document.refill(present, contents);
     const replace = this.#suspect ? this.document.replaceAll() : undefined;
     // What is written into the document from here on is of the next commit.
     this.document.committed();
@@ -84,7 +84,6 @@ export class NodeTable {
     for (const text of texts) await this.#nft.run(text);
     if (replace !== undefined && !(await this.#refilled(refill))) await this.#nft.run(replace);
     this.#suspect = false;
-    this.#meddled = false;
   }
 
   /** Returns false where the table is not there, or is of other definitions than ours. */

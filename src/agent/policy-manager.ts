@@ -70,10 +70,13 @@ export class PolicyManager implements Manager {
     for (const ip of affected.peers) this.#owed.peers.add(ip);
     await this.#options.table.commit(this.name);
     if (this.#options.cutSpacingMs === undefined) await this.#cut();
-    else
+    else {
+      // Nobody knows what was let in before: the rules are not in force until that is looked through.
+      if (this.#cutAll) await this.#cutOrOwe();
       this.#cutting ??= this.#cutApart(this.#options.cutSpacingMs).finally(() => {
         this.#cutting = undefined;
       });
+    }
   }
 
   async resync(): Promise<void> {
@@ -145,15 +148,22 @@ export class PolicyManager implements Manager {
       await pause(Math.max(0, wait), this.#ending.signal);
       if (this.#ending.signal.aborted) return;
       const began = performance.now();
-      try {
-        await this.#cut();
-        // A node where pods come and go all the time must not spend its time on walking that table.
-        wait = Math.min(CUT_LONGEST_MS, Math.max(spacingMs, (performance.now() - began) * CUT_REST));
-      } catch (error) {
-        // What was owed is owed still.
-        this.#options.logger.error({ error: textOf(error) }, "connections could not be cut");
-        wait = CUT_RETRY_MS;
-      }
+      const done = await this.#cutOrOwe();
+      // A node where pods come and go all the time must not spend its time on walking that table.
+      const rest = Math.max(spacingMs, (performance.now() - began) * CUT_REST);
+      wait = done ? Math.min(CUT_LONGEST_MS, rest) : CUT_RETRY_MS;
+    }
+  }
+
+  /** Returns whether it went well; if not, what was owed is owed still. */
+  async #cutOrOwe(): Promise<boolean> {
+    try {
+      await this.#cut();
+      return true;
+    } catch (error) {
+      this.#options.logger.error({ error: textOf(error) }, "connections could not be cut");
+      return false;
+    } finally {
       this.#lastCut = performance.now();
     }
   }

@@ -87,6 +87,24 @@ describe("agents that are killed", () => {
   });
 });
 
+describe("a table that is deleted while its agent is dead", () => {
+  it("is put back by the next agent, and what came in meanwhile is cut", async () => {
+    const before = await lab.table("node1");
+    process.kill((await lab.agents()).get("node1") ?? 0, "SIGKILL");
+    await run("nft", ["delete table inet trunkline"], { netns: { name: await lab.netnsOf("node1") } });
+    const { client, server } = await connect("stranger", 7005);
+    expect(await echo(client, server)).toBe("ping");
+    const told = once(server, "error").then(([error]) => (error as NodeJS.ErrnoException).code);
+    client.on("error", () => {});
+    await until("the table is back", async () => (await lab.table("node1")) === before);
+    await until("the agent is ready", () => lab.arrives("friend", "server"));
+    for (const socket of [client, server]) socket.write("still there?");
+    expect(await told).toBe("ECONNRESET");
+    expect(await lab.arrives("stranger", "server")).toBe(false);
+    for (const socket of [client, server]) socket.destroy();
+  });
+});
+
 describe("new pods", () => {
   const pods = (app: string) =>
     Array.from({ length: 10 }, (_, at) => ({

@@ -147,7 +147,7 @@ delete chain inet trunkline ports
         const present = model.present("inet trunkline");
         if (present === undefined) return;
         try {
-          model.run(table.refill(present, false));
+          model.run(table.refill(present, new Map()));
         } catch (error) {
           expect(String(error)).toMatch(/another (set|chain) of this name exists|of the other kind/);
           return;
@@ -160,15 +160,27 @@ delete chain inet trunkline ports
     expect(refilled).toBeGreaterThan(20);
   });
 
-  it("leaves objects that are named by their contents alone when it may trust what is there", () => {
+  it("wakes the table, and leaves alone the sets that are right already", () => {
     const table = example();
-    table.setChain("ports-1", { rules: ["accept"], namedByContent: true });
-    const text = table.refill({ chains: ["in", "ports-1", "gone"], sets: [], maps: ["to"] }, true);
-    expect(text).not.toContain("ports-1");
-    expect(text).toContain("delete chain inet trunkline gone");
-    expect(table.refill({ chains: ["ports-1"], sets: [], maps: [] }, false)).toContain(
-      "flush chain inet trunkline ports-1",
-    );
+    table.setSet("nets", { key: ["ipv4_addr"], interval: true });
+    table.setElement("nets", "10.0.0.0-10.0.0.9");
+    const present = { chains: ["in", "gone"], sets: ["nets"], maps: ["to"] };
+    const listed = { family: "inet", table: "trunkline", name: "nets", handle: 1, type: "ipv4_addr" };
+    const refilled = (elem: unknown[], more = {}) =>
+      table.refill(present, new Map([["nets", { ...listed, flags: ["interval"], elem, ...more }]]));
+    const right = refilled([{ range: ["10.0.0.0", "10.0.0.9"] }]);
+    expect(right).toMatch(/^add table inet trunkline\n/);
+    expect(right).not.toContain("nets");
+    expect(right).toContain("delete chain inet trunkline gone");
+    for (const text of [
+      refilled([]),
+      refilled([{ range: ["10.0.0.0", "10.0.0.9"] }, "10.0.0.11"]),
+      refilled([{ range: ["10.0.0.0", "10.0.0.9"] }], { timeout: 60 }),
+      refilled([{ elem: { val: { range: ["10.0.0.0", "10.0.0.9"] }, timeout: 60 } }]),
+    ]) {
+      expect(text).toContain("flush set inet trunkline nets");
+      expect(text).toContain("add element inet trunkline nets { 10.0.0.0-10.0.0.9 }");
+    }
   });
 
   it("sends new ranges ahead of what uses them", () => {

@@ -4,6 +4,7 @@
 // What is visible changes atomically: all of it is in one transaction. Only what no rule can reach yet (the contents of
 // sets that are new) is sent ahead, in transactions of limited size, because nft slows down with very large ones.
 import { TrunklineError } from "../../base/errors.ts";
+import { isIntact, type NftContents } from "./intact.ts";
 import { checkName, checkRule, isValue, isVerdict } from "./names.ts";
 import type { NftBase, NftChain, NftDifference, NftSet, NftSetState } from "./state.ts";
 import { type NftPresent, refillText, renderTable, replaceText, transactions } from "./text.ts";
@@ -187,11 +188,23 @@ export class NftTable {
   /**
    * Returns one transaction that brings the table to the wanted state whatever its objects hold, without a moment in
    * which packets meet emptied sets. It is refused where an object of ours has another definition: then `replaceAll`.
-   * With `trust`, objects named by their contents are left as they are: sets with ranges that are written anew find
-   * nothing for a moment after the transaction (the kernel keeps them in a copy until its end).
+   * Of the sets whose `contents` were read, those that are right are left as they are: sets with ranges find nothing for
+   * a moment after they are written anew (the kernel keeps them in a copy until the transaction's end).
    */
-  refill(present: NftPresent, trust: boolean): string {
-    return refillText(this.#heading(), this.#chains, this.#sets, present, trust);
+  refill(present: NftPresent, contents: NftContents): string {
+    const isRight = ([name, set]: [string, NftSetState]): boolean => {
+      const found = contents.get(name);
+      return found !== undefined && isIntact(found, set);
+    };
+    const intact = new Set([...this.#sets].filter(isRight).map(([name]) => name));
+    return refillText(this.#heading(), this.#chains, this.#sets, present, intact);
+  }
+
+  /** Returns the names of the wanted sets and maps with ranges. */
+  rangeSets(): ReadonlySet<string> {
+    return new Set(
+      [...this.#sets].filter(([, set]) => set.definition.interval === true).map(([name]) => name),
+    );
   }
 
   /** Returns the wanted table as text in one fixed order, whatever the order of the changes was. */

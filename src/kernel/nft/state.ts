@@ -15,8 +15,6 @@ export interface NftChain {
   /** Present for chains that hang on a hook. */
   readonly base?: NftBase;
   readonly rules: readonly string[];
-  /** The name is made from the contents: one of this name that is there already need not be written again. */
-  readonly namedByContent?: boolean;
 }
 
 export interface NftSet {
@@ -27,8 +25,6 @@ export interface NftSet {
   readonly interval?: boolean;
   /** Every element counts its hits. */
   readonly counter?: boolean;
-  /** The name is made from the elements: one of this name that is there already need not be written again. */
-  readonly namedByContent?: boolean;
 }
 
 /** A set's definition and elements: key to value, the value "" in plain sets. */

@@ -79,33 +79,26 @@ export interface NftPresent {
 
 /**
  * Returns the transaction that gives the objects that are there their wanted contents, adds what is missing, and deletes
- * the rest. Unlike a deleted table's, whose base chains go on for a moment with sets that are empty already, the rules of
- * these are the old ones until they are the new ones.
+ * the rest; the sets called `intact` are left as they are. Unlike a deleted table's, whose base chains go on for a moment
+ * with sets that are empty already, the rules of these are the old ones until they are the new ones.
  */
 export function refillText(
   heading: string,
   chains: Chains,
   sets: Sets,
   present: NftPresent,
-  trust: boolean,
+  intact: ReadonlySet<string>,
 ): string {
-  const isKept = (name: string): boolean =>
-    trust && (chains.get(name)?.namedByContent ?? sets.get(name)?.definition.namedByContent) === true;
-  const there = new Set([...present.chains, ...present.sets, ...present.maps].filter(isKept));
-  const stale = (names: readonly string[]): string[] => names.filter((name) => !there.has(name));
-  const lines = stale(present.chains).map((name) => `flush chain ${heading} ${name}`);
-  for (const name of stale(present.sets)) lines.push(`flush set ${heading} ${name}`);
-  for (const name of stale(present.maps)) lines.push(`flush map ${heading} ${name}`);
+  // A table may be there and asleep (dormant); added once more without that flag, it wakes up.
+  const lines = [`add table ${heading}`, ...present.chains.map((name) => `flush chain ${heading} ${name}`)];
+  for (const name of present.sets) if (!intact.has(name)) lines.push(`flush set ${heading} ${name}`);
+  for (const name of present.maps) if (!intact.has(name)) lines.push(`flush map ${heading} ${name}`);
   for (const name of present.sets) if (!sets.has(name)) lines.push(`delete set ${heading} ${name}`);
   for (const name of present.maps) if (!sets.has(name)) lines.push(`delete map ${heading} ${name}`);
   for (const name of present.chains) if (!chains.has(name)) lines.push(`delete chain ${heading} ${name}`);
   // Adding what is there with the same definition changes nothing; with another one it fails.
-  const wanted = buildLines(
-    heading,
-    new Map([...chains].filter(([name]) => !there.has(name))),
-    new Map([...sets].filter(([name]) => !there.has(name))),
-  );
-  return `${[...lines, ...wanted].join("\n")}\n`;
+  const rest = new Map([...sets].filter(([name]) => !intact.has(name)));
+  return `${[...lines, ...buildLines(heading, chains, rest)].join("\n")}\n`;
 }
 
 /** Returns the table in nft's block form, sorted, for people and golden texts. */

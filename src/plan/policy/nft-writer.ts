@@ -278,7 +278,6 @@ export class PolicyWriter implements PolicySink {
       key: [addressType[family]],
       value: "verdict",
       interval: true,
-      namedByContent: true,
     });
     this.#unused.add(name);
     for (const { range, ports } of blocks) {
@@ -299,11 +298,35 @@ export class PolicyWriter implements PolicySink {
     if (ports.key === allPorts.key) rules.push(`${noPriority} ${pass}`);
     else {
       for (const protocol of protocols)
-        for (const match of portMatches(ports.ranges[protocol]))
+        for (const match of this.#portMatches(ports.ranges[protocol]))
           rules.push(`${protocol.toLowerCase()} dport ${match} ${noPriority} ${pass}`);
       if (ports.other) rules.push(`meta l4proto != { tcp, udp, sctp } ${noPriority} ${pass}`);
     }
-    this.#table.setChain(name, { rules, namedByContent: true });
+    this.#table.setChain(name, { rules });
+    return name;
+  }
+
+  /**
+   * Returns what to compare a port with: single ports in a set, ranges one by one. A set with ranges finds nothing for a
+   * moment after it is written, and the ports of a connection that stays allowed may be in it: those that are many get a
+   * name, by which they are filled before anything uses them, and found again after a restart.
+   */
+  #portMatches(list: readonly PortRange[]): string[] {
+    const single = list.filter(({ first, last }) => first === last).map(rangeText);
+    const ranges = list.filter(({ first, last }) => first !== last).map(rangeText);
+    if (ranges.length > mostRangeRules) return [`@${this.#portSet(list)}`];
+    if (single.length === 0) return ranges;
+    return [single.length === 1 ? single.join() : `{ ${single.join(", ")} }`, ...ranges];
+  }
+
+  #portSet(list: readonly PortRange[]): string {
+    const ranges = list.map(rangeText);
+    const name = `policy-portset-${hash(ranges.join())}`;
+    if (!this.#table.hasSet(name)) {
+      this.#table.setSet(name, { key: ["inet_service"], interval: true });
+      for (const range of ranges) this.#table.setElement(name, range);
+    }
+    this.#use(name, 1);
     return name;
   }
 
@@ -344,18 +367,6 @@ export class PolicyWriter implements PolicySink {
 /** More ranges than this go into a set: their number must not cost a packet time. */
 const mostRangeRules = 8;
 
-/**
- * Returns what to compare a port with: single ports in a set, ranges one by one. A set with ranges would find nothing for
- * a moment after the transaction that makes it, and the ports of a connection that stays allowed may be in it.
- */
-function portMatches(list: readonly PortRange[]): string[] {
-  const single = list.filter(({ first, last }) => first === last).map(rangeText);
-  const ranges = list.filter(({ first, last }) => first !== last).map(rangeText);
-  if (ranges.length > mostRangeRules) return [`{ ${list.map(rangeText).join(", ")} }`];
-  if (single.length === 0) return ranges;
-  return [single.length === 1 ? single.join() : `{ ${single.join(", ")} }`, ...ranges];
-}
-
 const fixedChains: ReadonlySet<string> = new Set(["policy-in-open", "policy-out-open", "policy-ingress"]);
 
 function blocksKey(blocks: readonly BlockPorts[]): string {
@@ -371,6 +382,8 @@ function targetOf(verdict: string): string | undefined {
 /** Returns the maps and chains made on demand that a rule of ours uses. */
 function usedBy(rule: string): string[] {
   const found =
-    /^(?:jump (policy-(?:in|out)-ports-\S+)|ip6? [sd]addr vmap @(policy-(?:in|out)-block\S+))$/.exec(rule);
-  return [found?.[1], found?.[2]].filter((name) => name !== undefined);
+    /^(?:jump (policy-(?:in|out)-ports-\S+)$|ip6? [sd]addr vmap @(policy-(?:in|out)-block\S+)$|(?:tcp|udp|sctp) dport @(policy-portset-\S+))/.exec(
+      rule,
+    );
+  return [found?.[1], found?.[2], found?.[3]].filter((name) => name !== undefined);
 }

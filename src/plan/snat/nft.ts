@@ -98,7 +98,7 @@ class Writer {
     const keys = ranges.map(rangeName);
     const name = this.#keep(`nat-inside${family}-${digest(keys.join())}`);
     if (this.#table.hasSet(name)) return name;
-    this.#table.setSet(name, { key: [addressType[family]], interval: true, namedByContent: true });
+    this.#table.setSet(name, { key: [addressType[family]], interval: true });
     for (const key of keys) this.#table.setElement(name, key);
     return name;
   }
@@ -260,7 +260,6 @@ class Writer {
       key: [addressType[family]],
       value: "verdict",
       interval: true,
-      namedByContent: true,
     });
     for (const [key, value] of elements) this.#table.setElement(name, key, value);
     return name;
