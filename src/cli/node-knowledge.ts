@@ -2,12 +2,18 @@
 // do, and which configuration an agent remembers. The lab's own process looks: it may, and it has the handles open.
 import { understand } from "../agent/foreign-texts.ts";
 import { isError } from "../base/errors.ts";
+import type { Ground } from "../explain/ground/ground.ts";
 import type { NodeKnowledge } from "../explain/plans.ts";
 import { askLab } from "../lab/control/client.ts";
 import type { NatKnowledge } from "../lab/nat-knowledge.ts";
 import { type LabEntry, listLabs } from "../lab/state.ts";
 import type { StoreOptions } from "./context.ts";
 import { say } from "./output.ts";
+
+/** Returns the whole network, where the options name a lab: what is not there is not there. */
+export function groundOf(options: StoreOptions): Ground | undefined {
+  return options.store === undefined ? runningLab(options.lab)?.record.ground : undefined;
+}
 
 const PATIENCE_MS = 5000;
 

@@ -24,7 +24,6 @@ const codes: Readonly<Record<string, number>> = {
   "explain.end": exit.usage,
   "explain.port": exit.usage,
   "explain.unknown-end": exit.usage,
-  "explain.no-pods": exit.usage,
 };
 
 /** Returns the exit code that an error ends the process with. */

@@ -15,6 +15,8 @@ interface Common {
   readonly name: string;
   /** Primary first; empty for a pod that has none yet. */
   readonly addresses: readonly string[];
+  /** Named by this address of its, which it then speaks with. */
+  readonly pinned?: true;
 }
 
 export type End =
@@ -26,7 +28,13 @@ export type End =
 
 /** Returns the end that a pod is; one that stands for a workload's pods is named by the workload. */
 export function podEnd(pod: Pod): End {
-  return { type: "pod", name: podName(pod), key: keyOf(pod), pod, addresses: podIps(pod) };
+  return {
+    type: "pod",
+    name: podName(pod),
+    key: keyOf(pod),
+    pod,
+    addresses: isTerminal(pod) ? [] : podIps(pod),
+  };
 }
 
 /** Returns `pod/NAMESPACE/NAME`, or `deployment/NAMESPACE/NAME` for a pod that stands for a workload's. */
@@ -62,18 +70,18 @@ export function isOnNode(end: End): boolean {
 export function findEnd(facts: ClusterFacts, name: EndName, namespace: string): End {
   if (name.type === "address") {
     // Whoever is named by one address is meant with that one, also where there are others.
-    return { ...ownerOf(facts, name.address), addresses: [name.address] };
+    return { ...ownerOf(facts, name.address), addresses: [name.address], pinned: true };
   }
   const space = name.namespace ?? namespace;
-  if (name.kind === "node" || name.kind === "nodes") {
+  const kind = kindNamed(name.kind)?.kind ?? name.kind;
+  if (kind === "Node") {
     const node = facts.nodes.get(name.name);
     return node ? nodeEnd(node) : unknown(`node/${name.name}`, facts.nodes.keys(), "node/");
   }
-  if (name.kind === "host" || name.kind === "hosts") {
+  if (kind === "Host") {
     const host = facts.hosts.get(name.name);
     return host ? hostEnd(host) : unknown(`host/${name.name}`, facts.hosts.keys(), "host/");
   }
-  const kind = kindNamed(name.kind)?.kind ?? name.kind;
   if (kind === "Pod") {
     const pod = facts.pods.get(`${space}/${name.name}`);
     return pod ? podEnd(pod) : unknown(`pod/${space}/${name.name}`, facts.pods.keys(), "pod/");
@@ -94,7 +102,8 @@ function unknown(name: string, known: Iterable<string>, prefix: string): never {
 }
 
 function rank(pod: Pod): number {
-  if (isTerminal(pod)) return 2;
+  if (isTerminal(pod)) return 3;
+  if (pod.metadata.deletionTimestamp !== undefined) return 2;
   return pod.status?.phase === "Running" && podIps(pod).length > 0 ? 0 : 1;
 }
 

@@ -1,5 +1,6 @@
 // An explanation for people.
 import type { Explanation } from "./explain.ts";
+import type { Outcome } from "./fate.ts";
 import type { DirectionVerdict } from "./judge.ts";
 import type { Provenance } from "./provenance.ts";
 
@@ -16,6 +17,7 @@ export function explanationText(answer: Explanation): string {
       "source",
       `${answer.to.of} sees ${answer.sourceSeen ?? "nothing"}: ${answer.snat.reason}${decider(answer)}`,
     ],
+    ["port", answer.listener],
     ["egress", verdictLine(answer.egress)],
     ["ingress", verdictLine(answer.ingress)],
     ...(answer.admission ? [["host", answer.admission.reason] as [string, string]] : []),
@@ -24,12 +26,22 @@ export function explanationText(answer: Explanation): string {
   return `${head}\n${rows.map(([name, text]) => `  ${name.padEnd(8)} ${text}`).join("\n")}\n`;
 }
 
-function headline({ allowed, reachable, listening, reasons }: Explanation): string {
+function headline({ allowed, reachable, expected, listener, reasons, to, port }: Explanation): string {
   if (!allowed) return `denied (${reasons[0]})`;
-  if (listening === false) return "allowed, but nothing listens there";
-  if (reachable === false) return `allowed, but not reachable (${reasons[0]})`;
-  return "allowed";
+  if (reachable === true) return "allowed";
+  if (reachable === null) return `allowed; whether it is answered cannot be told (${listener})`;
+  const finding = expected === null ? "" : `: ${findings[expected]}`;
+  return expected === "refused"
+    ? `allowed, but nothing listens on ${port} of ${to.of}${finding}`
+    : `allowed, but not reachable (${reasons[0]})${finding}`;
 }
+
+const findings: Readonly<Record<Outcome, string>> = {
+  answered: "a probe is answered",
+  refused: "a probe is refused",
+  filtered: "a probe gets no answer",
+  unreachable: "a probe is told that it is unreachable",
+};
 
 function addressRows(
   { of, address, node, reason, chosen = [] }: Provenance,

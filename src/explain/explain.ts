@@ -4,12 +4,14 @@ import { isTerminal } from "../api/kinds/core.ts";
 import { TrunklineError } from "../base/errors.ts";
 import { cidrContains, tryParseCidr, tryParseIp } from "../base/ip.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
-import type { End } from "./ends.ts";
-import type { DirectionVerdict, Judges, SourceDecision } from "./judge.ts";
-import { listeningOn, portsOf } from "./listening.ts";
+import { type End, isOnNode } from "./ends.ts";
+import { type Fate, fateOf, type Outcome } from "./fate.ts";
+import { type Atlas, isLoopback } from "./ground/atlas.ts";
+import type { DirectionVerdict, Flow, Judges, SourceDecision } from "./judge.ts";
+import { portsOf } from "./listening.ts";
 import { formatPort, type Port } from "./ports.ts";
 import { type Provenance, provenanceOf } from "./provenance.ts";
-import { type Hop, wayOf } from "./way.ts";
+import type { Hop } from "./way.ts";
 
 export interface Explanation {
   readonly from: Provenance;
@@ -18,9 +20,13 @@ export interface Explanation {
   readonly port: string | null;
   /** Policies of both ends and the far host's own list let it pass. */
   readonly allowed: boolean;
-  /** Allowed, and something listens there, and the way leads there; null where no object tells. */
+  /** What a probe will find: allowed, and something listens there, and the way leads there and back; null where nothing tells. */
   readonly reachable: boolean | null;
+  /** The `outcome` of that probe, which says how it fails; null where nothing tells. */
+  readonly expected: Outcome | null;
   readonly listening: boolean | null;
+  /** Who listens, or why nobody does. */
+  readonly listener: string;
   /** null: no packet leaves. */
   readonly sourceSeen: string | null;
   readonly egress: DirectionVerdict;
@@ -40,44 +46,86 @@ export interface Explanation {
  */
 export function explain(facts: ClusterFacts, judges: Judges, from: End, to: End, port?: Port): Explanation {
   const asked = port ?? portsOf(to)[0];
-  const { source, destination } = addressesOf(from, to);
-  const flow = { from, to, source, destination, port: asked };
+  const flow = { ...endsOf(judges.atlas, from, to), port: asked };
+  const { source, destination } = flow;
   const { egress, ingress } = judges.policies(flow);
   const snat = judges.source(flow);
-  const admission = asked && admissionOf(from, to, snat.sourceSeen);
-  const { listening, reason: ear } = listeningOn(facts, to, asked);
-  const { hops, broken } = wayOf(facts, from, to, destination);
+  const admission = asked && admissionOf(judges.atlas, from, flow.to, snat.sourceSeen);
+  const fate = fateOf(facts, judges.atlas, flow, snat);
   const leaves = snat.sourceSeen !== undefined;
   const allowed = egress.allowed && ingress.allowed && leaves && (admission?.allowed ?? true);
-  const arrives = broken === undefined ? listening : false;
+  const expected = expectedOf({ egress, ingress, admission, leaves, fate });
   return {
     from: provenanceOf(facts, from, source),
-    to: provenanceOf(facts, to, destination),
+    to: provenanceOf(facts, flow.to, destination),
     port: asked ? formatPort(asked) : null,
     allowed,
-    reachable: allowed ? (arrives ?? null) : false,
-    listening: listening ?? null,
+    reachable: allowed ? (expected === null ? null : expected === "answered") : false,
+    expected,
+    listening: fate.listening ?? null,
+    listener: fate.reason,
     sourceSeen: snat.sourceSeen ?? null,
     egress,
     ingress,
     ...(admission ? { admission } : {}),
-    route: hops,
+    route: fate.hops,
     snat,
-    reasons: reasonsOf({ egress, ingress, admission, snat, broken, ear, listening }),
+    reasons: reasonsOf({ egress, ingress, admission, snat, fate }),
   };
 }
 
+/** Returns whether an answer is yes: it is allowed, and nothing that is known stands in the way. */
+export function isYes({ allowed, reachable }: Explanation): boolean {
+  return allowed && reachable !== false;
+}
+
+interface Verdicts {
+  readonly egress: DirectionVerdict;
+  readonly ingress: DirectionVerdict;
+  readonly admission: Explanation["admission"];
+}
+
+/** Returns what a probe will find: whoever refuses first on the way decides. */
+function expectedOf({
+  egress,
+  ingress,
+  admission,
+  leaves,
+  fate,
+}: Verdicts & { readonly leaves: boolean; readonly fate: Fate }): Outcome | null {
+  if (!egress.allowed || !leaves) return "filtered";
+  if (fate.broken !== undefined) return fate.outcome ?? null;
+  if (!ingress.allowed) return "filtered";
+  return (admission?.allowed === false ? fate.refusal : fate.outcome) ?? null;
+}
+
+type Ends = Required<Pick<Flow, "from" | "to">> & { readonly source: string; readonly destination: string };
+
 /** The primary address of `to` that `from` can speak to, and the address that `from` uses for it. */
-function addressesOf(from: End, to: End): { source: string; destination: string } {
+function endsOf(atlas: Atlas | undefined, from: End, to: End): Ends {
   for (const end of [from, to]) {
     if (end.addresses.length === 0)
       throw new TrunklineError("explain.no-address", { name: end.name, why: whyNone(end) });
   }
   for (const destination of to.addresses) {
     const source = from.addresses.find((address) => address.includes(":") === destination.includes(":"));
-    if (source !== undefined) return { source, destination };
+    if (source === undefined) continue;
+    // Whoever speaks to this address speaks to itself, and with it.
+    if (isLoopback(destination))
+      return { from, to: itself(from, destination), source: destination, destination };
+    return { from, to, source: chosenSource(atlas, from, destination) ?? source, destination };
   }
   throw new TrunklineError("explain.family", { from: from.name, to: to.name });
+}
+
+/** A machine with several addresses uses the one of the link that leads there, unless it is named by one of them. */
+export function chosenSource(atlas: Atlas | undefined, from: End, destination: string): string | undefined {
+  const machine = from.type === "host" || isOnNode(from) ? atlas?.machineOf(from) : undefined;
+  return machine && from.pinned !== true ? atlas?.sourceOn(machine, destination) : undefined;
+}
+
+function itself(end: End, address: string): End {
+  return { ...end, addresses: [address] };
 }
 
 function whyNone(end: End): string {
@@ -88,16 +136,17 @@ function whyNone(end: End): string {
 }
 
 /** A host outside may serve some ranges only: it looks at the address that it sees. Itself it always serves. */
-export function admissionOf(from: End, to: End, sourceSeen: string | undefined): Explanation["admission"] {
-  if (
-    sourceSeen === undefined ||
-    from.name === to.name ||
-    to.type !== "host" ||
-    to.host.spec.admit === undefined
-  )
-    return undefined;
+export function admissionOf(
+  atlas: Atlas | undefined,
+  from: End,
+  to: End,
+  sourceSeen: string | undefined,
+): Explanation["admission"] {
+  if (sourceSeen === undefined || from.name === to.name || to.type !== "host") return undefined;
+  const machine = atlas?.machine(to.name);
+  const list = machine ? machine.admit : to.host.spec.admit;
+  if (list === undefined) return undefined;
   const ip = tryParseIp(sourceSeen);
-  const list = to.host.spec.admit;
   const found = list.find((text) => {
     const range = tryParseCidr(text);
     return text === sourceSeen || (ip && range && cidrContains(range, ip));
@@ -110,18 +159,13 @@ export function admissionOf(from: End, to: End, sourceSeen: string | undefined):
     : { allowed: true, reason: `${to.name} admits ${found}, which holds ${sourceSeen}` };
 }
 
-interface Parts {
-  readonly egress: DirectionVerdict;
-  readonly ingress: DirectionVerdict;
-  readonly admission: Explanation["admission"];
+interface Parts extends Verdicts {
   readonly snat: SourceDecision;
-  readonly broken: string | undefined;
-  readonly ear: string;
-  readonly listening: boolean | undefined;
+  readonly fate: Fate;
 }
 
-function reasonsOf(parts: Parts): string[] {
-  const { egress, ingress, admission, snat, broken, ear, listening } = parts;
+function reasonsOf({ egress, ingress, admission, snat, fate }: Parts): string[] {
+  const { broken, noReturn, listening, reason: ear } = fate;
   const verdicts = [
     { allowed: egress.allowed, text: `egress ${egress.allowed ? "allowed" : "denied"}: ${egress.reason}` },
     {
@@ -131,7 +175,8 @@ function reasonsOf(parts: Parts): string[] {
     ...(admission ? [{ allowed: admission.allowed, text: admission.reason }] : []),
     ...(snat.sourceSeen === undefined ? [{ allowed: false, text: `nothing leaves: ${snat.reason}` }] : []),
     ...(broken === undefined ? [] : [{ allowed: false, text: broken }]),
-    ...(listening === true ? [] : [{ allowed: listening !== false, text: ear }]),
+    ...(noReturn === undefined ? [] : [{ allowed: false, text: noReturn }]),
+    ...(listening === true || broken !== undefined ? [] : [{ allowed: listening !== false, text: ear }]),
   ];
   const refusals = verdicts.filter((verdict) => !verdict.allowed);
   const rest = verdicts.filter((verdict) => verdict.allowed);

@@ -1,5 +1,6 @@
 // What policies and source NAT say about one flow: the seam between answers and the plans that decide them.
 import type { End } from "./ends.ts";
+import type { Atlas } from "./ground/atlas.ts";
 import type { Port } from "./ports.ts";
 
 export interface Flow {
@@ -54,6 +55,8 @@ export interface SourceDecision {
 }
 
 export interface Judges {
+  /** Where packets go, if the network is known whole. */
+  readonly atlas?: Atlas;
   readonly policies: (flow: Flow) => PolicyVerdict;
   readonly source: (flow: Flow & { source: string; destination: string }) => SourceDecision;
 }

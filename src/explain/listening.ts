@@ -1,6 +1,8 @@
 // Whether anything answers at the far end: as far as objects tell.
+import { isTerminal } from "../api/kinds/core.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
-import { type End, nodeOf } from "./ends.ts";
+import { type End, isOnNode, nodeOf } from "./ends.ts";
+import { isLoopback, type Stop } from "./ground/atlas.ts";
 import { declaredPorts } from "./manifests/workloads.ts";
 import { formatPort, type Port, parsePort } from "./ports.ts";
 
@@ -10,7 +12,7 @@ export interface Listening {
   readonly reason: string;
 }
 
-/** The one port that every node answers on. */
+/** The one port that every node answers on, as far as objects tell. */
 const nodePort = "10250/tcp";
 
 /** Returns whether an end listens on a port, or answers an ICMP echo: pods by their containers' ports, hosts by their list. */
@@ -21,30 +23,61 @@ export function listeningOn(facts: ClusterFacts, end: End, port: Port | undefine
       : { listening: true, reason: `${end.name} answers an ICMP echo` };
   }
   const text = formatPort(port);
-  if (end.type === "pod") {
-    const found = portsOf(end).some((have) => formatPort(have) === text);
-    if (!found)
-      return { listening: false, reason: `no container of ${end.name} declares ${text}, so nothing listens` };
-    return { listening: true, reason: `a container of ${end.name} declares ${text}` };
-  }
   if (end.type === "host") {
     const found = portsOf(end).some((have) => formatPort(have) === text);
     return found
       ? { listening: true, reason: `${end.name} listens on ${text}` }
       : { listening: false, reason: `${end.name} does not listen on ${text}` };
   }
-  if (end.type === "node") {
-    for (const pod of facts.pods.values()) {
-      if (pod.spec.hostNetwork !== true || pod.spec.nodeName !== nodeOf(end)) continue;
-      const found = declaredPorts(pod.spec).some(
-        (have) => have.containerPort === port.port && have.protocol === port.protocol,
-      );
-      if (found) return { listening: true, reason: `hostNetwork pod ${pod.metadata.name} declares ${text}` };
-    }
+  if (end.type === "pod" && !isOnNode(end)) return listeningInPod(end, port);
+  const node = nodeOf(end);
+  const known = node === undefined ? undefined : onNode(facts, node, port, [parsePort(nodePort)]);
+  return known ?? { listening: undefined, reason: `no object tells whether ${end.name} listens on ${text}` };
+}
+
+/** The same of where a packet ends up in a network that is known whole: there, who is not known to listen does not. */
+export function listeningAt(
+  facts: ClusterFacts,
+  stop: Exclude<Stop, { type: "lost" }>,
+  address: string,
+  port: Port | undefined,
+): { readonly listening: boolean; readonly reason: string } {
+  if (!port) return { listening: true, reason: `${stop.name} answers an ICMP echo` };
+  const text = formatPort(port);
+  const no = { listening: false, reason: `nothing listens on ${text} of ${stop.name}` };
+  // UDP is answered from the address that was asked, so only addresses of one's own have sockets.
+  if (port.protocol === "UDP" && isLoopback(address)) return no;
+  if (stop.type === "pod") return listeningInPod(stop.end, port);
+  const { name, ports, links } = stop.machine;
+  const own = links.some(({ addresses }) => addresses.some((one) => one.startsWith(`${address}/`)));
+  if (port.protocol === "UDP" && !own) return no;
+  const node = /^node\/(.*)$/.exec(name)?.[1];
+  if (node !== undefined) return onNode(facts, node, port, ports) ?? no;
+  return ports.some((have) => formatPort(have) === text)
+    ? { listening: true, reason: `${name} listens on ${text}` }
+    : no;
+}
+
+function listeningInPod(end: End, port: Port): { readonly listening: boolean; readonly reason: string } {
+  const text = formatPort(port);
+  return portsOf(end).some((have) => formatPort(have) === text)
+    ? { listening: true, reason: `a container of ${end.name} declares ${text}` }
+    : { listening: false, reason: `no container of ${end.name} declares ${text}, so nothing listens` };
+}
+
+/** Who listens on a node's own network: the node, and pods that use it. */
+function onNode(facts: ClusterFacts, node: string, port: Port, own: readonly Port[]) {
+  const text = formatPort(port);
+  for (const pod of facts.pods.values()) {
+    if (pod.spec.hostNetwork !== true || pod.spec.nodeName !== node || isTerminal(pod)) continue;
+    const found = declaredPorts(pod.spec).some(
+      (have) => have.containerPort === port.port && have.protocol === port.protocol,
+    );
+    if (found) return { listening: true, reason: `hostNetwork pod ${pod.metadata.name} declares ${text}` };
   }
-  if (end.type === "node" && text === nodePort)
-    return { listening: true, reason: `${end.name} answers on ${text}, as a kubelet does` };
-  return { listening: undefined, reason: `no object tells whether ${end.name} listens on ${text}` };
+  return own.some((have) => formatPort(have) === text)
+    ? { listening: true, reason: `node/${node} answers on ${text}, as a kubelet does` }
+    : undefined;
 }
 
 /** Returns the ports that an end declares. */

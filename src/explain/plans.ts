@@ -8,6 +8,8 @@ import {
 } from "../plan/snat/foreign/index.ts";
 import { planSnat, type SnatPlan, snatRows } from "../plan/snat/index.ts";
 import { type End, nodeOf } from "./ends.ts";
+import { Atlas } from "./ground/atlas.ts";
+import type { Ground } from "./ground/ground.ts";
 import type { Flow, Judges, SourceDecision } from "./judge.ts";
 import { policyJudge } from "./policy-judge.ts";
 
@@ -19,8 +21,13 @@ export interface NodeKnowledge {
   readonly foreign: ForeignRules;
 }
 
-/** Returns what decides flows among these facts; `known` where there are nodes to look at. */
-export function judgesOf(facts: ClusterFacts, known: ReadonlyMap<string, NodeKnowledge> = new Map()): Judges {
+/** Returns what decides flows among these facts; `known` where there are nodes to look at, `ground` where all of the network is known. */
+export function judgesOf(
+  facts: ClusterFacts,
+  known: ReadonlyMap<string, NodeKnowledge> = new Map(),
+  ground?: Ground,
+): Judges {
+  const atlas = ground && new Atlas(facts, ground);
   const plans = new Map<string, SnatPlan>();
   const planOf = (node: string) => {
     const lastGood = known.get(node)?.lastGood;
@@ -30,7 +37,22 @@ export function judgesOf(facts: ClusterFacts, known: ReadonlyMap<string, NodeKno
     return made;
   };
   const foreignOf = (node: string) => known.get(node)?.foreign ?? noForeignRules;
-  return { policies: policyJudge(facts), source: (flow) => decideSource(planOf, foreignOf, flow) };
+  const source = (flow: KnownFlow) => {
+    const decision = decideSource(planOf, foreignOf, flow);
+    return atlas ? ofUplink(atlas, flow, decision) : decision;
+  };
+  return { policies: policyJudge(facts), source, ...(atlas && { atlas }) };
+}
+
+/** Masquerading takes the address of the link that the packet leaves by: it matters on nodes with several. */
+function ofUplink(atlas: Atlas, { from, destination }: KnownFlow, decision: SourceDecision): SourceDecision {
+  const machine = decision.action === "Masquerade" ? atlas.machineOf(from) : undefined;
+  const own = machine && atlas.sourceOn(machine, destination);
+  const known = machine?.links.flatMap(({ addresses }) => addresses.map((text) => text.split("/")[0]));
+  // Another node's rules may translate, too: then the address is that one's.
+  return own !== undefined && known?.includes(decision.sourceSeen)
+    ? { ...decision, sourceSeen: own }
+    : decision;
 }
 
 /** What can be known of a node without being on it: enough for plans that do not depend on interfaces' names. */

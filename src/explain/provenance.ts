@@ -25,8 +25,7 @@ export interface Provenance {
 export function provenanceOf(facts: ClusterFacts, end: End, address: string): Provenance {
   const node = nodeOf(end);
   const base = { of: end.name, address, ...(node === undefined ? {} : { node }) };
-  if (end.type === "address")
-    return { ...base, reason: "an address outside of the cluster that no object names" };
+  if (end.type === "address") return { ...base, reason: whyNobodys(facts, address) };
   if (end.type === "host") return { ...base, reason: "an address of a host outside of the cluster" };
   if (isOnNode(end)) {
     const why =
@@ -50,6 +49,20 @@ export function provenanceOf(facts: ClusterFacts, end: End, address: string): Pr
     };
   }
   return { ...base, reason: "no block of any pool holds it" };
+}
+
+/** An address that nobody has may all the same be one that somebody could get. */
+function whyNobodys(facts: ClusterFacts, address: string): string {
+  const ip = tryParseIp(address);
+  const holds = (text: string) => {
+    const range = tryParseCidr(text);
+    return ip !== undefined && range !== undefined && cidrContains(range, ip);
+  };
+  const block = [...facts.blocks.values()].find(({ spec }) => holds(spec.cidr));
+  if (block) return `free: no pod has this address of block ${block.spec.cidr} of ${block.spec.node}`;
+  const pool = [...facts.pools.values()].find(({ spec }) => holds(spec.cidr));
+  if (pool) return `free: no node has claimed a block of pool ${pool.metadata.name} that holds it`;
+  return "an address outside of the cluster that no object names";
 }
 
 function choiceOf(facts: ClusterFacts, pod: Pod, node: string): readonly Reason[] {

@@ -1,6 +1,6 @@
 // What FROM and TO[:PORT[/PROTOCOL]] on the command line mean, before anything is looked up.
 import { TrunklineError } from "../base/errors.ts";
-import { formatIp, tryParseIp } from "../base/ip.ts";
+import { formatIp, type Ip, tryParseIp } from "../base/ip.ts";
 import { type Port, parsePort } from "./ports.ts";
 
 /** One end as it was typed. */
@@ -21,7 +21,10 @@ export interface Target {
 export function parseEnd(text: string): EndName {
   const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
   const ip = tryParseIp(bare);
-  if (ip) return { type: "address", address: formatIp(ip) };
+  if (ip) {
+    if (isNobodys(ip)) throw new TrunklineError("explain.end", { text });
+    return { type: "address", address: formatIp(ip) };
+  }
   const words = text.split("/");
   const fine = words.every((word) => /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(word));
   const [first = "", second, third] = words;
@@ -35,6 +38,12 @@ export function parseEnd(text: string): EndName {
 // A router is a Host in its role.
 function kindWord(word: string): string {
   return word === "router" || word === "routers" ? "host" : word;
+}
+
+/** Addresses that mean nobody, everybody or a group: 0.0.0.0, 255.255.255.255, ::, and multicast. */
+function isNobodys({ family, value }: Ip): boolean {
+  if (family === 6) return value === 0n || value >> 120n === 0xffn;
+  return value === 0n || value === 0xffffffffn || value >> 28n === 0xen;
 }
 
 /**

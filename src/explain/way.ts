@@ -20,8 +20,10 @@ export interface Way {
   readonly broken?: string;
 }
 
-/** Every pod's gateway: answered by proxy ARP on the node's end, so that no address is spent on it. */
-const gateway4 = "169.254.1.1";
+/** Returns every pod's gateway: answered by proxy ARP on the node's end, so that no address is spent on it. */
+export function gatewayOf(destination: string): string {
+  return destination.includes(":") ? "the node's link-local address" : "169.254.1.1";
+}
 
 /** Returns the way from one end to another for packets to `destination`. */
 export function wayOf(facts: ClusterFacts, from: End, to: End, destination: string): Way {
@@ -33,8 +35,12 @@ export function wayOf(facts: ClusterFacts, from: End, to: End, destination: stri
   if (start === undefined) return fromOutside(facts, from, to, destination);
   const node = `node/${start}`;
   if (!isOnNode(from)) {
-    const via = destination.includes(":") ? "the node's link-local address" : gateway4;
-    hops.push({ at: from.name, to: node, via, by: "the pod's default route, through its veth pair" });
+    hops.push({
+      at: from.name,
+      to: node,
+      via: gatewayOf(destination),
+      by: "the pod's default route, through its veth pair",
+    });
   }
   return onward(facts, start, to, destination, hops);
 }

@@ -276,9 +276,10 @@ export interface Sockets {
   listenTcp(address: string, port: number): number;
   /** A non-blocking connect under way. @returns a descriptor */
   connectTcp(address: string, port: number, from?: string): number;
-  bindUdp(address: string, port: number): number;
-  /** A raw socket of an IP protocol (SCTP = 132), non-blocking, for send and receive below. */
-  openRaw(family: 4 | 6, protocol: number): number;
+  /** `allErrors`: connected, it is also told of ICMP errors that the kernel takes for passing ones (no route). */
+  bindUdp(address: string, port: number, allErrors?: boolean): number;
+  /** A raw socket of an IP protocol (SCTP = 132), non-blocking, for send and receive below; `ends`: only for packets between these. */
+  openRaw(family: 4 | 6, protocol: number, ends?: { readonly from?: string; readonly to?: string }): number;
   sendRaw(fd: number, to: string, packet: Uint8Array): void;
   /** Calls back for each packet until `stop`. IPv4 packets start at the IP header, IPv6 ones at the payload. */
   receiveRaw(fd: number, onPacket: (packet: Uint8Array, from: string) => void): { stop(): void };

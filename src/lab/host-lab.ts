@@ -14,6 +14,7 @@ import { describeLab } from "./show/describe.ts";
 import { type LabPaths, type LabRecord, labPaths, nodePaths, readLab, writeLab } from "./state.ts";
 import { findMember } from "./targets.ts";
 import { namespacesOf } from "./topology/build.ts";
+import { groundOf } from "./topology/ground.ts";
 import { planTopology, type Topology } from "./topology/plan.ts";
 
 export interface HostOptions {
@@ -132,6 +133,7 @@ function recordOf({ file, source, rootless, separate }: HostOptions, topology: T
       ),
     })),
     namespaces: namespacesOf(topology),
+    ground: groundOf(file, topology),
   };
 }
 

@@ -11,6 +11,7 @@ import type { KubeObject } from "../api/object.ts";
 import { TrunklineError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { startController } from "../controller/controller.ts";
+import { isLoopback } from "../explain/ground/atlas.ts";
 import { formatPort } from "../explain/ports.ts";
 import type { Kernel, Machine } from "../kernel/kernel.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
@@ -35,6 +36,7 @@ import { Scheduler } from "./scheduler/scheduler.ts";
 import { type LabPaths, nodePaths } from "./state.ts";
 import { findParty, NODE_PORT, outsideHosts, type Party, type Population, runningPods } from "./targets.ts";
 import { type BuiltMember, type BuiltTopology, buildTopology } from "./topology/build.ts";
+import { takesPodRoutes } from "./topology/ground.ts";
 import type { Topology } from "./topology/plan.ts";
 import { WorkloadControllers } from "./workloads/controllers.ts";
 
@@ -161,7 +163,9 @@ export class Lab {
     if (!kernel) throw new TrunklineError("lab.not-a-sender", { word: from.name });
     const address = addressBetween(from, to);
     if (address === undefined) throw new TrunklineError("lab.no-address", { from: from.name, to: to.name });
-    const common = { kernel, to: address, timeoutMs };
+    // To itself by a loopback address one speaks with that address.
+    const own = from.pinned && !isLoopback(address) ? from.addresses[0] : undefined;
+    const common = { kernel, to: address, timeoutMs, ...(own !== undefined && { from: own }) };
     return probe(port ? { ...common, ...port } : { ...common, protocol: "ICMP" });
   }
 
@@ -224,15 +228,9 @@ export class Lab {
       if (host.admit) await admitOnly(kernel, host.admit);
       this.#respond(kernel, host.addresses, host.ports, host.name);
     }
-    const nodeLans = new Set(
-      topology.members
-        .filter(({ role }) => role === "node")
-        .flatMap(({ interfaces }) => interfaces.map(({ lan }) => lan)),
-    );
-    for (const router of file.routers) {
-      const member = this.#member(router.name);
-      // Pods' routes go by nodes' addresses: only a neighbour of the nodes can have them.
-      if (!router.podRoutes || !member.plan.interfaces.some(({ lan }) => nodeLans.has(lan))) continue;
+    for (const { name } of file.routers) {
+      const member = this.#member(name);
+      if (!takesPodRoutes(file, topology, member.plan)) continue;
       const following = followPodRoutes(member, this.#cluster, logger);
       this.#stops.push(() => following.stop());
     }

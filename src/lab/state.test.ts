@@ -29,6 +29,7 @@ function record(name: string, owner: ProcessIdentity): LabRecord {
     startedAt: "2026-01-01T00:00:00Z",
     members: [],
     namespaces: [],
+    ground: { machines: [] },
   };
 }
 const alive = identifyProcess()!;

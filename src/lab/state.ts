@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 
 import { homedir } from "node:os";
 import path from "node:path";
 import { TrunklineError } from "../base/errors.ts";
+import type { Ground } from "../explain/ground/ground.ts";
 import { isRunning, type ProcessIdentity } from "../kernel/process.ts";
 
 /** One namespace of a lab that people may name: a node, router or host. */
@@ -31,6 +32,8 @@ export interface LabRecord {
   readonly members: readonly LabMember[];
   /** Every namespace except those of pods. Written before the first of them is made, so that none can leak. */
   readonly namespaces: readonly string[];
+  /** Everything of its network but pods: who asks the plans needs no look at a kernel. */
+  readonly ground: Ground;
 }
 
 export interface LabPaths {

@@ -20,6 +20,8 @@ export interface Party {
   readonly name: string;
   readonly addresses: readonly string[];
   readonly ports: readonly LabPort[];
+  /** Named by this address of its, which it then sends from. */
+  readonly pinned?: true;
   /** Whose namespace it sends from; undefined for an address that is nobody's. */
   readonly home?: { readonly pod: string } | { readonly member: string };
 }
@@ -111,7 +113,9 @@ function partyAt(address: string, population: Population): Party {
   // Pods that use their node's network have the node's address: the node is meant.
   const everybody = [...nodesAndHosts(population), ...runningPods(population)];
   const owner = everybody.find((party) => party.addresses.includes(address));
-  return owner ? { ...owner, addresses: [address] } : { name: address, addresses: [address], ports: [] };
+  return owner
+    ? { ...owner, addresses: [address], pinned: true }
+    : { name: address, addresses: [address], ports: [] };
 }
 
 /** Returns the pods that have addresses, those of `namespaces` if given, by name. */

@@ -9,7 +9,7 @@ export const explainMessages = {
   "explain.unknown-end": (d: { name: string; suggestion: string | undefined }) =>
     `there is no ${d.name}${meant(d.suggestion)}`,
   "explain.no-pods": (d: { kind: string; namespace: string; name: string }) =>
-    `${d.kind}/${d.name} in namespace ${d.namespace} has no pods`,
+    `cannot tell: ${d.kind}/${d.name} in namespace ${d.namespace} has no pods`,
   "explain.no-address": (d: { name: string; why: string }) =>
     `cannot tell: ${d.name} has no address: ${d.why}`,
   "explain.family": (d: { from: string; to: string }) =>

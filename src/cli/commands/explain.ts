@@ -1,7 +1,7 @@
 // trunkline explain: what will happen to a flow, and which objects decide it, without sending a packet.
 import { Command, Option } from "commander";
 import { findEnd, nodeOf } from "../../explain/ends.ts";
-import { explain } from "../../explain/explain.ts";
+import { explain, isYes } from "../../explain/explain.ts";
 import { explanationText } from "../../explain/explain-text.ts";
 import { judgesOf } from "../../explain/plans.ts";
 import { parseEnd, parseTarget } from "../../explain/target.ts";
@@ -14,7 +14,9 @@ import {
   storeOptions,
   withStore,
 } from "../context.ts";
+import { groundOf, lookAtNodes } from "../node-knowledge.ts";
 import { exit, printJson } from "../output.ts";
+import { checkWorkloads } from "../workload-ends.ts";
 
 interface Options extends StoreOptions, NamespaceOptions {
   readonly output: "text" | "json";
@@ -28,7 +30,10 @@ export function command(): Command {
     .addOption(
       new Option("-o, --output <form>", "form of the output").choices(["text", "json"]).default("text"),
     )
-    .addHelpText("after", "\nExit codes: 0 allowed, 1 denied, 2 wrong use, 3 cannot tell.")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 allowed, and nothing known stands in the way; 1 denied, or not reachable; 2 wrong use; 3 cannot tell.",
+    )
     .action((from: string, to: string, options: Options) => run(from, to, options));
   return storeOptions(namespaceOptions(explainCommand, "one"));
 }
@@ -37,12 +42,15 @@ async function run(from: string, to: string, options: Options): Promise<void> {
   const start = parseEnd(from);
   const target = parseTarget(to);
   const namespace = options.namespace ?? defaultNamespace;
-  const facts = await withStore(options, collectFacts);
+  const facts = await withStore(options, async (store) => {
+    await checkWorkloads(store, [start, target.end], namespace);
+    return collectFacts(store);
+  });
   const ends = [findEnd(facts, start, namespace), findEnd(facts, target.end, namespace)] as const;
   const nodes = ends.flatMap((end) => nodeOf(end) ?? []);
-  const known = await (await import("../node-knowledge.ts")).lookAtNodes(options, nodes);
-  const answer = explain(facts, judgesOf(facts, known), ...ends, target.port);
+  const judges = judgesOf(facts, await lookAtNodes(options, nodes), groundOf(options));
+  const answer = explain(facts, judges, ...ends, target.port);
   if (options.output === "json") printJson(answer);
   else process.stdout.write(explanationText(answer));
-  process.exitCode = answer.allowed ? exit.yes : exit.no;
+  process.exitCode = isYes(answer) ? exit.yes : exit.no;
 }

@@ -16,6 +16,7 @@ import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type StoreOptions, storeOptions, withStore } from "../context.ts";
 import { readFacts } from "../manifest-facts.ts";
+import { groundOf, lookAtNodes } from "../node-knowledge.ts";
 import { familyOption } from "../options.ts";
 import { exit, say } from "../output.ts";
 
@@ -56,7 +57,8 @@ async function run(options: Options): Promise<void> {
   }
   const question = questionOf(facts, options, ports);
   if (question.ports.length === 0) say("No ports are declared: name some with --port");
-  const judges = judgesOf(facts, await knowledgeFor(question, options));
+  const ground = question.view === "live" ? groundOf(options) : undefined;
+  const judges = judgesOf(facts, await knowledgeFor(question, options), ground);
   await write(formatMatrix(matrixCells(facts, judges, question), options.output, options.why));
 }
 
@@ -64,7 +66,6 @@ async function run(options: Options): Promise<void> {
 async function knowledgeFor({ ends, view }: MatrixQuestion, options: Options) {
   const choosy = ends.some((end) => end.type === "host" && end.host.spec.admit !== undefined);
   if (view === "policies" || !choosy) return undefined;
-  const { lookAtNodes } = await import("../node-knowledge.ts");
   return lookAtNodes(
     options,
     ends.flatMap((end) => nodeOf(end) ?? []),

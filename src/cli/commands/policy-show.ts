@@ -14,6 +14,7 @@ import {
   withStore,
 } from "../context.ts";
 import { printJson } from "../output.ts";
+import { checkWorkloads } from "../workload-ends.ts";
 
 interface Options extends StoreOptions, NamespaceOptions {
   readonly output: "text" | "json";
@@ -32,8 +33,12 @@ export function showCommand(): Command {
 
 async function run(name: string, options: Options): Promise<void> {
   const end = parseEnd(name);
-  const facts = await withStore(options, collectFacts);
-  const found = findEnd(facts, end, options.namespace ?? defaultNamespace);
+  const namespace = options.namespace ?? defaultNamespace;
+  const facts = await withStore(options, async (store) => {
+    await checkWorkloads(store, [end], namespace);
+    return collectFacts(store);
+  });
+  const found = findEnd(facts, end, namespace);
   if (found.type !== "pod") throw new TrunklineError("cli.usage", { why: `${found.name} is no pod` });
   const { policyCounters } = await import("../policy-counters.ts");
   const rules = effectiveRules(facts, found.pod, await policyCounters(options, found.pod));

@@ -3,16 +3,18 @@ import { isTerminal } from "../../api/kinds/core.ts";
 import { soundSpec } from "../../api/sound-policy.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type End, hostEnd, podEnd } from "../ends.ts";
-import { admissionOf } from "../explain.ts";
-import type { Judges } from "../judge.ts";
-import { listeningOn, portsOf } from "../listening.ts";
+import { admissionOf, chosenSource } from "../explain.ts";
+import { type Fate, fateOf } from "../fate.ts";
+import type { Atlas } from "../ground/atlas.ts";
+import type { Judges, SourceDecision } from "../judge.ts";
+import { portsOf } from "../listening.ts";
 import { formatPort, type Port, uniquePorts } from "../ports.ts";
 import { classifier } from "./classes.ts";
 
 /** What refuses a cell. */
 export interface Refusal {
-  /** egress: policies of FROM; ingress: policies of TO; host: the far host's own list; port: nothing listens. */
-  readonly by: "egress" | "ingress" | "host" | "port" | "source";
+  /** egress: policies of FROM; ingress: policies of TO; host: the far host's own list; port: nothing listens; route: no way. */
+  readonly by: "egress" | "ingress" | "host" | "port" | "route" | "source";
   /** `NAMESPACE/NAME`, where one policy decides. */
   readonly policy?: string;
   readonly reason: string;
@@ -115,7 +117,7 @@ class PolicyRefusals {
     if (side === undefined && this.#sides.has(key)) return undefined;
     const known = side && this.#words.get(wordsKey(side, from, to));
     if (known) return known;
-    const verdict = this.#judges.policies({ from, to, ...addressPair(from, to), port });
+    const verdict = this.#judges.policies({ from, to, ...addressPair(this.#judges.atlas, from, to), port });
     const refusing = verdict.egress.allowed ? (verdict.ingress.allowed ? undefined : "ingress") : "egress";
     this.#sides.set(key, refusing);
     if (refusing === undefined) return undefined;
@@ -138,28 +140,41 @@ function liveRefusal(
   to: End,
   port: Port,
 ): Refusal | undefined {
-  const { source, destination } = addressPair(from, to);
+  const { source, destination } = addressPair(judges.atlas, from, to);
   if (source === undefined || destination === undefined) {
     return {
       by: "source",
       reason: `${from.addresses.length === 0 ? from.name : to.name} has no address yet`,
     };
   }
-  if (to.type === "host") {
-    const seen = judges.source({ from, to, source, destination, port });
-    if (seen.sourceSeen === undefined) return { by: "source", reason: seen.reason };
-    const admission = admissionOf(from, to, seen.sourceSeen);
-    if (admission && !admission.allowed) return { by: "host", reason: admission.reason };
-  }
-  const { listening, reason } = listeningOn(facts, to, port);
+  const flow = { from, to, source, destination, port };
+  // Where the network is not known whole, the source matters to hosts that admit some only.
+  if (to.type !== "host" && !judges.atlas) return refusalOf(fateOf(facts, undefined, flow, noTranslation));
+  const seen = judges.source(flow);
+  if (seen.sourceSeen === undefined) return { by: "source", reason: seen.reason };
+  const admission = admissionOf(judges.atlas, from, to, seen.sourceSeen);
+  if (admission && !admission.allowed) return { by: "host", reason: admission.reason };
+  return refusalOf(fateOf(facts, judges.atlas, flow, seen));
+}
+
+const noTranslation: SourceDecision = { action: "None", sourceSeen: undefined, reason: "" };
+
+function refusalOf({ broken, noReturn, listening, reason }: Fate): Refusal | undefined {
+  const wayless = broken ?? noReturn;
+  if (wayless !== undefined) return { by: "route", reason: wayless };
   return listening === false ? { by: "port", reason } : undefined;
 }
 
 /** The addresses that two ends speak with; undefined where one has none of the other's family, as in manifests. */
-function addressPair(from: End, to: End): { source: string | undefined; destination: string | undefined } {
+function addressPair(
+  atlas: Atlas | undefined,
+  from: End,
+  to: End,
+): { source: string | undefined; destination: string | undefined } {
   for (const destination of to.addresses) {
     const source = from.addresses.find((address) => address.includes(":") === destination.includes(":"));
-    if (source !== undefined) return { source, destination };
+    if (source !== undefined)
+      return { source: chosenSource(atlas, from, destination) ?? source, destination };
   }
   return { source: from.addresses[0], destination: to.addresses[0] };
 }

@@ -14,7 +14,10 @@ const SOCK_RAW = 3;
 const SOCK_FLAGS = 0o2004000;
 const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
+const IPPROTO_IP = 0;
+const IP_RECVERR = 11;
 const IPPROTO_IPV6 = 41;
+const IPV6_RECVERR = 25;
 const IPV6_V6ONLY = 26;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
@@ -50,14 +53,23 @@ export class LinuxSockets implements Sockets {
     });
   }
 
-  bindUdp(address: string, port: number): number {
+  bindUdp(address: string, port: number, allErrors = false): number {
     const attempt = (): string => `listen on ${address} port ${port}/udp`;
-    return this.#open(address, SOCK_DGRAM, IPPROTO_UDP, attempt, (fd) => bind(fd, address, port, attempt));
+    return this.#open(address, SOCK_DGRAM, IPPROTO_UDP, attempt, (fd) => {
+      if (allErrors && familyOfText(address) === 4) option(fd, IPPROTO_IP, IP_RECVERR);
+      else if (allErrors) option(fd, IPPROTO_IPV6, IPV6_RECVERR);
+      bind(fd, address, port, attempt);
+    });
   }
 
-  openRaw(family: 4 | 6, protocol: number): number {
+  openRaw(family: 4 | 6, protocol: number, ends: { from?: string; to?: string } = {}): number {
     const attempt = (): string => `open a raw socket of protocol ${protocol}`;
-    return this.#open(family === 4 ? IPV4_ANY : "::", SOCK_RAW, protocol, attempt, () => {});
+    return this.#open(family === 4 ? IPV4_ANY : "::", SOCK_RAW, protocol, attempt, (fd) => {
+      if (ends.from !== undefined) bind(fd, ends.from, 0, attempt);
+      if (ends.to === undefined) return;
+      const to = socketAddress(ends.to, 0);
+      checked(libc().connect(fd, to, to.length), attempt);
+    });
   }
 
   sendRaw(fd: number, to: string, packet: Uint8Array): void {

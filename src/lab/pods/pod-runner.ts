@@ -11,6 +11,7 @@ import type { Store } from "../../store/store.ts";
 import { type EventSink, podReference } from "../events.ts";
 import { KeyedQueue } from "../keyed-queue.ts";
 import { Responder } from "../net/responder.ts";
+import { sendAllErrors } from "../topology/icmp.ts";
 import { netnsName } from "../topology/plan.ts";
 import { change } from "../write.ts";
 import type { Attachment, PodNetwork } from "./cni-runtime.ts";
@@ -161,6 +162,7 @@ export class PodRunner {
       if (!sandbox.kernel) await machine.removeNetns(netns);
       const path = machine.createNetns(netns);
       sandbox.kernel = machine.open({ name: netns });
+      sendAllErrors(sandbox.kernel);
       try {
         const result = await cni.add(attachmentOf(pod, path));
         sandbox.ips = (result.ips ?? []).map(({ address }) => address.split("/")[0] ?? "");

@@ -11,6 +11,8 @@ export interface ProbeQuery {
   readonly kernel: Kernel;
   /** Address of the target. */
   readonly to: string;
+  /** One of the sender's addresses; absent: its kernel chooses. */
+  readonly from?: string;
   /** Absent for ICMP. */
   readonly port?: number;
   readonly protocol: "TCP" | "UDP" | "SCTP" | "ICMP";
@@ -40,9 +42,9 @@ export async function probe(query: ProbeQuery): Promise<ProbeResult> {
   }
 }
 
-function probeTcp({ kernel, to, port = 0, timeoutMs }: ProbeQuery): Promise<ProbeResult> {
+function probeTcp({ kernel, to, from, port = 0, timeoutMs }: ProbeQuery): Promise<ProbeResult> {
   const start = performance.now();
-  const fd = kernel.sockets.connectTcp(to, port);
+  const fd = kernel.sockets.connectTcp(to, port, from);
   const socket = new Socket({ fd, readable: true, writable: true });
   return settle(timeoutMs, (done) => {
     let text = "";
@@ -59,9 +61,9 @@ function probeTcp({ kernel, to, port = 0, timeoutMs }: ProbeQuery): Promise<Prob
   });
 }
 
-function probeUdp({ kernel, to, port = 0, timeoutMs }: ProbeQuery): Promise<ProbeResult> {
+function probeUdp({ kernel, to, from, port = 0, timeoutMs }: ProbeQuery): Promise<ProbeResult> {
   const family = to.includes(":") ? 6 : 4;
-  const fd = kernel.sockets.bindUdp(family === 6 ? "::" : "0.0.0.0", 0);
+  const fd = kernel.sockets.bindUdp(from ?? (family === 6 ? "::" : "0.0.0.0"), 0, true);
   const socket = createSocket(family === 6 ? "udp6" : "udp4");
   return settle(timeoutMs, (done) => {
     const start = performance.now();
@@ -85,7 +87,7 @@ function probeUdp({ kernel, to, port = 0, timeoutMs }: ProbeQuery): Promise<Prob
   });
 }
 
-function probeSctp({ kernel, to, port = 0, timeoutMs }: ProbeQuery): Promise<ProbeResult> {
+function probeSctp({ port = 0, ...query }: ProbeQuery): Promise<ProbeResult> {
   const tag = randomInt(1, 2 ** 32);
   const sourcePort = randomInt(32768, 61000);
   const init = encodeSctp({
@@ -94,45 +96,49 @@ function probeSctp({ kernel, to, port = 0, timeoutMs }: ProbeQuery): Promise<Pro
     tag: 0,
     chunk: { type: "init", initiateTag: tag },
   });
-  return probeRaw(kernel, { to, protocol: SCTP, packet: init, markAt: 0, timeoutMs }, (bytes, elapsed) => {
+  let cameBack = false;
+  const asked = probeRaw({ ...query, protocol: SCTP, packet: init, markAt: 0 }, (bytes, elapsed) => {
     const reply = decodeSctp(bytes);
+    cameBack ||= reply?.chunk.type === "init" && reply.sourcePort === sourcePort;
     if (reply?.tag !== tag || reply.destinationPort !== sourcePort) return undefined;
     if (reply.chunk.type === "init-ack") {
       return answered(seenIn(`${Buffer.from(reply.chunk.cookie).toString()}\n`) ?? null, elapsed);
     }
     return reply.chunk.type === "abort" ? fromErrno({ code: "ECONNREFUSED" }) : undefined;
   });
+  // Who asks itself takes its own packet, so the kernel refuses nothing: that nobody answered says the same.
+  return asked.then((result) =>
+    cameBack && result.outcome === "filtered" ? fromErrno({ code: "ECONNREFUSED" }) : result,
+  );
 }
 
-function probeIcmp({ kernel, to, timeoutMs }: ProbeQuery): Promise<ProbeResult> {
-  const family = to.includes(":") ? 6 : 4;
+function probeIcmp(query: ProbeQuery): Promise<ProbeResult> {
+  const family = query.to.includes(":") ? 6 : 4;
   const id = randomInt(1, 65536);
   const { protocol } = ICMP[family];
   // The kernel fills in ICMPv6's checksum, so an error quotes another one: the id and number behind it are ours.
-  const query = { to, protocol, packet: echoRequest(family, id), markAt: 4, timeoutMs };
-  return probeRaw(kernel, query, (bytes, elapsed) =>
+  const packet = echoRequest(family, id);
+  return probeRaw({ ...query, protocol, packet, markAt: 4 }, (bytes, elapsed) =>
     isEchoReply(family, bytes, id) ? answered(null, elapsed) : undefined,
   );
 }
 
-interface RawQuery {
-  readonly to: string;
+interface RawQuery extends Omit<ProbeQuery, "protocol" | "port"> {
   readonly protocol: number;
   readonly packet: Uint8Array;
   /** Where among its first eight bytes the packet can be told from others. */
   readonly markAt: number;
-  readonly timeoutMs: number;
 }
 
 /** Sends a packet of a protocol that has no sockets, repeats it, and waits for an answer or an ICMP error about it. */
 function probeRaw(
-  kernel: Kernel,
-  { to, protocol, packet, markAt, timeoutMs }: RawQuery,
+  { kernel, to, from: own, protocol, packet, markAt, timeoutMs }: RawQuery,
   judge: (payload: Uint8Array, elapsedMs: number) => ProbeResult | undefined,
 ): Promise<ProbeResult> {
   const { sockets } = kernel;
   const family = to.includes(":") ? 6 : 4;
-  const fd = sockets.openRaw(family, protocol);
+  // Others' packets would be taken for answered by this socket, and the kernel would not refuse them.
+  const fd = sockets.openRaw(family, protocol, { to, ...(own !== undefined && { from: own }) });
   const errors = sockets.openRaw(family, ICMP[family].protocol);
   return settle(timeoutMs, (done) => {
     const start = performance.now();
@@ -143,6 +149,7 @@ function probeRaw(
     });
     const failing = sockets.receiveRaw(errors, (bytes) => {
       const why = refusedBy(family, withoutIpHeader(bytes, family), {
+        to,
         protocol,
         mark: { offset: markAt, bytes: packet.subarray(markAt, 8) },
       });

@@ -1,4 +1,5 @@
 // The few ICMP messages that probes send and read: RFC 792 and RFC 4443.
+import { formatIp } from "../../base/ip.ts";
 
 export const ICMP = {
   4: { protocol: 1, request: 8, reply: 0, unreachable: 3, closed: [2, 3] },
@@ -24,6 +25,7 @@ export function isEchoReply(family: 4 | 6, bytes: Uint8Array, id: number): boole
 
 /** How a packet of ours is known in an error's quotation: bytes of its first eight that nobody fills in for us. */
 export interface SentPacket {
+  readonly to: string;
   readonly protocol: number;
   readonly mark: { readonly offset: number; readonly bytes: Uint8Array };
 }
@@ -56,8 +58,15 @@ function isAbout(family: 4 | 6, inner: Buffer, sent: SentPacket): boolean {
   // A router quotes at least eight bytes of what it could not deliver, translated back where it had been translated.
   const at = header + sent.mark.offset;
   return (
-    protocol === sent.protocol && inner.subarray(at, at + sent.mark.bytes.length).equals(sent.mark.bytes)
+    protocol === sent.protocol &&
+    targetOf(family, inner) === sent.to &&
+    inner.subarray(at, at + sent.mark.bytes.length).equals(sent.mark.bytes)
   );
+}
+
+function targetOf(family: 4 | 6, inner: Buffer): string {
+  const bytes = family === 4 ? inner.subarray(16, 20) : inner.subarray(24, 40);
+  return formatIp({ family, value: BigInt(`0x${bytes.toString("hex")}`) });
 }
 
 function checksum(bytes: Buffer): number {

@@ -29,6 +29,9 @@ export function fromErrno(error: unknown): ProbeResult {
   switch (code) {
     case "ECONNREFUSED":
     case "ECONNRESET":
+    // Nobody speaks that protocol there: ICMP, and ICMPv6's word for it.
+    case "ENOPROTOOPT":
+    case "EPROTO":
       return failed(
         "refused",
         "refused: the packet arrived, but nobody listens there or the host does not admit it",
@@ -36,6 +39,8 @@ export function fromErrno(error: unknown): ProbeResult {
     case "EHOSTUNREACH":
     case "ENETUNREACH":
     case "EACCES":
+    // A blackhole route among the sender's own, or an address that means nobody without the name of a link.
+    case "EINVAL":
       return failed("unreachable", `unreachable (${code}): a router or the sender's own routes said so`);
     default:
       return failed("failed", error instanceof Error ? error.message : String(error));

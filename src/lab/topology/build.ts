@@ -2,6 +2,7 @@
 import { setImmediate as breathe } from "node:timers/promises";
 import type { Kernel, Machine } from "../../kernel/kernel.ts";
 import { MAIN_TABLE } from "../../kernel/kernel.ts";
+import { sendAllErrors } from "./icmp.ts";
 import type { InterfacePlan, LanPlan, MemberPlan, RoutePlan, Topology } from "./plan.ts";
 
 const BRIDGE = "lan";
@@ -85,6 +86,7 @@ function setUpStack(kernel: Kernel, forwards: boolean): void {
     kernel.sysctl.set(`net/ipv6/conf/${which}/accept_dad`, 0);
     kernel.sysctl.set(`net/ipv6/conf/${which}/accept_ra`, 0);
   }
+  sendAllErrors(kernel);
 }
 
 function plugIn(kernel: Kernel, bridge: Kernel, plan: MemberPlan, link: InterfacePlan): number {

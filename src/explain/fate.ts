@@ -1,0 +1,105 @@
+// What a packet that may leave finds on its way: how far it comes, whether somebody listens there, whether the answer
+// comes back. Where the network is known whole (a lab), that is definite; else it is as much as objects tell.
+import type { ClusterFacts } from "../plan/facts.ts";
+import type { Atlas, Stop, Trip } from "./ground/atlas.ts";
+import type { Flow, SourceDecision } from "./judge.ts";
+import { type Listening, listeningAt, listeningOn } from "./listening.ts";
+import { type Hop, wayOf } from "./way.ts";
+
+/** What a probe will find, in its own words; denied packets are `filtered`. */
+export type Outcome = "answered" | "refused" | "filtered" | "unreachable";
+
+export interface Fate extends Listening {
+  readonly hops: readonly Hop[];
+  /** Why the packet gets no further than the last hop. */
+  readonly broken?: string;
+  /** Why what the far end says never comes back. */
+  readonly noReturn?: string;
+  /** What comes of it if nobody on the way refuses it; undefined: cannot be told. */
+  readonly outcome: Outcome | undefined;
+  /** What somebody at the far end who refuses comes to: the refusal may get lost, too. */
+  readonly refusal: Outcome | undefined;
+}
+
+export type PlacedFlow = Flow & { readonly source: string; readonly destination: string };
+
+/** Returns what becomes of a flow that policies let pass. */
+export function fateOf(
+  facts: ClusterFacts,
+  atlas: Atlas | undefined,
+  flow: PlacedFlow,
+  snat: SourceDecision,
+): Fate {
+  const trip = atlas?.tripOf(flow.from, flow.destination, snat.by);
+  return atlas && trip ? knownFate(facts, atlas, flow, snat, trip) : guessedFate(facts, atlas, flow);
+}
+
+function guessedFate(facts: ClusterFacts, atlas: Atlas | undefined, flow: PlacedFlow): Fate {
+  const { from, to, destination, port } = flow;
+  const { hops, broken } = wayOf(facts, from, to, destination);
+  if (atlas) {
+    // A question about somebody who is not there: policies have an answer to it, packets have none.
+    const reason = `nobody here has ${from.addresses[0] ?? from.name}, so nothing can be sent from there`;
+    return { hops, listening: undefined, reason, outcome: undefined, refusal: undefined };
+  }
+  const { listening, reason } = listeningOn(facts, to, port);
+  const said = listening === undefined ? undefined : listening ? "answered" : "refused";
+  return {
+    hops,
+    ...(broken === undefined ? {} : { broken }),
+    listening,
+    reason,
+    outcome: broken === undefined ? said : "filtered",
+    refusal: "refused",
+  };
+}
+
+function knownFate(
+  facts: ClusterFacts,
+  atlas: Atlas,
+  flow: PlacedFlow,
+  snat: SourceDecision,
+  { hops, stop }: Trip,
+): Fate {
+  const noReturn = whyNoReturn(atlas, flow, snat, stop);
+  const back = (outcome: Outcome) => (noReturn === undefined ? outcome : "filtered");
+  if (stop.type === "lost") {
+    const outcome = stop.told ? back("unreachable") : "filtered";
+    const reason = `nobody is there who could listen`;
+    return { hops, broken: stop.why, listening: false, reason, outcome, refusal: undefined };
+  }
+  const ear = listeningAt(facts, stop, flow.destination, flow.port);
+  return {
+    hops,
+    ...ear,
+    ...(noReturn === undefined ? {} : { noReturn }),
+    outcome: back(ear.listening === true ? "answered" : "refused"),
+    refusal: back("refused"),
+  };
+}
+
+/** The answer goes to the address that was seen; whoever translated it gets it, and sends it on to the sender. */
+function whyNoReturn(
+  atlas: Atlas,
+  { from, source }: PlacedFlow,
+  { sourceSeen }: SourceDecision,
+  stop: Stop,
+): string | undefined {
+  const sender = atlas.machineOf(from);
+  // Where the kernel picks one of many addresses, nothing is known of the one it will pick.
+  if (sourceSeen === undefined || /[-/]/.test(sourceSeen) || !sender) return undefined;
+  if (stop.type !== "lost" && stop.name === from.name) return undefined;
+  const start = stop.type === "lost" ? stop.at : placeOf(atlas, stop);
+  if (!start || (stop.type !== "pod" && start === sender)) return undefined;
+  // A host sends what is its own, and passes on nothing for others.
+  const first = atlas.trip(start, sourceSeen, stop.type === "pod" ? undefined : start.name).stop;
+  const last =
+    sourceSeen === source || first.type !== "machine" ? first : atlas.trip(first.machine, source).stop;
+  if (last.type === "lost") return `the answer to ${sourceSeen} does not come back: ${last.why}`;
+  const home = last.type === "pod" ? last.name === from.name : last.machine === sender;
+  return home ? undefined : `the answer to ${sourceSeen} does not come back: it goes to ${last.name}`;
+}
+
+function placeOf(atlas: Atlas, stop: Exclude<Stop, { type: "lost" }>) {
+  return stop.type === "machine" ? stop.machine : atlas.machineOf(stop.end);
+}

@@ -1,0 +1,169 @@
+import { describe, expect, it } from "vitest";
+import { sourceNatKind } from "../../api/kinds/source-nat.ts";
+import type { KubeObject } from "../../api/object.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import { cluster, host, pod, policy, pool } from "../cluster.suite.ts";
+import { findEnd } from "../ends.ts";
+import { type Explanation, explain, isYes } from "../explain.ts";
+import { explanationText } from "../explain-text.ts";
+import { clusterEnds, matrixCells } from "../matrix/matrix.ts";
+import { judgesOf } from "../plans.ts";
+import { parsePorts } from "../ports.ts";
+import { parseEnd, parseTarget } from "../target.ts";
+import { ground } from "./ground.suite.ts";
+
+const outside = [
+  host("gateway", "192.168.18.1", { role: "router", ports: [] }),
+  host("choosy", "172.17.0.8"),
+  host("both", "192.168.18.50", { addresses: ["192.168.18.50", "172.17.0.50"] }),
+  host("cellar", "172.31.0.9"),
+  host("nowhere", "172.40.0.9"),
+];
+const untranslated = pool("pods", "10.1.0.0/16", false);
+const facts = (...more: readonly KubeObject[]) => cluster(untranslated, ...outside, ...more);
+
+function ask(from: string, to: string, of: ClusterFacts = facts()): Explanation {
+  const target = parseTarget(to);
+  const ends = [findEnd(of, parseEnd(from), "default"), findEnd(of, target.end, "default")] as const;
+  return explain(of, judgesOf(of, new Map(), ground), ...ends, target.port);
+}
+
+describe("in a network that is known whole", () => {
+  it.each([
+    // Who listens where.
+    ["pod/web", "pod/api:80", "answered"],
+    ["pod/web", "pod/api:81", "refused"],
+    ["pod/web", "node/n1:22", "refused"],
+    ["pod/web", "node/n2:10250", "answered"],
+    ["pod/web", "node/n2:10250/udp", "refused"],
+    ["node/n1", "node/n1:22", "refused"],
+    ["pod/web", "host/gateway:22", "refused"],
+    ["pod/web", "host/out:80", "answered"],
+    ["pod/web", "host/out:81", "refused"],
+    ["pod/web", "172.17.0.9", "answered"],
+    // Addresses that nobody has.
+    ["pod/web", "8.8.8.8:53", "unreachable"],
+    ["pod/web", "8.8.8.8", "unreachable"],
+    ["pod/web", "10.96.0.1:443", "unreachable"],
+    ["pod/web", "169.254.1.1:80", "unreachable"],
+    ["pod/web", "10.1.0.9:80", "filtered"],
+    ["pod/web", "10.1.0.70:80", "filtered"],
+    ["node/n1", "10.1.0.9:80", "unreachable"],
+    ["pod/web", "192.168.18.77:80", "filtered"],
+    ["host/out", "10.1.9.9:80", "unreachable"],
+    ["pod/web", "192.168.18.255:80", "filtered"],
+    ["host/nowhere", "pod/web:80", null],
+    ["pod/web", "host/nowhere:80", "unreachable"],
+    ["8.8.8.8", "pod/web:80", null],
+    // Itself.
+    ["pod/web", "127.0.0.1:80", "answered"],
+    ["pod/web", "127.0.0.1:80/udp", "refused"],
+    ["node/n1", "127.0.0.1", "answered"],
+    ["pod/web", "pod/web:80", "answered"],
+    ["host/both", "172.17.0.50:80", "answered"],
+    // The way back.
+    ["host/both", "pod/web:80", "unreachable"],
+    ["host/cellar", "node/n1:10250", "filtered"],
+    ["node/n1", "host/cellar:80", "unreachable"],
+    ["host/out", "pod/web:80", "answered"],
+    // The far host's own list.
+    ["pod/web", "host/choosy:80", "answered"],
+    ["node/n1", "host/choosy:80", "refused"],
+    ["node/n1", "host/choosy", "refused"],
+  ])("%s to %s: %s", (from, to, expected) => {
+    const answer = ask(from, to);
+    expect(answer.expected, explanationText(answer)).toBe(expected);
+    expect(answer.reachable).toBe(expected === null ? null : expected === "answered");
+    expect(isYes(answer)).toBe(expected === null || expected === "answered");
+  });
+
+  it("loses answers that find no way back, though the packet arrives", () => {
+    const answer = ask("host/cellar", "node/n1:10250");
+    expect(answer.route.map(({ at, to }) => `${at} → ${to}`)).toEqual([
+      "host/cellar → host/blind",
+      "host/blind → node/n1",
+    ]);
+    expect(answer).toMatchObject({ allowed: true, listening: true, reachable: false });
+    expect(answer.reasons[0]).toBe(
+      "the answer to 172.31.0.9 does not come back: host/gateway has no route to 172.31.0.9",
+    );
+  });
+
+  it("speaks with the address of the link that leads there, or with the one that it was named by", () => {
+    expect(ask("host/both", "node/n1:10250").sourceSeen).toBe("192.168.18.50");
+    expect(ask("host/both", "host/out:80").sourceSeen).toBe("172.17.0.50");
+    expect(ask("192.168.18.50", "host/out:80").sourceSeen).toBe("192.168.18.50");
+    expect(ask("host/both", "172.17.0.50:80").sourceSeen).toBe("172.17.0.50");
+    const translated = cluster(...outside);
+    expect(ask("pod/web", "host/out:80", translated).sourceSeen).toBe("192.168.18.3");
+  });
+
+  it("counts pods on their node's network among those that listen there", () => {
+    const agent = pod("agent", "192.168.18.4", "n2", { hostNetwork: true, ports: [{ containerPort: 9100 }] });
+    const of = facts(agent);
+    expect(ask("pod/web", "node/n2:9100", of).expected).toBe("answered");
+    expect(ask("pod/web", "pod/agent:10250", of).expected).toBe("answered");
+    expect(ask("pod/web", "pod/agent:22", of).expected).toBe("refused");
+    expect(ask("pod/web", "node/n1:9100", of).expected).toBe("refused");
+  });
+
+  it("says of denied flows that nobody answers, and by whom", () => {
+    const of = facts(policy("shut", { podSelector: { matchLabels: { app: "api" } } }));
+    expect(ask("pod/web", "pod/api:80", of)).toMatchObject({ allowed: false, expected: "filtered" });
+    expect(ask("8.8.8.8", "pod/api:80", of)).toMatchObject({ allowed: false, reachable: false });
+  });
+
+  it("goes by the node that holds the source address, and back", () => {
+    const of = facts({
+      apiVersion: sourceNatKind.apiVersion,
+      kind: "SourceNAT",
+      metadata: { name: "s", uid: "s", resourceVersion: "1", creationTimestamp: "" },
+      spec: {
+        rules: [
+          { action: { type: "Address", addresses: ["192.168.18.200"], egressNodes: { matchLabels: {} } } },
+        ],
+      },
+      status: { holders: [{ address: "192.168.18.200", node: "n2" }] },
+    } as KubeObject);
+    const answer = ask("pod/web", "host/out:80", of);
+    expect(answer).toMatchObject({ reachable: true, sourceSeen: "192.168.18.200" });
+    expect(answer.route.map(({ to }) => to)).toEqual(["node/n1", "node/n2", "host/gateway", "host/out"]);
+  });
+
+  it("has a matrix that says the same, with a name for what stands in the way", () => {
+    const of = facts();
+    const judges = judgesOf(of, new Map(), ground);
+    const ends = clusterEnds(of).filter(({ name }) => name !== "host/nowhere");
+    const cells = [...matrixCells(of, judges, { ends, ports: parsePorts("80/tcp,53/udp"), view: "live" })];
+    const end = (name: string) => ends.find((one) => one.name === name)!;
+    for (const cell of cells) {
+      const answer = explain(of, judges, end(cell.from), end(cell.to), parsePorts(cell.port)[0]);
+      expect(cell.allowed, JSON.stringify(cell)).toBe(answer.reachable);
+      if (!cell.allowed) expect(answer.reasons).toContain(cell.by?.reason);
+    }
+    expect(new Set(cells.map(({ by }) => by?.by))).toEqual(new Set([undefined, "port", "route", "host"]));
+  });
+});
+
+it.each([
+  ["pod/web", "node/n1:22", "allowed, but nothing listens on 22/tcp of node/n1: a probe is refused"],
+  [
+    "pod/web",
+    "8.8.8.8:53",
+    "allowed, but not reachable (host/gateway has no route to 8.8.8.8): a probe is told that it is unreachable",
+  ],
+  [
+    "pod/web",
+    "10.1.0.70:80",
+    "allowed, but not reachable (no pod on n2 has 10.1.0.70): a probe gets no answer",
+  ],
+  [
+    "8.8.8.8",
+    "pod/web:80",
+    "allowed; whether it is answered cannot be told (nobody here has 8.8.8.8, so nothing can be sent from there)",
+  ],
+  ["pod/web", "pod/api:80", "allowed"],
+])("the first line about %s to %s does not mislead", (from, to, said) => {
+  const [line = ""] = explanationText(ask(from, to)).split("\n");
+  expect(line.slice(line.indexOf(": ") + 2)).toBe(said);
+});

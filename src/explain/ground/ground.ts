@@ -1,0 +1,30 @@
+// A network that is known whole, as a lab's is: every machine of it, with its links, routes and open ports. Against it a
+// question has a definite answer: what is not there is not there.
+import type { Port } from "../ports.ts";
+
+export interface Ground {
+  readonly machines: readonly Machine[];
+}
+
+export interface Machine {
+  /** `node/NAME` or `host/NAME`, as answers name it. */
+  readonly name: string;
+  readonly links: readonly GroundLink[];
+  /** Beside those of its links, and of pods. */
+  readonly routes: readonly { readonly to: string; readonly via: string }[];
+  /** Passes on packets that are not for itself. */
+  readonly forwards: boolean;
+  /** Has a route to every confirmed block of addresses, without being a node. */
+  readonly podRoutes: boolean;
+  /** Open on all of its addresses; those of hostNetwork pods come on top. */
+  readonly ports: readonly Port[];
+  /** Ranges whose connections it takes; absent: everyone's. */
+  readonly admit?: readonly string[];
+}
+
+export interface GroundLink {
+  /** Machines with links of the same network are neighbours. */
+  readonly network: string;
+  /** `address/length` */
+  readonly addresses: readonly string[];
+}
