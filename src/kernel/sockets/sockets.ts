@@ -3,15 +3,19 @@ import { Errno, libc } from "../ffi/libc.ts";
 import { checked, refusal } from "../ffi/refusal.ts";
 import type { CapturedFrame, Sockets } from "../kernel.ts";
 import type { Context } from "../linux/context.ts";
-import { onReadable } from "../linux/poller.ts";
 import { familyNumber, familyOfText } from "../netlink/bytes.ts";
 import { addressOf, socketAddress } from "./address.ts";
+import {
+  bindSocket,
+  makeSocket,
+  receiveDatagrams,
+  SOCK_DGRAM,
+  SOCK_RAW,
+  SOCK_STREAM,
+  sendDatagram,
+} from "./descriptor.ts";
 import { openPacketSocket, receivePacketFrames, sendPacketFrame } from "./packet.ts";
 
-const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
-const SOCK_RAW = 3;
-const SOCK_FLAGS = 0o2004000;
 const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
 const IPPROTO_IP = 0;
@@ -22,9 +26,9 @@ const IPV6_V6ONLY = 26;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const BACKLOG = 128;
-const BURST = 64;
+/** struct sockaddr_in6, the larger one. */
+const ADDRESS_SIZE = 28;
 const IPV4_ANY = "0.0.0.0";
-const packetBuffer = Buffer.alloc(65536);
 
 export class LinuxSockets implements Sockets {
   readonly #context: Context;
@@ -37,7 +41,7 @@ export class LinuxSockets implements Sockets {
     const attempt = (): string => `listen on ${address} port ${port}/tcp`;
     return this.#open(address, SOCK_STREAM, IPPROTO_TCP, attempt, (fd) => {
       option(fd, SOL_SOCKET, SO_REUSEADDR);
-      bind(fd, address, port, attempt);
+      bindSocket(fd, socketAddress(address, port), attempt);
       checked(libc().listen(fd, BACKLOG), attempt);
     });
   }
@@ -45,7 +49,7 @@ export class LinuxSockets implements Sockets {
   connectTcp(address: string, port: number, from?: string): number {
     const attempt = (): string => `connect to ${address} port ${port}/tcp${from ? ` from ${from}` : ""}`;
     return this.#open(address, SOCK_STREAM, IPPROTO_TCP, attempt, (fd) => {
-      if (from !== undefined) bind(fd, from, 0, attempt);
+      if (from !== undefined) bindSocket(fd, socketAddress(from, 0), attempt);
       const to = socketAddress(address, port);
       if (libc().connect(fd, to, to.length) === 0) return;
       const errno = libc().errno();
@@ -58,14 +62,14 @@ export class LinuxSockets implements Sockets {
     return this.#open(address, SOCK_DGRAM, IPPROTO_UDP, attempt, (fd) => {
       if (allErrors && familyOfText(address) === 4) option(fd, IPPROTO_IP, IP_RECVERR);
       else if (allErrors) option(fd, IPPROTO_IPV6, IPV6_RECVERR);
-      bind(fd, address, port, attempt);
+      bindSocket(fd, socketAddress(address, port), attempt);
     });
   }
 
   openRaw(family: 4 | 6, protocol: number, ends: { from?: string; to?: string } = {}): number {
     const attempt = (): string => `open a raw socket of protocol ${protocol}`;
     return this.#open(family === 4 ? IPV4_ANY : "::", SOCK_RAW, protocol, attempt, (fd) => {
-      if (ends.from !== undefined) bind(fd, ends.from, 0, attempt);
+      if (ends.from !== undefined) bindSocket(fd, socketAddress(ends.from, 0), attempt);
       if (ends.to === undefined) return;
       const to = socketAddress(ends.to, 0);
       checked(libc().connect(fd, to, to.length), attempt);
@@ -73,34 +77,11 @@ export class LinuxSockets implements Sockets {
   }
 
   sendRaw(fd: number, to: string, packet: Uint8Array): void {
-    const address = socketAddress(to, 0);
-    const sent = libc().sendto(fd, packet, packet.length, 0, address, address.length);
-    checked(sent, () => `send a raw packet to ${to}`);
+    sendDatagram(fd, packet, socketAddress(to, 0), () => `send a raw packet to ${to}`);
   }
 
   receiveRaw(fd: number, onPacket: (packet: Uint8Array, from: string) => void): { stop(): void } {
-    let receiving = true;
-    const watcher = onReadable(fd, () => {
-      for (let left = BURST; left > 0 && receiving; left--) {
-        const from = Buffer.alloc(28);
-        const fromLength = Buffer.alloc(4);
-        fromLength.writeUInt32LE(from.length);
-        const length = libc().recvfrom(fd, packetBuffer, packetBuffer.length, 0, from, fromLength);
-        if (length < 0) {
-          const errno = libc().errno();
-          if (errno === Errno.EAGAIN || errno === Errno.EINTR) return;
-          // What the network told about an earlier packet (unreachable); the next ones can be read.
-          continue;
-        }
-        onPacket(Uint8Array.from(packetBuffer.subarray(0, length)), addressOf(from));
-      }
-    });
-    return {
-      stop: () => {
-        receiving = false;
-        watcher.stop();
-      },
-    };
+    return receiveDatagrams(fd, ADDRESS_SIZE, (bytes, from) => onPacket(bytes, addressOf(from)));
   }
 
   openPacket(linkIndex?: number, etherType?: number): number {
@@ -129,18 +110,13 @@ export class LinuxSockets implements Sockets {
   ): number {
     this.#context.check(attempt);
     const family = familyOfText(address);
-    return this.#context.inside(() => {
-      const fd = checked(libc().socket(familyNumber(family), type | SOCK_FLAGS, protocol), attempt);
-      try {
+    return this.#context.inside(() =>
+      makeSocket(familyNumber(family), type, protocol, attempt, (fd) => {
         // '::' means IPv6 only, so that it can stand beside a listener on 0.0.0.0.
         if (family === 6 && type !== SOCK_RAW) option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
         prepare(fd);
-        return fd;
-      } catch (error) {
-        libc().close(fd);
-        throw error;
-      }
-    });
+      }),
+    );
   }
 }
 
@@ -148,9 +124,4 @@ function option(fd: number, level: number, name: number): void {
   const on = Buffer.alloc(4);
   on.writeInt32LE(1);
   libc().setsockopt(fd, level, name, on, 4);
-}
-
-function bind(fd: number, address: string, port: number, attempt: () => string): void {
-  const own = socketAddress(address, port);
-  checked(libc().bind(fd, own, own.length), attempt);
 }
