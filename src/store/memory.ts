@@ -1,29 +1,14 @@
 // Objects in this process's memory: for tests, and for commands that read manifests without a cluster.
-import { randomUUID } from "node:crypto";
 import { deepFreeze } from "../api/equal.ts";
 import { type Draft, type Kind, type KubeObject, keyOf } from "../api/object.ts";
 import { TrunklineError } from "../base/errors.ts";
+import { type DriverOptions, driverOptions, freshObject, watchKind } from "./driver.ts";
 import type { DeleteOptions, Listing, Store, WatchEvent } from "./store.ts";
-import {
-  checkNamespace,
-  created,
-  deleted,
-  kindKey,
-  randomSuffix,
-  type Transition,
-  updated,
-  withVersion,
-} from "./transition.ts";
+import { checkNamespace, deleted, kindKey, type Transition, updated, withVersion } from "./transition.ts";
 import { type Change, WatchHub } from "./watch-hub.ts";
 
-export interface MemoryStoreOptions {
-  /** How many changes a late watcher can still be told; default 4096. */
-  readonly history?: number;
-  readonly now?: () => Date;
-}
-
 /** Returns an empty store that lives as long as this process. */
-export function memoryStore(options: MemoryStoreOptions = {}): Store {
+export function memoryStore(options: DriverOptions = {}): Store {
   return new MemoryStore(options);
 }
 
@@ -36,9 +21,10 @@ class MemoryStore implements Store {
   #revision = 0;
   #closed = false;
 
-  constructor(options: MemoryStoreOptions) {
-    this.#history = options.history ?? 4096;
-    this.#now = options.now ?? (() => new Date());
+  constructor(options: DriverOptions) {
+    const { history, now } = driverOptions(options);
+    this.#history = history;
+    this.#now = now;
   }
 
   async get<T extends KubeObject>(kind: Kind<T>, name: string, namespace?: string): Promise<T | undefined> {
@@ -54,12 +40,8 @@ class MemoryStore implements Store {
 
   async create<T extends KubeObject>(kind: Kind<T>, draft: Draft<T>): Promise<T> {
     this.#checkOpen();
-    for (;;) {
-      const object = created(kind, draft, { uid: randomUUID(), now: this.#now(), suffix: randomSuffix() });
-      const key = keyOf(object);
-      if (!this.#room(kind).has(key)) return this.#commit(kind, "added", { type: "write", object });
-      if (draft.metadata.name) throw new TrunklineError("store.exists", { kind: kind.kind, key });
-    }
+    const object = freshObject(kind, draft, this.#now(), (one) => this.#room(kind).has(keyOf(one)));
+    return this.#commit(kind, "added", { type: "write", object });
   }
 
   async update<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T> {
@@ -82,10 +64,7 @@ class MemoryStore implements Store {
     options: { readonly from: string; readonly namespace?: string; readonly signal: AbortSignal },
   ): AsyncIterable<WatchEvent<T>> {
     this.#checkOpen();
-    const wish = { kind: kindKey(kind), namespace: options.namespace };
-    const events = this.#hub.watch(wish, () => this.#since(options.from), options.signal);
-    // The hub filters by kind, so the events are of the kind that was asked for.
-    return events as unknown as AsyncIterable<WatchEvent<T>>;
+    return watchKind(this.#hub, kind, options, () => this.#since(options.from));
   }
 
   async close(): Promise<void> {

@@ -1,36 +1,21 @@
 // Objects in one SQLite file that several processes of a machine share.
-import { randomUUID } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { deepFreeze } from "../../api/equal.ts";
-import { type Draft, type Kind, type KubeObject, keyOf } from "../../api/object.ts";
+import type { Draft, Kind, KubeObject } from "../../api/object.ts";
 import { TrunklineError } from "../../base/errors.ts";
+import { type DriverOptions, driverOptions, freshObject, watchKind } from "../driver.ts";
 import type { DeleteOptions, Listing, Store, WatchEvent } from "../store.ts";
-import {
-  checkNamespace,
-  created,
-  deleted,
-  kindKey,
-  randomSuffix,
-  type Transition,
-  updated,
-  withVersion,
-} from "../transition.ts";
+import { checkNamespace, deleted, kindKey, type Transition, updated, withVersion } from "../transition.ts";
 import { type Change, WatchHub } from "../watch-hub.ts";
 import { Bell } from "./bell.ts";
 import { openDatabase, prepareStatements, type Statements } from "./tables.ts";
-
-export interface SqliteStoreOptions {
-  /** How many changes a late watcher can still be told; default 4096. */
-  readonly history?: number;
-  readonly now?: () => Date;
-}
 
 /**
  * Opens the store in that file, creating it if it is missing. Several processes may have it open: what one writes, the
  * others' watches tell within milliseconds.
  * @throws TrunklineError `store.open`
  */
-export function openSqliteStore(path: string, options: SqliteStoreOptions = {}): Store {
+export function openSqliteStore(path: string, options: DriverOptions = {}): Store {
   return new SqliteStore(path, options);
 }
 
@@ -48,9 +33,10 @@ class SqliteStore implements Store {
   #mark = -1;
   #closed = false;
 
-  constructor(path: string, options: SqliteStoreOptions) {
-    this.#history = options.history ?? 4096;
-    this.#now = options.now ?? (() => new Date());
+  constructor(path: string, options: DriverOptions) {
+    const { history, now } = driverOptions(options);
+    this.#history = history;
+    this.#now = now;
     this.#path = path;
     this.#db = openDatabase(path);
     this.#sql = prepareStatements(this.#db);
@@ -78,13 +64,9 @@ class SqliteStore implements Store {
 
   async create<T extends KubeObject>(kind: Kind<T>, draft: Draft<T>): Promise<T> {
     return this.#write(kind, "added", () => {
-      for (;;) {
-        const object = created(kind, draft, { uid: randomUUID(), now: this.#now(), suffix: randomSuffix() });
-        const { name, namespace } = object.metadata;
-        if (!this.#stored(kind, name, namespace)) return { type: "write", object };
-        if (draft.metadata.name)
-          throw new TrunklineError("store.exists", { kind: kind.kind, key: keyOf(object) });
-      }
+      const isTaken = ({ metadata: { name, namespace } }: T) =>
+        this.#stored(kind, name, namespace) !== undefined;
+      return { type: "write", object: freshObject(kind, draft, this.#now(), isTaken) };
     });
   }
 
@@ -110,10 +92,7 @@ class SqliteStore implements Store {
     options: { readonly from: string; readonly namespace?: string; readonly signal: AbortSignal },
   ): AsyncIterable<WatchEvent<T>> {
     this.#checkOpen();
-    const wish = { kind: kindKey(kind), namespace: options.namespace };
-    const events = this.#hub.watch(wish, () => this.#since(wish.kind, options.from), options.signal);
-    // The hub filters by kind, so the events are of the kind that was asked for.
-    return events as unknown as AsyncIterable<WatchEvent<T>>;
+    return watchKind(this.#hub, kind, options, (key) => this.#since(key, options.from));
   }
 
   async close(): Promise<void> {
