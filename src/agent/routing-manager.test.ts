@@ -1,49 +1,18 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { AddressBlock } from "../api/kinds/address-block.ts";
-import type { Node } from "../api/kinds/core.ts";
 import { silent } from "../base/log.ts";
 import type { FakeCalls } from "../kernel/fake/calls.ts";
 import { fakeMachine } from "../kernel/index.ts";
 import { type Kernel, MAIN_TABLE, ROUTE_PROTOCOL, type Route } from "../kernel/kernel.ts";
-import { type ClusterFacts, emptyFacts, type NodeFacts } from "../plan/facts.ts";
+import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
+import { block, facts, node } from "../plan/routing/facts.suite.ts";
 import { ROUTE_METRIC } from "../plan/routing/plan-routes.ts";
 import { RoutingManager } from "./routing-manager.ts";
-
-const meta = (name: string) => ({
-  name,
-  uid: name,
-  resourceVersion: "1",
-  creationTimestamp: "2026-01-01T00:00:00Z",
-});
-
-function node(name: string, ...addresses: string[]): Node {
-  return {
-    apiVersion: "v1",
-    kind: "Node",
-    metadata: meta(name),
-    status: { addresses: addresses.map((address) => ({ type: "InternalIP", address })) },
-  };
-}
-
-function block(cidr: string, owner: string): AddressBlock {
-  return {
-    apiVersion: "trunkline.dev/v1alpha1",
-    kind: "AddressBlock",
-    metadata: meta(cidr.replaceAll(/[./:]/g, "-")),
-    spec: { cidr, pool: "p", node: owner, state: "confirmed" },
-  };
-}
 
 /** IPv6 addresses as people write them, which is not how the kernel lists them. */
 const nodes = [node("a", "192.168.18.11", "fd18::11"), node("b", "192.168.18.12", "FD18:0::12")];
 
-function owned(...blocks: AddressBlock[]): ClusterFacts {
-  return {
-    ...emptyFacts(),
-    nodes: new Map(nodes.map((one) => [one.metadata.name, one])),
-    blocks: new Map(blocks.map((one) => [one.metadata.name, one])),
-  };
-}
+const owned = (...blocks: AddressBlock[]): ClusterFacts => facts(nodes, blocks);
 
 const self: NodeFacts = {
   node: "a",
@@ -95,17 +64,17 @@ describe("routing manager", () => {
   });
 
   it("writes nothing where all is as planned", async () => {
-    const facts = owned(block("10.1.0.0/26", "a"), block("10.1.0.64/26", "b"), block("fd00::/122", "b"));
+    const planned = owned(block("10.1.0.0/26", "a"), block("10.1.0.64/26", "b"), block("fd00::/122", "b"));
     const before = calls.count;
-    await manager.resync(facts, self);
+    await manager.resync(planned, self);
     expect(calls.count).toBe(before + 3);
-    await manager.resync(facts, self);
+    await manager.resync(planned, self);
     expect(calls.count).toBe(before + 3);
   });
 
   it("takes back what others did to its routes, and leaves theirs alone", async () => {
-    const facts = owned(block("10.1.0.64/26", "b"));
-    await manager.resync(facts, self);
+    const planned = owned(block("10.1.0.64/26", "b"));
+    await manager.resync(planned, self);
     const common = { family: 4, type: "unicast", table: MAIN_TABLE, via: "192.168.18.12" } as const;
     const ours: Route = {
       ...common,
@@ -119,7 +88,7 @@ describe("routing manager", () => {
     const others: Route = { ...common, destination: "10.1.0.192/26", protocol: 3, metric: ROUTE_METRIC };
     kernel.routes.add(pods);
     kernel.routes.add(others);
-    await manager.resync(facts, self);
+    await manager.resync(planned, self);
     expect(present()).toMatchObject([
       { destination: "10.1.0.64/26", mtu: undefined },
       { destination: "10.1.0.9/32" },

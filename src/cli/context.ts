@@ -55,12 +55,19 @@ export interface NamespaceOptions {
 export const defaultNamespace = "default";
 
 /** Adds -n; with `all`, -A too. */
-export function namespaceOptions(command: Command, all: "all" | "one"): Command {
+function namespaceOptions(command: Command, all: "all" | "one"): Command {
   const option = new Option("-n, --namespace <name>", `namespace; default: ${defaultNamespace}`);
   if (all === "one") return command.addOption(option);
   return command
     .addOption(option.conflicts("allNamespaces"))
     .option("-A, --all-namespaces", "all namespaces");
+}
+
+export interface ClusterOptions extends StoreOptions, NamespaceOptions {}
+
+/** Adds --lab, --store and -n; with `all`, -A too. */
+export function clusterOptions(command: Command, all: "all" | "one"): Command {
+  return storeOptions(namespaceOptions(command, all));
 }
 
 /**

@@ -40,6 +40,11 @@ export function dryRunNote(how: DryRun): string {
   return { client: " (dry run)", server: " (server dry run)", none: "" }[how];
 }
 
+/** Returns -o of a command that gives an answer: text, which is the usual form, json, or one of `more`. */
+export function answerOption(...more: readonly string[]): Option {
+  return outputOption(["text", "json", ...more]).default("text");
+}
+
 /** Returns --family, whose value is `4` or `6`. */
 export function familyOption(when = ""): Option {
   const what = "the IPv4 or the IPv6 addresses of who has both; default: the first that both ends have";

@@ -9,18 +9,17 @@ import { matchesSelector, parseSelector } from "../api/selectors.ts";
 import { TrunklineError } from "../base/errors.ts";
 import type { Store } from "../store/store.ts";
 import {
+  type ClusterOptions,
+  clusterOptions,
   defaultNamespace,
   kindOfWord,
   type NamespaceOptions,
-  namespaceOptions,
-  type StoreOptions,
-  storeOptions,
   withStore,
 } from "./context.ts";
 import { fileOption } from "./options.ts";
 import { exit, say, sayProblems } from "./output.ts";
 
-export interface SelectionOptions extends StoreOptions, NamespaceOptions {
+export interface SelectionOptions extends ClusterOptions {
   readonly filename?: readonly string[];
   readonly all?: boolean;
   readonly selector?: string;
@@ -67,7 +66,7 @@ export function aboutObjects<O extends SelectionOptions>(
     const targets = await targetsFrom(words, options, kindsOfAll);
     await withStore(options, (store) => run(store, targets, options));
   });
-  return storeOptions(namespaceOptions(command, "all"));
+  return clusterOptions(command, "all");
 }
 
 /**

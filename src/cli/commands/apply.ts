@@ -4,18 +4,12 @@ import { readManifests } from "../../api/manifest/files.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import type { Problem } from "../../base/problem.ts";
 import { type Applied, applyManifests } from "../../store/apply.ts";
-import {
-  type NamespaceOptions,
-  namespaceOptions,
-  type StoreOptions,
-  storeOptions,
-  withStore,
-} from "../context.ts";
+import { type ClusterOptions, clusterOptions, withStore } from "../context.ts";
 import { resourceName } from "../names.ts";
 import { type DryRun, dryRunNote, dryRunOption, outputOption, wantFiles } from "../options.ts";
 import { print, printJson, say, sayProblems } from "../output.ts";
 
-interface Options extends StoreOptions, NamespaceOptions {
+interface Options extends ClusterOptions {
   readonly filename: readonly string[];
   readonly dryRun: DryRun;
   readonly output?: "json" | "name";
@@ -28,7 +22,7 @@ export function command(): Command {
     .addOption(dryRunOption())
     .addOption(outputOption(["name", "json"]))
     .action((options: Options) => run(options));
-  return storeOptions(namespaceOptions(apply, "one"));
+  return clusterOptions(apply, "one");
 }
 
 async function run(options: Options): Promise<void> {

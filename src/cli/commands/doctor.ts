@@ -1,8 +1,9 @@
 // trunkline doctor: this machine, the agents and the objects, each looked at; what is wrong, with the object it is about.
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import type { Diagnosis } from "../../explain/doctor/diagnose.ts";
 import { listLabs } from "../../lab/state.ts";
 import { type StoreOptions, storeOptions } from "../context.ts";
+import { answerOption } from "../options.ts";
 import { exit, print, printJson } from "../output.ts";
 
 interface Options extends StoreOptions {
@@ -12,9 +13,7 @@ interface Options extends StoreOptions {
 export function command(): Command {
   return storeOptions(new Command("doctor"))
     .description("look at this machine, and at a lab's agents and objects; exit code 1 if something is wrong")
-    .addOption(
-      new Option("-o, --output <form>", "form of the output").choices(["text", "json"]).default("text"),
-    )
+    .addOption(answerOption())
     .action((options: Options) => doctor(options));
 }
 

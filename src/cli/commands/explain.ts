@@ -1,24 +1,18 @@
 // trunkline explain: what will happen to a flow, and which objects decide it, without sending a packet.
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { findEnd, nodeOf } from "../../explain/ends.ts";
 import { explain, isYes } from "../../explain/explain.ts";
 import { explanationText } from "../../explain/explain-text.ts";
 import { judgesOf } from "../../explain/plans.ts";
 import { parseEnd, parseTarget } from "../../explain/target.ts";
 import { collectFacts } from "../../plan/collect.ts";
-import {
-  defaultNamespace,
-  type NamespaceOptions,
-  namespaceOptions,
-  type StoreOptions,
-  storeOptions,
-  withStore,
-} from "../context.ts";
+import { type ClusterOptions, clusterOptions, defaultNamespace, withStore } from "../context.ts";
 import { groundOf, lookAtNodes } from "../node-knowledge.ts";
+import { answerOption } from "../options.ts";
 import { exit, printJson } from "../output.ts";
 import { checkWorkloads } from "../workload-ends.ts";
 
-interface Options extends StoreOptions, NamespaceOptions {
+interface Options extends ClusterOptions {
   readonly output: "text" | "json";
 }
 
@@ -27,15 +21,13 @@ export function command(): Command {
     .description("say from the plans whether a flow passes, which way, which source address is seen, and why")
     .argument("<from>", "pod/NAME, KIND/NAME, node/NAME, host/NAME, router/NAME or an address")
     .argument("<to>", "the same, with an optional port: TO[:PORT[/PROTOCOL]]")
-    .addOption(
-      new Option("-o, --output <form>", "form of the output").choices(["text", "json"]).default("text"),
-    )
+    .addOption(answerOption())
     .addHelpText(
       "after",
       "\nExit codes: 0 allowed, and nothing known stands in the way; 1 denied, or not reachable; 2 wrong use; 3 cannot tell.",
     )
     .action((from: string, to: string, options: Options) => run(from, to, options));
-  return storeOptions(namespaceOptions(explainCommand, "one"));
+  return clusterOptions(explainCommand, "one");
 }
 
 async function run(from: string, to: string, options: Options): Promise<void> {

@@ -1,11 +1,12 @@
 // trunkline install-cni: the plugin's executable and its configuration, for a container runtime on this node.
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { installCni } from "../../agent/install-cni.ts";
 import { shimPath } from "../../agent/shim-path.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import { defaultAgentSocket, defaultQueueDir } from "../../cni/config.ts";
+import { answerOption } from "../options.ts";
 import { print, printJson, say } from "../output.ts";
 
 interface Options {
@@ -31,9 +32,7 @@ export function command(): Command {
     .option("--network <name>", "name of the network", "trunkline")
     .option("--mtu <bytes>", "MTU of pods' interfaces; default: as the node's uplink", wholeNumber)
     .option("--timeout <seconds>", "how long to wait for the agent", wholeNumber, 60)
-    .addOption(
-      new Option("-o, --output <form>", "form of the output").choices(["text", "json"]).default("text"),
-    )
+    .addOption(answerOption())
     .action((options: Options) => run(options));
 }
 

@@ -9,17 +9,12 @@ import { rules } from "../../explain/lint/rules/index.ts";
 import { hasFindings, lint } from "../../explain/lint/run.ts";
 import { unwritten } from "../../explain/written.ts";
 import type { Store } from "../../store/store.ts";
-import {
-  type NamespaceOptions,
-  namespaceOptions,
-  type StoreOptions,
-  storeOptions,
-  withStore,
-} from "../context.ts";
+import { type ClusterOptions, clusterOptions, withStore } from "../context.ts";
+import { answerOption } from "../options.ts";
 import { exit, print, printJson, sayProblems, table } from "../output.ts";
 import { version } from "../version.ts";
 
-interface Options extends StoreOptions, NamespaceOptions {
+interface Options extends ClusterOptions {
   readonly filename?: readonly string[];
   readonly output: "text" | "json" | "sarif";
   readonly failOn: Severity;
@@ -30,11 +25,7 @@ export function command(): Command {
   const lintCommand = new Command("lint")
     .description("find mistakes in manifests, or without -f in what the lab holds")
     .option("-f, --filename <path...>", "files, folders, or - for standard input")
-    .addOption(
-      new Option("-o, --output <form>", "form of the output")
-        .choices(["text", "json", "sarif"])
-        .default("text"),
-    )
+    .addOption(answerOption("sarif"))
     .addOption(
       new Option("--fail-on <severity>", "exit code 1 from this severity on")
         .choices(["error", "warning", "info"])
@@ -43,7 +34,7 @@ export function command(): Command {
     .option("--rules", "list the rules")
     .addHelpText("after", "\nExit codes: 0 nothing found, 1 findings, 2 wrong use or unreadable input.")
     .action((options: Options) => run(options));
-  return storeOptions(namespaceOptions(lintCommand, "one"));
+  return clusterOptions(lintCommand, "one");
 }
 
 async function run(options: Options): Promise<void> {

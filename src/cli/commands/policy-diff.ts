@@ -1,5 +1,5 @@
 // trunkline policy diff: reach that appears or disappears if manifests were applied.
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { changesText, diffReach, type Side } from "../../explain/diff.ts";
 import { factsOf } from "../../explain/manifests/facts-of.ts";
 import { clusterEnds, declaredBy, policyPorts } from "../../explain/matrix/matrix.ts";
@@ -11,6 +11,7 @@ import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type StoreOptions, storeOptions, withStore } from "../context.ts";
 import { readFacts, readObjects } from "../manifest-facts.ts";
+import { answerOption } from "../options.ts";
 import { exit, printJson } from "../output.ts";
 
 interface Options extends StoreOptions {
@@ -29,9 +30,7 @@ export function diffCommand(): Command {
       "compare with these manifests instead of a lab: -f then is the whole new state",
     )
     .option("--port <list>", "ports such as 80/tcp,81/udp; default: all that pods declare or policies name")
-    .addOption(
-      new Option("-o, --output <form>", "form of the output").choices(["text", "json"]).default("text"),
-    )
+    .addOption(answerOption())
     .addHelpText("after", "\nExit codes: 0 nothing changes, 1 something changes, 2 wrong use or bad input.")
     .action((options: Options) => run(options));
   return storeOptions(diff);

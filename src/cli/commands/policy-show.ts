@@ -1,22 +1,16 @@
 // trunkline policy show: the rules that hold for one pod.
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { TrunklineError } from "../../base/errors.ts";
 import { effectiveRules, effectiveText } from "../../explain/effective.ts";
 import { findEnd } from "../../explain/ends.ts";
 import { parseEnd } from "../../explain/target.ts";
 import { collectFacts } from "../../plan/collect.ts";
-import {
-  defaultNamespace,
-  type NamespaceOptions,
-  namespaceOptions,
-  type StoreOptions,
-  storeOptions,
-  withStore,
-} from "../context.ts";
+import { type ClusterOptions, clusterOptions, defaultNamespace, withStore } from "../context.ts";
+import { answerOption } from "../options.ts";
 import { printJson } from "../output.ts";
 import { checkWorkloads } from "../workload-ends.ts";
 
-interface Options extends StoreOptions, NamespaceOptions {
+interface Options extends ClusterOptions {
   readonly output: "text" | "json";
 }
 
@@ -24,11 +18,9 @@ export function showCommand(): Command {
   const show = new Command("show")
     .description("print the rules that hold for a pod, each with the policy that it comes from")
     .argument("<pod>", "NAME, pod/NAME or KIND/NAME")
-    .addOption(
-      new Option("-o, --output <form>", "form of the output").choices(["text", "json"]).default("text"),
-    )
+    .addOption(answerOption())
     .action((pod: string, options: Options) => run(pod, options));
-  return storeOptions(namespaceOptions(show, "one"));
+  return clusterOptions(show, "one");
 }
 
 async function run(name: string, options: Options): Promise<void> {

@@ -1,20 +1,19 @@
 // trunkline snat: what is translated and why, what others translate on the node, and taking over from them.
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { storeOptions } from "../context.ts";
+import { answerOption } from "../options.ts";
 import type { CleanOptions, PlanOptions, ShowOptions } from "../snat/options.ts";
 
 export function command(): Command {
-  const output = () =>
-    new Option("-o, --output <form>", "form of the output").choices(["text", "json"]).default("text");
   const show = nodeOptions(new Command("show"))
     .description(
       "print the configuration in force, what is wrong with it, the node's rules and others' rules",
     )
-    .addOption(output())
+    .addOption(answerOption())
     .action(async (options: ShowOptions) => (await import("../snat/show.ts")).show(options));
   const plan = nodeOptions(new Command("plan"))
     .description("name the owner of every NAT rule on a node, and print what a takeover would change")
-    .addOption(output())
+    .addOption(answerOption())
     .action(async (options: PlanOptions) => (await import("../snat/plan.ts")).plan(options));
   const clean = nodeOptions(new Command("clean"))
     .description("delete the rules that flannel left on a node, or put them back")
@@ -24,7 +23,7 @@ export function command(): Command {
       "--backup <file>",
       "the backup's file; default: a new one, or with --undo the newest, in the node's state folder",
     )
-    .addOption(output())
+    .addOption(answerOption())
     .action(async (options: CleanOptions) => (await import("../snat/clean.ts")).clean(options));
   const all = new Command("snat").description("source translation");
   for (const one of [show, plan, clean]) all.addCommand(storeOptions(one));

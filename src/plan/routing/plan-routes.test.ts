@@ -1,42 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { AddressBlock } from "../../api/kinds/address-block.ts";
-import type { Node } from "../../api/kinds/core.ts";
-import { type ClusterFacts, emptyFacts } from "../facts.ts";
+import { block, facts, node } from "./facts.suite.ts";
 import { planRoutes, routeFor } from "./plan-routes.ts";
-
-const meta = (name: string) => ({
-  name,
-  uid: name,
-  resourceVersion: "1",
-  creationTimestamp: "2026-01-01T00:00:00Z",
-});
-
-function node(name: string, ...addresses: string[]): Node {
-  return {
-    apiVersion: "v1",
-    kind: "Node",
-    metadata: meta(name),
-    status: { addresses: addresses.map((address) => ({ type: "InternalIP", address })) },
-  };
-}
-
-function block(cidr: string, owner: string, more: Partial<AddressBlock["spec"]> = {}): AddressBlock {
-  return {
-    apiVersion: "trunkline.dev/v1alpha1",
-    kind: "AddressBlock",
-    metadata: meta(cidr.replaceAll(/[./:]/g, "-")),
-    spec: { cidr, pool: "p", node: owner, state: "confirmed", ...more },
-  };
-}
-
-function facts(nodes: Node[], blocks: AddressBlock[]): ClusterFacts {
-  return {
-    ...emptyFacts(),
-    nodes: new Map(nodes.map((one) => [one.metadata.name, one])),
-    blocks: new Map(blocks.map((one) => [one.metadata.name, one])),
-  };
-}
 
 const two = [node("a", "192.168.18.11"), node("b", "192.168.18.12", "fd00::12")];
 
