@@ -199,7 +199,7 @@ export function notFound({ kind, name = "", namespace }: Target): TrunklineError
 
 /** Says that none of all these are there. */
 export function sayNone(targets: readonly Target[]): void {
-  const kinds = targets.map(({ kind }) => kind.plural).join(", ");
+  const kinds = targets.length > 3 ? "objects" : targets.map(({ kind }) => kind.plural).join(", ");
   const namespace = targets.map((target) => target.namespace).find((one) => one !== undefined);
   say(`No ${kinds}${namespace === undefined ? "" : ` in namespace ${namespace}`}`);
 }
