@@ -44,6 +44,8 @@ describe("a lab without root", () => {
       reachable: true,
       sourceSeen: expect.stringMatching(/^10\.1\./),
     });
+    const doctor = await trunkline("doctor");
+    expect(doctor).toMatchObject({ stdout: expect.stringContaining("Nothing is wrong"), stderr: "" });
     const routes = await trunkline("lab", "exec", "node1", "--", "ip", "route");
     expect(routes.stdout).toContain("proto 84");
 
