@@ -3,7 +3,6 @@
 import type { Command } from "commander";
 import { fieldChooser } from "../api/field-selector.ts";
 import { categoryNamed } from "../api/kinds/index.ts";
-import { readManifests } from "../api/manifest/files.ts";
 import type { Kind, KubeObject } from "../api/object.ts";
 import { matchesSelector, parseSelector } from "../api/selectors.ts";
 import { TrunklineError } from "../base/errors.ts";
@@ -105,6 +104,8 @@ function namespaceOf(
 }
 
 async function targetsInFiles(files: readonly string[], options: NamespaceOptions): Promise<Target[]> {
+  // Reading manifests takes two libraries, which a command that only prints must not wait for.
+  const { readManifests } = await import("../api/manifest/files.ts");
   const { objects, errors, notes } = await readManifests(files);
   sayProblems(notes, "note");
   if (errors.length > 0)
