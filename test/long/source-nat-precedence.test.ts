@@ -106,6 +106,8 @@ data:
   config: '${text}'
 `;
 
+const ownRangesKept = config('{"nonMasqueradeCIDRs": ["192.168.0.0/16", "fd00::/8"]}');
+
 type Outcome = "own" | "node" | "fixed";
 type Cell = readonly [from: string, to: string, row: string, outcome: Outcome];
 interface Scene {
@@ -136,7 +138,7 @@ const scenes: readonly Scene[] = [
   },
   {
     title: "a list of ranges that are not masqueraded",
-    objects: config('{"nonMasqueradeCIDRs": ["192.168.0.0/16", "fd00::/8"]}'),
+    objects: ownRangesKept,
     cells: [
       ...annotations,
       ["free/plain", "vpc", "config-range", "own"],
@@ -160,7 +162,7 @@ const scenes: readonly Scene[] = [
   {
     title: "rules by priority",
     objects: [
-      config('{"nonMasqueradeCIDRs": ["192.168.0.0/16", "fd00::/8"]}'),
+      ownRangesKept,
       rule("a-later", 200, `{${select}, action: ${none}}`),
       rule("z-first", 10, `{${select}, destinations: [203.0.113.0/24, "2001:db8::/64"], action: ${fixed}}`),
     ].join(""),
@@ -176,7 +178,7 @@ const scenes: readonly Scene[] = [
   {
     title: "rules by name, then by their order",
     objects: [
-      config('{"nonMasqueradeCIDRs": ["192.168.0.0/16", "fd00::/8"]}'),
+      ownRangesKept,
       rule(
         "a-later",
         50,
