@@ -1,6 +1,6 @@
 // Pods' addresses out of block pools: the decision of src/plan/addressing, carried out by the node's allocator.
 import path from "node:path";
-import { type Pod, podKind } from "../api/kinds/core.ts";
+import { isTerminal, type Pod, podIps, podKind } from "../api/kinds/core.ts";
 import { textOf } from "../base/errors.ts";
 import type { PodIdentity } from "../cni/args.ts";
 import { NodeIpam } from "../ipam/node-ipam.ts";
@@ -24,9 +24,15 @@ export async function poolAddresses(parts: AgentParts): Promise<PoolAddresses> {
     journal: path.join(parts.stateDir, "ipam"),
     logger: parts.logger,
     inUse: async () => parts.inUse(),
+    named: () => addressesOf(parts.facts),
   });
   await ipam.start();
   return new PoolAddresses(parts, ipam);
+}
+
+/** Returns the addresses of all pods that have not ended. */
+function addressesOf({ pods }: ClusterFacts): ReadonlySet<string> {
+  return new Set([...pods.values()].flatMap((pod) => (isTerminal(pod) ? [] : podIps(pod))));
 }
 
 export class PoolAddresses implements AddressSource {

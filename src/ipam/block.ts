@@ -6,6 +6,12 @@ export interface LentAddress {
   readonly seq: number;
 }
 
+export interface RestingAddress {
+  readonly address: string;
+  /** When it was released (ms). */
+  readonly since: number;
+}
+
 export class OwnBlock {
   readonly cidr: Cidr;
   readonly text: string;
@@ -20,6 +26,7 @@ export class OwnBlock {
   readonly #queue: number[];
   /** When an ordinal was last released; those never used are not in it. */
   readonly #freedAt = new Map<number, number>();
+  #unknownBefore: number | undefined;
 
   constructor(facts: { readonly cidr: string; readonly pool: string; readonly uid: string }) {
     this.text = facts.cidr;
@@ -91,9 +98,28 @@ export class OwnBlock {
     this.#lent.set(this.ordinalOf(address), loan);
   }
 
-  /** Every free address rests from `at` (ms) on. */
+  /** Nothing is known of this block's past before `at` (ms): every free address rests from then on, to the end. */
   restAll(at: number): void {
+    this.#unknownBefore = at;
     for (const ordinal of this.#queue) this.#freedAt.set(ordinal, at);
+  }
+
+  /** Before when (ms) nothing is known of the block's past; undefined: all of it is known. */
+  get unknownBefore(): number | undefined {
+    return this.#unknownBefore;
+  }
+
+  /**
+   * Returns the addresses that rest and may be taken before they have rested to the end, longest-resting first, with the
+   * times of their release (ms). One that rests because its past is not known may still be in use: it is not among them.
+   */
+  resting(now: number, cooldownMs: number): RestingAddress[] {
+    const unknown = this.#unknownBefore ?? Number.NEGATIVE_INFINITY;
+    return this.#queue.flatMap((ordinal) => {
+      const since = this.#freedAt.get(ordinal);
+      const may = since !== undefined && since > unknown && this.#rests(ordinal, now, cooldownMs);
+      return may ? [{ address: this.addressOf(ordinal), since }] : [];
+    });
   }
 
   /** Restores what a compacted journal says: this free address was released at that time. */

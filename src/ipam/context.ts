@@ -9,7 +9,7 @@ import type { JournalRecord } from "./records.ts";
 import type { Clock } from "./types.ts";
 
 export interface IpamSettings {
-  /** How long a released address rests before anyone gets it again, in milliseconds. */
+  /** How long a released address rests before anyone gets it again while there are others, in milliseconds. */
   readonly cooldownMs: number;
   /** Only addresses of own blocks: nothing is borrowed, nothing is lent. */
   readonly strictAffinity: boolean;
@@ -85,6 +85,8 @@ export interface NodeContext {
   wantedPools(): ReadonlySet<string> | undefined;
   /** Addresses in use on this node, whatever the journal says. */
   inUse(): Promise<readonly UsedAddress[]>;
+  /** Addresses that the cluster's objects still show as some pod's. */
+  named(): ReadonlySet<string>;
   /** Applies records to the ledger at once, then writes them. @throws `ipam.journal` */
   commit(records: readonly JournalRecord[], options: { readonly sync: boolean }): Promise<void>;
   /** Settles with true when `condition` holds, asked again after every pass; with false after `ms`. */

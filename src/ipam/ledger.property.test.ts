@@ -19,6 +19,8 @@ const record: fc.Arbitrary<JournalRecord> = fc.oneof(
   fc.record({ op: fc.constant("unlend" as const), address, seq, at }),
 );
 
+const cooling = fc.oneof(fc.constant({}), fc.record({ coolingSince: at }));
+
 /** What can be seen of a ledger; the order of the free queue too. */
 function picture(ledger: Ledger) {
   const [block] = ledger.blocks.values();
@@ -26,15 +28,19 @@ function picture(ledger: Ledger) {
     holdings: [...ledger.holdings].toSorted(([a], [b]) => (a < b ? -1 : 1)),
     lent: [...(block?.lent ?? [])].toSorted(([a], [b]) => a - b),
     freed: block?.freed(),
+    resting: block?.resting(1000, 990),
     figures: block?.figures(1000, 990),
     next: block?.peek(1000, 0),
   };
 }
 
 /** Only records that the allocator could write: it hands out, and lends, nothing but what is free. */
-function play(records: readonly JournalRecord[]): { ledger: Ledger; written: JournalRecord[] } {
+function play(
+  records: readonly JournalRecord[],
+  cooling: { coolingSince?: number } = {},
+): { ledger: Ledger; written: JournalRecord[] } {
   const ledger = new Ledger();
-  const written: JournalRecord[] = [{ op: "block", cidr: "10.1.0.0/29", pool: "p", uid: "u" }];
+  const written: JournalRecord[] = [{ op: "block", cidr: "10.1.0.0/29", pool: "p", uid: "u", ...cooling }];
   ledger.apply(written[0]!);
   const numbers = new Set<number>();
   for (const one of records) {
@@ -52,8 +58,8 @@ function play(records: readonly JournalRecord[]): { ledger: Ledger; written: Jou
 
 it("a compacted journal leads to the same state, also with the records that are written behind it again", () => {
   fc.assert(
-    fc.property(fc.array(record, { maxLength: 40 }), fc.nat(40), (records, overlap) => {
-      const { ledger, written } = play(records);
+    fc.property(fc.array(record, { maxLength: 40 }), fc.nat(40), cooling, (records, overlap, since) => {
+      const { ledger, written } = play(records, since);
       const snapshot = ledger.snapshot();
       const again = new Ledger();
       for (const one of snapshot) again.apply(one);

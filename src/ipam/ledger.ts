@@ -110,8 +110,9 @@ export class Ledger {
   snapshot(): JournalRecord[] {
     const out: JournalRecord[] = [{ op: "next", seq: this.#nextSeq }];
     for (const block of this.blocks.values()) {
-      const { text: cidr, pool, uid } = block;
-      out.push({ op: "block", cidr, pool, uid, freed: block.freed() });
+      const { text: cidr, pool, uid, unknownBefore } = block;
+      const cooling = unknownBefore === undefined ? {} : { coolingSince: unknownBefore };
+      out.push({ op: "block", cidr, pool, uid, ...cooling, freed: block.freed() });
       for (const [ordinal, loan] of block.lent)
         out.push({ op: "lend", address: block.addressOf(ordinal), ...loan });
       if (block.releasing) out.push({ op: "releasing", uid });

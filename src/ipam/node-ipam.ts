@@ -34,6 +34,11 @@ export interface NodeIpamOptions {
   readonly settings?: Partial<IpamSettings>;
   /** Addresses that something on this node uses; asked only when the journal is lost or damaged. */
   readonly inUse?: () => Promise<readonly UsedAddress[]>;
+  /**
+   * Addresses that the cluster's objects show as some pod's: until a pod's object is gone, others would see its address
+   * with two pods. Asked before an address is taken that has not rested to the end.
+   */
+  readonly named?: () => ReadonlySet<string>;
   /** Pause after a failed watch, first and longest, in milliseconds. */
   readonly backoffMs?: readonly [first: number, longest: number];
 }
@@ -92,6 +97,7 @@ export class NodeIpam {
       session: () => this.#caretaker.session,
       wantedPools: () => this.#wanted,
       inUse: options.inUse ?? (() => Promise.resolve([])),
+      named: options.named ?? (() => new Set()),
       commit: (records, how) => this.#commit(records, how),
       until: (condition, ms) => this.#caretaker.until(condition, ms),
     };

@@ -1,7 +1,7 @@
 // Which free address to hand out, from what the node may use without asking anybody.
 
 import { TrunklineError } from "../base/errors.ts";
-import { cidrContains, cidrCovers, parseCidr, parseIp } from "../base/ip.ts";
+import { cidrContains, cidrCovers, familyBits, parseCidr, parseIp } from "../base/ip.ts";
 import type { OwnBlock } from "./block.ts";
 import type { LoanIn, NodeContext } from "./context.ts";
 import type { HeldAddress, Want } from "./types.ts";
@@ -15,19 +15,73 @@ export function pick(context: NodeContext, want: Want): HeldAddress | undefined 
 }
 
 function pickAny(context: NodeContext, want: Want): HeldAddress | undefined {
+  return pickRested(context, want) ?? pickResting(context, want);
+}
+
+/**
+ * Of the block that was claimed first, the address that is free the longest: pods gather in the older blocks, and the
+ * younger ones can be given up.
+ */
+function pickRested(context: NodeContext, want: Want): HeldAddress | undefined {
   const { ledger, clock, settings } = context;
   const now = clock.now();
   for (const block of usableBlocks(context, want)) {
     const address = block.peek(now, settings.cooldownMs);
     if (address !== undefined) return held(want, address, block);
   }
-  for (const [address, loan] of context.loans) {
-    if (loan.stale || !poolCovers(want, loan.pool, loan.cidr)) continue;
-    if (ledger.holderOf(address) || ledger.returning.has(address)) continue;
+  for (const [address, loan] of usableLoans(context, want)) {
     const freed = ledger.restingLoans.get(address);
     if (freed === undefined || freed + settings.cooldownMs <= now) return heldLoan(want, address, loan);
   }
   return undefined;
+}
+
+/**
+ * The address that has rested the longest, taken before its time: as long as so many rest that one which is freed now
+ * has its turn behind enough others, another block would serve nothing but longer rest.
+ */
+function pickResting(context: NodeContext, want: Want): HeldAddress | undefined {
+  const resting = restingFor(context, want);
+  if (resting.length < enoughResting(want)) return undefined;
+  const named = context.named();
+  const free = resting.filter((one) => !named.has(one.held.address));
+  return free.reduce<Resting | undefined>(
+    (first, one) => (first && first.since <= one.since ? first : one),
+    undefined,
+  )?.held;
+}
+
+interface Resting {
+  readonly held: HeldAddress;
+  /** When it was released (ms). */
+  readonly since: number;
+}
+
+function restingFor(context: NodeContext, want: Want): Resting[] {
+  const { ledger, clock, settings } = context;
+  const now = clock.now();
+  const own = usableBlocks(context, want).flatMap((block) =>
+    block
+      .resting(now, settings.cooldownMs)
+      .map(({ address, since }) => ({ held: held(want, address, block), since })),
+  );
+  const lent = usableLoans(context, want).flatMap(([address, loan]) => {
+    const since = ledger.restingLoans.get(address);
+    return since === undefined ? [] : [{ held: heldLoan(want, address, loan), since }];
+  });
+  return [...own, ...lent];
+}
+
+const fewestResting = 8;
+const mostResting = 64;
+
+/**
+ * Returns how many addresses must rest so that one of them may be taken early: half a block's worth. Not fewer than 8,
+ * as half of a tiny block is no rest at all; and not more than 64, as no node starts so many pods in a moment.
+ */
+export function enoughResting(want: Want): number {
+  const sizes = want.pools.map((pool) => 2 ** (familyBits(want.family) - pool.blockSize));
+  return Math.min(mostResting, Math.max(fewestResting, ...sizes.map((size) => size / 2)));
 }
 
 /** A named address need not have rested: whoever names it wants just that. */
@@ -59,6 +113,17 @@ function heldLoan(want: Want, address: string, loan: LoanIn): HeldAddress {
 export function usableBlocks(context: NodeContext, want: Want): OwnBlock[] {
   return [...context.ledger.blocks.values()].filter(
     (block) => context.ready.has(block.uid) && !block.releasing && poolCovers(want, block.pool, block.text),
+  );
+}
+
+/** Returns the loans that the want may be met from and that nobody holds. */
+function usableLoans({ ledger, loans }: NodeContext, want: Want): [address: string, loan: LoanIn][] {
+  return [...loans].filter(
+    ([address, loan]) =>
+      !loan.stale &&
+      poolCovers(want, loan.pool, loan.cidr) &&
+      !ledger.holderOf(address) &&
+      !ledger.returning.has(address),
   );
 }
 
