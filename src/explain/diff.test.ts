@@ -8,7 +8,7 @@ import { overlay } from "./overlay.ts";
 import { judgesOf } from "./plans.ts";
 import { parsePorts } from "./ports.ts";
 
-const side = (facts: ClusterFacts) => ({ facts, judges: judgesOf(facts), ends: clusterEnds(facts) });
+const side = (facts: ClusterFacts) => ({ judges: judgesOf(facts), ends: clusterEnds(facts) });
 const diff = (before: ClusterFacts, after: ClusterFacts) =>
   diffReach(side(before), side(after), parsePorts("80/tcp"));
 const apply = (facts: ClusterFacts, ...objects: KubeObject[]) => diff(facts, overlay(facts, objects));

@@ -1,12 +1,10 @@
 // Reach that appears or disappears between two states of a cluster.
-import type { ClusterFacts } from "../plan/facts.ts";
 import type { End } from "./ends.ts";
 import type { Judges } from "./judge.ts";
-import { type Cell, matrixCells, type Refusal } from "./matrix/matrix.ts";
+import { PolicyRefusals, type Refusal } from "./matrix/matrix.ts";
 import { formatPort, type Port } from "./ports.ts";
 
 export interface Side {
-  readonly facts: ClusterFacts;
   readonly judges: Judges;
   readonly ends: readonly End[];
 }
@@ -24,73 +22,58 @@ export interface Change {
 
 /** Returns what is allowed on one side only, judged by policies alone. */
 export function diffReach(before: Side, after: Side, ports: readonly Port[]): Change[] {
-  const order = new Order([...before.ends, ...after.ends], ports);
+  const [old, fresh] = [new Judged(before), new Judged(after)];
+  const names = [...new Set([...before.ends, ...after.ends].map(({ name }) => name))].toSorted();
+  const byText = new Map(ports.map((port) => [formatPort(port), port]));
+  const sorted = [...byText].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const changes: Change[] = [];
-  for (const [old, fresh] of order.together(cellsOf(before, order), cellsOf(after, order))) {
-    if (fresh?.allowed && old?.allowed !== true) changes.push(change(fresh, "appears", old, before));
-    else if (old?.allowed && fresh?.allowed !== true) changes.push(change(old, "disappears", fresh, after));
-  }
+  for (const from of names)
+    for (const to of names) {
+      const [was, is] = [old.pair(from, to), fresh.pair(from, to)];
+      if (was === undefined && is === undefined) continue;
+      for (const [text, port] of sorted) {
+        const [could, can] = [was?.(port) === true, is?.(port) === true];
+        if (could === can) continue;
+        const refused = can ? old : fresh;
+        changes.push({
+          from,
+          to,
+          port: text,
+          change: can ? "appears" : "disappears",
+          ...refused.why(from, to, port),
+        });
+      }
+    }
   return changes;
 }
 
-function cellsOf({ facts, judges, ends }: Side, order: Order): Generator<Cell> {
-  return matrixCells(facts, judges, { ends: order.sorted(ends), ports: order.ports, view: "policies" });
-}
+/** One side, asked by names. */
+class Judged {
+  readonly #ends: ReadonlyMap<string, End>;
+  readonly #refusals: PolicyRefusals;
 
-/** One order for both sides, so that they can be read side by side: whole matrices of large clusters exceed memory. */
-class Order {
-  readonly ports: readonly Port[];
-  readonly #ends: ReadonlyMap<string, number>;
-  readonly #ports: ReadonlyMap<string, number>;
-
-  constructor(ends: readonly End[], ports: readonly Port[]) {
-    const named = new Map(ports.map((port) => [formatPort(port), port]));
-    const texts = [...named.keys()].toSorted();
-    this.ports = texts.flatMap((text) => named.get(text) ?? []);
-    this.#ports = new Map(texts.map((text, rank) => [text, rank]));
-    const names = [...new Set(ends.map(({ name }) => name))].toSorted();
-    this.#ends = new Map(names.map((name, rank) => [name, rank]));
+  constructor({ judges, ends }: Side) {
+    this.#ends = new Map(ends.map((end) => [end.name, end]));
+    this.#refusals = new PolicyRefusals(judges, ends);
   }
 
-  sorted(ends: readonly End[]): readonly End[] {
-    return ends.toSorted((a, b) => this.#end(a.name) - this.#end(b.name));
+  /** Returns what says whether a port is allowed; undefined where there is no such pair. Two ranges are none. */
+  pair(fromName: string, toName: string): ((port: Port) => boolean) | undefined {
+    const [from, to] = [this.#ends.get(fromName), this.#ends.get(toName)];
+    if (from === undefined || to === undefined) return undefined;
+    if (from.type === "address" && to.type === "address") return undefined;
+    const pair = this.#refusals.pair(from, to);
+    return (port) => this.#refusals.side(pair, port) === undefined;
   }
 
-  /** Gives equal cells in pairs, and those of one side alone. Both come in this order. */
-  *together(a: Iterator<Cell>, b: Iterator<Cell>): Generator<readonly [Cell | undefined, Cell | undefined]> {
-    let [left, right] = [a.next(), b.next()];
-    while (!left.done || !right.done) {
-      const way = left.done ? 1 : right.done ? -1 : this.#compare(left.value, right.value);
-      yield [way <= 0 ? (left.value as Cell) : undefined, way >= 0 ? (right.value as Cell) : undefined];
-      if (way <= 0) left = a.next();
-      if (way >= 0) right = b.next();
-    }
+  /** Returns what refuses, or which end there is not. */
+  why(fromName: string, toName: string, port: Port): Pick<Change, "by" | "only"> {
+    const only = [fromName, toName].find((name) => !this.#ends.has(name));
+    if (only !== undefined) return { only };
+    const [from, to] = [this.#ends.get(fromName), this.#ends.get(toName)];
+    const by = from && to && this.#refusals.of(this.#refusals.pair(from, to), port);
+    return by === undefined ? {} : { by };
   }
-
-  #compare(a: Cell, b: Cell): number {
-    return (
-      this.#end(a.from) - this.#end(b.from) ||
-      this.#end(a.to) - this.#end(b.to) ||
-      (this.#ports.get(a.port) ?? 0) - (this.#ports.get(b.port) ?? 0)
-    );
-  }
-
-  #end(name: string): number {
-    return this.#ends.get(name) ?? 0;
-  }
-}
-
-function change(cell: Cell, what: Change["change"], refused: Cell | undefined, there: Side): Change {
-  const { from, to, port } = cell;
-  const missing = [from, to].find((name) => !there.ends.some((end) => end.name === name));
-  return {
-    from,
-    to,
-    port,
-    change: what,
-    ...(refused?.by ? { by: refused.by } : {}),
-    ...(missing === undefined ? {} : { only: missing }),
-  };
 }
 
 /** Returns changes as text, one a line. */

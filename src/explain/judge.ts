@@ -3,12 +3,16 @@ import type { End } from "./ends.ts";
 import type { Atlas } from "./ground/atlas.ts";
 import type { Port } from "./ports.ts";
 
-export interface Flow {
+/** Two ends with the addresses that they speak with. */
+export interface Pair {
   readonly from: End;
   readonly to: End;
   /** The address that the flow leaves with; undefined where it is not known yet (manifests). */
   readonly source: string | undefined;
   readonly destination: string | undefined;
+}
+
+export interface Flow extends Pair {
   /** undefined: an ICMP echo. */
   readonly port: Port | undefined;
 }
@@ -54,9 +58,14 @@ export interface SourceDecision {
   readonly foreignRule?: string;
 }
 
+/** Says which side's policies refuse a flow; undefined: none. */
+export type Reach = (pair: Pair, port: Port) => "egress" | "ingress" | undefined;
+
 export interface Judges {
   /** Where packets go, if the network is known whole. */
   readonly atlas?: Atlas;
   readonly policies: (flow: Flow) => PolicyVerdict;
+  /** For very many flows among these ends: the same verdicts, without words. */
+  readonly reach: (ends: readonly End[]) => Reach;
   readonly source: (flow: Flow & { source: string; destination: string }) => SourceDecision;
 }

@@ -41,7 +41,7 @@ export function judgesOf(
     const decision = decideSource(planOf, foreignOf, flow);
     return atlas ? ofUplink(atlas, flow, decision) : decision;
   };
-  return { policies: policyJudge(facts), source, ...(atlas && { atlas }) };
+  return { ...policyJudge(facts), source, ...(atlas && { atlas }) };
 }
 
 /** Masquerading takes the address of the link that the packet leaves by: it matters on nodes with several. */

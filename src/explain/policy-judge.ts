@@ -5,11 +5,13 @@ import {
   compilePolicies,
   type DirectionVerdict as Decision,
   type FlowEnd,
+  type PolicyProgram,
+  ReachTable,
   readSwitch,
   verdict,
 } from "../plan/policy/index.ts";
 import { type End, nodeOf } from "./ends.ts";
-import type { DirectionVerdict, Flow, Judges } from "./judge.ts";
+import type { DirectionVerdict, Flow, Judges, Reach } from "./judge.ts";
 import { isStandIn } from "./manifests/workloads.ts";
 
 const off: DirectionVerdict = {
@@ -19,10 +21,11 @@ const off: DirectionVerdict = {
 };
 
 /** Returns what policies say about flows among these facts. */
-export function policyJudge(facts: ClusterFacts): Judges["policies"] {
-  if (!readSwitch(facts).enforced) return () => ({ egress: off, ingress: off });
+export function policyJudge(facts: ClusterFacts): Pick<Judges, "policies" | "reach"> {
+  if (!readSwitch(facts).enforced)
+    return { policies: () => ({ egress: off, ingress: off }), reach: () => () => undefined };
   const program = compilePolicies({ ...facts, pods: withTwins(facts.pods) });
-  return (flow) => {
+  const policies: Judges["policies"] = (flow) => {
     const twin = flow.from.type === "pod" && flow.from.name === flow.to.name && isStandIn(flow.from.pod);
     const { egress, ingress } = verdict(program, {
       from: flowEnd(flow.from, flow.source),
@@ -30,6 +33,29 @@ export function policyJudge(facts: ClusterFacts): Judges["policies"] {
       ...(flow.port ?? { protocol: "ICMP" }),
     });
     return { egress: inWords("egress", egress, flow), ingress: inWords("ingress", ingress, flow) };
+  };
+  return { policies, reach: (ends) => reachAmong(program, ends, policies) };
+}
+
+/** An end is in the table once for each of its addresses, or once without any. */
+function reachAmong(program: PolicyProgram, ends: readonly End[], policies: Judges["policies"]): Reach {
+  const flowEnds: FlowEnd[] = [];
+  const places = new Map<End, ReadonlyMap<string | undefined, number>>();
+  for (const end of ends) {
+    const addresses = end.addresses.length === 0 ? [undefined] : end.addresses;
+    places.set(end, new Map(addresses.map((ip) => [ip, flowEnds.push(flowEnd(end, ip)) - 1])));
+  }
+  const table = new ReachTable(program, flowEnds);
+  return (pair, port) => {
+    const { from, to } = pair;
+    const [here, there] = [places.get(from)?.get(pair.source), places.get(to)?.get(pair.destination)];
+    if (here === undefined || there === undefined) {
+      // An address that no object gives the end, such as that of a router's other link.
+      const { egress, ingress } = policies({ ...pair, port });
+      return egress.allowed ? (ingress.allowed ? undefined : "ingress") : "egress";
+    }
+    const apart = from === to && from.type === "pod" && isStandIn(from.pod);
+    return table.refusing(here, there, port.protocol, port.port, apart);
   };
 }
 

@@ -58,7 +58,7 @@ function sideOf(facts: ClusterFacts, other: ClusterFacts): Side {
     [...other.policies, ...facts.policies].map(([key, policy], index) => [`${index} ${key}`, policy]),
   );
   const ends = [...clusterEnds(facts), ...worldEnds({ ...facts, policies })];
-  return { facts, judges: judgesOf(facts), ends };
+  return { judges: judgesOf(facts), ends };
 }
 
 function portsOf(before: ClusterFacts, after: ClusterFacts): Port[] {

@@ -1,5 +1,6 @@
 // A matrix as text, JSON, CSV, Graphviz DOT and SVG. Those that list cells stream them, line by line.
-import type { Cell } from "./matrix.ts";
+import { getOrMake } from "../../plan/policy/selector-index.ts";
+import type { Cell, Refusal } from "./matrix.ts";
 
 export const matrixFormats = ["text", "json", "csv", "dot", "svg"] as const;
 export type MatrixFormat = (typeof matrixFormats)[number];
@@ -25,9 +26,14 @@ function* json(cells: Iterable<Cell>): Generator<string> {
 
 function* csv(cells: Iterable<Cell>): Generator<string> {
   yield "from,to,port,allowed,by,policy,reason\n";
+  // Millions of cells name the same few ends and refusals.
+  const fields = new Map<string, string>();
+  const field = (text: string) => getOrMake(fields, text, () => csvField(text));
+  const refusals = new Map<Refusal, string>();
   for (const { from, to, port, allowed, by } of cells) {
-    const row = [from, to, port, String(allowed), by?.by ?? "", by?.policy ?? "", by?.reason ?? ""];
-    yield `${row.map(csvField).join(",")}\n`;
+    const why =
+      by && getOrMake(refusals, by, () => [by.by, by.policy ?? "", by.reason].map(csvField).join(","));
+    yield `${field(from)},${field(to)},${port},${allowed},${why ?? ",,"}\n`;
   }
 }
 
@@ -82,9 +88,12 @@ function keyOf(from: string, to: string, port: string): string {
   return `${from} ${to} ${port}`;
 }
 
-/** One mark a cell is kept, in one text a row: a large cluster has millions. */
+const newRows = () => new Map<string, string[]>();
+const newRow = (): string[] => [];
+
+/** Of a cell no more than its mark is kept: a large cluster has millions. */
 function* text(cells: Iterable<Cell>, why: boolean): Generator<string> {
-  const rows = new Map<string, Map<string, string>>();
+  const rows = new Map<string, Map<string, string[]>>();
   const columns = new Map<string, number>();
   const names = new Set<string>();
   const refused: Cell[] = [];
@@ -94,8 +103,10 @@ function* text(cells: Iterable<Cell>, why: boolean): Generator<string> {
     const column = columns.get(to) ?? columns.size;
     columns.set(to, column);
     names.add(from);
-    const ofPort = rows.get(port) ?? new Map<string, string>();
-    rows.set(port, ofPort.set(from, (ofPort.get(from) ?? "").padEnd(column) + (allowed ? "+" : ".")));
+    const marks = getOrMake(getOrMake(rows, port, newRows), from, newRow);
+    // Of a target that has no such port the place stays empty.
+    while (marks.length < column) marks.push(" ");
+    marks.push(allowed ? "+" : ".");
     all++;
     if (allowed) open++;
     else if (why) refused.push(cell);
@@ -111,10 +122,7 @@ function* text(cells: Iterable<Cell>, why: boolean): Generator<string> {
   for (const [port, ofPort] of rows) {
     yield `\n${port}\n${" ".repeat(width)}${heading}\n`;
     for (const [from, marks] of ofPort) {
-      yield `${from.padEnd(width)}${marks
-        .split("")
-        .map((mark) => mark.padStart(gap))
-        .join("")}\n`;
+      yield `${from.padEnd(width)}${marks.map((mark) => mark.padStart(gap)).join("")}\n`;
     }
   }
   yield "\n";

@@ -6,10 +6,9 @@ import { type End, hostEnd, podEnd } from "../ends.ts";
 import { admissionOf, chosenSource } from "../explain.ts";
 import { type Fate, fateOf } from "../fate.ts";
 import type { Atlas } from "../ground/atlas.ts";
-import type { Judges, SourceDecision } from "../judge.ts";
+import type { Judges, Pair, Reach, SourceDecision } from "../judge.ts";
 import { portsOf } from "../listening.ts";
 import { formatPort, type Port, uniquePorts } from "../ports.ts";
-import { classifier } from "./classes.ts";
 
 /** What refuses a cell. */
 export interface Refusal {
@@ -74,19 +73,17 @@ export function policyPorts(facts: ClusterFacts): Port[] {
 
 /** Gives the cells one by one, since large clusters have more of them than memory; two ranges make no cell. */
 export function* matrixCells(facts: ClusterFacts, judges: Judges, question: MatrixQuestion): Generator<Cell> {
-  const classOf = classifier(facts);
-  const policies = new PolicyRefusals(judges);
+  const policies = new PolicyRefusals(judges, question.ends);
   const ports = question.ports === "declared" ? undefined : question.ports.map(named);
   const own = new Map(question.ends.map((end) => [end, ports ?? uniquePorts(portsOf(end)).map(named)]));
   for (const from of question.ends) {
     for (const to of question.ends) {
       if (from.type === "address" && to.type === "address") continue;
-      // A pod always reaches itself; what stands for several pods is another case than a pod of the same labels.
-      const pair = from === to ? `self ${from.name} ` : `${classOf(from)} ${classOf(to)} `;
+      const pair = policies.pair(from, to);
       for (const { port, text } of own.get(to) ?? []) {
         const by =
-          policies.of(pair + text, from, to, port) ??
-          (question.view === "live" ? liveRefusal(facts, judges, from, to, port) : undefined);
+          policies.of(pair, port) ??
+          (question.view === "live" ? liveRefusal(facts, judges, pair, port) : undefined);
         yield { from: from.name, to: to.name, port: text, allowed: by === undefined, ...(by ? { by } : {}) };
       }
     }
@@ -97,50 +94,41 @@ function named(port: Port): { readonly port: Port; readonly text: string } {
   return { port, text: formatPort(port) };
 }
 
-type Sides = "egress" | "ingress";
-
-/** What policies refuse. Ends that no policy can tell apart are judged once, on each port. */
-class PolicyRefusals {
+/** What policies refuse among these ends, in words that are made only where something is refused. */
+export class PolicyRefusals {
+  /** Returns which side refuses; undefined: none. */
+  readonly side: Reach;
   readonly #judges: Judges;
-  /** By class of both ends and port: which side refuses, or none. */
-  readonly #sides = new Map<string, Sides | undefined>();
-  /** By side and name: the default refuses in the same words whoever the other end is. */
-  readonly #words = new Map<string, Refusal>();
+  /** The default refuses in the same words whoever the other end is. */
+  readonly #words = { egress: new Map<End, Refusal>(), ingress: new Map<End, Refusal>() };
 
-  constructor(judges: Judges) {
+  constructor(judges: Judges, ends: readonly End[]) {
     this.#judges = judges;
+    this.side = judges.reach(ends);
   }
 
-  /** Returns what refuses; `key` is the same for flows that policies treat alike. */
-  of(key: string, from: End, to: End, port: Port): Refusal | undefined {
-    const side = this.#sides.get(key);
-    if (side === undefined && this.#sides.has(key)) return undefined;
-    const known = side && this.#words.get(wordsKey(side, from, to));
-    if (known) return known;
-    const verdict = this.#judges.policies({ from, to, ...addressPair(this.#judges.atlas, from, to), port });
-    const refusing = verdict.egress.allowed ? (verdict.ingress.allowed ? undefined : "ingress") : "egress";
-    this.#sides.set(key, refusing);
-    if (refusing === undefined) return undefined;
-    const { policy, reason, rule } = verdict[refusing];
-    const refusal: Refusal = { by: refusing, ...(policy === undefined ? {} : { policy }), reason };
+  /** Returns two ends with the addresses that they speak with. */
+  pair(from: End, to: End): Pair {
+    return { from, to, ...addressPair(this.#judges.atlas, from, to) };
+  }
+
+  of(pair: Pair, port: Port): Refusal | undefined {
+    const side = this.side(pair, port);
+    if (side === undefined) return undefined;
+    const words = this.#words[side];
+    const self = side === "egress" ? pair.from : pair.to;
+    const known = words.get(self);
+    if (known !== undefined) return known;
+    const { policy, reason, rule } = this.#judges.policies({ ...pair, port })[side];
+    const refusal: Refusal = { by: side, ...(policy === undefined ? {} : { policy }), reason };
     // A rule that denies would be one for some other ends only.
-    if (rule === undefined) this.#words.set(wordsKey(refusing, from, to), refusal);
+    if (rule === undefined) words.set(self, refusal);
     return refusal;
   }
 }
 
-function wordsKey(side: Sides, from: End, to: End): string {
-  return `${side} ${side === "egress" ? from.name : to.name}`;
-}
-
-function liveRefusal(
-  facts: ClusterFacts,
-  judges: Judges,
-  from: End,
-  to: End,
-  port: Port,
-): Refusal | undefined {
-  const { source, destination } = addressPair(judges.atlas, from, to);
+function liveRefusal(facts: ClusterFacts, judges: Judges, pair: Pair, port: Port): Refusal | undefined {
+  const { from, to, source, destination } = pair;
   if (source === undefined || destination === undefined) {
     return {
       by: "source",

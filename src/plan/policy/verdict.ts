@@ -63,7 +63,8 @@ export interface Verdict {
   readonly ingress: DirectionVerdict;
 }
 
-interface End {
+/** An end as policies see it: `pod` only where they speak of it, `node` where the end is on a node's own network. */
+export interface ResolvedEnd {
   readonly pod: Pod | undefined;
   readonly node: string | undefined;
   readonly ip: Ip | undefined;
@@ -77,14 +78,15 @@ export function verdict(program: PolicyProgram, flow: Flow): Verdict {
   return { allowed: egress.allowed && ingress.allowed, egress, ingress };
 }
 
-function ends(program: PolicyProgram, flow: Flow): [End, End] {
-  const from = end(program, flow.from);
-  const to = end(program, flow.to);
+function ends(program: PolicyProgram, flow: Flow): [ResolvedEnd, ResolvedEnd] {
+  const from = resolveEnd(program, flow.from);
+  const to = resolveEnd(program, flow.to);
   // A pod named without an address speaks to the other end in that end's family.
   return [pickAddress(from, to.ip), pickAddress(to, from.ip)];
 }
 
-function end(program: PolicyProgram, given: FlowEnd): End {
+/** Returns who an end is, looked up from what is said of it. */
+export function resolveEnd(program: PolicyProgram, given: FlowEnd): ResolvedEnd {
   const ip = given.ip === undefined ? undefined : tryParseIp(given.ip);
   const named = given.pod === undefined ? undefined : program.pods.get(given.pod);
   const node = given.node ?? (ip === undefined || named !== undefined ? undefined : program.nodeAt(ip));
@@ -99,7 +101,7 @@ function end(program: PolicyProgram, given: FlowEnd): End {
   };
 }
 
-function pickAddress(one: End, other: Ip | undefined): End {
+function pickAddress(one: ResolvedEnd, other: Ip | undefined): ResolvedEnd {
   if (one.ip !== undefined || one.pod === undefined) return one;
   const own = addressesOf(one.pod);
   return { ...one, ip: own.find((ip) => other === undefined || ip.family === other.family) };
@@ -108,8 +110,8 @@ function pickAddress(one: End, other: Ip | undefined): End {
 function direction(
   program: PolicyProgram,
   which: Direction,
-  self: End,
-  peer: End,
+  self: ResolvedEnd,
+  peer: ResolvedEnd,
   flow: Flow,
 ): DirectionVerdict {
   const { pod } = self;
@@ -154,7 +156,7 @@ function direction(
 /** What a rule is held against, seen from the pod that it protects or restrains. */
 interface Question {
   readonly direction: Direction;
-  readonly peer: End;
+  readonly peer: ResolvedEnd;
   /** Whose containers give numbers to named ports. */
   readonly destination: Pod | undefined;
   readonly flow: Flow;
@@ -180,7 +182,7 @@ function namedMatches(rule: Rule, destination: Pod | undefined, flow: Flow): boo
   );
 }
 
-function peerMatches(program: PolicyProgram, peer: Peer, end: End): boolean {
+function peerMatches(program: PolicyProgram, peer: Peer, end: ResolvedEnd): boolean {
   if (peer.kind === "block") {
     const { ip } = end;
     return (
