@@ -32,6 +32,8 @@ export interface AgentParts {
   readonly facts: ClusterFacts;
   readonly stateDir: string;
   readonly logger: Logger;
+  /** How long a freed address rests, in milliseconds; undefined: as the allocator thinks right. */
+  readonly addressCooldownMs?: number | undefined;
   /** Addresses of pods whose interfaces the agent made, from its own journal. */
   readonly inUse: () => readonly { readonly address: string; readonly pod: string; readonly uid: string }[];
 }
@@ -50,6 +52,8 @@ export interface AgentOptions {
   /** Where the executable leaves DELs while the agent is away; default: `cni-queue` in the state folder. */
   readonly queueDir?: string;
   readonly logger: Logger;
+  /** How long a freed address rests, in milliseconds; default 30,000. */
+  readonly addressCooldownMs?: number;
   /** Makes the source of addresses. */
   readonly addresses: (parts: AgentParts) => Promise<AddressSource>;
   /** Makes the managers, in the order in which they are called. */
@@ -130,14 +134,23 @@ class RunningAgent implements Agent {
   }
 
   async start(): Promise<void> {
-    const { node, store, stateDir, logger } = this.#options;
+    const { node, store, stateDir, logger, addressCooldownMs } = this.#options;
     await assertUnserved(this.#options.socketPath);
     prepareNode(this.#kernel);
     const { facts } = this.#cluster;
     const journal = new EndpointJournal(stateDir, logger);
     this.#stops.push(() => journal.close());
     const inUse = () => [...journal.live.values()].flatMap(usesOf);
-    const parts: AgentParts = { node, kernel: this.#kernel, store, facts, stateDir, logger, inUse };
+    const parts: AgentParts = {
+      node,
+      kernel: this.#kernel,
+      store,
+      facts,
+      stateDir,
+      logger,
+      addressCooldownMs,
+      inUse,
+    };
     const addresses = await this.#options.addresses(parts);
     this.#addresses = addresses;
     this.#stops.push(() => addresses.stop?.());

@@ -23,6 +23,7 @@ export async function poolAddresses(parts: AgentParts): Promise<PoolAddresses> {
     node: parts.node,
     journal: path.join(parts.stateDir, "ipam"),
     logger: parts.logger,
+    settings: parts.addressCooldownMs === undefined ? {} : { cooldownMs: parts.addressCooldownMs },
     inUse: async () => parts.inUse(),
     named: () => addressesOf(parts.facts),
   });

@@ -1,6 +1,5 @@
 // What the ipam commands look at: the store's objects, and the journals of the nodes that this machine has.
 import { setTimeout as sleep } from "node:timers/promises";
-import { defaultSettings } from "../ipam/context.ts";
 import type { Ledger } from "../ipam/ledger.ts";
 import { readJournal } from "../ipam/read-journal.ts";
 import { findLab, nodePaths } from "../lab/state.ts";
@@ -9,8 +8,6 @@ import { type BlockUsage, usageOf } from "../plan/addressing/usage.ts";
 import { collectFacts } from "../plan/collect.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { type StoreOptions, withStore } from "./context.ts";
-
-export const { cooldownMs } = defaultSettings;
 
 export interface AddressOptions extends StoreOptions {
   /** An agent's state folder, for a machine that is a node itself. */
@@ -38,7 +35,7 @@ export async function readAddresses(options: AddressOptions): Promise<AddressDat
 /** Returns how full every block is. @throws what the store and the file system throw */
 export async function readBlocks(options: AddressOptions): Promise<readonly BlockUsage[]> {
   const { facts, ledgers } = await readAddresses(options);
-  return usageOf(facts, ledgers, Date.now(), cooldownMs).blocks;
+  return usageOf(facts, ledgers, Date.now()).blocks;
 }
 
 function journalFolders(options: AddressOptions, facts: ClusterFacts): Map<string, string> {

@@ -1,14 +1,16 @@
-import { Command } from "commander";
+import { Command, type Option } from "commander";
 import { describe, expect, it } from "vitest";
-import { probeTimeoutOption } from "./options.ts";
+import { addressCooldownOption, probeTimeoutOption } from "./options.ts";
 
-function timeoutOf(text: string): unknown {
+function valueOf(option: Option, text: string): unknown {
   const command = new Command()
-    .addOption(probeTimeoutOption())
+    .addOption(option)
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
-  return command.parse(["--timeout", text], { from: "user" }).opts()["timeout"];
+  return command.parse([option.long ?? "", text], { from: "user" }).opts()[option.attributeName()];
 }
+const timeoutOf = (text: string) => valueOf(probeTimeoutOption(), text);
+const cooldownOf = (text: string) => valueOf(addressCooldownOption(), text);
 
 describe("probe --timeout", () => {
   it.each([
@@ -29,4 +31,21 @@ describe("probe --timeout", () => {
       expect(() => timeoutOf(text)).toThrow("such as 500ms or 2s");
     },
   );
+});
+
+describe("agent --address-cooldown", () => {
+  it.each([
+    ["0s", 0],
+    ["0", 0],
+    ["500ms", 500],
+    ["30s", 30_000],
+    ["1m30s", 90_000],
+    ["1h", 3_600_000],
+  ])("takes %s", (text, expected) => {
+    expect(cooldownOf(text)).toBe(expected);
+  });
+
+  it.each(["30", "-1s", "1h1ms", "soon", "", "30 s", "1d", "1e3s"])("refuses '%s'", (text) => {
+    expect(() => cooldownOf(text)).toThrow("must be a time from 0s to 1h with its unit, such as 30s");
+  });
 });

@@ -1,6 +1,7 @@
 // Options that several commands have.
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseGoDuration } from "../base/go-duration.ts";
+import { cooldownRule, parseCooldown } from "../plan/addressing/cooldown.ts";
 
 /** Adds -f, which may be repeated and must be given. */
 export function wantFiles(command: Command): Command {
@@ -68,6 +69,16 @@ export function probeTimeoutOption(): Option {
       throw new InvalidArgumentError("It must be 1 to 60000 (milliseconds), or a time such as 500ms or 2s.");
     }
     return Math.round(found);
+  });
+}
+
+/** Returns the agent's --address-cooldown; the action gets milliseconds, or nothing where it is left out. */
+export function addressCooldownOption(): Option {
+  const what = "how long a freed address rests where there are others, 0s to 1h; default: 30s";
+  return new Option("--address-cooldown <time>", what).argParser((text: string) => {
+    const ms = parseCooldown(text);
+    if (ms === undefined) throw new InvalidArgumentError(`It ${cooldownRule}.`);
+    return ms;
   });
 }
 

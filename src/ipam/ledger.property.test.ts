@@ -31,6 +31,7 @@ function picture(ledger: Ledger) {
     resting: block?.resting(1000, 990),
     figures: block?.figures(1000, 990),
     next: block?.peek(1000, 0),
+    cooldownMs: ledger.cooldownMs,
   };
 }
 
@@ -60,6 +61,7 @@ it("a compacted journal leads to the same state, also with the records that are 
   fc.assert(
     fc.property(fc.array(record, { maxLength: 40 }), fc.nat(40), cooling, (records, overlap, since) => {
       const { ledger, written } = play(records, since);
+      ledger.apply({ op: "cooldown", ms: 500 });
       const snapshot = ledger.snapshot();
       const again = new Ledger();
       for (const one of snapshot) again.apply(one);

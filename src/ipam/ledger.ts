@@ -22,6 +22,8 @@ export class Ledger {
   readonly returning = new Map<string, Returning>();
   /** Release times (ms) of borrowed addresses. */
   readonly restingLoans = new Map<string, number>();
+  /** How long released addresses rest (ms), as the node last said; undefined in a journal from before it said so. */
+  cooldownMs: number | undefined;
   /** False while something may be in use that a lost or damaged journal knew of. */
   whole = false;
   readonly #holdingBySeq = new Map<number, Holding>();
@@ -100,6 +102,9 @@ export class Ledger {
       case "next":
         this.#seen(record.seq - 1);
         return;
+      case "cooldown":
+        this.cooldownMs = record.ms;
+        return;
       case "whole":
         this.whole = true;
         return;
@@ -120,6 +125,7 @@ export class Ledger {
     for (const holding of this.holdings.values()) out.push({ op: "hold", ...holding });
     for (const [address, { block, loan }] of this.returning) out.push({ op: "return", address, block, loan });
     if (this.restingLoans.size > 0) out.push({ op: "rest", freed: [...this.restingLoans] });
+    if (this.cooldownMs !== undefined) out.push({ op: "cooldown", ms: this.cooldownMs });
     if (this.whole) out.push({ op: "whole" });
     return out;
   }

@@ -114,6 +114,7 @@ export class NodeIpam {
     if (damaged > 0 || torn)
       this.#context.logger.warn({ damaged, torn }, "the journal of addresses was not whole");
     if (damaged > 0) this.#distrust();
+    this.#ledger.apply({ op: "cooldown", ms: this.#context.settings.cooldownMs });
     await this.#journal.flush();
     this.#caretaker.start();
   }

@@ -32,6 +32,8 @@ export type JournalRecord =
   /** Release times of borrowed addresses, which belong to no block of ours (compacted journals only). */
   | { readonly op: "rest"; readonly freed: readonly (readonly [address: string, at: number])[] }
   | { readonly op: "next"; readonly seq: number }
+  /** For who reads the journal: how long released addresses rest (ms). */
+  | { readonly op: "cooldown"; readonly ms: number }
   /** From here on the journal has everything: what an earlier one may have known was looked for and written. */
   | { readonly op: "whole" };
 

@@ -23,12 +23,14 @@ export interface AgentPlace {
   readonly node: string;
   readonly netns: string;
   readonly paths: ReturnType<typeof nodePaths>;
+  /** How long a freed address rests, in milliseconds. */
+  readonly addressCooldown: number | undefined;
   readonly logger: Logger;
 }
 
 /** Starts a node's agent in this process. `store` and `cluster` are shared by all of them. */
 export async function startHere(
-  { node, netns, paths, logger }: AgentPlace,
+  { node, netns, paths, addressCooldown, logger }: AgentPlace,
   shared: { readonly machine: Machine; readonly store: Store; readonly cluster: ClusterWatch },
 ): Promise<NodeAgent> {
   mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
@@ -42,6 +44,7 @@ export async function startHere(
     queueDir: paths.cniQueue,
     health: { socketPath: paths.healthSocket },
     logger,
+    ...(addressCooldown !== undefined && { addressCooldownMs: addressCooldown }),
   });
   return { ready: agent.ready, stop: () => agent.stop() };
 }
@@ -55,7 +58,7 @@ const READY_TIMEOUT_MS = 30_000;
  * and when it serves again.
  */
 export async function startApart(
-  { node, netns, paths, logger }: AgentPlace,
+  { node, netns, paths, addressCooldown, logger }: AgentPlace,
   store: string,
   onChange: (serves: boolean) => void,
 ): Promise<NodeAgent> {
@@ -63,6 +66,7 @@ export async function startApart(
   const args = ["agent", "--node", node, "--netns", netns, "--store", `sqlite:${store}`];
   args.push("--state", paths.folder, "--socket", paths.agentSocket, "--queue", paths.cniQueue);
   args.push("--health-socket", paths.healthSocket);
+  if (addressCooldown !== undefined) args.push("--address-cooldown", `${addressCooldown}ms`);
   const supervisor = new Supervisor({
     start: () => startDaemon(trunklineExecutable(), args, { logFile: paths.log }),
     onExit: (pid) => {

@@ -245,7 +245,8 @@ export class Lab {
   async #startNode(name: string, addresses: readonly string[]): Promise<void> {
     const { paths, separate, machine, logger, file } = this.#options;
     const { plan, kernel } = this.#member(name);
-    const place = { node: name, netns: plan.netns, paths: nodePaths(paths, name), logger };
+    const { addressCooldown } = file;
+    const place = { node: name, netns: plan.netns, paths: nodePaths(paths, name), addressCooldown, logger };
     const shared = { machine, store: this.store, cluster: this.#cluster };
     const agent: NodeAgent = separate
       ? await startApart(place, paths.store, (serves) => this.#nodeChanged(name, serves))

@@ -7,6 +7,7 @@ import { defaultAgentSocket, defaultQueueDir } from "../../cni/config.ts";
 import { linuxMachine } from "../../kernel/index.ts";
 import { openStore, type StoreOptions, storeOptions } from "../context.ts";
 import { jsonLogger, logLevels } from "../json-logger.ts";
+import { addressCooldownOption } from "../options.ts";
 
 interface Options extends StoreOptions {
   readonly node: string;
@@ -17,6 +18,7 @@ interface Options extends StoreOptions {
   readonly healthSocket?: string;
   readonly healthPort?: number;
   readonly healthAddress?: string;
+  readonly addressCooldown?: number;
   readonly logLevel: (typeof logLevels)[number];
 }
 
@@ -33,6 +35,7 @@ export function command(): Command {
     .option("--health-socket <path>", "unix socket for /livez, /readyz and /metrics")
     .option("--health-port <port>", "TCP port for the same; 0: any free one", portNumber)
     .option("--health-address <address>", "address of that port; default: 127.0.0.1")
+    .addOption(addressCooldownOption())
     .option("--log-level <level>", logLevels.join(", "), "info")
     .action((options: Options) => run(options));
   return storeOptions(agent);
@@ -54,6 +57,7 @@ async function run(options: Options): Promise<void> {
     queueDir:
       options.queue ?? (options.state === defaultState ? defaultQueueDir : `${options.state}/cni-queue`),
     logger,
+    ...(options.addressCooldown !== undefined && { addressCooldownMs: options.addressCooldown }),
     processMetrics: true,
     health: {
       ...(options.healthSocket !== undefined && { socketPath: options.healthSocket }),

@@ -60,10 +60,10 @@ function common(name: string): Command {
 }
 
 async function show(options: ShowOptions): Promise<void> {
-  const { readAddresses, cooldownMs } = await import("../ipam-data.ts");
+  const { readAddresses } = await import("../ipam-data.ts");
   const { usageOf } = await import("../../plan/addressing/usage.ts");
   const { facts, ledgers } = await readAddresses(options);
-  const usage = usageOf(facts, ledgers, Date.now(), cooldownMs);
+  const usage = usageOf(facts, ledgers, Date.now());
   const mine = (one: { readonly node: string }) => options.node === undefined || one.node === options.node;
   const blocks = usage.blocks.filter(mine);
   const addresses = usage.addresses.filter(mine);

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import type { Protocol, Taint } from "../../api/kinds/core.ts";
 import { parseCidr, tryParseCidr, tryParseIp } from "../../base/ip.ts";
+import { cooldownRule, parseCooldown } from "../../plan/addressing/cooldown.ts";
 
 export interface LabNetwork {
   readonly name: string;
@@ -61,6 +62,8 @@ export interface LabFile {
   readonly subnets: readonly LabSubnet[];
   /** Plugins chained behind ours in every node's CNI configuration. */
   readonly chainedPlugins: readonly ("portmap" | "bandwidth")[];
+  /** How long a freed address of a pod rests, in milliseconds; absent: as the agent thinks right. */
+  readonly addressCooldown?: number;
   /** Files or folders of manifests, relative to the lab file, applied once the lab is up. */
   readonly manifests: readonly string[];
 }
@@ -171,6 +174,11 @@ const router = z.strictObject({
 
 const subnet = z.strictObject({ id: z.string().min(1), zone: z.string().min(1), cidr });
 
+const cooldown = z
+  .string({ error: cooldownRule })
+  .refine((text) => parseCooldown(text) !== undefined, { error: cooldownRule })
+  .transform((text) => parseCooldown(text) ?? 0);
+
 export const labFileSchema = z.strictObject({
   name,
   description: z.string().optional(),
@@ -180,5 +188,6 @@ export const labFileSchema = z.strictObject({
   hosts: z.array(host).default([]),
   subnets: z.array(subnet).default([]),
   chainedPlugins: z.array(z.enum(["portmap", "bandwidth"])).default([]),
+  addressCooldown: cooldown.optional(),
   manifests: z.array(z.string().min(1)).default([]),
 });

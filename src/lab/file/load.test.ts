@@ -53,6 +53,21 @@ describe("a lab file", () => {
   });
 
   it.each([
+    ["addressCooldown: 2m\n", 120_000],
+    ["addressCooldown: 0s\n", 0],
+    ["", undefined],
+  ])("takes the time that addresses rest: %j", (line, expected) => {
+    const result = parseLabFile(good + line, "lab.yaml");
+    expect("problems" in result ? result.problems : result.lab.addressCooldown).toBe(expected);
+  });
+
+  it.each(["30", "-1s", "2h", "soon", "[30s]"])("refuses %s as the time that addresses rest", (text) => {
+    const [problem, ...others] = problemsOf(`${good}addressCooldown: ${text}\n`);
+    expect(others).toEqual([]);
+    expect(problem).toMatch(/^lab\.yaml:13:18: .*must be a time from 0s to 1h.*\(at addressCooldown\)/);
+  });
+
+  it.each([
     [
       "an address outside every network",
       good.replace("10.0.0.9", "10.9.0.9"),

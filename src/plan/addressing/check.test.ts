@@ -160,7 +160,7 @@ it("usageOf counts from journals, and from what owners wrote where there is none
   ledger.apply({ op: "hold", ...holding("one", "10.1.0.9") });
   ledger.apply({ op: "hold", ...holding("two", "10.1.0.10"), seq: 8 });
   ledger.apply({ op: "free", seq: 8, at: 1000 });
-  const usage = usageOf(cluster, new Map([["a", ledger]]), 2000, 30_000);
+  const usage = usageOf(cluster, new Map([["a", ledger]]), 2000);
   expect(usage.pools).toEqual([
     {
       pool: "p",
@@ -178,4 +178,7 @@ it("usageOf counts from journals, and from what owners wrote where there is none
     [0, 0, 64, "store"],
   ]);
   expect(usage.addresses.map(({ address, pod: key }) => [address, key])).toEqual([["10.1.0.9", "x/one"]]);
+  // The node's own rule for how long an address rests.
+  ledger.apply({ op: "cooldown", ms: 1000 });
+  expect(usageOf(cluster, new Map([["a", ledger]]), 2000).pools[0]).toMatchObject({ used: 1, cooling: 0 });
 });

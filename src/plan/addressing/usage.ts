@@ -1,6 +1,7 @@
 // How full pools, blocks and nodes are, and who holds what: what `ipam show` prints.
 import type { AddressBlock } from "../../api/kinds/address-block.ts";
 import { cidrSize, parseCidr, tryParseCidr } from "../../base/ip.ts";
+import { defaultSettings } from "../../ipam/context.ts";
 import type { Ledger } from "../../ipam/ledger.ts";
 import type { ClusterFacts } from "../facts.ts";
 
@@ -52,16 +53,12 @@ export interface Usage {
   readonly addresses: readonly HeldBy[];
 }
 
-/** Puts together objects and journals. `now` and `cooldownMs` (milliseconds) say which freed addresses still rest. */
-export function usageOf(
-  facts: ClusterFacts,
-  ledgers: ReadonlyMap<string, Ledger>,
-  now: number,
-  cooldownMs: number,
-): Usage {
+/** Puts together objects and journals. `now` (milliseconds) decides which freed addresses still rest. */
+export function usageOf(facts: ClusterFacts, ledgers: ReadonlyMap<string, Ledger>, now: number): Usage {
   const blocks = [...facts.blocks.values()].map((block) => {
-    const own = ledgers.get(block.spec.node)?.blocks.get(block.metadata.uid);
-    return blockUsage(block, own?.figures(now, cooldownMs));
+    const ledger = ledgers.get(block.spec.node);
+    const own = ledger?.blocks.get(block.metadata.uid);
+    return blockUsage(block, own?.figures(now, ledger?.cooldownMs ?? defaultSettings.cooldownMs));
   });
   return {
     pools: poolUsages(facts, blocks),
