@@ -14,11 +14,13 @@ export interface TableOptions {
   readonly showLabels?: boolean;
   readonly labelColumns?: readonly string[];
   readonly headers: boolean;
+  /** These, and no others. */
+  readonly columns?: readonly Column<KubeObject>[];
 }
 
 /** Returns what makes text of objects of that kind; from the second call on, without a heading and in the same columns. */
 export function objectTable(kind: Kind, options: TableOptions): (items: readonly KubeObject[]) => string {
-  const columns = allColumns(kind, options);
+  const columns = options.columns ?? allColumns(kind, options);
   const widths: number[] = [];
   let heading = options.headers ? [columns.map(({ title }) => title)] : [];
   return (items) => {

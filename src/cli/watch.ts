@@ -1,15 +1,17 @@
 // get --watch: objects as they are, and then every change of them.
-import { type KubeObject, keyOf } from "../api/object.ts";
+import { type Kind, type KubeObject, keyOf } from "../api/object.ts";
 import { TrunklineError } from "../base/errors.ts";
 import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
+import type { Form } from "./get-form.ts";
+import { fillTemplate } from "./jsonpath.ts";
 import { resourceName } from "./names.ts";
 import { objectTable, type TableOptions } from "./object-table.ts";
 import { print } from "./output.ts";
 import { chooser, type SelectionOptions, type Target } from "./selection.ts";
 
 interface WatchOptions extends SelectionOptions {
-  readonly output: "table" | "wide" | "json" | "yaml" | "name";
+  readonly output: Form;
   readonly watchOnly?: boolean;
 }
 
@@ -52,13 +54,26 @@ async function printer(
   { output }: WatchOptions,
   shape: TableOptions,
 ): Promise<(objects: readonly KubeObject[]) => void> {
+  const each = await textOfOne(kind, output);
+  if (each) return (objects) => print(objects.map(each).join("\n"));
   const asTable = objectTable(kind, shape);
-  const { stringify } = await import("./yaml.ts");
-  const one: Partial<Record<WatchOptions["output"], (object: KubeObject) => string>> = {
-    json: (object) => JSON.stringify(object, undefined, 2),
-    yaml: (object) => `---\n${stringify(object).trimEnd()}`,
-    name: (object) => resourceName(kind, object.metadata.name),
-  };
-  const each = one[output];
-  return (objects) => print(each ? objects.map(each).join("\n") : asTable(objects));
+  return (objects) => print(asTable(objects));
+}
+
+/** Returns what makes text of a single object, or undefined if the form is a table. */
+async function textOfOne(kind: Kind, form: Form): Promise<((object: KubeObject) => string) | undefined> {
+  switch (form.type) {
+    case "json":
+      return (object) => JSON.stringify(object, undefined, 2);
+    case "yaml": {
+      const { stringify } = await import("./yaml.ts");
+      return (object) => `---\n${stringify(object).trimEnd()}`;
+    }
+    case "name":
+      return ({ metadata }) => resourceName(kind, metadata.name);
+    case "jsonpath":
+      return (object) => fillTemplate(form.template, object);
+    default:
+      return undefined;
+  }
 }

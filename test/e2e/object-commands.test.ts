@@ -104,6 +104,19 @@ describe("object commands", () => {
       "namespace/shop",
     ]);
 
+    const path = '{range .items[*]}{.kind}={.spec.replicas}{"\\n"}{end}';
+    expect(await run("get", "rc,pods", "-A", "-o", `jsonpath=${path}`)).toEqual({
+      code: 0,
+      out: "ReplicationController=2\nPod=\n",
+      err: "",
+    });
+    expect((await run("get", "rc/web", "-o", "jsonpath={.spec.replicas}")).out).toBe("2");
+    expect((await run("get", "rc", "-o", "custom-columns=WHO:.metadata.name,IP:.status.ip")).out).toBe(
+      "WHO   IP\nweb   <none>\n",
+    );
+    expect(await run("get", "rc", "-o", "jsonpath={.a")).toMatchObject({ code: 2, out: "" });
+    expect(await run("get", "rc", "-o", "prose")).toMatchObject({ code: 2, out: "" });
+
     const many = (await run("get", "pods,rc", "-A", "--show-labels", "-L", "app")).out;
     expect(many).toMatch(
       /^NAMESPACE +NAME +READY .* APP +LABELS\nshop +pod\/single .* single +app=single\n\n/,

@@ -11,6 +11,8 @@ export const cliMessages = {
   "cli.usage": (d: { why: string }) => d.why,
   "cli.not-found": (d: { kind: string; name: string; namespace: string | undefined }) =>
     `${d.kind} '${d.name}' does not exist${d.namespace === undefined ? "" : ` in namespace ${d.namespace}`}`,
+  "cli.jsonpath": (d: { text: string; column: number; why: string }) =>
+    `'${d.text}' is not a JSONPath template: ${d.why} (column ${d.column})`,
   "cli.store": (d: { text: string }) => `'${d.text}' is not a store; the form is sqlite:PATH`,
   "cli.snat-node": (d: {
     name: string | undefined;

@@ -1,9 +1,9 @@
 // trunkline get: objects as a table, or as they are.
 import { Command, Option } from "commander";
-import { valueAt } from "../../api/field-selector.ts";
 import type { KubeObject } from "../../api/object.ts";
-import { TrunklineError } from "../../base/errors.ts";
 import type { Store } from "../../store/store.ts";
+import { type Form, formOption, sortOption } from "../get-form.ts";
+import { fillTemplate, type JsonPath, jsonText, valuesAt } from "../jsonpath.ts";
 import { resourceName } from "../names.ts";
 import { objectTable, type TableOptions } from "../object-table.ts";
 import { print, printJson, printYaml } from "../output.ts";
@@ -18,8 +18,8 @@ import {
 } from "../selection.ts";
 
 interface Options extends SelectionOptions, Omit<TableOptions, "wide" | "withNamespace"> {
-  readonly output: "table" | "wide" | "json" | "yaml" | "name";
-  readonly sortBy?: string;
+  readonly output: Form;
+  readonly sortBy?: JsonPath;
   readonly ignoreNotFound?: boolean;
   readonly watch?: boolean;
   readonly watchOnly?: boolean;
@@ -28,11 +28,7 @@ interface Options extends SelectionOptions, Omit<TableOptions, "wide" | "withNam
 export function command(): Command {
   const get = new Command("get")
     .description("print objects")
-    .addOption(
-      new Option("-o, --output <form>", "form of the output")
-        .choices(["table", "wide", "json", "yaml", "name"])
-        .default("table"),
-    )
+    .addOption(formOption())
     .option("--show-labels", "labels as a column")
     .addOption(
       new Option("-L, --label-columns <names>", "a column for each of these labels").argParser((names) =>
@@ -40,7 +36,7 @@ export function command(): Command {
       ),
     )
     .option("--no-headers", "no headings above tables")
-    .option("--sort-by <field>", "in the order of a field, such as .metadata.creationTimestamp")
+    .addOption(sortOption())
     .option("--ignore-not-found", "what does not exist is no error")
     .option("-w, --watch", "then go on and print every change, until interrupted")
     .addOption(new Option("--watch-only", "print changes only").implies({ watch: true }));
@@ -64,28 +60,21 @@ async function run(store: Store, targets: readonly Target[], options: Options): 
 
 function sorted(found: Found, { sortBy }: Options): Found {
   if (sortBy === undefined) return found;
-  const path = /^\{?\.?([\w.-]+)\}?$/.exec(sortBy)?.[1];
-  if (path === undefined)
-    throw new TrunklineError("cli.usage", {
-      why: `--sort-by: '${sortBy}' is not a field such as .metadata.name`,
-    });
   const order = new Intl.Collator("en", { numeric: true });
-  return {
-    ...found,
-    items: found.items.toSorted((a, b) => order.compare(valueAt(a, path), valueAt(b, path))),
-  };
+  const keyOf = (object: KubeObject) => valuesAt(sortBy, object).map(jsonText).join();
+  return { ...found, items: found.items.toSorted((a, b) => order.compare(keyOf(a), keyOf(b))) };
 }
 
 async function show(found: readonly Found[], targets: readonly Target[], options: Options): Promise<void> {
   const items = found.flatMap((one) => one.items);
   const single = targets.length === 1 && targets[0]?.name !== undefined;
-  switch (options.output) {
+  const { output } = options;
+  switch (output.type) {
     case "json":
-    case "yaml": {
-      if (single && items.length === 0) return;
-      const value = single ? items[0] : { apiVersion: "v1", kind: "List", metadata: {}, items };
-      return options.output === "json" ? printJson(value) : printYaml(value);
-    }
+    case "yaml":
+    case "jsonpath":
+      if (!single) return showValue({ apiVersion: "v1", kind: "List", metadata: {}, items }, output);
+      return items[0] && showValue(items[0], output);
     case "name":
       for (const { target, items: ofKind } of found)
         for (const item of ofKind) print(resourceName(target.kind, item.metadata.name));
@@ -94,6 +83,13 @@ async function show(found: readonly Found[], targets: readonly Target[], options
       if (items.length === 0 && targets.some(({ name }) => name === undefined)) sayNone(targets);
       printTables(found, options);
   }
+}
+
+async function showValue(value: object, form: Form): Promise<void> {
+  // Without a line's end, as kubectl: the template has one where it is wanted.
+  if (form.type === "jsonpath") process.stdout.write(fillTemplate(form.template, value));
+  else if (form.type === "yaml") await printYaml(value);
+  else printJson(value);
 }
 
 function printTables(found: readonly Found[], options: Options): void {
@@ -108,5 +104,7 @@ function printTables(found: readonly Found[], options: Options): void {
 }
 
 function tableOptions(options: Options): TableOptions {
-  return { ...options, wide: options.output === "wide", withNamespace: options.allNamespaces === true };
+  const { output, allNamespaces = false } = options;
+  const columns = output.type === "columns" ? { columns: output.columns } : {};
+  return { ...options, ...columns, wide: output.type === "wide", withNamespace: allNamespaces };
 }
