@@ -2,15 +2,15 @@ import { Command, type Option } from "commander";
 import { describe, expect, it } from "vitest";
 import { addressCooldownOption, probeTimeoutOption } from "./options.ts";
 
-function valueOf(option: Option, text: string): unknown {
+function valueGiven(option: Option, text: string): unknown {
   const command = new Command()
     .addOption(option)
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
   return command.parse([option.long ?? "", text], { from: "user" }).opts()[option.attributeName()];
 }
-const timeoutOf = (text: string) => valueOf(probeTimeoutOption(), text);
-const cooldownOf = (text: string) => valueOf(addressCooldownOption(), text);
+const timeoutOf = (text: string) => valueGiven(probeTimeoutOption(), text);
+const cooldownOf = (text: string) => valueGiven(addressCooldownOption(), text);
 
 describe("probe --timeout", () => {
   it.each([
