@@ -35,6 +35,7 @@ export function problemAt(
   message: string,
   locate: Locate = () => undefined,
   hint?: string,
+  meant?: string,
 ): Problem {
   const position = locate(path);
   return {
@@ -42,6 +43,7 @@ export function problemAt(
     message,
     ...(path.length === 0 ? {} : { path: formatPath(path) }),
     ...(hint === undefined ? {} : { hint }),
+    ...(meant === undefined ? {} : { meant }),
     ...(position ? { position } : {}),
   };
 }
@@ -52,8 +54,8 @@ function problemsOf(issues: readonly Issue[], object: unknown, locate: Locate): 
   return issues.map((issue) => {
     const path = issue.path as (string | number)[];
     const value = inside(object, path);
-    const { code, message, hint } = wordingOf(issue, path, value);
-    return problemAt(code, path, message, locate, hint);
+    const { code, message, hint, meant } = wordingOf(issue, path, value);
+    return problemAt(code, path, message, locate, hint, meant);
   });
 }
 
@@ -61,6 +63,7 @@ interface Wording {
   readonly code: string;
   readonly message: string;
   readonly hint?: string;
+  readonly meant?: string;
 }
 
 function wordingOf(issue: Issue, path: Path, value: unknown): Wording {
@@ -80,7 +83,11 @@ function wordingOf(issue: Issue, path: Path, value: unknown): Wording {
       const known = issue.values.map(String);
       const guess = typeof value === "string" ? nearest(value, known) : undefined;
       const message = `${field} must be ${oneOf(known)}; it is ${show(value)}`;
-      return { code: "schema.value", message, ...(guess ? { hint: `Did you mean ${guess}?` } : {}) };
+      return {
+        code: "schema.value",
+        message,
+        ...(guess ? { hint: `Did you mean ${guess}?`, meant: guess } : {}),
+      };
     }
     case "invalid_union":
       return { code: "schema.type", message: unionWording(field, issue, value) };
@@ -191,5 +198,5 @@ function unknownField(key: string, known: readonly string[], path: Path, locate:
   const guess = nearest(key, known);
   const message = `\`${key}\` is not a field here; it has no effect`;
   const hint = guess === undefined ? undefined : `Did you mean ${guess}?`;
-  return problemAt("schema.unknown-field", [...path, key], message, locate, hint);
+  return problemAt("schema.unknown-field", [...path, key], message, locate, hint, guess);
 }

@@ -7,6 +7,13 @@ export interface Position {
   readonly column: number;
 }
 
+/** A change of a text: what stands from `start` up to, not including, `end` becomes `text`. */
+export interface TextEdit {
+  readonly start: Position;
+  readonly end: Position;
+  readonly text: string;
+}
+
 /** One thing that is wrong with input. All problems of a file are collected, never only the first. */
 export interface Problem {
   /** Stable id such as `yaml.syntax`, `schema.required`, `ippool.overlap`. */
@@ -14,6 +21,8 @@ export interface Problem {
   readonly message: string;
   /** What to do about it. */
   readonly hint?: string;
+  /** What was probably meant in place of the last name of `path` (of an unknown field), or of the value there. */
+  readonly meant?: string;
   /** Path inside the object, such as `spec.ingress[0].ports[1].port`. */
   readonly path?: string;
   readonly position?: Position;
@@ -44,4 +53,12 @@ export function formatPath(path: Path): string {
     else text += `["${step}"]`;
   }
   return text;
+}
+
+/** Returns the steps of a path that `formatPath` wrote. */
+export function parsePath(text: string): Path {
+  const steps = text.matchAll(/\[(\d+)\]|\["(.*?)"\]|\.?([A-Za-z_][\w-]*)/g);
+  return [...steps].map(([, index, quoted, plain]) =>
+    index === undefined ? (quoted ?? plain ?? "") : Number(index),
+  );
 }

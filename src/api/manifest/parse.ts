@@ -1,9 +1,10 @@
 // Manifests into objects: what each document is, whether it is right, and where everything stands.
-import type { Path, Position, Problem } from "../../base/problem.ts";
+import type { Path, Position, Problem, TextEdit } from "../../base/problem.ts";
 import { nearest } from "../../base/suggest.ts";
 import { allKinds, kindOf } from "../kinds/index.ts";
 import type { Draft, Kind, KubeObject } from "../object.ts";
 import { type Locate, problemAt, show, validate } from "../validate.ts";
+import type { Change } from "./edits.ts";
 import { parseDocuments } from "./syntax.ts";
 
 /** An object together with the place where it was written. */
@@ -17,6 +18,8 @@ export interface ManifestObject {
   readonly file: string;
   /** Returns where the field at `path` stands, or the nearest field above it. */
   readonly at: (path: Path) => Position | undefined;
+  /** Returns how to change the text that it was read from; undefined where that is not plain. */
+  readonly edit: (change: Change) => TextEdit | undefined;
 }
 
 export interface Manifests {
@@ -56,10 +59,10 @@ interface Sink {
  */
 export function parseManifests(text: string, file: string, options: ParseOptions = {}): Manifests {
   const sink: Sink = { objects: [], errors: [], warnings: [], notes: [] };
-  for (const { value, problems, locate } of parseDocuments(text, file)) {
+  for (const { value, problems, locate, edit } of parseDocuments(text, file)) {
     sink.errors.push(...problems);
     if (problems.length === 0 && value !== null && value !== undefined)
-      readObject(value, { file, locate, options }, sink);
+      readObject(value, { file, locate, edit, options }, sink);
   }
   return sink;
 }
@@ -77,6 +80,7 @@ export function joinManifests(parts: readonly Manifests[]): Manifests {
 interface Context {
   readonly file: string;
   readonly locate: Locate;
+  readonly edit: ManifestObject["edit"];
   readonly options: ParseOptions;
   /** What items of a typed list are, if they do not say so themselves. */
   readonly itemOf?: { readonly apiVersion: string; readonly kind: string };
@@ -140,10 +144,12 @@ function readList(
   const items = (list["items"] ?? []) as unknown[];
   for (const [at, item] of items.entries()) {
     const locate: Locate = (path) => context.locate(["items", at, ...path]);
+    const edit: Context["edit"] = (change) =>
+      context.edit({ ...change, path: ["items", at, ...change.path] });
     const { itemOf: _, ...rest } = context;
     readObject(
       item,
-      { ...rest, locate, ...(itemKind === "" ? {} : { itemOf: { apiVersion, kind: itemKind } }) },
+      { ...rest, locate, edit, ...(itemKind === "" ? {} : { itemOf: { apiVersion, kind: itemKind } }) },
       sink,
     );
   }
@@ -155,7 +161,7 @@ function readKnown(
   context: Context,
   sink: Sink,
 ): void {
-  const { locate, file } = context;
+  const { locate } = context;
   if (!kind) {
     const problem = unknownKind(written, locate);
     if (context.options.unknownKinds !== "warning") {
@@ -163,7 +169,7 @@ function readKnown(
       return;
     }
     sink.warnings.push(problem);
-    if (isNamed(written)) sink.objects.push(manifestObject(written, undefined, file, locate));
+    if (isNamed(written)) sink.objects.push(manifestObject(written, undefined, context));
     return;
   }
   const value = { ...written, apiVersion: kind.apiVersion };
@@ -173,7 +179,7 @@ function readKnown(
   const shapely = errors.every((error) => leavesShape(error, kind));
   if (errors.length > 0 && !(context.options.badValues === "keep" && shapely)) return;
   // The schema has checked that it is what its kind says.
-  sink.objects.push(manifestObject(value as unknown as Draft<KubeObject>, kind, file, locate));
+  sink.objects.push(manifestObject(value as unknown as Draft<KubeObject>, kind, context));
 }
 
 /** A container without a name harms nobody who only reads; a rule without its range might. */
@@ -185,14 +191,13 @@ function leavesShape({ code, path = "" }: Problem, kind: Kind): boolean {
 function manifestObject(
   draft: Draft<KubeObject>,
   kind: Kind | undefined,
-  file: string,
-  at: Locate,
+  { file, locate: at, edit }: Context,
 ): ManifestObject {
   const blank = { uid: "", resourceVersion: "", creationTimestamp: "" };
   const { namespace, ...metadata } = draft.metadata;
   const kept = namespace === undefined || kind?.namespaced === false ? metadata : { ...metadata, namespace };
   const clean = { ...draft, metadata: kept };
-  return { kind, draft: clean, object: { ...clean, metadata: { ...blank, ...kept } }, file, at };
+  return { kind, draft: clean, object: { ...clean, metadata: { ...blank, ...kept } }, file, at, edit };
 }
 
 function isNamed(value: Record<string, unknown>): value is Record<string, unknown> & Draft<KubeObject> {

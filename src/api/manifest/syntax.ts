@@ -14,7 +14,8 @@ import {
   parseAllDocuments,
   visit,
 } from "yaml";
-import type { Path, Position, Problem } from "../../base/problem.ts";
+import type { Path, Position, Problem, TextEdit } from "../../base/problem.ts";
+import { type Change, editIn } from "./edits.ts";
 
 export interface ParsedDocument {
   /** The document as plain values; undefined if it is empty or broken. */
@@ -22,6 +23,8 @@ export interface ParsedDocument {
   readonly problems: readonly Problem[];
   /** Returns where the field at `path` stands: a plain value, or else the key or list item; the nearest above it. */
   readonly locate: (path: Path) => Position | undefined;
+  /** Returns how to change the text; undefined where that is not plain. */
+  readonly edit: (change: Change) => TextEdit | undefined;
 }
 
 /** Parses all documents of a text; every problem is reported, and a broken document has no value. */
@@ -40,10 +43,11 @@ export function parseDocuments(text: string, file: string): ParsedDocument[] {
   } catch (error) {
     // Thousands of nested brackets exhaust the stack; nothing that anybody writes does.
     if (!(error instanceof RangeError)) throw error;
-    return [{ value: undefined, problems: [{ ...tooDeep, position: position(0) }], locate: () => undefined }];
+    return [{ value: undefined, problems: [{ ...tooDeep, position: position(0) }], ...nowhere }];
   }
 }
 
+const nowhere = { locate: () => undefined, edit: () => undefined };
 const tooDeep = { code: "yaml.depth", message: "the text is nested too deeply to be read" };
 
 function parsed(
@@ -54,9 +58,10 @@ function parsed(
   const problems = document.errors.map((error) => syntaxProblem(error, source, position));
   problems.push(...aliasProblems(document, position));
   const locate = (path: Path) => locateIn(document, path, position);
-  if (problems.length > 0) return { value: undefined, problems: withoutEchoes(problems), locate };
+  const edit = (change: Change) => editIn(document, source, change, position);
+  if (problems.length > 0) return { value: undefined, problems: withoutEchoes(problems), locate, edit };
   try {
-    return { value: document.toJS() as unknown, problems, locate };
+    return { value: document.toJS() as unknown, problems, locate, edit };
   } catch (error) {
     // The guard against texts whose aliases unfold to something enormous.
     if (!(error instanceof ReferenceError)) throw error;
@@ -65,7 +70,7 @@ function parsed(
       message: "aliases unfold to too many values",
       position: position(0),
     };
-    return { value: undefined, problems: [problem], locate };
+    return { value: undefined, problems: [problem], locate, edit };
   }
 }
 

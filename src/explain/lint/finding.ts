@@ -1,5 +1,5 @@
 // What lint says about a manifest or a cluster: data with a stable rule id, put into words and formats elsewhere.
-import type { Position } from "../../base/problem.ts";
+import type { Position, TextEdit } from "../../base/problem.ts";
 
 export type Severity = "error" | "warning" | "info";
 
@@ -17,6 +17,8 @@ export interface Finding {
   readonly fix?: string;
   /** YAML that says what was probably meant. */
   readonly corrected?: string;
+  /** The change of the text that does it. */
+  readonly edit?: TextEdit;
   /** `networkpolicy/NAMESPACE/NAME` */
   readonly object: string;
   /** `spec.ingress[1].ports` */

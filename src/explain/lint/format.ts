@@ -1,6 +1,6 @@
 // Findings for people and for machines: text, JSON, and SARIF 2.1.0 for code review tools.
 import { pathToFileURL } from "node:url";
-import { formatPosition } from "../../base/problem.ts";
+import { formatPosition, type TextEdit } from "../../base/problem.ts";
 import type { Finding, Severity } from "./finding.ts";
 import type { Rule } from "./rule.ts";
 
@@ -77,7 +77,7 @@ export function findingsSarif(findings: readonly Finding[], rules: readonly Rule
             })),
           },
         },
-        columnKind: "unicodeCodePoints",
+        columnKind: "utf16CodeUnits",
         results: findings.map((finding) => sarifResult(finding, rules)),
       },
     ],
@@ -102,12 +102,32 @@ function sarifResult(finding: Finding, rules: readonly Rule[]): object {
     ...(index < 0 ? {} : { ruleIndex: index }),
     level: levels[finding.severity],
     message: { text: hint === "" ? finding.message : `${finding.message}\n${hint}` },
+    ...(finding.edit ? { fixes: [sarifFix(finding.edit, finding.fix ?? finding.message)] } : {}),
     locations: [{ ...(physical ? { physicalLocation: physical } : {}), logicalLocations: [logical] }],
     properties: {
       object: finding.object,
       ...(finding.path === undefined ? {} : { path: finding.path }),
       ...(finding.corrected === undefined ? {} : { corrected: finding.corrected }),
     },
+  };
+}
+
+/** SARIF counts an end's column like ours: the first that is not deleted any more. */
+function sarifFix({ start, end, text }: TextEdit, why: string): object {
+  const deletedRegion = {
+    startLine: start.line,
+    startColumn: start.column,
+    endLine: end.line,
+    endColumn: end.column,
+  };
+  return {
+    description: { text: why },
+    artifactChanges: [
+      {
+        artifactLocation: { uri: uriOf(start.file) },
+        replacements: [{ deletedRegion, insertedContent: { text } }],
+      },
+    ],
   };
 }
 

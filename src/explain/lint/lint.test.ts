@@ -1,6 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { type Manifests, parseManifests } from "../../api/manifest/parse.ts";
+import type { TextEdit } from "../../base/problem.ts";
+import type { Finding } from "./finding.ts";
 import { findingsJson, findingsSarif, findingsText } from "./format.ts";
 import { lintManifests } from "./manifests.ts";
 import { rules } from "./rules/index.ts";
@@ -107,6 +110,52 @@ describe("an invalid policy", () => {
   });
 });
 
+/** Makes one change of a text. */
+function edited(text: string, { start, end, text: fresh }: TextEdit): string {
+  const offset = ({ line, column }: { readonly line: number; readonly column: number }) =>
+    text
+      .split("\n")
+      .slice(0, line - 1)
+      .reduce((sum, one) => sum + one.length + 1, 0) +
+    column -
+    1;
+  return text.slice(0, offset(start)) + fresh + text.slice(offset(end));
+}
+
+describe("a change that a finding offers", () => {
+  const offered = rules.flatMap(({ id }) => {
+    const name = `${id}.bad.yaml`;
+    const findings = lintFile(name).filter(({ rule, edit }) => rule === id && edit !== undefined);
+    return findings.map((finding) => ({ id, name, finding, edit: finding.edit! }));
+  });
+
+  it("is there where a rule can tell what was meant", () => {
+    const ids = new Set(offered.map(({ id }) => id));
+    expect([...ids]).toEqual(["TL003", "TL007", "TL008", "TL012", "TL013", "TL014", "TL024", "TL025"]);
+  });
+
+  it.each(offered)("does away with it: $id at $edit.start.line", ({ name, finding, edit }) => {
+    const text = readFileSync(new URL(name, folder), "utf8");
+    const fixed = read(edited(text, edit), name);
+    const same = ({ rule, object, path }: Finding) =>
+      rule === finding.rule && object === finding.object && path === finding.path;
+    expect(lintManifests(read(text, name)).some(same)).toBe(true);
+    expect(lintManifests(fixed).some(same)).toBe(false);
+    expect(fixed.objects).toHaveLength(read(text, name).objects.length);
+    const [before, after] = [text, edited(text, edit)].map((one) => one.match(/#.*/g) ?? []);
+    expect(after).toEqual(before);
+  });
+
+  it("says in the text what it says beside it", () => {
+    const name = "TL014.bad.yaml";
+    const [finding] = lintFile(name).filter(({ rule }) => rule === "TL014");
+    const text = edited(readFileSync(new URL(name, folder), "utf8"), finding!.edit!);
+    const policies = read(text, name).objects.map(({ object }) => object as { spec?: { ingress?: unknown } });
+    const corrected = parse(finding?.corrected ?? "") as { ingress: unknown };
+    expect(policies.map(({ spec }) => spec?.ingress)).toContainEqual(corrected.ingress);
+  });
+});
+
 describe("formats", () => {
   const findings = [...lintFile("TL014.bad.yaml"), ...lintFile("TL019.bad.yaml")];
 
@@ -130,6 +179,31 @@ describe("formats", () => {
       });
     }
     expect(run?.results.map((result) => result.level)).toEqual(["warning", "error"]);
+    const { start, end, text } = findings[0]!.edit!;
+    expect(run?.results.map((result) => result.fixes)).toEqual([
+      [
+        {
+          description: { text: findings[0]?.fix },
+          artifactChanges: [
+            {
+              artifactLocation: { uri: "TL014.bad.yaml" },
+              replacements: [
+                {
+                  deletedRegion: {
+                    startLine: start.line,
+                    startColumn: start.column,
+                    endLine: end.line,
+                    endColumn: end.column,
+                  },
+                  insertedContent: { text },
+                },
+              ],
+            },
+          ],
+        },
+      ],
+      undefined,
+    ]);
   });
 });
 
@@ -141,6 +215,7 @@ interface SarifLog {
       readonly ruleId: string;
       readonly ruleIndex: number;
       readonly level: string;
+      readonly fixes?: unknown;
       readonly locations: readonly { readonly physicalLocation: object }[];
     }[];
   }[];

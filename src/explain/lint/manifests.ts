@@ -1,6 +1,6 @@
 // Lint over manifests as they were read: what the rules find, and what reading found.
 import type { ManifestObject, Manifests } from "../../api/manifest/parse.ts";
-import type { Problem } from "../../base/problem.ts";
+import { type Problem, parsePath, type TextEdit } from "../../base/problem.ts";
 import { nameOf } from "../written.ts";
 import { compareFindings, type Finding } from "./finding.ts";
 import type { Rule } from "./rule.ts";
@@ -35,6 +35,7 @@ function findingOf(problem: Problem, objects: readonly ManifestObject[]): Findin
   const rule = ruleOf(problem);
   const { message, hint, path, position } = problem;
   const object = ownerOf(problem, objects);
+  const edit = object && editOf(problem, object);
   return {
     rule: rule.id,
     name: rule.name,
@@ -42,10 +43,17 @@ function findingOf(problem: Problem, objects: readonly ManifestObject[]): Findin
     message,
     explanation: rule.explanation,
     ...(hint === undefined ? {} : { fix: hint }),
+    ...(edit === undefined ? {} : { edit }),
     object: object ? nameOf(object.object) : "",
     ...(path === undefined ? {} : { path }),
     ...(position ? { position } : {}),
   };
+}
+
+function editOf({ code, path, meant }: Problem, object: ManifestObject): TextEdit | undefined {
+  if (path === undefined || meant === undefined) return undefined;
+  const what = code === "schema.unknown-field" ? "rename" : "replace";
+  return object.edit({ what, path: parsePath(path), to: meant });
 }
 
 function ruleOf({ code }: Problem): Rule {

@@ -1,4 +1,5 @@
 // The shape of a lint rule: what it is called, why it exists, and a pure check over the cluster as written.
+import type { Change } from "../../api/manifest/edits.ts";
 import type { KubeObject } from "../../api/object.ts";
 import type { Path, Position } from "../../base/problem.ts";
 import type { Written } from "../written.ts";
@@ -14,6 +15,8 @@ export interface Report {
   readonly message: string;
   readonly fix?: string;
   readonly corrected?: string;
+  /** What would do it, in the text. */
+  readonly change?: Change;
   /** Where evidence makes this one better or worse than the rule's usual severity. */
   readonly severity?: Severity;
 }

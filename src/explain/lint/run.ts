@@ -20,6 +20,7 @@ export function lint(
   for (const rule of options.rules ?? allRules) {
     for (const report of rule.check(view)) {
       const position = report.position ?? report.on.at(report.path);
+      const edit = report.change && report.on.edit?.(report.change);
       findings.push({
         rule: rule.id,
         name: rule.name,
@@ -28,6 +29,7 @@ export function lint(
         explanation: rule.explanation,
         ...(report.fix === undefined ? {} : { fix: report.fix }),
         ...(report.corrected === undefined ? {} : { corrected: report.corrected }),
+        ...(edit === undefined ? {} : { edit }),
         object: nameOf(report.on.object),
         ...(report.path.length === 0 ? {} : { path: formatPath(report.path) }),
         ...(position ? { position } : {}),

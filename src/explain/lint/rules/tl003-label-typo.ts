@@ -53,21 +53,33 @@ function* ofSelector(
   known: Vocabulary,
 ): Iterable<Report> {
   for (const [key, value] of Object.entries(selector?.matchLabels ?? {})) {
-    const message = typo(key, [value], known);
-    if (message) yield { on: policy.on, path: [...path, "matchLabels", key], ...message };
+    const found = typo(key, [value], known);
+    if (!found) continue;
+    const { near, at, ...words } = found;
+    const place = [...path, "matchLabels", key];
+    const what = at === undefined ? "rename" : "replace";
+    yield { on: policy.on, path: place, ...words, change: { what, path: place, to: near } };
   }
   for (const [index, requirement] of (selector?.matchExpressions ?? []).entries()) {
     if (requirement.operator !== "In" && requirement.operator !== "Exists") continue;
-    const message = typo(requirement.key, requirement.values ?? [], known);
-    if (message) yield { on: policy.on, path: [...path, "matchExpressions", index], ...message };
+    const found = typo(requirement.key, requirement.values ?? [], known);
+    if (!found) continue;
+    const { near, at, ...words } = found;
+    const item = [...path, "matchExpressions", index];
+    const place = at === undefined ? [...item, "key"] : [...item, "values", at];
+    yield { on: policy.on, path: item, ...words, change: { what: "replace", path: place, to: near } };
   }
 }
 
-function typo(
-  key: string,
-  values: readonly string[],
-  known: Vocabulary,
-): Pick<Report, "message" | "fix"> | undefined {
+interface Typo {
+  readonly message: string;
+  readonly fix: string;
+  readonly near: string;
+  /** Which of the values; undefined: the key. */
+  readonly at?: number;
+}
+
+function typo(key: string, values: readonly string[], known: Vocabulary): Typo | undefined {
   const have = known.get(key);
   if (!have) {
     const near = nearestLabel(key, known.keys());
@@ -75,15 +87,18 @@ function typo(
     return {
       message: `no label has the key '${key}'; '${near}' exists`,
       fix: `Write '${near}' if that was meant.`,
+      near,
     };
   }
-  for (const value of values) {
+  for (const [at, value] of values.entries()) {
     if (have.has(value)) continue;
     const near = nearestLabel(value, have);
     if (near === undefined) continue;
     return {
       message: `no label '${key}' has the value '${value}'; '${near}' exists`,
       fix: `Write '${key}: ${near}' if that was meant.`,
+      near,
+      at,
     };
   }
   return undefined;

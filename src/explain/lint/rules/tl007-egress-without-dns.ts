@@ -1,3 +1,4 @@
+import { stringify } from "yaml";
 import type { NetworkPolicyPort } from "../../../api/kinds/network-policy.ts";
 import { selectorCovers } from "../../selectors.ts";
 import type { Rule } from "../rule.ts";
@@ -22,26 +23,25 @@ export const egressWithoutDns: Rule = {
         path: ["spec", "egress"],
         message: `the pods that policy ${policy.name} selects may not send to UDP port 53 anywhere, so they cannot resolve names`,
         fix: "Add a rule for DNS, unless these pods work with addresses only.",
-        corrected: dnsRule,
+        change: { what: "append", path: ["spec", "egress"], item: dnsRule },
+        corrected: stringify({ egress: [dnsRule] }, { indentSeq: false }),
       };
     }
   },
 };
 
-const dnsRule = `egress:
-- to:
-  - namespaceSelector:
-      matchLabels:
-        kubernetes.io/metadata.name: kube-system
-    podSelector:
-      matchLabels:
-        k8s-app: kube-dns
-  ports:
-  - protocol: UDP
-    port: 53
-  - protocol: TCP
-    port: 53
-`;
+const dnsRule = {
+  to: [
+    {
+      namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } },
+      podSelector: { matchLabels: { "k8s-app": "kube-dns" } },
+    },
+  ],
+  ports: [
+    { protocol: "UDP", port: 53 },
+    { protocol: "TCP", port: 53 },
+  ],
+};
 
 /** The policies that surely apply to every pod that `policy` applies to; itself included. */
 function siblings(view: LintView, policy: PolicyView): readonly PolicyView[] {

@@ -19,6 +19,7 @@ export const directionNotListed: Rule = {
           path: ["spec", direction === "Ingress" ? "ingress" : "egress"],
           message: `policyTypes of ${policy.name} does not list ${direction}, so its ${direction.toLowerCase()} rules are ignored`,
           fix: `Add ${direction} to policyTypes, or remove the rules.`,
+          change: { what: "append", path: ["spec", "policyTypes"], item: direction },
           corrected: "policyTypes:\n- Ingress\n- Egress\n",
         };
       }

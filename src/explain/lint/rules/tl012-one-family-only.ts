@@ -21,6 +21,11 @@ export const oneFamilyOnly: Rule = {
             path: [...rule.path, rule.peersKey, index, "ipBlock", "cidr"],
             message: `${cidr} stands without ${other} in a cluster with both address families`,
             fix: `Add an item for ${other}.`,
+            change: {
+              what: "append",
+              path: [...rule.path, rule.peersKey],
+              item: { ipBlock: { cidr: other } },
+            },
             corrected: `${rule.peersKey}:\n- ipBlock:\n    cidr: "${cidr}"\n- ipBlock:\n    cidr: "${other}"\n`,
           };
         }

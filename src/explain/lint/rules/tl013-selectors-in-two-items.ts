@@ -33,6 +33,7 @@ export const selectorsInTwoItems: Rule = {
               `these two items allow every pod in namespaces ${formatSelector(spaces)}, or pods ` +
               `${formatSelector(pods)} in namespace ${policy.namespace}${doubtful ? " (which has none)" : ""}`,
             fix: "If only such pods of such namespaces are meant, put both selectors into one item.",
+            change: { what: "join", path: [...rule.path, rule.peersKey, index + 1] },
             corrected: stringify(
               { [rule.peersKey]: [{ namespaceSelector: spaces, podSelector: pods }] },
               layout,

@@ -42,6 +42,7 @@ function report(policy: PolicyView, rules: readonly RuleView[], peers: RuleView,
       `'ports' stands in an item of its own: it allows ${list} ${ingress ? "from everyone" : "to everywhere"}, and the ` +
       `'${peers.peersKey}' before it allows every port`,
     fix: `Make 'ports' part of the item above: remove the dash before it and align it with '${peers.peersKey}'.`,
+    change: { what: "join", path: ports.path },
     corrected: stringify({ [field]: merged }, { indentSeq: false, aliasDuplicateObjects: false }),
   };
 }
