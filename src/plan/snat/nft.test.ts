@@ -30,6 +30,14 @@ function tableOf(plan: SnatPlan): NftTable {
   return table;
 }
 
+/** Sets that rules name and that are not there: the kernel would refuse the whole table. */
+function missingSets(table: NftTable): string[] {
+  const rules = [...table.chainNames()].flatMap((name) => table.chain(name)?.rules ?? []);
+  const named = rules.flatMap((rule) => [...rule.matchAll(/@(\S+)/g)].map(([, name = ""]) => name));
+  const there = new Set(table.setNames());
+  return named.filter((name) => !there.has(name));
+}
+
 describe("the nft text", () => {
   it("is a handful of fixed rules over sets and maps", () => {
     const plan = planOf({
@@ -214,6 +222,23 @@ describe("egress addresses", () => {
     const local = { source: "172.16.2.5", destination: internet };
     const index = steeredTo(tableOf(plan), local);
     expect(plan.steers.find((steer) => steer.index === index)?.holder).toBe("node1");
+  });
+
+  it("steers a pod of two families by the destinations' own family alone", () => {
+    const dual = pod("dual", [own, "fd10::5"], { node: "node3" });
+    const ranged = { ...rule, destinations: ["203.0.113.0/24"] };
+    const both = { ...ranged, action: { ...rule.action, addresses: ["192.168.18.250", "fd18::250"] } };
+    const holders = { "192.168.18.250": "node2", "fd18::250": "node1" };
+    const facts: Cluster = {
+      pools: [pods4, pool("six", "fd10::/64")],
+      nodes,
+      pods: [dual],
+      sourceNats: [sourceNat("e", [both], { holders })],
+    };
+    const table = tableOf(planOf(facts, {}, nodeFacts("node3", ["192.168.18.13"])));
+    expect(missingSets(table)).toEqual([]);
+    expect(steeredTo(table, flow)).toBeDefined();
+    expect(steeredTo(table, { source: "fd10::5", destination: "2001:db8::10" })).toBeUndefined();
   });
 
   it("keeps a node's number when another one takes over", () => {

@@ -201,7 +201,8 @@ class Writer {
       const elements = new Map<string, string>();
       for (const [address, pod] of podsOf(this.#plan, family)) {
         if (!pod.clauses.some(({ action }) => action.type === "steer")) continue;
-        elements.set(address, this.#steerVerdict(pod, family, index));
+        const verdict = this.#steerVerdict(pod, family, index);
+        if (verdict !== undefined) elements.set(address, verdict);
       }
       if (elements.size === 0) continue;
       const inside = this.#insideSet(family);
@@ -218,13 +219,15 @@ class Writer {
     });
   }
 
-  #steerVerdict(pod: PodSource, family: Family, index: ReadonlyMap<string, number>): string {
+  /** Returns undefined for a pod that asks for nothing towards destinations of that family. */
+  #steerVerdict(pod: PodSource, family: Family, index: ReadonlyMap<string, number>): string | undefined {
     const segments = flatten(pod.clauses, family, (action) => {
       const number = action.type === "steer" ? index.get(action.holder) : undefined;
       return number === undefined ? "accept" : this.#viaChain(number);
     });
     const [only] = segments;
-    if (only && covers(only, family)) return only.value;
+    if (!only) return undefined;
+    if (covers(only, family)) return only.value;
     const map = this.#intervalMap("to", family, segments);
     const name = `nat-steer-${digest(String(map))}`;
     this.#chain(name, [`${header[family]} daddr vmap @${map}`]);
