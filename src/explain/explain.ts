@@ -50,8 +50,8 @@ export function explain(facts: ClusterFacts, judges: Judges, from: End, to: End,
   const { source, destination } = flow;
   const { egress, ingress } = judges.policies(flow);
   const snat = judges.source(flow);
-  const admission = asked && admissionOf(judges.atlas, from, flow.to, snat.sourceSeen);
   const fate = fateOf(facts, judges.atlas, flow, snat);
+  const admission = asked && admissionOf(fate, from, flow.to, snat.sourceSeen);
   const leaves = snat.sourceSeen !== undefined;
   const allowed = egress.allowed && ingress.allowed && leaves && (admission?.allowed ?? true);
   const expected = expectedOf({ egress, ingress, admission, leaves, fate });
@@ -137,15 +137,14 @@ function whyNone(end: End): string {
 
 /** A host outside may serve some ranges only: it looks at the address that it sees. Itself it always serves. */
 export function admissionOf(
-  atlas: Atlas | undefined,
+  { machine }: Fate,
   from: End,
   to: End,
   sourceSeen: string | undefined,
 ): Explanation["admission"] {
-  if (sourceSeen === undefined || from.name === to.name || to.type !== "host") return undefined;
-  const machine = atlas?.machine(to.name);
-  const list = machine ? machine.admit : to.host.spec.admit;
-  if (list === undefined) return undefined;
+  const { name } = machine ?? to;
+  const list = machine ? machine.admit : to.type === "host" ? to.host.spec.admit : undefined;
+  if (sourceSeen === undefined || from.name === name || list === undefined) return undefined;
   const ip = tryParseIp(sourceSeen);
   const found = list.find((text) => {
     const range = tryParseCidr(text);
@@ -154,9 +153,9 @@ export function admissionOf(
   return found === undefined
     ? {
         allowed: false,
-        reason: `${to.name} admits only ${list.join(", ") || "nobody"}, and sees ${sourceSeen}`,
+        reason: `${name} admits only ${list.join(", ") || "nobody"}, and sees ${sourceSeen}`,
       }
-    : { allowed: true, reason: `${to.name} admits ${found}, which holds ${sourceSeen}` };
+    : { allowed: true, reason: `${name} admits ${found}, which holds ${sourceSeen}` };
 }
 
 interface Parts extends Verdicts {

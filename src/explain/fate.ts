@@ -1,9 +1,14 @@
 // What a packet that may leave finds on its way: how far it comes, whether somebody listens there, whether the answer
 // comes back. Where the network is known whole (a lab), that is definite; else it is as much as objects tell.
+import { isTerminal, type Pod } from "../api/kinds/core.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
+import { podName } from "./ends.ts";
 import type { Atlas, Stop, Trip } from "./ground/atlas.ts";
+import type { Machine } from "./ground/ground.ts";
 import type { Flow, SourceDecision } from "./judge.ts";
 import { type Listening, listeningAt, listeningOn } from "./listening.ts";
+import { declaredPorts } from "./manifests/workloads.ts";
+import type { Port } from "./ports.ts";
 import { type Hop, wayOf } from "./way.ts";
 
 /** What a probe will find, in its own words; denied packets are `filtered`. */
@@ -11,6 +16,8 @@ export type Outcome = "answered" | "refused" | "filtered" | "unreachable";
 
 export interface Fate extends Listening {
   readonly hops: readonly Hop[];
+  /** The machine that the packet ends on, if it is known. */
+  readonly machine?: Machine;
   /** Why the packet gets no further than the last hop. */
   readonly broken?: string;
   /** Why what the far end says never comes back. */
@@ -69,13 +76,36 @@ function knownFate(
     return { hops, broken: stop.why, listening: false, reason, outcome, refusal: undefined };
   }
   const ear = listeningAt(facts, stop, flow.destination, flow.port);
+  const machine = stop.type === "machine" ? { machine: stop.machine } : {};
+  const mapped = atlas.hostPorts ? mappedTo(facts, stop, flow.port) : undefined;
+  if (mapped !== undefined) {
+    const reason = `a hostPort of ${mapped} takes it, which no plan tells of`;
+    return { hops, ...machine, listening: undefined, reason, outcome: undefined, refusal: undefined };
+  }
   return {
     hops,
+    ...machine,
     ...ear,
     ...(noReturn === undefined ? {} : { noReturn }),
     outcome: back(ear.listening === true ? "answered" : "refused"),
     refusal: back("refused"),
   };
+}
+
+/** Returns the pod that a node leads a port to, if it does. */
+function mappedTo(
+  facts: ClusterFacts,
+  { name }: Exclude<Stop, { type: "lost" }>,
+  port: Port | undefined,
+): string | undefined {
+  const isMapped = (pod: Pod) =>
+    `node/${pod.spec.nodeName}` === name &&
+    !isTerminal(pod) &&
+    declaredPorts(pod.spec).some(
+      ({ hostPort, protocol }) => hostPort === port?.port && protocol === port?.protocol,
+    );
+  const pod = port && [...facts.pods.values()].find(isMapped);
+  return pod && podName(pod);
 }
 
 /** The answer goes to the address that was seen; whoever translated it gets it, and sends it on to the sender. */

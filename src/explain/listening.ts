@@ -45,12 +45,13 @@ export function listeningAt(
   if (!port) return { listening: true, reason: `${stop.name} answers an ICMP echo` };
   const text = formatPort(port);
   const no = { listening: false, reason: `nothing listens on ${text} of ${stop.name}` };
-  // UDP is answered from the address that was asked, so only addresses of one's own have sockets.
-  if (port.protocol === "UDP" && isLoopback(address)) return no;
+  // UDP and SCTP are answered from the address that was asked, so only addresses of one's own have sockets.
+  const isTcp = port.protocol === "TCP";
+  if (!isTcp && isLoopback(address)) return no;
   if (stop.type === "pod") return listeningInPod(stop.end, port);
   const { name, ports, links } = stop.machine;
   const own = links.some(({ addresses }) => addresses.some((one) => one.startsWith(`${address}/`)));
-  if (port.protocol === "UDP" && !own) return no;
+  if (!isTcp && !own) return no;
   const node = /^node\/(.*)$/.exec(name)?.[1];
   if (node !== undefined) return onNode(facts, node, port, ports) ?? no;
   return ports.some((have) => formatPort(have) === text)

@@ -35,7 +35,7 @@ export interface Everybody {
   readonly nobodys: readonly string[];
 }
 
-const AT_A_TIME = 400;
+const AT_A_TIME = 200;
 const OUTSIDE = ["8.8.8.8", "10.96.0.1", "169.254.1.1", "169.254.169.254", "127.0.0.1"];
 const OUTSIDE6 = ["2001:db8::53", "fe80::1", "::1"];
 
@@ -102,26 +102,41 @@ export async function disagreements(
   everybody: Everybody,
   questions: readonly Question[],
 ): Promise<string[]> {
-  const lines: string[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let at = next++; at < questions.length; at = next++) {
-      const question = questions[at]!;
-      const said = explained(everybody, question);
-      let found = await probed(commands, question, 400);
-      // Hundreds ask at once on a machine that others use, too: who waited in vain asks once more, for as long as a user's probe.
-      if (differenceOf(question, found, said) !== undefined) found = await probed(commands, question, 2000);
-      const difference = differenceOf(question, found, said);
-      if (difference !== undefined) {
-        const { from, to, port } = question;
-        lines.push(
-          `${from} → ${to} ${port ?? ""}: ${difference} | probe: ${show(found)} | explain: ${show(said)}`,
-        );
-      }
-    }
+  const ask = async (question: Question, timeoutMs: number) => {
+    const said = explained(everybody, question);
+    const found = await probed(commands, question, timeoutMs);
+    const difference = differenceOf(question, found, said);
+    const { from, to, port = "" } = question;
+    return difference === undefined
+      ? []
+      : [
+          {
+            question,
+            line: `${from} → ${to} ${port}: ${difference}: ${show(found)} | explain: ${show(said)}`,
+          },
+        ];
   };
-  await Promise.all(Array.from({ length: AT_A_TIME }, worker));
-  return lines.toSorted();
+  const doubtful = await inParallel(questions, AT_A_TIME, (question) => ask(question, 400));
+  // Hundreds asked at once, on a machine that others use, too: whose answer came late asks again in quiet.
+  const again = await inParallel(doubtful.flat(), 8, ({ question }) => ask(question, 2000));
+  return again
+    .flat()
+    .map(({ line }) => line)
+    .toSorted();
+}
+
+async function inParallel<T, R>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let at = next++; at < items.length; at = next++) results[at] = await work(items[at]!);
+  };
+  await Promise.all(Array.from({ length: width }, worker));
+  return results;
 }
 
 function differenceOf({ port }: Question, found: Answer, said: Answer): string | undefined {

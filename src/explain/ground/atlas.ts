@@ -28,6 +28,8 @@ export type Stop =
 const MOST_HOPS = 16;
 
 export class Atlas {
+  /** See Ground. */
+  readonly hostPorts: boolean;
   readonly #facts: ClusterFacts;
   readonly #machines: ReadonlyMap<string, Machine>;
   /** By network and address: who answers there. */
@@ -41,6 +43,7 @@ export class Atlas {
 
   constructor(facts: ClusterFacts, ground: Ground) {
     this.#facts = facts;
+    this.hostPorts = ground.hostPorts ?? false;
     this.#machines = new Map(ground.machines.map((machine) => [machine.name, machine]));
     for (const machine of ground.machines) {
       for (const { network, addresses } of machine.links)

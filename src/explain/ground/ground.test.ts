@@ -107,6 +107,35 @@ describe("in a network that is known whole", () => {
     expect(ask("pod/web", "node/n1:9100", of).expected).toBe("refused");
   });
 
+  it("goes by what is there, also where no object tells of it", () => {
+    // The objects of the choosy host and of the node are gone, the machines are not.
+    const of = cluster(untranslated);
+    expect(ask("pod/web", "172.17.0.8:80", of)).toMatchObject({ expected: "answered" });
+    expect(ask("node/n1", "172.17.0.8:80", of)).toMatchObject({
+      expected: "refused",
+      admission: { allowed: false, reason: "host/choosy admits only 10.1.0.0/16, and sees 192.168.18.3" },
+    });
+    const nodeless = { ...of, nodes: new Map([...of.nodes].filter(([name]) => name !== "n2")) };
+    expect(ask("pod/web", "192.168.18.4:10250", nodeless).expected).toBe("answered");
+  });
+
+  it("does not pretend to know what another program leads elsewhere", () => {
+    const mapped = { ports: [{ containerPort: 80, hostPort: 8080 }] };
+    const of = facts(pod("mapped", "10.1.0.66", "n2", mapped));
+    const told = (hostPorts: boolean, to: string) => {
+      const judges = judgesOf(of, new Map(), { ...ground, hostPorts });
+      const target = parseTarget(to);
+      const ends = [findEnd(of, parseEnd("pod/web"), "default"), findEnd(of, target.end, "default")] as const;
+      return explain(of, judges, ...ends, target.port).expected;
+    };
+    expect([told(true, "node/n2:8080"), told(true, "node/n2:8081"), told(true, "node/n1:8080")]).toEqual([
+      null,
+      "refused",
+      "refused",
+    ]);
+    expect(told(false, "node/n2:8080")).toBe("refused");
+  });
+
   it("says of denied flows that nobody answers, and by whom", () => {
     const of = facts(policy("shut", { podSelector: { matchLabels: { app: "api" } } }));
     expect(ask("pod/web", "pod/api:80", of)).toMatchObject({ allowed: false, expected: "filtered" });

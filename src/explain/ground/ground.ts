@@ -4,6 +4,8 @@ import type { Port } from "../ports.ts";
 
 export interface Ground {
   readonly machines: readonly Machine[];
+  /** Another program leads pods' hostPorts to them (the portmap plugin), which no plan of ours tells of. */
+  readonly hostPorts?: boolean;
 }
 
 export interface Machine {

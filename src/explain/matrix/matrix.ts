@@ -140,9 +140,10 @@ function liveRefusal(facts: ClusterFacts, judges: Judges, pair: Pair, port: Port
   if (to.type !== "host" && !judges.atlas) return refusalOf(fateOf(facts, undefined, flow, noTranslation));
   const seen = judges.source(flow);
   if (seen.sourceSeen === undefined) return { by: "source", reason: seen.reason };
-  const admission = admissionOf(judges.atlas, from, to, seen.sourceSeen);
+  const fate = fateOf(facts, judges.atlas, flow, seen);
+  const admission = admissionOf(fate, from, to, seen.sourceSeen);
   if (admission && !admission.allowed) return { by: "host", reason: admission.reason };
-  return refusalOf(fateOf(facts, judges.atlas, flow, seen));
+  return refusalOf(fate);
 }
 
 const noTranslation: SourceDecision = { action: "None", sourceSeen: undefined, reason: "" };

@@ -2,7 +2,7 @@
 // `addresses`, `80` instead of `80/tcp`) and gives the one form that the rest of the lab works with.
 import { z } from "zod";
 import type { Protocol, Taint } from "../../api/kinds/core.ts";
-import { parseCidr, tryParseCidr, tryParseIp } from "../../base/ip.ts";
+import { formatIp, parseCidr, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import { cooldownRule, parseCooldown } from "../../plan/addressing/cooldown.ts";
 
 export interface LabNetwork {
@@ -73,7 +73,12 @@ const name = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$/, {
 });
 const address = z
   .string()
-  .refine((text) => tryParseIp(text) !== undefined, { error: "must be an IP address" });
+  .refine((text) => tryParseIp(text) !== undefined, { error: "must be an IP address" })
+  // One way of writing it, so that texts can be compared.
+  .transform((text) => {
+    const ip = tryParseIp(text);
+    return ip ? formatIp(ip) : text;
+  });
 const cidr = z.string().refine((text) => tryParseCidr(text) !== undefined, {
   error: (issue) => whyNotRange(String(issue.input)),
 });

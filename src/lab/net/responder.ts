@@ -30,7 +30,7 @@ export class Responder {
     for (const port of ports.filter(({ protocol }) => protocol !== "SCTP")) {
       try {
         if (port.protocol === "TCP") for (const family of families) this.#listenTcp(family, port.port);
-        // A reply must leave with the address that was asked, so UDP sockets are bound to one address each.
+        // A reply must leave with the address that was asked, so other sockets are bound to one address each.
         else for (const address of addresses) this.#listenUdp(address, port.port);
       } catch (error) {
         onError(error, port);
@@ -38,7 +38,8 @@ export class Responder {
     }
     const sctp = ports.filter(({ protocol }) => protocol === "SCTP");
     if (sctp.length > 0) {
-      for (const family of families) this.#listenSctp(family, new Set(sctp.map(({ port }) => port)));
+      const numbers = new Set(sctp.map(({ port }) => port));
+      for (const address of addresses) this.#listenSctp(address, numbers);
     }
     return this;
   }
@@ -74,9 +75,10 @@ export class Responder {
     this.#stops.push(() => promisify(socket.close.bind(socket))());
   }
 
-  #listenSctp(family: 4 | 6, ports: ReadonlySet<number>): void {
+  #listenSctp(address: string, ports: ReadonlySet<number>): void {
     const { sockets } = this.#options.kernel;
-    const fd = sockets.openRaw(family, SCTP);
+    const family = address.includes(":") ? 6 : 4;
+    const fd = sockets.openRaw(family, SCTP, { from: address });
     const receiving = sockets.receiveRaw(fd, (bytes, from) => {
       const packet = decodeSctp(withoutIpHeader(bytes, family));
       if (packet?.chunk.type !== "init") return;

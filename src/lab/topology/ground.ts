@@ -1,5 +1,4 @@
 // A lab as answers see it: every machine, its links and routes, and who listens where.
-import { formatIp, parseIp } from "../../base/ip.ts";
 import type { Ground, Machine } from "../../explain/ground/ground.ts";
 import type { LabFile } from "../file/lab-file.ts";
 import { NODE_PORT } from "../targets.ts";
@@ -7,7 +6,10 @@ import type { MemberPlan, Topology } from "./plan.ts";
 
 /** Returns all that can be reached in a lab, pods aside, which come and go. */
 export function groundOf(file: LabFile, topology: Topology): Ground {
-  return { machines: topology.members.map((member) => machineOf(file, topology, member)) };
+  return {
+    machines: topology.members.map((member) => machineOf(file, topology, member)),
+    hostPorts: file.chainedPlugins.includes("portmap"),
+  };
 }
 
 function machineOf(file: LabFile, topology: Topology, member: MemberPlan): Machine {
@@ -15,21 +17,13 @@ function machineOf(file: LabFile, topology: Topology, member: MemberPlan): Machi
   const host = file.hosts.find((one) => one.name === name);
   return {
     name: `${role === "node" ? "node" : "host"}/${name}`,
-    links: interfaces.map(({ lan, addresses }) => ({
-      network: lan.name,
-      addresses: addresses.map(canonical),
-    })),
-    routes: routes.map(({ to, via }) => ({ to, via: formatIp(parseIp(via)) })),
+    links: interfaces.map(({ lan, addresses }) => ({ network: lan.name, addresses })),
+    routes: routes.map(({ to, via }) => ({ to, via })),
     forwards,
     podRoutes: takesPodRoutes(file, topology, member),
     ports: role === "node" ? [NODE_PORT] : (host?.ports ?? []),
     ...(host?.admit && { admit: host.admit }),
   };
-}
-
-function canonical(text: string): string {
-  const [address = "", length] = text.split("/");
-  return `${formatIp(parseIp(address))}/${length}`;
 }
 
 /** Returns whether the lab keeps routes to pods in a member's table. They go by nodes' addresses, so only a neighbour of nodes can have them. */

@@ -1,0 +1,68 @@
+// Everybody asks everybody, by every name and address and on many ports, in the examples and in random labs: what explain
+// says is what packets find.
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { expect, it } from "vitest";
+import { disagreements, everybodyOf, type Question } from "../e2e/agreement.ts";
+import { bothMatrices, verdicts } from "../e2e/cells.ts";
+import { Commands } from "../e2e/trunkline.ts";
+import { randomLab } from "./random-lab.ts";
+
+const ports = [undefined, "80", "81/udp", "9/sctp", "22", "10250"];
+
+async function compare(commands: Commands, asked: readonly (string | undefined)[]): Promise<void> {
+  const everybody = await everybodyOf(commands);
+  const all = [...everybody.names, ...everybody.addresses, ...everybody.nobodys];
+  const questions = all.flatMap((from) =>
+    all.flatMap((to) => asked.map((port): Question => ({ from, to, port }))),
+  );
+  expect(questions.length).toBeGreaterThan(3000);
+  expect(await disagreements(commands, everybody, questions)).toEqual([]);
+  const { probed, planned } = await bothMatrices(commands);
+  expect(verdicts(planned)).toEqual(verdicts(probed));
+}
+
+const policies = "examples/network-policy";
+it.each([
+  ["examples/first-light", ["examples/first-light/workloads.yaml"], ["8080", "3306"]],
+  [
+    policies,
+    [`${policies}/network-policy.yaml`, `${policies}/allow-nginxclient-as-meant.yaml`],
+    ["8080", "6379"],
+  ],
+  ["examples/source-nat", [], []],
+  ["examples/source-nat", ["examples/source-nat/ip-masq-agent.yaml"], []],
+] as const)("in %s with %s", async (example, manifests, more) => {
+  const commands = new Commands();
+  try {
+    await commands.up(example);
+    for (const file of manifests) await commands.ask("apply", "-f", file);
+    await commands.ask("wait", "--for", "ready", "--all", "-A");
+    await compare(commands, [...ports, ...more]);
+  } finally {
+    await commands.end();
+  }
+});
+
+const first = Number(process.env["TRUNKLINE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const rounds = Number(process.env["TRUNKLINE_ROUNDS"] ?? 8);
+it.each(Array.from({ length: rounds }, (_, at) => first + at))(
+  "in a random lab (TRUNKLINE_SEED=%d)",
+  async (seed) => {
+    const commands = new Commands();
+    const { lab, objects } = randomLab(seed);
+    const file = (name: string, text: string) => {
+      const full = path.join(commands.folder, name);
+      writeFileSync(full, text);
+      return full;
+    };
+    try {
+      await commands.up(file("lab.yaml", lab));
+      await commands.ask("apply", "-f", file("objects.yaml", objects));
+      await commands.ask("wait", "--for", "ready", "--all", "-A");
+      await compare(commands, ports);
+    } finally {
+      await commands.end();
+    }
+  },
+);
