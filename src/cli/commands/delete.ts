@@ -59,9 +59,10 @@ async function run(store: Store, targets: readonly Target[], options: Options): 
   const begun = [];
   for (const one of doomed) if (await begin(store, one, options)) begun.push(one);
   if (!options.ignoreNotFound) sayMissing(missing);
+  if (options.dryRun !== "none") return;
   // A store without a lab has nobody else who would do it.
   if (options.store !== undefined) await collectGarbage(store);
-  if (options.wait && options.dryRun === "none") await waitUntilGone(store, begun, options.timeout);
+  if (options.wait) await waitUntilGone(store, begun, options.timeout);
 }
 
 /** Begins to delete an object; returns whether it was allowed. */
