@@ -1,5 +1,6 @@
 // Label selectors as the Kubernetes API defines them (meta/v1 LabelSelector), and the text form that kubectl's -l takes.
 import { TrunklineError } from "../base/errors.ts";
+import { TextReader } from "../base/text-reader.ts";
 import type { LabelRequirement, LabelSelector } from "./kinds/core.ts";
 
 export type Labels = Readonly<Record<string, string>>;
@@ -70,77 +71,69 @@ export function parseSelector(text: string): LabelSelector {
   const matchExpressions: LabelRequirement[] = [];
   if (reader.atEnd()) return {};
   do matchExpressions.push(requirement(reader));
-  while (reader.take(","));
+  while (reader.take(/,/y));
   if (!reader.atEnd()) reader.fail("a comma or the end was expected here");
   return { matchExpressions };
 }
 
 function requirement(reader: Reader): LabelRequirement {
-  if (reader.take("!")) return { key: reader.word("a label's name"), operator: "DoesNotExist" };
+  if (reader.take(/!/y)) return { key: reader.word("a label's name"), operator: "DoesNotExist" };
   const key = reader.word("a label's name");
-  if (reader.take("!=")) return { key, operator: "NotIn", values: [reader.value()] };
-  if (reader.take("==") || reader.take("=")) return { key, operator: "In", values: [reader.value()] };
-  if (reader.takeWord("in")) return { key, operator: "In", values: reader.set() };
-  if (reader.takeWord("notin")) return { key, operator: "NotIn", values: reader.set() };
+  if (reader.take(/!=/y)) return { key, operator: "NotIn", values: [reader.value()] };
+  if (reader.take(/==?/y)) return { key, operator: "In", values: [reader.value()] };
+  if (reader.take(/in(?=[\s(]|$)/y)) return { key, operator: "In", values: reader.set() };
+  if (reader.take(/notin(?=[\s(]|$)/y)) return { key, operator: "NotIn", values: reader.set() };
   return { key, operator: "Exists" };
 }
 
+/** Blanks may stand before everything. */
 class Reader {
-  readonly #text: string;
-  #at = 0;
+  readonly #reader: TextReader;
 
   constructor(text: string) {
-    this.#text = text;
+    this.#reader = new TextReader(text, (place) => new TrunklineError("api.selector", place));
   }
 
   fail(why: string): never {
-    throw new TrunklineError("api.selector", { text: this.#text, column: this.#at + 1, why });
+    this.#reader.fail(why);
   }
 
   atEnd(): boolean {
     this.#skip();
-    return this.#at === this.#text.length;
+    return this.#reader.atEnd();
   }
 
-  take(mark: string): boolean {
+  take(mark: RegExp): boolean {
     this.#skip();
-    if (!this.#text.startsWith(mark, this.#at)) return false;
-    this.#at += mark.length;
-    return true;
-  }
-
-  takeWord(word: string): boolean {
-    this.#skip();
-    const found = /^[a-z]+(?=[\s(]|$)/.exec(this.#text.slice(this.#at))?.[0];
-    return found === word && this.take(word);
+    return this.#reader.match(mark) !== undefined;
   }
 
   word(what: string): string {
     this.#skip();
-    const found = /^[A-Za-z0-9][\w./-]*/.exec(this.#text.slice(this.#at))?.[0];
-    if (found === undefined) this.fail(`${what} was expected here`);
-    this.#at += found.length;
-    return found;
+    return this.#reader.match(/[A-Za-z0-9][\w./-]*/y) ?? this.fail(`${what} was expected here`);
   }
 
   /** A value may be empty. */
   value(): string {
     this.#skip();
-    const found = /^[\w./-]*/.exec(this.#text.slice(this.#at))?.[0] ?? "";
-    this.#at += found.length;
-    return found;
+    return this.#reader.match(/[\w./-]*/y) ?? "";
   }
 
   set(): string[] {
-    if (!this.take("(")) this.fail("'(' was expected here");
+    this.#expect("(");
     const values: string[] = [];
     do values.push(this.value());
-    while (this.take(","));
-    if (!this.take(")")) this.fail("')' was expected here");
+    while (this.take(/,/y));
+    this.#expect(")");
     return values;
   }
 
+  #expect(mark: string): void {
+    this.#skip();
+    this.#reader.expect(mark);
+  }
+
   #skip(): void {
-    while (/\s/.test(this.#text[this.#at] ?? "")) this.#at++;
+    this.#reader.match(/\s+/y);
   }
 }

@@ -1,6 +1,7 @@
 // JSONPath templates as kubectl's -o jsonpath has them: text, and in braces a path, a quoted text, or
 // {range PATH}…{end}. Paths: .key, ['key'], [0], [-1], [1:3], [*], .*, ..key and [?(@.a=="b")]; `\.` is a dot in a key.
 import { TrunklineError } from "../base/errors.ts";
+import { TextReader } from "../base/text-reader.ts";
 
 export type JsonPath = readonly Step[];
 export type Template = readonly Part[];
@@ -101,33 +102,22 @@ function compares(left: unknown, sign: string, right: unknown): boolean {
 
 const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r" };
 
-class Reader {
-  readonly #text: string;
-  #at = 0;
-
+class Reader extends TextReader {
   constructor(text: string) {
-    this.#text = text;
-  }
-
-  fail(why: string): never {
-    throw new TrunklineError("cli.jsonpath", { text: this.#text, column: this.#at + 1, why });
-  }
-
-  atEnd(): boolean {
-    return this.#at === this.#text.length;
+    super(text, (place) => new TrunklineError("cli.jsonpath", place));
   }
 
   /** Reads up to the end, or to an {end}, which is left. */
   template(): Template {
     const parts: Part[] = [];
     while (!this.atEnd()) {
-      const text = this.#match(/[^{]+/y);
+      const text = this.match(/[^{]+/y);
       if (text !== undefined)
         parts.push({
           type: "text",
           text: text.replaceAll(/\\([ntr])/g, (_, one: string) => escapes[one] ?? ""),
         });
-      else if (this.#next(/\{\s*end\s*\}/y) !== undefined) break;
+      else if (this.next(/\{\s*end\s*\}/y) !== undefined) break;
       else parts.push(this.#part());
     }
     return parts;
@@ -135,50 +125,50 @@ class Reader {
 
   path(): JsonPath {
     const steps: Step[] = [];
-    this.#match(/\s*[$@]?/y);
+    this.match(/\s*[$@]?/y);
     for (let step = this.#step(); step; step = this.#step()) steps.push(step);
-    this.#match(/\s+/y);
+    this.match(/\s+/y);
     return steps;
   }
 
   #part(): Part {
-    this.#match(/\{\s*/y);
-    if (this.#match(/range\s+/y) !== undefined) {
+    this.match(/\{\s*/y);
+    if (this.match(/range\s+/y) !== undefined) {
       const path = this.path();
-      this.#expect("}");
+      this.expect("}");
       const body = this.template();
-      if (this.#match(/\{\s*end\s*\}/y) === undefined) this.fail("{end} is missing");
+      if (this.match(/\{\s*end\s*\}/y) === undefined) this.fail("{end} is missing");
       return { type: "range", path, body };
     }
     const text = this.#quoted();
     const part: Part = text === undefined ? { type: "path", path: this.#somePath() } : { type: "text", text };
-    this.#match(/\s+/y);
-    this.#expect("}");
+    this.match(/\s+/y);
+    this.expect("}");
     return part;
   }
 
   #somePath(): JsonPath {
-    if (this.#next(/[.$@[]/y) === undefined) this.fail("a path such as .metadata.name was expected here");
+    if (this.next(/[.$@[]/y) === undefined) this.fail("a path such as .metadata.name was expected here");
     return this.path();
   }
 
   #step(): Step | undefined {
-    if (this.#match(/\.\./y) !== undefined) return { type: "deep", key: this.#key() };
-    if (this.#match(/\.\*/y) !== undefined) return { type: "all" };
+    if (this.match(/\.\./y) !== undefined) return { type: "deep", key: this.#key() };
+    if (this.match(/\.\*/y) !== undefined) return { type: "all" };
     // A dot alone, or before a bracket, leads nowhere else.
-    if (this.#match(/\.(?=\[|\s|\}|$)/y) !== undefined) return this.#step();
-    if (this.#match(/\./y) !== undefined) return { type: "keys", keys: [this.#key()] };
-    if (this.#match(/\[\s*/y) === undefined) return undefined;
+    if (this.match(/\.(?=\[|\s|\}|$)/y) !== undefined) return this.#step();
+    if (this.match(/\./y) !== undefined) return { type: "keys", keys: [this.#key()] };
+    if (this.match(/\[\s*/y) === undefined) return undefined;
     const step = this.#bracket();
-    this.#match(/\s+/y);
-    this.#expect("]");
+    this.match(/\s+/y);
+    this.expect("]");
     return step;
   }
 
   #bracket(): Step {
-    if (this.#match(/\*/y) !== undefined) return { type: "all" };
-    if (this.#match(/\?\(/y) !== undefined) return this.#filter();
-    const slice = this.#match(/-?\d*\s*:\s*(-?\d+)?/y);
+    if (this.match(/\*/y) !== undefined) return { type: "all" };
+    if (this.match(/\?\(/y) !== undefined) return this.#filter();
+    const slice = this.match(/-?\d*\s*:\s*(-?\d+)?/y);
     if (slice !== undefined) {
       const [from = "", to = ""] = slice.split(":").map((one) => one.trim());
       return { type: "slice", from: Number(from), to: to === "" ? undefined : Number(to) };
@@ -188,19 +178,19 @@ class Reader {
       keys.push(
         this.#quoted() ??
           Number(
-            this.#match(/-?\d+/y) ?? this.fail("a number, a quoted key, * or a filter was expected here"),
+            this.match(/-?\d+/y) ?? this.fail("a number, a quoted key, * or a filter was expected here"),
           ),
       );
-    while (this.#match(/\s*,\s*/y) !== undefined);
+    while (this.match(/\s*,\s*/y) !== undefined);
     return { type: "keys", keys };
   }
 
   #filter(): Step {
     const path = this.path();
-    const sign = this.#match(/(?:==|!=|<=|>=|<|>)\s*/y)?.trim();
+    const sign = this.match(/(?:==|!=|<=|>=|<|>)\s*/y)?.trim();
     const value = sign === undefined ? undefined : this.#value();
-    this.#match(/\s+/y);
-    this.#expect(")");
+    this.match(/\s+/y);
+    this.expect(")");
     return { type: "filter", path, sign, value };
   }
 
@@ -208,33 +198,17 @@ class Reader {
     const text = this.#quoted();
     if (text !== undefined) return text;
     const word =
-      this.#match(/true|false|-?\d+(\.\d+)?/y) ?? this.fail("a quoted text or a number was expected here");
+      this.match(/true|false|-?\d+(\.\d+)?/y) ?? this.fail("a quoted text or a number was expected here");
     return JSON.parse(word);
   }
 
   #key(): string {
-    const key = this.#match(/(?:\\.|[^\s.[\]{}()=!<>,\\'"])+/y) ?? this.fail("a key was expected here");
+    const key = this.match(/(?:\\.|[^\s.[\]{}()=!<>,\\'"])+/y) ?? this.fail("a key was expected here");
     return key.replaceAll(/\\(.)/g, "$1");
   }
 
   #quoted(): string | undefined {
-    const text = this.#match(/"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'/y);
+    const text = this.match(/"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'/y);
     return text?.slice(1, -1).replaceAll(/\\(.)/g, (_, one: string) => escapes[one] ?? one);
-  }
-
-  #expect(mark: string): void {
-    if (!this.#text.startsWith(mark, this.#at)) this.fail(`'${mark}' was expected here`);
-    this.#at += mark.length;
-  }
-
-  #next(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.#at;
-    return pattern.exec(this.#text)?.[0];
-  }
-
-  #match(pattern: RegExp): string | undefined {
-    const found = this.#next(pattern);
-    this.#at += found?.length ?? 0;
-    return found;
   }
 }
