@@ -1,6 +1,8 @@
 // get --watch: objects as they are, and then every change of them.
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Kind, type KubeObject, keyOf } from "../api/object.ts";
 import { TrunklineError } from "../base/errors.ts";
+import { findLab } from "../lab/state.ts";
 import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
 import type { Form } from "./get-form.ts";
@@ -10,6 +12,9 @@ import { objectTable, type TableOptions } from "./object-table.ts";
 import { print } from "./output.ts";
 import { chooser, type SelectionOptions, type Target } from "./selection.ts";
 
+/** How soon it is seen that a lab has ended. */
+const LOOK_MS = 1000;
+
 interface WatchOptions extends SelectionOptions {
   readonly output: Form;
   readonly watchOnly?: boolean;
@@ -17,7 +22,8 @@ interface WatchOptions extends SelectionOptions {
 
 /**
  * Prints the objects, then each that is added, changed or deleted, until the process ends.
- * @throws TrunklineError `cli.usage` where it is not one kind, or one object, that is meant
+ * @throws TrunklineError `cli.usage` where it is not one kind, or one object, that is meant; `lab.unknown`, `lab.dead`
+ * once the lab has ended
  */
 export async function watchObjects(
   store: Store,
@@ -35,6 +41,8 @@ export async function watchObjects(
     (namespace === undefined || object.metadata.namespace === namespace) &&
     (name === undefined || object.metadata.name === name) &&
     chosen(object);
+  // The one that is meant now: another may start meanwhile.
+  const lab = options.store === undefined ? findLab(options.lab).record.name : undefined;
   const informer = new Informer<KubeObject>(store, kind);
   let listed = false;
   informer.on(({ object, previous }) => {
@@ -42,11 +50,20 @@ export async function watchObjects(
     if (listed && (isMeant(object) || (previous && isMeant(previous)))) show([object]);
   });
   informer.start();
-  await informer.synced;
-  const first = [...informer.cache.values()].filter(isMeant);
-  if (!options.watchOnly && first.length > 0) show(first.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)));
-  listed = true;
-  return new Promise(() => {});
+  try {
+    await informer.synced;
+    const first = [...informer.cache.values()].filter(isMeant);
+    if (!options.watchOnly && first.length > 0)
+      show(first.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)));
+    listed = true;
+    // A store's file does not tell that its lab has gone.
+    for (;;) {
+      await sleep(LOOK_MS);
+      if (lab !== undefined) findLab(lab);
+    }
+  } finally {
+    await informer.stop();
+  }
 }
 
 async function printer(

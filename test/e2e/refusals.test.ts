@@ -1,6 +1,9 @@
 // What a running cluster refuses: every mistake named with its place, exit code 2, and nothing applied.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Commands, type Said } from "./trunkline.ts";
 
@@ -8,9 +11,9 @@ const trunkline = new Commands();
 beforeAll(() => trunkline.up("examples/first-light"));
 afterAll(() => trunkline.end());
 
-function file(name: string, text: string): string {
+function file(name: string, content: string): string {
   const full = path.join(trunkline.folder, name);
-  writeFileSync(full, text);
+  writeFileSync(full, content);
   return full;
 }
 
@@ -104,5 +107,22 @@ describe("wrong use", () => {
     expect(await trunkline.say("get", "pods", "--lab", "none")).toMatchObject({ code: 2 });
     expect(await trunkline.say("lab", "down", "none")).toMatchObject({ code: 2 });
     expect(await trunkline.say("get", "rc", "none", "--lab", trunkline.lab)).toMatchObject({ code: 1 });
+  });
+});
+
+describe("a watch", () => {
+  const other = new Commands();
+  afterAll(() => other.end());
+
+  it("ends when its lab does, and says so", async () => {
+    await other.up("examples/first-light");
+    const env = { ...process.env, TRUNKLINE_LABS: path.join(other.folder, "labs") };
+    const watching = spawn("bin/trunkline", ["get", "nodes", "--watch", "--lab", other.lab], { env });
+    const [ended, stderr] = [once(watching, "close"), text(watching.stderr)];
+    // It watches from its first line on.
+    await once(watching.stdout, "data");
+    expect(await other.say("lab", "down", other.lab)).toMatchObject({ code: 0 });
+    expect(await ended).toEqual([2, null]);
+    expect(await stderr).toContain(other.lab);
   });
 });
