@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { cluster, pod, policy } from "./cluster.suite.ts";
-import { effectiveRules, effectiveText } from "./effective.ts";
+import { type Counters, effectiveRules, effectiveText } from "./effective.ts";
 
 const facts = cluster(
   policy("a", {
@@ -23,13 +23,16 @@ const facts = cluster(
 );
 
 it("lists every rule that holds for a pod, with its policy", async () => {
-  const asked: string[] = [];
-  const counters = (direction: string, peers: readonly string[]) => {
-    asked.push(`${direction} ${peers.join(" ")}`);
-    return { packets: 7, bytes: 420 };
+  const asked: unknown[] = [];
+  const counters: Counters = (direction, { addresses, ranges }) => {
+    asked.push([direction, addresses, ranges.map(({ first, last }) => `${last - first + 1n}`)]);
+    return { packets: 7, bytes: 420, ...(ranges.length > 0 && { pods: 3 }) };
   };
   const rules = effectiveRules(facts, facts.pods.get("default/web")!, counters);
-  expect(asked).toEqual(["ingress 10.1.0.1 10.1.0.2 10.1.0.65"]);
+  expect(asked).toEqual([
+    ["ingress", ["10.1.0.1", "10.1.0.2", "10.1.0.65"], []],
+    ["ingress", [], ["256", `${65_536 - 512}`]],
+  ]);
   expect(rules.ingress.policies).toEqual(["default/a"]);
   expect(rules.ingress.rules.map((rule) => rule.pods)).toEqual([3, 0]);
   expect(rules.egress).toEqual({ isolated: true, policies: ["default/b"], rules: [] });

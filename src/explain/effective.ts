@@ -9,6 +9,7 @@ import type {
 } from "../api/kinds/network-policy.ts";
 import { matchesSelector } from "../api/selectors.ts";
 import { soundSpec } from "../api/sound-policy.ts";
+import type { IpRange } from "../base/ip.ts";
 import { formatProblem } from "../base/problem.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { type CompiledPolicy, compilePolicy } from "../plan/policy/index.ts";
@@ -20,6 +21,8 @@ import { formatSelector } from "./selectors.ts";
 export interface Counter {
   readonly packets: number;
   readonly bytes: number;
+  /** How many pods were counted together, where it is more than this one: those that the same policies isolate. */
+  readonly pods?: number;
 }
 
 export interface EffectiveRule {
@@ -56,8 +59,14 @@ export interface EffectiveRules {
   readonly egress: EffectiveDirection;
 }
 
-/** Looks up what the kernel counted for this pod and peers of these addresses; undefined where nothing counts them. */
-export type Counters = (direction: "ingress" | "egress", peers: readonly string[]) => Counter | undefined;
+/** A rule's peers: addresses of pods that its selectors match, and ranges of addresses. */
+export interface CountedPeers {
+  readonly addresses: readonly string[];
+  readonly ranges: readonly IpRange[];
+}
+
+/** Looks up what the kernel counted for this pod and these peers; undefined where nothing counts. */
+export type Counters = (direction: "ingress" | "egress", peers: CountedPeers) => Counter | undefined;
 
 /** Returns the rules that hold for a pod; `counters`, where somebody has them, adds what each saw. */
 export function effectiveRules(
@@ -123,13 +132,15 @@ function rulesOf(
 ): EffectiveRule[] {
   const written = spec[name] ?? [];
   // Rules that are written but open nothing, as nobody can tell whom they are for, are left out.
-  return (compiled[name] ?? []).map(({ index, path }) => {
+  return (compiled[name] ?? []).map(({ index, path, peers: read }) => {
     const rule: NetworkPolicyIngressRule & { to?: readonly NetworkPolicyPeer[] } = written[index] ?? {};
     const peers = (name === "ingress" ? rule.from : rule.to) ?? [];
     const pods = podsOf(facts, peers, compiled.namespace);
     const invalid = compiled.problems.filter((one) => one.path === path || one.path?.startsWith(`${path}.`));
-    // Who may be anyone, or is an address outside, is in no class of peers that the kernel counts.
-    const counter = peers.some((peer) => !peer.ipBlock) ? counters(name, pods.flatMap(podIps)) : undefined;
+    const ranges = read === "any" ? [] : read.flatMap((peer) => (peer.kind === "block" ? peer.ranges : []));
+    // Who may be anyone is in no class of peers that the kernel counts.
+    const counter =
+      peers.length === 0 ? undefined : counters(name, { addresses: pods.flatMap(podIps), ranges });
     return {
       policy: compiled.key,
       rule: path,
@@ -191,7 +202,8 @@ function directionText(
   if (!isolated) return `  ${name}: all allowed, because no policy selects it for ${name}\n`;
   const word = name === "ingress" ? "from" : "to";
   const lines = rules.map(({ policy, rule, peers, ports, pods, counter, invalid = [] }) => {
-    const counted = counter ? `; ${counter.packets} first packets counted` : "";
+    const shared = counter?.pods === undefined ? "" : `, of ${counter.pods} pods alike`;
+    const counted = counter ? `; ${counter.packets} first packets counted${shared}` : "";
     return `    ${policy} ${rule}: ${word} ${peers.join(" or ")} on ${ports.join(", ")} (${pods} ${pods === 1 ? "pod" : "pods"} now${counted})\n${invalid.map((text) => `      invalid: ${text}\n`).join("")}`;
   });
   const none = rules.length === 0 ? "    nothing is allowed\n" : "";

@@ -10,6 +10,7 @@ import { serveControl } from "./control/server.ts";
 import type { LabFile } from "./file/lab-file.ts";
 import { Lab, type MatrixRequest, type ProbeRequest } from "./lab.ts";
 import { natKnowledge } from "./nat-knowledge.ts";
+import { policyCounts } from "./policy-counts.ts";
 import { describeLab } from "./show/describe.ts";
 import { type LabPaths, type LabRecord, labPaths, nodePaths, readLab, writeLab } from "./state.ts";
 import { findMember } from "./targets.ts";
@@ -109,6 +110,8 @@ function handlersOf(lab: Lab, record: LabRecord, end: () => void) {
     },
     nat: ({ node }: { node: string }) =>
       natKnowledge(lab, node, nodePaths(labPaths(record.name), node).folder),
+    counts: ({ node, addresses }: { node: string; addresses: readonly string[] }) =>
+      policyCounts(lab, node, addresses),
     // The answer has to leave before the door is shut.
     down: async () => void setTimeout(end, 20),
   };

@@ -1,6 +1,7 @@
 // examples/network-policy as its README tells it: what the plans say is what packets find, and every refusal has a name.
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { EffectiveRules } from "../../src/explain/effective.ts";
 import type { Explanation } from "../../src/explain/explain.ts";
 import { answer, bothMatrices, keyOf, type PlannedCell, type ProbedCell, verdicts } from "./cells.ts";
 import { Commands } from "./trunkline.ts";
@@ -93,6 +94,32 @@ describe("an isolated pod", () => {
     expect(said.code).toBe(code);
     expect((JSON.parse(said.stdout) as Explanation)[direction].reason).toContain(text);
     expect((await commands.say("probe", ...words, "--timeout", "400")).code).toBe(code);
+  });
+
+  it("counts the first packets of every rule's peers, addresses and pods alike", async () => {
+    const counts = async () => {
+      const { ingress, egress } = await answer<EffectiveRules>(
+        commands,
+        "policy",
+        "show",
+        "event",
+        "-n",
+        "data",
+      );
+      return [...ingress.rules, ...egress.rules].map(({ counter }) => counter?.packets ?? -1);
+    };
+    const before = await counts();
+    const probe = (from: string, to: string) =>
+      commands.say("probe", from, to, "--timeout", "400", "--lab", commands.lab);
+    await probe("host/office", `${event}:8080`);
+    await probe("host/guest", `${event}:8080`);
+    const inbound = await counts();
+    await probe(event, "host/redis:6379");
+    expect([before, inbound, await counts()].map(([into = 0, out = 0]) => [into, out])).toEqual([
+      [before[0], before[1]],
+      [Number(before[0]) + 1, before[1]],
+      [Number(before[0]) + 1, Number(before[1]) + 1],
+    ]);
   });
 
   it("takes traffic of its own node, and none of the other one", async () => {

@@ -1,5 +1,5 @@
 // The same lab as an ordinary user, without sudo.
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { run } from "../../src/kernel/exec/index.ts";
@@ -44,6 +44,17 @@ describe("a lab without root", () => {
       reachable: true,
       sourceSeen: expect.stringMatching(/^10\.1\./),
     });
+    const policy = path.join(home, "policy.yaml");
+    writeFileSync(
+      policy,
+      "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: db}, spec: {podSelector: {matchLabels: {app: mysql}}, ingress: [{from: [{podSelector: {matchLabels: {app: myweb}}}]}]}}",
+    );
+    expect(await trunkline("apply", "-f", policy)).toMatchObject({ code: 0 });
+    const counted = async () =>
+      Number(/(\d+) first packets/.exec((await trunkline("policy", "show", "rc/mysql")).stdout)?.[1]);
+    await expect.poll(counted).toBe(0);
+    await trunkline("probe", "rc/myweb", "rc/mysql:3306");
+    expect(await counted()).toBeGreaterThan(0);
     const doctor = await trunkline("doctor");
     expect(doctor).toMatchObject({ stdout: expect.stringContaining("Nothing is wrong"), stderr: "" });
     const routes = await trunkline("lab", "exec", "node1", "--", "ip", "route");
@@ -51,7 +62,7 @@ describe("a lab without root", () => {
 
     expect(await trunkline("lab", "down", lab)).toMatchObject({ code: 0 });
     expect(existsSync(path.join(home, ".local/state/trunkline"))).toBe(false);
-    expect(readdirSync(home)).toEqual([".local"]);
+    expect(readdirSync(home)).toEqual([".local", "policy.yaml"]);
     expect(machineState(lab)).toBe(before);
   });
 });

@@ -5,11 +5,13 @@ import { type PortSet, unionPorts } from "./port-set.ts";
 export interface BlockPorts {
   readonly range: IpRange;
   readonly ports: PortSet;
+  /** The rules that name it, sorted: what they let through is counted apart. */
+  readonly rules: readonly string[];
 }
 
 /**
  * Returns the same as ranges without overlap, in ascending order by family and address; where several cover an address,
- * it has the union of their ports. Neighbours with equal ports are one range.
+ * it has the union of their ports. Neighbours of the same rules with equal ports are one range.
  */
 export function disjoint(blocks: readonly BlockPorts[]): readonly BlockPorts[] {
   return [...oneFamily(blocks, 4), ...oneFamily(blocks, 6)];
@@ -30,10 +32,14 @@ function oneFamily(blocks: readonly BlockPorts[], family: 4 | 6): BlockPorts[] {
     const next = edges[index + 1]?.at;
     if (next === undefined || next === at || open.size === 0) continue;
     const ports = unionPorts([...open].map((one) => one.ports));
+    const rules = [...new Set([...open].flatMap((one) => one.rules))].toSorted();
     const previous = out.at(-1);
-    if (previous !== undefined && previous.range.last === at - 1n && previous.ports.key === ports.key)
-      out[out.length - 1] = { ports, range: { family, first: previous.range.first, last: next - 1n } };
-    else out.push({ ports, range: { family, first: at, last: next - 1n } });
+    const goesOn =
+      previous?.range.last === at - 1n &&
+      previous.ports.key === ports.key &&
+      previous.rules.join() === rules.join();
+    if (goesOn) out[out.length - 1] = { ...previous, range: { ...previous.range, last: next - 1n } };
+    else out.push({ ports, rules, range: { family, first: at, last: next - 1n } });
   }
   return out;
 }

@@ -68,7 +68,8 @@ export function makeGroup(
       }
       for (const peer of rule.peers) {
         if (peer.kind === "block") {
-          if (!isEmpty(ports)) blocks.push(...peer.ranges.map((range) => ({ range, ports })));
+          const rules = [`${policy.key} ${rule.path}`];
+          if (!isEmpty(ports)) blocks.push(...peer.ranges.map((range) => ({ range, ports, rules })));
           continue;
         }
         allow(peer, undefined, ports);

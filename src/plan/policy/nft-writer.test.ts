@@ -74,7 +74,7 @@ describe("the nftables text of a node", () => {
         map policy-from6 { type ipv6_addr : verdict; }
           fd00::1 : goto policy-out-open
           fd00::2 : goto policy-ingress
-        map policy-in-block4-84e9d711da480cc7 { type ipv4_addr : verdict; flags interval; }
+        map policy-in-block4-a556a51e43dd5a1f { type ipv4_addr : verdict; flags interval; counter; }
           172.17.0.0-172.17.0.255 : jump policy-in-ports-all
           172.17.2.0-172.17.255.255 : jump policy-in-ports-all
         map policy-in-peer4 { type ipv4_addr : classid; }
@@ -82,9 +82,9 @@ describe("the nftables text of a node", () => {
         map policy-in-peer6 { type ipv6_addr : classid; }
           fd00::2 : ec9f:57b7
         map policy-in-row4 { type classid . ipv4_addr : verdict; counter; }
-          ec9f:57b7 . 10.0.0.1 : jump policy-in-ports-507c302b7f864cde
+          ec9f:57b7 . 10.0.0.1 : jump policy-in-ports-b091944db6852e3f
         map policy-in-row6 { type classid . ipv6_addr : verdict; counter; }
-          ec9f:57b7 . fd00::1 : jump policy-in-ports-507c302b7f864cde
+          ec9f:57b7 . fd00::1 : jump policy-in-ports-b091944db6852e3f
         map policy-out-peer4 { type ipv4_addr : classid; }
         map policy-out-peer6 { type ipv6_addr : classid; }
         map policy-out-row4 { type classid . ipv4_addr : verdict; counter; }
@@ -96,10 +96,10 @@ describe("the nftables text of a node", () => {
           fd00::1 . fd00::1
           fd00::2 . fd00::2
         map policy-to4 { type ifname . ipv4_addr : verdict; }
-          "tl0" . 10.0.0.1 : goto policy-in-84e9d711da480cc7
+          "tl0" . 10.0.0.1 : goto policy-in-a556a51e43dd5a1f
           "tl1" . 10.0.0.2 : accept
         map policy-to6 { type ifname . ipv6_addr : verdict; }
-          "tl0" . fd00::1 : goto policy-in-84e9d711da480cc7
+          "tl0" . fd00::1 : goto policy-in-a556a51e43dd5a1f
           "tl1" . fd00::2 : accept
         chain pod-output { type filter hook output priority -10; policy accept; }
           oifname != "tl*" accept
@@ -122,21 +122,21 @@ describe("the nftables text of a node", () => {
           ct state established,related accept
           iifname "tl*" goto policy-egress
           goto policy-ingress
-        chain policy-in-84e9d711da480cc7
+        chain policy-in-a556a51e43dd5a1f
           ct state invalid drop
           tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset
           meta priority set ip saddr map @policy-in-peer4 meta priority . ip daddr vmap @policy-in-row4
           meta priority set ip6 saddr map @policy-in-peer6 meta priority . ip6 daddr vmap @policy-in-row6
-          ip saddr vmap @policy-in-block4-84e9d711da480cc7
+          ip saddr vmap @policy-in-block4-a556a51e43dd5a1f
           goto policy-refuse
         chain policy-in-open
           ct state invalid drop
           tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset
           accept
-        chain policy-in-ports-507c302b7f864cde
-          tcp dport 8080 meta priority set none accept
         chain policy-in-ports-all
           meta priority set none accept
+        chain policy-in-ports-b091944db6852e3f
+          tcp dport 8080 meta priority set none accept
         chain policy-ingress
           oifname != "tl*" accept
           oifname . ip daddr vmap @policy-to4

@@ -26,7 +26,7 @@ import { allPorts, isEmpty, type PortRange, type PortSet, protocols, rangeText }
 import { type Direction, directions } from "./types.ts";
 
 /** Part of every name made from contents: to be raised when equal contents are written in another way. */
-const writing = "1";
+const writing = "2";
 
 /** How the host end of a pod's veth begins. */
 const podInterfaces = '"tl*"';
@@ -240,7 +240,8 @@ export class PolicyWriter implements PolicySink {
   #isolation(direction: Direction, { any, blocks }: Isolation): string {
     const { name: side, own, peer } = sides[direction];
     const plain = blocks.length === 0 && isEmpty(any);
-    const name = plain ? `policy-${side}` : `policy-${side}-${hash(blocksKey(blocks) + any.key)}`;
+    const digest = hash(blocksKey(blocks) + any.key);
+    const name = plain ? `policy-${side}` : `policy-${side}-${digest}`;
     if (this.#table.hasChain(name)) return name;
     const rules: string[] = [...strayRules];
     for (const family of families) {
@@ -255,7 +256,7 @@ export class PolicyWriter implements PolicySink {
     for (const family of families) {
       const mine = blocks.filter((block) => `${block.range.family}` === family);
       if (mine.length === 0) continue;
-      const map = this.#blocks(direction, family, mine);
+      const map = this.#blocks(`policy-${side}-block${family}-${digest}`, direction, family, mine);
       uses.push(map);
       rules.push(`${header[family]} ${peer} vmap @${map}`);
     }
@@ -271,13 +272,13 @@ export class PolicyWriter implements PolicySink {
     return name;
   }
 
-  #blocks(direction: Direction, family: FamilyName, blocks: readonly BlockPorts[]): string {
-    const name = `policy-${sides[direction].name}-block${family}-${hash(blocksKey(blocks))}`;
-    if (this.#table.hasSet(name)) return name;
+  /** Makes the map of ranges of a chain: its own, so that its counters are those of the pods in that chain. */
+  #blocks(name: string, direction: Direction, family: FamilyName, blocks: readonly BlockPorts[]): string {
     this.#table.setSet(name, {
       key: [addressType[family]],
       value: "verdict",
       interval: true,
+      counter: true,
     });
     this.#unused.add(name);
     for (const { range, ports } of blocks) {

@@ -110,6 +110,7 @@ function setJson(table: FakeTable, set: FakeSet, contents: boolean): Json {
       ...(set.kind === "map" && { map: typeJson(type?.[2] ?? "") }),
       ...(flags && { flags }),
       ...(contents && elements.length > 0 && { elem: elements }),
+      ...(counted && { stmt: [{ counter: null }] }),
     },
   };
 }
