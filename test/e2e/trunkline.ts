@@ -23,8 +23,7 @@ export class Commands {
 
   /** Runs a command; whatever its exit code is, that is the answer. */
   async say(...words: string[]): Promise<Said> {
-    const env = { TRUNKLINE_LABS: path.join(this.folder, "labs") };
-    return run(executable, words, { env, cwd: root, codes: "any", timeoutMs: 100_000 });
+    return this.#run(words, {});
   }
 
   /** Runs a command about the lab that has to succeed; returns what it printed. */
@@ -41,8 +40,19 @@ export class Commands {
   }
 
   async up(example: string, ...words: string[]): Promise<void> {
-    const { code, stderr } = await this.say("lab", "up", example, "-d", "--name", this.lab, ...words);
+    await this.upWith({}, example, ...words);
+  }
+
+  /** As `up`, with more in the environment of the lab's processes. */
+  async upWith(env: Readonly<Record<string, string>>, example: string, ...words: string[]): Promise<void> {
+    const all = ["lab", "up", example, "-d", "--name", this.lab, ...words];
+    const { code, stderr } = await this.#run(all, env);
     if (code !== 0) throw new Error(`the lab did not start: ${stderr}`);
+  }
+
+  #run(words: readonly string[], more: Readonly<Record<string, string>>): Promise<Said> {
+    const env = { TRUNKLINE_LABS: path.join(this.folder, "labs"), ...more };
+    return run(executable, words, { env, cwd: root, codes: "any", timeoutMs: 100_000 });
   }
 
   /** Where the lab keeps its store and its door, for tests that go past the executable. */
