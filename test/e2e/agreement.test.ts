@@ -1,7 +1,5 @@
 // What explain says is what packets find, whoever asks whatever: a lab with all kinds of ends, two address families,
 // machines on several networks, ways that lead nowhere or only there, and addresses that nobody has.
-import { writeFileSync } from "node:fs";
-import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Explanation } from "../../src/explain/explain.ts";
 import { disagreements, everybodyOf, type Question } from "./agreement.ts";
@@ -86,11 +84,7 @@ ${deployment("api", 2)}${deployment("none", 0)}`;
 const commands = new Commands();
 
 beforeAll(async () => {
-  const file = (name: string, text: string) => {
-    const full = path.join(commands.folder, name);
-    writeFileSync(full, text);
-    return full;
-  };
+  const { file } = commands;
   await commands.up(file("lab.yaml", lab));
   await commands.ask("apply", "-f", file("objects.yaml", objects));
   const ready = ["web", "shut", "plain", "agent"].map((name) => `pod/${name}`);

@@ -1,7 +1,5 @@
 // What explain and the matrix say beforehand is what real packets find, pair by pair, in a lab with policies, hosts that
 // admit some ranges only, translated and plain sources, and pods on their node's network.
-import { writeFileSync } from "node:fs";
-import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Explanation } from "../../src/explain/explain.ts";
 import { Commands } from "./trunkline.ts";
@@ -86,11 +84,7 @@ ${pod("default", "agent", "{containerPort: 9100}", "nodeName: node2\n  hostNetwo
 const commands = new Commands();
 
 beforeAll(async () => {
-  const file = (name: string, text: string) => {
-    const full = path.join(commands.folder, name);
-    writeFileSync(full, text);
-    return full;
-  };
+  const { file } = commands;
   await commands.up(file("lab.yaml", lab));
   await commands.ask("apply", "-f", file("objects.yaml", objects));
   await commands.ask("wait", "--for", "ready", "--all");

@@ -1,7 +1,5 @@
 // Kubernetes' own scenarios of network policies in a whole lab: two nodes, the agents of production, pods started through
 // CNI. After every step packets, the evaluator, the naive matcher and the truth table written by hand must all agree.
-import { writeFileSync } from "node:fs";
-import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { namespaceKind, type Pod, type Protocol, podIps, podKind } from "../../src/api/kinds/core.ts";
@@ -77,11 +75,7 @@ export function describeScenarios(family: 4 | 6): void {
   let pods: ReadonlyMap<string, Pod>;
 
   beforeAll(async () => {
-    const file = (name: string, text: string) => {
-      const full = path.join(commands.folder, name);
-      writeFileSync(full, text);
-      return full;
-    };
+    const { file } = commands;
     await commands.up(file("lab.yaml", lab));
     const items = manifests();
     await commands.ask(

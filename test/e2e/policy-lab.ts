@@ -1,7 +1,5 @@
 // A lab for what happens to policies while things change: agents as processes of their own, four pods on two nodes, and
 // one policy that lets `friend` into `server` and nobody else.
-import { writeFileSync } from "node:fs";
-import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../../src/kernel/exec/index.ts";
 import { type Kernel, linuxMachine } from "../../src/kernel/index.ts";
@@ -63,9 +61,7 @@ export class PolicyLab {
   }
 
   file(name: string, text: string): string {
-    const full = path.join(this.commands.folder, name);
-    writeFileSync(full, text);
-    return full;
+    return this.commands.file(name, text);
   }
 
   async apply(text: string): Promise<void> {

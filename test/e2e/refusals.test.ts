@@ -1,7 +1,6 @@
 // What a running cluster refuses: every mistake named with its place, exit code 2, and nothing applied.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -11,11 +10,7 @@ const trunkline = new Commands();
 beforeAll(() => trunkline.up("examples/first-light"));
 afterAll(() => trunkline.end());
 
-function file(name: string, content: string): string {
-  const full = path.join(trunkline.folder, name);
-  writeFileSync(full, content);
-  return full;
-}
+const { file } = trunkline;
 
 const apply = (...files: string[]): Promise<Said> =>
   trunkline.say("apply", ...files.flatMap((one) => ["-f", one]), "--lab", trunkline.lab);

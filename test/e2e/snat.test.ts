@@ -27,11 +27,7 @@ interface Planned {
 
 describe("source-nat", () => {
   const trunkline = new Commands();
-  const file = (name: string, text: string) => {
-    const written = path.join(trunkline.folder, name);
-    writeFileSync(written, text);
-    return written;
-  };
+  const { file } = trunkline;
   const masq = readFileSync("examples/source-nat/ip-masq-agent.yaml", "utf8");
   const vpc = "host/vpc-host:80";
   const internet = "host/internet-host:80";

@@ -1,8 +1,6 @@
 // An address that leaves by whichever node holds it, when the holder dies with its agent, and when only its agent does no
 // more: agents are processes of their own here, as in production. The partner admits that address alone.
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/kernel/exec/index.ts";
 import { Commands } from "./trunkline.ts";
@@ -52,11 +50,7 @@ describe("an address held by a node whose agent is a process of its own", () => 
   let trunkline: Commands;
   beforeEach(async () => {
     trunkline = new Commands();
-    const file = (name: string, text: string) => {
-      const written = path.join(trunkline.folder, name);
-      writeFileSync(written, text);
-      return written;
-    };
+    const { file } = trunkline;
     await trunkline.up(file("lab.yaml", lab), "--separate");
     await trunkline.ask("apply", "-f", file("objects.yaml", objects));
     await trunkline.ask("wait", "--for", "ready", "--all", "--timeout", "60s");

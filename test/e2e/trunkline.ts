@@ -1,6 +1,6 @@
 // The executable as users run it, for tests: a folder of labs of the test's own, and names that nobody else uses.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { run } from "../../src/kernel/exec/index.ts";
 import { type LabEntry, type LabRecord, labPaths } from "../../src/lab/state.ts";
@@ -20,6 +20,13 @@ export class Commands {
   /** Short, as sockets lie in it. */
   readonly folder = mkdtempSync("/tmp/tl-e2e-");
   readonly lab = `e2e-${process.pid}-${used++}`;
+
+  /** Writes a file into the test's folder; returns where it is. */
+  readonly file = (name: string, text: string): string => {
+    const full = path.join(this.folder, name);
+    writeFileSync(full, text);
+    return full;
+  };
 
   /** Runs a command; whatever its exit code is, that is the answer. */
   async say(...words: string[]): Promise<Said> {

@@ -1,6 +1,4 @@
 // Workloads, nodes' labels and taints, and pods that are deleted, as a user of Kubernetes knows them.
-import { writeFileSync } from "node:fs";
-import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Pod } from "../../src/api/kinds/core.ts";
 import { Commands } from "./trunkline.ts";
@@ -24,11 +22,7 @@ const pod = (name: string, more = "", labels = "") =>
   `spec: {${more}containers: [{name: c, ports: [{containerPort: 80}]}]}\n`;
 
 const trunkline = new Commands();
-function file(name: string, ...documents: string[]): string {
-  const full = path.join(trunkline.folder, name);
-  writeFileSync(full, documents.join("---\n"));
-  return full;
-}
+const file = (name: string, ...documents: string[]) => trunkline.file(name, documents.join("---\n"));
 const apply = (name: string, ...documents: string[]) =>
   trunkline.ask("apply", "-f", file(name, ...documents));
 

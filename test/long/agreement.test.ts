@@ -1,7 +1,5 @@
 // Everybody asks everybody, by every name and address and on many ports, in the examples and in random labs: what explain
 // says is what packets find.
-import { writeFileSync } from "node:fs";
-import path from "node:path";
 import { expect, it } from "vitest";
 import { disagreements, everybodyOf, type Question } from "../e2e/agreement.ts";
 import { bothMatrices, verdicts } from "../e2e/cells.ts";
@@ -51,11 +49,7 @@ it.each(Array.from({ length: rounds }, (_, at) => first + at))(
   async (seed) => {
     const commands = new Commands();
     const { lab, objects } = randomLab(seed);
-    const file = (name: string, text: string) => {
-      const full = path.join(commands.folder, name);
-      writeFileSync(full, text);
-      return full;
-    };
+    const { file } = commands;
     try {
       await commands.up(file("lab.yaml", lab));
       await commands.ask("apply", "-f", file("objects.yaml", objects));

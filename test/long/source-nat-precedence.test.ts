@@ -1,7 +1,5 @@
 // Every row of the precedence table (docs/snat.md) with real packets: what explain says beforehand, with its row, is what
 // the far side then sees, in both address families.
-import { writeFileSync } from "node:fs";
-import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { snatRows } from "../../src/plan/snat/rows.ts";
 import { Commands } from "../e2e/trunkline.ts";
@@ -208,11 +206,7 @@ describe("the precedence table with real packets", () => {
   const trunkline = new Commands();
   const own = new Map<string, readonly string[]>();
   const reached = new Set<string>();
-  const file = (name: string, text: string) => {
-    const written = path.join(trunkline.folder, name);
-    writeFileSync(written, text);
-    return written;
-  };
+  const { file } = trunkline;
   beforeAll(async () => {
     await trunkline.up(file("lab.yaml", lab));
     await trunkline.ask("apply", "-f", file("objects.yaml", objects));
