@@ -3,9 +3,9 @@
 import { Command, CommanderError } from "commander";
 import { TrunklineError } from "../base/errors.ts";
 import { nearest } from "../base/suggest.ts";
-import { commandFirst } from "./leading.ts";
 import { exit, exitCodeOf, report } from "./output.ts";
 import { version } from "./version.ts";
+import { commandFirst, withUsualValues } from "./words.ts";
 
 interface CommandEntry {
   readonly name: string;
@@ -148,7 +148,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  await main(commandFirst(process.argv.slice(2)));
+  await main(withUsualValues(commandFirst(process.argv.slice(2))));
 } catch (error) {
   if (error instanceof CommanderError) {
     // Commander has printed it already.

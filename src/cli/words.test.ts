@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { commandFirst } from "./leading.ts";
+import { commandFirst, withUsualValues } from "./words.ts";
 
 describe("options before the command", () => {
   it.each([
@@ -16,5 +16,17 @@ describe("options before the command", () => {
     ["", ""],
   ])("%s", (given, wanted) => {
     expect(commandFirst(given.split(" ")).join(" ")).toBe(wanted);
+  });
+});
+
+describe("options whose value may be left out", () => {
+  it.each([
+    ["delete --dry-run pod/web", "delete --dry-run=client pod/web"],
+    ["delete --dry-run=server --wait pod/web", "delete --dry-run=server --wait=true pod/web"],
+    ["delete pod/web --dry-run server --wait false", "delete pod/web --dry-run server --wait false"],
+    ["apply -f x --dry-run", "apply -f x --dry-run=client"],
+    ["lab exec node1 program --wait", "lab exec node1 program --wait"],
+  ])("%s", (given, wanted) => {
+    expect(withUsualValues(given.split(" ")).join(" ")).toBe(wanted);
   });
 });
