@@ -1,126 +1,23 @@
 // Every verb of the specification in every awkward situation, asked by a runtime that is not ours: cnitool (libcni), with
 // the executable, an agent in a process of its own, and Debian's portmap and bandwidth chained behind.
-import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { endpointKey, hostInterfaceName } from "../../src/agent/endpoint.ts";
-import { conflist, installCni, waitForAgent } from "../../src/agent/install-cni.ts";
-import { nodeKind } from "../../src/api/kinds/core.ts";
-import { ipPoolKind } from "../../src/api/kinds/ip-pool.ts";
+import { installCni } from "../../src/agent/install-cni.ts";
 import type { CniFailure, CniResult } from "../../src/cni/spec.ts";
-import { type Daemon, type Finished, run, startDaemon } from "../../src/kernel/exec/index.ts";
-import { type Kernel, linuxMachine, ROUTE_PROTOCOL } from "../../src/kernel/index.ts";
-import { openSqliteStore } from "../../src/store/sqlite/store.ts";
+import { type Finished, run } from "../../src/kernel/exec/index.ts";
+import { ROUTE_PROTOCOL } from "../../src/kernel/index.ts";
+import { CniBed, containerId, executable, resultFile } from "./cni-bed.ts";
 import { cnitool } from "./cnitool.ts";
 
 const tool = await cnitool();
 if ("missing" in tool) console.error(`CNI matrix: NOT run: ${tool.missing}`);
 
-const root = path.resolve(import.meta.dirname, "../..");
-const id = `tl-matrix-${process.pid}`;
-const folder = mkdtempSync(path.join(tmpdir(), "trunkline-matrix-"));
-const socket = path.join(folder, "agent.sock");
-const queue = path.join(folder, "queue");
-const store = path.join(folder, "store.db");
-const results = "/var/lib/cni/results";
-const machine = linuxMachine();
 const versions = ["0.3.1", "0.4.0", "1.0.0", "1.1.0"] as const;
-const pods = new Set<string>();
-let agent: Daemon;
-let kernel: Kernel;
-
-async function startAgent(): Promise<void> {
-  agent = await startDaemon(
-    process.execPath,
-    [
-      "--disable-warning=ExperimentalWarning",
-      path.join(root, "src/cli/main.ts"),
-      "agent",
-      "--node=n1",
-      `--store=sqlite:${store}`,
-      `--state=${folder}`,
-      `--socket=${socket}`,
-      `--queue=${queue}`,
-      `--netns=${id}`,
-    ],
-    { logFile: path.join(folder, "agent.log") },
-  );
-  await waitForAgent(socket, 20_000);
-}
-
-async function killAgent(): Promise<void> {
-  agent.signal("SIGKILL");
-  await agent.exited;
-}
-
-/** Writes a network of that name into the folder that cnitool reads. */
-function network(name: string, cniVersion: string, chained: readonly string[] = []): void {
-  const list = conflist({ network: name, agentSocket: socket, queueDir: queue }, chained) as object;
-  mkdirSync(path.join(folder, "net.d"), { recursive: true });
-  const text = JSON.stringify({ ...list, cniVersion, cniVersions: undefined });
-  writeFileSync(path.join(folder, "net.d", `${name}.conflist`), text);
-}
-
-function cni(verb: string, net: string, pod: string, env: Record<string, string> = {}): Promise<Finished> {
-  if ("missing" in tool) throw new Error(tool.missing);
-  return run(tool.path, [verb, net, `/run/netns/${pod}`], {
-    netns: { name: id },
-    codes: "any",
-    env: {
-      NETCONFPATH: path.join(folder, "net.d"),
-      CNI_PATH: `${path.join(root, "dist/cni")}:/usr/lib/cni`,
-      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod}`,
-      ...env,
-    },
-  });
-}
-
-let made = 0;
-function pod(): string {
-  const name = `${id}-p${made++}`;
-  machine.createNetns(name);
-  pods.add(name);
-  return name;
-}
-
-/** cnitool makes the container's id from the path of its namespace. */
-function containerId(podName: string): string {
-  return `cnitool-${createHash("sha512").update(`/run/netns/${podName}`).digest("hex").slice(0, 20)}`;
-}
-
-const resultFile = (net: string, podName: string) => `${results}/${net}-${containerId(podName)}-eth0`;
-const hostEnd = (podName: string) => kernel.links.get(hostInterfaceName(containerId(podName), "eth0"));
+const bed = new CniBed("missing" in tool ? "" : tool.path);
+const { id, folder, socket, queue, machine } = bed;
+const { cni, direct, pod, hostEnd, podAddresses, held } = bed;
 const addressOf = (added: Finished) => (JSON.parse(added.stdout) as CniResult).ips?.[0]?.address ?? "";
-
-function podAddresses(name: string): string[] {
-  const inside = machine.open({ name });
-  try {
-    const link = inside.links.get("eth0");
-    return link === undefined
-      ? []
-      : inside.addresses.list(link.index).flatMap((one) => (one.scope === "global" ? one.address : []));
-  } finally {
-    inside.close();
-  }
-}
-
-/** Addresses that the node's allocator holds, by endpoint. */
-function held(): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const line of readFileSync(path.join(folder, "endpoints.journal"), "utf8").split("\n")) {
-    if (line === "") continue;
-    const { put, gone } = JSON.parse(line) as {
-      put?: { containerId: string; ifName: string; phase: string; ips: string[] };
-      gone?: string;
-    };
-    if (put?.phase === "ready") found.set(endpointKey(put), put.ips.join());
-    else if (put !== undefined) found.delete(endpointKey(put));
-    if (gone !== undefined) found.delete(gone);
-  }
-  return found;
-}
 
 /** Waits for what happens behind an answer. */
 async function eventually(look: () => boolean): Promise<void> {
@@ -134,44 +31,14 @@ async function expectGone(name: string): Promise<void> {
 
 describe.skipIf("missing" in tool)("the CNI verbs, asked by cnitool", () => {
   beforeAll(async () => {
-    machine.createNetns(id);
-    kernel = machine.open({ name: id });
-    const uplink = kernel.links.add({ kind: "bridge", name: "up0", up: true });
-    kernel.addresses.add({ linkIndex: uplink.index, address: "192.168.18.11/24", scope: "global" });
-    const objects = openSqliteStore(store);
-    await objects.create(nodeKind, {
-      apiVersion: "v1",
-      kind: "Node",
-      metadata: { name: "n1" },
-      status: { addresses: [{ type: "InternalIP", address: "192.168.18.11" }] },
-    });
-    await objects.create(ipPoolKind, {
-      apiVersion: "crd.projectcalico.org/v1",
-      kind: "IPPool",
-      metadata: { name: "p" },
-      spec: { cidr: "10.1.0.0/16" },
-    });
-    await objects.close();
     for (const version of versions) {
-      network(`m-${version}`, version);
-      network(`c-${version}`, version, ["portmap", "bandwidth"]);
+      bed.network(`m-${version}`, version);
+      bed.network(`c-${version}`, version, ["portmap", "bandwidth"]);
     }
-    await startAgent();
+    await bed.start();
   });
-
-  afterEach(async () => {
-    for (const name of pods) await machine.removeNetns(name);
-    pods.clear();
-  });
-
-  afterAll(async () => {
-    await agent.stop();
-    kernel.close();
-    await machine.removeNetns(id);
-    rmSync(folder, { recursive: true, force: true });
-    for (const name of safeList(results))
-      if (/^([mc]-[\d.]+|installed)-cnitool-/.test(name)) rmSync(path.join(results, name));
-  });
+  afterEach(() => bed.removePods());
+  afterAll(() => bed.end());
 
   for (const version of versions) {
     const net = `m-${version}`;
@@ -265,7 +132,7 @@ describe.skipIf("missing" in tool)("the CNI verbs, asked by cnitool", () => {
     for (const afterMs of [1, 3, 5, 8]) {
       const name = pod();
       const signal = AbortSignal.timeout(afterMs);
-      const killed = run(path.join(root, "dist/cni/trunkline"), [], {
+      const killed = run(executable, [], {
         input: JSON.stringify({ cniVersion: "1.1.0", name: "m-1.1.0", agentSocket: socket }),
         env: {
           CNI_COMMAND: "ADD",
@@ -289,9 +156,9 @@ describe.skipIf("missing" in tool)("the CNI verbs, asked by cnitool", () => {
       const name = pod();
       const adding = cni("add", "m-1.1.0", name);
       await new Promise((resolve) => setTimeout(resolve, afterMs));
-      await killAgent();
+      await bed.killAgent();
       const added = await adding;
-      await startAgent();
+      await bed.startAgent();
       if (added.code !== 0) expect(added.stderr).toMatch(/cannot be reached|broke off/);
       const again = await cni("add", "m-1.1.0", name);
       expect(again).toMatchObject({ code: 0 });
@@ -310,7 +177,7 @@ describe.skipIf("missing" in tool)("the CNI verbs, asked by cnitool", () => {
     const [old, fresh, reborn] = [pod(), pod(), pod()];
     await cni("add", "m-1.1.0", old);
     await cni("add", "m-1.1.0", reborn);
-    await killAgent();
+    await bed.killAgent();
     expect((await cni("add", "m-1.1.0", fresh)).stderr).toContain("cannot be reached");
     expect((await cni("check", "m-1.1.0", old)).stderr).toContain("cannot be reached");
     expect((await cni("status", "m-1.1.0", old)).stderr).toContain("cannot be reached");
@@ -319,7 +186,7 @@ describe.skipIf("missing" in tool)("the CNI verbs, asked by cnitool", () => {
     expect(await cni("del", "m-1.1.0", old)).toMatchObject({ code: 0, stderr: "" });
     expect(readdirSync(queue)).toEqual([`${containerId(old)}.eth0.json`]);
     expect(hostEnd(old)).toBeDefined();
-    await startAgent();
+    await bed.startAgent();
     await expectGone(old);
     expect(readdirSync(queue)).toEqual([]);
     expect(await cni("check", "m-1.1.0", reborn)).toMatchObject({ code: 0 });
@@ -364,7 +231,7 @@ describe.skipIf("missing" in tool)("the CNI verbs, asked by cnitool", () => {
       const interfaces = (JSON.parse(added.stdout) as CniResult).interfaces ?? [];
       // The bandwidth plugin names the ifb that it made for the pod's egress.
       expect(interfaces.length).toBe(3);
-      const ifb = kernel.links.get(interfaces[2]?.name ?? "");
+      const ifb = bed.kernel.links.get(interfaces[2]?.name ?? "");
       expect(ifb?.kind).toBe("ifb");
       if (version !== "0.3.1") {
         // The portmap plugin of Debian 12 looks for IPv6 chains of pods that have IPv4 only.
@@ -373,12 +240,12 @@ describe.skipIf("missing" in tool)("the CNI verbs, asked by cnitool", () => {
       }
       expect(await cni("del", `c-${version}`, name, env)).toMatchObject({ code: 0, stderr: "" });
       await expectGone(name);
-      expect(kernel.links.get(interfaces[2]?.name ?? "")).toBeUndefined();
+      expect(bed.kernel.links.get(interfaces[2]?.name ?? "")).toBeUndefined();
     });
 
   it("install-cni writes a configuration that all chained plugins speak, over and over the same", async () => {
     const options = {
-      source: path.join(root, "dist/cni/trunkline"),
+      source: executable,
       binDir: path.join(folder, "bin"),
       confDir: path.join(folder, "net.d"),
       pluginPath: ["/usr/lib/cni"],
@@ -434,27 +301,12 @@ describe.skipIf("missing" in tool)("the CNI verbs, asked by cnitool", () => {
     await cni("gc", "m-1.1.0", name);
     for (const each of versions) await cni("del", `m-${each}`, name);
     await expectGone(name);
-    const podRoutes = kernel.routes
+    const podRoutes = bed.kernel.routes
       .list({ protocol: ROUTE_PROTOCOL })
       .filter((one) => one.destination.endsWith("/32"));
     expect(podRoutes.filter((one) => one.linkIndex !== undefined).length).toBe(held().size);
   });
 });
-
-/** Asks the executable itself, where cnitool cannot be made to. */
-function direct(command: string, more: object = {}): Promise<Finished> {
-  return run(path.join(root, "dist/cni/trunkline"), [], {
-    input: JSON.stringify({
-      cniVersion: "1.1.0",
-      name: "m-1.1.0",
-      type: "trunkline",
-      agentSocket: socket,
-      ...more,
-    }),
-    env: { CNI_COMMAND: command, CNI_PATH: "/" },
-    codes: "any",
-  });
-}
 
 function failureOf(finished: Finished): CniFailure {
   return JSON.parse(finished.stdout) as CniFailure;
@@ -463,14 +315,4 @@ function failureOf(finished: Finished): CniFailure {
 /** Makes libcni's kept result another pod's. */
 function spoil(file: string): void {
   writeFileSync(file, readFileSync(file, "utf8").replaceAll(/10\.1\.\d+\.\d+/g, "10.250.0.1"));
-}
-
-function safeList(from: string): string[] {
-  try {
-    return readdirSync(from);
-  } catch (error) {
-    // No runtime has ever kept a result here.
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
 }
