@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Ledger } from "../ipam/ledger.ts";
 import { readJournal } from "../ipam/read-journal.ts";
 import { findLab, nodePaths } from "../lab/state.ts";
-import { checkAddresses, type Finding } from "../plan/addressing/check.ts";
+import { checkAddresses, type Finding, isNote } from "../plan/addressing/check.ts";
 import { type BlockUsage, usageOf } from "../plan/addressing/usage.ts";
 import { collectFacts } from "../plan/collect.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
@@ -69,11 +69,11 @@ const secondLookMs = 1_500;
 /** Returns what is wrong at a first look and still at a second one. */
 export async function lastingFindings(options: AddressOptions): Promise<CheckResult> {
   const first = await look(options);
-  if (first.findings.length === 0) return first;
+  if (first.findings.every(isNote)) return first;
   await sleep(secondLookMs);
   const second = await look(options);
   const before = new Set(first.findings.map(identity));
-  return { ...second, findings: second.findings.filter((finding) => before.has(identity(finding))) };
+  return { ...second, findings: second.findings.filter((one) => isNote(one) || before.has(identity(one))) };
 }
 
 function identity({ kind, what, node, pod, seq }: Finding): string {
@@ -85,7 +85,7 @@ async function look(options: AddressOptions): Promise<CheckResult> {
   const journals = new Map([...ledgers].map(([node, ledger]) => [node, [...ledger.holdings.values()]]));
   const holdings = [...journals.values()].flat();
   return {
-    findings: checkAddresses(facts, journals),
+    findings: checkAddresses(facts, journals, Date.now()),
     checked: {
       pods: facts.pods.size,
       nodes: ledgers.size,

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { addressBlockKind } from "../api/kinds/address-block.ts";
 import { nodeKind } from "../api/kinds/core.ts";
-import { FakeClock } from "../ipam/harness.suite.ts";
+import { ownerMissingSince } from "../ipam/block-object.ts";
+import { FakeClock, idle } from "../ipam/harness.suite.ts";
 import { memoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
 import { IpamCollector } from "./ipam-gc.ts";
@@ -29,6 +30,36 @@ describe("IpamCollector", () => {
     clock.advance(1000);
     expect(await collector.pass()).toHaveLength(1);
     expect(await store.get(addressBlockKind, "10-1-0-0-26")).toBeUndefined();
+  });
+
+  it("writes into a block that its owner is missing, and takes that off when the owner is back", async () => {
+    const [store, clock] = [memoryStore(), new FakeClock()];
+    const collector = new IpamCollector({ store, clock, graceMs: 1000 });
+    const block = async () => (await store.get(addressBlockKind, "10-1-0-0-26"))!;
+    await claim(store, "a");
+    const began = clock.now();
+    await collector.pass();
+    expect(ownerMissingSince(await block())).toBe(began);
+    const { resourceVersion } = (await block()).metadata;
+    clock.advance(500);
+    await collector.pass();
+    expect((await block()).metadata.resourceVersion).toBe(resourceVersion);
+    await store.create(nodeKind, { apiVersion: "v1", kind: "Node", metadata: { name: "a" } });
+    await collector.pass();
+    expect(ownerMissingSince(await block())).toBeUndefined();
+  });
+
+  it("looks at once when a node is deleted", async () => {
+    const [store, clock] = [memoryStore(), new FakeClock()];
+    await claim(store, "a");
+    await store.create(nodeKind, { apiVersion: "v1", kind: "Node", metadata: { name: "a" } });
+    const collector = new IpamCollector({ store, clock, graceMs: 1000 }).start();
+    await idle(10);
+    await store.delete(nodeKind, "a");
+    await idle(10);
+    // The clock has not moved.
+    expect(ownerMissingSince((await store.get(addressBlockKind, "10-1-0-0-26"))!)).toBe(clock.now());
+    await collector.close();
   });
 
   it("leaves a block alone that its owner has written since the look", async () => {

@@ -1,10 +1,12 @@
 // Takes back the blocks and loans of nodes that are gone. The agents do the rest: each frees its own leaked addresses.
 import { type AddressBlock, addressBlockKind } from "../api/kinds/address-block.ts";
-import { nodeKind, podKind } from "../api/kinds/core.ts";
+import { type Node, nodeKind, podKind } from "../api/kinds/core.ts";
 import { isError, textOf } from "../base/errors.ts";
 import { type Logger, silent } from "../base/log.ts";
+import { ownerGraceMs, ownerMissingSince, withOwnerMissing } from "../ipam/block-object.ts";
 import { systemClock } from "../ipam/clock.ts";
 import type { Clock } from "../ipam/types.ts";
+import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
 import { type IpamGcAction, planIpamGc } from "./plan-ipam-gc.ts";
 
@@ -17,7 +19,7 @@ export interface IpamCollectorOptions {
    * that its Node is gone: until then it may hand out addresses.
    */
   readonly graceMs?: number;
-  /** Time between two passes, in milliseconds; default 10 s. */
+  /** The longest time between two passes, in milliseconds; default 10 s. One follows at once when a Node is deleted. */
   readonly intervalMs?: number;
 }
 
@@ -30,23 +32,34 @@ export class IpamCollector {
   /** Owners and borrowers without a Node object, and since when (ms) we know. */
   readonly #missingSince = new Map<string, number>();
   readonly #closing = new AbortController();
+  /** Ends the pause before the next pass. */
+  #nap = new AbortController();
+  readonly #nodes: Informer<Node>;
   #running: Promise<void> | undefined;
 
   constructor(options: IpamCollectorOptions) {
     this.#store = options.store;
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger ?? silent;
-    this.#graceMs = options.graceMs ?? 60_000;
+    this.#graceMs = options.graceMs ?? ownerGraceMs;
     this.#intervalMs = options.intervalMs ?? 10_000;
+    this.#nodes = new Informer(options.store, nodeKind, { logger: this.#logger });
   }
 
   start(): this {
-    this.#running ??= this.#run();
+    if (this.#running) return this;
+    this.#nodes.on(({ type }) => {
+      if (type === "deleted") this.#nap.abort();
+    });
+    this.#nodes.start();
+    this.#running = this.#run();
     return this;
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#nap.abort();
+    await this.#nodes.stop();
     await this.#running;
   }
 
@@ -57,6 +70,7 @@ export class IpamCollector {
     const { items: blocks } = await this.#store.list(addressBlockKind);
     const { items: nodes } = await this.#store.list(nodeKind);
     const gone = this.#gone(blocks, new Set(nodes.map((node) => node.metadata.name)));
+    for (const block of blocks) if (!gone.has(block.spec.node)) await this.#mark(block);
     // The usual case, and pods are many.
     if (gone.size === 0) return [];
     const { items: pods } = await this.#store.list(podKind);
@@ -73,8 +87,17 @@ export class IpamCollector {
       } catch (error) {
         this.#logger.warn({ error: textOf(error) }, "addresses: the collection failed and is tried again");
       }
-      await this.#clock.sleep(this.#intervalMs, signal);
+      await this.#clock.sleep(this.#intervalMs, this.#nap.signal);
+      if (!signal.aborted) this.#nap = new AbortController();
     }
+  }
+
+  /** Writes into a block that its owner is missing, or no longer is, so that others can tell. */
+  async #mark(block: AddressBlock): Promise<void> {
+    const since = this.#missingSince.get(block.spec.node);
+    // Another controller may have begun to miss the owner a moment earlier.
+    if ((since === undefined) === (ownerMissingSince(block) === undefined)) return;
+    await this.#write(() => this.#store.update(addressBlockKind, withOwnerMissing(block, since)));
   }
 
   #gone(blocks: readonly AddressBlock[], present: ReadonlySet<string>): ReadonlySet<string> {
@@ -90,18 +113,27 @@ export class IpamCollector {
 
   async #act(action: IpamGcAction): Promise<boolean> {
     const { name, uid, resourceVersion } = action.block.metadata;
-    try {
-      if (action.type === "update") await this.#store.update(addressBlockKind, action.next);
-      else await this.#store.delete(addressBlockKind, name, undefined, { uid, resourceVersion });
-    } catch (error) {
-      // Somebody wrote the block since we looked: the next pass decides on what it is then.
-      if (isError(error, "store.conflict") || isError(error, "store.not-found")) return false;
-      throw error;
-    }
+    const done = await this.#write(() =>
+      action.type === "update"
+        ? this.#store.update(addressBlockKind, action.next)
+        : this.#store.delete(addressBlockKind, name, undefined, { uid, resourceVersion }),
+    );
+    if (!done) return false;
     this.#logger.info(
       { block: action.block.spec.cidr, action: action.type, why: action.why },
       "addresses taken back",
     );
     return true;
+  }
+
+  /** Settles with false if somebody wrote the block since we looked: the next pass decides on what it is then. */
+  async #write(work: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (isError(error, "store.conflict") || isError(error, "store.not-found")) return false;
+      throw error;
+    }
   }
 }

@@ -12,8 +12,30 @@ function withSpec(block: AddressBlock, change: Partial<Spec>): AddressBlock {
 
 /** Owner: the claim is in the journal. */
 export function confirmed(block: AddressBlock, session: string): AddressBlock {
-  const annotations = { ...block.metadata.annotations, [sessionAnnotation]: session };
-  return withSpec({ ...block, metadata: { ...block.metadata, annotations } }, { state: "confirmed" });
+  const present = withOwnerMissing(block, undefined);
+  const annotations = { ...present.metadata.annotations, [sessionAnnotation]: session };
+  return withSpec({ ...present, metadata: { ...present.metadata, annotations } }, { state: "confirmed" });
+}
+
+const ownerMissingAnnotation = "trunkline.dev/owner-missing-since";
+
+/** How long (ms) an owner's Node object must be missing until its blocks are taken back. */
+export const ownerGraceMs = 60_000;
+
+/**
+ * Collector: since when (ms) it has missed the owner's Node object; undefined: the owner is there. This is for people and
+ * for `ipam check`; the collector decides by what it has seen itself.
+ */
+export function withOwnerMissing(block: AddressBlock, since: number | undefined): AddressBlock {
+  const { [ownerMissingAnnotation]: _, ...others } = block.metadata.annotations ?? {};
+  const mark = since === undefined ? {} : { [ownerMissingAnnotation]: new Date(since).toISOString() };
+  return { ...block, metadata: { ...block.metadata, annotations: { ...others, ...mark } } };
+}
+
+/** Returns since when (ms) the collector has missed the owner's Node object; undefined if it has not written so. */
+export function ownerMissingSince(block: AddressBlock): number | undefined {
+  const since = Date.parse(block.metadata.annotations?.[ownerMissingAnnotation] ?? "");
+  return Number.isNaN(since) ? undefined : since;
 }
 
 /**

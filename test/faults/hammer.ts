@@ -475,7 +475,7 @@ export class Hammer {
       const ledger = await readJournal(member.member.journal);
       journals.set(member.name, [...(ledger?.holdings.values() ?? [])]);
     }
-    return checkAddresses(await collectFacts(this.#store), journals);
+    return checkAddresses(await collectFacts(this.#store), journals, Date.now());
   }
 
   /** One node asks for every address of the pool; what it does not get in time is lost. */

@@ -42,6 +42,7 @@ async function doctor(options: Options): Promise<void> {
 async function checkCluster(options: Options): Promise<{ looked: string[]; found: Diagnosis[] }> {
   const { diagnose } = await import("../../explain/doctor/diagnose.ts");
   const { lastingFindings, readAddresses } = await import("../ipam-data.ts");
+  const { isNote } = await import("../../plan/addressing/check.ts");
   const { facts } = await readAddresses(options);
   const looked = [`${facts.nodes.size} nodes, ${facts.pods.size} pods, ${facts.policies.size} policies`];
   const found = diagnose(facts);
@@ -54,11 +55,11 @@ async function checkCluster(options: Options): Promise<{ looked: string[]; found
   const { findings } = await lastingFindings(options);
   looked.push("addresses");
   found.push(
-    ...findings.map(({ kind, message }) => ({
-      code: `ipam.${kind}`,
-      severity: kind === "no-journal" ? ("note" as const) : ("error" as const),
+    ...findings.map((finding) => ({
+      code: `ipam.${finding.kind}`,
+      severity: isNote(finding) ? ("note" as const) : ("error" as const),
       object: "Addresses",
-      message,
+      message: finding.message,
     })),
   );
   return { looked, found };

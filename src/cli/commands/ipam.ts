@@ -119,8 +119,9 @@ function addressTable(addresses: Usage["addresses"]): string {
 
 async function check(options: Options): Promise<void> {
   const { lastingFindings } = await import("../ipam-data.ts");
+  const { isNote } = await import("../../plan/addressing/check.ts");
   const { findings, checked } = await lastingFindings(options);
-  const wrong = findings.filter((finding) => finding.kind !== "no-journal");
+  const wrong = findings.filter((finding) => !isNote(finding));
   if (options.output === "json") printJson({ ok: wrong.length === 0, ...checked, findings });
   else {
     for (const finding of findings) print(`${finding.kind}: ${finding.message}`);

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { blockName } from "../../api/kinds/address-block.ts";
+import { blockName, type Loan } from "../../api/kinds/address-block.ts";
 import type { Pod } from "../../api/kinds/core.ts";
+import { withOwnerMissing } from "../../ipam/block-object.ts";
 import { Ledger } from "../../ipam/ledger.ts";
 import type { Holding } from "../../ipam/types.ts";
 import { type ClusterFacts, emptyFacts } from "../facts.ts";
-import { checkAddresses, livePodWith } from "./check.ts";
+import { checkAddresses, isNote, livePodWith } from "./check.ts";
 import { usageOf } from "./usage.ts";
 
 const meta = (name: string, namespace?: string) => ({
@@ -70,8 +71,10 @@ function holding(name: string, address: string, more: { uid?: string; lost?: boo
   };
 }
 
+const now = Date.UTC(2030, 0, 1);
+
 const kinds = (cluster: ClusterFacts, journals: Record<string, Holding[]>) =>
-  checkAddresses(cluster, new Map(Object.entries(journals))).map(({ kind, what }) => `${kind} ${what}`);
+  checkAddresses(cluster, new Map(Object.entries(journals)), now).map(({ kind, what }) => `${kind} ${what}`);
 
 describe("checkAddresses", () => {
   it("finds nothing where pods and journals agree, nor in pods of the host's network", () => {
@@ -134,6 +137,49 @@ describe("checkAddresses", () => {
       "outside-pools 10.7.0.0/26",
       "no-journal 10.7.0.0/26",
     ]);
+  });
+
+  describe("a block of a node that was deleted", () => {
+    const block = (since: number | undefined, loans: Loan[] = []) => {
+      const cluster = facts({ nodes: [], blocks: [["10.1.0.0/26", "a"]] });
+      const blocks = [...cluster.blocks].map(([name, one]) => {
+        const spec = { ...one.spec, loans };
+        return [name, withOwnerMissing({ ...one, spec }, since)] as const;
+      });
+      return { ...cluster, blocks: new Map(blocks) };
+    };
+    const messages = (cluster: ClusterFacts) =>
+      checkAddresses(cluster, new Map(), now).map(({ kind, message }) => `${kind}: ${message}`);
+
+    it("is being taken back while the grace runs, and some seconds longer", () => {
+      expect(messages(block(now - 89_000))).toEqual([
+        "collecting: block 10.1.0.0/26 of node a, which does not exist since 2029-12-31T23:58:31.000Z, is being taken back: once 60 s have passed",
+      ]);
+      expect(messages(block(now - 91_000))[0]).toMatch(
+        /^missing-node: .* should have been taken back by now$/,
+      );
+    });
+
+    it("is a finding if no controller has seen it", () => {
+      expect(messages(block(undefined))[0]).toMatch(/^missing-node: .* no controller takes it back$/);
+    });
+
+    it("waits as long as it has to for pods that are bound to the node, and for what it lent", () => {
+      const pods = new Map([["x/one", pod("one", "a")]]);
+      expect(messages({ ...block(now - 1e6), pods })).toEqual([
+        expect.stringMatching(/^collecting: .* once no pod is bound to the node any more \(1 is\)$/),
+      ]);
+      const lent = { address: "10.1.0.4", node: "b", seq: 1 };
+      expect(messages(block(now - 1e6, [lent]))).toEqual([
+        expect.stringMatching(/^collecting: .* once the addresses that it lent came back \(1\)$/),
+      ]);
+      expect(messages(block(now - 1e6, [{ ...lent, returned: true }]))[0]).toMatch(/^missing-node: /);
+    });
+
+    it("is nothing wrong, in contrast to what nobody takes back", () => {
+      const found = (since: number | undefined) => checkAddresses(block(since), new Map(), now).map(isNote);
+      expect([found(now), found(undefined)]).toEqual([[true], [false]]);
+    });
   });
 
   it("finds addresses that were taken from under a pod", () => {

@@ -1,4 +1,5 @@
 // What is wrong with addresses, from the store's objects and the nodes' journals: pure, so that a test can say it all.
+import type { AddressBlock } from "../../api/kinds/address-block.ts";
 import { isTerminal, type Pod, podIps } from "../../api/kinds/core.ts";
 import {
   type Cidr,
@@ -8,6 +9,7 @@ import {
   tryParseCidr,
   tryParseIp,
 } from "../../base/ip.ts";
+import { ownerGraceMs, ownerMissingSince } from "../../ipam/block-object.ts";
 import type { Holding } from "../../ipam/types.ts";
 import type { ClusterFacts } from "../facts.ts";
 
@@ -17,6 +19,7 @@ export type FindingKind =
   | "not-allocated"
   | "outside-pools"
   | "missing-node"
+  | "collecting"
   | "lost"
   | "no-journal";
 
@@ -34,6 +37,11 @@ export interface Finding {
   readonly block?: string;
 }
 
+/** Returns whether a finding only tells something, and nothing is wrong. */
+export function isNote({ kind }: Finding): boolean {
+  return kind === "no-journal" || kind === "collecting";
+}
+
 /** What each node's journal holds; a node that is not in it has no journal that could be read. */
 export type Journals = ReadonlyMap<string, readonly Holding[]>;
 
@@ -42,11 +50,11 @@ interface Use {
   readonly pod: string;
 }
 
-/** Returns all findings, ordered by address. */
-export function checkAddresses(facts: ClusterFacts, journals: Journals): Finding[] {
+/** Returns all findings, ordered by address. `now`: milliseconds since 1970. */
+export function checkAddresses(facts: ClusterFacts, journals: Journals, now: number): Finding[] {
   const pods = [...facts.pods.values()].filter((pod) => pod.spec.hostNetwork !== true && !isTerminal(pod));
   const findings = [
-    ...blockFindings(facts, journals),
+    ...blockFindings(facts, journals, now),
     ...[...journals].flatMap(([node, holdings]) =>
       holdings.flatMap((holding) => holdingFindings(facts, node, holding)),
     ),
@@ -56,10 +64,10 @@ export function checkAddresses(facts: ClusterFacts, journals: Journals): Finding
   return findings.toSorted((a, b) => (a.what < b.what ? -1 : a.what > b.what ? 1 : 0));
 }
 
-function blockFindings(facts: ClusterFacts, journals: Journals): Finding[] {
+function blockFindings(facts: ClusterFacts, journals: Journals, now: number): Finding[] {
   const blocks = [...facts.blocks.values()];
-  return blocks.flatMap(({ spec }, at) => {
-    const { cidr, node, pool } = spec;
+  return blocks.flatMap((block, at) => {
+    const { cidr, node, pool } = block.spec;
     const range = tryParseCidr(cidr);
     const out: Finding[] = [];
     if (!range) return out;
@@ -70,13 +78,7 @@ function blockFindings(facts: ClusterFacts, journals: Journals): Finding[] {
         node,
         message: `block ${cidr} of pool ${pool} is in no pool`,
       });
-    if (!facts.nodes.has(node))
-      out.push({
-        kind: "missing-node",
-        what: cidr,
-        node,
-        message: `block ${cidr} belongs to node ${node}, which does not exist`,
-      });
+    if (!facts.nodes.has(node)) out.push(ownerless(facts, block, now));
     else if (!journals.has(node))
       out.push({
         kind: "no-journal",
@@ -96,6 +98,45 @@ function blockFindings(facts: ClusterFacts, journals: Journals): Finding[] {
     }
     return out;
   });
+}
+
+/** How much later than the grace a block without owner may be taken back before something is wrong (ms). */
+const collectorSlackMs = 30_000;
+
+/** A block of a node that was deleted is taken back after a grace, which is as it should be, if somebody does it. */
+function ownerless(facts: ClusterFacts, block: AddressBlock, now: number): Finding {
+  const { cidr, node } = block.spec;
+  const common = { what: cidr, node };
+  const since = ownerMissingSince(block);
+  if (since === undefined)
+    return {
+      ...common,
+      kind: "missing-node",
+      message: `block ${cidr} belongs to node ${node}, which does not exist, and no controller takes it back`,
+    };
+  const waits = whatHoldsBack(facts, block);
+  const gone = `node ${node}, which does not exist since ${new Date(since).toISOString()}`;
+  if (waits === undefined && now - since > ownerGraceMs + collectorSlackMs)
+    return {
+      ...common,
+      kind: "missing-node",
+      message: `block ${cidr} belongs to ${gone}, and should have been taken back by now`,
+    };
+  const until = waits ?? `${ownerGraceMs / 1000} s have passed`;
+  return {
+    ...common,
+    kind: "collecting",
+    message: `block ${cidr} of ${gone}, is being taken back: once ${until}`,
+  };
+}
+
+/** Returns what a block of a node that is gone waits for beyond the grace. */
+function whatHoldsBack(facts: ClusterFacts, { spec }: AddressBlock): string | undefined {
+  const living = [...facts.pods.values()].filter((pod) => !isTerminal(pod) && pod.spec.hostNetwork !== true);
+  const bound = living.filter((pod) => pod.spec.nodeName === spec.node).length;
+  if (bound > 0) return `no pod is bound to the node any more (${bound} ${bound === 1 ? "is" : "are"})`;
+  const loans = (spec.loans ?? []).filter((loan) => loan.returned !== true).length;
+  return loans === 0 ? undefined : `the addresses that it lent came back (${loans})`;
 }
 
 function holdingFindings(facts: ClusterFacts, node: string, holding: Holding): Finding[] {
