@@ -4,7 +4,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Commands, type Said } from "./trunkline.ts";
+import { Commands, executable, type Said } from "./trunkline.ts";
 
 const trunkline = new Commands();
 beforeAll(() => trunkline.up("examples/first-light"));
@@ -112,7 +112,7 @@ describe("a watch", () => {
   it("ends when its lab does, and says so", async () => {
     await other.up("examples/first-light");
     const env = { ...process.env, TRUNKLINE_LABS: path.join(other.folder, "labs") };
-    const watching = spawn("bin/trunkline", ["get", "nodes", "--watch", "--lab", other.lab], { env });
+    const watching = spawn(executable, ["get", "nodes", "--watch", "--lab", other.lab], { env });
     const [ended, stderr] = [once(watching, "close"), text(watching.stderr)];
     // It watches from its first line on.
     await once(watching.stdout, "data");

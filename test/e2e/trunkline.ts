@@ -6,7 +6,7 @@ import { run } from "../../src/kernel/exec/index.ts";
 import { type LabEntry, type LabRecord, labPaths } from "../../src/lab/state.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
-const executable = path.join(root, "bin/trunkline");
+export const executable = path.join(root, "bin/trunkline");
 
 export interface Said {
   readonly code: number;
