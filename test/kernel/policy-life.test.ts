@@ -2,33 +2,13 @@ import { once } from "node:events";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Pod } from "../../src/api/kinds/core.ts";
 import type { NetworkPolicy } from "../../src/api/kinds/network-policy.ts";
 import { linuxMachine, MAIN_TABLE, ROUTE_PROTOCOL } from "../../src/kernel/index.ts";
-import { emptyFacts } from "../../src/plan/facts.ts";
-import { PolicyBed } from "./policy-bed.ts";
+import type { PolicyBed } from "./policy-bed.ts";
+import { friend, linkOf, meta, other, podOf, rulesetOf, server, trio } from "./policy-trio.ts";
 
-const meta = { resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z" };
-const server = "10.0.0.1";
-const friend = "10.0.0.2";
-const other = "10.0.0.3";
-const names = ["server", "friend", "other"];
 let bed: PolicyBed;
 const sockets: (net.Socket | net.Server)[] = [];
-
-function linkOf(index: number): string {
-  return `tl${index.toString(16).padStart(13, "0")}`;
-}
-
-function podOf(name: string, index: number): Pod {
-  return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { ...meta, name, namespace: "x", uid: name, labels: { app: name } },
-    spec: { nodeName: "n1", containers: [{ name: "c" }] },
-    status: { phase: "Running", podIPs: [{ ip: `10.0.0.${index}` }, { ip: `fd00::${index}` }] },
-  };
-}
 
 function onlyFriend(): NetworkPolicy {
   return {
@@ -48,30 +28,8 @@ async function setPolicy(policy: NetworkPolicy | undefined): Promise<void> {
   await bed.apply(new Map([["networkpolicies", new Set(["x/only-friend"])]]));
 }
 
-/** The table without counters; the kernel lists chains in the order in which they came, which means nothing. */
-async function ruleset(): Promise<string> {
-  const text = (await bed.node.nft.text("list table inet trunkline")) ?? "";
-  const plain = text.replaceAll(/counter packets \d+ bytes \d+/g, "counter").replace(/\n}\n$/, "\n");
-  const [head = "", ...parts] = plain.split(/^(?=\t(?:chain|set|map) )/m);
-  return [head, ...parts.map((part) => part.trimEnd()).toSorted()].join("\n");
-}
-
 beforeEach(async () => {
-  bed = new PolicyBed();
-  for (const [at, name] of names.entries()) {
-    const index = at + 1;
-    const ips = [`10.0.0.${index}`, `fd00::${index}`];
-    bed.plug(linkOf(index), ips);
-    bed.endpoints.set(name, { pod: `x/${name}`, uid: name, interface: linkOf(index), ips });
-  }
-  bed.facts = {
-    ...emptyFacts(),
-    namespaces: new Map([
-      ["x", { apiVersion: "v1", kind: "Namespace", metadata: { ...meta, name: "x", uid: "x" } }],
-    ]),
-    pods: new Map(names.map((name, at) => [`x/${name}`, podOf(name, at + 1)])),
-  };
-  await bed.apply();
+  bed = await trio();
 });
 
 afterEach(async () => {
@@ -185,7 +143,7 @@ describe("policies through changes, faults and restarts", () => {
 
   it("lose no packet of an allowed flow when the agent starts again, and open nothing meanwhile", async () => {
     await setPolicy(onlyFriend());
-    const before = await ruleset();
+    const before = await rulesetOf(bed);
     const flow = { to: server, protocol: "UDP", port: 53 } as const;
     // Alternately, one a millisecond; every packet is a first one, which the rules must judge.
     const flows = Array.from({ length: 400 }, (_, at) => ({ ...flow, from: at % 2 === 0 ? friend : other }));
@@ -199,12 +157,12 @@ describe("policies through changes, faults and restarts", () => {
     const arrived = await traffic;
     expect(arrived.filter((_, at) => at % 2 === 0)).not.toContain(false);
     expect(arrived.filter((_, at) => at % 2 === 1)).not.toContain(true);
-    expect(await ruleset()).toBe(before);
+    expect(await rulesetOf(bed)).toBe(before);
   });
 
   it("come back after somebody else changed the table, and are left alone otherwise", async () => {
     await setPolicy(onlyFriend());
-    const before = await ruleset();
+    const before = await rulesetOf(bed);
     await bed.send([{ from: friend, to: server, protocol: "TCP", port: 80 }]);
     await bed.manager.resync();
     // Counters would be zero again, had the table been replaced for nothing.
@@ -216,18 +174,18 @@ describe("policies through changes, faults and restarts", () => {
         if (event.kind === "nftables" && !event.byUs) seen.resolve();
       });
       await foreign.nft.run(harm);
-      expect(await ruleset()).not.toBe(before);
+      expect(await rulesetOf(bed)).not.toBe(before);
       await seen.promise;
       watch.stop();
       await bed.manager.resync();
-      expect(await ruleset()).toBe(before);
+      expect(await rulesetOf(bed)).toBe(before);
     }
     foreign.close();
   });
 
   it("are switched off without leftovers, and on again", async () => {
     await setPolicy(onlyFriend());
-    const before = await ruleset();
+    const before = await rulesetOf(bed);
     const flow = { from: other, to: server, protocol: "TCP", port: 80 } as const;
     const turn = async (value: string): Promise<void> => {
       const map = {
@@ -242,10 +200,10 @@ describe("policies through changes, faults and restarts", () => {
     expect(await bed.send([flow])).toEqual([false]);
     await turn("true");
     expect(await bed.send([flow])).toEqual([true]);
-    expect(await ruleset()).not.toContain("policy-");
+    expect(await rulesetOf(bed)).not.toContain("policy-");
     await turn("false");
     expect(await bed.send([flow])).toEqual([false]);
-    expect(await ruleset()).toBe(before);
+    expect(await rulesetOf(bed)).toBe(before);
   });
 
   it("follow pods element by element: an arrival or departure touches no chain", async () => {

@@ -1,26 +1,12 @@
 // Somebody changes our table while no agent is there to see it. The next agent finds out by looking, and its first
 // transaction puts everything right; what nobody touched is left alone.
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Pod } from "../../src/api/kinds/core.ts";
 import type { NetworkPolicy } from "../../src/api/kinds/network-policy.ts";
 import { run } from "../../src/kernel/exec/index.ts";
-import { emptyFacts } from "../../src/plan/facts.ts";
-import { PolicyBed } from "./policy-bed.ts";
+import type { PolicyBed } from "./policy-bed.ts";
+import { friend, meta, other, rulesetOf, server, trio } from "./policy-trio.ts";
 
-const meta = { resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z" };
-const [server, friend, other] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
-const names = ["server", "friend", "other"];
 let bed: PolicyBed;
-
-function podOf(name: string, index: number): Pod {
-  return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { ...meta, name, namespace: "x", uid: name, labels: { app: name } },
-    spec: { nodeName: "n1", containers: [{ name: "c" }] },
-    status: { phase: "Running", podIPs: [{ ip: `10.0.0.${index}` }, { ip: `fd00::${index}` }] },
-  };
-}
 
 /** Maps of ranges of both families, the whole world among them, neighbours in them, and a set of ranges of ports. */
 const policy: NetworkPolicy = {
@@ -66,36 +52,13 @@ const flows = [
 ] as const;
 const verdicts = [true, true, true, true, false, false, false, false, false];
 
-/** The table without counters; the kernel lists chains in the order in which they came, which means nothing. */
-async function ruleset(): Promise<string> {
-  const text = (await bed.node.nft.text("list table inet trunkline")) ?? "";
-  const plain = text.replaceAll(/counter packets \d+ bytes \d+/g, "counter").replace(/\n}\n$/, "\n");
-  const [head = "", ...parts] = plain.split(/^(?=\t(?:chain|set|map) )/m);
-  return [head, ...parts.map((part) => part.trimEnd()).toSorted()].join("\n");
-}
-
 async function restart(): Promise<void> {
   bed.startManager();
   await bed.apply();
 }
 
 beforeEach(async () => {
-  bed = new PolicyBed();
-  for (const [at, name] of names.entries()) {
-    const link = `tl${(at + 1).toString(16).padStart(13, "0")}`;
-    const ips = [`10.0.0.${at + 1}`, `fd00::${at + 1}`];
-    bed.plug(link, ips);
-    bed.endpoints.set(name, { pod: `x/${name}`, uid: name, interface: link, ips });
-  }
-  bed.facts = {
-    ...emptyFacts(),
-    namespaces: new Map([
-      ["x", { apiVersion: "v1", kind: "Namespace", metadata: { ...meta, name: "x", uid: "x" } }],
-    ]),
-    pods: new Map(names.map((name, at) => [`x/${name}`, podOf(name, at + 1)])),
-    policies: new Map([["x/only", policy]]),
-  };
-  await bed.apply();
+  bed = await trio(policy);
 });
 
 afterEach(() => bed.close());
@@ -126,7 +89,7 @@ describe("a table that was changed while its agent was dead", () => {
       "flush chain inet trunkline policy-egress\ndelete map inet trunkline policy-from4\nadd map inet trunkline policy-from4 { type ipv4_addr : verdict; flags timeout; timeout 1h; }",
     ],
   ])("is put right by the next one: %s", async (_, harm) => {
-    const before = await ruleset();
+    const before = await rulesetOf(bed);
     await bed.manager.stop();
     const found = (pattern: RegExp): string => pattern.exec(before)?.[0] ?? "missing";
     const command = harm
@@ -135,14 +98,14 @@ describe("a table that was changed while its agent was dead", () => {
       .replaceAll("BLOCK4", found(/policy-in-block4-\w+/))
       .replaceAll("BLOCK6", found(/policy-in-block6-\w+/));
     await run("nft", ["-f", "-"], { netns: { name: bed.nodeName }, input: command });
-    expect(await ruleset()).not.toBe(before);
+    expect(await rulesetOf(bed)).not.toBe(before);
     await restart();
     expect(await bed.send(flows)).toEqual(verdicts);
-    expect(await ruleset()).toBe(before);
+    expect(await rulesetOf(bed)).toBe(before);
   });
 
   it("keeps its ranges, which are not written anew, where nobody touched them", async () => {
-    const before = await ruleset();
+    const before = await rulesetOf(bed);
     expect(before).toMatch(/map policy-in-block4-[^}]*flags interval/);
     await bed.manager.stop();
     const sent: string[] = [];
@@ -154,7 +117,7 @@ describe("a table that was changed while its agent was dead", () => {
     await restart();
     expect(sent).toHaveLength(1);
     expect(sent[0]).not.toMatch(/^(add|flush) (set|map|element) .*(block|portset)/m);
-    expect(await ruleset()).toBe(before);
+    expect(await rulesetOf(bed)).toBe(before);
     expect(await bed.send(flows)).toEqual(verdicts);
   });
 });
