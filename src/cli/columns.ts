@@ -16,6 +16,7 @@ import type { Deployment, ReplicationController } from "../api/kinds/workloads.t
 import type { KubeObject } from "../api/object.ts";
 import { selectorText } from "../api/selectors.ts";
 import { soundSpec } from "../api/sound-policy.ts";
+import { parseJsonPath, valuesAt } from "./jsonpath.ts";
 import { ago } from "./output.ts";
 
 export interface Column<T> {
@@ -44,12 +45,20 @@ function nodeStatus(node: Node): string {
   return node.spec?.unschedulable ? `${ready},SchedulingDisabled` : ready;
 }
 
+const restartCounts = parseJsonPath(".status.containerStatuses[*].restartCount");
+
+/** How often containers were started again; whoever runs pods as the lab does, without containers, never does it. */
+function restarts(pod: Pod): number {
+  return valuesAt(restartCounts, pod).reduce<number>((sum, count) => sum + Number(count), 0);
+}
+
 const podColumns: readonly Column<Pod>[] = [
   {
     title: "READY",
     cell: (pod) => `${podReady(pod) ? pod.spec.containers.length : 0}/${pod.spec.containers.length}`,
   },
   { title: "STATUS", cell: podStatus },
+  { title: "RESTARTS", cell: (pod) => String(restarts(pod)) },
   age,
   { title: "IP", wide: true, cell: (pod) => list(podIps(pod)) },
   { title: "NODE", wide: true, cell: (pod) => pod.spec.nodeName ?? "<none>" },

@@ -57,5 +57,9 @@ describe("readiness", () => {
   it("of conditions", () => {
     expect(whyNotCondition(pod({ conditions: ready }), "ready")).toBeUndefined();
     expect(whyNotCondition(pod({}), "Initialized")).toMatch(/Initialized is not True/);
+    expect(whyNotCondition(pod({ conditions: ready }), "Ready", "false")).toMatch(/Ready is not false/);
+    expect(whyNotCondition(pod({}), "Available")).toMatch(/Available is not True/);
+    expect(whyNotCondition(set(2, { replicas: 2, readyReplicas: 2 }), "Available")).toBeUndefined();
+    expect(whyNotCondition(set(2, { replicas: 2, readyReplicas: 1 }), "available")).toMatch(/1 of 2/);
   });
 });

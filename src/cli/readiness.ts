@@ -24,6 +24,9 @@ export function whyNotReady(object: KubeObject): string | undefined {
 export function whyNotCondition(object: KubeObject, type: string, status = "True"): string | undefined {
   const wanted = type.toLowerCase();
   const condition = conditionsOf(object).find((one) => one.type.toLowerCase() === wanted);
+  // Controllers that count pods and keep no conditions: a workload is available when its pods are ready.
+  if (!condition && wanted === "available" && workloads.has(object.kind) && status.toLowerCase() === "true")
+    return whyWorkloadNotReady(object as ReplicaSet);
   return condition?.status.toLowerCase() === status.toLowerCase()
     ? undefined
     : (condition?.message ?? `its condition ${type} is not ${status}`);

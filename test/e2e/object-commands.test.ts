@@ -122,7 +122,9 @@ describe("object commands", () => {
       /^NAMESPACE +NAME +READY .* APP +LABELS\nshop +pod\/single .* single +app=single\n\n/,
     );
     expect(many).toMatch(/\ndefault +replicationcontroller\/web +2 +0 +0 .* web +app=web\n$/);
-    expect((await run("-n", "shop", "get", "pods", "--no-headers")).out).toMatch(/^single /);
+    expect((await run("-n", "shop", "get", "pods", "--no-headers")).out).toMatch(
+      /^single +0\/1 +Pending +0 +\d+s\n$/,
+    );
     expect((await run("get", "rc", "--no-headers")).out).toMatch(/^web +2 +0 +0 +\d+s\n$/);
     expect((await run("get", "ns/shop", "-o", "json")).out).toMatch(/"phase": "Active"/);
     expect((await run("describe", "pod", "sing", "-n", "shop")).out).toMatch(/^Name: +single\n/);
