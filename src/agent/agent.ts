@@ -159,6 +159,8 @@ class RunningAgent implements Agent {
     for (const manager of this.#managers) this.#stops.push(() => manager.stop?.());
     this.#makeEndpoints(journal);
     await this.endpoints.recover();
+    // Wires of an earlier version lack what this one's rules count on.
+    this.#repair();
     this.#queue = new DelQueue(this.#options.queueDir ?? path.join(stateDir, "cni-queue"), logger);
     await this.#queue.drain((attached) => this.endpoints.remove(attached));
     await this.#serve();

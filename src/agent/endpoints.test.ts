@@ -211,6 +211,19 @@ describe("Endpoints", () => {
     expect(endpoints.repair()).toBe(0);
   });
 
+  it("puts back the check of the pod's IPv4 addresses, which CHECK misses", async () => {
+    const endpoints = await node.agent();
+    const result = await endpoints.add(node.wanted("a"));
+    const [endpoint] = endpoints.known.values();
+    const setting = `net/ipv4/conf/${endpoint!.hostInterface}/rp_filter`;
+    expect(node.kernel.sysctl.get(setting)).toBe("1");
+    node.kernel.sysctl.set(setting, 0);
+    expect(endpoints.check(endpoint!, result)).toEqual([expect.stringContaining("does not check")]);
+    expect(endpoints.repair()).toBe(0);
+    expect(node.kernel.sysctl.get(setting)).toBe("1");
+    expect(endpoints.check(endpoint!, result)).toEqual([]);
+  });
+
   it("knows when a namespace is gone, or is another one under the same path", async () => {
     const endpoints = await node.agent();
     await endpoints.add(node.wanted("a"));

@@ -23,7 +23,7 @@ import {
 } from "./endpoint.ts";
 import type { EndpointJournal } from "./endpoint-journal.ts";
 import { KeyedLock } from "./keyed-lock.ts";
-import { attachWire, checkWire, cutWire, hostRoute, type WireSpec } from "./wire.ts";
+import { attachWire, checkWire, cutWire, guardWire, hostRoute, isGuarded, type WireSpec } from "./wire.ts";
 import { resultOf } from "./wire-result.ts";
 
 export interface Wanted {
@@ -219,7 +219,7 @@ export class Endpoints {
     this.#liveWires.add(index);
   }
 
-  /** Puts back host routes that somebody took away; returns how many. */
+  /** Puts back host routes and settings of wires that somebody took away; returns how many routes. */
   repair(): number {
     const { kernel, logger } = this.#options;
     const links = new Map(kernel.links.list().map((link) => [link.name, link.index]));
@@ -232,6 +232,10 @@ export class Endpoints {
     for (const endpoint of this.#known.values()) {
       const index = links.get(endpoint.hostInterface);
       if (endpoint.phase !== "ready" || index === undefined) continue;
+      if (!isGuarded(kernel, endpoint.hostInterface, endpoint.ips)) {
+        logger.warn(factsOf(endpoint), "the check of the addresses that a pod sends from was off");
+        guardWire(kernel, index);
+      }
       for (const ip of endpoint.ips) {
         const route = hostRoute(ip, index);
         if (present.has(`${route.destination} ${index}`)) continue;

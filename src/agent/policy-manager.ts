@@ -12,6 +12,7 @@ import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
 import { PolicyWriter } from "../plan/policy/nft-writer.ts";
 import { type Affected, NodePolicy } from "../plan/policy/node-policy.ts";
 import { readSwitch } from "../plan/policy/switch.ts";
+import { guardSettings } from "./guard-settings.ts";
 import type { Changes, Manager } from "./manager.ts";
 import type { NodeTable } from "./node-table.ts";
 
@@ -56,7 +57,7 @@ export class PolicyManager implements Manager {
 
   constructor(options: PolicyManagerOptions) {
     this.#options = options;
-    this.#writer = new PolicyWriter(options.table.document);
+    this.#writer = new PolicyWriter(options.table.document, guardSettings(options.kernel));
     this.#policy = new NodePolicy(this.#writer);
     options.table.follow(options.kernel);
   }
@@ -80,6 +81,7 @@ export class PolicyManager implements Manager {
   }
 
   async resync(): Promise<void> {
+    this.#writer.guard(guardSettings(this.#options.kernel));
     await this.#options.table.restore();
   }
 

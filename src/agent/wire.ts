@@ -18,6 +18,8 @@ export const GATEWAY4 = "169.254.1.1";
 /** The host end's link-local address: the same on every wire, and 169.254.1.1 once more for whoever reads it. */
 export const GATEWAY6 = "fe80::a9fe:101";
 
+const STRICT_SYSCTL = "1";
+
 export interface WireSpec {
   readonly hostInterface: string;
   /** Name of the pod's end. */
@@ -85,12 +87,24 @@ function setUpHostEnd(kernel: Kernel, host: Link, spec: WireSpec): void {
     // No address of the kernel's own making: its detection and its routes are noise on every wire.
     addressGeneration: "none",
     // route_localnet stays off: with it a pod could reach what listens on the node's loopback only.
-    ...(families.has(4) && { ipv4: { proxyArp: true, forwarding: true } }),
+    // The strict reverse path drops what the pod sends from others' IPv4 addresses, in the look-up that routes it anyway.
+    ...(families.has(4) && { ipv4: { proxyArp: true, forwarding: true, reversePath: "strict" } }),
     up: true,
   });
   if (families.has(6))
     kernel.addresses.add({ linkIndex: host.index, address: `${GATEWAY6}/64`, scope: "link", noDad: true });
   for (const ip of spec.ips) kernel.routes.replace(hostRoute(ip, host.index));
+}
+
+/** Returns whether the kernel checks the IPv4 addresses that a pod sends from, as ADD has set it. */
+export function isGuarded(kernel: Kernel, hostInterface: string, ips: readonly string[]): boolean {
+  return (
+    !familiesOf(ips).has(4) || kernel.sysctl.get(`net/ipv4/conf/${hostInterface}/rp_filter`) === STRICT_SYSCTL
+  );
+}
+
+export function guardWire(kernel: Kernel, hostIndex: number): void {
+  kernel.links.change(hostIndex, { ipv4: { reversePath: "strict" } });
 }
 
 function setUpPodEnd(pod: Kernel, index: number, spec: WireSpec): void {
@@ -159,6 +173,10 @@ export function checkWire(machine: Machine, kernel: Kernel, spec: WireSpec): str
   const host = kernel.links.get(spec.hostInterface);
   if (host === undefined) return [`the node has no interface ${spec.hostInterface}`];
   if (!host.up) faults.push(`the node's interface ${spec.hostInterface} is down`);
+  if (!isGuarded(kernel, spec.hostInterface, spec.ips))
+    faults.push(
+      `the node's interface ${spec.hostInterface} does not check the addresses that the pod sends from`,
+    );
   const hostRoutes = kernel.routes.list({ protocol: ROUTE_PROTOCOL });
   for (const ip of spec.ips) {
     const wanted = hostRoute(ip, host.index);

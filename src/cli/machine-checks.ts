@@ -1,10 +1,11 @@
 // What this machine must have for an agent or a lab, looked at without changing anything.
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
+import { guardSettings } from "../agent/guard-settings.ts";
 import { shimPath } from "../agent/shim-path.ts";
 import { textOf } from "../base/errors.ts";
 import type { Diagnosis } from "../explain/doctor/diagnose.ts";
 import { isMissingCommand, run } from "../kernel/exec/index.ts";
-import { linuxMachine } from "../kernel/index.ts";
+import { type Kernel, linuxMachine } from "../kernel/index.ts";
 
 const referencePlugins = ["/usr/lib/cni/portmap", "/usr/lib/cni/bandwidth"];
 
@@ -48,13 +49,21 @@ async function checkKernel(): Promise<Diagnosis[]> {
       // An ordinary user may not look at the machine's tables, and the library says so past everybody, on stderr; a
       // lab's own namespaces are theirs all the same.
       if (process.geteuid?.() === 0) await kernel.nft.list("list tables");
+      return looseReversePath(kernel);
     } finally {
       kernel.close();
     }
-    return [];
   } catch (error) {
     return [{ code: "machine.kernel", severity: "error", object: "Machine/this", message: textOf(error) }];
   }
+}
+
+/** Slower, not weaker: the agent then asks a rule for every packet that a pod sends. */
+function looseReversePath(kernel: Kernel): Diagnosis[] {
+  if (guardSettings(kernel).reversePath) return [];
+  const message =
+    "net.ipv4.conf.all.rp_filter is 2, so each packet from a pod costs one more rule; with 0 or 1 the kernel checks pods' addresses by itself";
+  return [{ code: "machine.loose-reverse-path", severity: "warning", object: "Machine/this", message }];
 }
 
 /** Returns the kernel's release, for the heading. */

@@ -97,6 +97,13 @@ export type NewLink =
     })
   | (NewLinkCommon & { readonly kind: "vxlan"; readonly vxlan: VxlanOptions });
 
+export interface LinkIpv4Settings {
+  readonly proxyArp?: boolean;
+  readonly forwarding?: boolean;
+  /** rp_filter (RFC 3704): strict takes only packets whose source the link itself leads to; the larger of this and `all` counts. */
+  readonly reversePath?: "off" | "strict" | "loose";
+}
+
 export interface LinkChange {
   readonly name?: string;
   readonly mac?: string;
@@ -108,7 +115,7 @@ export interface LinkChange {
   readonly netns?: NetnsRef;
   readonly addressGeneration?: "none" | "eui64";
   /** The link's own IPv4 settings (net/ipv4/conf/LINK/…): much quicker than by sysctl, since no file is opened. */
-  readonly ipv4?: { readonly proxyArp?: boolean; readonly forwarding?: boolean };
+  readonly ipv4?: LinkIpv4Settings;
 }
 
 export interface Links {

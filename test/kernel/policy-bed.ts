@@ -24,6 +24,10 @@ export interface BedFlow {
   readonly to: string;
   readonly protocol: TransportName;
   readonly port: number;
+  /** Default: one that no other flow has. */
+  readonly sourcePort?: number;
+  /** Whose socket sends it, which must have a route with `from` as its source; default: that of `from`. */
+  readonly by?: string;
 }
 
 export interface BedEnd {
@@ -89,6 +93,8 @@ export class PolicyBed {
       up: true,
       peer: { name: "eth0", netns: { name: netns }, up: true },
     });
+    // As the agent's wires have it.
+    if (link.startsWith("tl")) this.node.links.change(host.index, { ipv4: { reversePath: "strict" } });
     const eth0 = kernel.links.get("eth0");
     const linkIndex = eth0?.index ?? 0;
     for (const ip of ips) {
@@ -138,11 +144,11 @@ export class PolicyBed {
     const wanted: string[] = [];
     for (const flow of flows) {
       this.#port = this.#port >= 60_000 ? firstSourcePort : this.#port + 1;
-      const { protocol, from, to, port } = flow;
-      const packet = firstPacket({ protocol, from, to, port, sourcePort: this.#port }, flags);
-      const end = this.#ends.get(from);
-      const fd = this.#raw.get(`${from}/${protocol}`);
-      wanted.push(`${to}/${protocol}/${this.#port}`);
+      const { protocol, from, to, port, sourcePort = this.#port, by = from } = flow;
+      const packet = firstPacket({ protocol, from, to, port, sourcePort }, flags);
+      const end = this.#ends.get(by);
+      const fd = this.#raw.get(`${by}/${protocol}`);
+      wanted.push(`${to}/${protocol}/${sourcePort}`);
       if (end !== undefined && fd !== undefined) sendOrDrop(end.kernel, fd, to, packet);
       // Receivers get their turn before their buffers are full.
       if (wanted.length % burst === 0) await sleep(1);

@@ -28,6 +28,18 @@ async function setPolicy(policy: NetworkPolicy | undefined): Promise<void> {
   await bed.apply(new Map([["networkpolicies", new Set(["x/only-friend"])]]));
 }
 
+/** Says `disable_network_policy` as a user does. */
+async function switchPolicies(disabled: "true" | "false"): Promise<void> {
+  const map = {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { ...meta, name: "eni-config", namespace: "kube-system", uid: "c" },
+    data: { eni_conf: JSON.stringify({ disable_network_policy: disabled }) },
+  } as const;
+  bed.facts = { ...bed.facts, configMaps: new Map([["kube-system/eni-config", map]]) };
+  await bed.apply(new Map([["configmaps", new Set(["kube-system/eni-config"])]]));
+}
+
 beforeEach(async () => {
   bed = await trio();
 });
@@ -108,22 +120,62 @@ describe("policies through changes, faults and restarts", () => {
     expect(await bed.send([{ from: "fd18::1", to: "fd00::1", protocol: "UDP", port: 80 }])).toEqual([true]);
   });
 
-  it("let no pod send from an address that is not its own", async () => {
-    const end = bed.end(other);
-    const linkIndex = end?.kernel.links.get("eth0")?.index ?? 0;
-    end?.kernel.addresses.add({ linkIndex, address: `${friend}/32`, scope: "global" });
-    const way = {
-      family: 4,
-      destination: `${server}/32`,
-      type: "unicast",
-      linkIndex,
-      protocol: ROUTE_PROTOCOL,
-      table: MAIN_TABLE,
-    } as const;
-    const flow = { from: other, to: server, protocol: "UDP", port: 53 } as const;
-    expect(await bed.send([flow])).toEqual([true]);
-    end?.kernel.routes.add({ ...way, via: "169.254.1.1", onlink: true, source: friend });
-    expect(await bed.send([flow])).toEqual([false]);
+  describe.each([
+    { what: "IPv4", own: other, stolen: friend, target: server, loose: 0 },
+    {
+      what: "IPv4 where the node's reverse path check is loose",
+      own: other,
+      stolen: friend,
+      target: server,
+      loose: 2,
+    },
+    { what: "IPv6", own: "fd00::3", stolen: "fd00::2", target: "fd00::1", loose: 0 },
+  ])("$what: let no pod send from an address that is not its own", ({ own, stolen, target, loose }) => {
+    beforeEach(async () => {
+      bed.node.sysctl.set("net/ipv4/conf/all/rp_filter", loose);
+      await bed.manager.stop();
+      bed.startManager();
+      await bed.apply();
+    });
+
+    function steal(): void {
+      const end = bed.end(own);
+      const linkIndex = end?.kernel.links.get("eth0")?.index ?? 0;
+      const family = own.includes(":") ? 6 : 4;
+      const length = family === 4 ? 32 : 128;
+      const common = { family, linkIndex, protocol: ROUTE_PROTOCOL, table: MAIN_TABLE } as const;
+      end?.kernel.addresses.add({ linkIndex, address: `${stolen}/${length}`, scope: "global", noDad: true });
+      end?.kernel.routes.add({
+        ...common,
+        destination: `${target}/${length}`,
+        type: "unicast",
+        via: family === 4 ? "169.254.1.1" : "fe80::1",
+        onlink: true,
+        source: stolen,
+      });
+    }
+
+    it("as a first packet, with policies and without", async () => {
+      const flow = { from: own, to: target, protocol: "UDP", port: 53 } as const;
+      expect(await bed.send([flow])).toEqual([true]);
+      steal();
+      expect(await bed.send([{ ...flow, from: stolen, by: own }])).toEqual([false]);
+      expect(await bed.send([{ ...flow, from: stolen }])).toEqual([true]);
+      await switchPolicies("true");
+      expect(await bed.send([{ ...flow, from: stolen, by: own }])).toEqual([false]);
+      expect(await bed.send([{ ...flow, from: stolen }])).toEqual([true]);
+    });
+
+    it("as part of another pod's connection", async () => {
+      const there = { from: stolen, to: target, protocol: "UDP", port: 53, sourcePort: 9999 } as const;
+      const back = { from: target, to: stolen, protocol: "UDP", port: 9999, sourcePort: 53 } as const;
+      expect(await bed.send([there])).toEqual([true]);
+      expect(await bed.send([back])).toEqual([true]);
+      expect(await bed.send([there])).toEqual([true]);
+      steal();
+      expect(await bed.send([{ ...there, by: own }])).toEqual([false]);
+      expect(await bed.send([there])).toEqual([true]);
+    });
   });
 
   it("hold while the agent is dead, and shut what it does not know", async () => {
@@ -187,21 +239,11 @@ describe("policies through changes, faults and restarts", () => {
     await setPolicy(onlyFriend());
     const before = await rulesetOf(bed);
     const flow = { from: other, to: server, protocol: "TCP", port: 80 } as const;
-    const turn = async (value: string): Promise<void> => {
-      const map = {
-        apiVersion: "v1",
-        kind: "ConfigMap",
-        metadata: { ...meta, name: "eni-config", namespace: "kube-system", uid: "c" },
-        data: { eni_conf: JSON.stringify({ disable_network_policy: value }) },
-      } as const;
-      bed.facts = { ...bed.facts, configMaps: new Map([["kube-system/eni-config", map]]) };
-      await bed.apply(new Map([["configmaps", new Set(["kube-system/eni-config"])]]));
-    };
     expect(await bed.send([flow])).toEqual([false]);
-    await turn("true");
+    await switchPolicies("true");
     expect(await bed.send([flow])).toEqual([true]);
     expect(await rulesetOf(bed)).not.toContain("policy-");
-    await turn("false");
+    await switchPolicies("false");
     expect(await bed.send([flow])).toEqual([false]);
     expect(await rulesetOf(bed)).toBe(before);
   });

@@ -1,6 +1,6 @@
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
-import type { Link, LinkChange, Links, NewLink } from "../kernel.ts";
+import type { Link, LinkChange, LinkIpv4Settings, Links, NewLink } from "../kernel.ts";
 import { macBytes } from "../netlink/bytes.ts";
 import type { FakeContext } from "./context.ts";
 import { destroy, linkLocal, move, setDown, settle, setUp, shown, tellLink } from "./link-life.ts";
@@ -124,10 +124,8 @@ export class FakeLinks implements Links {
       facts.addressGeneration = change.addressGeneration;
       linkLocal(link);
     }
-    const ipv4 = { forwarding: change.ipv4?.forwarding, proxy_arp: change.ipv4?.proxyArp };
-    for (const [setting, value] of Object.entries(ipv4))
-      if (value !== undefined)
-        (to ?? here).sysctls.set(`net/ipv4/conf/${name}/${setting}`, value ? "1" : "0");
+    for (const [setting, value] of ipv4Sysctls(change.ipv4))
+      (to ?? here).sysctls.set(`net/ipv4/conf/${name}/${setting}`, value);
     if (change.up === true && !facts.up) setUp(link);
     else if (change.up === false && facts.up) setDown(link);
     else tellLink(link, "new");
@@ -147,4 +145,13 @@ function checkName(home: Namespace, name: string, attempt: string): void {
   const fits = /^[^\s/:]{1,15}$/.test(name) && name !== "." && name !== "..";
   if (!fits) throw refusal(attempt, Errno.EINVAL);
   if (home.linkNamed(name)) throw refusal(attempt, Errno.EEXIST);
+}
+
+function ipv4Sysctls({ forwarding, proxyArp, reversePath }: LinkIpv4Settings = {}): [string, string][] {
+  const modes = { off: "0", strict: "1", loose: "2" } as const;
+  return [
+    ...(forwarding === undefined ? [] : [["forwarding", forwarding ? "1" : "0"] satisfies [string, string]]),
+    ...(proxyArp === undefined ? [] : [["proxy_arp", proxyArp ? "1" : "0"] satisfies [string, string]]),
+    ...(reversePath === undefined ? [] : [["rp_filter", modes[reversePath]] satisfies [string, string]]),
+  ];
 }

@@ -1,5 +1,5 @@
 // rtnetlink's link messages (rtnetlink(7), linux/if_link.h).
-import type { Link, LinkChange, NewLink, VxlanOptions } from "../kernel.ts";
+import type { Link, LinkChange, LinkIpv4Settings, NewLink, VxlanOptions } from "../kernel.ts";
 import { AF_INET, AF_INET6, addressBytes, addressText, familyOfText, macBytes, macText } from "./bytes.ts";
 import { Attributes, type Message, type MessageWriter } from "./message.ts";
 
@@ -32,6 +32,8 @@ const INET_CONF = 1;
 /** IPV4_DEVCONF_… numbers (linux/ip.h). */
 const DEVCONF_FORWARDING = 1;
 const DEVCONF_PROXY_ARP = 3;
+const DEVCONF_RP_FILTER = 8;
+const reversePathModes = { off: 0, strict: 1, loose: 2 } as const;
 const generationModes = { eui64: 0, none: 1 } as const;
 const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
@@ -132,10 +134,11 @@ export function writeLinkChange(
   });
 }
 
-function writeIpv4Settings(writer: MessageWriter, settings: NonNullable<LinkChange["ipv4"]>): void {
-  const { proxyArp, forwarding } = settings;
+function writeIpv4Settings(writer: MessageWriter, settings: LinkIpv4Settings): void {
+  const { proxyArp, forwarding, reversePath } = settings;
   if (forwarding !== undefined) writer.attributeU32(DEVCONF_FORWARDING, forwarding ? 1 : 0);
   if (proxyArp !== undefined) writer.attributeU32(DEVCONF_PROXY_ARP, proxyArp ? 1 : 0);
+  if (reversePath !== undefined) writer.attributeU32(DEVCONF_RP_FILTER, reversePathModes[reversePath]);
 }
 
 /** Writes the body of a request that puts a link into a group, by which many are removed at once. */

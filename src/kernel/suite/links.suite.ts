@@ -144,14 +144,19 @@ export function linkTests(scene: Scene): void {
     const kernel = scene.open(scene.netns());
     kernel.links.add({ kind: "veth", name: "v0", peer: { name: "v1" } });
     const settings = (link: string) =>
-      ["proxy_arp", "forwarding"].map((name) => kernel.sysctl.get(`net/ipv4/conf/${link}/${name}`));
-    kernel.links.change("v0", { ipv4: { proxyArp: true, forwarding: true }, addressGeneration: "none" });
-    kernel.links.change("v1", { ipv4: { forwarding: false } });
-    expect(settings("v0")).toEqual(["1", "1"]);
-    expect(settings("v1")).toEqual(["0", "0"]);
+      ["proxy_arp", "forwarding", "rp_filter"].map((name) =>
+        kernel.sysctl.get(`net/ipv4/conf/${link}/${name}`),
+      );
+    kernel.links.change("v0", {
+      ipv4: { proxyArp: true, forwarding: true, reversePath: "strict" },
+      addressGeneration: "none",
+    });
+    kernel.links.change("v1", { ipv4: { forwarding: false, reversePath: "off" } });
+    expect(settings("v0")).toEqual(["1", "1", "1"]);
+    expect(settings("v1")).toEqual(["0", "0", "0"]);
     expect(kernel.links.get("v0")?.addressGeneration).toBe("none");
-    kernel.links.change("v0", { ipv4: { proxyArp: false } });
-    expect(settings("v0")).toEqual(["0", "1"]);
+    kernel.links.change("v0", { ipv4: { proxyArp: false, reversePath: "loose" } });
+    expect(settings("v0")).toEqual(["0", "1", "2"]);
   });
 
   it("moves a link, which arrives down and without its addresses", () => {

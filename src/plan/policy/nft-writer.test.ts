@@ -68,12 +68,12 @@ describe("the nftables text of a node", () => {
         set pod-own6 { type ifname . ipv6_addr; }
           "tl0" . fd00::1
           "tl1" . fd00::2
-        map policy-from4 { type ipv4_addr : verdict; }
-          10.0.0.1 : goto policy-out-open
-          10.0.0.2 : goto policy-ingress
-        map policy-from6 { type ipv6_addr : verdict; }
-          fd00::1 : goto policy-out-open
-          fd00::2 : goto policy-ingress
+        map policy-from4 { type ifname . ipv4_addr : verdict; }
+          "tl0" . 10.0.0.1 : goto policy-out-open
+          "tl1" . 10.0.0.2 : goto policy-ingress
+        map policy-from6 { type ifname . ipv6_addr : verdict; }
+          "tl0" . fd00::1 : goto policy-out-open
+          "tl1" . fd00::2 : goto policy-ingress
         map policy-in-block4-a556a51e43dd5a1f { type ipv4_addr : verdict; flags interval; counter; }
           172.17.0.0-172.17.0.255 : jump policy-in-ports-all
           172.17.2.0-172.17.255.255 : jump policy-in-ports-all
@@ -108,18 +108,19 @@ describe("the nftables text of a node", () => {
           oifname . ip daddr @pod-own4 accept
           oifname . ip6 daddr @pod-own6 accept
           drop
-        chain pod-source { type filter hook prerouting priority -300; policy accept; }
-          iifname != "tl*" accept
-          iifname . ip saddr @pod-own4 accept
-          iifname . ip6 saddr @pod-own6 accept
-          ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
+        chain pod-source
+          iifname . ip saddr @pod-own4 return
+          iifname . ip6 saddr @pod-own6 return
+          ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } return
           drop
         chain policy-egress
-          ip saddr vmap @policy-from4
-          ip6 saddr vmap @policy-from6
+          iifname . ip saddr vmap @policy-from4
+          iifname . ip6 saddr vmap @policy-from6
           drop
         chain policy-forward { type filter hook forward priority -20; policy accept; }
-          ct state established,related accept
+          iifname "tl*" jump pod-source
+          ct state & (established | related) == 0 goto policy-forward-new
+        chain policy-forward-new
           iifname "tl*" goto policy-egress
           goto policy-ingress
         chain policy-in-a556a51e43dd5a1f
@@ -143,7 +144,9 @@ describe("the nftables text of a node", () => {
           oifname . ip6 daddr vmap @policy-to6
           drop
         chain policy-node { type filter hook input priority -20; policy accept; }
-          ct state established,related accept
+          iifname "tl*" jump pod-source
+          ct state & (established | related) == 0 goto policy-node-new
+        chain policy-node-new
           iifname != "tl*" accept
           icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
           goto policy-egress

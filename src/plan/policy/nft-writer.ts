@@ -9,12 +9,14 @@
 // type of service, and an accepted packet gets 0 (best effort) back. Marks belong to others (kube-proxy, SourceNAT).
 //
 // What each part answers for:
-// - pod-source, before connection tracking: a pod sends only from its own addresses; an interface that no pod is known
-//   for sends nothing. Neighbour discovery passes; router advertisements and redirects from pods do not.
+// - pod-source: a pod sends only from its own addresses. Packets of established connections, which are nearly all, pay for
+//   every rule; so for IPv4 it is asked of new connections only (policy-egress, by interface and address), and the
+//   kernel's strict reverse path check, which the pods' links have, drops the others while it routes them. Where the
+//   node's own settings make that check loose, and for IPv6, every packet from a pod is asked.
 // - policy-forward and policy-node (input) send what pods open to policy-egress, also towards their own node. What that
 //   lets through goes on to policy-ingress: a pod talking to one on the same node must pass both.
 // - pod-output: the node itself reaches its own pods always, but no interface without a pod.
-// Established and related packets pass all of them. A TCP packet that is neither part of a known connection nor its
+// Established and related packets pass all but pod-source. A TCP packet that is neither part of a known connection nor its
 // beginning is answered by a reset where policies isolate the pod: otherwise a connection that was cut would be picked
 // up again from its other end. UDP has no such mark: there the first packet, from whichever end, opens.
 import { createHash } from "node:crypto";
@@ -31,6 +33,8 @@ const writing = "2";
 /** How the host end of a pod's veth begins. */
 const podInterfaces = '"tl*"';
 const passState = "ct state established,related accept";
+/** The other way round: a packet that passes ends with its chain, which is one step less than to accept it. */
+const onlyNew = (target: string): string => `ct state & (established | related) == 0 goto ${target}`;
 const noPriority = "meta priority set none";
 
 const families = ["4", "6"] as const;
@@ -57,16 +61,20 @@ export function classText(id: number): string {
   return `${(id >>> 16).toString(16)}:${(id & 0xffff).toString(16)}`;
 }
 
+/** What the node's settings do for the guard of addresses. */
+export interface GuardSettings {
+  /** The kernel itself drops IPv4 packets that come in by a pod's link from an address that is not routed there. */
+  readonly reversePath: boolean;
+}
+
 /** Sets up what guards addresses: it stays when policies are switched off. */
-export function writeGuard(table: NftTable): void {
+function writeGuard(table: NftTable): void {
   for (const family of families) table.setSet(`pod-own${family}`, { key: ["ifname", addressType[family]] });
   table.setChain("pod-source", {
-    base: { type: "filter", hook: "prerouting", priority: -300 },
     rules: [
-      `iifname != ${podInterfaces} accept`,
-      "iifname . ip saddr @pod-own4 accept",
-      "iifname . ip6 saddr @pod-own6 accept",
-      "ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept",
+      "iifname . ip saddr @pod-own4 return",
+      "iifname . ip6 saddr @pod-own6 return",
+      "ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } return",
       "drop",
     ],
   });
@@ -83,10 +91,32 @@ export function writeGuard(table: NftTable): void {
   });
 }
 
+/** Without policies: the guard alone, asked for every packet from a pod. */
+function writeBareGuard(table: NftTable): void {
+  for (const hook of ["forward", "input"] as const)
+    table.setChain(`pod-${hook}`, {
+      base: { type: "filter", hook, priority: -20 },
+      rules: [`iifname ${podInterfaces} jump pod-source`],
+    });
+}
+
+/** The chains that the kernel calls. */
+function writeHooks(table: NftTable, { reversePath }: GuardSettings): void {
+  const guard = `${reversePath ? "meta nfproto ipv6 " : ""}iifname ${podInterfaces} jump pod-source`;
+  for (const [name, hook] of [
+    ["policy-forward", "forward"],
+    ["policy-node", "input"],
+  ] as const)
+    table.setChain(name, {
+      base: { type: "filter", hook, priority: -20 },
+      rules: [guard, onlyNew(`${name}-new`)],
+    });
+}
+
 function writeFixedPart(table: NftTable): void {
   for (const family of families) {
     const type = addressType[family];
-    table.setSet(`policy-from${family}`, { key: [type], value: "verdict" });
+    table.setSet(`policy-from${family}`, { key: ["ifname", type], value: "verdict" });
     table.setSet(`policy-to${family}`, { key: ["ifname", type], value: "verdict" });
     table.setSet(`policy-self${family}`, { key: [type, type] });
     for (const direction of directions) {
@@ -99,21 +129,18 @@ function writeFixedPart(table: NftTable): void {
       });
     }
   }
-  table.setChain("policy-forward", {
-    base: { type: "filter", hook: "forward", priority: -20 },
-    rules: [passState, `iifname ${podInterfaces} goto policy-egress`, "goto policy-ingress"],
+  table.setChain("policy-forward-new", {
+    rules: [`iifname ${podInterfaces} goto policy-egress`, "goto policy-ingress"],
   });
-  table.setChain("policy-node", {
-    base: { type: "filter", hook: "input", priority: -20 },
+  table.setChain("policy-node-new", {
     rules: [
-      passState,
       `iifname != ${podInterfaces} accept`,
       "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept",
       "goto policy-egress",
     ],
   });
   table.setChain("policy-egress", {
-    rules: ["ip saddr vmap @policy-from4", "ip6 saddr vmap @policy-from6", "drop"],
+    rules: ["iifname . ip saddr vmap @policy-from4", "iifname . ip6 saddr vmap @policy-from6", "drop"],
   });
   table.setChain("policy-ingress", {
     rules: [
@@ -150,10 +177,13 @@ export class PolicyWriter implements PolicySink {
   readonly #uses = new Map<string, number>();
   readonly #unused = new Set<string>();
   #enforcing = false;
+  #settings: GuardSettings;
 
-  constructor(table: NftTable) {
+  constructor(table: NftTable, settings: GuardSettings = { reversePath: false }) {
     this.#table = table;
+    this.#settings = settings;
     writeGuard(table);
+    writeBareGuard(table);
   }
 
   get enforcing(): boolean {
@@ -165,11 +195,21 @@ export class PolicyWriter implements PolicySink {
     if (this.#enforcing) return;
     this.#enforcing = true;
     writeFixedPart(this.#table);
+    writeHooks(this.#table, this.#settings);
+    for (const name of bareChains) this.#table.removeChain(name);
+  }
+
+  /** The node's settings may have changed; run the table's transaction after it. */
+  guard(settings: GuardSettings): void {
+    if (settings.reversePath === this.#settings.reversePath) return;
+    this.#settings = settings;
+    if (this.#enforcing) writeHooks(this.#table, settings);
   }
 
   /** Takes everything of policies out of the table and leaves what guards addresses. */
   stop(): void {
     this.#enforcing = false;
+    writeBareGuard(this.#table);
     for (const name of this.#table.chainNames())
       if (name.startsWith("policy-")) this.#table.removeChain(name);
     for (const name of this.#table.setNames()) if (name.startsWith("policy-")) this.#table.removeSet(name);
@@ -221,8 +261,9 @@ export class PolicyWriter implements PolicySink {
       out.push([`pod-own${family}`, `"${rules.interface}" . ${ip}`, ""]);
       if (!this.#enforcing) continue;
       out.push([`policy-self${family}`, `${ip} . ${ip}`, ""]);
-      out.push([`policy-from${family}`, ip, this.#verdict("egress", rules)]);
-      out.push([`policy-to${family}`, `"${rules.interface}" . ${ip}`, this.#verdict("ingress", rules)]);
+      const place = `"${rules.interface}" . ${ip}`;
+      out.push([`policy-from${family}`, place, this.#verdict("egress", rules)]);
+      out.push([`policy-to${family}`, place, this.#verdict("ingress", rules)]);
     }
     return out.map((one) => [`${one[0]} ${one[1]}`, one]);
   }
@@ -368,6 +409,7 @@ export class PolicyWriter implements PolicySink {
 /** More ranges than this go into a set: their number must not cost a packet time. */
 const mostRangeRules = 8;
 
+const bareChains = ["pod-forward", "pod-input"] as const;
 const fixedChains: ReadonlySet<string> = new Set(["policy-in-open", "policy-out-open", "policy-ingress"]);
 
 function blocksKey(blocks: readonly BlockPorts[]): string {
