@@ -3,6 +3,7 @@
 import * as z from "zod";
 import { tryParseCidr, tryParseIp } from "../base/ip.ts";
 import type { Draft, KubeObject } from "./object.ts";
+import { whyNotLabel, whyNotLabelValue, whyNotQualifiedName, whyNotSubdomain } from "./words.ts";
 
 export { z };
 
@@ -42,37 +43,6 @@ export function text(code: string, why: (value: string) => string | undefined) {
     const message = why(value);
     if (message !== undefined) complain(context, code, [], message);
   });
-}
-
-/** Returns what is wrong with an RFC 1123 subdomain, or undefined. */
-export function whyNotSubdomain(name: string): string | undefined {
-  if (name.length > 253) return "is longer than 253 characters";
-  if (/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(name)) return undefined;
-  return `'${name}' must consist of lower-case letters, digits, '-' and '.', and begin and end with a letter or digit`;
-}
-
-/** Returns what is wrong with an RFC 1123 label, or undefined. */
-export function whyNotLabel(name: string): string | undefined {
-  if (name.length > 63) return "is longer than 63 characters";
-  if (/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name)) return undefined;
-  return `'${name}' must consist of lower-case letters, digits and '-', and begin and end with a letter or digit`;
-}
-
-/** Returns what is wrong with the key of a label or annotation, or undefined. */
-export function whyNotQualifiedName(key: string): string | undefined {
-  const [name = "", prefix, ...more] = key.split("/").toReversed();
-  if (more.length > 0) return `'${key}' has more than one '/'`;
-  if (prefix !== undefined && whyNotSubdomain(prefix) !== undefined)
-    return `'${prefix}' is not a domain name`;
-  if (name.length <= 63 && /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/.test(name)) return undefined;
-  return `'${name}' must have 1 to 63 letters, digits, '-', '_' or '.', and begin and end with a letter or digit`;
-}
-
-/** Returns what is wrong with a label's value, or undefined. */
-export function whyNotLabelValue(value: string): string | undefined {
-  if (value.length > 63) return "is longer than 63 characters";
-  if (/^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/.test(value)) return undefined;
-  return `'${value}' must consist of letters, digits, '-', '_' and '.', and begin and end with a letter or digit`;
 }
 
 function whyNotRange(value: string): string | undefined {

@@ -10,9 +10,9 @@ import {
   protocol,
   schemaOf,
   text,
-  whyNotLabel,
   z,
 } from "../schema.ts";
+import { whyNotLabel, whyNotPortName } from "../words.ts";
 import type { ConfigMap, Event, Namespace, Node, Pod } from "./core.ts";
 
 const taintEffect = z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]);
@@ -62,16 +62,6 @@ export const namespaceSchema = schemaOf<Namespace>()(
 );
 
 const portName = text("schema.port-name", whyNotPortName);
-
-/** Returns what is wrong with the name of a port (IANA_SVC_NAME), or undefined. */
-export function whyNotPortName(name: string): string | undefined {
-  if (name.length < 1 || name.length > 15) return `'${name}' must have 1 to 15 characters`;
-  if (!/^[-a-z0-9]+$/.test(name)) return `'${name}' must consist of lower-case letters, digits and '-'`;
-  if (!/[a-z]/.test(name)) return `'${name}' must contain at least one letter`;
-  if (name.includes("--")) return `'${name}' must not contain '--'`;
-  if (name.startsWith("-") || name.endsWith("-")) return `'${name}' must not begin or end with '-'`;
-  return undefined;
-}
 
 const containerPort = fields(
   {

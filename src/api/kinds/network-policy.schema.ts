@@ -1,7 +1,7 @@
 // The checks of networking.k8s.io/v1, in its own words.
 import { cidrCovers, tryParseCidr } from "../../base/ip.ts";
 import { cidr, complain, fields, labelSelector, metadata, protocol, schemaOf, z } from "../schema.ts";
-import { whyNotPortName } from "./core.schema.ts";
+import { whyNotPortName } from "../words.ts";
 import type { NetworkPolicy } from "./network-policy.ts";
 
 const port = fields({

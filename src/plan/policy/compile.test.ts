@@ -1,5 +1,7 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
+import { type NetworkPolicy, networkPolicyKind } from "../../api/kinds/network-policy.ts";
+import { validate } from "../../api/validate.ts";
 import { compilePolicy } from "./compile.ts";
 import { allPorts } from "./port-set.ts";
 
@@ -121,6 +123,7 @@ describe("compilePolicy", () => {
     ["an end after a name", { port: "web", endPort: 80 }, ".endPort"],
     ["a protocol without ports", { protocol: "ICMP" }, ".protocol"],
     ["an empty name", { port: "" }, ".port"],
+    ["a number as a name", { port: "80" }, ".port"],
     ["null", null, ""],
     ["a number", 80, ""],
   ];
@@ -153,6 +156,12 @@ describe("compilePolicy", () => {
     expect(compiled.problems.map((problem) => problem.path)).toEqual([path]);
   });
 
+  it("takes a direction that policyTypes name twice as named, and says so", () => {
+    const compiled = compilePolicy(policy({ policyTypes: ["Egress", "Egress", "Egress"], egress: [{}] }));
+    expect([compiled.ingress, compiled.egress?.length]).toEqual([undefined, 1]);
+    expect(compiled.problems.map((problem) => problem.path)).toEqual(["spec.policyTypes"]);
+  });
+
   it("keeps the rules of a direction that policyTypes name beside one that cannot be read", () => {
     const compiled = compilePolicy(
       policy({ policyTypes: ["Ingress", "Egres"], ingress: [{}], egress: [{}] }),
@@ -176,6 +185,8 @@ describe("compilePolicy", () => {
     ["labels that are a list", { matchLabels: ["a"], matchExpressions: [sound] }, ["tier"], 1],
     ["two wrong things", { matchLabels: ["a"], matchExpressions: [sound, null] }, ["tier"], 2],
     ["a text", "app=web", [], 1],
+    ["a value that no label has", { matchLabels: { tier: "a", app: "a b" } }, ["tier"], 1],
+    ["a name that no label has", { matchExpressions: [{ key: "a b", operator: "DoesNotExist" }] }, [], 1],
   ])("isolates all that podSelector could mean, and opens nothing, for %s", (_, podSelector, keys, count) => {
     const compiled = compilePolicy(policy({ podSelector, ingress: [{}], egress: [{}] }));
     expect(compiled).toMatchObject({ ingress: [], egress: [] });
@@ -191,5 +202,58 @@ describe("compilePolicy", () => {
     expect(rule?.peers).toEqual([
       { kind: "block", ranges: [{ family: 4, first: 0x0a000000n, last: 0x0a0000ffn }] },
     ]);
+  });
+});
+
+describe("validation", () => {
+  const word = fc.constantFrom("a", "a b", "a/b/c", "-", "80", "web", "", 7);
+  const selector = fc.record(
+    {
+      matchLabels: fc.dictionary(fc.constantFrom("app", "a b", "x/y"), word, { maxKeys: 2 }),
+      matchExpressions: fc.array(
+        fc.record(
+          {
+            key: word,
+            operator: fc.constantFrom("In", "NotIn", "Exists", "in"),
+            values: fc.array(word, { maxLength: 2 }),
+          },
+          { requiredKeys: ["operator"] },
+        ),
+        { maxLength: 2 },
+      ),
+    },
+    { requiredKeys: [] },
+  );
+  const port = fc.record(
+    {
+      port: fc.oneof(word, fc.constantFrom(0, 80, 70_000)),
+      endPort: fc.constantFrom(79, 90),
+      protocol: word,
+    },
+    { requiredKeys: [] },
+  );
+  const peer = fc.record({ podSelector: selector, namespaceSelector: selector }, { requiredKeys: [] });
+  const spec = fc.record(
+    {
+      podSelector: selector,
+      policyTypes: fc.array(fc.constantFrom("Ingress", "Egress", "egress"), { maxLength: 3 }),
+      ingress: fc.array(fc.record({ from: fc.array(peer), ports: fc.array(port) }, { requiredKeys: [] }), {
+        maxLength: 2,
+      }),
+    },
+    { requiredKeys: [] },
+  );
+
+  it("finds nothing that is not reported where policies are enforced", () => {
+    const seen = { valid: 0, invalid: 0 };
+    fc.assert(
+      fc.property(spec, (written) => {
+        const { errors } = validate(networkPolicyKind, policy(written));
+        seen[errors.length === 0 ? "valid" : "invalid"]++;
+        if (errors.length > 0) expect(compilePolicy(policy(written)).problems).not.toEqual([]);
+      }),
+      { numRuns: 500 },
+    );
+    expect(Math.min(seen.valid, seen.invalid)).toBeGreaterThan(10);
   });
 });

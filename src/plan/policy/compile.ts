@@ -7,6 +7,7 @@
 import type { Protocol } from "../../api/kinds/core.ts";
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "../../api/kinds/network-policy.ts";
 import { keyOf } from "../../api/object.ts";
+import { whyNotPortName } from "../../api/words.ts";
 import type { Problem } from "../../base/problem.ts";
 import { readBlock } from "./block.ts";
 import { allPorts, type PortSet, portRange, protocolPorts, unionPorts } from "./port-set.ts";
@@ -101,7 +102,8 @@ function directionsOf(
   let unclear = !Array.isArray(types);
   if (!Array.isArray(types))
     report("spec.policyTypes", "it must be a list; both directions are isolated, and nothing is allowed");
-  else
+  else {
+    if (types.length > 2) report("spec.policyTypes", "may not specify more than two policyTypes");
     for (const [at, type] of (types as readonly unknown[]).entries()) {
       if (type === "Ingress") named.set("ingress", "rules");
       else if (type === "Egress") named.set("egress", "rules");
@@ -111,6 +113,7 @@ function directionsOf(
         report(path, `'${show(type)}' is not Ingress or Egress; a direction not named is isolated as well`);
       }
     }
+  }
   return unclear ? new Map([...bothShut, ...named]) : named;
 }
 
@@ -175,7 +178,8 @@ function readPort(written: NetworkPolicyPort): PortSet | NamedPort | { wrong: st
   }
   if (typeof port === "string") {
     if (endPort != null) return { wrong: "may not be specified when `port` is non-numeric", at: "endPort" };
-    if (port === "") return { wrong: "a port's name must not be empty", at: "port" };
+    const why = whyNotPortName(port);
+    if (why !== undefined) return { wrong: `a port's name: ${why}`, at: "port" };
     return { name: port, protocol };
   }
   if (!isPort(port)) return { wrong: "must be between 1 and 65535, inclusive", at: "port" };

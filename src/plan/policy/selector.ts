@@ -1,5 +1,6 @@
 // Label selectors made ready for matching many label sets: validated once, with a canonical key and an index hint.
 import { type Labels, labelOf } from "../../api/selectors.ts";
+import { whyNotLabelValue, whyNotQualifiedName } from "../../api/words.ts";
 
 interface Requirement {
   readonly key: string;
@@ -46,20 +47,19 @@ function readParts(selector: unknown): { requirements: Requirement[]; wrong: str
   if (selector == null) return { requirements, wrong };
   if (!isObject(selector)) return { requirements, wrong: ["a selector must be an object"] };
   const { matchLabels = null, matchExpressions = null } = selector;
+  const written: unknown[] = [];
   if (matchLabels !== null && !isObject(matchLabels)) wrong.push("matchLabels must be an object");
   else
-    for (const [key, value] of Object.entries(matchLabels ?? {})) {
-      if (typeof value !== "string") wrong.push(`the value of label '${key}' is not a text`);
-      else requirements.push({ key, operator: "In", values: new Set([value]) });
-    }
+    for (const [key, value] of Object.entries(matchLabels ?? {}))
+      written.push({ key, operator: "In", values: [value] });
   if (matchExpressions !== null && !Array.isArray(matchExpressions))
     wrong.push("matchExpressions must be a list");
-  else
-    for (const written of (matchExpressions ?? []) as readonly unknown[]) {
-      const requirement = readRequirement(isObject(written) ? written : {});
-      if ("wrong" in requirement) wrong.push(requirement.wrong);
-      else requirements.push(requirement);
-    }
+  else written.push(...((matchExpressions ?? []) as readonly unknown[]));
+  for (const one of written) {
+    const requirement = readRequirement(isObject(one) ? one : {});
+    if ("wrong" in requirement) wrong.push(requirement.wrong);
+    else requirements.push(requirement);
+  }
   return { requirements, wrong };
 }
 
@@ -74,12 +74,25 @@ function readRequirement(
   const values = written["values"] ?? [];
   if (typeof key !== "string" || key === "") return { wrong: "a requirement names no label" };
   if (!isOperator(operator)) return { wrong: `'${String(operator)}' is not an operator of selectors` };
-  if (!Array.isArray(values) || values.some((value) => typeof value !== "string"))
-    return { wrong: `values must be a list of texts (label '${key}')` };
+  if (!Array.isArray(values)) return { wrong: `values must be a list (label '${key}')` };
+  const why = whyNotWords(key, values);
+  if (why !== undefined) return { wrong: why };
   const wantsValues = operator === "In" || operator === "NotIn";
   if (wantsValues && values.length === 0) return { wrong: `${operator} needs values (label '${key}')` };
   if (!wantsValues && values.length > 0) return { wrong: `${operator} takes no values (label '${key}')` };
   return { key, operator, values: new Set(values as string[]) };
+}
+
+/** Returns what is wrong with a label's name or values that a selector asks for, or undefined. */
+function whyNotWords(key: string, values: readonly unknown[]): string | undefined {
+  const badKey = whyNotQualifiedName(key);
+  if (badKey !== undefined) return `the label's name ${badKey}`;
+  for (const value of values) {
+    if (typeof value !== "string") return `the value of label '${key}' is not a text`;
+    const badValue = whyNotLabelValue(value);
+    if (badValue !== undefined) return `the value of label '${key}' ${badValue}`;
+  }
+  return undefined;
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
