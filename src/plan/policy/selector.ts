@@ -41,45 +41,46 @@ export function readWidest(selector: unknown): {
   return { selector: selectorOf(requirements), wrong };
 }
 
-function readParts(selector: unknown): { requirements: Requirement[]; wrong: string[] } {
+function readParts(selector: unknown): { requirements: Requirement[]; wrong: readonly string[] } {
   const requirements: Requirement[] = [];
-  const wrong: string[] = [];
-  if (selector == null) return { requirements, wrong };
+  if (selector == null) return { requirements, wrong: nothing };
   if (!isObject(selector)) return { requirements, wrong: ["a selector must be an object"] };
   const { matchLabels = null, matchExpressions = null } = selector;
-  const written: unknown[] = [];
-  if (matchLabels !== null && !isObject(matchLabels)) wrong.push("matchLabels must be an object");
-  else
-    for (const [key, value] of Object.entries(matchLabels ?? {}))
-      written.push({ key, operator: "In", values: [value] });
-  if (matchExpressions !== null && !Array.isArray(matchExpressions))
-    wrong.push("matchExpressions must be a list");
-  else written.push(...((matchExpressions ?? []) as readonly unknown[]));
-  for (const one of written) {
-    const requirement = readRequirement(isObject(one) ? one : {});
-    if ("wrong" in requirement) wrong.push(requirement.wrong);
-    else requirements.push(requirement);
-  }
+  const wrong: string[] = [];
+  const take = (found: Requirement | string): void => {
+    if (typeof found === "string") wrong.push(found);
+    else requirements.push(found);
+  };
+  if (matchLabels !== null && !isObject(matchLabels)) take("matchLabels must be an object");
+  else if (matchLabels !== null)
+    for (const key of Object.keys(matchLabels)) take(readRequirement(key, "In", [matchLabels[key]]));
+  if (matchExpressions !== null && !Array.isArray(matchExpressions)) take("matchExpressions must be a list");
+  else if (matchExpressions !== null)
+    for (const one of matchExpressions as readonly unknown[]) {
+      const { key, operator, values } = isObject(one) ? one : noFields;
+      take(readRequirement(key, operator, values ?? nothing));
+    }
   return { requirements, wrong };
 }
+
+// Large clusters have very many selectors, nearly all of them right.
+const nothing: readonly string[] = [];
+const noFields: Readonly<Record<string, unknown>> = {};
 
 function selectorOf(requirements: readonly Requirement[]): Selector {
   return requirements.length === 0 ? selectEverything : { key: keyOf(requirements), requirements };
 }
 
-function readRequirement(
-  written: Readonly<Record<string, unknown>>,
-): Requirement | { readonly wrong: string } {
-  const { key, operator } = written;
-  const values = written["values"] ?? [];
-  if (typeof key !== "string" || key === "") return { wrong: "a requirement names no label" };
-  if (!isOperator(operator)) return { wrong: `'${String(operator)}' is not an operator of selectors` };
-  if (!Array.isArray(values)) return { wrong: `values must be a list (label '${key}')` };
+/** Returns the requirement, or what is wrong with it. */
+function readRequirement(key: unknown, operator: unknown, values: unknown): Requirement | string {
+  if (typeof key !== "string" || key === "") return "a requirement names no label";
+  if (!isOperator(operator)) return `'${String(operator)}' is not an operator of selectors`;
+  if (!Array.isArray(values)) return `values must be a list (label '${key}')`;
   const why = whyNotWords(key, values);
-  if (why !== undefined) return { wrong: why };
+  if (why !== undefined) return why;
   const wantsValues = operator === "In" || operator === "NotIn";
-  if (wantsValues && values.length === 0) return { wrong: `${operator} needs values (label '${key}')` };
-  if (!wantsValues && values.length > 0) return { wrong: `${operator} takes no values (label '${key}')` };
+  if (wantsValues && values.length === 0) return `${operator} needs values (label '${key}')`;
+  if (!wantsValues && values.length > 0) return `${operator} takes no values (label '${key}')`;
   return { key, operator, values: new Set(values as string[]) };
 }
 
@@ -105,9 +106,9 @@ function isOperator(value: unknown): value is Requirement["operator"] {
 
 function keyOf(requirements: readonly Requirement[]): string {
   const texts = requirements.map(({ key, operator, values }) =>
-    JSON.stringify([key, operator, [...values].toSorted()]),
+    JSON.stringify([key, operator, values.size > 1 ? [...values].toSorted() : [...values]]),
   );
-  return `[${[...new Set(texts)].toSorted().join()}]`;
+  return `[${texts.length > 1 ? [...new Set(texts)].toSorted().join() : texts[0]}]`;
 }
 
 /** Returns whether labels satisfy the selector; NotIn and DoesNotExist match where the key is absent, as the API says. */
