@@ -8,7 +8,7 @@ import { formatIp } from "../../base/ip.ts";
 import { compilePolicy } from "./compile.ts";
 import { LabelIndex } from "./label-index.ts";
 import { addressesOf, isPolicyPod, namespaceLabels, owner } from "./pods.ts";
-import { type Selector, selects } from "./selector.ts";
+import { type Selector, selectEverything, selects } from "./selector.ts";
 import { getOrMake, SelectorIndex } from "./selector-index.ts";
 import type { CompiledPolicy } from "./types.ts";
 
@@ -52,7 +52,7 @@ export interface NamespaceEntry {
   readonly policies: SelectorIndex<PolicyEntry>;
   /** Atoms of rules that name pods of this namespace. */
   readonly atoms: SelectorIndex<Atom>;
-  /** Selectors of namespaces that match this one. */
+  /** Selectors of namespaces that match this one, and everywhere. */
   scopes: readonly NamespaceScope[];
 }
 
@@ -79,6 +79,13 @@ export class ClusterModel {
   readonly #knownNamespaces = new LabelIndex<NamespaceEntry>();
   readonly #scopes = new Map<string, NamespaceScope>();
   readonly #scopeIndex = new SelectorIndex<NamespaceScope>();
+  /** All namespaces, also those whose object is not known, which no selector matches. */
+  readonly #everywhere: NamespaceScope = {
+    key: "*",
+    selector: selectEverything,
+    members: new Set(),
+    atoms: new SelectorIndex<Atom>(),
+  };
   readonly #atoms = new Map<string, Atom>();
   readonly #pods = new Map<string, PodEntry>();
   readonly #policies = new Map<string, KnownPolicy>();
@@ -105,7 +112,8 @@ export class ClusterModel {
     for (const scope of entry.scopes) scope.members.delete(entry);
     entry.object = object;
     entry.labels = object === undefined ? undefined : namespaceLabels(object);
-    entry.scopes = object === undefined ? [] : this.#scopeIndex.match(entry.labels);
+    const selecting = object === undefined ? [] : this.#scopeIndex.match(entry.labels);
+    entry.scopes = [this.#everywhere, ...selecting];
     if (object !== undefined) this.#knownNamespaces.add(entry);
     for (const scope of entry.scopes) scope.members.add(entry);
     for (const pod of entry.pods) this.#refreshAtoms(pod);
@@ -176,15 +184,19 @@ export class ClusterModel {
     });
   }
 
-  /** Begins to keep the members of a peer selector; equal ones are shared. Each call needs one `release`. */
-  acquire(namespaces: string | Selector, selector: Selector): Atom {
-    const key = `${typeof namespaces === "string" ? JSON.stringify(namespaces) : namespaces.key}/${selector.key}`;
+  /**
+   * Begins to keep the pods that a selector matches in one namespace, in those that a selector matches, or (undefined) in
+   * all, known or not; equal ones are shared. Each call needs one `release`.
+   */
+  acquire(namespaces: string | Selector | undefined, selector: Selector): Atom {
+    const where = typeof namespaces === "string" ? JSON.stringify(namespaces) : (namespaces?.key ?? "*");
+    const key = `${where}/${selector.key}`;
     const known = this.#atoms.get(key);
     if (known !== undefined) {
       known.users++;
       return known;
     }
-    const scope = typeof namespaces === "string" ? this.#namespace(namespaces) : this.#scope(namespaces);
+    const scope = this.#within(namespaces);
     const atom: Atom = { key, scope, selector, members: new Set(), users: 1 };
     this.#atoms.set(key, atom);
     scope.atoms.add(atom);
@@ -207,7 +219,7 @@ export class ClusterModel {
       this.#forgetIfEmpty(scope);
       return;
     }
-    if (scope.atoms.size > 0) return;
+    if (scope.atoms.size > 0 || scope === this.#everywhere) return;
     this.#scopes.delete(scope.key);
     this.#scopeIndex.remove(scope);
     for (const namespace of scope.members) namespace.scopes = namespace.scopes.filter((one) => one !== scope);
@@ -280,21 +292,33 @@ export class ClusterModel {
     }
   }
 
+  #within(namespaces: string | Selector | undefined): NamespaceEntry | NamespaceScope {
+    if (namespaces === undefined) return this.#everywhere;
+    return typeof namespaces === "string" ? this.#namespace(namespaces) : this.#scope(namespaces);
+  }
+
   #namespace(name: string): NamespaceEntry {
-    return getOrMake(this.#namespaces, name, () => ({
+    const known = this.#namespaces.get(name);
+    if (known !== undefined) return known;
+    const entry: NamespaceEntry = {
       name,
       labels: undefined,
       object: undefined,
       pods: new LabelIndex<PodEntry>(),
       policies: new SelectorIndex<PolicyEntry>(),
       atoms: new SelectorIndex<Atom>(),
-      scopes: [],
-    }));
+      scopes: [this.#everywhere],
+    };
+    this.#namespaces.set(name, entry);
+    this.#everywhere.members.add(entry);
+    return entry;
   }
 
   #forgetIfEmpty(entry: NamespaceEntry): void {
     const inUse = entry.object !== undefined || entry.pods.size > 0;
-    if (!inUse && entry.policies.size === 0 && entry.atoms.size === 0) this.#namespaces.delete(entry.name);
+    if (inUse || entry.policies.size > 0 || entry.atoms.size > 0) return;
+    this.#namespaces.delete(entry.name);
+    this.#everywhere.members.delete(entry);
   }
 
   #scope(selector: Selector): NamespaceScope {

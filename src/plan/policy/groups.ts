@@ -2,15 +2,15 @@
 import { type BlockPorts, disjoint } from "./blocks.ts";
 import type { PodEntry } from "./cluster-model.ts";
 import type { Group, PeerClass, Term } from "./node-types.ts";
-import type { PeerClasses } from "./peer-classes.ts";
+import type { PeerClasses, PodsPeer } from "./peer-classes.ts";
 import { resolvePort } from "./pods.ts";
 import { isEmpty, noPorts, type PortSet, portRange, unionPorts } from "./port-set.ts";
 import { selectEverything } from "./selector.ts";
 import { getOrMake } from "./selector-index.ts";
-import type { CompiledPolicy, Direction, NamedPort, PodPeer, Rule } from "./types.ts";
+import type { CompiledPolicy, Direction, NamedPort, Rule } from "./types.ts";
 
 /** Pods everywhere: what a rule without peers means where only a pod can match, as with named ports leaving a pod. */
-const everyPod: PodPeer = { kind: "pods", namespaces: selectEverything, pods: selectEverything };
+const everyPod: PodsPeer = { namespaces: undefined, pods: selectEverything };
 
 let versions = 0;
 const versionOf = new WeakMap<CompiledPolicy, number>();
@@ -52,7 +52,7 @@ export function makeGroup(
     blocks: [],
     terms: new Map(),
   };
-  const allow = (peer: PodPeer, named: NamedPort | undefined, ports: PortSet): void => {
+  const allow = (peer: PodsPeer, named: NamedPort | undefined, ports: PortSet): void => {
     if (named === undefined && isEmpty(ports)) return;
     getOrMake(termPorts, classes.use(peer, named, group), () => []).push(ports);
   };

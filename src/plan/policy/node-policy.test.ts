@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Pod } from "../../api/kinds/core.ts";
 import { NftTable } from "../../kernel/nft/document.ts";
 import { NftModel } from "../../kernel/nft/model.suite.ts";
-import type { ClusterFacts, LocalEndpoint } from "../facts.ts";
+import { type ClusterFacts, emptyFacts, type LocalEndpoint } from "../facts.ts";
 import { clusters, flows } from "./clusters.suite.ts";
 import { compilePolicies, verdict } from "./index.ts";
 import { PolicyWriter } from "./nft-writer.ts";
@@ -145,6 +145,42 @@ describe("NodePolicy and its nftables text", () => {
       }),
       { numRuns: 150 },
     );
+  });
+
+  it("lets a port's name mean pods of namespaces that are not known yet, where a rule names no peers", () => {
+    const meta = { namespace: "late", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z" };
+    const pod = (name: string, ip: string): Pod => ({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { ...meta, name, uid: name },
+      spec: { nodeName: node, containers: [{ name: "c", ports: [{ name: "web", containerPort: 80 }] }] },
+      status: { phase: "Running", podIPs: [{ ip }] },
+    });
+    const facts: ClusterFacts = {
+      ...emptyFacts(),
+      pods: new Map([
+        ["late/a", pod("a", "10.0.0.1")],
+        ["late/b", pod("b", "10.0.0.2")],
+      ]),
+      policies: new Map([
+        [
+          "late/p",
+          {
+            apiVersion: "networking.k8s.io/v1",
+            kind: "NetworkPolicy",
+            metadata: { ...meta, name: "p", uid: "p" },
+            spec: { policyTypes: ["Egress"], egress: [{ ports: [{ port: "web" }] }] },
+          },
+        ],
+      ]),
+    };
+    const here = new TestNode();
+    for (const step of stepsOf(facts)) step(here.policy);
+    here.flush();
+    const flow = { from: { ip: "10.0.0.1" }, to: { ip: "10.0.0.2" }, protocol: "TCP", port: 80 };
+    expect(verdict(compilePolicies(facts), flow).allowed).toBe(true);
+    expect(here.policy.allows("egress", "10.0.0.1", "10.0.0.2", "TCP", 80)).toBe(true);
+    expect(here.policy.allows("egress", "10.0.0.1", "10.0.0.2", "TCP", 81)).toBe(false);
   });
 
   it("puts back the same text when it is switched off and on", () => {

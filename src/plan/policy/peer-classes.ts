@@ -5,8 +5,15 @@ import { createHash } from "node:crypto";
 import type { Atom, ClusterModel, PodEntry } from "./cluster-model.ts";
 import type { Group, PeerClass, Term } from "./node-types.ts";
 import { resolvePort } from "./pods.ts";
+import type { Selector } from "./selector.ts";
 import { getOrMake } from "./selector-index.ts";
-import type { Direction, NamedPort, PodPeer } from "./types.ts";
+import type { Direction, NamedPort } from "./types.ts";
+
+/** Pods by labels in one namespace, in those that a selector matches, or (undefined) in all, known or not. */
+export interface PodsPeer {
+  readonly namespaces: string | Selector | undefined;
+  readonly pods: Selector;
+}
 
 /** Classes that came and went, and addresses whose class may be another. */
 export interface ClassChanges {
@@ -37,7 +44,7 @@ export class PeerClasses {
   }
 
   /** Returns the term of a rule's peer, for one more group. */
-  use(peer: PodPeer, named: NamedPort | undefined, group: Group): Term {
+  use(peer: PodsPeer, named: NamedPort | undefined, group: Group): Term {
     const atom = this.#model.acquire(peer.namespaces, peer.pods);
     const key = named === undefined ? atom.key : `${atom.key}:${named.protocol}/${named.name}`;
     const known = this.#terms.get(key);
