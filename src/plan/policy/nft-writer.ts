@@ -21,8 +21,19 @@
 // up again from its other end. UDP has no such mark: there the first packet, from whichever end, opens.
 import { createHash } from "node:crypto";
 import { formatIp } from "../../base/ip.ts";
-import type { NftTable, NftType } from "../../kernel/nft/document.ts";
+import type { NftTable } from "../../kernel/nft/document.ts";
 import type { BlockPorts } from "./blocks.ts";
+import {
+  addressType,
+  bareChains,
+  type FamilyName,
+  families,
+  type GuardSettings,
+  podInterfaces,
+  writeBareGuard,
+  writeGuard,
+  writeHooks,
+} from "./nft-guard.ts";
 import type { Isolation, LocalRules, PolicySink } from "./node-policy.ts";
 import { allPorts, isEmpty, type PortRange, type PortSet, protocols, rangeText } from "./port-set.ts";
 import { type Direction, directions } from "./types.ts";
@@ -30,16 +41,8 @@ import { type Direction, directions } from "./types.ts";
 /** Part of every name made from contents: to be raised when equal contents are written in another way. */
 const writing = "2";
 
-/** How the host end of a pod's veth begins. */
-const podInterfaces = '"tl*"';
-const passState = "ct state established,related accept";
-/** The other way round: a packet that passes ends with its chain, which is one step less than to accept it. */
-const onlyNew = (target: string): string => `ct state & (established | related) == 0 goto ${target}`;
 const noPriority = "meta priority set none";
 
-const families = ["4", "6"] as const;
-type FamilyName = (typeof families)[number];
-const addressType = { "4": "ipv4_addr", "6": "ipv6_addr" } as const satisfies Record<FamilyName, NftType>;
 const header = { "4": "ip", "6": "ip6" } as const;
 
 /** Which address of a packet is the local pod's, which its peer's, and where a packet goes that may pass. */
@@ -59,58 +62,6 @@ function hash(text: string): string {
 /** Returns how nft writes a class number in a packet's priority. */
 export function classText(id: number): string {
   return `${(id >>> 16).toString(16)}:${(id & 0xffff).toString(16)}`;
-}
-
-/** What the node's settings do for the guard of addresses. */
-export interface GuardSettings {
-  /** The kernel itself drops IPv4 packets that come in by a pod's link from an address that is not routed there. */
-  readonly reversePath: boolean;
-}
-
-/** Sets up what guards addresses: it stays when policies are switched off. */
-function writeGuard(table: NftTable): void {
-  for (const family of families) table.setSet(`pod-own${family}`, { key: ["ifname", addressType[family]] });
-  table.setChain("pod-source", {
-    rules: [
-      "iifname . ip saddr @pod-own4 return",
-      "iifname . ip6 saddr @pod-own6 return",
-      "ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } return",
-      "drop",
-    ],
-  });
-  table.setChain("pod-output", {
-    base: { type: "filter", hook: "output", priority: -10 },
-    rules: [
-      `oifname != ${podInterfaces} accept`,
-      passState,
-      "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } accept",
-      "oifname . ip daddr @pod-own4 accept",
-      "oifname . ip6 daddr @pod-own6 accept",
-      "drop",
-    ],
-  });
-}
-
-/** Without policies: the guard alone, asked for every packet from a pod. */
-function writeBareGuard(table: NftTable): void {
-  for (const hook of ["forward", "input"] as const)
-    table.setChain(`pod-${hook}`, {
-      base: { type: "filter", hook, priority: -20 },
-      rules: [`iifname ${podInterfaces} jump pod-source`],
-    });
-}
-
-/** The chains that the kernel calls. */
-function writeHooks(table: NftTable, { reversePath }: GuardSettings): void {
-  const guard = `${reversePath ? "meta nfproto ipv6 " : ""}iifname ${podInterfaces} jump pod-source`;
-  for (const [name, hook] of [
-    ["policy-forward", "forward"],
-    ["policy-node", "input"],
-  ] as const)
-    table.setChain(name, {
-      base: { type: "filter", hook, priority: -20 },
-      rules: [guard, onlyNew(`${name}-new`)],
-    });
 }
 
 function writeFixedPart(table: NftTable): void {
@@ -409,7 +360,6 @@ export class PolicyWriter implements PolicySink {
 /** More ranges than this go into a set: their number must not cost a packet time. */
 const mostRangeRules = 8;
 
-const bareChains = ["pod-forward", "pod-input"] as const;
 const fixedChains: ReadonlySet<string> = new Set(["policy-in-open", "policy-out-open", "policy-ingress"]);
 
 function blocksKey(blocks: readonly BlockPorts[]): string {

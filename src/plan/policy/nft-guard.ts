@@ -1,0 +1,71 @@
+// The guard of the addresses that pods send from, and the chains through which the kernel calls it and the policies.
+// nft-writer.ts tells how it all hangs together.
+import type { NftTable, NftType } from "../../kernel/nft/document.ts";
+
+/** How the host end of a pod's veth begins. */
+export const podInterfaces = '"tl*"';
+const passState = "ct state established,related accept";
+/** The other way round: a packet that passes ends with its chain, which is one step less than to accept it. */
+const onlyNew = (target: string): string => `ct state & (established | related) == 0 goto ${target}`;
+
+export const families = ["4", "6"] as const;
+export type FamilyName = (typeof families)[number];
+export const addressType = { "4": "ipv4_addr", "6": "ipv6_addr" } as const satisfies Record<
+  FamilyName,
+  NftType
+>;
+
+/** The base chains where policies are off. */
+export const bareChains = ["pod-forward", "pod-input"] as const;
+
+/** What the node's settings do for the guard of addresses. */
+export interface GuardSettings {
+  /** The kernel itself drops IPv4 packets that come in by a pod's link from an address that is not routed there. */
+  readonly reversePath: boolean;
+}
+
+/** Sets up what guards addresses: it stays when policies are switched off. */
+export function writeGuard(table: NftTable): void {
+  for (const family of families) table.setSet(`pod-own${family}`, { key: ["ifname", addressType[family]] });
+  table.setChain("pod-source", {
+    rules: [
+      "iifname . ip saddr @pod-own4 return",
+      "iifname . ip6 saddr @pod-own6 return",
+      "ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } return",
+      "drop",
+    ],
+  });
+  table.setChain("pod-output", {
+    base: { type: "filter", hook: "output", priority: -10 },
+    rules: [
+      `oifname != ${podInterfaces} accept`,
+      passState,
+      "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } accept",
+      "oifname . ip daddr @pod-own4 accept",
+      "oifname . ip6 daddr @pod-own6 accept",
+      "drop",
+    ],
+  });
+}
+
+/** Without policies: the guard alone, asked for every packet from a pod. */
+export function writeBareGuard(table: NftTable): void {
+  for (const hook of ["forward", "input"] as const)
+    table.setChain(`pod-${hook}`, {
+      base: { type: "filter", hook, priority: -20 },
+      rules: [`iifname ${podInterfaces} jump pod-source`],
+    });
+}
+
+/** The chains that the kernel calls. */
+export function writeHooks(table: NftTable, { reversePath }: GuardSettings): void {
+  const guard = `${reversePath ? "meta nfproto ipv6 " : ""}iifname ${podInterfaces} jump pod-source`;
+  for (const [name, hook] of [
+    ["policy-forward", "forward"],
+    ["policy-node", "input"],
+  ] as const)
+    table.setChain(name, {
+      base: { type: "filter", hook, priority: -20 },
+      rules: [guard, onlyNew(`${name}-new`)],
+    });
+}
