@@ -8,6 +8,12 @@ const passState = "ct state established,related accept";
 /** The other way round: a packet that passes ends with its chain, which is one step less than to accept it. */
 const onlyNew = (target: string): string => `ct state & (established | related) == 0 goto ${target}`;
 
+/**
+ * The version in the packet's first four bits, which the kernel has seen to: unlike `meta nfproto` it is compared without
+ * a call, and every IPv4 packet pays for it.
+ */
+const ipv6Only = "@nh,0,4 6 ";
+
 export const families = ["4", "6"] as const;
 export type FamilyName = (typeof families)[number];
 export const addressType = { "4": "ipv4_addr", "6": "ipv6_addr" } as const satisfies Record<
@@ -59,7 +65,7 @@ export function writeBareGuard(table: NftTable): void {
 
 /** The chains that the kernel calls. */
 export function writeHooks(table: NftTable, { reversePath }: GuardSettings): void {
-  const guard = `${reversePath ? "meta nfproto ipv6 " : ""}iifname ${podInterfaces} jump pod-source`;
+  const guard = `${reversePath ? ipv6Only : ""}iifname ${podInterfaces} jump pod-source`;
   for (const [name, hook] of [
     ["policy-forward", "forward"],
     ["policy-node", "input"],
