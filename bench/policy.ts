@@ -173,7 +173,6 @@ async function compare(what: "tcp" | "udp", variants: readonly Variant[]): Promi
       ratios.get(variant)?.push((before.cpu + after.cpu) / (2 * cpu));
     }
   const label = what === "tcp" ? "new TCP connections" : "packets of an established flow";
-  const bar = what === "tcp" ? 0.9 : 0.97;
   const base = quantile(plainRates, 0.5);
   const rows = variants.map((variant): Row => {
     const found = ratios.get(variant) ?? [];
@@ -183,10 +182,17 @@ async function compare(what: "tcp" | "udp", variants: readonly Variant[]): Promi
     const judged = row(`policy.${what}.${variant.id}`, text, "1/s", ratio * base, base, {
       of: "ratio",
       at: "least",
-      value: bar,
+      value: 0.9,
     });
-    return variant.bar ? judged : { ...judged, bar: "", held: null };
+    return variant.bar && what === "tcp" ? judged : { ...judged, bar: "", held: null };
   });
+  if (what === "udp")
+    rows.push(
+      openRow(
+        variants.flatMap((one) => (one.bar ? (ratios.get(one) ?? []) : [])),
+        base,
+      ),
+    );
   const ours = rows.filter((_, at) => variants[at]?.bar === true).map((one) => one.ratio ?? Number.NaN);
   const least = Math.min(...ours) / Math.max(...ours);
   if (what === "tcp")
@@ -198,4 +204,14 @@ async function compare(what: "tcp" | "udp", variants: readonly Variant[]): Promi
       }),
     );
   return rows;
+}
+
+/**
+ * An open connection's packets pass the same few rules however many policies there are, so all pairs judge that one path: a
+ * bar of 3 % is narrower than what one set of rules' pairs can tell.
+ */
+function openRow(pairs: readonly number[], base: number): Row {
+  const ratio = quantile(pairs, 0.5);
+  const text = `packets of an established flow, all sets of policies together, ${pairs.length} pairs (peer: connection tracking only)`;
+  return row("policy.udp.ours", text, "1/s", ratio * base, base, { of: "ratio", at: "least", value: 0.97 });
 }
