@@ -14,26 +14,41 @@ import type { Context } from "./context.ts";
 export class LinuxConntrack implements Conntrack {
   readonly #context: Context;
   #socket: NetlinkSocket | undefined;
+  /** Lists take turns on a socket of their own, since another thread waits on it. */
+  #lister: NetlinkSocket | undefined;
+  #lists: Promise<unknown> = Promise.resolve();
 
   constructor(context: Context) {
     this.#context = context;
-    context.onClose(() => this.#socket?.close());
+    context.onClose(() => {
+      this.#socket?.close();
+      // The number must not become another file's while a thread may still use it.
+      void this.#lists.finally(() => this.#lister?.close());
+    });
   }
 
-  async list(filter: { family?: 4 | 6; address?: string } = {}): Promise<ConntrackFlow[]> {
+  list(filter: { family?: 4 | 6; address?: string } = {}): Promise<ConntrackFlow[]> {
+    const listed = this.#lists.then(() => this.#list(filter));
+    // A failure belongs to who asked for it, and must not fail those after it.
+    this.#lists = listed.catch(() => {});
+    return listed;
+  }
+
+  async #list({ family, address }: { family?: 4 | 6; address?: string }): Promise<ConntrackFlow[]> {
     const attempt = (): string => "list connections";
-    const address = filter.address === undefined ? undefined : formatIp(parseIp(filter.address));
+    const wanted = address === undefined ? undefined : formatIp(parseIp(address));
+    this.#context.check(attempt);
+    this.#lister ??= this.#context.inside(() => new NetlinkSocket(NETLINK_NETFILTER));
     const found: ConntrackFlow[] = [];
     // The kernel walks its whole table for a dump, so both families are asked for at once.
-    const { errno, text } = this.#open(attempt).dump(
+    const { errno, text } = await this.#lister.dumpInBackground(
       ConntrackMessage.get,
-      (writer) => writeConntrackQuery(writer, filter.family),
+      (writer) => writeConntrackQuery(writer, family),
       attempt,
       (message) => {
         const flow = readConntrack(message);
-        if (flow && (address === undefined || touches(flow, address))) found.push(flow);
+        if (flow && (wanted === undefined || touches(flow, wanted))) found.push(flow);
       },
-      () => found.splice(0),
     );
     if (errno !== 0) throw refusal(attempt(), errno, text);
     return found;

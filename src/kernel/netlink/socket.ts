@@ -1,5 +1,6 @@
 // A netlink socket for requests that are answered at once, in the sender's own context.
 import { TrunklineError } from "../../base/errors.ts";
+import { inBackground } from "../ffi/background.ts";
 import { Errno, libc } from "../ffi/libc.ts";
 import { checked, refusal } from "../ffi/refusal.ts";
 import { eachMessage, Flag, type Message, MessageType, MessageWriter, readAck, readDone } from "./message.ts";
@@ -145,6 +146,30 @@ export class NetlinkSocket {
       if ((!disturbed && !outcome.interrupted) || left <= 1) return outcome;
       restart();
     }
+  }
+
+  /**
+   * The same for tables that the kernel takes milliseconds to walk, which it does while it takes the request: on a pool
+   * thread. One at a time, on a socket that nobody else uses meanwhile. Connection tracking does not tell whether a dump
+   * was disturbed, so none is made again.
+   */
+  async dumpInBackground(
+    type: number,
+    build: (writer: MessageWriter) => void,
+    attempt: () => string,
+    visit: (message: Message) => void,
+  ): Promise<{ errno: number; text: string | undefined }> {
+    const sequence = this.nextSequence();
+    // A writer of its own: its bytes live until the other thread has sent them.
+    const writer = new MessageWriter(64).begin(type, Flag.request | Flag.dump, sequence);
+    build(writer);
+    const bytes = writer.finish();
+    for (;;) {
+      const { errno } = await inBackground((done) => libc().sendAsync(this.fd, bytes, bytes.length, 0, done));
+      if (errno === 0) break;
+      if (errno !== Errno.EINTR) throw refusal(attempt(), errno);
+    }
+    return this.#answers(sequence, attempt, visit);
   }
 
   close(): void {
