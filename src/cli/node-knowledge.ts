@@ -10,12 +10,21 @@ import { type LabEntry, listLabs } from "../lab/state.ts";
 import type { StoreOptions } from "./context.ts";
 import { say } from "./output.ts";
 
-/** Returns the whole network, where the options name a lab: what is not there is not there. */
-export function groundOf(options: StoreOptions): Ground | undefined {
-  return options.store === undefined ? runningLab(options.lab)?.record.ground : undefined;
-}
-
 const PATIENCE_MS = 5000;
+
+/** Returns the whole network as it is now, where the options name a lab: what is not there is not there. */
+export async function groundOf(options: StoreOptions): Promise<Ground | undefined> {
+  const lab = options.store === undefined ? runningLab(options.lab) : undefined;
+  if (!lab) return undefined;
+  try {
+    return await askLab<Ground>(lab, "ground", {}, PATIENCE_MS);
+  } catch (error) {
+    if (!isError(error)) throw error;
+    // Good for all but what was changed by hand since.
+    say(`warning: addresses that were added by hand are not taken into account: ${error.message}`);
+    return lab.record.ground;
+  }
+}
 
 /** Returns what the nodes themselves tell; nothing where there is no lab, or it does not answer. */
 export async function lookAtNodes(

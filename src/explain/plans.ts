@@ -9,7 +9,7 @@ import {
 import { planSnat, type SnatPlan, snatRows } from "../plan/snat/index.ts";
 import { type End, nodeOf } from "./ends.ts";
 import { Atlas } from "./ground/atlas.ts";
-import type { Ground } from "./ground/ground.ts";
+import { bare, type Ground } from "./ground/ground.ts";
 import type { Flow, Judges, SourceDecision } from "./judge.ts";
 import { policyJudge } from "./policy-judge.ts";
 
@@ -32,9 +32,14 @@ export function judgesOf(
   const planOf = (node: string) => {
     const lastGood = known.get(node)?.lastGood;
     const memory = lastGood === undefined ? {} : { lastGood };
-    const made = plans.get(node) ?? planSnat(facts, nodeFacts(facts, node), memory);
-    plans.set(node, made);
-    return made;
+    const before = plans.get(node);
+    if (before) return before;
+    const made = planSnat(facts, nodeFacts(facts, node), memory);
+    // For the kernel all of a node's addresses are its own; which rule applies is decided by those that its object has.
+    const added = atlas?.machine(`node/${node}`)?.added ?? [];
+    const whole = { ...made, nodeAddresses: [...made.nodeAddresses, ...added.map(bare)] };
+    plans.set(node, whole);
+    return whole;
   };
   const foreignOf = (node: string) => known.get(node)?.foreign ?? noForeignRules;
   const source = (flow: KnownFlow) => {

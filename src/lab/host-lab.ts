@@ -8,6 +8,7 @@ import { identifyProcess } from "../kernel/process.ts";
 import { clearAway, LAB_VARIABLE } from "./clear-away.ts";
 import { serveControl } from "./control/server.ts";
 import type { LabFile } from "./file/lab-file.ts";
+import { groundNow } from "./ground-now.ts";
 import { Lab, type MatrixRequest, type ProbeRequest } from "./lab.ts";
 import { natKnowledge } from "./nat-knowledge.ts";
 import { policyCounts } from "./policy-counts.ts";
@@ -110,6 +111,7 @@ function handlersOf(lab: Lab, record: LabRecord, end: () => void) {
     },
     nat: ({ node }: { node: string }) =>
       natKnowledge(lab, node, nodePaths(labPaths(record.name), node).folder),
+    ground: async () => groundNow(record.ground, lab.members.values()),
     counts: ({ node, addresses }: { node: string; addresses: readonly string[] }) =>
       policyCounts(lab, node, addresses),
     // The answer has to leave before the door is shut.

@@ -155,6 +155,48 @@ it("explain and probe agree on what arrives and which source is seen", async () 
   }
 });
 
+it("explain knows of addresses that were added to machines by hand, and that they are gone again", async () => {
+  const added = [
+    ["node1", "192.168.18.100/32", "eth0"],
+    ["node2", "192.168.18.50/24", "eth0"],
+    ["office", "172.17.0.77/32", "lo"],
+  ] as const;
+  const change = (verb: "add" | "del") =>
+    Promise.all(
+      added.map(([name, address, link]) =>
+        commands.ask("lab", "exec", name, "--", "ip", "address", verb, address, "dev", link),
+      ),
+    );
+  const targets = [
+    "192.168.18.100:10250",
+    "192.168.18.50:10250",
+    "192.168.18.50:10250/udp",
+    "172.17.0.77:80",
+    "172.17.0.77:22",
+  ];
+  const froms = ["pod/apps/client", "pod/default/open", "node/node1", "node/node2", "host/annex"];
+  const compare = () =>
+    mapLimited(
+      froms.flatMap((from) => targets.map((to) => [from, to] as const)),
+      4,
+      async ([from, to]) => {
+        const found = await answer<Explanation & { outcome: string }>("probe", from, to, "--timeout", "400");
+        const said = await answer<Explanation>("explain", from, to);
+        const pair = `${from} → ${to}: ${said.reasons.join("; ")}`;
+        // Of a neighbour that is not there the kernel tells those who ask again soon, and says nothing to the first.
+        expect(said.reachable, pair).toBe(found.reachable);
+        if (found.outcome !== "unreachable") expect(said.expected, pair).toBe(found.outcome);
+        if (found.reachable) expect(said.sourceSeen, pair).toBe(found.sourceSeen);
+        return said.expected;
+      },
+    );
+  await change("add");
+  const there = await compare();
+  expect(there.filter((one) => one === "answered")).toHaveLength(3 * froms.length);
+  await change("del");
+  expect(new Set(await compare())).toEqual(new Set(["filtered"]));
+});
+
 async function mapLimited<T, R>(
   items: readonly T[],
   limit: number,

@@ -40,7 +40,8 @@ async function run(from: string, to: string, options: Options): Promise<void> {
   });
   const ends = [findEnd(facts, start, namespace), findEnd(facts, target.end, namespace)] as const;
   const nodes = ends.flatMap((end) => nodeOf(end) ?? []);
-  const judges = judgesOf(facts, await lookAtNodes(options, nodes), groundOf(options));
+  const [known, ground] = await Promise.all([lookAtNodes(options, nodes), groundOf(options)]);
+  const judges = judgesOf(facts, known, ground);
   const answer = explain(facts, judges, ...ends, target.port);
   if (options.output === "json") printJson(answer);
   else process.stdout.write(explanationText(answer));

@@ -57,7 +57,7 @@ async function run(options: Options): Promise<void> {
   }
   const question = questionOf(facts, options, ports);
   if (question.ports.length === 0) say("No ports are declared: name some with --port");
-  const ground = question.view === "live" ? groundOf(options) : undefined;
+  const ground = question.view === "live" ? await groundOf(options) : undefined;
   const judges = judgesOf(facts, await knowledgeFor(question, options), ground);
   await write(formatMatrix(matrixCells(facts, judges, question), options.output, options.why));
 }

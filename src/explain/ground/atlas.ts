@@ -1,10 +1,10 @@
 // Follows a packet from machine to machine through a network that is known whole.
 import { isTerminal, podIps } from "../../api/kinds/core.ts";
-import { cidrContains, formatIp, type Ip, parseIp } from "../../base/ip.ts";
+import { cidrContains, cidrOf, formatCidr, formatIp, type Ip, parseIp } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type End, isOnNode, nodeOf, podEnd } from "../ends.ts";
 import { gatewayOf, type Hop } from "../way.ts";
-import type { Ground, Machine } from "./ground.ts";
+import { bare, type Ground, type Machine } from "./ground.ts";
 import { addressOn, isBroadcast, type KnownRoute, routesOf } from "./routes-of.ts";
 
 export interface Trip {
@@ -46,6 +46,10 @@ export class Atlas {
     this.hostPorts = ground.hostPorts ?? false;
     this.#machines = new Map(ground.machines.map((machine) => [machine.name, machine]));
     for (const machine of ground.machines) {
+      for (const { network } of machine.links)
+        for (const text of machine.added ?? []) this.#neighbours.set(`${network} ${bare(text)}`, machine);
+    }
+    for (const machine of ground.machines) {
       for (const { network, addresses } of machine.links)
         for (const text of addresses) this.#neighbours.set(`${network} ${bare(text)}`, machine);
     }
@@ -78,7 +82,7 @@ export class Atlas {
 
   /** Returns the address that a machine's own packets to `destination` leave with; undefined where there is no way. */
   sourceOn(machine: Machine, destination: string): string | undefined {
-    if (this.#isLocal(machine, destination)) return destination;
+    if (this.#isLocal(machine, destination)) return primaryOf(machine, destination) ?? destination;
     const ip = parseIp(destination);
     const to = this.#routeFor(machine, ip)?.to;
     return to === undefined || to === "blackhole"
@@ -190,7 +194,9 @@ export class Atlas {
     return (
       isLoopback(destination) ||
       this.#held.get(destination) === machine ||
-      machine.links.some(({ addresses }) => addresses.some((text) => bare(text) === destination))
+      [machine.added ?? [], ...machine.links.map(({ addresses }) => addresses)].some((own) =>
+        own.some((text) => bare(text) === destination),
+      )
     );
   }
 
@@ -201,14 +207,18 @@ export class Atlas {
   }
 }
 
+/** A machine speaks to an IPv4 address of its that was added to a range with the one that it had there before. */
+function primaryOf({ links, added = [] }: Machine, destination: string): string | undefined {
+  const text = added.find((one) => bare(one) === destination);
+  if (text === undefined || destination.includes(":")) return undefined;
+  const rangeOf = (one: string) => formatCidr(cidrOf(parseIp(bare(one)), Number(one.split("/")[1])));
+  const older = links.flatMap(({ addresses }) => addresses).find((one) => rangeOf(one) === rangeOf(text));
+  return older && bare(older);
+}
+
 /** Returns whether an address means whoever uses it. */
 export function isLoopback(address: string): boolean {
   return address === "::1" || address.startsWith("127.");
-}
-
-/** Returns the address of `address/length`. */
-function bare(text: string): string {
-  return text.split("/")[0] ?? "";
 }
 
 /** fe80::/10 means nobody without the name of a link. */

@@ -98,6 +98,30 @@ describe("in a network that is known whole", () => {
     expect(ask("pod/web", "host/out:80", translated).sourceSeen).toBe("192.168.18.3");
   });
 
+  it("knows of addresses that were added to machines by hand, where packets go by them", () => {
+    const added = new Map([
+      ["node/n1", ["192.168.18.100/32"]],
+      ["node/n2", ["192.168.18.60/24"]],
+    ]);
+    const machines = ground.machines.map((one) => ({ ...one, added: added.get(one.name) ?? [] }));
+    const of = cluster(...outside);
+    const judges = judgesOf(of, new Map(), { ...ground, machines });
+    const told = (from: string, to: string) => {
+      const target = parseTarget(to);
+      const ends = [findEnd(of, parseEnd(from), "default"), findEnd(of, target.end, "default")] as const;
+      const { expected, sourceSeen } = explain(of, judges, ...ends, target.port);
+      return [expected, sourceSeen];
+    };
+    // Pods' traffic to their own node is not translated, whichever of its addresses it goes to.
+    expect(told("pod/web", "192.168.18.100:10250")).toEqual(["answered", "10.1.0.1"]);
+    expect(told("pod/web", "192.168.18.60:10250")).toEqual(["answered", "192.168.18.3"]);
+    expect(told("pod/web", "192.168.18.60:22")).toEqual(["refused", "192.168.18.3"]);
+    // To itself a machine speaks from that address, unless it is a second one of a range.
+    expect(told("node/n1", "192.168.18.100:10250")).toEqual(["answered", "192.168.18.100"]);
+    expect(told("node/n2", "192.168.18.60:10250")).toEqual(["answered", "192.168.18.4"]);
+    expect(told("pod/web", "192.168.18.77:10250")[0]).toBe("filtered");
+  });
+
   it("counts pods on their node's network among those that listen there", () => {
     const agent = pod("agent", "192.168.18.4", "n2", { hostNetwork: true, ports: [{ containerPort: 9100 }] });
     const of = facts(agent);

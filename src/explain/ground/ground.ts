@@ -12,6 +12,8 @@ export interface Machine {
   /** `node/NAME` or `host/NAME`, as answers name it. */
   readonly name: string;
   readonly links: readonly GroundLink[];
+  /** Each `address/length`, given to it by hand beside those of its links: it answers for them on all networks it is on. */
+  readonly added?: readonly string[];
   /** Beside those of its links, and of pods. */
   readonly routes: readonly { readonly to: string; readonly via: string }[];
   /** Passes on packets that are not for itself. */
@@ -29,4 +31,9 @@ export interface GroundLink {
   readonly network: string;
   /** `address/length` */
   readonly addresses: readonly string[];
+}
+
+/** Returns the address of `address/length`. */
+export function bare(text: string): string {
+  return text.split("/")[0] ?? "";
 }
