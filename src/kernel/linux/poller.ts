@@ -8,7 +8,9 @@ const EPOLL_CLOEXEC = 0o2000000;
 const EFD_FLAGS = 0o2004000;
 const CTL_ADD = 1;
 const CTL_DELETE = 2;
+const CTL_MODIFY = 3;
 const EPOLLIN = 1;
+const EPOLLONESHOT = 0x40000000;
 const EPOLLET = 0x80000000;
 const CAPACITY = 64;
 /** struct epoll_event is packed on x86-64 only. */
@@ -19,6 +21,9 @@ const WAKE_TOKEN = 0;
 interface Watcher {
   readonly fd: number;
   readonly onReadable: () => void;
+  /** How long it is left alone after each call, in ms. */
+  readonly restMs: number;
+  rest: NodeJS.Timeout | undefined;
 }
 
 class Poller {
@@ -39,10 +44,10 @@ class Poller {
     process.on("exit", () => this.#wakeUp());
   }
 
-  add(fd: number, onReadable: () => void): { stop(): void } {
+  add(fd: number, onReadable: () => void, restMs: number): { stop(): void } {
     const token = ++this.#lastToken;
-    this.#control(CTL_ADD, fd, EPOLLIN, token);
-    this.#watchers.set(token, { fd, onReadable });
+    this.#control(CTL_ADD, fd, restMs > 0 ? EPOLLIN | EPOLLONESHOT : EPOLLIN, token);
+    this.#watchers.set(token, { fd, onReadable, restMs, rest: undefined });
     if (!this.#waiting) this.#wait();
     return { stop: () => this.#remove(token) };
   }
@@ -51,6 +56,7 @@ class Poller {
     const watcher = this.#watchers.get(token);
     if (!watcher) return;
     this.#watchers.delete(token);
+    clearTimeout(watcher.rest);
     this.#control(CTL_DELETE, watcher.fd, 0, token);
     // A pending wait keeps the process alive.
     if (this.#watchers.size === 0) this.#wakeUp();
@@ -73,7 +79,16 @@ class Poller {
   #dispatch(count: number): void {
     const tokens: number[] = [];
     for (let at = 0; at < count; at++) tokens.push(this.#events.readUInt32LE(at * EVENT_SIZE + DATA_OFFSET));
-    for (const token of tokens) this.#watchers.get(token)?.onReadable();
+    for (const token of tokens) {
+      const watcher = this.#watchers.get(token);
+      if (watcher === undefined) continue;
+      watcher.onReadable();
+      if (watcher.restMs > 0 && this.#watchers.has(token))
+        watcher.rest = setTimeout(
+          () => this.#control(CTL_MODIFY, watcher.fd, EPOLLIN | EPOLLONESHOT, token),
+          watcher.restMs,
+        );
+    }
   }
 
   #wakeUp(): void {
@@ -95,8 +110,10 @@ let poller: Poller | undefined;
 /**
  * Calls back whenever a descriptor has something to read, until `stop` is called; stop before closing it. Keeps the
  * process alive meanwhile.
+ * @param restMs milliseconds between one call and the next: every wake-up costs a thread's hand-over, and who need not hear
+ * of each thing at once gets more of them with one
  */
-export function onReadable(fd: number, callback: () => void): { stop(): void } {
+export function onReadable(fd: number, callback: () => void, restMs = 0): { stop(): void } {
   poller ??= new Poller();
-  return poller.add(fd, callback);
+  return poller.add(fd, callback, restMs);
 }
