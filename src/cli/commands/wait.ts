@@ -11,6 +11,7 @@ import { type Kind, type KubeObject, keyOf } from "../../api/object.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
+import { lastWarnings } from "../last-warnings.ts";
 import { resourceName } from "../names.ts";
 import { durationOption } from "../options.ts";
 import { exit, print, say } from "../output.ts";
@@ -32,6 +33,8 @@ interface Options extends SelectionOptions {
 interface Lacking {
   readonly name: string;
   readonly why: string;
+  /** Absent of what does not exist. */
+  readonly uid?: string | undefined;
 }
 
 interface Check {
@@ -75,7 +78,7 @@ async function run(store: Store, targets: readonly Target[], options: Options): 
   const informers = new Map(kinds.map((kind) => [kind, new Informer<KubeObject>(store, kind)]));
   try {
     const check = await reached(informers, () => checkAll(informers, targets, options), options.timeout);
-    conclude(check, options);
+    conclude(check, options, check.lacking.length > 0 ? await lastWarnings(store) : new Map());
   } finally {
     for (const informer of informers.values()) await informer.stop();
   }
@@ -149,7 +152,9 @@ function checkMany(
   const lacking = chosen.flatMap((object) => {
     const why = whyNot(object, options.for);
     const name = namespace === undefined ? keyOf(object) : object.metadata.name;
-    return why === undefined ? [] : [{ name: `${kind.kind.toLowerCase()}/${name}`, why }];
+    return why === undefined
+      ? []
+      : [{ name: `${kind.kind.toLowerCase()}/${name}`, why, uid: object.metadata.uid }];
   });
   return { count: chosen.length, lacking };
 }
@@ -162,7 +167,10 @@ function checkOne(
   const object = cache.get(namespace === undefined ? name : `${namespace}/${name}`);
   const absent = options.for.type === "deleted" ? undefined : "it does not exist";
   const why = object ? whyNot(object, options.for) : absent;
-  return { count: 1, lacking: why === undefined ? [] : [{ name: resourceName(kind, name), why }] };
+  return {
+    count: 1,
+    lacking: why === undefined ? [] : [{ name: resourceName(kind, name), why, uid: object?.metadata.uid }],
+  };
 }
 
 function whyNot(object: KubeObject, wanted: Goal): string | undefined {
@@ -180,13 +188,16 @@ function whyNot(object: KubeObject, wanted: Goal): string | undefined {
 
 const mostNamed = 20;
 
-function conclude({ count, lacking }: Check, options: Options): void {
+function conclude({ count, lacking }: Check, options: Options, warnings: ReadonlyMap<string, string>): void {
   const goalWord = { ready: "ready", created: "there", deleted: "gone", condition: "as wanted" }[
     options.for.type
   ];
   if (lacking.length > 0) {
     say(`trunkline: after ${options.timeout / 1000} s ${lacking.length} of ${count} are not ${goalWord}:`);
-    for (const { name, why } of lacking.slice(0, mostNamed)) say(`  ${name}: ${why}`);
+    for (const { name, why, uid = "" } of lacking.slice(0, mostNamed)) {
+      const warning = warnings.get(uid);
+      say(`  ${name}: ${why}${warning === undefined || why.includes(warning) ? "" : ` (${warning})`}`);
+    }
     if (lacking.length > mostNamed) say(`  … and ${lacking.length - mostNamed} more`);
     process.exitCode = exit.no;
   } else if (count > 0 || options.for.type === "deleted") {
