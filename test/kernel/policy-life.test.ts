@@ -1,3 +1,4 @@
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -138,7 +139,7 @@ describe("policies through changes, faults and restarts", () => {
       await bed.apply();
     });
 
-    function steal(): void {
+    function steal(destination = target): void {
       const end = bed.end(own);
       const linkIndex = end?.kernel.links.get("eth0")?.index ?? 0;
       const family = own.includes(":") ? 6 : 4;
@@ -147,7 +148,7 @@ describe("policies through changes, faults and restarts", () => {
       end?.kernel.addresses.add({ linkIndex, address: `${stolen}/${length}`, scope: "global", noDad: true });
       end?.kernel.routes.add({
         ...common,
-        destination: `${target}/${length}`,
+        destination: `${destination}/${length}`,
         type: "unicast",
         via: family === 4 ? "169.254.1.1" : "fe80::1",
         onlink: true,
@@ -175,6 +176,31 @@ describe("policies through changes, faults and restarts", () => {
       steal();
       expect(await bed.send([{ ...there, by: own }])).toEqual([false]);
       expect(await bed.send([there])).toEqual([true]);
+    });
+
+    it("to a connected socket of the node's, which gets its packets without a look-up", async () => {
+      const node = own.includes(":") ? "fd18::1" : "192.168.18.1";
+      const socket = createSocket(own.includes(":") ? "udp6" : "udp4");
+      const far = bed.end(stolen)?.kernel.sockets;
+      const farSocket = far?.bindUdp(stolen, 9999) ?? -1;
+      let received = 0;
+      try {
+        socket.bind({ fd: bed.node.sockets.bindUdp(node, 5353) });
+        const connected = once(socket, "connect");
+        socket.connect(9999, stolen);
+        await connected;
+        socket.on("message", () => received++);
+        socket.send("a connection");
+        const there = { from: stolen, to: node, protocol: "UDP", port: 5353, sourcePort: 9999 } as const;
+        expect(await bed.send([there])).toEqual([true]);
+        steal(node);
+        expect(await bed.send([{ ...there, by: own }])).toEqual([false]);
+        expect(await bed.send([there])).toEqual([true]);
+        expect(received).toBe(2);
+      } finally {
+        socket.close();
+        far?.close(farSocket);
+      }
     });
   });
 

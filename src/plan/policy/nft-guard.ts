@@ -65,13 +65,15 @@ export function writeBareGuard(table: NftTable): void {
 
 /** The chains that the kernel calls. */
 export function writeHooks(table: NftTable, { reversePath }: GuardSettings): void {
-  const guard = `${reversePath ? ipv6Only : ""}iifname ${podInterfaces} jump pod-source`;
-  for (const [name, hook] of [
-    ["policy-forward", "forward"],
-    ["policy-node", "input"],
+  const guard = `iifname ${podInterfaces} jump pod-source`;
+  // To the node itself the rule is asked in any case: UDP that fits a connected socket of the node's is given to it
+  // without a look-up (net.ipv4.udp_early_demux), and without that there is no check of the reverse path.
+  for (const [name, hook, source] of [
+    ["policy-forward", "forward", `${reversePath ? ipv6Only : ""}${guard}`],
+    ["policy-node", "input", guard],
   ] as const)
     table.setChain(name, {
       base: { type: "filter", hook, priority: -20 },
-      rules: [guard, onlyNew(`${name}-new`)],
+      rules: [source, onlyNew(`${name}-new`)],
     });
 }

@@ -12,7 +12,7 @@
 // - pod-source: a pod sends only from its own addresses. Packets of established connections, which are nearly all, pay for
 //   every rule; so for IPv4 it is asked of new connections only (policy-egress, by interface and address), and the
 //   kernel's strict reverse path check, which the pods' links have, drops the others while it routes them. Where the
-//   node's own settings make that check loose, and for IPv6, every packet from a pod is asked.
+//   node's own settings make that check loose, for IPv6, and to the node itself, every packet from a pod is asked.
 // - policy-forward and policy-node (input) send what pods open to policy-egress, also towards their own node. What that
 //   lets through goes on to policy-ingress: a pod talking to one on the same node must pass both.
 // - pod-output: the node itself reaches its own pods always, but no interface without a pod.
