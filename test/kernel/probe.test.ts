@@ -91,6 +91,31 @@ hosts: [{name: db, addresses: [10.9.0.9, "fd00:9::9"]}, {name: picky, address: 1
     });
   }
 
+  it("find each of several SCTP listeners in one namespace, and nobody on a port of none", async () => {
+    const sctpPorts = new Set<number>();
+    const taken: number[] = [];
+    const add = (...ports: number[]): Responder =>
+      new Responder({
+        kernel: kernelOf("b"),
+        addresses: ["192.168.18.12"],
+        ports: ports.map((port) => ({ port, protocol: "SCTP" })),
+        sctpPorts,
+        onError: (_error, { port }) => taken.push(port),
+      }).start();
+    const [one, other] = [add(80), add(81, 80)];
+    try {
+      expect(taken).toEqual([80]);
+      for (const port of [80, 81])
+        for (let round = 0; round < 5; round++)
+          expect(await ask("a", "192.168.18.12", "SCTP", port)).toMatchObject({ reachable: true });
+      expect(await ask("a", "192.168.18.12", "SCTP", 82)).toMatchObject({ outcome: "refused" });
+      await one.stop();
+      expect(await ask("a", "192.168.18.12", "SCTP", 80)).toMatchObject({ outcome: "refused" });
+    } finally {
+      await Promise.all([one.stop(), other.stop()]);
+    }
+  });
+
   it("echo by ICMP, of both families", async () => {
     expect(await ask("a", "10.9.0.9", "ICMP")).toMatchObject({ reachable: true, sourceSeen: null });
     expect(await ask("a", "fd00:9::9", "ICMP")).toMatchObject({ reachable: true });

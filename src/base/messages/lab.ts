@@ -38,6 +38,8 @@ export const labMessages = {
     `without root a lab needs a user namespace of its own, and this system forbids that${d.setting ? ` (${d.setting})` : ""}: ${d.why}`,
   "lab.rootless-run": (d: { folder: string }) =>
     `a lab without root has a /run of its own, so its folder cannot lie in /run (${d.folder}): set TRUNKLINE_LABS to another one`,
+  "lab.port-taken": (d: { port: number; protocol: string }) =>
+    `port ${d.port}/${d.protocol} is taken by another pod in the same network`,
   "lab.no-member": (d: { word: string; known: readonly string[] }) =>
     `'${d.word}' is no node, host, router or running pod of this lab; there is: ${list(d.known)}`,
 };

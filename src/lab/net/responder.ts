@@ -3,6 +3,7 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
 import { promisify } from "node:util";
+import { TrunklineError } from "../../base/errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { LabPort } from "../file/lab-file.ts";
 import { decodeSctp, encodeSctp, SCTP, withoutIpHeader } from "./sctp.ts";
@@ -12,16 +13,23 @@ export interface ResponderOptions {
   readonly ports: readonly LabPort[];
   /** Its own addresses. */
   readonly addresses: readonly string[];
+  /**
+   * The SCTP ports that are open in its namespace, shared by all who answer in it: each of them hears every INIT, and
+   * must not refuse one that is for another. Default: it is alone.
+   */
+  readonly sctpPorts?: Set<number>;
   /** Told of a port that could not be opened, such as one that is taken on a node. */
   readonly onError: (error: unknown, port: LabPort) => void;
 }
 
 export class Responder {
   readonly #options: ResponderOptions;
+  readonly #sctpPorts: Set<number>;
   readonly #stops: (() => Promise<void> | void)[] = [];
 
   constructor(options: ResponderOptions) {
     this.#options = options;
+    this.#sctpPorts = options.sctpPorts ?? new Set();
   }
 
   start(): this {
@@ -36,11 +44,8 @@ export class Responder {
         onError(error, port);
       }
     }
-    const sctp = ports.filter(({ protocol }) => protocol === "SCTP");
-    if (sctp.length > 0) {
-      const numbers = new Set(sctp.map(({ port }) => port));
-      for (const address of addresses) this.#listenSctp(address, numbers);
-    }
+    const own = this.#takeSctpPorts();
+    if (own.size > 0) for (const address of addresses) this.#listenSctp(address, own);
     return this;
   }
 
@@ -75,14 +80,31 @@ export class Responder {
     this.#stops.push(() => promisify(socket.close.bind(socket))());
   }
 
-  #listenSctp(address: string, ports: ReadonlySet<number>): void {
+  /** Raw sockets do not exclude each other as bound ones do, so a port that is taken is found here. */
+  #takeSctpPorts(): ReadonlySet<number> {
+    const own = new Set<number>();
+    for (const port of this.#options.ports.filter(({ protocol }) => protocol === "SCTP")) {
+      if (this.#sctpPorts.has(port.port))
+        this.#options.onError(new TrunklineError("lab.port-taken", port), port);
+      else own.add(port.port);
+    }
+    for (const port of own) this.#sctpPorts.add(port);
+    this.#stops.push(() => {
+      for (const port of own) this.#sctpPorts.delete(port);
+    });
+    return own;
+  }
+
+  #listenSctp(address: string, own: ReadonlySet<number>): void {
     const { sockets } = this.#options.kernel;
     const family = address.includes(":") ? 6 : 4;
     const fd = sockets.openRaw(family, SCTP, { from: address });
     const receiving = sockets.receiveRaw(fd, (bytes, from) => {
       const packet = decodeSctp(withoutIpHeader(bytes, family));
       if (packet?.chunk.type !== "init") return;
-      const chunk = ports.has(packet.destinationPort)
+      const mine = own.has(packet.destinationPort);
+      if (!mine && this.#sctpPorts.has(packet.destinationPort)) return;
+      const chunk = mine
         ? ({ type: "init-ack", initiateTag: packet.chunk.initiateTag, cookie: Buffer.from(from) } as const)
         : ({ type: "abort" } as const);
       const reply = encodeSctp({

@@ -53,6 +53,8 @@ export class PodRunner {
   readonly #sandboxes = new Map<string, Sandbox>();
   /** The present objects of this node's pods, by uid. */
   readonly #wanted = new Map<string, Pod>();
+  /** Of the pods in the node's own network. */
+  readonly #hostSctpPorts = new Set<number>();
   readonly #queue: KeyedQueue;
   readonly #stops: (() => void)[] = [];
 
@@ -179,6 +181,7 @@ export class PodRunner {
       kernel: sandbox.kernel,
       ports: portsOf(pod.spec),
       addresses: sandbox.ips,
+      ...(netns === undefined && { sctpPorts: this.#hostSctpPorts }),
       onError: (error, { port, protocol }) =>
         this.#tell(pod, "PortNotOpen", `cannot listen on ${port}/${protocol}: ${textOf(error)}`),
     }).start();
