@@ -35,6 +35,13 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
 fi
 
+# Makes the CNI executable start sooner; without it the C compiler's own library does.
+if [ ! -f dist/cni/trunkline ] && [ "$(id -u)" = 0 ] && ! command -v musl-gcc >/dev/null; then
+  say "installing Debian package: musl-tools"
+  { apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends musl-tools >/dev/null; } ||
+    say "musl-tools cannot be installed: the CNI executable is linked with glibc"
+fi
+
 export PATH="$root/node_modules/.bin:$PATH"
 if [ ! -f dist/trunkline.js ] || [ -n "$(find src scripts/build.mjs package-lock.json -newer dist/trunkline.js -print -quit)" ]; then
   say "building dist/trunkline.js"

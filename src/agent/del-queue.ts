@@ -1,5 +1,5 @@
 // Requests that the plugin executable left on disk while no agent was there to answer: DELs, which must not be lost.
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import type { Logger } from "../base/log.ts";
 import { podOf } from "../cni/args.ts";
@@ -44,6 +44,8 @@ export class DelQueue {
 
   /** A container that is added again after its DEL was queued: that DEL is of the past. */
   forget(containerId: string, ifName: string): void {
-    rmSync(path.join(this.#folder, queueFile(containerId, ifName)), { force: true });
+    const file = path.join(this.#folder, queueFile(containerId, ifName));
+    // There nearly never is one, and to look is cheaper than to remove nothing.
+    if (existsSync(file)) rmSync(file, { force: true });
   }
 }

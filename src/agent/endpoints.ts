@@ -160,8 +160,6 @@ export class Endpoints {
     const inForce = this.#options.inForce(key);
     // Awaited below; a failure before that must not count as one that nobody hears of.
     inForce.catch(() => {});
-    // Making the wire holds this thread, so the rules get a head start on theirs.
-    await nextTurn();
     const wire = await attachWire(machine, kernel, wireOf(endpoint, mtu));
     await inForce;
     const result = resultOf(endpoint, wire, mtu);

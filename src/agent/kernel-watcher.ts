@@ -56,7 +56,7 @@ function meaningOf(
     case "lost":
       return "all";
     case "link":
-      return hostInterfacePattern.test(event.link.name) ? undefined : "link";
+      return hostInterfacePattern.test(event.name) ? undefined : "link";
     case "address":
       // Link-local ones come and go with every pod's wire, and nothing is planned from them.
       return event.address.scope === "link" ? undefined : "address";

@@ -31,7 +31,7 @@ export class NodeView {
   heard(event: KernelEvent): void {
     const { addresses, uplink } = this.#current ?? {};
     if (event.kind === "lost") this.#current = undefined;
-    if (event.kind === "link" && event.link.name === uplink) this.#current = undefined;
+    if (event.kind === "link" && event.name === uplink) this.#current = undefined;
     if (event.kind !== "address") return;
     const changed = event.address.address.split("/")[0] ?? "";
     if (addresses?.includes(changed)) this.#current = undefined;

@@ -29,6 +29,7 @@ describe("addresses out of pools", () => {
   let stateDir: string;
   let pods: Map<string, Pod>;
   let addresses: PoolAddresses;
+  let facts: ClusterFacts;
   beforeEach(() => {
     stateDir = mkdtempSync(path.join(tmpdir(), "trunkline-addresses-"));
     pods = new Map();
@@ -39,7 +40,7 @@ describe("addresses out of pools", () => {
   });
 
   async function start(addressCooldownMs?: number): Promise<void> {
-    const facts: ClusterFacts = {
+    facts = {
       ...emptyFacts(),
       nodes: new Map([["n1", { apiVersion: "v1", kind: "Node", metadata: meta("n1") }]]),
       pools: new Map([["pool", pool]]),
@@ -66,7 +67,7 @@ describe("addresses out of pools", () => {
     for (let n = 0; n < free; n++) await addresses.release(owner(n));
     return all;
   }
-  const show = (name: string, phase: "Running" | "Succeeded", podIP: string) =>
+  async function show(name: string, phase: "Running" | "Succeeded", podIP: string): Promise<void> {
     pods.set(`ns/${name}`, {
       apiVersion: "v1",
       kind: "Pod",
@@ -74,12 +75,15 @@ describe("addresses out of pools", () => {
       spec: { containers: [] },
       status: { phase, podIP },
     });
+    const node = { node: "n1", addresses: [], uplink: "", endpoints: new Map() };
+    await addresses.manager.apply(facts, node, new Map([["pods", new Set([`ns/${name}`])]]));
+  }
 
   it("are not given out early as long as a pod's object shows them, unless that pod has ended", async () => {
     await start();
     const all = await fillAndFree(10);
-    show("terminating", "Running", all[0]!);
-    show("over", "Succeeded", all[1]!);
+    await show("terminating", "Running", all[0]!);
+    await show("over", "Succeeded", all[1]!);
     expect(await add(20)).toBe(all[1]);
   });
 

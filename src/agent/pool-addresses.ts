@@ -1,6 +1,6 @@
 // Pods' addresses out of block pools: the decision of src/plan/addressing, carried out by the node's allocator.
 import path from "node:path";
-import { isTerminal, type Pod, podIps, podKind } from "../api/kinds/core.ts";
+import { type Pod, podKind } from "../api/kinds/core.ts";
 import { textOf } from "../base/errors.ts";
 import type { PodIdentity } from "../cni/args.ts";
 import { NodeIpam } from "../ipam/node-ipam.ts";
@@ -12,12 +12,14 @@ import type { AddressOwner, AddressRequest, AddressSource } from "./addresses.ts
 import type { AgentParts } from "./agent.ts";
 import { podKey } from "./endpoint.ts";
 import type { Changes, Manager } from "./manager.ts";
+import { NamedAddresses } from "./named-addresses.ts";
 
 /** How long ADD waits for a pod's object that the node has not heard of yet, in milliseconds. */
 const POD_WAIT_MS = 1000;
 
 /** Starts the node's allocator; its journal is in the folder `ipam` of the agent's state. @throws `ipam.journal` */
 export async function poolAddresses(parts: AgentParts): Promise<PoolAddresses> {
+  const named = new NamedAddresses(parts.facts.pods);
   const ipam = new NodeIpam({
     store: parts.store,
     node: parts.node,
@@ -25,15 +27,10 @@ export async function poolAddresses(parts: AgentParts): Promise<PoolAddresses> {
     logger: parts.logger,
     settings: parts.addressCooldownMs === undefined ? {} : { cooldownMs: parts.addressCooldownMs },
     inUse: async () => parts.inUse(),
-    named: () => addressesOf(parts.facts),
+    isNamed: (address) => named.has(address),
   });
   await ipam.start();
-  return new PoolAddresses(parts, ipam);
-}
-
-/** Returns the addresses of all pods that have not ended. */
-function addressesOf({ pods }: ClusterFacts): ReadonlySet<string> {
-  return new Set([...pods.values()].flatMap((pod) => (isTerminal(pod) ? [] : podIps(pod))));
+  return new PoolAddresses(parts, ipam, named);
 }
 
 export class PoolAddresses implements AddressSource {
@@ -42,11 +39,13 @@ export class PoolAddresses implements AddressSource {
   readonly manager: Manager;
   readonly ready: Promise<void>;
   readonly #parts: AgentParts;
+  readonly #named: NamedAddresses;
   #verified = false;
 
-  constructor(parts: AgentParts, ipam: NodeIpam) {
+  constructor(parts: AgentParts, ipam: NodeIpam, named: NamedAddresses) {
     this.#parts = parts;
     this.ipam = ipam;
+    this.#named = named;
     this.manager = {
       name: "addresses",
       concerns: [],
@@ -101,6 +100,8 @@ export class PoolAddresses implements AddressSource {
   }
 
   #follow(facts: ClusterFacts, node: string, changes: Changes): void {
+    const pods = changes.get("pods");
+    if (pods !== undefined) this.#named.follow(pods);
     if (changes.has("nodes")) this.ipam.setRegistered(facts.nodes.has(node));
     if (changes.has("nodes") || changes.has("ippools")) this.ipam.setWantedPools(poolsOfNode(facts, node));
   }

@@ -6,6 +6,7 @@ import {
   type Kernel,
   type Link,
   type LinkAddress,
+  type LinkChange,
   MAIN_TABLE,
   type Machine,
   ROUTE_PROTOCOL,
@@ -47,8 +48,9 @@ export async function attachWire(machine: Machine, kernel: Kernel, spec: WireSpe
   const pod = machine.open({ path: spec.netns });
   try {
     const host = await makeLinks(kernel, pod, spec);
-    setUpHostEnd(kernel, host, spec);
-    setUpPodEnd(pod, host.lower ?? 0, spec);
+    const ends = [setUpHostEnd(kernel, host, spec), setUpPodEnd(pod, host.lower ?? 0, spec)];
+    // Both to their ends, before the pod's handle is closed or the failed one is undone.
+    for (const end of await Promise.allSettled(ends)) if (end.status === "rejected") throw end.reason;
     return { host, podIndex: host.lower ?? 0 };
   } finally {
     pod.close();
@@ -64,36 +66,40 @@ async function makeLinks(kernel: Kernel, pod: Kernel, spec: WireSpec): Promise<L
     peer: { name: spec.ifName, netns: { path: spec.netns }, mtu: spec.mtu, mac: spec.podMac },
   } as const;
   try {
-    return kernel.links.add(link);
+    return await kernel.links.make(link);
   } catch (error) {
     if (!isError(error, "kernel.exists")) throw error;
     // One of the two names is taken. Ours may be left over, and its removal takes the other end with it.
     if (kernel.links.get(spec.hostInterface) !== undefined) await kernel.links.remove(spec.hostInterface);
     if (pod.links.get(spec.ifName) !== undefined)
       throw new TrunklineError("agent.interface-exists", { name: spec.ifName, netns: spec.netns });
-    return kernel.links.add(link);
+    return kernel.links.make(link);
   }
 }
 
-function setUpHostEnd(kernel: Kernel, host: Link, spec: WireSpec): void {
+async function setUpHostEnd(kernel: Kernel, host: Link, spec: WireSpec): Promise<void> {
   const families = familiesOf(spec.ips);
   if (families.has(6)) {
     const settings = { disable_ipv6: 0, accept_dad: 0, accept_ra: 0, proxy_ndp: 1 };
     for (const [name, value] of Object.entries(settings))
       kernel.sysctl.set(`net/ipv6/conf/${host.name}/${name}`, value);
   }
-  kernel.links.change(host.index, {
+  const link: LinkChange = {
     alias: spec.alias,
     // No address of the kernel's own making: its detection and its routes are noise on every wire.
     addressGeneration: "none",
     // route_localnet stays off: with it a pod could reach what listens on the node's loopback only.
     // The strict reverse path drops what the pod sends from others' IPv4 addresses, in the look-up that routes it anyway.
     ...(families.has(4) && { ipv4: { proxyArp: true, forwarding: true, reversePath: "strict" } }),
-    up: true,
-  });
-  if (families.has(6))
-    kernel.addresses.add({ linkIndex: host.index, address: `${GATEWAY6}/64`, scope: "link", noDad: true });
-  for (const ip of spec.ips) kernel.routes.replace(hostRoute(ip, host.index));
+  };
+  const gateway = { linkIndex: host.index, address: `${GATEWAY6}/64`, scope: "link", noDad: true } as const;
+  await kernel.apply([
+    { kind: "link", index: host.index, to: link },
+    // Apart, and after them: of one request the kernel sets a link up first, and the pod's end may be up already.
+    { kind: "link", index: host.index, to: { up: true } },
+    ...(families.has(6) ? [{ kind: "address", address: gateway } as const] : []),
+    ...spec.ips.map((ip) => ({ kind: "route", route: hostRoute(ip, host.index) }) as const),
+  ]);
 }
 
 /** Returns whether the kernel checks the IPv4 addresses that a pod sends from, as ADD has set it. */
@@ -107,21 +113,31 @@ export function guardWire(kernel: Kernel, hostIndex: number): void {
   kernel.links.change(hostIndex, { ipv4: { reversePath: "strict" } });
 }
 
-function setUpPodEnd(pod: Kernel, index: number, spec: WireSpec): void {
+async function setUpPodEnd(pod: Kernel, index: number, spec: WireSpec): Promise<void> {
   const families = familiesOf(spec.ips);
   if (families.has(6)) {
     const settings = { disable_ipv6: 0, accept_dad: 0, accept_ra: 0 };
     for (const [name, value] of Object.entries(settings))
       pod.sysctl.set(`net/ipv6/conf/${spec.ifName}/${name}`, value);
   }
-  // A namespace starts with the settings of the machine's first one, which may well forward; a pod must not.
-  pod.links.change(index, { up: true, ...(families.has(4) && { ipv4: { forwarding: false } }) });
-  for (const address of podAddresses(spec.ips, index)) pod.addresses.add(address);
-  for (const route of podRoutes(spec.ips, index)) pod.routes.replace(route);
   // Proxy ARP takes up to a second (proxy_delay), answers only on a node that has a route to the gateway's address by another link (a default route, most
   // often), and costs the first packet a round trip; the gateway's address on the wire is known, so the pod is told.
-  for (const address of gatewaysOf(families))
-    pod.neighbours.replace({ linkIndex: index, address, mac: HOST_MAC, state: "permanent" });
+  const neighbours = gatewaysOf(families).map(
+    (address) => ({ linkIndex: index, address, mac: HOST_MAC, state: "permanent" }) as const,
+  );
+  const link: LinkChange = {
+    // A namespace starts with the settings of the machine's first one, which may well forward; a pod must not.
+    ...(families.has(4) && { ipv4: { forwarding: false } }),
+    // Nobody on the wire speaks link-local IPv6 with a pod that has no other: only work for every pod that starts.
+    ...(!families.has(6) && { addressGeneration: "none" }),
+  };
+  await pod.apply([
+    { kind: "link", index, to: link },
+    { kind: "link", index, to: { up: true } },
+    ...podAddresses(spec.ips, index).map((address) => ({ kind: "address", address }) as const),
+    ...podRoutes(spec.ips, index).map((route) => ({ kind: "route", route }) as const),
+    ...neighbours.map((neighbour) => ({ kind: "neighbour", neighbour }) as const),
+  ]);
 }
 
 /** The host's route to one of the pod's addresses. */

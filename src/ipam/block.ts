@@ -7,7 +7,7 @@ export interface LentAddress {
 }
 
 export interface RestingAddress {
-  readonly address: string;
+  readonly ordinal: number;
   /** When it was released (ms). */
   readonly since: number;
 }
@@ -118,7 +118,7 @@ export class OwnBlock {
     return this.#queue.flatMap((ordinal) => {
       const since = this.#freedAt.get(ordinal);
       const may = since !== undefined && since > unknown && this.#rests(ordinal, now, cooldownMs);
-      return may ? [{ address: this.addressOf(ordinal), since }] : [];
+      return may ? [{ ordinal, since }] : [];
     });
   }
 

@@ -120,7 +120,7 @@ function lendersFor(context: NodeContext, want: Want): string[] {
     (object) =>
       object.spec.node !== node &&
       object.spec.state === "confirmed" &&
-      poolCovers(want, object.spec.pool, object.spec.cidr) &&
+      poolCovers(want, object.spec.pool, parseCidr(object.spec.cidr)) &&
       (want.address === undefined || cidrContains(parseCidr(object.spec.cidr), parseIp(want.address))),
   );
   // Each node begins at another place, so that not all fall upon one owner.

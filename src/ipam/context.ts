@@ -85,8 +85,8 @@ export interface NodeContext {
   wantedPools(): ReadonlySet<string> | undefined;
   /** Addresses in use on this node, whatever the journal says. */
   inUse(): Promise<readonly UsedAddress[]>;
-  /** Addresses that the cluster's objects still show as some pod's. */
-  named(): ReadonlySet<string>;
+  /** Whether the cluster's objects still show an address as some pod's. */
+  isNamed(address: string): boolean;
   /** Applies records to the ledger at once, then writes them. @throws `ipam.journal` */
   commit(records: readonly JournalRecord[], options: { readonly sync: boolean }): Promise<void>;
   /** Settles with true when `condition` holds, asked again after every pass; with false after `ms`. */

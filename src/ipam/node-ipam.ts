@@ -38,7 +38,7 @@ export interface NodeIpamOptions {
    * Addresses that the cluster's objects show as some pod's: until a pod's object is gone, others would see its address
    * with two pods. Asked before an address is taken that has not rested to the end.
    */
-  readonly named?: () => ReadonlySet<string>;
+  readonly isNamed?: (address: string) => boolean;
   /** Pause after a failed watch, first and longest, in milliseconds. */
   readonly backoffMs?: readonly [first: number, longest: number];
 }
@@ -97,7 +97,7 @@ export class NodeIpam {
       session: () => this.#caretaker.session,
       wantedPools: () => this.#wanted,
       inUse: options.inUse ?? (() => Promise.resolve([])),
-      named: options.named ?? (() => new Set()),
+      isNamed: options.isNamed ?? (() => false),
       commit: (records, how) => this.#commit(records, how),
       until: (condition, ms) => this.#caretaker.until(condition, ms),
     };

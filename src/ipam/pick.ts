@@ -1,7 +1,7 @@
 // Which free address to hand out, from what the node may use without asking anybody.
 
 import { TrunklineError } from "../base/errors.ts";
-import { cidrContains, cidrCovers, familyBits, parseCidr, parseIp } from "../base/ip.ts";
+import { type Cidr, cidrContains, cidrCovers, familyBits, parseCidr, parseIp } from "../base/ip.ts";
 import type { OwnBlock } from "./block.ts";
 import type { LoanIn, NodeContext } from "./context.ts";
 import type { HeldAddress, Want } from "./types.ts";
@@ -43,31 +43,32 @@ function pickRested(context: NodeContext, want: Want): HeldAddress | undefined {
 function pickResting(context: NodeContext, want: Want): HeldAddress | undefined {
   const resting = restingFor(context, want);
   if (resting.length < enoughResting(want)) return undefined;
-  const named = context.named();
-  const free = resting.filter((one) => !named.has(one.held.address));
-  return free.reduce<Resting | undefined>(
-    (first, one) => (first && first.since <= one.since ? first : one),
-    undefined,
-  )?.held;
+  for (const one of resting.toSorted((a, b) => a.since - b.since)) {
+    const held = one.take();
+    if (!context.isNamed(held.address)) return held;
+  }
+  return undefined;
 }
 
 interface Resting {
-  readonly held: HeldAddress;
   /** When it was released (ms). */
   readonly since: number;
+  /** Words it as an address, which is more work than to count it. */
+  readonly take: () => HeldAddress;
 }
 
 function restingFor(context: NodeContext, want: Want): Resting[] {
   const { ledger, clock, settings } = context;
   const now = clock.now();
   const own = usableBlocks(context, want).flatMap((block) =>
-    block
-      .resting(now, settings.cooldownMs)
-      .map(({ address, since }) => ({ held: held(want, address, block), since })),
+    block.resting(now, settings.cooldownMs).map(({ ordinal, since }) => ({
+      since,
+      take: () => held(want, block.addressOf(ordinal), block),
+    })),
   );
   const lent = usableLoans(context, want).flatMap(([address, loan]) => {
     const since = ledger.restingLoans.get(address);
-    return since === undefined ? [] : [{ held: heldLoan(want, address, loan), since }];
+    return since === undefined ? [] : [{ since, take: () => heldLoan(want, address, loan) }];
   });
   return [...own, ...lent];
 }
@@ -112,7 +113,7 @@ function heldLoan(want: Want, address: string, loan: LoanIn): HeldAddress {
 /** Returns the own blocks that the want may be met from, in the order of their claims. */
 export function usableBlocks(context: NodeContext, want: Want): OwnBlock[] {
   return [...context.ledger.blocks.values()].filter(
-    (block) => context.ready.has(block.uid) && !block.releasing && poolCovers(want, block.pool, block.text),
+    (block) => context.ready.has(block.uid) && !block.releasing && poolCovers(want, block.pool, block.cidr),
   );
 }
 
@@ -121,15 +122,14 @@ function usableLoans({ ledger, loans }: NodeContext, want: Want): [address: stri
   return [...loans].filter(
     ([address, loan]) =>
       !loan.stale &&
-      poolCovers(want, loan.pool, loan.cidr) &&
+      poolCovers(want, loan.pool, parseCidr(loan.cidr)) &&
       !ledger.holderOf(address) &&
       !ledger.returning.has(address),
   );
 }
 
 /** A pool may have been made anew under its name with another range. */
-export function poolCovers(want: Want, pool: string, cidr: string): boolean {
-  const range = parseCidr(cidr);
+export function poolCovers(want: Want, pool: string, range: Cidr): boolean {
   return want.pools.some((one) => one.name === pool && cidrCovers(parseCidr(one.cidr), range));
 }
 

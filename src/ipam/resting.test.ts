@@ -113,7 +113,7 @@ describe("a node with none but resting addresses left", () => {
 
   it("passes over an address that a pod's object still has", async () => {
     const named = new Set<string>();
-    const node = await start("a", { named: () => named });
+    const node = await start("a", { isNamed: (address) => named.has(address) });
     const given = await giveMany(node, names(16), pool);
     for (const name of names(10)) await drop(node, name);
     named.add(given[0]!).add(given[1]!);

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe } from "vitest";
 import type { Kernel, Machine } from "./kernel.ts";
 import { addressTests, neighbourTests, ruleTests, sysctlTests } from "./suite/addressing.suite.ts";
+import { changeTests } from "./suite/changes.suite.ts";
 import { eventTests } from "./suite/events.suite.ts";
 import { linkTests, namespaceTests } from "./suite/links.suite.ts";
 import { nftTests } from "./suite/nft.suite.ts";
@@ -45,6 +46,7 @@ export function kernelSuite(title: string, makeMachine: () => Machine, prefix: s
     describe("links", () => linkTests(scene));
     describe("addresses", () => addressTests(scene));
     describe("routes", () => routeTests(scene));
+    describe("changes on another thread", () => changeTests(scene));
     describe("rules", () => ruleTests(scene));
     describe("neighbours", () => neighbourTests(scene));
     describe("sysctl", () => sysctlTests(scene));

@@ -31,6 +31,11 @@ export interface Kernel {
   readonly nft: Nft;
   readonly conntrack: Conntrack;
   readonly sockets: Sockets;
+  /**
+   * Makes changes in this order, by one request on another thread: the kernel's lock for network settings is held for
+   * milliseconds by whoever makes or removes a link. All are tried. @throws (rejects) the first one's refusal
+   */
+  apply(changes: readonly Change[]): Promise<void>;
   /** Tells of changes by anybody in this namespace until `stop` is called. Overflow is told as kind "lost": re-read all. */
   watch(groups: readonly EventGroup[], onEvent: (event: KernelEvent) => void): { stop(): void };
   /** Frees descriptors. Using the handle afterwards throws `kernel.closed`. */
@@ -97,6 +102,13 @@ export type NewLink =
     })
   | (NewLinkCommon & { readonly kind: "vxlan"; readonly vxlan: VxlanOptions });
 
+/** A link that takes one request to make: in the handle's own namespace (a peer may be elsewhere), and down. */
+export type PlainLink = NewLink & {
+  readonly alias?: never;
+  readonly netns?: never;
+  readonly peer?: { readonly up?: never };
+};
+
 export interface LinkIpv4Settings {
   readonly proxyArp?: boolean;
   readonly forwarding?: boolean;
@@ -123,10 +135,19 @@ export interface Links {
   get(nameOrIndex: string | number): Link | undefined;
   /** Returns the new link (with its index). @throws `kernel.exists`, `kernel.refused` */
   add(link: NewLink): Link;
+  /** The same on another thread, for who has more to do meanwhile: making a link takes the kernel a millisecond. */
+  make(link: PlainLink): Promise<Link>;
   change(nameOrIndex: string | number, change: LinkChange): void;
   /** Removes a link; the kernel waits some 20 ms, so this runs on another thread. Succeeds if it is gone already. */
   remove(nameOrIndex: string | number): Promise<void>;
 }
+
+/** What `Kernel.apply` does: change a link, add an address, add or replace a route or a neighbour. */
+export type Change =
+  | { readonly kind: "link"; readonly index: number; readonly to: Omit<LinkChange, "netns"> }
+  | { readonly kind: "address"; readonly address: LinkAddress }
+  | { readonly kind: "route"; readonly route: Route }
+  | { readonly kind: "neighbour"; readonly neighbour: Neighbour };
 
 export interface LinkAddress {
   readonly linkIndex: number;
@@ -308,7 +329,13 @@ export interface CapturedFrame {
 export type EventGroup = "link" | "address" | "route" | "rule" | "neighbour" | "nftables";
 
 export type KernelEvent =
-  | { readonly kind: "link"; readonly change: "new" | "gone"; readonly link: Link }
+  | {
+      readonly kind: "link";
+      readonly change: "new" | "gone";
+      readonly index: number;
+      readonly name: string;
+      readonly up: boolean;
+    }
   | { readonly kind: "address"; readonly change: "new" | "gone"; readonly address: LinkAddress }
   | { readonly kind: "route"; readonly change: "new" | "gone"; readonly route: Route }
   | { readonly kind: "rule"; readonly change: "new" | "gone" }

@@ -56,6 +56,32 @@ describe("the agent and the plugin executable", () => {
     expect([...node.addresses.held.keys()]).toEqual(["b/eth0"]);
   });
 
+  it("leave no address on a wire but the pod's own, and the gateway's where there is IPv6", async () => {
+    const agent = await node.start();
+    await agent.ready;
+    const [a, b] = pods("a", "b");
+    const four = JSON.parse((await node.cni("ADD", a!)).stdout) as CniResult;
+    node.addresses.families = [4, 6];
+    const both = JSON.parse((await node.cni("ADD", b!)).stdout) as CniResult;
+    const addressesOf = (netns: string, name: string): string[] => {
+      const kernel = node.machine.open({ name: netns });
+      try {
+        const index = kernel.links.get(name)?.index ?? 0;
+        return kernel.addresses.list(index).map(({ address }) => address);
+      } finally {
+        kernel.close();
+      }
+    };
+    // Long enough for what the kernel adds by itself once a link has a carrier.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(addressesOf(node.netns, four.interfaces?.[0]?.name ?? "")).toEqual([]);
+    expect(addressesOf(`${node.netns}-a`, "eth0")).toEqual(["10.9.0.1/32"]);
+    expect(addressesOf(node.netns, both.interfaces?.[0]?.name ?? "")).toEqual(["fe80::a9fe:101/64"]);
+    expect(addressesOf(`${node.netns}-b`, "eth0")).toEqual(
+      expect.arrayContaining(["10.9.0.2/32", "fd09::2/128"]),
+    );
+  });
+
   it("give both families, and IPv6 alone", async () => {
     const agent = await node.start();
     await agent.ready;

@@ -32,7 +32,8 @@ export function settle(link: FakeLink, home: Namespace): void {
 }
 
 export function tellLink(link: FakeLink, change: "new" | "gone"): void {
-  link.home.tell("link", { kind: "link", change, link: shown(link) });
+  const { index, name, up } = shown(link);
+  link.home.tell("link", { kind: "link", change, index, name, up });
 }
 
 export function setUp(link: FakeLink): void {

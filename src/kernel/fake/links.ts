@@ -1,6 +1,6 @@
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
-import type { Link, LinkChange, LinkIpv4Settings, Links, NewLink } from "../kernel.ts";
+import type { Link, LinkChange, LinkIpv4Settings, Links, NewLink, PlainLink } from "../kernel.ts";
 import { macBytes } from "../netlink/bytes.ts";
 import type { FakeContext } from "./context.ts";
 import { destroy, linkLocal, move, setDown, settle, setUp, shown, tellLink } from "./link-life.ts";
@@ -49,6 +49,10 @@ export class FakeLinks implements Links {
     if (link.up) setUp(made);
     if (link.kind === "veth" && link.peer.up && made.peer) setUp(made.peer);
     return shown(made);
+  }
+
+  async make(link: PlainLink): Promise<Link> {
+    return this.add(link);
   }
 
   #build(link: NewLink, here: Namespace, home: Namespace, attempt: string): FakeLink {

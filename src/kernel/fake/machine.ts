@@ -3,7 +3,7 @@
 import { TrunklineError } from "../../base/errors.ts";
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
-import type { ConntrackFlow, EventGroup, Kernel, KernelEvent, Machine, NetnsRef } from "../kernel.ts";
+import type { Change, ConntrackFlow, EventGroup, Kernel, KernelEvent, Machine, NetnsRef } from "../kernel.ts";
 import { checkedName, NETNS_FOLDER } from "../netns/enter.ts";
 import { FakeAddresses } from "./addresses.ts";
 import { FakeCalls } from "./calls.ts";
@@ -145,6 +145,24 @@ export class FakeKernel implements Kernel {
     this.sysctl = new FakeSysctl(context);
     this.nft = new FakeNft(context);
     this.conntrack = new FakeConntrack(context);
+  }
+
+  async apply(changes: readonly Change[]): Promise<void> {
+    let refused: unknown;
+    for (const change of changes)
+      try {
+        this.#change(change);
+      } catch (error) {
+        refused ??= error;
+      }
+    if (refused !== undefined) throw refused;
+  }
+
+  #change(change: Change): void {
+    if (change.kind === "link") this.links.change(change.index, change.to);
+    else if (change.kind === "address") this.addresses.add(change.address);
+    else if (change.kind === "route") this.routes.replace(change.route);
+    else this.neighbours.replace(change.neighbour);
   }
 
   watch(groups: readonly EventGroup[], onEvent: (event: KernelEvent) => void): { stop(): void } {

@@ -2,7 +2,7 @@ import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
 import type { Addresses, LinkAddress } from "../kernel.ts";
 import { AddressMessage, readAddress, writeAddress, writeAddressQuery } from "../netlink/address.ts";
-import { Flag } from "../netlink/message.ts";
+import { newAddress } from "./changes.ts";
 import type { Context } from "./context.ts";
 
 export class LinuxAddresses implements Addresses {
@@ -33,12 +33,7 @@ export class LinuxAddresses implements Addresses {
   }
 
   add(address: LinkAddress): void {
-    const attempt = (): string => `add address ${address.address} to link ${address.linkIndex}`;
-    // One with a lifetime is added again and again, to prolong it.
-    const flags = Flag.create | (address.validSeconds === undefined ? Flag.exclusive : Flag.replace);
-    this.#context
-      .route(attempt)
-      .request(AddressMessage.new, flags, (writer) => writeAddress(writer, address), attempt);
+    this.#context.ask(newAddress(address));
   }
 
   remove(address: LinkAddress): void {

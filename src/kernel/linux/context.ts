@@ -2,8 +2,8 @@
 import { closeSync } from "node:fs";
 import { TrunklineError } from "../../base/errors.ts";
 import type { NetnsRef } from "../kernel.ts";
-import { NETLINK_ROUTE, NetlinkSocket } from "../netlink/socket.ts";
-import { inNetns, netnsIdentity, openNetns, withNetnsFd } from "../netns/enter.ts";
+import { NETLINK_ROUTE, NetlinkSocket, type Request } from "../netlink/socket.ts";
+import { inNetns, isHomeNetns, openNetns } from "../netns/enter.ts";
 
 export class Context {
   /** The namespace itself; kept open so that the handle outlives the namespace's name. */
@@ -17,7 +17,7 @@ export class Context {
   constructor(ref: NetnsRef) {
     this.netnsFd = openNetns(ref);
     try {
-      this.isHome = withNetnsFd("self", (self) => netnsIdentity(self) === netnsIdentity(this.netnsFd));
+      this.isHome = isHomeNetns(this.netnsFd);
     } catch (error) {
       closeSync(this.netnsFd);
       throw error;
@@ -39,6 +39,11 @@ export class Context {
     this.check(attempt);
     this.#route ??= this.inside(() => new NetlinkSocket(NETLINK_ROUTE));
     return this.#route;
+  }
+
+  /** Makes one rtnetlink request and waits for it. @throws its refusal, `kernel.closed` */
+  ask({ type, flags, build, attempt, onReply }: Request): void {
+    this.route(attempt).request(type, flags, build, attempt, onReply);
   }
 
   /** Registers what is to be freed with the handle. Returns how to take it back, for what ends earlier. */

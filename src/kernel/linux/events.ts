@@ -4,7 +4,7 @@ import { libc } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
 import type { EventGroup, KernelEvent } from "../kernel.ts";
 import { AddressMessage, readAddress } from "../netlink/address.ts";
-import { LinkMessage, readLink } from "../netlink/link.ts";
+import { LinkMessage, readLinkNotice } from "../netlink/link.ts";
 import { eachMessage, type Message } from "../netlink/message.ts";
 import { NeighbourMessage } from "../netlink/neighbour.ts";
 import { NFNLGRP_NFTABLES, readNftNotice } from "../netlink/nftables.ts";
@@ -121,7 +121,7 @@ function parseRouteEvent(message: Message, push: (event: KernelEvent) => void): 
       push({
         kind: "link",
         change: message.type === LinkMessage.new ? "new" : "gone",
-        link: readLink(message),
+        ...readLinkNotice(message),
       });
       return;
     case AddressMessage.new:

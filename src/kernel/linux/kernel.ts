@@ -1,9 +1,11 @@
 // A handle on one network namespace of the real kernel.
-import type { EventGroup, Kernel, KernelEvent, NetnsRef } from "../kernel.ts";
+import type { Change, EventGroup, Kernel, KernelEvent, NetnsRef } from "../kernel.ts";
 import { LinuxNft } from "../nft/nft.ts";
 import { LinuxSockets } from "../sockets/sockets.ts";
 import { LinuxSysctl } from "../sysctl/sysctl.ts";
 import { LinuxAddresses } from "./addresses.ts";
+import { BackgroundRequests } from "./background-requests.ts";
+import { requestOf } from "./changes.ts";
 import { LinuxConntrack } from "./conntrack.ts";
 import { Context } from "./context.ts";
 import { watchEvents } from "./events.ts";
@@ -23,12 +25,14 @@ export class LinuxKernel implements Kernel {
   readonly conntrack: LinuxConntrack;
   readonly sockets: LinuxSockets;
   readonly #context: Context;
+  readonly #background: BackgroundRequests;
 
   /** @throws `kernel.no-netns` */
   constructor(ref: NetnsRef) {
     const context = new Context(ref);
     this.#context = context;
-    this.links = new LinuxLinks(context);
+    this.#background = new BackgroundRequests(context);
+    this.links = new LinuxLinks(context, this.#background);
     this.addresses = new LinuxAddresses(context);
     this.routes = new LinuxRoutes(context);
     this.rules = new LinuxRules(context);
@@ -40,6 +44,11 @@ export class LinuxKernel implements Kernel {
     this.nft = new LinuxNft(context);
     this.conntrack = new LinuxConntrack(context);
     this.sockets = new LinuxSockets(context);
+  }
+
+  async apply(changes: readonly Change[]): Promise<void> {
+    this.#context.check(() => "change the network");
+    if (changes.length > 0) await this.#background.run(changes.map(requestOf));
   }
 
   watch(groups: readonly EventGroup[], onEvent: (event: KernelEvent) => void): { stop(): void } {

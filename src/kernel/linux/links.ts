@@ -1,20 +1,24 @@
 import { closeSync } from "node:fs";
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
-import type { Link, LinkChange, Links, NetnsRef, NewLink } from "../kernel.ts";
+import type { Link, LinkChange, Links, NetnsRef, NewLink, PlainLink } from "../kernel.ts";
 import { LinkMessage, readLink, writeLinkChange, writeLinkQuery, writeNewLink } from "../netlink/link.ts";
 import { Flag, type MessageWriter } from "../netlink/message.ts";
 import { NETLINK_ROUTE, NetlinkSocket } from "../netlink/socket.ts";
 import { inNetns, openNetns } from "../netns/enter.ts";
+import type { BackgroundRequests } from "./background-requests.ts";
+import { linkChange } from "./changes.ts";
 import type { Context } from "./context.ts";
 import { LinkRemover } from "./link-remover.ts";
 
 export class LinuxLinks implements Links {
   readonly #context: Context;
+  readonly #background: BackgroundRequests;
   readonly #remover: LinkRemover;
 
-  constructor(context: Context) {
+  constructor(context: Context, background: BackgroundRequests) {
     this.#context = context;
+    this.#background = background;
     this.#remover = new LinkRemover(context);
   }
 
@@ -73,6 +77,38 @@ export class LinuxLinks implements Links {
     }
   }
 
+  async make(link: PlainLink): Promise<Link> {
+    const attempt = (): string => `add link '${link.name}' (${link.kind})`;
+    this.#context.check(attempt);
+    const peerNetns =
+      link.kind === "veth" && link.peer.netns !== undefined ? openNetns(link.peer.netns) : undefined;
+    let made: Link | undefined;
+    try {
+      await this.#background.run([
+        {
+          type: LinkMessage.new,
+          flags: Flag.create | Flag.exclusive,
+          build: (writer) => writeNewLink(writer, link, undefined, peerNetns),
+          attempt,
+        },
+        // For its index. (Kernels from 6.2 on would tell it with the acknowledgement, by NLM_F_ECHO.)
+        {
+          type: LinkMessage.get,
+          flags: 0,
+          build: (writer) => writeLinkQuery(writer, link.name),
+          attempt,
+          onReply: (message) => {
+            made = readLink(message);
+          },
+        },
+      ]);
+    } finally {
+      if (peerNetns !== undefined) closeSync(peerNetns);
+    }
+    if (made === undefined) throw refusal(attempt(), Errno.ENODEV);
+    return made;
+  }
+
   change(nameOrIndex: string | number, change: LinkChange): void {
     const attempt = (): string => `change link ${nameOrIndex}`;
     const socket = this.#context.route(attempt);
@@ -80,7 +116,8 @@ export class LinuxLinks implements Links {
     if (index === undefined) throw refusal(attempt(), Errno.ENODEV);
     const netns = change.netns === undefined ? undefined : openNetns(change.netns);
     try {
-      socket.request(LinkMessage.set, 0, (writer) => writeLinkChange(writer, index, change, netns), attempt);
+      const { type, flags, build } = linkChange(index, change, netns);
+      socket.request(type, flags, build, attempt);
     } finally {
       if (netns !== undefined) closeSync(netns);
     }

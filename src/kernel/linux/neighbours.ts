@@ -1,16 +1,14 @@
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
 import type { Neighbour, Neighbours } from "../kernel.ts";
-import { Flag } from "../netlink/message.ts";
 import {
   NeighbourMessage,
   readNeighbour,
   writeNeighbour,
   writeNeighbourQuery,
 } from "../netlink/neighbour.ts";
+import { neighbourText, newNeighbour } from "./changes.ts";
 import type { Context } from "./context.ts";
-
-const ANY_MAC = "00:00:00:00:00:00";
 
 export class LinuxNeighbours implements Neighbours {
   readonly #context: Context;
@@ -39,17 +37,7 @@ export class LinuxNeighbours implements Neighbours {
   }
 
   replace(neighbour: Neighbour): void {
-    const attempt = (): string => `set neighbour ${neighbourText(neighbour)}`;
-    // A vxlan's entry for unknown destinations holds a list of tunnel ends: one more is appended to it.
-    const flags = neighbour.fdb && neighbour.mac === ANY_MAC ? Flag.append : Flag.replace;
-    this.#context
-      .route(attempt)
-      .request(
-        NeighbourMessage.new,
-        Flag.create | flags,
-        (writer) => writeNeighbour(writer, neighbour),
-        attempt,
-      );
+    this.#context.ask(newNeighbour(neighbour));
   }
 
   remove(neighbour: Neighbour): void {
@@ -61,8 +49,4 @@ export class LinuxNeighbours implements Neighbours {
     if (errno === 0 || errno === Errno.ENOENT || errno === Errno.ENODEV) return;
     throw refusal(attempt(), errno, text);
   }
-}
-
-function neighbourText(neighbour: Neighbour): string {
-  return `${neighbour.address}${neighbour.mac ? ` at ${neighbour.mac}` : ""} on link ${neighbour.linkIndex}`;
 }

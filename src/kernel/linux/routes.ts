@@ -2,15 +2,14 @@ import { TrunklineError } from "../../base/errors.ts";
 import { Errno, errnoName } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
 import { MAIN_TABLE, type Route, type RouteFilter, type Routes } from "../kernel.ts";
-import { Flag } from "../netlink/message.ts";
 import {
   RouteMessage,
   readRoute,
-  writeRoute,
   writeRouteLookup,
   writeRouteQuery,
   writeRouteRemoval,
 } from "../netlink/route.ts";
+import { newRoute, routeText } from "./changes.ts";
 import type { Context } from "./context.ts";
 
 export class LinuxRoutes implements Routes {
@@ -48,18 +47,11 @@ export class LinuxRoutes implements Routes {
   }
 
   add(route: Route): void {
-    this.#write(route, Flag.create | Flag.exclusive, "add");
+    this.#context.ask(newRoute(route, "add"));
   }
 
   replace(route: Route): void {
-    this.#write(route, Flag.create | Flag.replace, "replace");
-  }
-
-  #write(route: Route, flags: number, verb: string): void {
-    const attempt = (): string => `${verb} route ${routeText(route)}`;
-    this.#context
-      .route(attempt)
-      .request(RouteMessage.new, flags, (writer) => writeRoute(writer, route), attempt);
+    this.#context.ask(newRoute(route, "replace"));
   }
 
   remove(route: Route): void {
@@ -88,13 +80,4 @@ export class LinuxRoutes implements Routes {
     if (found && errno === 0) return found;
     throw new TrunklineError("kernel.refused", { attempt: attempt(), errno: errnoName(errno), text });
   }
-}
-
-/** Returns a route in the words of `ip route`, for messages. */
-export function routeText(route: Route): string {
-  const type = route.type === "unicast" ? "" : `${route.type} `;
-  const via = route.via === undefined ? "" : ` via ${route.via}`;
-  const device = route.linkIndex === undefined ? "" : ` on link ${route.linkIndex}`;
-  const table = route.table === MAIN_TABLE ? "" : ` table ${route.table}`;
-  return `${type}${route.destination}${via}${device}${table}`;
 }

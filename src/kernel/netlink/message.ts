@@ -197,6 +197,20 @@ export function eachMessage(
   }
 }
 
+/** Returns the first attribute of that type as text, without a look at those behind it; undefined where there is none. */
+export function firstText(bytes: Buffer, from: number, to: number, type: number): string | undefined {
+  for (let at = from; at + 4 <= to; ) {
+    const size = bytes.readUInt16LE(at);
+    if (size < 4 || at + size > to) return undefined;
+    if ((bytes.readUInt16LE(at + 2) & TYPE_MASK) === type) {
+      const end = bytes.indexOf(0, at + 4);
+      return bytes.toString("utf8", at + 4, end < 0 ? at + size : Math.min(end, at + size));
+    }
+    at += align(size);
+  }
+  return undefined;
+}
+
 const TABLE_SIZE = 128;
 
 /**

@@ -70,6 +70,22 @@ export function receiveEvent(fd: number): { bytes: Buffer; result: Received } {
   throw refusal("read kernel events", errno);
 }
 
+/** A request of several that go together. */
+export interface Request {
+  readonly type: number;
+  /** Beside those of every request. */
+  readonly flags: number;
+  readonly build: (writer: MessageWriter) => void;
+  readonly attempt: () => string;
+  /** Messages that come before its acknowledgement. */
+  readonly onReply?: (message: Message) => void;
+}
+
+export interface Outcome {
+  readonly errno: number;
+  readonly text: string | undefined;
+}
+
 export class NetlinkSocket {
   readonly fd: number;
   #sequence = 0;
@@ -163,17 +179,40 @@ export class NetlinkSocket {
     // A writer of its own: its bytes live until the other thread has sent them.
     const writer = new MessageWriter(64).begin(type, Flag.request | Flag.dump, sequence);
     build(writer);
-    const bytes = writer.finish();
-    for (;;) {
-      const { errno } = await inBackground((done) => libc().sendAsync(this.fd, bytes, bytes.length, 0, done));
-      if (errno === 0) break;
-      if (errno !== Errno.EINTR) throw refusal(attempt(), errno);
-    }
+    await this.#sendInBackground(writer.finish(), attempt);
     return this.#answers(sequence, attempt, visit);
+  }
+
+  /**
+   * Sends several requests in one go on a pool thread, and resolves with what became of each. The kernel takes them in
+   * order and goes on after one that it refuses. On a socket that nobody else uses meanwhile.
+   */
+  async requestsInBackground(requests: readonly Request[]): Promise<Outcome[]> {
+    const first = this.nextSequence();
+    const messages = requests.map(({ type, flags, build }, at) => {
+      const sequence = at === 0 ? first : this.nextSequence();
+      sharedWriter.begin(type, Flag.request | Flag.ack | flags, sequence);
+      build(sharedWriter);
+      return { sequence, bytes: Buffer.from(sharedWriter.finish()) };
+    });
+    const attempt = requests[0]!.attempt;
+    await this.#sendInBackground(Buffer.concat(messages.map(({ bytes }) => bytes)), attempt);
+    return messages.map(({ sequence }, at) => {
+      const { attempt, onReply } = requests[at]!;
+      return this.#answers(sequence, attempt, onReply);
+    });
   }
 
   close(): void {
     libc().close(this.fd);
+  }
+
+  async #sendInBackground(bytes: Buffer, attempt: () => string): Promise<void> {
+    for (;;) {
+      const { errno } = await inBackground((done) => libc().sendAsync(this.fd, bytes, bytes.length, 0, done));
+      if (errno === 0) return;
+      if (errno !== Errno.EINTR) throw refusal(attempt(), errno);
+    }
   }
 
   #send(bytes: Buffer, attempt: () => string): void {

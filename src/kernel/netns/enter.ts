@@ -12,6 +12,7 @@ const CLONE_NEWNET = 0x40000000;
 
 /** The namespace that this thread is in by default; opened at first use and kept. */
 let home: number | undefined;
+let homeIdentity: string | undefined;
 let current: number | undefined;
 
 function homeFd(): number {
@@ -77,6 +78,12 @@ export function withNetnsFd<T>(ref: NetnsRef, body: (fd: number) => T): T {
 export function netnsIdentity(fd: number): string {
   const stat = fstatSync(fd, { bigint: true });
   return `${stat.dev}:${stat.ino}`;
+}
+
+/** Whether a namespace is the one that this process is in by itself. */
+export function isHomeNetns(fd: number): boolean {
+  homeIdentity ??= netnsIdentity(homeFd());
+  return netnsIdentity(fd) === homeIdentity;
 }
 
 export function listNetns(): string[] {

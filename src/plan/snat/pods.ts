@@ -4,7 +4,7 @@ import type { SourceNAT } from "../../api/kinds/source-nat.ts";
 import { matchesSelector } from "../../api/selectors.ts";
 import { wording } from "../../base/errors.ts";
 import { formatIp, type Ip, type IpRange, tryParseIp } from "../../base/ip.ts";
-import type { ClusterFacts, NodeFacts } from "../facts.ts";
+import type { ClusterFacts, LocalEndpoint, NodeFacts } from "../facts.ts";
 import { segmentAt } from "./intervals.ts";
 import { baseOf } from "./ranges.ts";
 import { type ObjectProblem, type ReadyRule, rangeText } from "./source-nat-rules.ts";
@@ -23,9 +23,15 @@ export interface PodsContext {
 /** Keys of pods that have changed; "all" also where namespaces have. */
 export type ChangedPods = ReadonlySet<string> | "all";
 
+interface Address {
+  readonly ip: Ip;
+  /** In its one form. */
+  readonly text: string;
+}
+
 interface Entry {
   readonly local: boolean;
-  readonly ips: readonly Ip[];
+  readonly ips: readonly Address[];
   readonly clauses: readonly Clause[];
   readonly problems: readonly ObjectProblem[];
 }
@@ -41,14 +47,16 @@ export class WishBook {
   /** What the entries were made with, beside pods and namespaces. */
   #sourceNats: readonly SourceNAT[] = [];
   #basis: string | undefined;
-  #endpoints = "";
+  #endpoints: readonly LocalEndpoint[] = [];
+  /** Of endpoints, which are never changed in place. */
+  #addresses = new WeakMap<LocalEndpoint, readonly Address[]>();
   #wishes: PodWishes = { pods: [], problems: [] };
 
   /** Returns all wishes; `changed` are the pods since the last call (of a new book, all are). */
   read(context: PodsContext, changed: ChangedPods): PodWishes {
     const { facts, node } = context;
     const mayHold = mayHoldAddresses(context);
-    const endpoints = JSON.stringify([...node.endpoints.values()].map(({ pod, ips }) => [pod, ips]));
+    const endpoints = [...node.endpoints.values()];
     const basis = basisOf(context, mayHold);
     const sourceNats = [...facts.sourceNats.values()];
     const again = basis !== this.#basis || !sameObjects(sourceNats, this.#sourceNats) || changed === "all";
@@ -56,26 +64,29 @@ export class WishBook {
     // Should a pod be too much for us, nothing is known of any.
     this.#basis = undefined;
     const keys = again ? facts.pods.keys() : changed;
-    let same = !again && endpoints === this.#endpoints;
+    let same = !again && sameObjects(endpoints, this.#endpoints);
     for (const key of keys) {
       const entry = entryOf(key, context, mayHold);
       if (entry === undefined ? this.#entries.has(key) : true) same = false;
       if (entry) this.#entries.set(key, entry);
       else this.#entries.delete(key);
     }
-    if (!same) this.#wishes = this.#gather(node);
+    if (!same) this.#wishes = this.#gather(endpoints);
     this.#endpoints = endpoints;
     this.#sourceNats = sourceNats;
     this.#basis = basis;
     return this.#wishes;
   }
 
-  #gather(node: NodeFacts): PodWishes {
+  #gather(endpoints: readonly LocalEndpoint[]): PodWishes {
     const problems = new Map<string, ObjectProblem>();
     const byAddress = new Map<string, PodWish>();
-    const put = (pod: string, ip: Ip, local: boolean, all: readonly Clause[]) => {
-      const clauses = all.filter((clause) => clause.family === undefined || clause.family === ip.family);
-      byAddress.set(formatIp(ip), { pod, ip, local, clauses });
+    const put = (pod: string, { ip, text }: Address, local: boolean, all: readonly Clause[]) => {
+      const clauses =
+        all.length === 0
+          ? all
+          : all.filter((clause) => clause.family === undefined || clause.family === ip.family);
+      byAddress.set(text, { pod, ip, address: text, local, clauses });
     };
     // By key, so that two objects with one address give the same plan in whatever order they came.
     for (const [key, entry] of [...this.#entries].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
@@ -85,13 +96,28 @@ export class WishBook {
         if (!problems.has(problem.object)) problems.set(problem.object, problem);
     }
     // The journal knows a pod's address before its object says it, and it is right where an object is stale.
-    for (const { pod, ips } of node.endpoints.values())
-      for (const text of ips) {
-        const ip = tryParseIp(text);
-        if (ip) put(pod, ip, true, this.#entries.get(pod)?.clauses ?? []);
-      }
+    for (const endpoint of endpoints)
+      for (const address of this.#addressesOf(endpoint))
+        put(endpoint.pod, address, true, this.#entries.get(endpoint.pod)?.clauses ?? none);
     return { pods: [...byAddress.values()], problems: [...problems.values()] };
   }
+
+  #addressesOf(endpoint: LocalEndpoint): readonly Address[] {
+    const known = this.#addresses.get(endpoint);
+    if (known) return known;
+    const read = addressesOf(endpoint.ips);
+    this.#addresses.set(endpoint, read);
+    return read;
+  }
+}
+
+const none: readonly Clause[] = [];
+
+function addressesOf(texts: readonly string[]): Address[] {
+  return texts.flatMap((text) => {
+    const ip = tryParseIp(text);
+    return ip ? [{ ip, text: formatIp(ip) }] : [];
+  });
 }
 
 /** Returns what decides about clauses, beside SourceNAT objects, pods and namespaces. */
@@ -121,7 +147,7 @@ function entryOf(key: string, context: PodsContext, mayHold: boolean): Entry | u
   const clauses = clausesOf(key, pod, local, context, problems);
   if (!local && !clauses.some((clause) => clause.row === "source-nat"))
     return problems.length === 0 ? undefined : { local, ips: [], clauses: [], problems };
-  return { local, ips: podIps(pod).flatMap((text) => tryParseIp(text) ?? []), clauses, problems };
+  return { local, ips: addressesOf(podIps(pod)), clauses, problems };
 }
 
 /** Returns, by address, the pods that ask for something else than their range does. */
@@ -131,10 +157,10 @@ export function podSources(
   config: ConfigStatus,
 ): ReadonlyMap<string, PodSource> {
   const out = new Map<string, PodSource>();
-  for (const { pod, ip, local, clauses } of wishes.pods) {
+  for (const { pod, ip, address, local, clauses } of wishes.pods) {
     const base = segmentAt(ranges[ip.family], ip.value)?.value;
     if (base ? clauses.length === 0 : !local) continue;
-    out.set(formatIp(ip), { pod, clauses, base: base ?? baseOf(undefined, `Pod/${pod}`, config, ip.family) });
+    out.set(address, { pod, clauses, base: base ?? baseOf(undefined, `Pod/${pod}`, config, ip.family) });
   }
   return out;
 }

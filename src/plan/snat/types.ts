@@ -55,6 +55,8 @@ export interface PodWish {
   /** `namespace/name` */
   readonly pod: string;
   readonly ip: Ip;
+  /** The same, as text. */
+  readonly address: string;
   /** On the plan's own node. */
   readonly local: boolean;
   readonly clauses: readonly Clause[];
