@@ -61,6 +61,22 @@ describe("Reconciler", () => {
     await loop.stop();
   });
 
+  it("does not wait with the first change, and takes those that follow it closely together", async () => {
+    const manager = new Scripted("one");
+    const loop = reconciler([manager]);
+    loop.start();
+    loop.note("pods", "1");
+    await loop.inForce();
+    for (const pod of ["2", "3"]) {
+      loop.note("pods", pod);
+      // The loop gets its turn in between.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await loop.inForce();
+    expect(manager.calls).toEqual(["pods=1", "pods=2+3"]);
+    await loop.stop();
+  });
+
   it("gathers what comes while a manager works, and never calls it beside itself", async () => {
     const slow = new Scripted("slow");
     const gate = Promise.withResolvers<void>();

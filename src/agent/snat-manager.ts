@@ -102,6 +102,8 @@ export class SnatManager implements Manager {
       book: this.#book,
       changed,
     });
+    // Pods come and go all the time, and few of them ask for anything: then nothing is to be written.
+    if (!restore && this.#plan !== undefined && areSame(plan, this.#plan)) return;
     const routing = plan.steers.length === 0 ? noRouting : steerRouting(plan, uplinkIndex(kernel, node));
     // Packets are marked only once there is a way for them, and the way goes once none are.
     if (routing.rules.length > 0) addSteerRouting(kernel, routing);
@@ -150,6 +152,17 @@ export class SnatManager implements Manager {
     this.#last = mine.catch(() => {});
     return mine;
   }
+}
+
+/** Whether two plans are made of the very same parts, and have none that is made anew each time. */
+function areSame(left: SnatPlan, right: SnatPlan): boolean {
+  const parts = ["inside", "ranges", "pods", "config", "nodeAddresses"] as const;
+  return (
+    parts.every((part) => left[part] === right[part]) &&
+    [left, right].every(
+      ({ egress, steers, problems }) => egress.length + steers.length + problems.length === 0,
+    )
+  );
 }
 
 function uplinkIndex(kernel: Kernel, node: NodeFacts): number {

@@ -7,7 +7,7 @@ export interface LentAddress {
 }
 
 export interface RestingAddress {
-  readonly ordinal: number;
+  readonly address: string;
   /** When it was released (ms). */
   readonly since: number;
 }
@@ -110,16 +110,33 @@ export class OwnBlock {
   }
 
   /**
-   * Returns the addresses that rest and may be taken before they have rested to the end, longest-resting first, with the
-   * times of their release (ms). One that rests because its past is not known may still be in use: it is not among them.
+   * Returns how many addresses rest and may be taken before they have rested to the end. One that rests because its past
+   * is not known may still be in use: it is not among them.
    */
-  resting(now: number, cooldownMs: number): RestingAddress[] {
-    const unknown = this.#unknownBefore ?? Number.NEGATIVE_INFINITY;
-    return this.#queue.flatMap((ordinal) => {
-      const since = this.#freedAt.get(ordinal);
-      const may = since !== undefined && since > unknown && this.#rests(ordinal, now, cooldownMs);
-      return may ? [{ ordinal, since }] : [];
-    });
+  resting(now: number, cooldownMs: number): number {
+    let count = 0;
+    for (const ordinal of this.#queue) if (this.#mayEnd(ordinal, now, cooldownMs)) count++;
+    return count;
+  }
+
+  /** Returns the one of these that has rested the longest of those that `may` be taken, and when (ms) it was released; or undefined. */
+  longestResting(
+    now: number,
+    cooldownMs: number,
+    may: (address: string) => boolean,
+  ): RestingAddress | undefined {
+    for (const ordinal of this.#queue) {
+      if (!this.#mayEnd(ordinal, now, cooldownMs)) continue;
+      const address = this.addressOf(ordinal);
+      if (may(address)) return { address, since: this.#freedAt.get(ordinal) ?? now };
+    }
+    return undefined;
+  }
+
+  #mayEnd(ordinal: number, now: number, cooldownMs: number): boolean {
+    const since = this.#freedAt.get(ordinal);
+    const known = since !== undefined && since > (this.#unknownBefore ?? Number.NEGATIVE_INFINITY);
+    return known && this.#rests(ordinal, now, cooldownMs);
   }
 
   /** Restores what a compacted journal says: this free address was released at that time. */

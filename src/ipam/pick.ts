@@ -41,36 +41,28 @@ function pickRested(context: NodeContext, want: Want): HeldAddress | undefined {
  * has its turn behind enough others, another block would serve nothing but longer rest.
  */
 function pickResting(context: NodeContext, want: Want): HeldAddress | undefined {
-  const resting = restingFor(context, want);
-  if (resting.length < enoughResting(want)) return undefined;
-  for (const one of resting.toSorted((a, b) => a.since - b.since)) {
-    const held = one.take();
-    if (!context.isNamed(held.address)) return held;
-  }
-  return undefined;
-}
-
-interface Resting {
-  /** When it was released (ms). */
-  readonly since: number;
-  /** Words it as an address, which is more work than to count it. */
-  readonly take: () => HeldAddress;
-}
-
-function restingFor(context: NodeContext, want: Want): Resting[] {
   const { ledger, clock, settings } = context;
-  const now = clock.now();
-  const own = usableBlocks(context, want).flatMap((block) =>
-    block.resting(now, settings.cooldownMs).map(({ ordinal, since }) => ({
-      since,
-      take: () => held(want, block.addressOf(ordinal), block),
-    })),
-  );
-  const lent = usableLoans(context, want).flatMap(([address, loan]) => {
+  const [now, cooldown] = [clock.now(), settings.cooldownMs];
+  const blocks = usableBlocks(context, want);
+  const loans = usableLoans(context, want).flatMap(([address, loan]) => {
     const since = ledger.restingLoans.get(address);
-    return since === undefined ? [] : [{ since, take: () => heldLoan(want, address, loan) }];
+    return since === undefined ? [] : [{ since, address, held: () => heldLoan(want, address, loan) }];
   });
-  return [...own, ...lent];
+  const count = blocks.reduce((sum, block) => sum + block.resting(now, cooldown), loans.length);
+  if (count < enoughResting(want)) return undefined;
+  const isFree = (address: string): boolean => !context.isNamed(address);
+  const candidates = [
+    ...blocks.flatMap((block) => {
+      const one = block.longestResting(now, cooldown, isFree);
+      return one ? [{ since: one.since, held: () => held(want, one.address, block) }] : [];
+    }),
+    ...loans.filter(({ address }) => isFree(address)),
+  ];
+  const first = candidates.reduce<(typeof candidates)[number] | undefined>(
+    (best, one) => (best && best.since <= one.since ? best : one),
+    undefined,
+  );
+  return first?.held();
 }
 
 const fewestResting = 8;

@@ -176,7 +176,12 @@ class DifferenceWriter {
       (sum, name) => sum + (sets.get(name)?.before.size ?? 0),
       0,
     );
-    const fresh = byName(sets).filter(([name]) => setsBefore.has(name) && !this.#redefined.has(name));
+    const fresh = byName(
+      [...setsBefore.keys()].flatMap((name): [string, NftSetState][] => {
+        const set = this.#redefined.has(name) ? undefined : sets.get(name);
+        return set === undefined ? [] : [[name, set]];
+      }),
+    );
     // Ranges are found only some time after the transaction that adds them: they must be there before they are used.
     const ranges =
       exists && fresh.some(([, set]) => set.definition.interval === true && set.elements.size > 0);

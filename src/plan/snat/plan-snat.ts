@@ -3,10 +3,8 @@
 import { wording } from "../../base/errors.ts";
 import { tryParseIp } from "../../base/ip.ts";
 import { type ClusterFacts, type NodeFacts, nodeIps } from "../facts.ts";
-import { configStatus } from "./config-status.ts";
-import { type ChangedPods, podSources, WishBook } from "./pods.ts";
-import { podRanges } from "./ranges.ts";
-import { type ObjectProblem, type ReadyRule, rangeText, readSourceNats } from "./source-nat-rules.ts";
+import { type ChangedPods, WishBook } from "./pods.ts";
+import { type ObjectProblem, type ReadyRule, rangeText } from "./source-nat-rules.ts";
 import type { EgressAddress, SnatPlan, Steer } from "./types.ts";
 
 /** What a node remembers beyond the objects. */
@@ -25,9 +23,9 @@ export const maxSteers = 63;
 
 /** Returns the plan of one node. Never throws for what users wrote: that is reported in the plan. */
 export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemory = {}): SnatPlan {
-  const config = configStatus(facts, memory.lastGood);
-  const { inside, ranges } = podRanges(facts, config);
-  const { rules, problems } = readSourceNats(facts);
+  const { book = new WishBook(), changed = "all" } = memory;
+  const cluster = book.cluster.read(facts, memory.lastGood);
+  const { config, inside, ranges, rules } = cluster;
   const holderOf = (rule: ReadyRule, address: string) => {
     const written = rule.holders.get(address);
     const isWrong = memory.held !== undefined && written === node.node;
@@ -36,21 +34,20 @@ export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemor
     const admitted = rule.action.type === "egress" && rule.action.candidates.includes(holder ?? "");
     return admitted ? holder : undefined;
   };
-  const { book = new WishBook(), changed = "all" } = memory;
-  const wishes = book.read({ facts, node, rules, holderOf }, changed);
+  const wishes = book.read({ facts, node, cluster, holderOf }, changed);
   const egress = egressAddresses(rules, holderOf);
   return {
     node: node.node,
     nodeAddresses: node.addresses,
     inside,
     ranges,
-    pods: podSources(wishes, ranges, config),
+    pods: wishes.pods,
     config,
     randomFully: config.config?.randomFully ?? true,
     toPorts: config.config?.toPorts ?? [],
     egress,
     steers: steersOf(facts, rules, node.node),
-    problems: [...problems, ...wishes.problems, ...unheld(egress)],
+    problems: [...cluster.problems, ...wishes.problems, ...unheld(egress)],
   };
 }
 

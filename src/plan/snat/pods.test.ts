@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Pod } from "../../api/kinds/core.ts";
+import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import type { SourceNAT } from "../../api/kinds/source-nat.ts";
 import type { ClusterFacts, NodeFacts } from "../facts.ts";
 import { clusterFacts, clusterNode, namespace, nodeFacts, pod, pool, sourceNat } from "./facts.suite.ts";
@@ -25,6 +26,7 @@ interface World {
   readonly facts: ClusterFacts;
   readonly pods: Map<string, Pod>;
   readonly sourceNats: Map<string, SourceNAT>;
+  readonly pools: Map<string, IPPool>;
   node: NodeFacts;
 }
 
@@ -42,6 +44,7 @@ function world(pods: readonly Pod[]): World {
     facts,
     pods: facts.pods as Map<string, Pod>,
     sourceNats: facts.sourceNats as Map<string, SourceNAT>,
+    pools: facts.pools as Map<string, IPPool>,
     node: nodeFacts(),
   };
 }
@@ -89,14 +92,23 @@ const someStep: fc.Arbitrary<Step> = fc.oneof(
         },
     ),
   ),
-  fc.constantFrom("shop/a", "quiet/b").map(
-    (key): Step =>
-      (all) => {
-        const endpoint = { pod: key, uid: "u", interface: "tl1", ips: ["172.16.1.9"] };
-        all.node = {
-          ...all.node,
-          endpoints: new Map(all.node.endpoints.size > 0 ? [] : [["c/eth0", endpoint]]),
-        };
+  fc
+    .tuple(fc.constantFrom("shop/a", "quiet/b"), fc.constantFrom("172.16.1.9", "172.16.1.1", "10.99.0.1"))
+    .map(
+      ([key, ip]): Step =>
+        (all) => {
+          const endpoint = { pod: key, uid: "u", interface: "tl1", ips: [ip] };
+          all.node = {
+            ...all.node,
+            endpoints: new Map(all.node.endpoints.size > 0 ? [] : [["c/eth0", endpoint]]),
+          };
+          return [];
+        },
+    ),
+  fc.constantFrom("172.16.0.0/16", "172.16.1.0/30", "10.99.0.0/24").map(
+    (cidr): Step =>
+      ({ pools }) => {
+        pools.set("pods", pool("pods", cidr));
         return [];
       },
   ),
@@ -114,6 +126,7 @@ describe("a book of wishes", () => {
           changed = new Set(round.flatMap((step) => step(all)));
         }
       }),
+      { numRuns: 500 },
     );
   });
 
@@ -127,6 +140,22 @@ describe("a book of wishes", () => {
         ?.action.type;
     expect(actionOf({ held: new Set() })).toBe("drop");
     expect(actionOf({ held: new Set([held]) })).toBe("address");
+  });
+
+  it("gives the very same parts while nobody asks for anything else", () => {
+    const all = world([pod("a", "172.16.1.1"), pod("b", "172.16.1.2", { snat: "none" })]);
+    const book = new WishBook();
+    const before = planSnat(all.facts, all.node, { book });
+    all.pods.set("shop/c", pod("c", "172.16.1.3"));
+    all.pods.delete("shop/a");
+    const endpoint = { pod: "shop/c", uid: "u", interface: "tl1", ips: ["172.16.1.3"] };
+    all.node = { ...all.node, endpoints: new Map([["c/eth0", endpoint]]) };
+    const after = planSnat(all.facts, all.node, { book, changed: new Set(["shop/a", "shop/c"]) });
+    for (const part of ["inside", "ranges", "pods", "config"] as const)
+      expect(after[part]).toBe(before[part]);
+    all.pods.set("shop/c", pod("c", "172.16.1.3", { snat: "masquerade" }));
+    const asking = planSnat(all.facts, all.node, { book, changed: new Set(["shop/c"]) });
+    expect([...asking.pods.keys()]).toEqual(["172.16.1.2", "172.16.1.3"]);
   });
 
   it("looks at no other pod than the one that changed", () => {

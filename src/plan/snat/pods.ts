@@ -1,21 +1,21 @@
 // What single pods ask for: annotations of pod and namespace, then SourceNAT rules, then their pool.
 import { isTerminal, type Pod, podIps } from "../../api/kinds/core.ts";
-import type { SourceNAT } from "../../api/kinds/source-nat.ts";
 import { matchesSelector } from "../../api/selectors.ts";
 import { wording } from "../../base/errors.ts";
 import { formatIp, type Ip, type IpRange, tryParseIp } from "../../base/ip.ts";
 import type { ClusterFacts, LocalEndpoint, NodeFacts } from "../facts.ts";
+import { type ClusterPart, ClusterParts } from "./cluster-part.ts";
 import { segmentAt } from "./intervals.ts";
 import { baseOf } from "./ranges.ts";
 import { type ObjectProblem, type ReadyRule, rangeText } from "./source-nat-rules.ts";
-import type { Clause, ConfigStatus, PodSource, PodWish, PodWishes, SnatPlan } from "./types.ts";
+import type { Clause, PodSource, PodWishes } from "./types.ts";
 
 export const SNAT_ANNOTATION = "trunkline.dev/snat";
 
 export interface PodsContext {
   readonly facts: ClusterFacts;
   readonly node: NodeFacts;
-  readonly rules: readonly ReadyRule[];
+  readonly cluster: ClusterPart;
   /** Who holds an egress address; overrides the objects' status where the asker knows better. */
   readonly holderOf: (rule: ReadyRule, address: string) => string | undefined;
 }
@@ -39,58 +39,87 @@ interface Entry {
 /**
  * What the pods of one node ask for, and those of others whose addresses this node may hold. It is kept from plan to
  * plan, so that only pods that changed are looked at: a cluster has many, and a node few. What it says is the same as
- * that of a new one.
+ * that of a new one, and the very same object while nobody asks for anything else than before.
  */
 export class WishBook {
+  readonly cluster = new ClusterParts();
   /** Pods that count for the node, by key. */
   readonly #entries = new Map<string, Entry>();
   /** What the entries were made with, beside pods and namespaces. */
-  #sourceNats: readonly SourceNAT[] = [];
+  #part: ClusterPart | undefined;
   #basis: string | undefined;
-  #endpoints: readonly LocalEndpoint[] = [];
+  #endpoints: ReadonlySet<LocalEndpoint> = new Set();
   /** Of endpoints, which are never changed in place. */
-  #addresses = new WeakMap<LocalEndpoint, readonly Address[]>();
-  #wishes: PodWishes = { pods: [], problems: [] };
+  readonly #addresses = new WeakMap<LocalEndpoint, readonly Address[]>();
+  /** Addresses that some pod's object or endpoint asks for something with. */
+  #special = new Set<string>();
+  #wishes: PodWishes = { pods: new Map(), problems: [] };
 
   /** Returns all wishes; `changed` are the pods since the last call (of a new book, all are). */
   read(context: PodsContext, changed: ChangedPods): PodWishes {
-    const { facts, node } = context;
+    const { facts, node, cluster } = context;
     const mayHold = mayHoldAddresses(context);
-    const endpoints = [...node.endpoints.values()];
+    const endpoints = new Set(node.endpoints.values());
     const basis = basisOf(context, mayHold);
-    const sourceNats = [...facts.sourceNats.values()];
-    const again = basis !== this.#basis || !sameObjects(sourceNats, this.#sourceNats) || changed === "all";
+    const again = basis !== this.#basis || cluster !== this.#part || changed === "all";
     if (again) this.#entries.clear();
     // Should a pod be too much for us, nothing is known of any.
     this.#basis = undefined;
-    const keys = again ? facts.pods.keys() : changed;
-    let same = !again && sameObjects(endpoints, this.#endpoints);
-    for (const key of keys) {
+    let same = !again;
+    for (const key of again ? facts.pods.keys() : changed) {
+      const before = this.#entries.get(key);
       const entry = entryOf(key, context, mayHold);
-      if (entry === undefined ? this.#entries.has(key) : true) same = false;
+      same &&= this.#isPlain(before, cluster) && this.#isPlain(entry, cluster);
       if (entry) this.#entries.set(key, entry);
       else this.#entries.delete(key);
     }
-    if (!same) this.#wishes = this.#gather(endpoints);
+    same &&= this.#arePlain(differing(endpoints, this.#endpoints), cluster);
+    if (!same) this.#wishes = this.#gather(endpoints, cluster);
     this.#endpoints = endpoints;
-    this.#sourceNats = sourceNats;
+    this.#part = cluster;
     this.#basis = basis;
     return this.#wishes;
   }
 
-  #gather(endpoints: readonly LocalEndpoint[]): PodWishes {
+  /** Whether it is all the same if this pod is there or not: it asks for nothing, and nobody else has its addresses. */
+  #isPlain(entry: Entry | undefined, cluster: ClusterPart): boolean {
+    return (
+      entry === undefined ||
+      (entry.clauses.length === 0 &&
+        entry.problems.length === 0 &&
+        entry.ips.every((address) => this.#isCommon(address, cluster)))
+    );
+  }
+
+  #arePlain(endpoints: Iterable<LocalEndpoint>, cluster: ClusterPart): boolean {
+    for (const endpoint of endpoints) {
+      if ((this.#entries.get(endpoint.pod)?.clauses ?? none).length > 0) return false;
+      if (!this.#addressesOf(endpoint).every((address) => this.#isCommon(address, cluster))) return false;
+    }
+    return true;
+  }
+
+  #isCommon({ ip, text }: Address, { ranges }: ClusterPart): boolean {
+    return !this.#special.has(text) && segmentAt(ranges[ip.family], ip.value) !== undefined;
+  }
+
+  #gather(endpoints: Iterable<LocalEndpoint>, { ranges, config }: ClusterPart): PodWishes {
     const problems = new Map<string, ObjectProblem>();
-    const byAddress = new Map<string, PodWish>();
+    const pods = new Map<string, PodSource>();
+    this.#special = new Set();
     const put = (pod: string, { ip, text }: Address, local: boolean, all: readonly Clause[]) => {
-      const clauses =
-        all.length === 0
-          ? all
-          : all.filter((clause) => clause.family === undefined || clause.family === ip.family);
-      byAddress.set(text, { pod, ip, address: text, local, clauses });
+      const clauses = all.filter((clause) => clause.family === undefined || clause.family === ip.family);
+      const base = segmentAt(ranges[ip.family], ip.value)?.value;
+      const asks = base ? clauses.length > 0 : local;
+      if (all.length > 0 || asks) this.#special.add(text);
+      // What was put before, by another pod with the address, holds no more.
+      pods.delete(text);
+      if (asks)
+        pods.set(text, { pod, clauses, base: base ?? baseOf(undefined, `Pod/${pod}`, config, ip.family) });
     };
     // By key, so that two objects with one address give the same plan in whatever order they came.
     for (const [key, entry] of [...this.#entries].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-      for (const ip of entry.ips) put(key, ip, entry.local, entry.clauses);
+      for (const address of entry.ips) put(key, address, entry.local, entry.clauses);
       // Pods of one namespace share its problems.
       for (const problem of entry.problems)
         if (!problems.has(problem.object)) problems.set(problem.object, problem);
@@ -99,7 +128,7 @@ export class WishBook {
     for (const endpoint of endpoints)
       for (const address of this.#addressesOf(endpoint))
         put(endpoint.pod, address, true, this.#entries.get(endpoint.pod)?.clauses ?? none);
-    return { pods: [...byAddress.values()], problems: [...problems.values()] };
+    return { pods, problems: [...problems.values()] };
   }
 
   #addressesOf(endpoint: LocalEndpoint): readonly Address[] {
@@ -109,6 +138,11 @@ export class WishBook {
     this.#addresses.set(endpoint, read);
     return read;
   }
+}
+
+/** Returns those that are in one of the sets only. */
+function differing<T>(left: ReadonlySet<T>, right: ReadonlySet<T>): Set<T> {
+  return left.symmetricDifference(right);
 }
 
 const none: readonly Clause[] = [];
@@ -121,20 +155,17 @@ function addressesOf(texts: readonly string[]): Address[] {
 }
 
 /** Returns what decides about clauses, beside SourceNAT objects, pods and namespaces. */
-function basisOf({ node, rules, holderOf }: PodsContext, mayHold: boolean): string {
-  const holders = rules.map((rule) =>
+function basisOf({ node, cluster, holderOf }: PodsContext, mayHold: boolean): string {
+  const holders = cluster.rules.map((rule) =>
     rule.action.type === "egress" ? rule.action.addresses.map((one) => holderOf(rule, rangeText(one))) : [],
   );
   return JSON.stringify([node.node, node.addresses, mayHold, holders]);
 }
 
-// Objects are never changed in place: another version is another object.
-function sameObjects(left: readonly object[], right: readonly object[]): boolean {
-  return left.length === right.length && left.every((object, at) => object === right[at]);
-}
-
-function mayHoldAddresses({ rules, node }: PodsContext): boolean {
-  return rules.some(({ action }) => action.type === "egress" && action.candidates.includes(node.node));
+function mayHoldAddresses({ cluster, node }: PodsContext): boolean {
+  return cluster.rules.some(
+    ({ action }) => action.type === "egress" && action.candidates.includes(node.node),
+  );
 }
 
 /** Returns what a pod asks for, or undefined if it is nothing to this node. */
@@ -148,21 +179,6 @@ function entryOf(key: string, context: PodsContext, mayHold: boolean): Entry | u
   if (!local && !clauses.some((clause) => clause.row === "source-nat"))
     return problems.length === 0 ? undefined : { local, ips: [], clauses: [], problems };
   return { local, ips: addressesOf(podIps(pod)), clauses, problems };
-}
-
-/** Returns, by address, the pods that ask for something else than their range does. */
-export function podSources(
-  wishes: PodWishes,
-  ranges: SnatPlan["ranges"],
-  config: ConfigStatus,
-): ReadonlyMap<string, PodSource> {
-  const out = new Map<string, PodSource>();
-  for (const { pod, ip, address, local, clauses } of wishes.pods) {
-    const base = segmentAt(ranges[ip.family], ip.value)?.value;
-    if (base ? clauses.length === 0 : !local) continue;
-    out.set(address, { pod, clauses, base: base ?? baseOf(undefined, `Pod/${pod}`, config, ip.family) });
-  }
-  return out;
 }
 
 function clausesOf(
@@ -196,9 +212,9 @@ function clausesOf(
     const path = `metadata.annotations['${SNAT_ANNOTATION}']`;
     problems.push({ code: "snat.annotation", message, object, path });
   }
-  if (context.rules.length === 0) return out;
+  if (context.cluster.rules.length === 0) return out;
   const labels = { "kubernetes.io/metadata.name": namespaceName, ...namespace?.metadata.labels };
-  for (const rule of context.rules) {
+  for (const rule of context.cluster.rules) {
     if (rule.namespaceSelector && !matchesSelector(rule.namespaceSelector, labels)) continue;
     if (rule.podSelector && !matchesSelector(rule.podSelector, pod.metadata.labels)) continue;
     out.push(...ruleClauses(rule, key, local, context));

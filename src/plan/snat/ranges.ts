@@ -64,9 +64,12 @@ export function podRanges(facts: ClusterFacts, config: ConfigStatus): Pick<SnatP
   };
 }
 
+/** The ConfigMap that names the services' ranges. */
+export const SERVICE_CONFIG_MAP = "kube-system/eni-config";
+
 /** Returns the services' ranges, from eni-config's `service_cidr`. */
 export function readServiceRanges(facts: ClusterFacts): Cidr[] {
-  const text = facts.configMaps.get("kube-system/eni-config")?.data?.["eni_conf"];
+  const text = facts.configMaps.get(SERVICE_CONFIG_MAP)?.data?.["eni_conf"];
   // The setting's own reader reports what is wrong with it; here a broken one only means: not known.
   const found = /"service_cidr"\s*:\s*"([^"]*)"/.exec(text ?? "")?.[1];
   return (found ?? "").split(",").flatMap((part) => tryParseCidr(part.trim()) ?? []);

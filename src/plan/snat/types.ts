@@ -1,5 +1,5 @@
 // The plan of one node's source translation: which addresses are pods', and what each of them asked for, in order.
-import type { Cidr, Family, Ip, IpRange } from "../../base/ip.ts";
+import type { Cidr, Family, IpRange } from "../../base/ip.ts";
 import type { Problem } from "../../base/problem.ts";
 import type { Segment } from "./intervals.ts";
 import type { MasqConfig, PortRange } from "./masq-types.ts";
@@ -45,21 +45,11 @@ export interface PodSource {
   readonly base: Base;
 }
 
-/** What pods ask for, whatever their pools and the ConfigMap say. */
+/** What single pods ask for. */
 export interface PodWishes {
-  readonly pods: readonly PodWish[];
+  /** Those that ask for something else than their range does, by address. */
+  readonly pods: ReadonlyMap<string, PodSource>;
   readonly problems: readonly (Problem & { readonly object: string })[];
-}
-
-export interface PodWish {
-  /** `namespace/name` */
-  readonly pod: string;
-  readonly ip: Ip;
-  /** The same, as text. */
-  readonly address: string;
-  /** On the plan's own node. */
-  readonly local: boolean;
-  readonly clauses: readonly Clause[];
 }
 
 /** The text in force, and why. */
