@@ -147,6 +147,67 @@ describe("NodePolicy and its nftables text", () => {
     );
   });
 
+  it("names an end of every connection that a change forbids, and of those of pods that are gone", () => {
+    const changes = fc.record({ from: clusters, to: clusters, pause: fc.nat(5) });
+    fc.assert(
+      fc.property(changes, fc.array(flows, { minLength: 40, maxLength: 40 }), ({ from, to, pause }, list) => {
+        const { policy } = new TestNode();
+        for (const step of stepsOf(from)) step(policy);
+        policy.flush();
+        const passes = ({ fromIp, toIp, protocol, port }: (typeof list)[number]): boolean =>
+          policy.allows("egress", fromIp, toIp, protocol, port) &&
+          policy.allows("ingress", toIp, fromIp, protocol, port);
+        const open = list.filter(passes);
+        const localBefore = [...policy.localIps()];
+        const named = new Set<string>();
+        const flush = (): void => {
+          const { locals, peers } = policy.flush();
+          for (const ip of [...locals, ...peers]) named.add(ip);
+        };
+        for (const [at, step] of [...removalsFor(from, to), ...stepsOf(to)].entries()) {
+          step(policy);
+          if (at % (pause + 1) === 0) flush();
+        }
+        flush();
+        // A pod that is new here has no connections.
+        const isNew = (ip: string): boolean => policy.isLocal(ip) && !localBefore.includes(ip);
+        for (const flow of open.filter(({ fromIp, toIp }) => !isNew(fromIp) && !isNew(toIp)))
+          if (!passes(flow)) expect([flow.fromIp, flow.toIp].some((ip) => named.has(ip))).toBe(true);
+        const told = new Set(
+          [...from.pods.values()].filter(isThere).flatMap((pod) => endpointOf(pod)?.ips ?? []),
+        );
+        for (const ip of localBefore)
+          if (told.has(ip) && !policy.isLocal(ip)) expect(named.has(ip)).toBe(true);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it("names nobody where an object changes in a way that no policy asks about", () => {
+    const meta = { namespace: "x", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z" };
+    const web = (labels: Record<string, string>): Pod => ({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { ...meta, name: "web", uid: "web", labels },
+      spec: { nodeName: node, containers: [{ name: "c" }] },
+      status: { phase: "Running", podIPs: [{ ip: "10.0.0.1" }] },
+    });
+    const { policy } = new TestNode();
+    policy.setPolicy("x/p", {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "NetworkPolicy",
+      metadata: { ...meta, name: "p", uid: "p" },
+      spec: { podSelector: { matchLabels: { app: "web" } }, policyTypes: ["Ingress"] },
+    });
+    policy.setPod("x/web", web({ app: "web" }));
+    policy.setEndpoint("c/eth0", { pod: "x/web", uid: "web", interface: "tl1", ips: ["10.0.0.1"] });
+    policy.flush();
+    policy.setPod("x/web", web({ app: "web", release: "2" }));
+    expect(policy.flush()).toEqual({ locals: new Set(), peers: new Set() });
+    policy.setPod("x/web", web({ app: "other" }));
+    expect(policy.flush().locals).toEqual(new Set(["10.0.0.1"]));
+  });
+
   it("lets a port's name mean pods of namespaces that are not known yet, where a rule names no peers", () => {
     const meta = { namespace: "late", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z" };
     const pod = (name: string, ip: string): Pod => ({
@@ -201,6 +262,10 @@ describe("NodePolicy and its nftables text", () => {
     );
   });
 });
+
+function isThere(pod: Pod): boolean {
+  return pod.status?.phase !== "Succeeded" && pod.status?.phase !== "Failed";
+}
 
 /** A pod that has ended speaks for nobody: the kernel lets nothing through, the evaluator knows no such pod. */
 function hasEnded(facts: ClusterFacts, ip: string): boolean {

@@ -131,9 +131,13 @@ export class NodePolicy {
     const left: Group[] = [];
     const joined: [LocalPod, Group][] = [];
     for (const local of this.#dirty) {
+      const [{ ingress, egress }, known] = [{ ...local.groups }, local.entry !== undefined];
+      joined.push(...this.#regroup(local, fresh, left));
+      const { groups, entry } = local;
+      const same = groups.ingress === ingress && groups.egress === egress && known === (entry !== undefined);
+      if (same && this.#isCurrent(local)) continue;
       // A pod that is told for the first time has no connections yet.
       if (this.#toldLocals.has(local)) for (const ip of local.ips) locals.add(ip);
-      joined.push(...this.#regroup(local, fresh, left));
     }
     // After everybody has left: an address may have gone from one pod to another.
     for (const [local, group] of joined) this.#tellRows(group, local, true);
