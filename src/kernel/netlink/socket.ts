@@ -86,6 +86,8 @@ export interface Outcome {
   readonly text: string | undefined;
 }
 
+const done: Outcome = { errno: 0, text: undefined };
+
 export class NetlinkSocket {
   readonly fd: number;
   #sequence = 0;
@@ -189,18 +191,26 @@ export class NetlinkSocket {
    */
   async requestsInBackground(requests: readonly Request[]): Promise<Outcome[]> {
     const first = this.nextSequence();
+    const sequences = requests.map((_, at) => (at === 0 ? first : this.nextSequence()));
     const messages = requests.map(({ type, flags, build }, at) => {
-      const sequence = at === 0 ? first : this.nextSequence();
-      sharedWriter.begin(type, Flag.request | Flag.ack | flags, sequence);
+      // A refusal is told in any case, so the last one's acknowledgement says enough of those before it.
+      const ack = at === requests.length - 1 ? Flag.ack : 0;
+      sharedWriter.begin(type, Flag.request | ack | flags, sequences[at]!);
       build(sharedWriter);
-      return { sequence, bytes: Buffer.from(sharedWriter.finish()) };
+      return Buffer.from(sharedWriter.finish());
     });
     const attempt = requests[0]!.attempt;
-    await this.#sendInBackground(Buffer.concat(messages.map(({ bytes }) => bytes)), attempt);
-    return messages.map(({ sequence }, at) => {
-      const { attempt, onReply } = requests[at]!;
-      return this.#answers(sequence, attempt, onReply);
-    });
+    await this.#sendInBackground(Buffer.concat(messages), attempt);
+    const refusals = new Map<number, Outcome>();
+    const last = this.#answers(
+      sequences.at(-1)!,
+      attempt,
+      (message) => requests[sequences.indexOf(message.sequence)]?.onReply?.(message),
+      (sequence, outcome) => refusals.set(sequence, outcome),
+    );
+    return sequences.map((sequence, at) =>
+      at === sequences.length - 1 ? last : (refusals.get(sequence) ?? done),
+    );
   }
 
   close(): void {
@@ -223,11 +233,15 @@ export class NetlinkSocket {
     }
   }
 
-  /** Reads until the acknowledgement, or the end of the dump, that belongs to `sequence`. */
+  /**
+   * Reads until the acknowledgement, or the end of the dump, that belongs to `sequence`. With `onRefusal` the answers to
+   * others, which were sent before it in one go, are told too.
+   */
   #answers(
     sequence: number,
     attempt: () => string,
     onReply?: (message: Message) => void,
+    onRefusal?: (sequence: number, outcome: Outcome) => void,
   ): { errno: number; text: string | undefined; interrupted: boolean } {
     let outcome: { errno: number; text: string | undefined; interrupted: boolean } | undefined;
     while (outcome === undefined) {
@@ -239,8 +253,13 @@ export class NetlinkSocket {
         throw refusal(attempt(), errno);
       }
       eachMessage(receiveBuffer, length, (message) => {
-        // Late answers of an earlier request that was given up are passed over.
-        if (message.sequence !== sequence) return undefined;
+        if (message.sequence !== sequence) {
+          // Late answers of an earlier request that was given up are passed over.
+          if (onRefusal === undefined) return undefined;
+          if (message.type === MessageType.error) onRefusal(message.sequence, readAck(message));
+          else onReply?.(message);
+          return undefined;
+        }
         if (message.type === MessageType.error) {
           outcome = { ...readAck(message), interrupted: false };
         } else if (message.type === MessageType.done) {
