@@ -11,8 +11,39 @@ export type PoolUse = "Workload" | "Tunnel";
 
 const defaultBlockSize = { 4: 26, 6: 122 } as const;
 
+type Range = PoolRange & { readonly family: Family };
+
+interface Reading {
+  readonly range: Range | string;
+  readonly byNode: Selector;
+  readonly byNamespace: Selector;
+}
+
+/** Says whether labels fit, or why the selector cannot be read. */
+type Selector = (labels: Labels | undefined) => boolean | string;
+
+/** Every ADD asks every pool, and an object is never changed in place. */
+const readings = new WeakMap<IPPool, Reading>();
+
+function readingOf(pool: IPPool): Reading {
+  const known = readings.get(pool);
+  if (known) return known;
+  const { nodeSelector, namespaceSelector } = pool.spec;
+  const reading = {
+    range: readRange(pool),
+    byNode: readSelector(nodeSelector),
+    byNamespace: readSelector(namespaceSelector),
+  };
+  readings.set(pool, reading);
+  return reading;
+}
+
 /** Returns a pool as the allocator needs it, or why it cannot be used at all. */
-export function poolRange(pool: IPPool): (PoolRange & { readonly family: Family }) | string {
+export function poolRange(pool: IPPool): Range | string {
+  return readingOf(pool).range;
+}
+
+function readRange(pool: IPPool): Range | string {
   const cidr = tryParseCidr(pool.spec.cidr);
   if (!cidr) return `its cidr '${pool.spec.cidr}' is not a range`;
   const wanted = pool.spec.blockSize ?? defaultBlockSize[cidr.family];
@@ -41,23 +72,24 @@ export function whyNotOffered(
 ): string | undefined {
   if (pool.spec.assignmentMode === "Manual")
     return "its assignmentMode is Manual: it has to be asked for by name";
-  const byNode = test(pool.spec.nodeSelector, node.labels);
+  const byNode = readingOf(pool).byNode(node.labels);
   if (typeof byNode === "string") return `its nodeSelector cannot be read: ${byNode}`;
   if (!byNode) return `its nodeSelector ${pool.spec.nodeSelector} does not select node ${node.name}`;
   if (!namespace) return undefined;
-  const byNamespace = test(pool.spec.namespaceSelector, namespace.labels);
+  const byNamespace = readingOf(pool).byNamespace(namespace.labels);
   if (typeof byNamespace === "string") return `its namespaceSelector cannot be read: ${byNamespace}`;
   if (!byNamespace)
     return `its namespaceSelector ${pool.spec.namespaceSelector} does not select namespace ${namespace.name}`;
   return undefined;
 }
 
-function test(selector: string | undefined, labels: Labels | undefined): boolean | string {
+function readSelector(selector: string | undefined): Selector {
   try {
-    return calicoSelector(selector ?? "all()")(labels);
+    return calicoSelector(selector ?? "all()");
   } catch (error) {
     // A bad selector makes its own pool unusable and no other; the reason is told.
-    return textOf(error);
+    const why = textOf(error);
+    return () => why;
   }
 }
 
