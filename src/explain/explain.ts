@@ -60,7 +60,8 @@ export function explain(facts: ClusterFacts, judges: Judges, from: End, to: End,
     to: provenanceOf(facts, flow.to, destination),
     port: asked ? formatPort(asked) : null,
     allowed,
-    reachable: allowed ? (expected === null ? null : expected === "answered") : false,
+    reachable:
+      expected === null && (allowed || fate.diverted === true) ? null : allowed && expected === "answered",
     expected,
     listening: fate.listening ?? null,
     listener: fate.reason,
@@ -93,6 +94,7 @@ function expectedOf({
   leaves,
   fate,
 }: Verdicts & { readonly leaves: boolean; readonly fate: Fate }): Outcome | null {
+  if (fate.diverted) return null;
   if (!egress.allowed || !leaves) return "filtered";
   if (fate.broken !== undefined) return fate.outcome ?? null;
   if (!ingress.allowed) return "filtered";
@@ -166,6 +168,7 @@ interface Parts extends Verdicts {
 function reasonsOf({ egress, ingress, admission, snat, fate }: Parts): string[] {
   const { broken, noReturn, listening, reason: ear } = fate;
   const verdicts = [
+    ...(fate.diverted ? [{ allowed: false, text: ear }] : []),
     { allowed: egress.allowed, text: `egress ${egress.allowed ? "allowed" : "denied"}: ${egress.reason}` },
     {
       allowed: ingress.allowed,
@@ -175,7 +178,9 @@ function reasonsOf({ egress, ingress, admission, snat, fate }: Parts): string[] 
     ...(snat.sourceSeen === undefined ? [{ allowed: false, text: `nothing leaves: ${snat.reason}` }] : []),
     ...(broken === undefined ? [] : [{ allowed: false, text: broken }]),
     ...(noReturn === undefined ? [] : [{ allowed: false, text: noReturn }]),
-    ...(listening === true || broken !== undefined ? [] : [{ allowed: listening !== false, text: ear }]),
+    ...(listening === true || broken !== undefined || fate.diverted
+      ? []
+      : [{ allowed: listening !== false, text: ear }]),
   ];
   const refusals = verdicts.filter((verdict) => !verdict.allowed);
   const rest = verdicts.filter((verdict) => verdict.allowed);

@@ -2,7 +2,7 @@
 // comes back. Where the network is known whole (a lab), that is definite; else it is as much as objects tell.
 import { isTerminal, type Pod } from "../api/kinds/core.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
-import { podName } from "./ends.ts";
+import { type End, isOnNode, podName } from "./ends.ts";
 import type { Atlas, Stop, Trip } from "./ground/atlas.ts";
 import type { Machine } from "./ground/ground.ts";
 import type { Flow, SourceDecision } from "./judge.ts";
@@ -15,6 +15,8 @@ import { type Hop, wayOf } from "./way.ts";
 export type Outcome = "answered" | "refused" | "filtered" | "unreachable";
 
 export interface Fate extends Listening {
+  /** Another program sends it elsewhere before the sender's policies look: what they say of its destination is void. */
+  readonly diverted?: true;
   readonly hops: readonly Hop[];
   /** The machine that the packet ends on, if it is known. */
   readonly machine?: Machine;
@@ -79,8 +81,14 @@ function knownFate(
   const machine = stop.type === "machine" ? { machine: stop.machine } : {};
   const mapped = atlas.hostPorts ? mappedTo(facts, stop, flow.port) : undefined;
   if (mapped !== undefined) {
+    const unknown = { listening: undefined, outcome: undefined, refusal: undefined };
     const reason = `a hostPort of ${mapped} takes it, which no plan tells of`;
-    return { hops, ...machine, listening: undefined, reason, outcome: undefined, refusal: undefined };
+    // On the sender's own node it is led to the pod as soon as it comes in.
+    const atHome =
+      stop.type === "machine" && isPodOf(flow.from) && atlas.machineOf(flow.from) === stop.machine;
+    return atHome
+      ? { hops, ...machine, ...unknown, diverted: true, reason: `${reason}, before policies look` }
+      : { hops, ...machine, ...unknown, reason };
   }
   return {
     hops,
@@ -92,6 +100,10 @@ function knownFate(
   };
 }
 
+function isPodOf(end: End): boolean {
+  return end.type === "pod" && !isOnNode(end);
+}
+
 /** Returns the pod that a node leads a port to, if it does. */
 function mappedTo(
   facts: ClusterFacts,
@@ -100,6 +112,8 @@ function mappedTo(
 ): string | undefined {
   const isMapped = (pod: Pod) =>
     `node/${pod.spec.nodeName}` === name &&
+    // What is on the node's own network listens there itself.
+    pod.spec.hostNetwork !== true &&
     !isTerminal(pod) &&
     declaredPorts(pod.spec).some(
       ({ hostPort, protocol }) => hostPort === port?.port && protocol === port?.protocol,

@@ -75,6 +75,8 @@ async function echo(client: net.Socket, peer: net.Socket): Promise<string> {
   return data.toString();
 }
 
+const LOCAL_TABLE = 255;
+
 describe("policies through changes, faults and restarts", () => {
   it("cut connections that a change forbids, and no others", async () => {
     const cut = await connect(other, 7001);
@@ -202,6 +204,48 @@ describe("policies through changes, faults and restarts", () => {
         far?.close(farSocket);
       }
     });
+  });
+
+  it("keep pods from the node's loopback, also where a link is open to it, as portmap leaves those with a hostPort", async () => {
+    const end = bed.end(other)!;
+    const linkIndex = end.kernel.links.get("eth0")?.index ?? 0;
+    bed.node.sysctl.set(`net/ipv4/conf/${end.link}/route_localnet`, 1);
+    end.kernel.sysctl.set("net/ipv4/conf/eth0/route_localnet", 1);
+    for (const route of end.kernel.routes.list({ family: 4, table: LOCAL_TABLE }))
+      if (route.destination.startsWith("127.")) end.kernel.routes.remove(route);
+    end.kernel.routes.add({
+      family: 4,
+      destination: "127.0.0.1/32",
+      type: "unicast",
+      via: "169.254.1.1",
+      linkIndex,
+      onlink: true,
+      source: other,
+      protocol: ROUTE_PROTOCOL,
+      table: MAIN_TABLE,
+    });
+    const [service, pod] = [createSocket("udp4"), createSocket("udp4")];
+    let received = 0;
+    const sent = async (): Promise<number> => {
+      received = 0;
+      pod.send("to the node's loopback", 5353, "127.0.0.1");
+      await sleep(50);
+      return received;
+    };
+    try {
+      service.bind({ fd: bed.node.sockets.bindUdp("127.0.0.1", 5353) });
+      service.on("message", () => received++);
+      pod.bind({ fd: end.kernel.sockets.bindUdp(other, 9999) });
+      expect(await sent()).toBe(0);
+      await switchPolicies("true");
+      expect(await sent()).toBe(0);
+      // It is the rule that stops them, and nothing else.
+      await bed.node.nft.run("insert rule inet trunkline pod-input accept");
+      expect(await sent()).toBe(1);
+    } finally {
+      service.close();
+      pod.close();
+    }
   });
 
   it("hold while the agent is dead, and shut what it does not know", async () => {

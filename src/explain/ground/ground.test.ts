@@ -160,6 +160,39 @@ describe("in a network that is known whole", () => {
     expect(told(false, "node/n2:8080")).toBe("refused");
   });
 
+  it("knows that a hostPort on the sender's own node comes before what policies say of the node", () => {
+    const mapped = pod("mapped", "10.1.0.66", "n2", { ports: [{ containerPort: 80, hostPort: 8080 }] });
+    const shut = policy("shut", { podSelector: {}, policyTypes: ["Egress"] });
+    const of = facts(mapped, shut);
+    const judges = judgesOf(of, new Map(), { ...ground, hostPorts: true });
+    const answer = (from: string) =>
+      explain(
+        of,
+        judges,
+        findEnd(of, parseEnd(from), "default"),
+        findEnd(of, parseEnd("node/n2"), "default"),
+        {
+          protocol: "TCP",
+          port: 8080,
+        },
+      );
+    expect(answer("pod/api")).toMatchObject({ allowed: false, reachable: null, expected: null });
+    expect(answer("pod/api").reasons[0]).toBe(
+      "a hostPort of pod/default/mapped takes it, which no plan tells of, before policies look",
+    );
+    expect(answer("pod/web")).toMatchObject({ allowed: false, reachable: false, expected: "filtered" });
+  });
+
+  it("takes a port of a pod on its node's network for what it is, not for one that is led to it", () => {
+    const ports = [{ containerPort: 9100, hostPort: 9100 }];
+    const of = facts(pod("agent", "192.168.18.4", "n2", { hostNetwork: true, ports }));
+    const judges = judgesOf(of, new Map(), { ...ground, hostPorts: true });
+    const ends = ["pod/web", "node/n2"].map((name) => findEnd(of, parseEnd(name), "default"));
+    expect(explain(of, judges, ends[0]!, ends[1]!, { protocol: "TCP", port: 9100 }).expected).toBe(
+      "answered",
+    );
+  });
+
   it("says of denied flows that nobody answers, and by whom", () => {
     const of = facts(policy("shut", { podSelector: { matchLabels: { app: "api" } } }));
     expect(ask("pod/web", "pod/api:80", of)).toMatchObject({ allowed: false, expected: "filtered" });

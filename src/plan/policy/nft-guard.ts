@@ -47,7 +47,9 @@ export function writeGuard(table: NftTable): void {
     rules: [
       `oifname != ${podInterfaces} accept`,
       passState,
-      "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } accept",
+      // A pod has one way only; what makes the node think of another is a packet with a stolen address.
+      "icmpv6 type nd-redirect drop",
+      "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept",
       "oifname . ip daddr @pod-own4 accept",
       "oifname . ip6 daddr @pod-own6 accept",
       "drop",
@@ -55,13 +57,20 @@ export function writeGuard(table: NftTable): void {
   });
 }
 
+/**
+ * The node's loopback is nobody else's. The kernel sees to that, but not on links with `route_localnet`, which portmap
+ * sets on those of pods with a hostPort (so that the node reaches it by 127.0.0.1).
+ */
+export const noLoopback = `iifname ${podInterfaces} ip daddr 127.0.0.0/8 drop`;
+
 /** Without policies: the guard alone, asked for every packet from a pod. */
 export function writeBareGuard(table: NftTable): void {
-  for (const hook of ["forward", "input"] as const)
-    table.setChain(`pod-${hook}`, {
-      base: { type: "filter", hook, priority: -20 },
-      rules: [`iifname ${podInterfaces} jump pod-source`],
-    });
+  const guard = `iifname ${podInterfaces} jump pod-source`;
+  for (const [hook, rules] of [
+    ["forward", [guard]],
+    ["input", [guard, noLoopback]],
+  ] as const)
+    table.setChain(`pod-${hook}`, { base: { type: "filter", hook, priority: -20 }, rules });
 }
 
 /** The chains that the kernel calls. */

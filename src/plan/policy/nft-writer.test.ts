@@ -104,7 +104,8 @@ describe("the nftables text of a node", () => {
         chain pod-output { type filter hook output priority -10; policy accept; }
           oifname != "tl*" accept
           ct state established,related accept
-          icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } accept
+          icmpv6 type nd-redirect drop
+          icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept
           oifname . ip daddr @pod-own4 accept
           oifname . ip6 daddr @pod-own6 accept
           drop
@@ -148,6 +149,7 @@ describe("the nftables text of a node", () => {
           ct state & (established | related) == 0 goto policy-node-new
         chain policy-node-new
           iifname != "tl*" accept
+          iifname "tl*" ip daddr 127.0.0.0/8 drop
           icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
           goto policy-egress
         chain policy-out-open

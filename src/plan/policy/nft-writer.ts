@@ -29,6 +29,7 @@ import {
   type FamilyName,
   families,
   type GuardSettings,
+  noLoopback,
   podInterfaces,
   writeBareGuard,
   writeGuard,
@@ -86,6 +87,7 @@ function writeFixedPart(table: NftTable): void {
   table.setChain("policy-node-new", {
     rules: [
       `iifname != ${podInterfaces} accept`,
+      noLoopback,
       "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept",
       "goto policy-egress",
     ],
