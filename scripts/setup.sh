@@ -35,10 +35,12 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
 fi
 
-# Makes the CNI executable start sooner; without it the C compiler's own library does.
+# Makes the CNI executable start sooner. Nothing depends on it, so a mirror that does not answer is not waited for.
 if [ ! -f dist/cni/trunkline ] && [ "$(id -u)" = 0 ] && ! command -v musl-gcc >/dev/null; then
   say "installing Debian package: musl-tools"
-  { apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends musl-tools >/dev/null; } ||
+  quick=(-o Acquire::http::Timeout=10 -o Acquire::https::Timeout=10 -o Acquire::Retries=0 -qq)
+  { timeout 30 apt-get "${quick[@]}" update >&2 &&
+    DEBIAN_FRONTEND=noninteractive apt-get "${quick[@]}" install -y --no-install-recommends musl-tools >/dev/null; } ||
     say "musl-tools cannot be installed: the CNI executable is linked with glibc"
 fi
 
