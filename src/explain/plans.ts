@@ -1,4 +1,5 @@
 // The plans that answers are read from, made once for a set of facts and only when they are asked for.
+import { formatIp, parseIp } from "../base/ip.ts";
 import { type ClusterFacts, type NodeFacts, nodeIps } from "../plan/facts.ts";
 import {
   decideWithForeign,
@@ -37,7 +38,8 @@ export function judgesOf(
     const made = planSnat(facts, nodeFacts(facts, node), memory);
     // For the kernel all of a node's addresses are its own; which rule applies is decided by those that its object has.
     const added = atlas?.machine(`node/${node}`)?.added ?? [];
-    const whole = { ...made, nodeAddresses: [...made.nodeAddresses, ...added.map(bare)] };
+    const held = made.egress.filter(({ holder }) => holder === node).map(({ address }) => address);
+    const whole = { ...made, nodeAddresses: [...made.nodeAddresses, ...added.map(bare), ...held] };
     plans.set(node, whole);
     return whole;
   };
@@ -85,11 +87,26 @@ function decideSource(
           reason: `${from.name} is outside of the cluster: only pods' traffic is translated`,
         } as const)
       : decideOn(planOf(node), foreignOf(node), flow);
+  if (first.by !== undefined && isOwn(planOf(first.by), flow.destination)) {
+    // The holder translates what it sends on, and this ends there.
+    const reason = `${flow.destination} is an address of node ${first.by} itself, which holds the source address`;
+    return {
+      action: "None",
+      sourceSeen: source,
+      reason,
+      ...(first.object !== undefined && { object: first.object }),
+    };
+  }
   const last = otherNode(to, node);
   if (last === undefined || first.action !== "None") return first;
   // On its way to a pod the packet passes the rules of that pod's node, too.
   const there = decideOn(planOf(last), foreignOf(last), flow);
   return there.foreignRule === undefined ? first : there;
+}
+
+function isOwn({ nodeAddresses }: SnatPlan, address: string): boolean {
+  const wanted = formatIp(parseIp(address));
+  return nodeAddresses.some((own) => formatIp(parseIp(own)) === wanted);
 }
 
 function otherNode(to: End, node: string | undefined): string | undefined {

@@ -214,6 +214,9 @@ describe("in a network that is known whole", () => {
     const answer = ask("pod/web", "host/out:80", of);
     expect(answer).toMatchObject({ reachable: true, sourceSeen: "192.168.18.200" });
     expect(answer.route.map(({ to }) => to)).toEqual(["node/n1", "node/n2", "host/gateway", "host/out"]);
+    // What is for that node itself goes no further, so it is not translated.
+    expect(ask("pod/web", "node/n2:10250", of).sourceSeen).toBe("10.1.0.1");
+    expect(ask("pod/api", "node/n1:22", of).sourceSeen).toBe("192.168.18.200");
   });
 
   it("has a matrix that says the same, with a name for what stands in the way", () => {
