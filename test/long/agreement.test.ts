@@ -1,5 +1,6 @@
 // Everybody asks everybody, by every name and address and on many ports, in the examples and in random labs: what explain
 // says is what packets find.
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { disagreements, everybodyOf, type Question } from "../e2e/agreement.ts";
 import { bothMatrices, verdicts } from "../e2e/cells.ts";
@@ -18,6 +19,34 @@ async function compare(commands: Commands, asked: readonly (string | undefined)[
   expect(await disagreements(commands, everybody, questions)).toEqual([]);
   const { probed, planned } = await bothMatrices(commands);
   expect(verdicts(planned)).toEqual(verdicts(probed));
+}
+
+interface SourceNats {
+  readonly items: readonly {
+    readonly spec: {
+      readonly rules?: readonly {
+        readonly action: { readonly addresses?: readonly string[]; readonly egressNodes?: object };
+      }[];
+    };
+    readonly status?: { readonly holders?: readonly { readonly address: string }[] };
+  }[];
+}
+
+/** Waits until nodes hold the egress addresses: before that explain says, rightly, that nobody does. */
+async function electionsEnd(commands: Commands): Promise<void> {
+  for (let tries = 0; tries < 60; tries++) {
+    const { items } = await commands.json<SourceNats>("get", "sourcenats");
+    const open = items.flatMap(({ spec, status }) => {
+      const held = new Set(status?.holders?.map(({ address }) => address));
+      const wanted = (spec.rules ?? []).flatMap(({ action }) =>
+        action.egressNodes === undefined ? [] : (action.addresses ?? []),
+      );
+      return wanted.filter((address) => !held.has(address));
+    });
+    if (open.length === 0) return;
+    await sleep(250);
+  }
+  // Nobody may hold some of them: that is an answer, too.
 }
 
 const policies = "examples/network-policy";
@@ -54,6 +83,7 @@ it.each(Array.from({ length: rounds }, (_, at) => first + at))(
       await commands.up(file("lab.yaml", lab));
       await commands.ask("apply", "-f", file("objects.yaml", objects));
       await commands.ask("wait", "--for", "ready", "--all", "-A");
+      await electionsEnd(commands);
       await compare(commands, ports);
     } finally {
       await commands.end();
