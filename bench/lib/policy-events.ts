@@ -1,7 +1,7 @@
 // From a change of an object in the store to rules in force in the kernel, through informers, queue and all managers.
 
 import { ClusterWatch } from "../../src/agent/cluster-watch.ts";
-import { Reconciler } from "../../src/agent/reconciler.ts";
+import { Reconciler } from "../../src/agent/managers/reconciler.ts";
 import { standardParts } from "../../src/agent/standard.ts";
 import { namespaceKind, nodeKind, type Pod, podKind } from "../../src/api/kinds/core.ts";
 import { type NetworkPolicy, networkPolicyKind } from "../../src/api/kinds/network-policy.ts";

@@ -8,21 +8,21 @@ import type { EventGroup, Kernel, Machine, NetnsRef } from "../kernel/kernel.ts"
 import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import type { Store } from "../store/store.ts";
-import type { AddressSource } from "./addresses.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
-import { CniHandler } from "./cni-handler.ts";
-import { assertUnserved, serveCni } from "./cni-server.ts";
-import { DelQueue } from "./del-queue.ts";
-import { type Endpoint, podKey } from "./endpoint.ts";
-import { EndpointJournal } from "./endpoint-journal.ts";
-import { Endpoints } from "./endpoints.ts";
-import { collectGone } from "./gone-pods.ts";
-import { type HealthOptions, serveHealth } from "./health-server.ts";
-import { type KernelNews, watchKernel } from "./kernel-watcher.ts";
-import type { Manager } from "./manager.ts";
-import { AgentMetrics } from "./metrics.ts";
+import { type KernelNews, watchKernel } from "./managers/kernel-watcher.ts";
+import type { Manager } from "./managers/manager.ts";
+import { Reconciler } from "./managers/reconciler.ts";
 import { NodeView } from "./node-view.ts";
-import { Reconciler } from "./reconciler.ts";
+import type { AddressSource } from "./pods/addresses.ts";
+import { type Endpoint, podKey } from "./pods/endpoint.ts";
+import { EndpointJournal } from "./pods/endpoint-journal.ts";
+import { Endpoints } from "./pods/endpoints.ts";
+import { collectGone } from "./pods/gone-pods.ts";
+import { CniHandler } from "./served/cni-handler.ts";
+import { assertUnserved, serveCni } from "./served/cni-server.ts";
+import { DelQueue } from "./served/del-queue.ts";
+import { type HealthOptions, serveHealth } from "./served/health-server.ts";
+import { AgentMetrics } from "./served/metrics.ts";
 
 /** What parts of an agent are made with. */
 export interface AgentParts {

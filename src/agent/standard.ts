@@ -1,11 +1,11 @@
 // What every agent is made of, in production as in the lab.
 
 import type { AgentOptions } from "./agent.ts";
-import { NodeTable } from "./node-table.ts";
-import { PolicyManager } from "./policy-manager.ts";
-import { poolAddresses } from "./pool-addresses.ts";
-import { RoutingManager } from "./routing-manager.ts";
-import { SnatManager } from "./snat-manager.ts";
+import { NodeTable } from "./managers/node-table.ts";
+import { PolicyManager } from "./managers/policy-manager.ts";
+import { RoutingManager } from "./managers/routing-manager.ts";
+import { SnatManager } from "./managers/snat-manager.ts";
+import { poolAddresses } from "./pods/pool-addresses.ts";
 
 const CUT_SPACING_MS = 50;
 

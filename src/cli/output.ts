@@ -71,7 +71,7 @@ export function printJson(value: unknown): void {
 }
 
 export async function printYaml(value: unknown): Promise<void> {
-  const { stringify } = await import("./yaml.ts");
+  const { stringify } = await import("./objects/yaml.ts");
   process.stdout.write(stringify(value));
 }
 

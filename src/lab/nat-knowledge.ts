@@ -1,5 +1,5 @@
 // What of a node's source translation stands in no object: others' rules, and the configuration that it remembers.
-import { LastGood, lastGoodFile } from "../agent/last-good.ts";
+import { LastGood, lastGoodFile } from "../agent/managers/last-good.ts";
 import { TrunklineError } from "../base/errors.ts";
 import { type ForeignNatTexts, readForeignNat } from "../kernel/foreign-nat.ts";
 import type { Lab } from "./lab.ts";

@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import type { AddressSource } from "../../src/agent/addresses.ts";
 import { type Agent, type AgentOptions, startAgent } from "../../src/agent/agent.ts";
-import { endpointKey } from "../../src/agent/endpoint.ts";
+import type { AddressSource } from "../../src/agent/pods/addresses.ts";
+import { endpointKey } from "../../src/agent/pods/endpoint.ts";
 import { nodeKind } from "../../src/api/kinds/core.ts";
 import { silent } from "../../src/base/log.ts";
 import { type Finished, run } from "../../src/kernel/exec/index.ts";

@@ -1,6 +1,6 @@
 import { statSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Manager } from "../../src/agent/manager.ts";
+import type { Manager } from "../../src/agent/managers/manager.ts";
 import { eventKind } from "../../src/api/kinds/core.ts";
 import type { CniResult } from "../../src/cni/spec.ts";
 import { ROUTE_PROTOCOL } from "../../src/kernel/index.ts";

@@ -2,8 +2,8 @@
 // one first packet with a source port of its own, sent from a raw socket and looked for at its destination. So thousands
 // of flows are judged in the time that the slowest packet takes, and nothing waits for what was dropped.
 import { setTimeout as sleep } from "node:timers/promises";
-import { NodeTable } from "../../src/agent/node-table.ts";
-import { PolicyManager } from "../../src/agent/policy-manager.ts";
+import { NodeTable } from "../../src/agent/managers/node-table.ts";
+import { PolicyManager } from "../../src/agent/managers/policy-manager.ts";
 import { isError } from "../../src/base/errors.ts";
 import { silent } from "../../src/base/log.ts";
 import { type Kernel, linuxMachine, MAIN_TABLE, ROUTE_PROTOCOL } from "../../src/kernel/index.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
-import { readForeignRules } from "../../src/agent/foreign-rules.ts";
+import { readForeignRules } from "../../src/agent/managers/foreign-rules.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import { commandLinesOf, runForeignNat } from "../../src/kernel/foreign-nat.ts";
 import { clusterFacts, clusterNode, pod, pool } from "../../src/plan/snat/facts.suite.ts";

@@ -5,7 +5,7 @@ import { TrunklineError } from "../../base/errors.ts";
 import type { Problem } from "../../base/problem.ts";
 import { type Applied, applyManifests } from "../../store/apply.ts";
 import { type ClusterOptions, clusterOptions, withStore } from "../context.ts";
-import { resourceName } from "../names.ts";
+import { resourceName } from "../objects/names.ts";
 import { type DryRun, dryRunNote, dryRunOption, outputOption, wantFiles } from "../options.ts";
 import { print, printJson, say, sayProblems } from "../output.ts";
 

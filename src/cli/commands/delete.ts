@@ -5,9 +5,7 @@ import { isError } from "../../base/errors.ts";
 import { collectGarbage } from "../../store/garbage.ts";
 import { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
-import { resourceName } from "../names.ts";
-import { type DryRun, dryRunNote, dryRunOption, durationOption, outputOption } from "../options.ts";
-import { exit, print, say } from "../output.ts";
+import { resourceName } from "../objects/names.ts";
 import {
   aboutObjects,
   find,
@@ -16,7 +14,9 @@ import {
   sayMissing,
   sayNone,
   type Target,
-} from "../selection.ts";
+} from "../objects/selection.ts";
+import { type DryRun, dryRunNote, dryRunOption, durationOption, outputOption } from "../options.ts";
+import { exit, print, say } from "../output.ts";
 
 interface Options extends SelectionOptions {
   readonly ignoreNotFound?: boolean;

@@ -5,8 +5,15 @@ import type { KubeObject } from "../../api/object.ts";
 import type { Store } from "../../store/store.ts";
 import { bodyOf, type Sources } from "../describe/index.ts";
 import { heading, type Lines, lines, nested } from "../describe/lines.ts";
+import {
+  aboutObjects,
+  find,
+  type SelectionOptions,
+  sayMissing,
+  sayNone,
+  type Target,
+} from "../objects/selection.ts";
 import { ago, print, table } from "../output.ts";
-import { aboutObjects, find, type SelectionOptions, sayMissing, sayNone, type Target } from "../selection.ts";
 
 export function command(): Command {
   const describe = new Command("describe").description("tell all about objects, with their events");
@@ -27,7 +34,7 @@ async function run(store: Store, targets: readonly Target[], options: SelectionO
   const { items: events } = await store.list(eventKind);
   const sources: Sources = {
     store,
-    blocks: async () => (await import("../ipam-data.ts")).readBlocks(options),
+    blocks: async () => (await import("../ipam/data.ts")).readBlocks(options),
   };
   const parts = [];
   for (const object of objects) parts.push(await describeOne(sources, object, events));

@@ -18,7 +18,7 @@ export function command(): Command {
 }
 
 async function doctor(options: Options): Promise<void> {
-  const { checkMachine, kernelRelease } = await import("../machine-checks.ts");
+  const { checkMachine, kernelRelease } = await import("../facts/machine-checks.ts");
   const looked = [`this machine (kernel ${kernelRelease()})`];
   const found: Diagnosis[] = await checkMachine();
   // Without any cluster the machine alone is worth a look; one that was named must be there.
@@ -41,13 +41,13 @@ async function doctor(options: Options): Promise<void> {
 
 async function checkCluster(options: Options): Promise<{ looked: string[]; found: Diagnosis[] }> {
   const { diagnose } = await import("../../explain/doctor/diagnose.ts");
-  const { lastingFindings, readAddresses } = await import("../ipam-data.ts");
+  const { lastingFindings, readAddresses } = await import("../ipam/data.ts");
   const { isNote } = await import("../../plan/addressing/check.ts");
   const { facts } = await readAddresses(options);
   const looked = [`${facts.nodes.size} nodes, ${facts.pods.size} pods, ${facts.policies.size} policies`];
   const found = diagnose(facts);
   if (options.store === undefined) {
-    const { checkAgents } = await import("../agent-checks.ts");
+    const { checkAgents } = await import("../facts/agent-checks.ts");
     const agents = await checkAgents(options.lab);
     looked.push(`${agents.asked} agents`);
     found.push(...agents.found);

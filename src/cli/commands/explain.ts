@@ -7,10 +7,10 @@ import { judgesOf } from "../../explain/plans.ts";
 import { parseEnd, parseTarget } from "../../explain/target.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import { type ClusterOptions, clusterOptions, defaultNamespace, withStore } from "../context.ts";
-import { groundOf, lookAtNodes } from "../node-knowledge.ts";
+import { groundOf, lookAtNodes } from "../facts/node-knowledge.ts";
+import { checkWorkloads } from "../facts/workload-ends.ts";
 import { answerOption } from "../options.ts";
 import { exit, printJson } from "../output.ts";
-import { checkWorkloads } from "../workload-ends.ts";
 
 interface Options extends ClusterOptions {
   readonly output: "text" | "json";

@@ -2,11 +2,10 @@
 import { Command, Option } from "commander";
 import type { KubeObject } from "../../api/object.ts";
 import type { Store } from "../../store/store.ts";
-import { type Form, formOption, sortOption } from "../get-form.ts";
-import { fillTemplate, type JsonPath, jsonText, valuesAt } from "../jsonpath.ts";
-import { resourceName } from "../names.ts";
-import { objectTable, type TableOptions } from "../object-table.ts";
-import { print, printJson, printYaml } from "../output.ts";
+import { type Form, formOption, sortOption } from "../objects/get-form.ts";
+import { fillTemplate, type JsonPath, jsonText, valuesAt } from "../objects/jsonpath.ts";
+import { resourceName } from "../objects/names.ts";
+import { objectTable, type TableOptions } from "../objects/object-table.ts";
 import {
   aboutObjects,
   type Found,
@@ -15,7 +14,8 @@ import {
   sayMissing,
   sayNone,
   type Target,
-} from "../selection.ts";
+} from "../objects/selection.ts";
+import { print, printJson, printYaml } from "../output.ts";
 
 interface Options extends SelectionOptions, Omit<TableOptions, "wide" | "withNamespace"> {
   readonly output: Form;
@@ -47,7 +47,7 @@ async function run(store: Store, targets: readonly Target[], options: Options): 
   const { found, missing } = await find(store, targets, options);
   const said = options.ignoreNotFound ? [] : missing;
   if (options.watch && said.length === 0) {
-    const { watchObjects } = await import("../watch.ts");
+    const { watchObjects } = await import("../objects/watch.ts");
     return watchObjects(store, targets, options, tableOptions(options));
   }
   await show(

@@ -60,7 +60,7 @@ function common(name: string): Command {
 }
 
 async function show(options: ShowOptions): Promise<void> {
-  const { readAddresses } = await import("../ipam-data.ts");
+  const { readAddresses } = await import("../ipam/data.ts");
   const { usageOf } = await import("../../plan/addressing/usage.ts");
   const { facts, ledgers } = await readAddresses(options);
   const usage = usageOf(facts, ledgers, Date.now());
@@ -118,7 +118,7 @@ function addressTable(addresses: Usage["addresses"]): string {
 }
 
 async function check(options: Options): Promise<void> {
-  const { lastingFindings } = await import("../ipam-data.ts");
+  const { lastingFindings } = await import("../ipam/data.ts");
   const { isNote } = await import("../../plan/addressing/check.ts");
   const { findings, checked } = await lastingFindings(options);
   const wrong = findings.filter((finding) => !isNote(finding));
@@ -132,7 +132,7 @@ async function check(options: Options): Promise<void> {
 }
 
 async function release(addresses: readonly string[], options: ReleaseOptions): Promise<void> {
-  const { releaseAddresses } = await import("../ipam-release.ts");
+  const { releaseAddresses } = await import("../ipam/release.ts");
   const results = await releaseAddresses(addresses, options);
   if (options.output === "json") printJson({ released: results });
   else for (const { address, result } of results) print(`${address}: ${result}`);

@@ -82,7 +82,7 @@ async function up(word: string, options: UpOptions): Promise<void> {
     process.exitCode = await enterOwnNamespaces([...again, ...output]);
     return;
   }
-  const { hostHere } = await import("../lab-host.ts");
+  const { hostHere } = await import("../lab/host.ts");
   const introduceHere = options.background ? () => {} : (record: LabRecord) => introduce(record, options);
   await hostHere({ file, source, separate: options.separate ?? false, onReady: introduceHere });
 }

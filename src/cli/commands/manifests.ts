@@ -15,7 +15,7 @@ async function run(options: { readonly output?: string }): Promise<void> {
   const definitions = customKinds.map(crdOf);
   if (options.output === "json")
     return printJson({ apiVersion: "v1", kind: "List", metadata: {}, items: definitions });
-  const { stringify } = await import("../yaml.ts");
+  const { stringify } = await import("../objects/yaml.ts");
   const texts = definitions.map((definition) => stringify(definition));
   process.stdout.write(texts.join("---\n"));
 }

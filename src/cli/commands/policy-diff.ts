@@ -10,7 +10,7 @@ import { type Port, parsePorts, uniquePorts } from "../../explain/ports.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type StoreOptions, storeOptions, withStore } from "../context.ts";
-import { readFacts, readObjects } from "../manifest-facts.ts";
+import { readFacts, readObjects } from "../facts/manifest-facts.ts";
 import { answerOption } from "../options.ts";
 import { exit, printJson } from "../output.ts";
 

@@ -15,8 +15,8 @@ import { type Port, parsePorts } from "../../explain/ports.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type StoreOptions, storeOptions, withStore } from "../context.ts";
-import { readFacts } from "../manifest-facts.ts";
-import { groundOf, lookAtNodes } from "../node-knowledge.ts";
+import { readFacts } from "../facts/manifest-facts.ts";
+import { groundOf, lookAtNodes } from "../facts/node-knowledge.ts";
 import { familyOption } from "../options.ts";
 import { exit, say } from "../output.ts";
 

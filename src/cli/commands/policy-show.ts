@@ -6,9 +6,9 @@ import { findEnd } from "../../explain/ends.ts";
 import { parseEnd } from "../../explain/target.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import { type ClusterOptions, clusterOptions, defaultNamespace, withStore } from "../context.ts";
+import { checkWorkloads } from "../facts/workload-ends.ts";
 import { answerOption } from "../options.ts";
 import { printJson } from "../output.ts";
-import { checkWorkloads } from "../workload-ends.ts";
 
 interface Options extends ClusterOptions {
   readonly output: "text" | "json";
@@ -32,7 +32,7 @@ async function run(name: string, options: Options): Promise<void> {
   });
   const found = findEnd(facts, end, namespace);
   if (found.type !== "pod") throw new TrunklineError("cli.usage", { why: `${found.name} is no pod` });
-  const { policyCounters } = await import("../policy-counters.ts");
+  const { policyCounters } = await import("../facts/policy-counters.ts");
   const rules = effectiveRules(facts, found.pod, await policyCounters(options, found.pod));
   if (options.output === "json") printJson(rules);
   else process.stdout.write(effectiveText(rules));

@@ -3,8 +3,7 @@ import { Command, InvalidArgumentError } from "commander";
 import type { KubeObject } from "../../api/object.ts";
 import { isError, TrunklineError } from "../../base/errors.ts";
 import type { Store } from "../../store/store.ts";
-import { resourceName } from "../names.ts";
-import { print } from "../output.ts";
+import { resourceName } from "../objects/names.ts";
 import {
   aboutObjects,
   find,
@@ -14,7 +13,8 @@ import {
   sayMissing,
   sayNone,
   type Target,
-} from "../selection.ts";
+} from "../objects/selection.ts";
+import { print } from "../output.ts";
 
 interface Options extends SelectionOptions {
   readonly replicas: number;

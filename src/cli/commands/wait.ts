@@ -11,12 +11,18 @@ import { type Kind, type KubeObject, keyOf } from "../../api/object.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
-import { lastWarnings } from "../last-warnings.ts";
-import { resourceName } from "../names.ts";
+import { lastWarnings } from "../objects/last-warnings.ts";
+import { resourceName } from "../objects/names.ts";
+import { hasReadiness, whyNotCondition, whyNotReady } from "../objects/readiness.ts";
+import {
+  aboutObjects,
+  chooser,
+  refuseBareKinds,
+  type SelectionOptions,
+  type Target,
+} from "../objects/selection.ts";
 import { durationOption } from "../options.ts";
 import { exit, print, say } from "../output.ts";
-import { hasReadiness, whyNotCondition, whyNotReady } from "../readiness.ts";
-import { aboutObjects, chooser, refuseBareKinds, type SelectionOptions, type Target } from "../selection.ts";
 
 type Goal =
   | { readonly type: "ready" }

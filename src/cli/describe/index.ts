@@ -8,7 +8,7 @@ import type { KubeObject } from "../../api/object.ts";
 import { cidrSize, tryParseCidr } from "../../base/ip.ts";
 import type { BlockUsage } from "../../plan/addressing/usage.ts";
 import type { Store } from "../../store/store.ts";
-import { podStatus } from "../columns.ts";
+import { podStatus } from "../objects/columns.ts";
 import { ago, table } from "../output.ts";
 import type { Line, Lines } from "./lines.ts";
 import { policyLines } from "./policy.ts";
@@ -149,7 +149,7 @@ function optional(name: string, value: string | undefined): readonly Line[] {
 }
 
 async function plainLines(object: KubeObject): Promise<Lines> {
-  const { stringify } = await import("../yaml.ts");
+  const { stringify } = await import("../objects/yaml.ts");
   const { apiVersion: _version, kind: _kind, metadata: _metadata, ...rest } = object;
   return Object.entries(rest).map(([name, value]): Line => {
     const title = name.charAt(0).toUpperCase() + name.slice(1);

@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline/promises";
-import { readForeignRules } from "../../agent/foreign-rules.ts";
+import { readForeignRules } from "../../agent/managers/foreign-rules.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import { runForeignNat } from "../../kernel/foreign-nat.ts";
 import { type Backup, backupOf, cleanSteps, planTakeover, undoSteps } from "../../plan/snat/foreign/index.ts";

@@ -1,7 +1,7 @@
 // Where a command about one node looks: its objects, its namespace, its agent's state folder.
 
-import { type NodeForeignRules, readForeignRules } from "../../agent/foreign-rules.ts";
-import { LastGood, lastGoodFile } from "../../agent/last-good.ts";
+import { type NodeForeignRules, readForeignRules } from "../../agent/managers/foreign-rules.ts";
+import { LastGood, lastGoodFile } from "../../agent/managers/last-good.ts";
 import { daemonSetKind } from "../../api/kinds/workloads.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import { nearest } from "../../base/suggest.ts";

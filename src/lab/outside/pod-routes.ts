@@ -1,7 +1,7 @@
 // Stands in for the route table of a cloud's private network: routers of the lab that are neighbours of nodes get a
 // route for every confirmed block of addresses. Real routers learn these from BIRD, which labs will run too.
 import type { ClusterWatch } from "../../agent/cluster-watch.ts";
-import { RoutingManager } from "../../agent/routing-manager.ts";
+import { RoutingManager } from "../../agent/managers/routing-manager.ts";
 import type { Logger } from "../../base/log.ts";
 import type { NodeFacts } from "../../plan/facts.ts";
 import { KeyedQueue } from "../keyed-queue.ts";

@@ -1,0 +1,25 @@
+// A manager keeps one part of the node's kernel equal to its plan. The agent calls it from one queue, so a manager
+// never runs beside itself. `apply` reads what it needs, changes only what differs, and may be called at any time.
+import type { EventGroup } from "../../kernel/kernel.ts";
+import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
+
+/** Keys (`namespace/name` or name) that changed since the last call, by plural name of the kind; "all" after a relist. */
+export type Changes = ReadonlyMap<string, ReadonlySet<string> | "all">;
+
+export interface Manager {
+  readonly name: string;
+  /** Changes of these by somebody else (or by us) call for `resync`; default: all but neighbours. */
+  readonly concerns?: readonly EventGroup[];
+  /**
+   * Makes the kernel equal to the plan. Called once facts are in sync (with "all" for every kind), then after
+   * every change of facts. Endpoints are told as kind "endpoints", by the keys of `node.endpoints`.
+   * @throws anything: the agent logs it, marks the node not ready, and tries again with back-off.
+   */
+  apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void>;
+  /** Called after a kernel event that may have undone our work, or now and then: compare with the kernel itself. */
+  resync(facts: ClusterFacts, node: NodeFacts): Promise<void>;
+  /** The agent ends. What pods need stays in the kernel. */
+  stop?(): void | Promise<void>;
+  /** For problems that belong on an object or the node: shown by describe, doctor and metrics. */
+  problems?(): readonly { readonly code: string; readonly message: string; readonly object?: string }[];
+}

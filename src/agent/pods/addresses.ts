@@ -1,0 +1,31 @@
+// Where the agent gets pods' addresses from: the node's allocator, seen through what ADD and DEL need of it.
+import type { PodIdentity } from "../../cni/args.ts";
+import type { Manager } from "../managers/manager.ts";
+
+export interface AddressRequest {
+  readonly containerId: string;
+  readonly ifName: string;
+  readonly pod: PodIdentity | undefined;
+}
+
+/** As AddressRequest, where the pod may not be known. */
+export type AddressOwner = Pick<AddressRequest, "containerId" | "ifName"> & Partial<AddressRequest>;
+
+export interface AddressSource {
+  /**
+   * Returns addresses (without prefix length) for that interface: the same ones as long as they are not released.
+   * @throws `ipam.…` where none can be had
+   */
+  allocate(request: AddressRequest): Promise<readonly string[]>;
+  /** Gives back what that interface holds; succeeds if it holds nothing. */
+  release(owner: AddressOwner): Promise<void>;
+  /** Who holds addresses now, also those of which the agent knows nothing (any more). */
+  owners(): readonly { readonly containerId: string; readonly ifName: string }[];
+  /** Why no addresses can be handed out yet; undefined when they can. */
+  notReady(): string | undefined;
+  /** Settles when `notReady` has become undefined for the first time. */
+  readonly ready?: Promise<unknown>;
+  /** Called before all others with what the cluster says. */
+  readonly manager?: Manager;
+  stop?(): Promise<void>;
+}

@@ -1,0 +1,79 @@
+// One interface of one sandbox, as the agent knows it: what it was asked for, what it made, and how far it got.
+import { hash } from "node:crypto";
+import type { PodIdentity } from "../../cni/args.ts";
+import type { CniResult } from "../../cni/spec.ts";
+import type { LocalEndpoint } from "../../plan/facts.ts";
+
+export interface Endpoint {
+  readonly containerId: string;
+  readonly ifName: string;
+  /** Name of the CNI network that it belongs to: GC is asked per network. */
+  readonly network: string;
+  /** Path of the pod's namespace. */
+  readonly netns: string;
+  /** The namespace's own identity: a path may name another one later. */
+  readonly netnsId: string;
+  /** Undefined where the runtime named no pod (cnitool, other orchestrators). */
+  readonly pod: PodIdentity | undefined;
+  /** Name of the host's end of the pod's veth. */
+  readonly hostInterface: string;
+  /** Without prefix length; empty until addresses are allocated. */
+  readonly ips: readonly string[];
+  /**
+   * adding: something of it may exist, nobody was told so. ready: ADD was answered (or is about to be).
+   * deleting: DEL was answered (or is about to be), something of it may still exist.
+   */
+  readonly phase: "adding" | "ready" | "deleting";
+  /** What ADD answered, in the newest version of the specification and without the results of other plugins. */
+  readonly result?: CniResult;
+}
+
+/** The name under which an endpoint is kept everywhere: `containerId/ifName`. */
+export function endpointKey(one: { readonly containerId: string; readonly ifName: string }): string {
+  return `${one.containerId}/${one.ifName}`;
+}
+
+/**
+ * Returns the name of the host's end: `tl` and 13 hex digits, the most that fits into 15 bytes. It depends on nothing
+ * but the attachment, so that DEL finds it without any memory, and never finds another sandbox's.
+ */
+export function hostInterfaceName(containerId: string, ifName: string): string {
+  return `tl${hash("sha256", `${containerId}/${ifName}`).slice(0, 13)}`;
+}
+
+/** Returns the MAC address of the pod's end: locally administered, and the same when its wire is made anew. */
+export function podMac(attached: { readonly containerId: string; readonly ifName: string }): string {
+  const digits = hash("sha256", `mac ${endpointKey(attached)}`);
+  return `02:${[2, 4, 6, 8, 10].map((at) => digits.slice(at, at + 2)).join(":")}`;
+}
+
+/** Host ends begin with this, followed by hex digits: also where the agent's memory is gone. */
+export const hostInterfacePattern = /^tl[0-9a-f]{13}$/;
+
+const aliasPrefix = "trunkline ";
+
+/** Text on the host's end that tells people, and an agent without memory, whose it is. */
+export function aliasOf(endpoint: Pick<Endpoint, "containerId" | "ifName" | "pod">): string {
+  const pod = endpoint.pod ? `${endpoint.pod.namespace}/${endpoint.pod.name}` : "-";
+  // The kernel keeps at most 255 bytes.
+  return `${aliasPrefix}${pod} ${endpointKey(endpoint)}`.slice(0, 255);
+}
+
+/** Returns whether a link of that name and alias was made by us for a pod. */
+export function isHostInterface(name: string, alias: string | undefined): boolean {
+  return hostInterfacePattern.test(name) && alias?.startsWith(aliasPrefix) === true;
+}
+
+export function podKey(pod: PodIdentity | undefined): string {
+  return pod === undefined ? "" : `${pod.namespace}/${pod.name}`;
+}
+
+/** Returns what plans need of an endpoint. */
+export function toLocalEndpoint(endpoint: Endpoint): LocalEndpoint {
+  return {
+    pod: podKey(endpoint.pod),
+    uid: endpoint.pod?.uid ?? "",
+    interface: endpoint.hostInterface,
+    ips: endpoint.ips,
+  };
+}

@@ -1,0 +1,339 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { TrunklineError } from "../../base/errors.ts";
+import { silent } from "../../base/log.ts";
+import { fakeMachine, ROUTE_PROTOCOL } from "../../kernel/index.ts";
+import type { AddressOwner, AddressSource } from "./addresses.ts";
+import { endpointKey, hostInterfaceName, isHostInterface } from "./endpoint.ts";
+import { EndpointJournal } from "./endpoint-journal.ts";
+import { Endpoints, netnsIsGone } from "./endpoints.ts";
+
+/** Held addresses, as the allocator's journal keeps them over a crash; never one to two. */
+class Held implements AddressSource {
+  readonly byOwner = new Map<string, { containerId: string; ifName: string; ip: string }>();
+  readonly #step: (what: string) => void;
+
+  constructor(step: (what: string) => void) {
+    this.#step = step;
+  }
+
+  async allocate({ containerId, ifName }: AddressOwner): Promise<readonly string[]> {
+    this.#step("allocate");
+    const key = endpointKey({ containerId, ifName });
+    const taken = new Set([...this.byOwner.values()].map((one) => one.ip));
+    const free = Array.from({ length: 20 }, (_, i) => `10.9.0.${i + 1}`).find((ip) => !taken.has(ip)) ?? "";
+    const held = this.byOwner.get(key) ?? { containerId, ifName, ip: free };
+    this.byOwner.set(key, held);
+    return [held.ip];
+  }
+
+  async release(owner: AddressOwner): Promise<void> {
+    this.#step("release");
+    this.byOwner.delete(endpointKey(owner));
+  }
+
+  owners() {
+    return [...this.byOwner.values()];
+  }
+
+  notReady(): undefined {
+    return undefined;
+  }
+}
+
+/** A node over agents' lives: the machine, the addresses and the journal's folder stay, Endpoints are made anew. */
+class Node {
+  readonly machine = fakeMachine();
+  readonly folder = mkdtempSync(path.join(tmpdir(), "trunkline-endpoints-"));
+  readonly held = new Held((what) => this.machine.calls.change(what, "addresses"));
+  readonly kernel;
+  /** Names of pods whose rules were asked for. */
+  inForce: (key: string) => Promise<void> = async () => {};
+
+  constructor() {
+    this.machine.createNetns("node");
+    this.kernel = this.machine.open({ name: "node" });
+  }
+
+  async agent(): Promise<Endpoints> {
+    const { machine, kernel, held } = this;
+    const journal = new EndpointJournal(this.folder, silent);
+    const put = journal.put.bind(journal);
+    const remove = journal.remove.bind(journal);
+    journal.put = (endpoint) => {
+      machine.calls.change("journal.put", endpoint.phase);
+      put(endpoint);
+    };
+    journal.remove = (endpoint) => {
+      machine.calls.change("journal.remove", endpoint.containerId);
+      remove(endpoint);
+    };
+    const endpoints = new Endpoints({
+      machine,
+      kernel,
+      journal,
+      addresses: held,
+      logger: silent,
+      inForce: (key) => this.inForce(key),
+      changed: () => {},
+    });
+    await endpoints.recover();
+    await endpoints.settled();
+    return endpoints;
+  }
+
+  wanted(name: string) {
+    if (!this.machine.listNetns().includes(name)) this.machine.createNetns(name);
+    return {
+      containerId: name,
+      ifName: "eth0",
+      network: "n",
+      netns: `/run/netns/${name}`,
+      netnsId: this.machine.identityOf({ name }),
+      pod: undefined,
+      mtu: 1500,
+    };
+  }
+
+  /** Everything of ours on the node. */
+  picture() {
+    return {
+      links: this.kernel.links
+        .list()
+        .filter((link) => isHostInterface(link.name, link.alias))
+        .map((link) => link.name)
+        .toSorted(),
+      routes: this.kernel.routes
+        .list({ protocol: ROUTE_PROTOCOL })
+        .map((route) => route.destination)
+        .toSorted(),
+      held: this.held
+        .owners()
+        .map((one) => `${one.containerId} ${one.ip}`)
+        .toSorted(),
+    };
+  }
+}
+
+const nothing = { links: [], routes: [], held: [] };
+const only = (name: string, ip: string) => ({
+  links: [hostInterfaceName(name, "eth0")],
+  routes: [`${ip}/32`],
+  held: [`${name} ${ip}`],
+});
+
+let node: Node;
+beforeEach(() => {
+  node = new Node();
+});
+afterEach(() => rmSync(node.folder, { recursive: true, force: true }));
+
+describe("Endpoints", () => {
+  it("makes a pod's wire once, and answers a repeated ADD the same", async () => {
+    const endpoints = await node.agent();
+    const first = await endpoints.add(node.wanted("a"));
+    const picture = node.picture();
+    expect(picture).toEqual(only("a", "10.9.0.1"));
+    expect(await endpoints.add(node.wanted("a"))).toEqual(first);
+    expect(node.picture()).toEqual(picture);
+    expect([...endpoints.local.values()]).toMatchObject([{ ips: ["10.9.0.1"] }]);
+  });
+
+  it("answers a repeated ADD the same after a restart", async () => {
+    const first = await (await node.agent()).add(node.wanted("a"));
+    expect(await (await node.agent()).add(node.wanted("a"))).toEqual(first);
+  });
+
+  it("makes a damaged wire anew with the same address", async () => {
+    const endpoints = await node.agent();
+    const first = await endpoints.add(node.wanted("a"));
+    await node.kernel.links.remove(hostInterfaceName("a", "eth0"));
+    expect(await endpoints.add(node.wanted("a"))).toEqual(first);
+    expect(node.picture()).toEqual(only("a", "10.9.0.1"));
+  });
+
+  it("leaves an interface alone that is not ours, and takes everything back", async () => {
+    const endpoints = await node.agent();
+    const wanted = node.wanted("a");
+    const pod = node.machine.open({ name: "a" });
+    pod.links.add({ kind: "dummy", name: "eth0" });
+    await expect(endpoints.add(wanted)).rejects.toMatchObject({ code: "agent.interface-exists" });
+    expect(pod.links.get("eth0")?.kind).toBe("dummy");
+    expect(node.picture()).toEqual(nothing);
+    expect(endpoints.known.size).toBe(0);
+  });
+
+  it("takes everything back when the rules cannot be put in force", async () => {
+    const endpoints = await node.agent();
+    node.inForce = async () => {
+      throw new TrunklineError("agent.not-applied", { seconds: 1, manager: "policy", why: "test" });
+    };
+    await expect(endpoints.add(node.wanted("a"))).rejects.toMatchObject({ code: "agent.not-applied" });
+    expect(node.picture()).toEqual(nothing);
+    expect(endpoints.local.size).toBe(0);
+  });
+
+  it("deletes, repeatedly, and without namespace or memory", async () => {
+    let endpoints = await node.agent();
+    await endpoints.add(node.wanted("a"));
+    await node.machine.removeNetns("a");
+    await endpoints.remove({ containerId: "a", ifName: "eth0" });
+    await endpoints.remove({ containerId: "a", ifName: "eth0" });
+    await endpoints.settled();
+    expect(node.picture()).toEqual(nothing);
+
+    await endpoints.add(node.wanted("b"));
+    rmSync(path.join(node.folder, "endpoints.journal"));
+    endpoints = await node.agent();
+    expect(node.picture()).toEqual(nothing);
+    await endpoints.remove({ containerId: "b", ifName: "eth0" });
+  });
+
+  it("never lets one sandbox's DEL touch the next one's wire", async () => {
+    const endpoints = await node.agent();
+    await endpoints.add(node.wanted("a"));
+    await endpoints.remove({ containerId: "older", ifName: "eth0" });
+    await endpoints.remove({ containerId: "a", ifName: "eth1" });
+    await endpoints.settled();
+    expect(node.picture()).toEqual(only("a", "10.9.0.1"));
+  });
+
+  it("puts back a host route that somebody took away", async () => {
+    const endpoints = await node.agent();
+    await endpoints.add(node.wanted("a"));
+    for (const route of node.kernel.routes.list({ protocol: ROUTE_PROTOCOL }))
+      node.kernel.routes.remove(route);
+    expect(endpoints.repair()).toBe(1);
+    expect(node.picture()).toEqual(only("a", "10.9.0.1"));
+    expect(endpoints.repair()).toBe(0);
+  });
+
+  it("puts back the check of the pod's IPv4 addresses, which CHECK misses", async () => {
+    const endpoints = await node.agent();
+    const result = await endpoints.add(node.wanted("a"));
+    const [endpoint] = endpoints.known.values();
+    const setting = `net/ipv4/conf/${endpoint!.hostInterface}/rp_filter`;
+    expect(node.kernel.sysctl.get(setting)).toBe("1");
+    node.kernel.sysctl.set(setting, 0);
+    expect(endpoints.check(endpoint!, result)).toEqual([expect.stringContaining("does not check")]);
+    expect(endpoints.repair()).toBe(0);
+    expect(node.kernel.sysctl.get(setting)).toBe("1");
+    expect(endpoints.check(endpoint!, result)).toEqual([]);
+  });
+
+  it("knows when a namespace is gone, or is another one under the same path", async () => {
+    const endpoints = await node.agent();
+    await endpoints.add(node.wanted("a"));
+    const [endpoint] = endpoints.known.values();
+    expect(netnsIsGone(node.machine, endpoint!)).toBe(false);
+    await node.machine.removeNetns("a");
+    expect(netnsIsGone(node.machine, endpoint!)).toBe(true);
+    node.machine.createNetns("a");
+    expect(netnsIsGone(node.machine, endpoint!)).toBe(true);
+  });
+
+  it("killed at any step of ADD: the next agent has nothing, or all that was answered; ADD then works", async () => {
+    await killedAtEveryStep(async (endpoints) => {
+      await endpoints.add(node.wanted("a"));
+    });
+  });
+
+  it("killed at any step of DEL: nothing remains once DEL is repeated", async () => {
+    let steps = 0;
+    for (let kill = 1; kill <= steps + 1; kill++) {
+      rmSync(node.folder, { recursive: true, force: true });
+      node = new Node();
+      await (await node.agent()).add(node.wanted("a"));
+      const before = node.machine.calls.count;
+      const endpoints = await node.agent();
+      node.machine.calls.failFrom(kill);
+      await endpoints.remove({ containerId: "a", ifName: "eth0" }).catch(isInjected);
+      await endpoints.settled();
+      steps = Math.max(steps, node.machine.calls.count - before);
+      node.machine.calls.before = undefined;
+      const after = await node.agent();
+      await after.remove({ containerId: "a", ifName: "eth0" });
+      await after.settled();
+      expect(node.picture(), `killed at step ${kill}`).toEqual(nothing);
+      expect(after.known.size).toBe(0);
+    }
+    expect(steps).toBeGreaterThan(4);
+  });
+
+  it("keeps every address with one pod, whatever is added, deleted and killed in whatever order", async () => {
+    const step = fc.record({
+      verb: fc.constantFrom("add", "del", "restart"),
+      pod: fc.constantFrom("a", "b", "c"),
+      kill: fc.option(fc.integer({ min: 1, max: 12 }), { freq: 3, nil: undefined }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+        rmSync(node.folder, { recursive: true, force: true });
+        node = new Node();
+        let endpoints = await node.agent();
+        const answered = new Set<string>();
+        for (const { verb, pod, kill } of steps) {
+          const wanted = node.wanted(pod);
+          if (kill !== undefined) node.machine.calls.failFrom(kill);
+          let died = false;
+          try {
+            if (verb === "add") await endpoints.add(wanted);
+            if (verb === "del") await endpoints.remove(wanted);
+            await endpoints.settled();
+          } catch (error) {
+            isInjected(error);
+            died = true;
+          }
+          node.machine.calls.before = undefined;
+          if (!died && verb === "add") answered.add(pod);
+          // A DEL that was not answered may be done or not; the runtime asks again.
+          if (verb === "del") answered.delete(pod);
+          if (kill !== undefined || verb === "restart") endpoints = await node.agent();
+          if (verb === "del" && died) await endpoints.remove(wanted);
+          const ips = node.held.owners().map((one) => one.ip);
+          expect(new Set(ips).size).toBe(ips.length);
+          for (const name of answered)
+            expect(endpoints.known.get(`${name}/eth0`)).toMatchObject({ phase: "ready" });
+        }
+        await endpoints.settled();
+        const names = [...answered].toSorted();
+        expect(node.picture().held.map((line) => line.split(" ")[0])).toEqual(names);
+        expect(node.picture().links).toEqual(names.map((name) => hostInterfaceName(name, "eth0")).toSorted());
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+/** Repeats `work` with the agent dying at its first, second, … step, until it gets through. */
+async function killedAtEveryStep(work: (endpoints: Endpoints) => Promise<void>): Promise<void> {
+  let got = false;
+  let kills = 0;
+  for (let kill = 1; !got; kill++) {
+    rmSync(node.folder, { recursive: true, force: true });
+    node = new Node();
+    const endpoints = await node.agent();
+    node.wanted("a");
+    node.machine.calls.failFrom(kill);
+    try {
+      await work(endpoints);
+      got = true;
+    } catch (error) {
+      isInjected(error);
+      kills++;
+    }
+    node.machine.calls.before = undefined;
+    const after = await node.agent();
+    expect(node.picture(), `killed at step ${kill}`).toEqual(got ? only("a", "10.9.0.1") : nothing);
+    await after.add(node.wanted("a"));
+    expect(node.picture()).toEqual(only("a", "10.9.0.1"));
+  }
+  expect(kills).toBeGreaterThan(8);
+}
+
+function isInjected(error: unknown): void {
+  expect(String(error)).toContain("injected");
+}

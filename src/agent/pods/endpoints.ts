@@ -1,0 +1,318 @@
+// The pods of this node: makes and removes their wires, and keeps account of every step, so that an agent that was
+// killed between any two instructions finds out what to finish and what to undo.
+//
+// ADD:  journal "adding" → addresses → rules and wire → journal "ready" → answer.
+// DEL:  journal "deleting" → routes away → addresses back → answer → link away → journal forgets.
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { isError, textOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import type { PodIdentity } from "../../cni/args.ts";
+import type { CniResult } from "../../cni/spec.ts";
+import { type Kernel, type Machine, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
+import type { LocalEndpoint } from "../../plan/facts.ts";
+import type { AddressOwner, AddressSource } from "./addresses.ts";
+import {
+  aliasOf,
+  type Endpoint,
+  endpointKey,
+  hostInterfaceName,
+  isHostInterface,
+  podKey,
+  podMac,
+  toLocalEndpoint,
+} from "./endpoint.ts";
+import type { EndpointJournal } from "./endpoint-journal.ts";
+import { KeyedLock } from "./keyed-lock.ts";
+import { attachWire, checkWire, cutWire, guardWire, hostRoute, isGuarded, type WireSpec } from "./wire.ts";
+import { resultOf } from "./wire-result.ts";
+
+export interface Wanted {
+  readonly containerId: string;
+  readonly ifName: string;
+  readonly network: string;
+  readonly netns: string;
+  /** That namespace's identity. */
+  readonly netnsId: string;
+  readonly pod: PodIdentity | undefined;
+  /** Bytes. */
+  readonly mtu: number;
+}
+
+export interface EndpointsOptions {
+  readonly machine: Machine;
+  readonly kernel: Kernel;
+  readonly journal: EndpointJournal;
+  readonly addresses: AddressSource;
+  readonly logger: Logger;
+  /** Settles when the node's rules hold for the endpoints as they are now; rejects if that takes too long. */
+  readonly inForce: (key: string) => Promise<void>;
+  /** An endpoint came or went. */
+  readonly changed: (key: string) => void;
+}
+
+export class Endpoints {
+  readonly #options: EndpointsOptions;
+  readonly #known = new Map<string, Endpoint>();
+  readonly #local = new Map<string, LocalEndpoint>();
+  readonly #lock = new KeyedLock();
+  /** Links that DEL left to be removed behind its answer. */
+  readonly #removals = new Map<string, Promise<void>>();
+
+  /**
+   * Indexes of host ends that this agent made or found: they save a look-up, which waits for whatever the kernel does to links.
+   * Never kept on disk, as another boot gives the same numbers to others.
+   */
+  readonly #indexes = new Map<string, number>();
+  readonly #liveWires = new Set<number>();
+
+  constructor(options: EndpointsOptions) {
+    this.#options = options;
+  }
+
+  /** What plans need of the node's pods, by endpoint key: a live map. */
+  get local(): ReadonlyMap<string, LocalEndpoint> {
+    return this.#local;
+  }
+
+  get known(): ReadonlyMap<string, Endpoint> {
+    return this.#known;
+  }
+
+  /**
+   * Finishes or undoes what an earlier agent was in the middle of, gives back addresses that belong to nobody, and
+   * removes host ends that no endpoint knows. To be called once, before anything else.
+   */
+  async recover(): Promise<void> {
+    const { kernel, addresses, logger } = this.#options;
+    for (const [key, endpoint] of this.#options.journal.live) {
+      this.#known.set(key, endpoint);
+      if (endpoint.phase === "ready") this.#local.set(key, toLocalEndpoint(endpoint));
+    }
+    for (const endpoint of this.#known.values()) {
+      if (endpoint.phase === "ready") continue;
+      logger.info({ ...factsOf(endpoint), phase: endpoint.phase }, "undoing what was left half done");
+      await this.#undo(endpoint);
+    }
+    for (const owner of addresses.owners()) {
+      if (this.#known.get(endpointKey(owner))?.phase === "ready") continue;
+      logger.info({ ...owner }, "giving back addresses without an endpoint");
+      await addresses.release(owner);
+    }
+    const keys = new Map([...this.#known].map(([key, endpoint]) => [endpoint.hostInterface, key]));
+    for (const link of kernel.links.list()) {
+      const key = keys.get(link.name);
+      if (key !== undefined) this.#setIndex(key, link.index);
+      if (!isHostInterface(link.name, link.alias) || key !== undefined) continue;
+      logger.info({ interface: link.name, alias: link.alias }, "removing an interface without an endpoint");
+      this.#removeLink(link.name, link.name);
+    }
+  }
+
+  /** Makes a pod's interface, or answers as before if it is there already. @throws TrunklineError */
+  add(wanted: Wanted): Promise<CniResult> {
+    return this.#lock.run(endpointKey(wanted), () => this.#add(wanted));
+  }
+
+  async #add(wanted: Wanted): Promise<CniResult> {
+    const key = endpointKey(wanted);
+    const { netnsId } = wanted;
+    const before = this.#known.get(key);
+    if (before?.phase === "ready" && before.netnsId === netnsId && before.result !== undefined) {
+      const faults = this.check(before, before.result);
+      if (faults.length === 0) return before.result;
+      this.#options.logger.warn(
+        { ...factsOf(before), faults },
+        "the pod's interface is damaged: making it anew",
+      );
+    }
+    // What an attempt before this one has left, and links that DEL is still removing, go first. Addresses of a damaged
+    // wire are kept: the allocator answers with the same ones.
+    if (before !== undefined && before.phase !== "ready") await this.#undo(before);
+    await this.#removals.get(key);
+    const endpoint: Endpoint = {
+      containerId: wanted.containerId,
+      ifName: wanted.ifName,
+      network: wanted.network,
+      netns: wanted.netns,
+      netnsId,
+      pod: wanted.pod,
+      hostInterface: hostInterfaceName(wanted.containerId, wanted.ifName),
+      ips: [],
+      phase: "adding",
+    };
+    this.#keep(endpoint);
+    try {
+      return await this.#make(endpoint, wanted.mtu);
+    } catch (error) {
+      await this.#undo(endpoint);
+      throw error;
+    }
+  }
+
+  async #make(planned: Endpoint, mtu: number): Promise<CniResult> {
+    const { machine, kernel, addresses } = this.#options;
+    const key = endpointKey(planned);
+    const endpoint = { ...planned, ips: await addresses.allocate(planned) };
+    this.#known.set(key, endpoint);
+    this.#local.set(key, toLocalEndpoint(endpoint));
+    this.#options.changed(key);
+    // The interface's name is known before the interface is there, so its rules are put in force at the same time.
+    const inForce = this.#options.inForce(key);
+    // Awaited below; a failure before that must not count as one that nobody hears of.
+    inForce.catch(() => {});
+    const wire = await attachWire(machine, kernel, wireOf(endpoint, mtu));
+    await inForce;
+    const result = resultOf(endpoint, wire, mtu);
+    this.#keep({ ...endpoint, phase: "ready", result });
+    this.#setIndex(key, wire.host.index);
+    return result;
+  }
+
+  /**
+   * Removes a pod's interface and gives its addresses back, also where nothing is known of it. Answers before the link
+   * itself is gone.
+   */
+  remove(attached: AddressOwner): Promise<void> {
+    return this.#lock.run(endpointKey(attached), () => this.#remove(attached));
+  }
+
+  async #remove(attached: AddressOwner): Promise<void> {
+    const { kernel, addresses } = this.#options;
+    const key = endpointKey(attached);
+    const endpoint = this.#known.get(key);
+    const hostInterface = hostInterfaceName(attached.containerId, attached.ifName);
+    const index = this.#indexes.get(key) ?? kernel.links.get(hostInterface)?.index;
+    if (index !== undefined) this.#liveWires.delete(index);
+    this.#indexes.delete(key);
+    if (endpoint !== undefined) {
+      this.#keep({ ...endpoint, phase: "deleting" });
+      this.#forgetLocal(key);
+      cutWire(kernel, index, endpoint.ips);
+    }
+    const { containerId, ifName } = attached;
+    await addresses.release({ containerId, ifName, pod: endpoint?.pod ?? attached.pod });
+    if (endpoint !== undefined || index !== undefined) this.#removeLink(key, index ?? hostInterface);
+  }
+
+  /** Settles when the links that DEL left behind are gone. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#removals.values());
+  }
+
+  /** Returns what of the endpoint is not as `result` says it is, in words. */
+  check(endpoint: Endpoint, result: CniResult): string[] {
+    const { machine, kernel } = this.#options;
+    const mtu = result.interfaces?.[0]?.mtu ?? 0;
+    return checkWire(machine, kernel, wireOf(endpoint, mtu));
+  }
+
+  /** Returns whether a link is the host's end of a pod that was added and not deleted. */
+  isLiveWire(linkIndex: number): boolean {
+    return this.#liveWires.has(linkIndex);
+  }
+
+  #setIndex(key: string, index: number): void {
+    this.#liveWires.delete(this.#indexes.get(key) ?? 0);
+    this.#indexes.set(key, index);
+    this.#liveWires.add(index);
+  }
+
+  /** Puts back host routes and settings of wires that somebody took away; returns how many routes. */
+  repair(): number {
+    const { kernel, logger } = this.#options;
+    const links = new Map(kernel.links.list().map((link) => [link.name, link.index]));
+    const present = new Set(
+      kernel.routes
+        .list({ protocol: ROUTE_PROTOCOL })
+        .map((route) => `${route.destination} ${route.linkIndex}`),
+    );
+    let repaired = 0;
+    for (const endpoint of this.#known.values()) {
+      const index = links.get(endpoint.hostInterface);
+      if (endpoint.phase !== "ready" || index === undefined) continue;
+      if (!isGuarded(kernel, endpoint.hostInterface, endpoint.ips)) {
+        logger.warn(factsOf(endpoint), "the check of the addresses that a pod sends from was off");
+        guardWire(kernel, index);
+      }
+      for (const ip of endpoint.ips) {
+        const route = hostRoute(ip, index);
+        if (present.has(`${route.destination} ${index}`)) continue;
+        logger.warn({ ...factsOf(endpoint), destination: route.destination }, "route to a pod was missing");
+        kernel.routes.replace(route);
+        repaired++;
+      }
+    }
+    return repaired;
+  }
+
+  /** Takes back all of an endpoint, to the end, before it returns. */
+  async #undo(endpoint: Endpoint): Promise<void> {
+    await this.#remove(endpoint);
+    await this.#removals.get(endpointKey(endpoint));
+  }
+
+  #removeLink(key: string, link: string | number): void {
+    const { kernel, logger } = this.#options;
+    const removal = (async () => {
+      // In a later turn, so that the answer leaves before the work begins.
+      await nextTurn();
+      try {
+        await kernel.links.remove(link);
+        // ADD waits for this removal, so what is known now is still what was deleted.
+        const endpoint = this.#known.get(key);
+        if (endpoint?.phase === "deleting") {
+          this.#options.journal.remove(endpoint);
+          this.#known.delete(key);
+        }
+      } catch (error) {
+        // The journal still says "deleting": the sweep, the next ADD or DEL, or the next start tries again.
+        logger.error({ endpoint: key, link, error: textOf(error) }, "an interface cannot be removed");
+      } finally {
+        this.#removals.delete(key);
+      }
+    })();
+    this.#removals.set(key, removal);
+  }
+
+  /** Tries again what failed behind an answer. */
+  sweep(): void {
+    for (const [key, endpoint] of this.#known)
+      if (endpoint.phase === "deleting" && !this.#removals.has(key))
+        this.#removeLink(key, endpoint.hostInterface);
+  }
+
+  #keep(endpoint: Endpoint): void {
+    this.#options.journal.put(endpoint);
+    this.#known.set(endpointKey(endpoint), endpoint);
+  }
+
+  #forgetLocal(key: string): void {
+    if (this.#local.delete(key)) this.#options.changed(key);
+  }
+}
+
+/** Names an endpoint in logs: always the same keys. */
+export function factsOf(endpoint: Endpoint): object {
+  return {
+    containerId: endpoint.containerId,
+    ifName: endpoint.ifName,
+    pod: podKey(endpoint.pod),
+    interface: endpoint.hostInterface,
+    ips: endpoint.ips,
+  };
+}
+
+function wireOf(endpoint: Endpoint, mtu: number): WireSpec {
+  const { hostInterface, ifName, netns, ips } = endpoint;
+  return { hostInterface, ifName, netns, ips, mtu, alias: aliasOf(endpoint), podMac: podMac(endpoint) };
+}
+
+/** Returns whether a namespace is still there and still the one that the endpoint was made in. */
+export function netnsIsGone(machine: Machine, endpoint: Endpoint): boolean {
+  try {
+    return machine.identityOf({ path: endpoint.netns }) !== endpoint.netnsId;
+  } catch (error) {
+    if (isError(error, "kernel.no-netns")) return true;
+    throw error;
+  }
+}

@@ -1,0 +1,53 @@
+// A look at the nodes of a running lab, for answers that depend on more than the objects: what other programs' rules
+// do, and which configuration an agent remembers. The lab's own process looks: it may, and it has the handles open.
+import { understand } from "../../agent/managers/foreign-texts.ts";
+import { isError } from "../../base/errors.ts";
+import type { Ground } from "../../explain/ground/ground.ts";
+import type { NodeKnowledge } from "../../explain/plans.ts";
+import { askLab } from "../../lab/control/client.ts";
+import type { NatKnowledge } from "../../lab/nat-knowledge.ts";
+import { type LabEntry, listLabs } from "../../lab/state.ts";
+import type { StoreOptions } from "../context.ts";
+import { say } from "../output.ts";
+
+const PATIENCE_MS = 5000;
+
+/** Returns the whole network as it is now, where the options name a lab: what is not there is not there. */
+export async function groundOf(options: StoreOptions): Promise<Ground | undefined> {
+  const lab = options.store === undefined ? runningLab(options.lab) : undefined;
+  if (!lab) return undefined;
+  try {
+    return await askLab<Ground>(lab, "ground", {}, PATIENCE_MS);
+  } catch (error) {
+    if (!isError(error)) throw error;
+    // Good for all but what was changed by hand since.
+    say(`warning: addresses that were added by hand are not taken into account: ${error.message}`);
+    return lab.record.ground;
+  }
+}
+
+/** Returns what the nodes themselves tell; nothing where there is no lab, or it does not answer. */
+export async function lookAtNodes(
+  options: StoreOptions,
+  nodes: readonly string[],
+): Promise<ReadonlyMap<string, NodeKnowledge>> {
+  const out = new Map<string, NodeKnowledge>();
+  const lab = options.store === undefined ? runningLab(options.lab) : undefined;
+  if (!lab) return out;
+  for (const node of new Set(nodes)) {
+    try {
+      const { texts, lastGood } = await askLab<NatKnowledge>(lab, "nat", { node }, PATIENCE_MS);
+      out.set(node, { foreign: understand(texts).rules, ...(lastGood !== null && { lastGood }) });
+    } catch (error) {
+      if (!isError(error)) throw error;
+      // The answer is still good as far as the objects go.
+      say(`warning: other programs' rules on ${node} are not taken into account: ${error.message}`);
+    }
+  }
+  return out;
+}
+
+function runningLab(name: string | undefined): LabEntry | undefined {
+  const running = listLabs().filter((lab) => lab.running && (name === undefined || lab.record.name === name));
+  return running.length === 1 ? running[0] : undefined;
+}

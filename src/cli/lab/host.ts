@@ -1,0 +1,57 @@
+// The process that a lab lives in: gives it a log, the manifests of its file, and an end.
+import { mkdirSync } from "node:fs";
+import path from "node:path";
+import { readManifests } from "../../api/manifest/files.ts";
+import { TrunklineError } from "../../base/errors.ts";
+import type { LabFile } from "../../lab/file/lab-file.ts";
+import { hostLab } from "../../lab/host-lab.ts";
+import type { Lab } from "../../lab/lab.ts";
+import { isRootless, prepareOwnRun } from "../../lab/launch.ts";
+import { type LabRecord, labPaths } from "../../lab/state.ts";
+import { applyManifests } from "../../store/apply.ts";
+import { jsonLogger } from "../json-logger.ts";
+import { say } from "../output.ts";
+
+interface HostHereOptions {
+  readonly file: LabFile;
+  /** The lab file's path. */
+  readonly source: string;
+  readonly separate: boolean;
+  readonly onReady: (record: LabRecord) => void;
+}
+
+/** Runs a lab in this process until SIGINT, SIGTERM, SIGHUP or `lab down`. */
+export async function hostHere({ file, source, separate, onReady }: HostHereOptions): Promise<void> {
+  const rootless = isRootless();
+  if (rootless) await prepareOwnRun();
+  const { folder, log } = labPaths(file.name);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const ending = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => ending.abort());
+  await hostLab({
+    file,
+    source,
+    separate,
+    rootless,
+    logger: jsonLogger("info", { component: "lab", lab: file.name }, log),
+    progress: (text) => say(text),
+    applyManifests: (lab) => applyOwn(lab, file, source),
+    onReady,
+    signal: ending.signal,
+  });
+  // Nothing of the lab is left; a stray handle must not keep the process.
+  process.exit();
+}
+
+async function applyOwn(lab: Lab, { manifests }: LabFile, source: string): Promise<void> {
+  if (manifests.length === 0) return;
+  const files = manifests.map((file) => path.resolve(path.dirname(source), file));
+  const read = await readManifests(files);
+  const result = read.errors.length > 0 ? read : await applyManifests(lab.store, read.objects);
+  if (result.errors.length > 0) {
+    throw new TrunklineError("api.problems", {
+      problems: result.errors,
+      consequence: "The lab was not started.",
+    });
+  }
+}
