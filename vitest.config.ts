@@ -13,6 +13,7 @@ export default defineConfig({
     projects: [
       { test: { ...common, name: "unit", include: ["src/**/*.test.ts", "scripts/**/*.test.ts"] } },
       { test: { ...common, name: "kernel", include: ["test/kernel/**/*.test.ts"], testTimeout: 60_000 } },
+      { test: { ...common, name: "store", include: ["test/store/**/*.test.ts"], testTimeout: 60_000 } },
       {
         test: {
           ...common,

@@ -18,9 +18,9 @@ if [ "$(cat node_modules/.trunkline-lock 2>/dev/null || true)" != "$lock" ]; the
 fi
 
 # What each is for: nftables' library is the firewall's door; iproute2, tcpdump and iptables are what operators look
-# with; the CNI plugins are chained behind ours; the C compiler builds the CNI executable.
+# with; the CNI plugins are chained behind ours; the C compiler builds the CNI executable. Tests keep objects in a real etcd.
 packages=(libnftables1 nftables iproute2 iptables util-linux containernetworking-plugins gcc libc6-dev)
-[ "$dev" = --dev ] && packages+=(tcpdump conntrack procps jq ca-certificates shellcheck)
+[ "$dev" = --dev ] && packages+=(tcpdump conntrack procps jq ca-certificates shellcheck etcd-server etcd-client openssl)
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")

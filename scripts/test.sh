@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `npm test`: sets up, checks, and runs the quick suites (unit, kernel, e2e) within five minutes.
-# `scripts/test.sh long` runs the suites that take longer (faults, long).
+# `scripts/test.sh long` runs the suites that take longer (store, faults, long).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh --dev
@@ -9,7 +9,7 @@ results=.cache/test-results
 mkdir -p "$results"
 
 if [ "${1:-quick}" = long ]; then
-  projects=(faults long)
+  projects=(store faults long)
 else
   rm -f "$results"/*.json
   bash scripts/check.sh --all

@@ -5,6 +5,7 @@ import type { Kind } from "../api/object.ts";
 import { TrunklineError } from "../base/errors.ts";
 import { nearest } from "../base/suggest.ts";
 import { findLab } from "../lab/state.ts";
+import { parseStoreAddress, type StoreAddress } from "../store/address.ts";
 import type { Store } from "../store/store.ts";
 
 export interface StoreOptions {
@@ -17,7 +18,10 @@ export function storeOptions(command: Command): Command {
   return command
     .option("--lab <name>", "the lab; default: the one that runs")
     .addOption(
-      new Option("--store <sqlite:path>", "objects of a store's file instead of a lab").conflicts("lab"),
+      new Option(
+        "--store <address>",
+        "objects of a store instead of a lab: sqlite:PATH or etcd:URL[,URL…]",
+      ).conflicts("lab"),
     );
 }
 
@@ -26,9 +30,16 @@ export function storeOptions(command: Command): Command {
  * @throws TrunklineError `lab.unknown`, `lab.none`, `lab.several`, `lab.dead`, `cli.store`, `store.open`
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const path = options.store === undefined ? findLab(options.lab).paths.store : pathOf(options.store);
+  const address: StoreAddress =
+    options.store === undefined
+      ? { driver: "sqlite", path: findLab(options.lab).paths.store }
+      : parseStoreAddress(options.store, process.env);
+  if (address.driver === "etcd") {
+    const { etcdStore } = await import("../store/etcd/store.ts");
+    return etcdStore(address);
+  }
   const { openSqliteStore } = await import("../store/sqlite/store.ts");
-  return openSqliteStore(path);
+  return openSqliteStore(address.path);
 }
 
 /** Runs `body` with the objects that the options name. */
@@ -39,12 +50,6 @@ export async function withStore<T>(options: StoreOptions, body: (store: Store) =
   } finally {
     await store.close();
   }
-}
-
-function pathOf(text: string): string {
-  const path = /^sqlite:(.+)$/.exec(text)?.[1];
-  if (path === undefined) throw new TrunklineError("cli.store", { text });
-  return path;
 }
 
 export interface NamespaceOptions {

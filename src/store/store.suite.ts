@@ -10,6 +10,8 @@ export interface StoreFixture {
   readonly stores: readonly [Store, Store];
   /** How many changes the store keeps at least; the suite writes more than twice as many. */
   readonly history: number;
+  /** Forgets the history, for stores that keep all of it until they are told. */
+  forget?(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -244,6 +246,7 @@ function watches(store: () => Store, fixture: () => StoreFixture): void {
     let object = first;
     for (let n = 0; n < 2 * fixture().history + 300; n++)
       object = await store().update(configMapKind, { ...object, data: { n: String(n) } });
+    await fixture().forget?.();
     const seen = collect(store(), configMapKind, first.metadata.resourceVersion);
     await expect(seen.done).rejects.toMatchObject({ code: "store.gone" });
     const future = collect(store(), configMapKind, String(Number(object.metadata.resourceVersion) + 1000));

@@ -13,7 +13,7 @@ export const cliMessages = {
     `${d.kind} '${d.name}' does not exist${d.namespace === undefined ? "" : ` in namespace ${d.namespace}`}`,
   "cli.jsonpath": (d: { text: string; column: number; why: string }) =>
     `'${d.text}' is not a JSONPath template: ${d.why} (column ${d.column})`,
-  "cli.store": (d: { text: string }) => `'${d.text}' is not a store; the form is sqlite:PATH`,
+  "cli.store": (d: { text: string; why: string }) => `'${d.text}' is not a store: ${d.why}`,
   "cli.snat-node": (d: {
     name: string | undefined;
     known: readonly string[];

@@ -19,4 +19,10 @@ export const storeMessages = {
   "store.layout": (d: { found: number; known: number }) =>
     `its tables are of layout ${d.found}, this version knows layout ${d.known}`,
   "store.open": (d: { path: string; why: string }) => `The store ${d.path} cannot be opened: ${d.why}`,
+  "store.unreachable": (d: { place: string; why: string }) =>
+    `The store (${d.place}) does not answer: ${d.why}`,
+  "store.too-large": (d: { why: string }) => `The object is too large for the store: ${d.why}`,
+  "store.refused": (d: { place: string; why: string }) => `The store (${d.place}) refuses: ${d.why}`,
+  "store.tls": (d: { path: string; why: string }) =>
+    `The certificate file ${d.path} cannot be read: ${d.why}`,
 };
