@@ -3,13 +3,29 @@
 import { addressBlockKind } from "./kinds/address-block.ts";
 import { hostKind } from "./kinds/host.ts";
 import { ipPoolKind } from "./kinds/ip-pool.ts";
+import { nodeConfigKind } from "./kinds/node-config.ts";
+import { podEniKind } from "./kinds/pod-eni.ts";
+import { podNetworkingKind } from "./kinds/pod-networking.ts";
 import { schemaFor } from "./kinds/schemas.ts";
 import { sourceNatKind } from "./kinds/source-nat.ts";
+import { subnetKind } from "./kinds/subnet.ts";
 import type { Kind } from "./object.ts";
 import { definitionOf } from "./schema.ts";
 
-/** Kinds that Trunkline brings along. IPPool is Calico's; a cluster that has had Calico has it already. */
-export const customKinds: readonly Kind[] = [ipPoolKind, addressBlockKind, sourceNatKind, hostKind];
+/**
+ * Kinds that Trunkline brings along. IPPool is Calico's, PodNetworking and PodENI are Terway's; a cluster that has had
+ * those has them already.
+ */
+export const customKinds: readonly Kind[] = [
+  ipPoolKind,
+  addressBlockKind,
+  sourceNatKind,
+  hostKind,
+  subnetKind,
+  nodeConfigKind,
+  podNetworkingKind,
+  podEniKind,
+];
 
 type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -24,7 +40,8 @@ export function crdOf(kind: Kind): JsonSchema {
     ...own
   } = (whole["properties"] ?? {}) as Record<string, JsonSchema>;
   const standard = { apiVersion: { type: "string" }, kind: { type: "string" }, metadata: { type: "object" } };
-  const schema = { type: "object", required: ["spec"], properties: { ...standard, ...own } };
+  const required = Object.hasOwn(own, "spec") ? { required: ["spec"] } : {};
+  const schema = { type: "object", ...required, properties: { ...standard, ...own } };
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",

@@ -1,5 +1,6 @@
 // What the API server fills in for a writer. Where the API's meaning of an absent field is plain to every reader (a
 // policy's policyTypes, a port's protocol), it stays absent, so that a later apply means what it says.
+import type { PodNetworking } from "./kinds/pod-networking.ts";
 import type { Draft, Kind, KubeObject } from "./object.ts";
 
 /** The label that carries a namespace's name, for selectors. */
@@ -22,6 +23,8 @@ const replicated = new Set(["ReplicationController", "ReplicaSet", "Deployment",
 /** Returns the draft with what its kind has by default. */
 export function withDefaults<T extends KubeObject>(kind: Kind<T>, draft: Draft<T>): Draft<T> {
   if (kind.kind === "Namespace") return namespaceDefaults(draft);
+  if (kind.kind === "PodNetworking")
+    return podNetworkingDefaults(draft as unknown as Draft<PodNetworking>) as unknown as Draft<T>;
   if (!replicated.has(kind.kind)) return draft;
   const spec = Reflect.get(draft, "spec") as WorkloadSpec;
   const filled: WorkloadSpec = { ...spec, replicas: spec.replicas ?? 1 };
@@ -47,6 +50,20 @@ function namespaceDefaults<T extends KubeObject>(draft: Draft<T>): Draft<T> {
   // The state of one that is there already is not the writer's to set back.
   const status = { phase: "Active", ...(Reflect.get(draft, "status") as object | undefined) };
   return { ...draft, metadata, status };
+}
+
+/** What absent fields mean, written down; a Fixed address without a strategy is one that Terway never releases. */
+function podNetworkingDefaults(draft: Draft<PodNetworking>): Draft<PodNetworking> {
+  const { eniOptions, allocationType, vSwitchSelectOptions, ...rest } = draft.spec;
+  const type = allocationType?.type ?? "Elastic";
+  const strategy = type === "Fixed" ? { releaseStrategy: "Never" as const } : {};
+  const spec: PodNetworking["spec"] = {
+    ...rest,
+    eniOptions: { eniType: "Default", ...eniOptions },
+    allocationType: { ...strategy, ...allocationType, type },
+    vSwitchSelectOptions: { vSwitchSelectionPolicy: "ordered", ...vSwitchSelectOptions },
+  };
+  return { ...draft, spec };
 }
 
 /** Returns an object whose deletion has begun: a namespace says so in its phase. */

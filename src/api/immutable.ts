@@ -2,7 +2,9 @@
 import type { Path } from "../base/problem.ts";
 import { equalJson } from "./equal.ts";
 import type { IPPool } from "./kinds/ip-pool.ts";
+import type { PodNetworking } from "./kinds/pod-networking.ts";
 import type { KubeObject } from "./object.ts";
+import { checkPodNetworkingChange, wordedFinding } from "./pod-networking.ts";
 import { checkPoolChange } from "./pools.ts";
 
 export interface ForbiddenChange {
@@ -40,12 +42,17 @@ const fixed: Readonly<Record<string, readonly string[]>> = {
   DaemonSet: ["selector"],
   Job: ["selector", "template"],
   AddressBlock: ["cidr", "pool"],
+  Subnet: ["cidr"],
 };
 
 /** Returns the changes from `before` to `after` that the kind does not allow. */
 export function forbiddenChanges(before: KubeObject, after: KubeObject): ForbiddenChange[] {
   if (after.kind === "IPPool")
     return checkPoolChange(before as IPPool, after as IPPool).map((finding) => ({ hint: "", ...finding }));
+  if (after.kind === "PodNetworking")
+    return checkPodNetworkingChange((before as PodNetworking).spec, (after as PodNetworking).spec).map(
+      (finding) => ({ hint: "", ...finding, message: wordedFinding(finding) }),
+    );
   const [old, next] = [specOf(before), specOf(after)];
   const names = new Set([...Object.keys(old), ...Object.keys(next)]);
   const may = changeable[after.kind];

@@ -5,8 +5,12 @@ import { configMapKind, eventKind, namespaceKind, nodeKind, podKind } from "./co
 import { hostKind } from "./host.ts";
 import { ipPoolKind } from "./ip-pool.ts";
 import { networkPolicyKind } from "./network-policy.ts";
+import { nodeConfigKind } from "./node-config.ts";
 import { opaqueKinds } from "./opaque.ts";
+import { podEniKind } from "./pod-eni.ts";
+import { podNetworkingKind } from "./pod-networking.ts";
 import { sourceNatKind } from "./source-nat.ts";
+import { subnetKind } from "./subnet.ts";
 import {
   cronJobKind,
   daemonSetKind,
@@ -35,6 +39,10 @@ export const allKinds: readonly Kind[] = [
   addressBlockKind,
   sourceNatKind,
   hostKind,
+  subnetKind,
+  nodeConfigKind,
+  podNetworkingKind,
+  podEniKind,
   ...opaqueKinds,
 ];
 

@@ -31,5 +31,4 @@ export const opaqueKinds: readonly Kind[] = [
   opaque(rbac, "ClusterRole", "clusterroles", false),
   opaque(rbac, "ClusterRoleBinding", "clusterrolebindings", false),
   opaque("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", false, "crd"),
-  opaque("network.alibabacloud.com/v1beta1", "PodNetworking", "podnetworkings", false),
 ];

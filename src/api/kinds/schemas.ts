@@ -5,6 +5,7 @@ import * as core from "./core.schema.ts";
 import { ipPoolSchema } from "./ip-pool.schema.ts";
 import { networkPolicySchema } from "./network-policy.schema.ts";
 import { addressBlockSchema, hostSchema, sourceNatSchema } from "./own.schema.ts";
+import { nodeConfigSchema, podEniSchema, podNetworkingSchema, subnetSchema } from "./subnets.schema.ts";
 import * as workloads from "./workloads.schema.ts";
 
 const schemas: Readonly<Record<string, z.ZodType>> = {
@@ -25,6 +26,10 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
   AddressBlock: addressBlockSchema,
   SourceNAT: sourceNatSchema,
   Host: hostSchema,
+  Subnet: subnetSchema,
+  NodeConfig: nodeConfigSchema,
+  PodNetworking: podNetworkingSchema,
+  PodENI: podEniSchema,
 };
 
 // Names of roles may hold colons, and what these kinds hold beyond metadata is nobody's business here.
