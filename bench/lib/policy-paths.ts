@@ -6,7 +6,13 @@ import { once } from "node:events";
 import path from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Kernel, linuxMachine, MAIN_TABLE, ROUTE_PROTOCOL } from "../../src/kernel/index.ts";
+import {
+  type Kernel,
+  linuxMachine,
+  MAIN_TABLE,
+  POD_LINK_GROUP,
+  ROUTE_PROTOCOL,
+} from "../../src/kernel/index.ts";
 import { ipOf, linkOf } from "./policy-cluster.ts";
 
 const machine = linuxMachine();
@@ -95,6 +101,7 @@ export class BenchPath {
     const host = this.node.links.add({
       kind: "veth",
       name: link,
+      group: POD_LINK_GROUP,
       up: true,
       peer: { name: "eth0", netns: { name: netns }, up: true },
     });

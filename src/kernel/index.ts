@@ -5,7 +5,7 @@ import { LinuxMachine } from "./linux/machine.ts";
 
 export type { FakeMachine } from "./fake/machine.ts";
 export type * from "./kernel.ts";
-export { MAIN_TABLE, ROUTE_PROTOCOL } from "./kernel.ts";
+export { MAIN_TABLE, POD_LINK_GROUP, ROUTE_PROTOCOL } from "./kernel.ts";
 
 /** Returns a machine in memory with the kernel's own rules; its `calls` count changes and can break them. */
 export function fakeMachine(): FakeMachine {

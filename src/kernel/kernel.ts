@@ -57,6 +57,8 @@ export interface Link {
   readonly lower: number | undefined;
   readonly master: number | undefined;
   readonly alias: string | undefined;
+  /** 0 where nobody has put it into one. */
+  readonly group: number;
   readonly addressGeneration: "none" | "eui64" | undefined;
   /** For vxlan. */
   readonly vxlan?: VxlanOptions;
@@ -74,6 +76,8 @@ interface NewLinkCommon {
   readonly mac?: string;
   readonly mtu?: number;
   readonly alias?: string;
+  /** In force from the link's first moment on. */
+  readonly group?: number;
   readonly up?: boolean;
   /** Where the link is made; default: this namespace. Made there at once, so no name is ever taken here. */
   readonly netns?: NetnsRef;
@@ -124,6 +128,7 @@ export interface LinkChange {
   /** Index of the bridge, or 0 to leave it. */
   readonly master?: number;
   readonly alias?: string;
+  readonly group?: number;
   readonly netns?: NetnsRef;
   readonly addressGeneration?: "none" | "eui64";
   /** The link's own IPv4 settings (net/ipv4/conf/LINK/…): much quicker than by sysctl, since no file is opened. */
@@ -202,6 +207,13 @@ export interface Route {
 /** Our mark on routes, so that a restarted agent without memory knows them. Not used by any daemon in rt_protos. */
 export const ROUTE_PROTOCOL = 84;
 export const MAIN_TABLE = 254;
+
+/**
+ * The group of pods' links, which the kernel sets when it makes them: by it the rules know a pod's link from all others,
+ * also while no agent lives. All groups with the same upper half are ours: a link that is about to go is in another one.
+ */
+export const POD_LINK_GROUP = 0x544c0000;
+export const POD_LINK_GROUP_MASK = 0xffff0000;
 
 export interface RouteFilter {
   readonly family?: 4 | 6;

@@ -7,6 +7,7 @@ import { podKind } from "../../src/api/kinds/core.ts";
 import { type NetworkPolicy, networkPolicyKind } from "../../src/api/kinds/network-policy.ts";
 import { cidrOf, formatIp, parseIp } from "../../src/base/ip.ts";
 import { run } from "../../src/kernel/exec/index.ts";
+import { POD_LINK_GROUP } from "../../src/kernel/index.ts";
 import { probe } from "../../src/lab/probe/client.ts";
 import { openSqliteStore } from "../../src/store/sqlite/store.ts";
 import { firstPacket } from "../kernel/packets.ts";
@@ -343,10 +344,16 @@ describe("pods that are not what they seem", () => {
         await run("ip", ["link", "set", link, "name", to], node);
         await plug(to);
       };
-      await rename("guest0", "tl00000000000ff");
+      // A name alone makes nobody's link a pod's.
+      await rename("guest0", "tlvpn0");
+      expect(await Promise.all(targets.map((target) => ping(target)))).toEqual([true, true]);
+      expect(await ping(address, await lab.kernelOf("node1"))).toBe(true);
+      // The group does: it is what a link of ours has from its first moment on, before any agent has told the rules.
+      await rename("tlvpn0", "tl00000000000ff");
+      await run("ip", ["link", "set", "tl00000000000ff", "group", `${POD_LINK_GROUP}`], node);
       expect(await Promise.all(targets.map((target) => ping(target)))).toEqual([false, false]);
       expect(await ping(address, await lab.kernelOf("node1"))).toBe(false);
-      await rename("tl00000000000ff", "guest0");
+      await run("ip", ["link", "set", "tl00000000000ff", "group", "0"], node);
       expect(await ping(targets[0] ?? "")).toBe(true);
       kernel.close();
     } finally {

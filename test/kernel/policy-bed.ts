@@ -6,7 +6,13 @@ import { NodeTable } from "../../src/agent/managers/node-table.ts";
 import { PolicyManager } from "../../src/agent/managers/policy-manager.ts";
 import { isError } from "../../src/base/errors.ts";
 import { silent } from "../../src/base/log.ts";
-import { type Kernel, linuxMachine, MAIN_TABLE, ROUTE_PROTOCOL } from "../../src/kernel/index.ts";
+import {
+  type Kernel,
+  linuxMachine,
+  MAIN_TABLE,
+  POD_LINK_GROUP,
+  ROUTE_PROTOCOL,
+} from "../../src/kernel/index.ts";
 import { type ClusterFacts, emptyFacts, type LocalEndpoint, type NodeFacts } from "../../src/plan/facts.ts";
 import { firstPacket, protocolNumber, type TransportName } from "./packets.ts";
 
@@ -90,6 +96,7 @@ export class PolicyBed {
     const host = this.node.links.add({
       kind: "veth",
       name: link,
+      ...(link.startsWith("tl") && { group: POD_LINK_GROUP }),
       up: true,
       peer: { name: "eth0", netns: { name: netns }, up: true },
     });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { POD_LINK_GROUP } from "../../kernel/kernel.ts";
 import { aliasOf, hostInterfaceName, isHostInterface, podMac } from "./endpoint.ts";
 
 const attached = { containerId: "c1", ifName: "eth0" };
@@ -18,10 +19,13 @@ describe("the names of an endpoint", () => {
     const alias = aliasOf({ ...attached, pod: { namespace: "ns", name: "p", uid: "" } });
     expect(alias).toBe("trunkline ns/p c1/eth0");
     expect(aliasOf({ ...attached, pod: undefined })).toBe("trunkline - c1/eth0");
-    expect(isHostInterface(hostInterfaceName("c1", "eth0"), alias)).toBe(true);
-    expect(isHostInterface("tld72e032fedd94", undefined)).toBe(false);
-    expect(isHostInterface("tld72e032fedd94", "somebody else's")).toBe(false);
-    expect(isHostInterface("eth0", alias)).toBe(false);
+    expect(isHostInterface({ name: hostInterfaceName("c1", "eth0"), alias, group: 0 })).toBe(true);
+    const name = "tld72e032fedd94";
+    expect(isHostInterface({ name, alias: undefined, group: POD_LINK_GROUP })).toBe(true);
+    expect(isHostInterface({ name, alias: undefined, group: 0 })).toBe(false);
+    expect(isHostInterface({ name, alias: "somebody else's", group: 0 })).toBe(false);
+    expect(isHostInterface({ name: "eth0", alias, group: POD_LINK_GROUP })).toBe(false);
+    expect(isHostInterface({ name: "tlvpn0", alias: undefined, group: 0 })).toBe(false);
   });
 
   it("keep the alias within what the kernel keeps", () => {

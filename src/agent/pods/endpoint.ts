@@ -2,6 +2,7 @@
 import { hash } from "node:crypto";
 import type { PodIdentity } from "../../cni/args.ts";
 import type { CniResult } from "../../cni/spec.ts";
+import { type Link, POD_LINK_GROUP } from "../../kernel/kernel.ts";
 import type { LocalEndpoint } from "../../plan/facts.ts";
 
 export interface Endpoint {
@@ -59,9 +60,11 @@ export function aliasOf(endpoint: Pick<Endpoint, "containerId" | "ifName" | "pod
   return `${aliasPrefix}${pod} ${endpointKey(endpoint)}`.slice(0, 255);
 }
 
-/** Returns whether a link of that name and alias was made by us for a pod. */
-export function isHostInterface(name: string, alias: string | undefined): boolean {
-  return hostInterfacePattern.test(name) && alias?.startsWith(aliasPrefix) === true;
+/** Returns whether a link was made by us for a pod: others may use names that begin like ours. */
+export function isHostInterface({ name, alias, group }: Pick<Link, "name" | "alias" | "group">): boolean {
+  // The alias comes a moment after the link, with which the group comes; earlier versions set no group.
+  const marked = alias?.startsWith(aliasPrefix) === true || group === POD_LINK_GROUP;
+  return marked && hostInterfacePattern.test(name);
 }
 
 export function podKey(pod: PodIdentity | undefined): string {

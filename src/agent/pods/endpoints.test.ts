@@ -103,7 +103,7 @@ class Node {
     return {
       links: this.kernel.links
         .list()
-        .filter((link) => isHostInterface(link.name, link.alias))
+        .filter((link) => isHostInterface(link))
         .map((link) => link.name)
         .toSorted(),
       routes: this.kernel.routes

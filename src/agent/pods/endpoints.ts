@@ -8,7 +8,7 @@ import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { PodIdentity } from "../../cni/args.ts";
 import type { CniResult } from "../../cni/spec.ts";
-import { type Kernel, type Machine, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
+import { type Kernel, type Link, type Machine, POD_LINK_GROUP, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
 import type { LocalEndpoint } from "../../plan/facts.ts";
 import type { AddressOwner, AddressSource } from "./addresses.ts";
 import {
@@ -102,7 +102,7 @@ export class Endpoints {
     for (const link of kernel.links.list()) {
       const key = keys.get(link.name);
       if (key !== undefined) this.#setIndex(key, link.index);
-      if (!isHostInterface(link.name, link.alias) || key !== undefined) continue;
+      if (!isHostInterface(link) || key !== undefined) continue;
       logger.info({ interface: link.name, alias: link.alias }, "removing an interface without an endpoint");
       this.#removeLink(link.name, link.name);
     }
@@ -181,7 +181,7 @@ export class Endpoints {
     const key = endpointKey(attached);
     const endpoint = this.#known.get(key);
     const hostInterface = hostInterfaceName(attached.containerId, attached.ifName);
-    const index = this.#indexes.get(key) ?? kernel.links.get(hostInterface)?.index;
+    const index = this.#indexes.get(key) ?? ownLink(kernel, hostInterface)?.index;
     if (index !== undefined) this.#liveWires.delete(index);
     this.#indexes.delete(key);
     if (endpoint !== undefined) {
@@ -220,7 +220,8 @@ export class Endpoints {
   /** Puts back host routes and settings of wires that somebody took away; returns how many routes. */
   repair(): number {
     const { kernel, logger } = this.#options;
-    const links = new Map(kernel.links.list().map((link) => [link.name, link.index]));
+    const links = new Map(kernel.links.list().map((link) => [link.name, link]));
+    for (const link of links.values()) this.#regroup(link);
     const present = new Set(
       kernel.routes
         .list({ protocol: ROUTE_PROTOCOL })
@@ -228,7 +229,7 @@ export class Endpoints {
     );
     let repaired = 0;
     for (const endpoint of this.#known.values()) {
-      const index = links.get(endpoint.hostInterface);
+      const index = links.get(endpoint.hostInterface)?.index;
       if (endpoint.phase !== "ready" || index === undefined) continue;
       if (!isGuarded(kernel, endpoint.hostInterface, endpoint.ips)) {
         logger.warn(factsOf(endpoint), "the check of the addresses that a pod sends from was off");
@@ -243,6 +244,17 @@ export class Endpoints {
       }
     }
     return repaired;
+  }
+
+  /** The rules know pods' links by their group: one that lost it, or had none from an earlier version, gets it. */
+  #regroup(link: Link): void {
+    if (link.group === POD_LINK_GROUP || !isHostInterface(link)) return;
+    const { kernel, logger } = this.#options;
+    logger.warn(
+      { interface: link.name, group: link.group },
+      "a pod's interface was not in the group of such",
+    );
+    kernel.links.change(link.index, { group: POD_LINK_GROUP });
   }
 
   /** Takes back all of an endpoint, to the end, before it returns. */
@@ -300,6 +312,12 @@ export function factsOf(endpoint: Endpoint): object {
     interface: endpoint.hostInterface,
     ips: endpoint.ips,
   };
+}
+
+/** Returns the link of that name if it is ours. */
+function ownLink(kernel: Kernel, name: string): Link | undefined {
+  const link = kernel.links.get(name);
+  return link !== undefined && isHostInterface(link) ? link : undefined;
 }
 
 function wireOf(endpoint: Endpoint, mtu: number): WireSpec {

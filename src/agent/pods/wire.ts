@@ -9,9 +9,11 @@ import {
   type LinkChange,
   MAIN_TABLE,
   type Machine,
+  POD_LINK_GROUP,
   ROUTE_PROTOCOL,
   type Route,
 } from "../../kernel/kernel.ts";
+import { isHostInterface } from "./endpoint.ts";
 
 /** Every host end has this one: nothing but the pod sees it, and a pod's neighbour entry survives a new wire. */
 export const HOST_MAC = "ee:ee:ee:ee:ee:ee";
@@ -63,6 +65,7 @@ async function makeLinks(kernel: Kernel, pod: Kernel, spec: WireSpec): Promise<L
     name: spec.hostInterface,
     mac: HOST_MAC,
     mtu: spec.mtu,
+    group: POD_LINK_GROUP,
     peer: { name: spec.ifName, netns: { path: spec.netns }, mtu: spec.mtu, mac: spec.podMac },
   } as const;
   try {
@@ -70,7 +73,8 @@ async function makeLinks(kernel: Kernel, pod: Kernel, spec: WireSpec): Promise<L
   } catch (error) {
     if (!isError(error, "kernel.exists")) throw error;
     // One of the two names is taken. Ours may be left over, and its removal takes the other end with it.
-    if (kernel.links.get(spec.hostInterface) !== undefined) await kernel.links.remove(spec.hostInterface);
+    const old = kernel.links.get(spec.hostInterface);
+    if (old !== undefined && isHostInterface(old)) await kernel.links.remove(old.index);
     if (pod.links.get(spec.ifName) !== undefined)
       throw new TrunklineError("agent.interface-exists", { name: spec.ifName, netns: spec.netns });
     return kernel.links.make(link);

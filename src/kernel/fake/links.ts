@@ -81,7 +81,7 @@ export class FakeLinks implements Links {
   }
 
   #bare(
-    link: { name: string; kind: string; mac?: string; mtu?: number; alias?: string },
+    link: { name: string; kind: string; mac?: string; mtu?: number; alias?: string; group?: number },
     home: Namespace,
   ): FakeLink {
     if (link.mac !== undefined) macBytes(link.mac);
@@ -97,6 +97,7 @@ export class FakeLinks implements Links {
         lower: undefined,
         master: undefined,
         alias: link.alias || undefined,
+        group: link.group ?? 0,
         addressGeneration: "eui64",
       },
     };
@@ -123,6 +124,7 @@ export class FakeLinks implements Links {
     facts.name = name;
     if (change.mtu !== undefined) facts.mtu = change.mtu;
     if (change.master !== undefined) facts.master = change.master || undefined;
+    if (change.group !== undefined) facts.group = change.group;
     if (change.alias !== undefined) facts.alias = change.alias || undefined;
     if (change.addressGeneration !== undefined) {
       facts.addressGeneration = change.addressGeneration;

@@ -110,6 +110,7 @@ export class FakeMachine implements Machine, FakeWorld {
         lower: undefined,
         master: undefined,
         alias: undefined,
+        group: 0,
         addressGeneration: "eui64",
       },
     };

@@ -4,6 +4,7 @@ import { TrunklineError } from "../../base/errors.ts";
 import { inBackground } from "../ffi/background.ts";
 import { Errno, errnoName, libc } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
+import { POD_LINK_GROUP } from "../kernel.ts";
 import { LinkMessage, writeGroupRemoval, writeLinkGroup, writeLinkRemoval } from "../netlink/link.ts";
 import { eachMessage, Flag, MessageType, MessageWriter, readAck } from "../netlink/message.ts";
 import { NETLINK_ROUTE, NetlinkSocket } from "../netlink/socket.ts";
@@ -15,8 +16,9 @@ interface Pending {
   reject(error: unknown): void;
 }
 
-/** Our groups start here: nobody else numbers groups this high, and a link in one of them is about to go. */
-const FIRST_GROUP = 0x544c0000;
+/** A link in one of these groups is about to go; for the rules (POD_LINK_GROUP) it is a pod's all the same. */
+const FIRST_GROUP = POD_LINK_GROUP + 1;
+const GROUPS = 0xfff0;
 let groupsUsed = 0;
 
 const attempt = (): string => "remove links";
@@ -107,7 +109,7 @@ function single(socket: NetlinkSocket, index: number): Buffer {
 
 /** Puts the links into a new group and returns the request that removes it; undefined where all are gone already. */
 function group(socket: NetlinkSocket, batch: readonly Pending[]): Buffer | undefined {
-  const number = FIRST_GROUP + (groupsUsed++ & 0xffff);
+  const number = FIRST_GROUP + (groupsUsed++ % GROUPS);
   let members = 0;
   for (const { index } of batch) {
     const build = (writer: MessageWriter): void => writeLinkGroup(writer, index, number);

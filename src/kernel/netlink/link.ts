@@ -103,9 +103,13 @@ function writeQueues(writer: MessageWriter, queues: number | undefined): void {
   writer.attributeU32(IFLA.txQueues, queues).attributeU32(IFLA.rxQueues, queues);
 }
 
-function writeCommon(writer: MessageWriter, link: { name?: string; mac?: string; mtu?: number }): void {
+function writeCommon(
+  writer: MessageWriter,
+  link: { name?: string; mac?: string; mtu?: number; group?: number },
+): void {
   if (link.name !== undefined) writer.attributeText(IFLA.name, link.name);
   if (link.mtu !== undefined) writer.attributeU32(IFLA.mtu, link.mtu);
+  if (link.group !== undefined) writer.attributeU32(IFLA.group, link.group);
   if (link.mac !== undefined) writer.attribute(IFLA.address, macBytes(link.mac));
 }
 
@@ -189,6 +193,7 @@ export function readLink({ bytes, from, to }: Message): Link {
     lower: attributes.u32(IFLA.link) || undefined,
     master: attributes.u32(IFLA.master) || undefined,
     alias: alias || undefined,
+    group: attributes.u32(IFLA.group) ?? 0,
     addressGeneration: readGeneration(),
     ...(kind === "vxlan" && { vxlan: readVxlan() }),
   };

@@ -26,7 +26,8 @@ interface Library {
 const OUTPUT_JSON = 1 << 4;
 const SO_PROTOCOL = 38;
 const SOL_SOCKET = 1;
-const usesNames = /\b[io]if\b/;
+/** `oif 0` is a packet that goes out by no interface, and names none. */
+const usesNames = /\b[io]if\b(?! 0\b)/;
 let library: Library | undefined;
 
 /** Loads libnftables. @throws `kernel.library` where it is not installed */

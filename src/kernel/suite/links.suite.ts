@@ -47,6 +47,15 @@ export function namespaceTests(scene: Scene): void {
 }
 
 export function linkTests(scene: Scene): void {
+  it("puts a link into a group when it is made, and into another one later", async () => {
+    const kernel = scene.open(scene.netns());
+    const link = { kind: "veth", name: "v0", group: 0x544c0000, peer: { name: "v1" } } as const;
+    expect((await kernel.links.make(link)).group).toBe(0x544c0000);
+    expect(kernel.links.get("v1")?.group).toBe(0);
+    kernel.links.change("v0", { group: 7 });
+    expect(kernel.links.list().find(({ name }) => name === "v0")?.group).toBe(7);
+  });
+
   it("makes a veth with its peer in another namespace, and never takes a name here", () => {
     const [here, there] = [scene.netns(), scene.netns()];
     const [near, far] = [scene.open(here), scene.open(there)];

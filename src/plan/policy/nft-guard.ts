@@ -1,9 +1,21 @@
 // The guard of the addresses that pods send from, and the chains through which the kernel calls it and the policies.
 // nft-writer.ts tells how it all hangs together.
+import { POD_LINK_GROUP, POD_LINK_GROUP_MASK } from "../../kernel/kernel.ts";
 import type { NftTable, NftType } from "../../kernel/nft/document.ts";
 
-/** How the host end of a pod's veth begins. */
-export const podInterfaces = '"tl*"';
+const hex = (value: number): string => `0x${value.toString(16)}`;
+const group = (side: "iifgroup" | "oifgroup", operator: "==" | "!="): string =>
+  `${side} & ${hex(POD_LINK_GROUP_MASK)} ${operator} ${hex(POD_LINK_GROUP)}`;
+
+/**
+ * By the group that our links are in from their first moment on, and not by name: somebody else's may begin with the same
+ * letters, and a link that no agent has told the rules of yet must pass nothing.
+ */
+export const fromPod = group("iifgroup", "==");
+export const notFromPod = group("iifgroup", "!=");
+/** A packet that goes out by no interface, as what is for the node itself, is none of these: `toNode`. */
+export const notToPod = group("oifgroup", "!=");
+export const toNode = "oif 0";
 const passState = "ct state established,related accept";
 /** The other way round: a packet that passes ends with its chain, which is one step less than to accept it. */
 const onlyNew = (target: string): string => `ct state & (established | related) == 0 goto ${target}`;
@@ -45,7 +57,7 @@ export function writeGuard(table: NftTable): void {
   table.setChain("pod-output", {
     base: { type: "filter", hook: "output", priority: -10 },
     rules: [
-      `oifname != ${podInterfaces} accept`,
+      `${notToPod} accept`,
       passState,
       // A pod has one way only; what makes the node think of another is a packet with a stolen address.
       "icmpv6 type nd-redirect drop",
@@ -61,11 +73,11 @@ export function writeGuard(table: NftTable): void {
  * The node's loopback is nobody else's. The kernel sees to that, but not on links with `route_localnet`, which portmap
  * sets on those of pods with a hostPort (so that the node reaches it by 127.0.0.1).
  */
-export const noLoopback = `iifname ${podInterfaces} ip daddr 127.0.0.0/8 drop`;
+export const noLoopback = `${fromPod} ip daddr 127.0.0.0/8 drop`;
 
 /** Without policies: the guard alone, asked for every packet from a pod. */
 export function writeBareGuard(table: NftTable): void {
-  const guard = `iifname ${podInterfaces} jump pod-source`;
+  const guard = `${fromPod} jump pod-source`;
   for (const [hook, rules] of [
     ["forward", [guard]],
     ["input", [guard, noLoopback]],
@@ -75,7 +87,7 @@ export function writeBareGuard(table: NftTable): void {
 
 /** The chains that the kernel calls. */
 export function writeHooks(table: NftTable, { reversePath }: GuardSettings): void {
-  const guard = `iifname ${podInterfaces} jump pod-source`;
+  const guard = `${fromPod} jump pod-source`;
   // To the node itself the rule is asked in any case: UDP that fits a connected socket of the node's is given to it
   // without a look-up (net.ipv4.udp_early_demux), and without that there is no check of the reverse path.
   for (const [name, hook, source] of [

@@ -102,7 +102,7 @@ describe("the nftables text of a node", () => {
           "tl0" . fd00::1 : goto policy-in-a556a51e43dd5a1f
           "tl1" . fd00::2 : accept
         chain pod-output { type filter hook output priority -10; policy accept; }
-          oifname != "tl*" accept
+          oifgroup & 0xffff0000 != 0x544c0000 accept
           ct state established,related accept
           icmpv6 type nd-redirect drop
           icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept
@@ -119,10 +119,10 @@ describe("the nftables text of a node", () => {
           iifname . ip6 saddr vmap @policy-from6
           drop
         chain policy-forward { type filter hook forward priority -20; policy accept; }
-          iifname "tl*" jump pod-source
+          iifgroup & 0xffff0000 == 0x544c0000 jump pod-source
           ct state & (established | related) == 0 goto policy-forward-new
         chain policy-forward-new
-          iifname "tl*" goto policy-egress
+          iifgroup & 0xffff0000 == 0x544c0000 goto policy-egress
           goto policy-ingress
         chain policy-in-a556a51e43dd5a1f
           ct state invalid drop
@@ -140,16 +140,17 @@ describe("the nftables text of a node", () => {
         chain policy-in-ports-b091944db6852e3f
           tcp dport 8080 meta priority set none accept
         chain policy-ingress
-          oifname != "tl*" accept
+          oifgroup & 0xffff0000 != 0x544c0000 accept
           oifname . ip daddr vmap @policy-to4
           oifname . ip6 daddr vmap @policy-to6
+          oif 0 accept
           drop
         chain policy-node { type filter hook input priority -20; policy accept; }
-          iifname "tl*" jump pod-source
+          iifgroup & 0xffff0000 == 0x544c0000 jump pod-source
           ct state & (established | related) == 0 goto policy-node-new
         chain policy-node-new
-          iifname != "tl*" accept
-          iifname "tl*" ip daddr 127.0.0.0/8 drop
+          iifgroup & 0xffff0000 != 0x544c0000 accept
+          iifgroup & 0xffff0000 == 0x544c0000 ip daddr 127.0.0.0/8 drop
           icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
           goto policy-egress
         chain policy-out-open

@@ -28,9 +28,12 @@ import {
   bareChains,
   type FamilyName,
   families,
+  fromPod,
   type GuardSettings,
   noLoopback,
-  podInterfaces,
+  notFromPod,
+  notToPod,
+  toNode,
   writeBareGuard,
   writeGuard,
   writeHooks,
@@ -82,11 +85,11 @@ function writeFixedPart(table: NftTable): void {
     }
   }
   table.setChain("policy-forward-new", {
-    rules: [`iifname ${podInterfaces} goto policy-egress`, "goto policy-ingress"],
+    rules: [`${fromPod} goto policy-egress`, "goto policy-ingress"],
   });
   table.setChain("policy-node-new", {
     rules: [
-      `iifname != ${podInterfaces} accept`,
+      `${notFromPod} accept`,
       noLoopback,
       "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept",
       "goto policy-egress",
@@ -97,10 +100,10 @@ function writeFixedPart(table: NftTable): void {
   });
   table.setChain("policy-ingress", {
     rules: [
-      // Also what is for the node itself: it goes out by no interface.
-      `oifname != ${podInterfaces} accept`,
+      `${notToPod} accept`,
       "oifname . ip daddr vmap @policy-to4",
       "oifname . ip6 daddr vmap @policy-to6",
+      `${toNode} accept`,
       "drop",
     ],
   });
