@@ -10,6 +10,7 @@ interface Schema {
   readonly required?: readonly string[];
   readonly additionalProperties?: Schema;
   readonly "x-kubernetes-preserve-unknown-fields"?: boolean;
+  readonly "x-kubernetes-int-or-string"?: boolean;
 }
 interface Definition {
   readonly metadata: { readonly name: string };
@@ -19,7 +20,8 @@ const schemaOf = (definition: unknown) => (definition as Definition).spec.versio
 
 /** Every node of a structural schema has a type, or says that it keeps anything. */
 function untyped(schema: Schema, path: string): string[] {
-  const self = schema.type === undefined && !schema["x-kubernetes-preserve-unknown-fields"] ? [path] : [];
+  const open = schema["x-kubernetes-preserve-unknown-fields"] ?? schema["x-kubernetes-int-or-string"];
+  const self = schema.type === undefined && !open ? [path] : [];
   const inner = Object.entries(schema.properties ?? {}).flatMap(([name, field]) =>
     untyped(field, `${path}.${name}`),
   );

@@ -6,6 +6,8 @@ import { ipPoolKind } from "./kinds/ip-pool.ts";
 import { nodeConfigKind } from "./kinds/node-config.ts";
 import { podEniKind } from "./kinds/pod-eni.ts";
 import { podNetworkingKind } from "./kinds/pod-networking.ts";
+import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "./kinds/routing/bgp.ts";
+import { routingConfigurationKind } from "./kinds/routing/routing-configuration.ts";
 import { schemaFor } from "./kinds/schemas.ts";
 import { sourceNatKind } from "./kinds/source-nat.ts";
 import { subnetKind } from "./kinds/subnet.ts";
@@ -13,8 +15,8 @@ import type { Kind } from "./object.ts";
 import { definitionOf } from "./schema.ts";
 
 /**
- * Kinds that Trunkline brings along. IPPool is Calico's, PodNetworking and PodENI are Terway's; a cluster that has had
- * those has them already.
+ * Kinds that Trunkline brings along. IPPool and BGP… are Calico's, PodNetworking and PodENI are Terway's; a cluster that
+ * has had those has them already.
  */
 export const customKinds: readonly Kind[] = [
   ipPoolKind,
@@ -25,6 +27,10 @@ export const customKinds: readonly Kind[] = [
   nodeConfigKind,
   podNetworkingKind,
   podEniKind,
+  bgpConfigurationKind,
+  bgpPeerKind,
+  bgpFilterKind,
+  routingConfigurationKind,
 ];
 
 type JsonSchema = Readonly<Record<string, unknown>>;
@@ -102,6 +108,8 @@ function objectSchema(shape: Record<string, unknown>): JsonSchema {
 // Types may not differ between alternatives, so the alternatives' fields are put together, and what tells them apart
 // takes all of its values.
 function union(options: readonly JsonSchema[]): JsonSchema {
+  if (options.every(({ type }) => type === "integer" || type === "string"))
+    return { "x-kubernetes-int-or-string": true };
   const properties: Record<string, JsonSchema> = {};
   for (const option of options)
     for (const [name, field] of Object.entries((option["properties"] ?? {}) as Record<string, JsonSchema>)) {

@@ -1,6 +1,7 @@
 // What the API server fills in for a writer. Where the API's meaning of an absent field is plain to every reader (a
 // policy's policyTypes, a port's protocol), it stays absent, so that a later apply means what it says.
 import type { PodNetworking } from "./kinds/pod-networking.ts";
+import type { Secret } from "./kinds/secret.ts";
 import type { Draft, Kind, KubeObject } from "./object.ts";
 
 /** The label that carries a namespace's name, for selectors. */
@@ -25,6 +26,7 @@ export function withDefaults<T extends KubeObject>(kind: Kind<T>, draft: Draft<T
   if (kind.kind === "Namespace") return namespaceDefaults(draft);
   if (kind.kind === "PodNetworking")
     return podNetworkingDefaults(draft as unknown as Draft<PodNetworking>) as unknown as Draft<T>;
+  if (kind.kind === "Secret") return secretDefaults(draft);
   if (!replicated.has(kind.kind)) return draft;
   const spec = Reflect.get(draft, "spec") as WorkloadSpec;
   const filled: WorkloadSpec = { ...spec, replicas: spec.replicas ?? 1 };
@@ -38,6 +40,17 @@ interface WorkloadSpec {
   readonly replicas?: number;
   readonly selector?: unknown;
   readonly template?: { readonly metadata?: { readonly labels?: Readonly<Record<string, string>> } };
+}
+
+/** What was written as plain text is kept as data, and goes over what stood there. */
+function secretDefaults<T extends KubeObject>(draft: Draft<T>): Draft<T> {
+  const { stringData, ...rest } = draft as Draft<T> & Pick<Secret, "data" | "stringData">;
+  if (!stringData) return draft;
+  const encoded = Object.entries(stringData).map(([key, value]) => [
+    key,
+    Buffer.from(value).toString("base64"),
+  ]);
+  return { ...rest, data: { ...rest.data, ...Object.fromEntries(encoded) } } as unknown as Draft<T>;
 }
 
 function namespaceDefaults<T extends KubeObject>(draft: Draft<T>): Draft<T> {

@@ -15,6 +15,7 @@ import { calicoSelector } from "./calico-selector.ts";
 import type { ConfigMap, Node } from "./kinds/core.ts";
 import type { Host } from "./kinds/host.ts";
 import { blockSizeBounds, type IPPool } from "./kinds/ip-pool.ts";
+import { nodeAnnotations } from "./kinds/routing/node-annotations.ts";
 
 /** What a pool is compared with. */
 export interface Surroundings {
@@ -154,8 +155,8 @@ function withoutRepeats(taken: readonly Taken[]): Taken[] {
 /** Annotations that say a node's address together with its network's prefix length. */
 export const nodeNetworkAnnotations = [
   "trunkline.dev/node-network",
-  "projectcalico.org/IPv4Address",
-  "projectcalico.org/IPv6Address",
+  nodeAnnotations.ipv4Address,
+  nodeAnnotations.ipv6Address,
 ] as const;
 
 function nodeRanges(node: Node): Taken[] {

@@ -1,7 +1,9 @@
 // What schemas are made of. A schema describes what a user may write; it lists the fields of the API that Trunkline does
 // not look into as well, so that a mistyped name stands out from a foreign one.
 import * as z from "zod";
+import { isError } from "../base/errors.ts";
 import { tryParseCidr, tryParseIp } from "../base/ip.ts";
+import { calicoSelector } from "./calico-selector.ts";
 import type { Draft, KubeObject } from "./object.ts";
 import { whyNotLabel, whyNotLabelValue, whyNotQualifiedName, whyNotSubdomain } from "./words.ts";
 
@@ -24,6 +26,18 @@ export function fields<S extends z.ZodRawShape>(shape: S, also = ""): z.ZodObjec
   const others = also.split(/\s+/).filter((name) => name !== "");
   const rest = Object.fromEntries(others.map((name) => [name, z.unknown().optional()]));
   return z.looseObject({ ...rest, ...shape });
+}
+
+const unbuilt = z.unknown().optional();
+
+/** Fields of the API that are kept and have no effect yet: whoever writes one is told so. */
+export function notBuilt(names: string): Record<string, typeof unbuilt> {
+  return Object.fromEntries(names.split(/\s+/).map((name) => [name, unbuilt]));
+}
+
+/** Returns whether a field's schema is one of those. */
+export function isNotBuilt(schema: unknown): boolean {
+  return schema === unbuilt;
 }
 
 /** Adds a problem to what a check is about: `path` counts from there. */
@@ -95,6 +109,17 @@ const requirement = fields({
 export const labelSelector = fields({
   matchLabels: labels.exactOptional(),
   matchExpressions: z.array(requirement).exactOptional(),
+});
+
+/** Calico's selector language over nodes' labels. */
+export const nodeSelector = text("schema.selector", (value) => {
+  try {
+    calicoSelector(value);
+    return undefined;
+  } catch (error) {
+    if (isError(error, "api.selector")) return error.message;
+    throw error;
+  }
 });
 
 const ownerReference = fields({

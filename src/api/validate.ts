@@ -3,7 +3,7 @@ import { formatPath, type Path, type Position, type Problem } from "../base/prob
 import { nearest } from "../base/suggest.ts";
 import { knowsFields, schemaFor } from "./kinds/schemas.ts";
 import type { Kind } from "./object.ts";
-import { definitionOf, type z } from "./schema.ts";
+import { definitionOf, isNotBuilt, type z } from "./schema.ts";
 
 /** Says where a field of the object was written; undefined where nobody knows. */
 export type Locate = (path: Path) => Position | undefined;
@@ -184,7 +184,8 @@ function unknownFields(schema: unknown, value: unknown, path: Path, locate: Loca
     case "object": {
       const shape = def["shape"] as Record<string, unknown>;
       for (const [key, item] of Object.entries(value)) {
-        if (Object.hasOwn(shape, key)) unknownFields(shape[key], item, [...path, key], locate, out);
+        if (isNotBuilt(shape[key])) out.push(unbuiltField([...path, key], locate));
+        else if (Object.hasOwn(shape, key)) unknownFields(shape[key], item, [...path, key], locate, out);
         else out.push(unknownField(key, Object.keys(shape), path, locate));
       }
       return;
@@ -192,6 +193,11 @@ function unknownFields(schema: unknown, value: unknown, path: Path, locate: Loca
     default:
       return;
   }
+}
+
+function unbuiltField(path: Path, locate: Locate): Problem {
+  const message = `\`${formatPath(path)}\` has no effect: Trunkline does not do that`;
+  return problemAt("schema.not-built", path, message, locate);
 }
 
 function unknownField(key: string, known: readonly string[], path: Path, locate: Locate): Problem {

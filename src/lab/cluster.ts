@@ -54,7 +54,7 @@ function namespaceNamed(name: string): Draft<Namespace> {
   return withDefaults(namespaceKind, draft);
 }
 
-function nodeFor({ name, addresses, zone, labels, taints }: LabNode, lab: LabFile): Draft<Node> {
+function nodeFor({ name, addresses, zone, labels, annotations, taints }: LabNode, lab: LabFile): Draft<Node> {
   return {
     apiVersion: "v1",
     kind: "Node",
@@ -68,7 +68,10 @@ function nodeFor({ name, addresses, zone, labels, taints }: LabNode, lab: LabFil
         ...labels,
       },
       // Pools are held against the nodes' whole networks, not only against their addresses.
-      annotations: { [nodeNetworkAnnotations[0]]: withPrefixLengths(addresses, lab).join(",") },
+      annotations: {
+        ...annotations,
+        [nodeNetworkAnnotations[0]]: withPrefixLengths(addresses, lab).join(","),
+      },
     },
     ...(taints.length > 0 && { spec: { taints } }),
     status: {

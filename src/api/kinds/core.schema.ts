@@ -14,6 +14,7 @@ import {
 } from "../schema.ts";
 import { whyNotLabel, whyNotPortName } from "../words.ts";
 import type { ConfigMap, Event, Namespace, Node, Pod } from "./core.ts";
+import type { Secret } from "./secret.ts";
 
 const taintEffect = z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]);
 
@@ -221,4 +222,23 @@ export const eventSchema = schemaOf<Event>()(
     },
     "action eventTime related series",
   ),
+);
+
+// A key's value is never shown, not even in a complaint.
+const base64 = text("schema.base64", (value) =>
+  /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(value.replaceAll(/\s/g, ""))
+    ? undefined
+    : "must be base64 text; plain text goes into `stringData`",
+);
+
+export const secretSchema = schemaOf<Secret>()(
+  fields({
+    apiVersion: z.string(),
+    kind: z.literal("Secret"),
+    metadata: metadata(),
+    type: z.string().exactOptional(),
+    immutable: z.boolean().exactOptional(),
+    data: z.record(z.string(), base64).exactOptional(),
+    stringData: z.record(z.string(), z.string()).exactOptional(),
+  }),
 );

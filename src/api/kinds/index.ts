@@ -9,6 +9,9 @@ import { nodeConfigKind } from "./node-config.ts";
 import { opaqueKinds } from "./opaque.ts";
 import { podEniKind } from "./pod-eni.ts";
 import { podNetworkingKind } from "./pod-networking.ts";
+import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "./routing/bgp.ts";
+import { routingConfigurationKind } from "./routing/routing-configuration.ts";
+import { secretKind } from "./secret.ts";
 import { sourceNatKind } from "./source-nat.ts";
 import { subnetKind } from "./subnet.ts";
 import {
@@ -26,6 +29,7 @@ export const allKinds: readonly Kind[] = [
   namespaceKind,
   podKind,
   configMapKind,
+  secretKind,
   eventKind,
   replicationControllerKind,
   replicaSetKind,
@@ -43,12 +47,20 @@ export const allKinds: readonly Kind[] = [
   nodeConfigKind,
   podNetworkingKind,
   podEniKind,
+  bgpConfigurationKind,
+  bgpPeerKind,
+  bgpFilterKind,
+  routingConfigurationKind,
   ...opaqueKinds,
 ];
 
-/** Returns the kind of an object, or undefined if Trunkline does not know it. */
+// calicoctl's own name for the objects that the Kubernetes API keeps under the other.
+const aliases: Readonly<Record<string, string>> = { "projectcalico.org/v3": "crd.projectcalico.org/v1" };
+
+/** Returns the kind of an object, by either name of its group; undefined if Trunkline does not know it. */
 export function kindOf(apiVersion: string, kind: string): Kind | undefined {
-  return allKinds.find((known) => known.apiVersion === apiVersion && known.kind === kind);
+  const stored = aliases[apiVersion] ?? apiVersion;
+  return allKinds.find((known) => known.apiVersion === stored && known.kind === kind);
 }
 
 /**
@@ -60,9 +72,14 @@ export function kindNamed(word: string): Kind | undefined {
   const suffix = rest.join(".");
   return allKinds.find(({ kind, plural, shortNames, apiVersion }) => {
     if (plural !== name && kind.toLowerCase() !== name && !shortNames.includes(name)) return false;
-    const [version = "", group = ""] = apiVersion.split("/").toReversed();
-    return suffix === "" || (group !== "" && [group, `${version}.${group}`].includes(suffix));
+    const names = [apiVersion, ...Object.keys(aliases).filter((alias) => aliases[alias] === apiVersion)];
+    return suffix === "" || names.flatMap(suffixesOf).includes(suffix);
   });
+}
+
+function suffixesOf(apiVersion: string): string[] {
+  const [version = "", group = ""] = apiVersion.split("/").toReversed();
+  return group === "" ? [] : [group, `${version}.${group}`];
 }
 
 // In kubectl's order.

@@ -1,19 +1,8 @@
-import { isError } from "../../base/errors.ts";
 import { tryParseCidr } from "../../base/ip.ts";
-import { calicoSelector } from "../calico-selector.ts";
-import { cidr, complain, condition, fields, metadata, schemaOf, text, z } from "../schema.ts";
+import { cidr, complain, condition, fields, metadata, nodeSelector, schemaOf, z } from "../schema.ts";
 import { blockSizeBounds, type IPPool } from "./ip-pool.ts";
 
 const mode = z.enum(["Always", "CrossSubnet", "Never"]);
-const selector = text("ippool.selector", (value) => {
-  try {
-    calicoSelector(value);
-    return undefined;
-  } catch (error) {
-    if (isError(error, "api.selector")) return error.message;
-    throw error;
-  }
-});
 
 export const ipPoolSchema = schemaOf<IPPool>()(
   fields({
@@ -28,8 +17,8 @@ export const ipPoolSchema = schemaOf<IPPool>()(
         vxlanMode: mode.exactOptional(),
         natOutgoing: z.boolean().exactOptional(),
         disabled: z.boolean().exactOptional(),
-        nodeSelector: selector.exactOptional(),
-        namespaceSelector: selector.exactOptional(),
+        nodeSelector: nodeSelector.exactOptional(),
+        namespaceSelector: nodeSelector.exactOptional(),
         allowedUses: z.array(z.enum(["Workload", "Tunnel", "LoadBalancer"])).exactOptional(),
         assignmentMode: z.enum(["Automatic", "Manual"]).exactOptional(),
         disableBGPExport: z.boolean().exactOptional(),

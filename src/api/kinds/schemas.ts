@@ -5,6 +5,7 @@ import * as core from "./core.schema.ts";
 import { ipPoolSchema } from "./ip-pool.schema.ts";
 import { networkPolicySchema } from "./network-policy.schema.ts";
 import { addressBlockSchema, hostSchema, sourceNatSchema } from "./own.schema.ts";
+import * as routing from "./routing/routing.schema.ts";
 import { nodeConfigSchema, podEniSchema, podNetworkingSchema, subnetSchema } from "./subnets.schema.ts";
 import * as workloads from "./workloads.schema.ts";
 
@@ -30,6 +31,11 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
   NodeConfig: nodeConfigSchema,
   PodNetworking: podNetworkingSchema,
   PodENI: podEniSchema,
+  Secret: core.secretSchema,
+  BGPConfiguration: routing.bgpConfigurationSchema,
+  BGPPeer: routing.bgpPeerSchema,
+  BGPFilter: routing.bgpFilterSchema,
+  RoutingConfiguration: routing.routingConfigurationSchema,
 };
 
 // Names of roles may hold colons, and what these kinds hold beyond metadata is nobody's business here.

@@ -117,7 +117,7 @@ function readObject(value: unknown, context: Context, sink: Sink): void {
     readList(written, apiVersion, kind, context, sink);
     return;
   }
-  readKnown(written, kindOf(apiVersion, kind) ?? kindOf(aliases[apiVersion] ?? "", kind), context, sink);
+  readKnown(written, kindOf(apiVersion, kind), context, sink);
 }
 
 /** A lab file lies beside the manifests that it names, and is easily taken for one of them. */
@@ -129,9 +129,6 @@ function labFile(locate: Locate, file: string): Problem {
   const hint = `Start the lab with 'trunkline lab up ${file}', and name its manifests here`;
   return problemAt(LAB_FILE, [], "this is a lab file, which holds no objects", locate, hint);
 }
-
-// calicoctl's own name for the objects that the Kubernetes API keeps under the other.
-const aliases: Readonly<Record<string, string>> = { "projectcalico.org/v3": "crd.projectcalico.org/v1" };
 
 function readList(
   list: Record<string, unknown>,

@@ -1,6 +1,7 @@
 // trunkline describe: all that is known of objects, in words, with their events.
 import { Command } from "commander";
 import { type Event, eventKind } from "../../api/kinds/core.ts";
+import { shown } from "../../api/kinds/secret.ts";
 import type { KubeObject } from "../../api/object.ts";
 import type { Store } from "../../store/store.ts";
 import { bodyOf, type Sources } from "../describe/index.ts";
@@ -44,7 +45,7 @@ async function run(store: Store, targets: readonly Target[], options: SelectionO
 /** Returns the objects whose names begin like the one that is not there: a pod of a workload is found by the latter's. */
 async function beginningWith(store: Store, { kind, name = "", namespace }: Target): Promise<KubeObject[]> {
   const { items } = await store.list(kind, namespace);
-  return items.filter(({ metadata }) => metadata.name.startsWith(name));
+  return items.filter(({ metadata }) => metadata.name.startsWith(name)).map(shown);
 }
 
 async function describeOne(sources: Sources, object: KubeObject, events: readonly Event[]): Promise<string> {

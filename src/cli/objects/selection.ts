@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import { fieldChooser } from "../../api/field-selector.ts";
 import { categoryNamed } from "../../api/kinds/index.ts";
+import { shown } from "../../api/kinds/secret.ts";
 import type { Kind, KubeObject } from "../../api/object.ts";
 import { matchesSelector, parseSelector } from "../../api/selectors.ts";
 import { TrunklineError } from "../../base/errors.ts";
@@ -164,7 +165,7 @@ export function chooser(options: SelectionOptions): (object: KubeObject) => bool
   return (object) => matchesSelector(labels, object.metadata.labels) && fields(object);
 }
 
-/** Returns the objects that are there, target by target, and the targets that name one that is not. */
+/** Returns the objects that are there, fit to be shown, target by target, and the targets that name one that is not. */
 export async function find(
   store: Store,
   targets: readonly Target[],
@@ -177,11 +178,11 @@ export async function find(
     const { kind, name, namespace } = target;
     if (name === undefined) {
       const { items } = await store.list(kind, namespace);
-      found.push({ target, items: items.filter(chosen) });
+      found.push({ target, items: items.filter(chosen).map(shown) });
       continue;
     }
     const object = await store.get(kind, name, namespace);
-    if (object) found.push({ target, items: [object] });
+    if (object) found.push({ target, items: [shown(object)] });
     else missing.push(target);
   }
   return { found, missing };

@@ -1,5 +1,6 @@
 // get --watch: objects as they are, and then every change of them.
 import { setTimeout as sleep } from "node:timers/promises";
+import { shown } from "../../api/kinds/secret.ts";
 import { type Kind, type KubeObject, keyOf } from "../../api/object.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import { findLab } from "../../lab/state.ts";
@@ -35,7 +36,8 @@ export async function watchObjects(
   if (!target || others.length > 0)
     throw new TrunklineError("cli.usage", { why: "--watch takes one kind, or one object" });
   const { kind, name, namespace } = target;
-  const show = await printer(target, options, shape);
+  const tell = await printer(target, options, shape);
+  const show = (objects: readonly KubeObject[]) => tell(objects.map(shown));
   const chosen = chooser(options);
   const isMeant = (object: KubeObject) =>
     (namespace === undefined || object.metadata.namespace === namespace) &&

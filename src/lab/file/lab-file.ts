@@ -18,6 +18,7 @@ export interface LabNode {
   readonly addresses: readonly string[];
   readonly zone?: string;
   readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
   readonly taints: readonly Taint[];
 }
 
@@ -127,6 +128,7 @@ const node = z
     ...addressFields,
     zone: z.string().min(1).optional(),
     labels,
+    annotations: labels,
     taints: z.array(taint).default([]),
   })
   .refine(oneAddress.check, { error: oneAddress.error })

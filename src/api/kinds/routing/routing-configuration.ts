@@ -1,0 +1,41 @@
+// How nodes come to know each other's routes, and how a node finds its own address.
+import type { Kind, KubeObject } from "../../object.ts";
+import type { SecretReference } from "./bgp.ts";
+
+export type RoutingProtocol = "bgp" | "rip";
+
+export interface RoutingConfiguration extends KubeObject {
+  readonly kind: "RoutingConfiguration";
+  readonly spec: {
+    /** `[]`: direct routes only. Absent: `[bgp]` while a BGPConfiguration `default` or any BGPPeer exists, else `[]`. */
+    readonly protocols?: readonly RoutingProtocol[];
+    readonly rip?: {
+      /** Regular expressions over names of interfaces; absent: those that hold the node's addresses. */
+      readonly interfaces?: readonly string[];
+      /** Go durations; 5s, 15s, 10s. */
+      readonly updateTime?: string;
+      readonly timeoutTime?: string;
+      readonly garbageTime?: string;
+      readonly password?: SecretReference;
+    };
+    readonly nodeAddress?: {
+      /** `first-found`, `interface=REGEX`, …; default `kubernetes-internal-ip`. */
+      readonly ipv4?: string;
+      readonly ipv6?: string;
+    };
+    /** Bytes; 0 or absent: found by itself. */
+    readonly mtu?: { readonly pod?: number; readonly ipip?: number; readonly vxlan?: number };
+    /** Go duration; default 120s. */
+    readonly gracefulRestartTime?: string;
+  };
+}
+export const routingConfigurationKind: Kind<RoutingConfiguration> = {
+  apiVersion: "trunkline.dev/v1alpha1",
+  kind: "RoutingConfiguration",
+  plural: "routingconfigurations",
+  shortNames: ["routingconfig"],
+  namespaced: false,
+};
+
+/** The one name that these objects, and BGPConfigurations for all nodes, may have. */
+export const DEFAULT_NAME = "default";
