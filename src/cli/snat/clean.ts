@@ -17,8 +17,8 @@ export function clean(options: CleanOptions): Promise<void> {
 }
 
 async function remove(place: NodePlace, options: CleanOptions): Promise<void> {
-  const { foreign, facts, running, node, netns } = place;
-  const takeover = planTakeover(facts, place.plan, foreign.rules, running);
+  const { foreign, facts, running, node, netns, exits } = place;
+  const takeover = planTakeover(facts, place.plan, foreign.rules, running, exits);
   const deletions = takeover.rules.filter(({ verdict }) => verdict === "delete");
   const answer = {
     node,

@@ -4,6 +4,7 @@ import { type NodeForeignRules, readForeignRules } from "../../agent/managers/fo
 import { LastGood, lastGoodFile } from "../../agent/managers/last-good.ts";
 import { daemonSetKind } from "../../api/kinds/workloads.ts";
 import { TrunklineError } from "../../base/errors.ts";
+import { parseCidr } from "../../base/ip.ts";
 import { nearest } from "../../base/suggest.ts";
 import { runAttached } from "../../kernel/exec/index.ts";
 import { commandLinesOf } from "../../kernel/foreign-nat.ts";
@@ -11,7 +12,7 @@ import { type Kernel, linuxMachine, type NetnsRef } from "../../kernel/index.ts"
 import { findLab, type LabEntry, labsFolder, nodePaths } from "../../lab/state.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import { type ClusterFacts, type NodeFacts, nodeIps } from "../../plan/facts.ts";
-import type { Running } from "../../plan/snat/foreign/index.ts";
+import type { Exit, Running } from "../../plan/snat/foreign/index.ts";
 import { planSnat, type SnatPlan } from "../../plan/snat/index.ts";
 import { withStore } from "../context.ts";
 import type { NodeOptions } from "./options.ts";
@@ -27,6 +28,8 @@ export interface NodePlace {
   readonly stateDir: string;
   readonly running: Running;
   readonly foreign: NodeForeignRules;
+  /** The node's routes. */
+  readonly exits: readonly Exit[];
 }
 
 /**
@@ -58,10 +61,21 @@ export async function withNode(
     const plan = planSnat(facts, nodeFacts(facts, node), text === undefined ? {} : { lastGood: text });
     const pods = [...facts.pods.values()].filter((pod) => pod.spec.nodeName === node);
     const running = { flanneld: commandLinesOf("flanneld", netnsPath(netns)), daemonSets, pods };
-    await body({ node, facts, plan, kernel, netns, stateDir, running, foreign });
+    await body({ node, facts, plan, kernel, netns, stateDir, running, foreign, exits: exitsOf(kernel) });
   } finally {
     kernel.close();
   }
+}
+
+/** Returns by which links the node sends what is not for itself. */
+function exitsOf(kernel: Kernel): Exit[] {
+  const names = new Map(kernel.links.list().map(({ index, name }) => [index, name]));
+  return kernel.routes.list().map(({ destination, type, linkIndex }): Exit => {
+    const name = linkIndex === undefined ? undefined : names.get(linkIndex);
+    // A route with several next hops names no link of its own.
+    const link = type !== "unicast" ? "nowhere" : name === undefined ? "unknown" : { name };
+    return { destination: parseCidr(destination), link };
+  });
 }
 
 function nodeName(options: NodeOptions, facts: ClusterFacts, which: "named" | "any"): string {

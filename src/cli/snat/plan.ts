@@ -9,13 +9,13 @@ import {
 import { print, printJson, say, table } from "../output.ts";
 import type { PlanOptions } from "./options.ts";
 import { type NodePlace, withNode } from "./place.ts";
-import { ruleRow } from "./rule-row.ts";
+import { ruleRow, yesNo } from "./rule-row.ts";
 
 /** Prints owners, effects, edits and deletions. Changes nothing; exit code 0. */
 export function plan(options: PlanOptions): Promise<void> {
   return withNode(options, async (place) => {
-    const { facts, foreign, running, node } = place;
-    const takeover = planTakeover(facts, place.plan, foreign.rules, running);
+    const { facts, foreign, running, node, exits } = place;
+    const takeover = planTakeover(facts, place.plan, foreign.rules, running, exits);
     const edits = editsOf(place);
     const steps = cleanSteps(foreign.rules, takeover.rules);
     const rules = takeover.rules.map(ruleRow);
@@ -31,7 +31,7 @@ export function plan(options: PlanOptions): Promise<void> {
         row.owner,
         row.sure,
         row.verdict,
-        row.inTheWay ? "yes" : "no",
+        yesNo(row.inTheWay),
         row.text,
       ]);
       print(table([["PLACE", "OWNER", "SURE", "VERDICT", "IN THE WAY", "RULE"], ...lines]));

@@ -23,3 +23,8 @@ export function ruleRow({ rule, owner, effect, inTheWay, verdict, reason }: Judg
     reason,
   };
 }
+
+/** Returns how a table says whether a rule is in the way. */
+export function yesNo(inTheWay: boolean | null): string {
+  return inTheWay === null ? "perhaps" : inTheWay ? "yes" : "no";
+}

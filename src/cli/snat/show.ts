@@ -7,7 +7,7 @@ import { type ConfigStatus, rangeName, type SnatPlan } from "../../plan/snat/ind
 import { exit, print, printJson, say, sayProblems, table } from "../output.ts";
 import type { ShowOptions } from "./options.ts";
 import { type NodePlace, withNode } from "./place.ts";
-import { ruleRow } from "./rule-row.ts";
+import { ruleRow, yesNo } from "./rule-row.ts";
 
 /** Prints what is in force on a node. Exit code 1 where the written configuration is unusable. */
 export function show(options: ShowOptions): Promise<void> {
@@ -60,7 +60,7 @@ function configJson({ config, state }: ConfigStatus) {
 }
 
 function showJson(place: NodePlace, rules: readonly string[]) {
-  const { plan, foreign, facts, running, node } = place;
+  const { plan, foreign, facts, running, node, exits } = place;
   const { config, problems } = plan;
   return {
     node,
@@ -77,7 +77,7 @@ function showJson(place: NodePlace, rules: readonly string[]) {
       holder: holder ?? null,
     })),
     rules,
-    foreign: planTakeover(facts, plan, foreign.rules, running).rules.map(ruleRow),
+    foreign: planTakeover(facts, plan, foreign.rules, running, exits).rules.map(ruleRow),
   };
 }
 
@@ -107,7 +107,7 @@ function podsOf(plan: SnatPlan) {
 }
 
 function showText(place: NodePlace, rules: readonly string[]): void {
-  const { plan, foreign, facts, running } = place;
+  const { plan, foreign, facts, running, exits } = place;
   const { config } = plan;
   print(`Configuration on ${place.node}: ${states[config.state]}`);
   const { state: _, ...values } = configJson(config);
@@ -143,10 +143,10 @@ function showText(place: NodePlace, rules: readonly string[]): void {
   }
   print("\nRules in force");
   print(rules.length > 0 ? rules.join("\n") : "  none: the agent has not written any");
-  const others = planTakeover(facts, plan, foreign.rules, running).rules.map(ruleRow);
+  const others = planTakeover(facts, plan, foreign.rules, running, exits).rules.map(ruleRow);
   print(others.length > 0 ? "\nRules of others" : "\nNo NAT rules of others");
   if (others.length > 0) {
-    const lines = others.map((row) => [row.place, row.owner, row.inTheWay ? "yes" : "no", row.text]);
+    const lines = others.map((row) => [row.place, row.owner, yesNo(row.inTheWay), row.text]);
     print(table([["PLACE", "OWNER", "IN THE WAY", "RULE"], ...lines]));
   }
   for (const what of foreign.rules.unreadable) say(`warning: ${what}`);

@@ -7,6 +7,7 @@ export {
   type ForeignFlow,
   ruleName,
 } from "./effect.ts";
+export type { Exit } from "./in-the-way.ts";
 export { parseIptablesSave } from "./parse-iptables.ts";
 export { parseNftJson } from "./parse-nft.ts";
 export { type JudgedRule, planTakeover, type Running, type Takeover } from "./takeover.ts";

@@ -21,34 +21,75 @@ export interface OwnerHints {
   readonly masqChain?: string;
 }
 
-const chainOwners: readonly (readonly [RegExp, string])[] = [
+type Signs = readonly (readonly [RegExp, string])[];
+
+const chainOwners: Signs = [
   [/^IP-MASQ-AGENT$/, "ip-masq-agent"],
   [/^IP-MASQ$/, "GKE ip-masq-agent"],
   [/^FLANNEL-(POSTRTG|FWD)$/, "flannel"],
   [/^KUBE-(ROUTER|POD-FW|NWPLCY)-/, "kube-router"],
   [/^KUBE-/, "kube-proxy or kubelet"],
   [/^(cali|califw|calitw|califh|calith|calipi|calipo|felix)-/, "Calico"],
-  [/^CNI-([0-9a-f]{24}|HOSTPORT-.*|DN-.*)$/, "CNI plugins"],
+  [/^CNI-([0-9a-f]{24}|HOSTPORT-.*|SN-.*|DN-.*|FORWARD|ADMIN)$/, "CNI plugins"],
   [/^(OLD_)?CILIUM_/, "Cilium"],
   [/^DOCKER/, "Docker"],
   [/^ANTREA-/, "Antrea"],
   [/^OPENSHIFT-/, "OpenShift"],
+  [/^(OVN-KUBE|OVN-)/, "OVN-Kubernetes"],
+  [/^(NETAVARK[-_]|nv_[0-9a-f]{8}_)/, "Podman (netavark)"],
+  [/^LIBVIRT_/, "libvirt"],
+  [/^ts-(input|forward|postrouting)$/, "Tailscale"],
+  [/^ufw6?-/, "ufw"],
+  [/^(PRE|POST)ROUTING_(direct|ZONES(_SOURCE)?|POLICIES_(pre|post))$/, "firewalld"],
+  [/^(INPUT|OUTPUT|FORWARD)_(direct|(IN_|OUT_)?ZONES(_SOURCE)?|POLICIES_(pre|post))$/, "firewalld"],
+  [/^WEAVE(-|$)/, "Weave Net"],
+  [/^AWS-(SNAT|CONNMARK)-CHAIN-/, "Amazon VPC CNI"],
+  [/^ISTIO_/, "Istio"],
+  [/^f2b-/, "fail2ban"],
 ];
 
-const tableOwners: readonly (readonly [RegExp, string])[] = [
+const tableOwners: Signs = [
   [/ flannel-ipv[46]$/, "flannel"],
   [/ kube-proxy$/, "kube-proxy or kubelet"],
+  [/ kube-router/, "kube-router"],
   [/ calico$/, "Calico"],
   [/ cni_/, "CNI plugins"],
+  [/^(ip|ip6) docker-bridges$/, "Docker"],
+  [/ netavark$/, "Podman (netavark)"],
+  [/^(ip|ip6) libvirt_network$/, "libvirt"],
+  [/ tailscale/, "Tailscale"],
+  [/ antrea/, "Antrea"],
+  [/ (firewalld|firewalld_policy_drop)$/, "firewalld"],
+  [/ ufw$/, "ufw"],
+  [/ ovn-kubernetes/, "OVN-Kubernetes"],
+  [/ io\.systemd\.nat$/, "systemd-networkd"],
+  [/ nm-(shared|sh)-/, "NetworkManager"],
+  [/ (incus|lxd|lxc)$/, "Incus or LXD"],
+  [/ wg-quick-/, "wg-quick"],
+  [/ f2b-table$/, "fail2ban"],
 ];
 
-const commentOwners: readonly (readonly [RegExp, string])[] = [
+const commentOwners: Signs = [
   [/^ip-masq-agent:/, "ip-masq-agent"],
   [/^ip-masq:/, "GKE ip-masq-agent"],
   [/^flanneld (masq|forward)/, "flannel"],
   [/^cali:/, "Calico"],
   [/^cilium-feeder/, "Cilium"],
-  [/^name: ".*" id: "/, "CNI plugins"],
+  [/^((dnat )?name: ".*" id: "|CNI (portfwd|firewall|HostPort))/, "CNI plugins"],
+  [/^(netavark |name: \S+ id: [0-9a-f]+$)/, "Podman (netavark)"],
+  [/^Antrea: /, "Antrea"],
+  [/^kubernetes (postrouting|service) /, "kube-proxy or kubelet"],
+  [/^AWS SNAT CHAIN/, "Amazon VPC CNI"],
+  [/^SNAT marked packets|^ovn-k8s/i, "OVN-Kubernetes"],
+];
+
+/** Sets of addresses that rules ask for; nobody else makes sets of these names. */
+const setOwners: Signs = [
+  [/\bkube-router-/, "kube-router"],
+  [/\bcali(40|60)/, "Calico"],
+  [/\bANTREA-/, "Antrea"],
+  [/\bKUBE-/, "kube-proxy or kubelet"],
+  [/\bcilium_/, "Cilium"],
 ];
 
 /** Returns the owner of every rule of a chain. */
@@ -90,6 +131,10 @@ function bySign(rule: ForeignRule, hints: OwnerHints): Owner | undefined {
       why: `comment "${rule.comment}"`,
     };
   }
+  for (const word of rule.match.unknown) {
+    const set = /match-set|@/.test(word) ? setOwners.find(([pattern]) => pattern.test(word)) : undefined;
+    if (set) return certain(set[1], `asks for a set of its own (${word})`);
+  }
   return undefined;
 }
 
@@ -100,7 +145,7 @@ function generation(name: string, chains: boolean): string {
 }
 
 function byShape(rule: ForeignRule): Owner {
-  const { outInterface, source } = rule.match;
+  const { outInterface, source, destination } = rule.match;
   if (
     rule.target.type === "masquerade" &&
     source &&
@@ -111,6 +156,19 @@ function byShape(rule: ForeignRule): Owner {
       name: "Docker",
       sure: "likely",
       why: `masquerades what leaves bridge ${outInterface.value}'s own range, as Docker does`,
+    };
+  }
+  if (
+    rule.target.type === "masquerade" &&
+    source?.not === false &&
+    destination?.not === true &&
+    formatCidr(source.value) === formatCidr(destination.value) &&
+    /^192\.168\.12[2-9]\.0\/24$/.test(formatCidr(source.value))
+  ) {
+    return {
+      name: "libvirt",
+      sure: "likely",
+      why: `masquerades what leaves ${formatCidr(source.value)} for elsewhere, as libvirt's networks do`,
     };
   }
   return { name: "unknown", sure: "none", why: "no sign of any known program" };

@@ -7,7 +7,7 @@ import type { ClusterFacts } from "../../facts.ts";
 import { readPodRanges } from "../ranges.ts";
 import type { SnatPlan } from "../types.ts";
 import { describeRule } from "./describe.ts";
-import { rulesInTheWay } from "./in-the-way.ts";
+import { type Exit, rulesInTheWay } from "./in-the-way.ts";
 import { type Owner, type OwnerHints, ownersOf } from "./owner.ts";
 import type { ForeignRule, ForeignRules } from "./types.ts";
 
@@ -16,8 +16,8 @@ export interface JudgedRule {
   readonly owner: Owner;
   /** What it does to pods' packets, worded. */
   readonly effect: string;
-  /** Changes what the far side sees, against our plan; now, or once the rules to delete are gone. */
-  readonly inTheWay: boolean;
+  /** Changes what the far side sees, against our plan; now, or once the rules to delete are gone. null: cannot tell. */
+  readonly inTheWay: boolean | null;
   /** delete: by `snat clean`; keep: not ours to touch. */
   readonly verdict: "delete" | "keep";
   /** Why that verdict. */
@@ -41,23 +41,36 @@ export interface Takeover {
   readonly warnings: readonly string[];
 }
 
-/** Returns what a takeover of source translation from flannel would do on a node. Pure. */
+/**
+ * Returns what a takeover of source translation from flannel would do on a node. Pure.
+ * @param exits the node's routes, where they are known: some rules ask by which link a packet leaves
+ */
 export function planTakeover(
   facts: ClusterFacts,
   plan: SnatPlan,
   foreign: ForeignRules,
   running: Running,
+  exits?: readonly Exit[],
 ): Takeover {
   const hints = ownerHints(facts);
-  const now = rulesInTheWay(plan, foreign);
+  const now = rulesInTheWay(plan, foreign, exits);
   const judged = foreign.chains.flatMap((chain) => {
     const owners = ownersOf(chain, hints);
-    return chain.rules.map((rule, at) => judge(rule, owners[at] as Owner, hints, now.has(rule)));
+    return chain.rules.map((rule, at) => judge(rule, owners[at] as Owner, hints, answerOf(now, rule)));
   });
   // What stands behind rules that go is asked only then.
-  const later = rulesInTheWay(plan, withoutDeleted(foreign, judged));
-  const rules = judged.map((one) => (later.has(one.rule) ? { ...one, inTheWay: true } : one));
+  const later = rulesInTheWay(plan, withoutDeleted(foreign, judged), exits);
+  const rules = judged.map((one) => ({ ...one, inTheWay: either(one.inTheWay, answerOf(later, one.rule)) }));
   return { rules, blockers: blockersOf(rules, running), warnings: warningsOf(facts, rules, foreign) };
+}
+
+function answerOf(found: ReadonlyMap<ForeignRule, true | null>, rule: ForeignRule): boolean | null {
+  return found.has(rule) ? (found.get(rule) ?? null) : false;
+}
+
+/** One yes is enough; and what cannot be told is not a no. */
+function either(a: boolean | null, b: boolean | null): boolean | null {
+  return a === true || b === true ? true : a === null || b === null ? null : false;
 }
 
 function withoutDeleted(foreign: ForeignRules, judged: readonly JudgedRule[]): ForeignRules {
@@ -85,7 +98,7 @@ export function flannelNetworkOf(facts: ClusterFacts): Cidr | undefined {
   return found === undefined ? undefined : tryParseCidr(found);
 }
 
-function judge(rule: ForeignRule, owner: Owner, hints: OwnerHints, inTheWay: boolean): JudgedRule {
+function judge(rule: ForeignRule, owner: Owner, hints: OwnerHints, inTheWay: boolean | null): JudgedRule {
   const ranges = hints.flannelNetwork ? [...hints.podRanges, hints.flannelNetwork] : hints.podRanges;
   const { text } = describeRule(rule, ranges);
   const flannel = owner.name.startsWith("flannel");
@@ -136,10 +149,11 @@ function warningsOf(facts: ClusterFacts, rules: readonly JudgedRule[], foreign: 
       "kube-flannel-cfg does not say ipMasq: false, so flannel's CNI plugin lets new pods be masqueraded; apply the edits of `snat plan`",
     );
   for (const { rule, owner, inTheWay, verdict } of rules) {
-    if (inTheWay && verdict === "keep")
-      out.push(
-        `rule ${rule.index} of ${rule.chain} (${owner.name}) changes pods' source addresses and stays: it is not ours to touch`,
-      );
+    if (inTheWay === false || verdict !== "keep") continue;
+    const what = inTheWay ? "changes" : "may change";
+    out.push(
+      `rule ${rule.index} of ${rule.chain} (${owner.name}) ${what} pods' source addresses and stays: it is not ours to touch`,
+    );
   }
   return out;
 }
