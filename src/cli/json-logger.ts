@@ -17,5 +17,5 @@ export function jsonLogger(level: (typeof logLevels)[number], facts: object, fil
   };
   return file === undefined
     ? pino(options)
-    : pino(options, destination({ dest: file, append: true, sync: true }));
+    : pino(options, destination({ dest: file, append: true, sync: true, mode: 0o600 }));
 }

@@ -3,7 +3,7 @@
 import { Command, CommanderError } from "commander";
 import { TrunklineError } from "../base/errors.ts";
 import { nearest } from "../base/suggest.ts";
-import { exit, exitCodeOf, report } from "./output.ts";
+import { bearLeaving, exit, exitCodeOf, report } from "./output.ts";
 import { version } from "./version.ts";
 import { commandFirst, withUsualValues } from "./words.ts";
 
@@ -141,11 +141,8 @@ function adopt(command: Command): void {
   for (const inner of command.commands) adopt(inner);
 }
 
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  // The reader has gone (`trunkline get pods | head`): there is nobody to tell anything.
-  if (error.code === "EPIPE") process.exit(process.exitCode ?? exit.yes);
-  throw error;
-});
+bearLeaving(process.stdout);
+bearLeaving(process.stderr);
 
 try {
   await main(withUsualValues(commandFirst(process.argv.slice(2))));

@@ -41,6 +41,21 @@ export function report(error: unknown): void {
   else say(`trunkline: unexpected: ${error instanceof Error ? error.stack : textOf(error)}`);
 }
 
+let onReaderGone = (): void => process.exit(process.exitCode ?? exit.yes);
+
+/** Does that instead of ending at once when the reader of the output goes away (`trunkline … | head`). */
+export function whenReaderGone(then: () => void): void {
+  onReaderGone = then;
+}
+
+/** Gives a stream that a reader may leave: there is nobody to tell anything then, and a stack would be no answer. */
+export function bearLeaving(stream: NodeJS.WriteStream): void {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    onReaderGone();
+  });
+}
+
 /** Prints a line of the result. */
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);

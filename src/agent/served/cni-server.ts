@@ -6,6 +6,8 @@ import { TrunklineError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { AgentReply } from "../../cni/protocol.ts";
 
+/** For answers that are being worked out when the agent is to end; what they are about is finished or undone by the next one. */
+const LAST_ANSWERS_MS = 2000;
 /** More than any configuration; less than what hurts. */
 const LONGEST_REQUEST = 4 << 20;
 
@@ -44,10 +46,14 @@ export async function serveCni(
   return {
     close: async () => {
       rmSync(socketPath, { force: true });
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
-      });
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      // Who has not asked to the end gets no answer: one that sent half a request would be waited for without an end.
+      for (const socket of open) if (!socket.readableEnded) socket.destroy();
+      const timer = setTimeout(() => {
+        for (const socket of open) socket.destroy();
+      }, LAST_ANSWERS_MS);
+      await closed;
+      clearTimeout(timer);
     },
   };
 }

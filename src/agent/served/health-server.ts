@@ -56,8 +56,10 @@ export async function serveHealth(
     port: typeof bound === "object" && bound !== null ? bound.port : undefined,
     close: async () => {
       for (const server of servers) {
+        const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+        // After it, so that nobody comes in between; whoever asks for health of what ends needs no answer.
         server.closeAllConnections();
-        await new Promise<void>((resolve) => server.close(() => resolve()));
+        await closed;
       }
     },
   };

@@ -6,6 +6,7 @@ import { standardParts } from "../../agent/standard.ts";
 import { defaultAgentSocket, defaultQueueDir } from "../../cni/config.ts";
 import { linuxMachine } from "../../kernel/index.ts";
 import { openStore, type StoreOptions, storeOptions } from "../context.ts";
+import { askedToEnd, assertMeant, keepPrivate } from "../daemon.ts";
 import { jsonLogger, logLevels } from "../json-logger.ts";
 import { addressCooldownOption } from "../options.ts";
 
@@ -42,10 +43,11 @@ export function command(): Command {
 }
 
 async function run(options: Options): Promise<void> {
+  assertMeant("agent", options, options.netns);
+  keepPrivate();
   const logger = jsonLogger(options.logLevel, { component: "agent", node: options.node });
+  const stopping = askedToEnd(logger);
   const store = await openStore(options);
-  const stopping = Promise.withResolvers<string>();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopping.resolve(signal));
   const agent = await startAgent({
     ...standardParts,
     node: options.node,
@@ -67,7 +69,7 @@ async function run(options: Options): Promise<void> {
   });
   if (agent.healthPort !== undefined) logger.info({ port: agent.healthPort }, "health is served");
   void agent.ready.then(() => logger.info({}, "node is ready"));
-  const signal = await stopping.promise;
+  const signal = await stopping;
   logger.info({ signal }, "stopping");
   await agent.stop();
   await store.close();

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { startController } from "../../controller/controller.ts";
 import { openStore, type StoreOptions, storeOptions } from "../context.ts";
+import { askedToEnd, assertMeant, keepPrivate } from "../daemon.ts";
 import { jsonLogger, logLevels } from "../json-logger.ts";
 
 interface Options extends StoreOptions {
@@ -19,12 +20,13 @@ export function command(): Command {
 }
 
 async function run(options: Options): Promise<void> {
+  assertMeant("controller", options);
+  keepPrivate();
   const logger = jsonLogger(options.logLevel, { component: "controller" });
+  const stopping = askedToEnd(logger);
   const store = await openStore(options);
-  const stopping = Promise.withResolvers<string>();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopping.resolve(signal));
   const controller = await startController({ store, logger });
-  logger.info({ signal: await stopping.promise }, "stopping");
+  logger.info({ signal: await stopping }, "stopping");
   await controller.stop();
   await store.close();
 }

@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { TrunklineError } from "../../base/errors.ts";
 import { formatProblem } from "../../base/problem.ts";
 import { findLab, type LabEntry, type LabRecord, labPaths, listLabs } from "../../lab/state.ts";
+import { keepPrivate } from "../daemon.ts";
 import { ago, exit, patiently, print, printJson, say, table } from "../output.ts";
 
 interface UpOptions {
@@ -56,6 +57,7 @@ function outputOption(): Option {
 }
 
 async function up(word: string, options: UpOptions): Promise<void> {
+  keepPrivate();
   const { installationRoot } = await import("../../lab/installation.ts");
   const { resolveLabFile, loadLabFile } = await import("../../lab/file/load.ts");
   const source = resolveLabFile(word, installationRoot());

@@ -3,14 +3,16 @@ import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { readManifests } from "../../api/manifest/files.ts";
 import { TrunklineError } from "../../base/errors.ts";
+import { onReaderGone } from "../../kernel/sockets/reader.ts";
 import type { LabFile } from "../../lab/file/lab-file.ts";
 import { hostLab } from "../../lab/host-lab.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { isRootless, prepareOwnRun } from "../../lab/launch.ts";
 import { type LabRecord, labPaths } from "../../lab/state.ts";
 import { applyManifests } from "../../store/apply.ts";
+import { keepPrivate } from "../daemon.ts";
 import { jsonLogger } from "../json-logger.ts";
-import { say } from "../output.ts";
+import { say, whenReaderGone } from "../output.ts";
 
 interface HostHereOptions {
   readonly file: LabFile;
@@ -20,14 +22,18 @@ interface HostHereOptions {
   readonly onReady: (record: LabRecord) => void;
 }
 
-/** Runs a lab in this process until SIGINT, SIGTERM, SIGHUP or `lab down`. */
+/** Runs a lab in this process until SIGINT, SIGTERM, SIGHUP, `lab down`, or until nobody reads what it says. */
 export async function hostHere({ file, source, separate, onReady }: HostHereOptions): Promise<void> {
+  keepPrivate();
   const rootless = isRootless();
   if (rootless) await prepareOwnRun();
   const { folder, log } = labPaths(file.name);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const ending = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => ending.abort());
+  // As when the terminal goes: a lab that nobody sees ends in order, and leaves nothing.
+  whenReaderGone(() => ending.abort());
+  onReaderGone(process.stdout.fd, () => ending.abort());
   await hostLab({
     file,
     source,

@@ -36,7 +36,7 @@ export async function startDaemon(
   options: DaemonOptions = {},
 ): Promise<Daemon> {
   const [file, list] = commandLine(command, args, options.netns);
-  const log = options.logFile === undefined ? undefined : openSync(options.logFile, "a");
+  const log = options.logFile === undefined ? undefined : openSync(options.logFile, "a", 0o600);
   const stdio: StdioOptions = ["ignore", log ?? "ignore", log ?? "ignore"];
   const child = spawn(file, list, {
     stdio,

@@ -1,5 +1,5 @@
 // Making and removing named namespaces, so that `ip netns` sees them and they see those of `ip netns`.
-import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, openSync, rmSync } from "node:fs";
 import path from "node:path";
 import { TrunklineError } from "../../base/errors.ts";
 import { inBackground } from "../ffi/background.ts";
@@ -66,7 +66,8 @@ let shared = false;
  * would be copied into every private mount namespace made later, and its name could not be freed.
  */
 function ensureFolder(): void {
-  mkdirSync(NETNS_FOLDER, { recursive: true, mode: 0o755 });
+  // Others' programs name namespaces there, too.
+  if (mkdirSync(NETNS_FOLDER, { recursive: true }) !== undefined) chmodSync(NETNS_FOLDER, 0o755);
   if (shared) return;
   const share = (): number => libc().mount("", NETNS_FOLDER, "none", MS_SHARED | MS_REC, null);
   if (share() < 0) {

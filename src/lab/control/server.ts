@@ -1,5 +1,5 @@
 // The lab's own door: HTTP and JSON on a unix socket in its folder. Whoever may enter the folder may ask.
-import { rmSync } from "node:fs";
+import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
@@ -28,6 +28,8 @@ export async function serveControl(socketPath: string, handlers: Handlers, logge
     server.once("error", reject);
     server.listen(socketPath, resolve);
   });
+  // The folder lets nobody else in; this says so once more.
+  chmodSync(socketPath, 0o600);
   return {
     close: () =>
       new Promise<void>((resolve) => {
