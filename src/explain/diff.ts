@@ -20,20 +20,49 @@ export interface Change {
   readonly only?: string;
 }
 
-/** Returns what is allowed on one side only, judged by policies alone. */
-export function diffReach(before: Side, after: Side, ports: readonly Port[]): Change[] {
+/** Reach of which it cannot be told whether it is there, on a side at least, so that it may change. */
+export interface Unclear {
+  readonly from: string;
+  readonly to: string;
+  readonly port: string;
+  /** Whether it is allowed; null: cannot tell. Absent where an end does not exist there. */
+  readonly before?: boolean | null;
+  readonly after?: boolean | null;
+  /** What it hangs on, on the side where it cannot be told. */
+  readonly by?: Refusal;
+}
+
+export interface Difference {
+  readonly changes: readonly Change[];
+  readonly unclear: readonly Unclear[];
+}
+
+/** Returns what is allowed on one side only, judged by policies alone. What hangs on both sides on the same is no change. */
+export function diffReach(before: Side, after: Side, ports: readonly Port[]): Difference {
   const [old, fresh] = [new Judged(before), new Judged(after)];
   const names = [...new Set([...before.ends, ...after.ends].map(({ name }) => name))].toSorted();
   const byText = new Map(ports.map((port) => [formatPort(port), port]));
   const sorted = [...byText].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const changes: Change[] = [];
+  const unclear: Unclear[] = [];
   for (const from of names)
     for (const to of names) {
       const [was, is] = [old.pair(from, to), fresh.pair(from, to)];
       if (was === undefined && is === undefined) continue;
       for (const [text, port] of sorted) {
-        const [could, can] = [was?.(port) === true, is?.(port) === true];
-        if (could === can) continue;
+        const [could, can] = [was?.(port), is?.(port)];
+        if (could === null || can === null) {
+          const [by, then] = [fresh.against(from, to, port), old.against(from, to, port)];
+          if (could === can && by?.reason === then?.reason) continue;
+          const known = {
+            ...(could !== undefined && { before: could }),
+            ...(can !== undefined && { after: can }),
+          };
+          const what = can === null ? by : then;
+          unclear.push({ from, to, port: text, ...known, ...(what && { by: what }) });
+          continue;
+        }
+        if ((could ?? false) === (can ?? false)) continue;
         const refused = can ? old : fresh;
         changes.push({
           from,
@@ -44,7 +73,7 @@ export function diffReach(before: Side, after: Side, ports: readonly Port[]): Ch
         });
       }
     }
-  return changes;
+  return { changes, unclear };
 }
 
 /** One side, asked by names. */
@@ -58,32 +87,40 @@ class Judged {
   }
 
   /** Returns what says whether a port is allowed; undefined where there is no such pair. Two ranges are none. */
-  pair(fromName: string, toName: string): ((port: Port) => boolean) | undefined {
+  pair(fromName: string, toName: string): ((port: Port) => boolean | null) | undefined {
     const [from, to] = [this.#ends.get(fromName), this.#ends.get(toName)];
     if (from === undefined || to === undefined) return undefined;
     if (from.type === "address" && to.type === "address") return undefined;
     const pair = this.#refusals.pair(from, to);
-    return (port) => this.#refusals.side(pair, port) === undefined;
+    return (port) => this.#refusals.allows(pair, port);
   }
 
   /** Returns what refuses, or which end there is not. */
   why(fromName: string, toName: string, port: Port): Pick<Change, "by" | "only"> {
     const only = [fromName, toName].find((name) => !this.#ends.has(name));
     if (only !== undefined) return { only };
-    const [from, to] = [this.#ends.get(fromName), this.#ends.get(toName)];
-    const by = from && to && this.#refusals.of(this.#refusals.pair(from, to), port);
+    const by = this.against(fromName, toName, port);
     return by === undefined ? {} : { by };
+  }
+
+  against(fromName: string, toName: string, port: Port): Refusal | undefined {
+    const [from, to] = [this.#ends.get(fromName), this.#ends.get(toName)];
+    return from && to && this.#refusals.of(this.#refusals.pair(from, to), port)?.by;
   }
 }
 
 /** Returns changes as text, one a line. */
-export function changesText(changes: readonly Change[]): string {
-  if (changes.length === 0) return "no reach appears or disappears\n";
+export function changesText({ changes, unclear }: Difference): string {
+  if (changes.length + unclear.length === 0) return "no reach appears or disappears\n";
   const lines = changes.map(({ from, to, port, change: what, by, only }) => {
     const reason = only ? ` (${only} is ${what === "appears" ? "new" : "gone"})` : by ? `: ${by.reason}` : "";
     const when = what === "appears" ? "until now denied" : "now denied";
     return `${what === "appears" ? "+" : "-"} ${from} → ${to} ${port}${by && !only ? ` (${when}${reason})` : reason}`;
   });
+  const doubts = unclear.map(
+    ({ from, to, port, by }) => `? ${from} → ${to} ${port} (cannot tell: ${by?.reason})`,
+  );
   const count = (what: Change["change"]) => changes.filter((one) => one.change === what).length;
-  return `${lines.join("\n")}\n${count("appears")} appear, ${count("disappears")} disappear\n`;
+  const more = unclear.length > 0 ? `, ${unclear.length} cannot be told` : "";
+  return `${[...lines, ...doubts].join("\n")}\n${count("appears")} appear, ${count("disappears")} disappear${more}\n`;
 }

@@ -5,6 +5,7 @@ import type { Host } from "../api/kinds/host.ts";
 import { kindNamed } from "../api/kinds/index.ts";
 import { keyOf } from "../api/object.ts";
 import { TrunklineError } from "../base/errors.ts";
+import type { Family } from "../base/ip.ts";
 import { nearest } from "../base/suggest.ts";
 import { type ClusterFacts, nodeIps } from "../plan/facts.ts";
 import { isStandIn } from "./manifests/workloads.ts";
@@ -17,6 +18,8 @@ interface Common {
   readonly addresses: readonly string[];
   /** Named by this address of its, which it then speaks with. */
   readonly pinned?: true;
+  /** The question is about this family alone. */
+  readonly family?: Family;
 }
 
 export type End =

@@ -58,8 +58,23 @@ export interface SourceDecision {
   readonly foreignRule?: string;
 }
 
-/** Says which side's policies refuse a flow; undefined: none. */
-export type Reach = (pair: Pair, port: Port) => "egress" | "ingress" | undefined;
+/** What cannot be told of a flow, in words, and the rule that it hangs on. */
+export interface Doubt {
+  readonly by: "egress" | "ingress";
+  readonly policy?: string;
+  readonly rule?: string;
+  readonly reason: string;
+}
+
+export interface Reach {
+  /**
+   * Returns which side's policies refuse a flow; undefined: none. "unknown": none surely does, but one may, as an
+   * address is not known yet.
+   */
+  refusing(pair: Pair, port: Port): "egress" | "ingress" | "unknown" | undefined;
+  /** Returns why it is unknown. */
+  doubt(pair: Pair, port: Port): Doubt | undefined;
+}
 
 export interface Judges {
   /** Where packets go, if the network is known whole. */

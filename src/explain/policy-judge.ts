@@ -4,6 +4,7 @@ import type { ClusterFacts } from "../plan/facts.ts";
 import {
   compilePolicies,
   type DirectionVerdict as Decision,
+  type Doubt as DoubtFound,
   type FlowEnd,
   type PolicyProgram,
   ReachTable,
@@ -11,7 +12,8 @@ import {
   verdict,
 } from "../plan/policy/index.ts";
 import { type End, nodeOf } from "./ends.ts";
-import type { DirectionVerdict, Flow, Judges, Reach } from "./judge.ts";
+import type { DirectionVerdict, Doubt, Flow, Judges, Pair, Reach } from "./judge.ts";
+import { mayBeOf } from "./manifests/may-be.ts";
 import { isStandIn } from "./manifests/workloads.ts";
 
 const off: DirectionVerdict = {
@@ -23,7 +25,10 @@ const off: DirectionVerdict = {
 /** Returns what policies say about flows among these facts. */
 export function policyJudge(facts: ClusterFacts): Pick<Judges, "policies" | "reach"> {
   if (!readSwitch(facts).enforced)
-    return { policies: () => ({ egress: off, ingress: off }), reach: () => () => undefined };
+    return {
+      policies: () => ({ egress: off, ingress: off }),
+      reach: () => ({ refusing: () => undefined, doubt: () => undefined }),
+    };
   const program = compilePolicies({ ...facts, pods: withTwins(facts.pods) });
   const policies: Judges["policies"] = (flow) => {
     const twin = flow.from.type === "pod" && flow.from.name === flow.to.name && isStandIn(flow.from.pod);
@@ -34,28 +39,65 @@ export function policyJudge(facts: ClusterFacts): Pick<Judges, "policies" | "rea
     });
     return { egress: inWords("egress", egress, flow), ingress: inWords("ingress", ingress, flow) };
   };
-  return { policies, reach: (ends) => reachAmong(program, ends, policies) };
+  return { policies, reach: (ends) => reachAmong(facts, program, ends, policies) };
 }
 
 /** An end is in the table once for each of its addresses, or once without any. */
-function reachAmong(program: PolicyProgram, ends: readonly End[], policies: Judges["policies"]): Reach {
+function reachAmong(
+  facts: ClusterFacts,
+  program: PolicyProgram,
+  ends: readonly End[],
+  policies: Judges["policies"],
+): Reach {
   const flowEnds: FlowEnd[] = [];
   const places = new Map<End, ReadonlyMap<string | undefined, number>>();
   for (const end of ends) {
     const addresses = end.addresses.length === 0 ? [undefined] : end.addresses;
-    places.set(end, new Map(addresses.map((ip) => [ip, flowEnds.push(flowEnd(end, ip)) - 1])));
+    places.set(end, new Map(addresses.map((ip) => [ip, flowEnds.push(tableEnd(facts, end, ip)) - 1])));
   }
   const table = new ReachTable(program, flowEnds);
-  return (pair, port) => {
-    const { from, to } = pair;
-    const [here, there] = [places.get(from)?.get(pair.source), places.get(to)?.get(pair.destination)];
-    if (here === undefined || there === undefined) {
-      // An address that no object gives the end, such as that of a router's other link.
-      const { egress, ingress } = policies({ ...pair, port });
-      return egress.allowed ? (ingress.allowed ? undefined : "ingress") : "egress";
-    }
-    const apart = from === to && from.type === "pod" && isStandIn(from.pod);
-    return table.refusing(here, there, port.protocol, port.port, apart);
+  const placesOf = ({ from, to, source, destination }: Pair) =>
+    [places.get(from)?.get(source), places.get(to)?.get(destination)] as const;
+  return {
+    refusing: (pair, port) => {
+      const [here, there] = placesOf(pair);
+      if (here === undefined || there === undefined) {
+        // An address that no object gives the end, such as that of a router's other link.
+        const { egress, ingress } = policies({ ...pair, port });
+        return egress.allowed ? (ingress.allowed ? undefined : "ingress") : "egress";
+      }
+      const { from, to } = pair;
+      const apart = from === to && from.type === "pod" && isStandIn(from.pod);
+      return table.refusing(here, there, port.protocol, port.port, apart);
+    },
+    doubt: (pair, port) => {
+      const [here, there] = placesOf(pair);
+      if (here === undefined || there === undefined) return undefined;
+      const found = table.doubt(here, there, port.protocol, port.port);
+      return found && doubtInWords(found, pair);
+    },
+  };
+}
+
+/** An end's place in a table; a pod without an address may get some only. */
+function tableEnd(facts: ClusterFacts, end: End, ip: string | undefined): FlowEnd {
+  const plain = flowEnd(end, ip);
+  if (ip !== undefined || end.type !== "pod") return plain;
+  return { ...plain, mayBe: mayBeOf(facts, end.pod, end.family) };
+}
+
+function doubtInWords({ direction, policy, path, what }: DoubtFound, { from, to }: Pair): Doubt {
+  const [self, peer] = direction === "egress" ? [from, to] : [to, from];
+  if (what === "own-node")
+    return {
+      by: direction,
+      reason: `${peer.name} may be on ${self.name}'s own node, whose traffic always comes in; from other nodes it is denied`,
+    };
+  return {
+    by: direction,
+    ...(policy !== undefined && { policy }),
+    ...(path !== undefined && { rule: path }),
+    reason: `policy ${policy}, ${path}, allows ranges that may or may not hold ${peer.name}'s address, which is not known yet`,
   };
 }
 

@@ -31,7 +31,10 @@ export function diffCommand(): Command {
     )
     .option("--port <list>", "ports such as 80/tcp,81/udp; default: all that pods declare or policies name")
     .addOption(answerOption())
-    .addHelpText("after", "\nExit codes: 0 nothing changes, 1 something changes, 2 wrong use or bad input.")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 nothing changes, 1 something changes, 2 wrong use or bad input,\n3 nothing surely changes, but of some reach it cannot be told.",
+    )
     .action((options: Options) => run(options));
   return storeOptions(diff);
 }
@@ -46,10 +49,11 @@ async function run(options: Options): Promise<void> {
     return;
   }
   const after = options.from ? factsOf(objects) : overlay(before, objects);
-  const changes = diffReach(sideOf(before, after), sideOf(after, before), ports ?? portsOf(before, after));
-  if (options.output === "json") printJson({ changes });
-  else process.stdout.write(changesText(changes));
-  process.exitCode = changes.length > 0 ? exit.no : exit.yes;
+  const difference = diffReach(sideOf(before, after), sideOf(after, before), ports ?? portsOf(before, after));
+  const { changes, unclear } = difference;
+  if (options.output === "json") printJson({ changes, unclear });
+  else process.stdout.write(changesText(difference));
+  process.exitCode = changes.length > 0 ? exit.no : unclear.length > 0 ? exit.unknown : exit.yes;
 }
 
 /** Both sides have the ranges that either names: a row that exists on one side only would look like a change. */

@@ -110,5 +110,6 @@ function offlinePorts(facts: ClusterFacts, pods: readonly End[]): readonly Port[
 /** An end with its addresses of a family, if it has any; in manifests alone nobody has one yet. */
 function ofFamily(end: End, family: Options["family"]): End[] {
   const addresses = end.addresses.filter((address) => address.includes(":") === (family === "6"));
-  return addresses.length > 0 || end.addresses.length === 0 ? [{ ...end, addresses }] : [];
+  const only = family === "6" ? 6 : 4;
+  return addresses.length > 0 || end.addresses.length === 0 ? [{ ...end, addresses, family: only }] : [];
 }

@@ -33,7 +33,7 @@ function* csv(cells: Iterable<Cell>): Generator<string> {
   for (const { from, to, port, allowed, by } of cells) {
     const why =
       by && getOrMake(refusals, by, () => [by.by, by.policy ?? "", by.reason].map(csvField).join(","));
-    yield `${field(from)},${field(to)},${port},${allowed},${why ?? ",,"}\n`;
+    yield `${field(from)},${field(to)},${port},${allowed ?? "unknown"},${why ?? ",,"}\n`;
   }
 }
 
@@ -42,16 +42,16 @@ function csvField(text: string): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** One arrow for each pair that may speak, with its ports. */
+/** One arrow for each pair that may speak, with its ports; with a question mark where that cannot be told. */
 function* dot(cells: Iterable<Cell>): Generator<string> {
   const edges = new Map<string, { from: string; to: string; ports: string[] }>();
   const names = new Set<string>();
   for (const { from, to, port, allowed } of cells) {
     names.add(from).add(to);
-    if (!allowed || from === to) continue;
+    if (allowed === false || from === to) continue;
     const key = `${from} ${to}`;
     const edge = edges.get(key) ?? { from, to, ports: [] };
-    edge.ports.push(port);
+    edge.ports.push(allowed ? port : `${port}?`);
     edges.set(key, edge);
   }
   const id = (text: string) => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
@@ -96,8 +96,8 @@ function* text(cells: Iterable<Cell>, why: boolean): Generator<string> {
   const rows = new Map<string, Map<string, string[]>>();
   const columns = new Map<string, number>();
   const names = new Set<string>();
-  const refused: Cell[] = [];
-  let [all, open] = [0, 0];
+  const against: Cell[] = [];
+  let [all, open, unknown] = [0, 0, 0];
   for (const cell of cells) {
     const { from, to, port, allowed } = cell;
     const column = columns.get(to) ?? columns.size;
@@ -106,10 +106,11 @@ function* text(cells: Iterable<Cell>, why: boolean): Generator<string> {
     const marks = getOrMake(getOrMake(rows, port, newRows), from, newRow);
     // Of a target that has no such port the place stays empty.
     while (marks.length < column) marks.push(" ");
-    marks.push(allowed ? "+" : ".");
+    marks.push(markOf(allowed));
     all++;
     if (allowed) open++;
-    else if (why) refused.push(cell);
+    else if (why) against.push(cell);
+    if (allowed === null) unknown++;
   }
   if (all === 0) {
     yield "nothing to compare: no pods, workloads or hosts\n";
@@ -117,7 +118,8 @@ function* text(cells: Iterable<Cell>, why: boolean): Generator<string> {
   }
   const width = Math.max(...[...names].map((name) => name.length));
   const gap = String(columns.size).length + 1;
-  yield "+ allowed   . denied   rows: from   columns: to\n";
+  const sign = unknown > 0 ? "   ? cannot tell" : "";
+  yield `+ allowed   . denied${sign}   rows: from   columns: to\n`;
   const heading = [...columns.values()].map((index) => String(index + 1).padStart(gap)).join("");
   for (const [port, ofPort] of rows) {
     yield `\n${port}\n${" ".repeat(width)}${heading}\n`;
@@ -127,9 +129,21 @@ function* text(cells: Iterable<Cell>, why: boolean): Generator<string> {
   }
   yield "\n";
   for (const [to, index] of columns) yield `${String(index + 1).padStart(gap - 1)}  ${to}\n`;
-  yield `\n${open} of ${all} allowed\n`;
-  for (const { from, to, port, by } of refused)
-    yield `${from} → ${to} ${port}: ${by?.by} denied: ${by?.reason}\n`;
+  yield `\n${open} of ${all} allowed${unknown > 0 ? `, ${unknown} cannot be told` : ""}\n`;
+  for (const cell of against)
+    yield `${cell.from} → ${cell.to} ${cell.port}: ${cell.by?.by} ${whyNot(cell)}\n`;
+}
+
+function markOf(allowed: Cell["allowed"]): string {
+  return allowed === null ? "?" : allowed ? "+" : ".";
+}
+
+function whyNot({ allowed, by }: Cell): string {
+  return `${allowed === null ? "cannot tell" : "denied"}: ${by?.reason}`;
+}
+
+function colourOf(allowed: Cell["allowed"]): string {
+  return allowed === null ? "#d9a514" : allowed ? "#3a923a" : "#c03d3e";
 }
 
 const size = 16;
@@ -156,9 +170,9 @@ function* svg({ froms, tos, ports, cells }: Grid): Generator<string> {
       for (const [column, to] of tos.entries()) {
         const cell = cells.get(keyOf(from, to, port));
         if (!cell) continue;
-        const title = `${from} → ${to} ${port}: ${cell.allowed ? "allowed" : `denied: ${cell.by?.reason}`}`;
+        const title = `${from} → ${to} ${port}: ${cell.allowed ? "allowed" : whyNot(cell)}`;
         const place = `x="${left + column * size}" y="${line}" width="${size - 2}" height="${size - 2}"`;
-        yield `<rect ${place} fill="${cell.allowed ? "#3a923a" : "#c03d3e"}"><title>${xml(title)}</title></rect>\n`;
+        yield `<rect ${place} fill="${colourOf(cell.allowed)}"><title>${xml(title)}</title></rect>\n`;
       }
     }
   }

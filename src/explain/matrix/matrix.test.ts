@@ -75,7 +75,9 @@ describe("from manifests alone", () => {
     ["0.0.0.0/0", "deployment/data/center", "8080/tcp", undefined],
     ["deployment/data/center", "10.0.0.0/24", "6379/tcp", true],
     ["deployment/data/center", "10.0.0.0/24", "8080/tcp", false],
-    ["deployment/data/center", "cronjob/apps/night", "6379/tcp", false],
+    // Without any pool nobody knows whether the range will hold the pod's address.
+    ["deployment/data/center", "cronjob/apps/night", "6379/tcp", null],
+    ["deployment/data/center", "cronjob/apps/night", "8080/tcp", false],
     ["cronjob/apps/night", "172.17.1.0/24", "6379/tcp", true],
     ["deployment/data/center", "deployment/data/center", "8080/tcp", false],
     ["10.0.0.0/24", "172.17.1.0/24", "8080/tcp", undefined],
@@ -105,6 +107,83 @@ const endings: Record<MatrixFormat, string> = {
   dot: "dot",
   svg: "svg",
 };
+
+describe("pods that have no address yet, beside ranges", () => {
+  const deployments = ["a", "b"]
+    .map(
+      (name) => `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: ${name}}
+spec: {selector: {matchLabels: {app: ${name}}}, template: {metadata: {labels: {app: ${name}}}, spec: {containers: [{name: c, ports: [{containerPort: 80}]}]}}}
+---`,
+    )
+    .join("");
+  const out = (...cidrs: string[]) => `${deployments}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: out}
+spec:
+  podSelector: {matchLabels: {app: a}}
+  policyTypes: [Egress]
+  egress: [{to: [${cidrs.map((cidr) => `{ipBlock: {cidr: "${cidr}"}}`).join(", ")}]}]
+---
+`;
+  const pool = (name: string, cidr: string, more = "") =>
+    `{apiVersion: crd.projectcalico.org/v1, kind: IPPool, metadata: {name: ${name}}, spec: {cidr: "${cidr}"${more}}}\n---\n`;
+  const cellOf = (text: string) => {
+    const cells = offline(manifests(text), "80/tcp");
+    return cells.find(({ from, to }) => from === "deployment/default/a" && to === "deployment/default/b");
+  };
+
+  it.each([
+    ["the whole family", out("0.0.0.0/0"), true],
+    ["the whole family, and a pool is known", out("0.0.0.0/0") + pool("p", "10.244.0.0/16"), true],
+    ["every pool", out("10.0.0.0/8") + pool("p", "10.244.0.0/16"), true],
+    [
+      "every pool, by two ranges",
+      out("10.1.0.0/16", "10.2.0.0/16") + pool("p", "10.1.0.0/16") + pool("q", "10.2.0.0/16"),
+      true,
+    ],
+    ["one pool of two", out("10.1.0.0/16") + pool("p", "10.1.0.0/16") + pool("q", "10.2.0.0/16"), null],
+    [
+      "the only pool that is open",
+      out("10.1.0.0/16") + pool("p", "10.1.0.0/16") + pool("q", "10.2.0.0/16", ", disabled: true"),
+      true,
+    ],
+    ["a part of the pool", out("10.1.0.0/24") + pool("p", "10.1.0.0/16"), null],
+    ["another range than the pool's", out("172.17.0.0/16") + pool("p", "10.1.0.0/16"), false],
+    ["a range, and no pool is known", out("172.17.0.0/16"), null],
+    ["the other family", out("::/0") + pool("p", "10.1.0.0/16"), false],
+  ])("%s", (_, text, expected) => {
+    const cell = cellOf(text);
+    expect(cell?.allowed).toBe(expected);
+    if (expected !== true) expect(cell?.by).toMatchObject({ by: "egress", policy: "default/out" });
+  });
+
+  it("knows the pool or the address that a pod asks for", () => {
+    const pools = pool("p", "10.1.0.0/16") + pool("q", "10.2.0.0/16");
+    const asking = (annotations: string) =>
+      cellOf(
+        (out("10.1.0.0/16") + pools).replace(
+          "template: {metadata: {labels: {app: b}}",
+          `template: {metadata: {labels: {app: b}, annotations: {${annotations}}}`,
+        ),
+      )?.allowed;
+    expect(asking(`cni.projectcalico.org/ipv4pools: '["p"]'`)).toBe(true);
+    expect(asking(`cni.projectcalico.org/ipv4pools: '["q"]'`)).toBe(false);
+    expect(asking(`cni.projectcalico.org/ipAddrs: '["10.1.0.9"]'`)).toBe(true);
+  });
+
+  it("has a sign of its own, and why", () => {
+    const text = [...formatMatrix(offline(manifests(out("10.9.0.0/16")), "80/tcp"), "text", true)].join("");
+    expect(text).toContain("? cannot tell");
+    expect(text).toContain("6 of 8 allowed, 2 cannot be told");
+    expect(text).toContain(
+      "deployment/default/a → deployment/default/b 80/tcp: egress cannot tell: policy default/out",
+    );
+  });
+});
 
 it("quotes what CSV and XML would read as their own", () => {
   const cells: Cell[] = [

@@ -24,9 +24,16 @@ export interface Cell {
   readonly to: string;
   /** `80/tcp` */
   readonly port: string;
-  readonly allowed: boolean;
-  /** Present where it is refused. */
+  /** null: cannot tell. */
+  readonly allowed: boolean | null;
+  /** What refuses it, or where that cannot be told, what it hangs on. */
   readonly by?: Refusal;
+}
+
+/** What is known against a cell: it is refused (false), or that cannot be told (null). */
+interface Against {
+  readonly allowed: false | null;
+  readonly by: Refusal;
 }
 
 export interface MatrixQuestion {
@@ -81,10 +88,11 @@ export function* matrixCells(facts: ClusterFacts, judges: Judges, question: Matr
       if (from.type === "address" && to.type === "address") continue;
       const pair = policies.pair(from, to);
       for (const { port, text } of own.get(to) ?? []) {
-        const by =
-          policies.of(pair, port) ??
-          (question.view === "live" ? liveRefusal(facts, judges, pair, port) : undefined);
-        yield { from: from.name, to: to.name, port: text, allowed: by === undefined, ...(by ? { by } : {}) };
+        const byPolicies = policies.of(pair, port);
+        const live = question.view === "live" && byPolicies?.allowed !== false;
+        const by = live ? liveRefusal(facts, judges, pair, port) : undefined;
+        const against = by ? { allowed: false as const, by } : byPolicies;
+        yield { from: from.name, to: to.name, port: text, allowed: true, ...against };
       }
     }
   }
@@ -94,17 +102,16 @@ function named(port: Port): { readonly port: Port; readonly text: string } {
   return { port, text: formatPort(port) };
 }
 
-/** What policies refuse among these ends, in words that are made only where something is refused. */
+/** What policies say against flows among these ends, in words that are made only where there is something. */
 export class PolicyRefusals {
-  /** Returns which side refuses; undefined: none. */
-  readonly side: Reach;
+  readonly #reach: Reach;
   readonly #judges: Judges;
   /** The default refuses in the same words whoever the other end is. */
-  readonly #words = { egress: new Map<End, Refusal>(), ingress: new Map<End, Refusal>() };
+  readonly #words = { egress: new Map<End, Against>(), ingress: new Map<End, Against>() };
 
   constructor(judges: Judges, ends: readonly End[]) {
     this.#judges = judges;
-    this.side = judges.reach(ends);
+    this.#reach = judges.reach(ends);
   }
 
   /** Returns two ends with the addresses that they speak with. */
@@ -112,18 +119,33 @@ export class PolicyRefusals {
     return { from, to, ...addressPair(this.#judges.atlas, from, to) };
   }
 
-  of(pair: Pair, port: Port): Refusal | undefined {
-    const side = this.side(pair, port);
+  /** Returns whether policies allow it; null: cannot tell. */
+  allows(pair: Pair, port: Port): boolean | null {
+    const side = this.#reach.refusing(pair, port);
+    return side === "unknown" ? null : side === undefined;
+  }
+
+  /** Returns what they say against it; undefined: nothing. */
+  of(pair: Pair, port: Port): Against | undefined {
+    const side = this.#reach.refusing(pair, port);
     if (side === undefined) return undefined;
+    if (side === "unknown") return this.#doubt(pair, port);
     const words = this.#words[side];
     const self = side === "egress" ? pair.from : pair.to;
     const known = words.get(self);
     if (known !== undefined) return known;
     const { policy, reason, rule } = this.#judges.policies({ ...pair, port })[side];
-    const refusal: Refusal = { by: side, ...(policy === undefined ? {} : { policy }), reason };
+    const by: Refusal = { by: side, ...(policy === undefined ? {} : { policy }), reason };
+    const against = { allowed: false, by } as const;
     // A rule that denies would be one for some other ends only.
-    if (rule === undefined) words.set(self, refusal);
-    return refusal;
+    if (rule === undefined) words.set(self, against);
+    return against;
+  }
+
+  #doubt(pair: Pair, port: Port): Against {
+    const doubt = this.#reach.doubt(pair, port);
+    const { by = "egress", policy, reason = "an address is not known yet" } = doubt ?? {};
+    return { allowed: null, by: { by, ...(policy === undefined ? {} : { policy }), reason } };
   }
 }
 

@@ -1,8 +1,10 @@
 // Verdicts of many flows among the same ends. What a group of pods lets through on a port is worked out once, as one bit
-// for each end; a flow then costs two look-ups, however many policies there are. Says the same as `verdict`.
+// for each end; a flow then costs two look-ups, however many policies there are. Says the same as `verdict`, and where an
+// end's address is not known yet, whether the answer depends on it: policies only ever allow, so it does where a range
+// that may hold the address would allow what nothing else does.
 import type { Pod } from "../../api/kinds/core.ts";
 import { keyOf } from "../../api/object.ts";
-import type { Ip } from "../../base/ip.ts";
+import { type Ip, type IpRange, subtractRanges } from "../../base/ip.ts";
 import { namespaceLabels, resolvePort } from "./pods.ts";
 import { hasPort } from "./port-set.ts";
 import type { PolicyProgram } from "./program.ts";
@@ -13,6 +15,22 @@ import { type FlowEnd, resolveEnd } from "./verdict.ts";
 
 type Bits = Uint32Array;
 
+/** The ends that surely match, and those that may: these are never fewer. One and the same where all is known. */
+interface Matching {
+  readonly sure: Bits;
+  readonly perhaps: Bits;
+}
+
+/** Why it cannot be told whether a flow may pass: what would let it pass may or may not hold. */
+export interface Doubt {
+  readonly direction: Direction;
+  readonly policy: string | undefined;
+  /** Path of the rule in that policy. */
+  readonly path: string | undefined;
+  /** own-node: the sender may be on the pod's own node. */
+  readonly what: "address" | "own-node";
+}
+
 /** Pods that the same policies govern in one direction and, coming in, that give the same numbers to port names. */
 interface Group {
   readonly direction: Direction;
@@ -20,7 +38,9 @@ interface Group {
   /** One of them: all answer alike. */
   readonly pod: Pod;
   /** By protocol and port: the ends that may pass. */
-  readonly allowed: Map<string, Bits>;
+  readonly allowed: Map<string, Matching>;
+  /** The same rule by rule, where it is asked which of them may let an end pass. */
+  readonly byRule: Map<string, readonly { readonly doubt: Doubt; readonly perhaps: Bits }[]>;
 }
 
 interface Entry {
@@ -28,6 +48,9 @@ interface Entry {
   readonly key: string | undefined;
   readonly node: string | undefined;
   readonly ip: Ip | undefined;
+  readonly mayBe: readonly IpRange[];
+  /** On a node's own network, but of which node is not known. */
+  readonly onSomeNode: boolean;
   readonly egress: Group | undefined;
   readonly ingress: Group | undefined;
 }
@@ -38,6 +61,8 @@ export class ReachTable {
   readonly #groups = new Map<string, Group>();
   readonly #podsOf = new Map<string, number[]>();
   readonly #peerBits = new Map<string, Bits>();
+  /** Ends whose addresses are not known, by what these may be. */
+  readonly #unknown = new Map<string, { readonly mayBe: readonly IpRange[]; readonly places: number[] }>();
   readonly #namedBits = new Map<string, Bits>();
 
   /** A pod that has addresses stands once for each that flows may have. */
@@ -45,16 +70,24 @@ export class ReachTable {
     this.#program = program;
     this.#entries = ends.map((given, at) => {
       const { pod, node, ip } = resolveEnd(program, given);
-      if (pod === undefined) return { pod, key: undefined, node, ip, egress: undefined, ingress: undefined };
+      const mayBe = ip === undefined ? (given.mayBe ?? []) : [];
+      const named = given.pod === undefined ? undefined : program.pods.get(given.pod);
+      const onSomeNode = node === undefined && named?.spec.hostNetwork === true;
+      const known = { ip, mayBe, onSomeNode };
+      if (pod === undefined)
+        return { ...known, pod, key: undefined, node, egress: undefined, ingress: undefined };
       getOrMake(this.#podsOf, pod.metadata.namespace ?? "default", () => []).push(at);
       const [egress, ingress] = [this.#groupOf(pod, "egress"), this.#groupOf(pod, "ingress")];
-      return { pod, key: keyOf(pod), node, ip, egress, ingress };
+      return { ...known, pod, key: keyOf(pod), node, egress, ingress };
     });
+    for (const [at, { mayBe }] of this.#entries.entries())
+      if (mayBe.length > 0)
+        getOrMake(this.#unknown, rangesKey(mayBe), () => ({ mayBe, places: [] })).places.push(at);
   }
 
   /**
-   * Returns which side refuses a flow between two ends, by their places in the list; egress is asked first. `apart`: one
-   * and the same end on both sides means two pods that are alike.
+   * Returns which side refuses a flow between two ends, by their places in the list; egress is asked first. "unknown": no
+   * side surely refuses it, but one may. `apart`: one and the same end on both sides means two pods that are alike.
    */
   refusing(
     fromAt: number,
@@ -62,16 +95,56 @@ export class ReachTable {
     protocol: string,
     port: number,
     apart = false,
-  ): Direction | undefined {
+  ): Direction | "unknown" | undefined {
     const [from, to] = [this.#entries[fromAt], this.#entries[toAt]];
     if (from === undefined || to === undefined) return undefined;
     // A pod cannot be cut from itself.
     if (!apart && from.key !== undefined && from.key === to.key) return undefined;
-    if (from.egress !== undefined && !has(this.#allowed(from.egress, protocol, port), toAt)) return "egress";
-    if (to.ingress === undefined) return undefined;
+    let isSure = true;
+    if (from.egress !== undefined) {
+      const { sure, perhaps } = this.#allowed(from.egress, protocol, port);
+      if (!has(perhaps, toAt)) return "egress";
+      isSure = has(sure, toAt);
+    }
+    const { ingress, pod } = to;
     // Traffic from the pod's own node always comes in.
-    if (from.node !== undefined && from.node === to.pod?.spec.nodeName) return undefined;
-    return has(this.#allowed(to.ingress, protocol, port), fromAt) ? undefined : "ingress";
+    if (ingress !== undefined && (from.node === undefined || from.node !== pod?.spec.nodeName)) {
+      const { sure, perhaps } = this.#allowed(ingress, protocol, port);
+      if (!has(perhaps, fromAt)) {
+        if (!mayBeOwnNode(from, pod)) return "ingress";
+        isSure = false;
+      } else isSure &&= has(sure, fromAt);
+    }
+    return isSure ? undefined : "unknown";
+  }
+
+  /** Returns why `refusing` says "unknown". */
+  doubt(fromAt: number, toAt: number, protocol: string, port: number): Doubt | undefined {
+    const [from, to] = [this.#entries[fromAt], this.#entries[toAt]];
+    if (from?.egress !== undefined && !has(this.#allowed(from.egress, protocol, port).sure, toAt))
+      return this.#doubtOf(from.egress, toAt, protocol, port);
+    if (to?.ingress === undefined || from === undefined) return undefined;
+    return (
+      this.#doubtOf(to.ingress, fromAt, protocol, port) ??
+      (mayBeOwnNode(from, to.pod)
+        ? { direction: "ingress", policy: undefined, path: undefined, what: "own-node" }
+        : undefined)
+    );
+  }
+
+  /** The first rule that may let the peer pass. */
+  #doubtOf(group: Group, peerAt: number, protocol: string, port: number): Doubt | undefined {
+    const rules = getOrMake(group.byRule, `${protocol} ${port}`, () =>
+      group.policies.flatMap((policy) =>
+        (policy[group.direction] ?? []).map((rule) => {
+          const { perhaps } = this.#matched(group, [rule], protocol, port);
+          const { direction } = group;
+          const doubt = { direction, policy: policy.key, path: rule.path, what: "address" } as const;
+          return { doubt, perhaps };
+        }),
+      ),
+    );
+    return rules.find(({ perhaps }) => has(perhaps, peerAt))?.doubt;
   }
 
   #groupOf(pod: Pod, direction: Direction): Group | undefined {
@@ -83,26 +156,59 @@ export class ReachTable {
     const named = direction === "egress" ? [] : policies.flatMap((one) => one.ingress ?? []);
     const numbers = named.flatMap((rule) => rule.named.map((name) => resolvePort(pod, name)));
     const key = JSON.stringify([direction, policies.map((policy) => policy.key), numbers]);
-    return getOrMake(this.#groups, key, () => ({ direction, policies, pod, allowed: new Map() }));
+    return getOrMake(this.#groups, key, () => ({
+      direction,
+      policies,
+      pod,
+      allowed: new Map(),
+      byRule: new Map(),
+    }));
   }
 
-  #allowed(group: Group, protocol: string, port: number): Bits {
-    return getOrMake(group.allowed, `${protocol} ${port}`, () => {
-      const out = this.#none();
-      for (const policy of group.policies)
-        for (const rule of policy[group.direction] ?? []) this.#allow(out, group, rule, protocol, port);
-      return out;
-    });
+  #allowed(group: Group, protocol: string, port: number): Matching {
+    return getOrMake(group.allowed, `${protocol} ${port}`, () =>
+      this.#matched(
+        group,
+        group.policies.flatMap((policy) => policy[group.direction] ?? []),
+        protocol,
+        port,
+      ),
+    );
   }
 
-  #allow(out: Bits, { direction, pod }: Group, rule: Rule, protocol: string, port: number): void {
+  /** Returns the ends that one of these rules lets pass. */
+  #matched(group: Group, rules: readonly Rule[], protocol: string, port: number): Matching {
+    const sure = this.#none();
+    const ranges: IpRange[] = [];
+    for (const rule of rules) this.#allow(sure, ranges, group, { rule, protocol, port });
+    if (this.#unknown.size === 0) return { sure, perhaps: sure };
+    const perhaps = sure.slice();
+    for (const { mayBe, places } of this.#unknown.values()) {
+      const held = holds(ranges, mayBe);
+      if (held !== false) for (const at of places) set(perhaps, at);
+      if (held === true) for (const at of places) set(sure, at);
+    }
+    return { sure, perhaps };
+  }
+
+  /** Adds the ends that a rule lets pass to `out`, and the ranges that may hold addresses not known yet to `ranges`. */
+  #allow(
+    out: Bits,
+    ranges: IpRange[],
+    { direction, pod }: Group,
+    { rule, protocol, port }: { readonly rule: Rule; readonly protocol: string; readonly port: number },
+  ): void {
     const named = rule.named.filter((one) => one.protocol === protocol);
     const byNumber =
       hasPort(rule.ports, protocol, port) ||
       (direction === "ingress" && named.some((one) => resolvePort(pod, one).includes(port)));
     if (byNumber) {
       if (rule.peers === "any") out.fill(0xffffffff);
-      else for (const peer of rule.peers) add(out, this.#peers(peer));
+      else
+        for (const peer of rule.peers) {
+          add(out, this.#peers(peer));
+          if (peer.kind === "block") ranges.push(...peer.ranges);
+        }
       return;
     }
     if (direction === "ingress") return;
@@ -118,7 +224,7 @@ export class ReachTable {
     return new Uint32Array(Math.ceil(this.#entries.length / 32));
   }
 
-  /** Returns the ends that a peer matches. */
+  /** Returns the ends that a peer matches, of those with addresses that are known. */
   #peers(peer: Peer): Bits {
     return getOrMake(this.#peerBits, peerKey(peer), () => {
       const out = this.#none();
@@ -154,10 +260,13 @@ export class ReachTable {
 }
 
 function peerKey(peer: Peer): string {
-  if (peer.kind === "block")
-    return `block ${peer.ranges.map(({ family, first, last }) => `${family}/${first}-${last}`).join()}`;
+  if (peer.kind === "block") return `block ${rangesKey(peer.ranges)}`;
   const { namespaces, pods } = peer;
   return `pods ${typeof namespaces === "string" ? JSON.stringify(namespaces) : namespaces.key} ${pods.key}`;
+}
+
+function rangesKey(ranges: readonly IpRange[]): string {
+  return ranges.map(({ family, first, last }) => `${family}/${first}-${last}`).join();
 }
 
 function isIn(
@@ -165,6 +274,24 @@ function isIn(
   range: { readonly family: 4 | 6; readonly first: bigint; readonly last: bigint },
 ): boolean {
   return range.family === ip.family && range.first <= ip.value && ip.value <= range.last;
+}
+
+/** Returns whether ranges hold an address that is one of these: surely where they hold all of a family's. */
+function holds(ranges: readonly IpRange[], mayBe: readonly IpRange[]): boolean | "perhaps" {
+  const left = mayBe.map((range) => ({ range, rest: subtractRanges(range, ranges) }));
+  for (const family of [4, 6]) {
+    const mine = left.filter(({ range }) => range.family === family);
+    if (mine.length > 0 && mine.every(({ rest }) => rest.length === 0)) return true;
+  }
+  const isTouched = ({ range: { first, last }, rest: [whole] }: (typeof left)[number]): boolean =>
+    whole?.first !== first || whole.last !== last;
+  return left.some((one) => isTouched(one)) ? "perhaps" : false;
+}
+
+/** Whether a sender on some node's own network may be on the pod's node. */
+function mayBeOwnNode(from: Entry, pod: Pod | undefined): boolean {
+  if (from.onSomeNode) return true;
+  return from.node !== undefined && pod !== undefined && pod.spec.nodeName === undefined;
 }
 
 function has(bits: Bits, at: number): boolean {

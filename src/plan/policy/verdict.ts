@@ -1,7 +1,7 @@
 // May a connection be opened, and which policy and rule, or which default, says so? Replies are always allowed.
 import type { Pod, Protocol } from "../../api/kinds/core.ts";
 import { keyOf } from "../../api/object.ts";
-import { type Ip, tryParseIp } from "../../base/ip.ts";
+import { type Ip, type IpRange, tryParseIp } from "../../base/ip.ts";
 import { addressesOf, isPolicyPod, namespaceLabels, resolvePort } from "./pods.ts";
 import { hasPort } from "./port-set.ts";
 import type { PolicyProgram } from "./program.ts";
@@ -15,6 +15,11 @@ export interface FlowEnd {
   /** A node's name. */
   readonly node?: string;
   readonly ip?: string;
+  /**
+   * Where the address is not known yet: those that it will be one of. Only `ReachTable` asks for them; `verdict` takes
+   * an address that is not known for one that no range holds.
+   */
+  readonly mayBe?: readonly IpRange[];
 }
 
 export interface Flow {
