@@ -4,6 +4,7 @@ import path from "node:path";
 import { isError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { podOf } from "../cni/args.ts";
+import type { UsedAddress } from "../ipam/context.ts";
 import type { EventGroup, Kernel, Machine, NetnsRef } from "../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
@@ -17,6 +18,7 @@ import type { AddressSource } from "./pods/addresses.ts";
 import { type Endpoint, podKey } from "./pods/endpoint.ts";
 import { EndpointJournal } from "./pods/endpoint-journal.ts";
 import { Endpoints } from "./pods/endpoints.ts";
+import { type FoundWire, findWires } from "./pods/found-wires.ts";
 import { collectGone } from "./pods/gone-pods.ts";
 import { CniHandler } from "./served/cni-handler.ts";
 import { assertUnserved, serveCni } from "./served/cni-server.ts";
@@ -34,8 +36,8 @@ export interface AgentParts {
   readonly logger: Logger;
   /** How long a freed address rests, in milliseconds; undefined: as the allocator thinks right. */
   readonly addressCooldownMs?: number | undefined;
-  /** Addresses of pods whose interfaces the agent made, from its own journal. */
-  readonly inUse: () => readonly { readonly address: string; readonly pod: string; readonly uid: string }[];
+  /** Addresses of pods whose interfaces the agent made, from its own journal and from the kernel. */
+  readonly inUse: () => readonly UsedAddress[];
 }
 
 export interface AgentOptions {
@@ -122,6 +124,7 @@ class RunningAgent implements Agent {
   #view!: NodeView;
   #metrics!: AgentMetrics;
   #queue!: DelQueue;
+  #journal!: EndpointJournal;
   #stopped = false;
 
   constructor(options: AgentOptions) {
@@ -139,8 +142,9 @@ class RunningAgent implements Agent {
     prepareNode(this.#kernel);
     const { facts } = this.#cluster;
     const journal = new EndpointJournal(stateDir, logger);
+    this.#journal = journal;
     this.#stops.push(() => journal.close());
-    const inUse = () => [...journal.live.values()].flatMap(usesOf);
+    const inUse = () => usesOf([...journal.live.values()], findWires(this.#kernel));
     const parts: AgentParts = {
       node,
       kernel: this.#kernel,
@@ -177,6 +181,7 @@ class RunningAgent implements Agent {
 
   notReady(): readonly string[] {
     const reasons = this.#notStarted();
+    if (this.#journal.fault !== undefined) reasons.push(this.#journal.fault);
     for (const { manager, error } of this.#reconciler.failures()) reasons.push(`${manager}: ${error}`);
     const noAddresses = this.#addresses.notReady();
     if (noAddresses !== undefined) reasons.push(noAddresses);
@@ -336,9 +341,21 @@ function prepareNode(kernel: Kernel): void {
   }
 }
 
-function usesOf(endpoint: Endpoint) {
-  const pod = podKey(endpoint.pod);
-  return endpoint.ips.map((address) => ({ address, pod, uid: endpoint.pod?.uid ?? "" }));
+/** What pods use by the journal and, whatever that says, by the kernel. */
+function usesOf(endpoints: readonly Endpoint[], wires: readonly FoundWire[]): UsedAddress[] {
+  const use =
+    ({ containerId, ifName, pod }: Pick<Endpoint, "containerId" | "ifName" | "pod">) =>
+    (address: string) => ({
+      address,
+      pod: podKey(pod),
+      uid: pod?.uid ?? "",
+      ...(containerId !== "" && { containerId, ifName }),
+    });
+  const known = endpoints.flatMap((one) => (one.phase === "ready" ? one.ips.map(use(one)) : []));
+  const addresses = new Set(known.map(({ address }) => address));
+  const nobody = { containerId: "", ifName: "", pod: undefined };
+  const found = wires.flatMap(({ ips, owner }) => ips.map(use(owner ?? nobody)));
+  return [...known, ...found.filter(({ address }) => !addresses.has(address))];
 }
 
 function countBy(values: readonly string[]): ReadonlyMap<string, number> {

@@ -32,6 +32,19 @@ describe("IpamCollector", () => {
     expect(await store.get(addressBlockKind, "10-1-0-0-26")).toBeUndefined();
   });
 
+  it("takes its time whatever becomes of the date", async () => {
+    const [store, clock] = [memoryStore(), new FakeClock()];
+    const collector = new IpamCollector({ store, clock, graceMs: 1000 });
+    await claim(store, "a");
+    await collector.pass();
+    clock.setDate(1_000_000);
+    clock.advance(999);
+    expect(await collector.pass()).toEqual([]);
+    clock.setDate(-2_000_000);
+    clock.advance(1);
+    expect(await collector.pass()).toHaveLength(1);
+  });
+
   it("writes into a block that its owner is missing, and takes that off when the owner is back", async () => {
     const [store, clock] = [memoryStore(), new FakeClock()];
     const collector = new IpamCollector({ store, clock, graceMs: 1000 });

@@ -29,7 +29,7 @@ export class IpamCollector {
   readonly #logger: Logger;
   readonly #graceMs: number;
   readonly #intervalMs: number;
-  /** Owners and borrowers without a Node object, and since when (ms) we know. */
+  /** Owners and borrowers without a Node object, and since when (steady time, ms) we know: a set date changes no grace. */
   readonly #missingSince = new Map<string, number>();
   readonly #closing = new AbortController();
   /** Ends the pause before the next pass. */
@@ -95,13 +95,14 @@ export class IpamCollector {
   /** Writes into a block that its owner is missing, or no longer is, so that others can tell. */
   async #mark(block: AddressBlock): Promise<void> {
     const since = this.#missingSince.get(block.spec.node);
+    const date = since === undefined ? undefined : this.#clock.now() - (this.#clock.steady() - since);
     // Another controller may have begun to miss the owner a moment earlier.
     if ((since === undefined) === (ownerMissingSince(block) === undefined)) return;
-    await this.#write(() => this.#store.update(addressBlockKind, withOwnerMissing(block, since)));
+    await this.#write(() => this.#store.update(addressBlockKind, withOwnerMissing(block, date)));
   }
 
   #gone(blocks: readonly AddressBlock[], present: ReadonlySet<string>): ReadonlySet<string> {
-    const now = this.#clock.now();
+    const now = this.#clock.steady();
     const named = blocks.flatMap(({ spec }) => [spec.node, ...(spec.loans ?? []).map((loan) => loan.node)]);
     const missing = new Set(named.filter((node) => !present.has(node)));
     for (const node of this.#missingSince.keys()) if (!missing.has(node)) this.#missingSince.delete(node);

@@ -20,6 +20,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("crash"), node }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("wipe"), node }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constant("flip"),
+      node,
+      places: fc.array(fc.oneof(fc.nat(80), fc.nat()), { minLength: 1, maxLength: 3 }),
+      to: fc.constantFrom("\n", "\0", "x", "7"),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("full"), node, calls: fc.nat(20) }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("date"), ms: fc.integer({ min: -1e8, max: 1e8 }) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("remove"), node }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("return"), node, wiped: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("unregister"), node, ms: fc.nat(6000) }) },

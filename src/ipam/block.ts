@@ -141,6 +141,7 @@ export class OwnBlock {
 
   /** Restores what a compacted journal says: this free address was released at that time. */
   restoreFreed(address: string, at: number): void {
+    if (!this.has(address)) return;
     const ordinal = this.ordinalOf(address);
     if (this.#taken.has(ordinal)) return;
     this.#queue.splice(this.#queue.indexOf(ordinal), 1);
@@ -149,7 +150,7 @@ export class OwnBlock {
 
   #rest(ordinal: number, at: number): void {
     this.#freedAt.set(ordinal, at);
-    // Nearly always the end; a replayed journal or a clock that was set back can bring an earlier time.
+    // Nearly always the end; a replayed journal can bring an earlier time.
     let place = this.#queue.length;
     while (place > 0 && (this.#freedAt.get(this.#queue[place - 1] ?? 0) ?? 0) > at) place--;
     this.#queue.splice(place, 0, ordinal);

@@ -32,7 +32,7 @@ export async function followLoans(context: NodeContext, stale: boolean): Promise
 
 function newLoan(context: NodeContext, object: AddressBlock, seq: number, stale: boolean): LoanIn {
   const { cidr, pool } = object.spec;
-  return { block: object.metadata.name, cidr, pool, seq, idleSince: context.clock.now(), stale };
+  return { block: object.metadata.name, cidr, pool, seq, idleSince: context.time(), stale };
 }
 
 /** A held loan that the store no longer shows was taken away: this node was thought to be gone. */
@@ -59,8 +59,8 @@ async function forgetReturned(context: NodeContext): Promise<void> {
 
 /** Gives loans back that nobody holds: stale ones at once, others after a while. */
 export async function returnIdle(context: NodeContext): Promise<void> {
-  const { ledger, loans, clock, settings } = context;
-  const now = clock.now();
+  const { ledger, loans, settings } = context;
+  const now = context.time();
   const records: JournalRecord[] = [];
   for (const [address, loan] of loans) {
     if (ledger.returning.has(address)) continue;
@@ -88,14 +88,14 @@ export async function pushReturns(context: NodeContext): Promise<void> {
  * nobody has answered are withdrawn. Settles with whether it is enough now.
  */
 export async function borrow(context: NodeContext, want: Want, enough: () => boolean): Promise<boolean> {
-  const { clock, settings } = context;
-  const deadline = clock.now() + settings.borrowWaitMs;
+  const { settings } = context;
+  const deadline = context.time() + settings.borrowWaitMs;
   let lenders = lendersFor(context, want);
-  while (lenders.length > 0 && clock.now() < deadline) {
+  while (lenders.length > 0 && context.time() < deadline) {
     const names = lenders.splice(0, askedAtOnce);
     for (const name of names) await ask(context, name, want, deadline);
     const answered = () => names.every((name) => !isAsking(context, name));
-    await context.until(() => enough() || answered(), Math.max(0, deadline - clock.now()));
+    await context.until(() => enough() || answered(), Math.max(0, deadline - context.time()));
     if (enough()) break;
     lenders = lenders.filter((name) => context.view.cache.has(name));
   }
@@ -143,7 +143,7 @@ async function ask(context: NodeContext, name: string, want: Want, deadline: num
     if (await change(context, withRequest(object, exact))) {
       // Answered means: gone from the view. So it must have been there.
       const seen = () => context.requestsSeen.get(name) === at;
-      await context.until(seen, Math.max(0, deadline - context.clock.now()));
+      await context.until(seen, Math.max(0, deadline - context.time()));
       return;
     }
   }

@@ -112,8 +112,8 @@ async function claimBlock(context: NodeContext, pool: PoolRange, cidr: string): 
 }
 
 function exhausted(context: NodeContext, want: Want): TrunklineError {
-  const { clock, settings, node } = context;
-  const now = clock.now();
+  const { settings, node } = context;
+  const now = context.time();
   const blocks = usableBlocks(context, want);
   const cooling = blocks.reduce((sum, block) => sum + block.figures(now, settings.cooldownMs).cooling, 0);
   const times = blocks.flatMap((block) => block.soonest(now, settings.cooldownMs) ?? []);

@@ -57,6 +57,9 @@ export interface UsedAddress {
   /** `namespace/name`, or empty if unknown. */
   readonly pod: string;
   readonly uid: string;
+  /** The attachment that uses it, where that is known. */
+  readonly containerId?: string;
+  readonly ifName?: string;
 }
 
 export interface NodeContext {
@@ -79,6 +82,8 @@ export interface NodeContext {
   readonly loans: Map<string, LoanIn>;
   /** When this node's last request to a block, as the view showed it, was made: by block name. */
   readonly requestsSeen: Map<string, string>;
+  /** The ledger's present time (ms), by which everything rests and waits; see `Ledger.timeOf`. */
+  time(): number;
   /** Names this run of the node; changes when the node is registered anew. */
   session(): string;
   /** Pools that this node may use; undefined while nobody has said. */

@@ -25,8 +25,8 @@ export interface NodeFigures {
 }
 
 export function figuresOf(context: NodeContext): NodeFigures {
-  const { ledger, clock, settings, loans } = context;
-  const now = clock.now();
+  const { ledger, settings, loans } = context;
+  const now = context.time();
   const blocks = [...ledger.blocks.values()].map((block) => ({
     block: block.text,
     pool: block.pool,
@@ -39,7 +39,7 @@ export function figuresOf(context: NodeContext): NodeFigures {
 
 /** Writes the figures of blocks whose figures have changed; `written` keeps when (ms) each was last written. */
 export async function writeFigures(context: NodeContext, written: Map<string, number>): Promise<void> {
-  const now = context.clock.now();
+  const now = context.time();
   for (const block of context.ledger.blocks.values()) {
     const object = objectOf(context, block);
     if (!object || !context.ready.has(block.uid) || block.releasing) continue;

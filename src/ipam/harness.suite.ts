@@ -7,16 +7,39 @@ import { NodeIpam, type NodeIpamOptions } from "./node-ipam.ts";
 import type { Clock, Owner, PoolRange, Want } from "./types.ts";
 
 export class FakeClock implements Clock {
-  #now = Date.UTC(2030, 0, 1);
+  #steady = 10_000_000;
+  /** What is to be added to the steady clock for the date. */
+  #date = Date.UTC(2030, 0, 1) - this.#steady;
+  #boots = 1;
   readonly #sleepers = new Set<{ readonly at: number; readonly wake: () => void }>();
 
   now(): number {
-    return this.#now;
+    return this.#date + this.#steady;
+  }
+
+  steady(): number {
+    return this.#steady;
+  }
+
+  get boot(): string {
+    return `boot-${this.#boots}`;
+  }
+
+  /** Somebody sets the date. */
+  setDate(ms: number): void {
+    this.#date += ms;
+  }
+
+  /** The machine is started anew; only for when nobody sleeps. */
+  reboot(): void {
+    this.#boots++;
+    this.#date += this.#steady;
+    this.#steady = 0;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const sleeper = { at: this.#now + ms, wake: resolve };
+    const sleeper = { at: this.#steady + ms, wake: resolve };
     this.#sleepers.add(sleeper);
     signal?.addEventListener("abort", () => {
       this.#sleepers.delete(sleeper);
@@ -28,9 +51,9 @@ export class FakeClock implements Clock {
 
   /** Moves on by `ms` and wakes whoever slept until then. */
   advance(ms: number): void {
-    this.#now += ms;
+    this.#steady += ms;
     for (const sleeper of this.#sleepers)
-      if (sleeper.at <= this.#now) {
+      if (sleeper.at <= this.#steady) {
         this.#sleepers.delete(sleeper);
         sleeper.wake();
       }
@@ -38,7 +61,7 @@ export class FakeClock implements Clock {
 }
 
 /** What becomes of one call: `before` and `after` say whether its effect happens before the process dies or fails. */
-export type Fate = "ok" | "fail-before" | "fail-after" | "crash-before" | "crash-after";
+export type Fate = "ok" | "fail-before" | "fail-half" | "fail-after" | "crash-before" | "crash-after";
 
 /** Decides the fate of each call; after a crash every call of that process hangs for ever. */
 export class Fates {
@@ -52,7 +75,8 @@ export class Fates {
   async run<T>(what: string, effect: () => Promise<T>, torn?: () => void): Promise<T> {
     if (this.dead) return new Promise(() => undefined);
     const fate = this.#next(what);
-    if (fate === "fail-before") throw new Error(`${what}: no answer`);
+    if (fate === "fail-half") torn?.();
+    if (fate === "fail-before" || fate === "fail-half") throw new Error(`${what}: no answer`);
     if (fate === "crash-before") {
       torn?.();
       return this.#die();
@@ -84,9 +108,17 @@ export class Fates {
   }
 }
 
-/** A disk in memory that outlives its process. A crash in the middle of an append leaves half of it. */
+/** A disk in memory that outlives its process. A crash or a failure in the middle of an append leaves half of it. */
 export class FakeDisk {
   text = "";
+  readonly copies: string[] = [];
+
+  /** Another character stands at that place, counted from the end. */
+  flip(fromEnd: number, to: string): void {
+    if (this.text === "") return;
+    const at = this.text.length - 1 - (fromEnd % this.text.length);
+    this.text = this.text.slice(0, at) + to + this.text.slice(at + 1);
+  }
 
   open(fates: Fates): JournalDisk {
     return {
@@ -106,6 +138,11 @@ export class FakeDisk {
       replace: (text) =>
         fates.run("disk.replace", async () => {
           this.text = text;
+        }),
+      setAside: () =>
+        fates.run("disk.setAside", () => {
+          this.copies.push(this.text);
+          return Promise.resolve(`fake.damaged-${this.copies.length}`);
         }),
       close: () => Promise.resolve(),
     };
@@ -145,9 +182,9 @@ export async function settle<T>(clock: FakeClock, work: Promise<T>, ms = 20_000)
   void Promise.allSettled([work]).then(() => {
     done = true;
   });
-  const end = clock.now() + ms;
+  const end = clock.steady() + ms;
   await idle();
-  while (!done && clock.now() < end) {
+  while (!done && clock.steady() < end) {
     clock.advance(100);
     await idle(2);
   }

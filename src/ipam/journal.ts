@@ -9,12 +9,22 @@ export interface JournalDisk {
   readonly path: string;
   /** The whole text; empty if there is no file. */
   read(): Promise<string>;
+  /** All of it or, where it can be helped, none. */
   append(text: string): Promise<void>;
   /** Settles when everything appended would survive a loss of power. */
   sync(): Promise<void>;
   /** Puts a new text in place of the old one, in one step that survives a loss of power. */
   replace(text: string): Promise<void>;
+  /** Keeps the file as it is under another name, which is returned; undefined if there is no file. */
+  setAside(): Promise<string | undefined>;
   close(): Promise<void>;
+}
+
+export interface Loaded extends Replay {
+  /** Why the file could not be read at all. */
+  readonly unreadable: string | undefined;
+  /** Where what cannot be read is kept; undefined where all can be, or where there is no room for a copy yet. */
+  readonly copy: string | undefined;
 }
 
 interface Waiting {
@@ -33,6 +43,9 @@ export class Journal {
   #live = 0;
   /** A write failed, so the file's end is unknown: nothing may be appended before it was written anew. */
   #broken = true;
+  #fault: TrunklineError | undefined;
+  /** What the file holds cannot all be read, and is kept before it is written anew. */
+  #keep = false;
 
   /**
    * `snapshot` gives the records that stand for the whole state at the moment, with everything in it that was handed
@@ -44,13 +57,38 @@ export class Journal {
     this.#compactAfter = compactAfter;
   }
 
-  /** Reads what the file holds. @throws `ipam.journal` */
-  async load(): Promise<Replay> {
+  /** The file, for messages. */
+  get path(): string {
+    return this.#disk.path;
+  }
+
+  /** Why the last write failed; undefined once one has succeeded. */
+  get fault(): TrunklineError | undefined {
+    return this.#fault;
+  }
+
+  /**
+   * Reads what the file holds. What of it cannot be read is kept in a copy beside it, whose name is returned; so is the
+   * whole file where the disk does not even read.
+   */
+  async load(): Promise<Loaded> {
+    let replay: Replay = { records: [], bad: [], torn: false };
+    let unreadable: string | undefined;
     try {
-      return decodeJournal(await this.#disk.read());
+      replay = decodeJournal(await this.#disk.read());
     } catch (error) {
-      throw this.#failure(error);
+      unreadable = textOf(error);
     }
+    this.#keep = unreadable !== undefined || replay.bad.length > 0;
+    return { ...replay, unreadable, copy: await this.#keepCopy().catch(() => undefined) };
+  }
+
+  /** @throws what the disk says: then nothing may be written over the file yet */
+  async #keepCopy(): Promise<string | undefined> {
+    if (!this.#keep) return undefined;
+    const copy = await this.#disk.setAside();
+    this.#keep = false;
+    return copy;
   }
 
   /**
@@ -82,10 +120,12 @@ export class Journal {
       this.#waiting = [];
       try {
         await this.#write(batch);
+        this.#fault = undefined;
         for (const { done } of batch) done.resolve();
       } catch (error) {
         this.#broken = true;
-        for (const { done } of batch) done.reject(this.#failure(error));
+        this.#fault = this.#failure(error);
+        for (const { done } of batch) done.reject(this.#fault);
       }
     }
     this.#draining = undefined;
@@ -93,6 +133,7 @@ export class Journal {
 
   async #write(batch: readonly Waiting[]): Promise<void> {
     if (this.#broken || this.#lines > 2 * this.#live + this.#compactAfter) {
+      await this.#keepCopy();
       const records = this.#snapshot();
       await this.#disk.replace(records.map((record) => encodeLine([record])).join(""));
       this.#live = this.#lines = records.length;

@@ -3,7 +3,7 @@
 import { parseIp } from "../base/ip.ts";
 import { OwnBlock } from "./block.ts";
 import type { JournalRecord } from "./records.ts";
-import { type HeldAddress, type Holding, type Owner, ownerKey } from "./types.ts";
+import { type Clock, type HeldAddress, type Holding, type Owner, ownerKey } from "./types.ts";
 
 type HoldRecord = Extract<JournalRecord, { op: "hold" }>;
 
@@ -22,6 +22,10 @@ export class Ledger {
   readonly returning = new Map<string, Returning>();
   /** Release times (ms) of borrowed addresses. */
   readonly restingLoans = new Map<string, number>();
+  /** How times are made of the machine's steady clock; undefined in a journal from before it was so. */
+  clock: { readonly boot: string; readonly offset: number } | undefined;
+  /** The latest time (ms) that a record names. */
+  #latest = 0;
   /** How long released addresses rest (ms), as the node last said; undefined in a journal from before it said so. */
   cooldownMs: number | undefined;
   /** False while something may be in use that a lost or damaged journal knew of. */
@@ -29,6 +33,22 @@ export class Ledger {
   readonly #holdingBySeq = new Map<number, Holding>();
   readonly #seqByAddress = new Map<string, number>();
   #nextSeq = 1;
+
+  /**
+   * Returns the present time (ms) in which releases are dated: it goes forward as the machine's steady clock does, over
+   * restarts of the process and of the machine, whatever becomes of the date. (Where the date was never set, it is the date.)
+   */
+  timeOf(clock: Omit<Clock, "sleep">): number {
+    if (this.clock?.boot === clock.boot) return Math.max(this.#latest, this.clock.offset + clock.steady());
+    // Another run of the machine: how long it was off nobody knows, so what rested goes on from where it was, and the time
+    // since the start counts. Journals from before there was this clock have dates, one of which may be of the future.
+    return this.clock === undefined ? Math.max(this.#latest, clock.now()) : this.#latest + clock.steady();
+  }
+
+  /** Returns the record that makes `timeOf` go on from where it is, in this run of the machine. */
+  clockRecord(clock: Clock): Extract<JournalRecord, { op: "clock" }> {
+    return { op: "clock", boot: clock.boot, offset: this.timeOf(clock) - clock.steady() };
+  }
 
   /** The number for the next allocation or loan. */
   nextSeq(): number {
@@ -85,6 +105,7 @@ export class Ledger {
         this.blockOf(record.address)?.lend(record.address, { node: record.node, seq: record.seq });
         return;
       case "unlend": {
+        this.#dated(record.at);
         const block = this.blockOf(record.address);
         if (block?.lent.get(block.ordinalOf(record.address))?.seq === record.seq)
           block.free(record.address, record.at);
@@ -97,10 +118,16 @@ export class Ledger {
         if (this.returning.get(record.address)?.loan === record.loan) this.returning.delete(record.address);
         return;
       case "rest":
-        for (const [address, at] of record.freed) this.restingLoans.set(address, at);
+        for (const [address, at] of record.freed) {
+          this.#dated(at);
+          this.restingLoans.set(address, at);
+        }
         return;
       case "next":
         this.#seen(record.seq - 1);
+        return;
+      case "clock":
+        this.clock = { boot: record.boot, offset: record.offset };
         return;
       case "cooldown":
         this.cooldownMs = record.ms;
@@ -125,6 +152,7 @@ export class Ledger {
     for (const holding of this.holdings.values()) out.push({ op: "hold", ...holding });
     for (const [address, { block, loan }] of this.returning) out.push({ op: "return", address, block, loan });
     if (this.restingLoans.size > 0) out.push({ op: "rest", freed: [...this.restingLoans] });
+    if (this.clock !== undefined) out.push({ op: "clock", ...this.clock });
     if (this.cooldownMs !== undefined) out.push({ op: "cooldown", ms: this.cooldownMs });
     if (this.whole) out.push({ op: "whole" });
     return out;
@@ -133,8 +161,14 @@ export class Ledger {
   #addBlock(record: Extract<JournalRecord, { op: "block" }>): void {
     if (this.blocks.has(record.uid)) return;
     const block = new OwnBlock(record);
-    if (record.coolingSince !== undefined) block.restAll(record.coolingSince);
-    for (const [address, at] of record.freed ?? []) block.restoreFreed(address, at);
+    if (record.coolingSince !== undefined) {
+      this.#dated(record.coolingSince);
+      block.restAll(record.coolingSince);
+    }
+    for (const [address, at] of record.freed ?? []) {
+      this.#dated(at);
+      block.restoreFreed(address, at);
+    }
     for (const holding of this.holdings.values()) this.#joinBlock(holding, block);
     this.blocks.set(record.uid, block);
   }
@@ -165,7 +199,12 @@ export class Ledger {
     if (this.#holdingBySeq.has(holding.seq)) return;
     // An owner has one holding: an older one that was never taken back would be lost from sight.
     const older = this.holdings.get(ownerKey(holding.owner));
-    if (older) this.#free(older.seq, holding.at);
+    if (older) this.#free(older.seq, this.#latest);
+    // Nobody is given what another one holds: that it was freed stood in a line that is damaged.
+    for (const { address, lost } of holding.addresses) {
+      const before = lost ? undefined : this.holderOf(address);
+      if (before) this.#free(before.seq, this.#latest);
+    }
     this.holdings.set(ownerKey(holding.owner), holding);
     this.#holdingBySeq.set(holding.seq, holding);
     for (const { address, lost } of holding.addresses) {
@@ -177,6 +216,7 @@ export class Ledger {
   }
 
   #free(seq: number, at: number): void {
+    this.#dated(at);
     const holding = this.#holdingBySeq.get(seq);
     if (!holding) return;
     this.#holdingBySeq.delete(seq);
@@ -196,6 +236,10 @@ export class Ledger {
     if (!holding) return;
     if (this.#seqByAddress.get(address) === seq) this.#seqByAddress.delete(address);
     this.#replace(holding, (held) => (held.address === address ? { ...held, lost: true } : held));
+  }
+
+  #dated(at: number): void {
+    this.#latest = Math.max(this.#latest, at);
   }
 
   #seen(seq: number): void {

@@ -27,7 +27,7 @@ export async function serveLoans(context: NodeContext): Promise<void> {
 }
 
 async function takeBack(context: NodeContext, block: OwnBlock, object: AddressBlock): Promise<void> {
-  const at = context.clock.now();
+  const at = context.time();
   const records: JournalRecord[] = [];
   for (const [ordinal, lent] of block.lent) {
     const address = block.addressOf(ordinal);
@@ -82,7 +82,7 @@ async function grant(context: NodeContext, block: OwnBlock, object: AddressBlock
 }
 
 function free(context: NodeContext, block: OwnBlock, request: LoanRequest): string | undefined {
-  if (request.address === undefined) return block.peek(context.clock.now(), context.settings.cooldownMs);
+  if (request.address === undefined) return block.peek(context.time(), context.settings.cooldownMs);
   return block.has(request.address) && block.isFree(request.address) ? request.address : undefined;
 }
 

@@ -29,6 +29,12 @@ export type Step =
   | { readonly type: "delete"; readonly node: number; readonly pod: number; readonly by: "owner" | "uid" }
   | { readonly type: "crash"; readonly node: number }
   | { readonly type: "wipe"; readonly node: number }
+  /** The process dies, and bytes of its journal are others when it comes back. */
+  | { readonly type: "flip"; readonly node: number; readonly places: readonly number[]; readonly to: string }
+  /** Its disk takes so many writes not at all, or only half of one. */
+  | { readonly type: "full"; readonly node: number; readonly calls: number }
+  /** Somebody sets the clocks of all machines. */
+  | { readonly type: "date"; readonly ms: number }
   | { readonly type: "remove"; readonly node: number }
   | { readonly type: "return"; readonly node: number; readonly wiped: boolean }
   | { readonly type: "unregister"; readonly node: number; readonly ms: number }
@@ -49,6 +55,8 @@ interface Machine {
   fuse: { left: number; fate: Fate } | undefined;
   /** Store calls that fail before the store is back. */
   outage: number;
+  /** Writes to the disk that fail before there is room again. */
+  full: number;
 }
 
 interface LivePod {
@@ -97,6 +105,7 @@ export class World {
         removed: false,
         fuse: undefined,
         outage: 0,
+        full: 0,
       });
   }
 
@@ -122,6 +131,10 @@ export class World {
 
   async #run(step: Step): Promise<void> {
     if (step.type === "wait") return this.wait(step.ms);
+    if (step.type === "date") {
+      this.clock.setDate(step.ms);
+      return;
+    }
     if (step.type === "reclaim") {
       await this.#reclaim();
       return;
@@ -131,7 +144,7 @@ export class World {
     await this.#rebootIfDead(machine);
   }
 
-  async #runOn(machine: Machine, step: Exclude<Step, { type: "wait" | "reclaim" }>): Promise<void> {
+  async #runOn(machine: Machine, step: Exclude<Step, { type: "wait" | "reclaim" | "date" }>): Promise<void> {
     switch (step.type) {
       case "add":
         await this.#add(machine, step.pod, step.wait, step.exact);
@@ -145,6 +158,13 @@ export class World {
       case "wipe":
         machine.fates.kill();
         machine.disk = new FakeDisk();
+        break;
+      case "flip":
+        machine.fates.kill();
+        for (const place of step.places) machine.disk.flip(place, step.to);
+        break;
+      case "full":
+        machine.full = step.calls;
         break;
       case "remove":
         await this.#remove(machine);
@@ -181,6 +201,7 @@ export class World {
     for (const machine of this.#machines) {
       machine.fuse = undefined;
       machine.outage = 0;
+      machine.full = 0;
     }
     // The informers' back-off runs on the machine's clock.
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -255,6 +276,10 @@ export class World {
     if (machine.outage > 0 && what.startsWith("store")) {
       machine.outage--;
       return "fail-before";
+    }
+    if (machine.full > 0 && what.startsWith("disk") && what !== "disk.read") {
+      machine.full--;
+      return machine.full % 2 === 0 ? "fail-before" : "fail-half";
     }
     const { fuse } = machine;
     if (!fuse) return "ok";

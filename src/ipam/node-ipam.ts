@@ -1,5 +1,5 @@
 import { addressBlockKind } from "../api/kinds/address-block.ts";
-import { isError, TrunklineError } from "../base/errors.ts";
+import { isError, TrunklineError, textOf } from "../base/errors.ts";
 import { type Logger, silent } from "../base/log.ts";
 import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
@@ -94,6 +94,7 @@ export class NodeIpam {
       withdrawn: new Set(),
       loans: new Map(),
       requestsSeen: new Map(),
+      time: () => this.#ledger.timeOf(clock),
       session: () => this.#caretaker.session,
       wantedPools: () => this.#wanted,
       inUse: options.inUse ?? (() => Promise.resolve([])),
@@ -106,17 +107,45 @@ export class NodeIpam {
 
   /**
    * Reads the journal and begins to follow the store. What is held is known when it settles; new addresses are handed
-   * out once the store has confirmed the blocks. @throws `ipam.journal`
+   * out once the store has confirmed the blocks. Neither a journal that cannot be read nor a disk that cannot be written
+   * keeps it from starting: see `fault`.
    */
   async start(): Promise<void> {
-    const { records, damaged, torn } = await this.#journal.load();
+    const { clock, logger, settings } = this.#context;
+    const { records, bad, torn, unreadable, copy } = await this.#journal.load();
     for (const record of records) this.#ledger.apply(record);
-    if (damaged > 0 || torn)
-      this.#context.logger.warn({ damaged, torn }, "the journal of addresses was not whole");
-    if (damaged > 0) this.#distrust();
-    this.#ledger.apply({ op: "cooldown", ms: this.#context.settings.cooldownMs });
-    await this.#journal.flush();
+    this.#ledger.apply(this.#ledger.clockRecord(clock));
+    if (unreadable !== undefined || bad.length > 0) {
+      const facts = { journal: this.#journal.path, lines: bad, torn, unreadable, copy };
+      logger.error(
+        facts,
+        "the journal of addresses is damaged: what it may have said is looked for elsewhere",
+      );
+      this.#distrust();
+    } else if (await this.#missesSomething()) this.#distrust();
+    this.#ledger.apply({ op: "cooldown", ms: settings.cooldownMs });
+    await this.#journal.flush().catch((error: unknown) => {
+      // The caretaker tries again with every pass, and nothing is handed out before it gets through.
+      logger.error({ error: textOf(error) }, "the journal of addresses cannot be written");
+    });
     this.#caretaker.start();
+  }
+
+  /** A pod that runs has an address which the journal, whole as it seems, knows nothing of. */
+  async #missesSomething(): Promise<boolean> {
+    const known = new Set(
+      [...this.#ledger.holdings.values()].flatMap(({ addresses }) => addresses.map((held) => held.address)),
+    );
+    const missing = (await this.#context.inUse()).filter(({ address }) => !known.has(address));
+    const facts = { journal: this.#journal.path, missing };
+    if (missing.length > 0 && this.#ledger.whole)
+      this.#context.logger.error(facts, "pods use addresses that the journal does not know");
+    return missing.length > 0;
+  }
+
+  /** Why nothing can be handed out: the journal cannot be written. Undefined when it can. */
+  get fault(): string | undefined {
+    return this.#journal.fault?.message;
   }
 
   /** Settles when the store has confirmed this node's blocks once. */
@@ -202,7 +231,7 @@ export class NodeIpam {
 
   /** Frees what belongs to nothing that lives, once that was so for `graceMs`. Returns what was freed. */
   collect(living: Living, graceMs: number): Promise<Holding[]> {
-    const now = this.#context.clock.now();
+    const now = this.#context.time();
     const keys = living.attachments && new Set(living.attachments.map(ownerKey));
     const uids = living.pods && new Set(living.pods.map(({ uid }) => uid));
     const names = living.pods && new Set(living.pods.map(({ pod }) => pod));
@@ -247,7 +276,8 @@ export class NodeIpam {
     const at = this.#context.clock.now();
     const holding: Holding = { seq: this.#ledger.nextSeq(), at, owner, addresses };
     // The new one first: its addresses are then not freed with the old one.
-    const over = instead.map(({ seq }) => ({ op: "free" as const, seq, at }));
+    const freed = this.#context.time();
+    const over = instead.map(({ seq }) => ({ op: "free" as const, seq, at: freed }));
     try {
       // Not forced to the disk: it outlives this process, and a loss of power takes the pod along.
       await this.#commit([{ op: "hold", ...holding }, ...over], { sync: false });
@@ -286,12 +316,12 @@ export class NodeIpam {
     try {
       if (pick(this.#context, want)) return;
       const key = JSON.stringify([want.family, want.address, want.pools]);
-      const now = this.#context.clock.now();
+      const now = this.#context.time();
       if (this.#dry?.key === key && now - this.#dry.at < 500) throw this.#dry.error;
       try {
         await provide(this.#context, want);
       } catch (error) {
-        this.#dry = { at: this.#context.clock.now(), key, error };
+        this.#dry = { at: this.#context.time(), key, error };
         throw error;
       }
     } finally {
@@ -300,7 +330,7 @@ export class NodeIpam {
   }
 
   async #free(holdings: readonly Holding[]): Promise<Holding[]> {
-    const at = this.#context.clock.now();
+    const at = this.#context.time();
     const records = holdings.map(({ seq }) => ({ op: "free" as const, seq, at }));
     if (records.length === 0) return [];
     // Not synced: only a loss of power could undo it, and that ends the pods as well; the next collection frees it.
@@ -329,13 +359,20 @@ export class NodeIpam {
     }
   }
 
-  /** A damaged journal: what it says is held stays so, what it says is free rests first. */
+  /**
+   * A damaged journal: what it says is held stays so, what it says is free rests first, and no number is given a second
+   * time. What else it may have said is looked for by `recover`.
+   */
   #distrust(): void {
-    const now = this.#context.clock.now();
+    const now = this.#context.time();
     this.#ledger.whole = false;
     for (const block of this.#ledger.blocks.values()) block.restAll(now);
+    this.#ledger.apply({ op: "next", seq: this.#ledger.nextSeq() + numbersLost });
   }
 }
+
+/** More numbers than the lines of a journal that may be lost from sight could have used. */
+const numbersLost = 1_000_000;
 
 /** @throws `ipam.address-elsewhere` when the store has taken an address of it away */
 function whole(holding: Holding): Holding {

@@ -88,7 +88,7 @@ async function adopt(context: NodeContext, object: AddressBlock): Promise<void> 
     node: loan.node,
     seq: loan.seq ?? 0,
   }));
-  const block = { op: "block" as const, cidr, pool, uid, coolingSince: context.clock.now() };
+  const block = { op: "block" as const, cidr, pool, uid, coolingSince: context.time() };
   const used = await recordsOfRecovery(context, (address) => inside(address, cidr));
   await context.commit([block, ...loans, ...used], { sync: true });
 }
@@ -135,13 +135,13 @@ export async function pushReleases(context: NodeContext): Promise<void> {
 
 /** Returns whether nothing of a block is held, lent or resting. */
 export function isIdle(context: NodeContext, block: OwnBlock): boolean {
-  const { used, lent, cooling } = block.figures(context.clock.now(), context.settings.cooldownMs);
+  const { used, lent, cooling } = block.figures(context.time(), context.settings.cooldownMs);
   return used + lent + cooling === 0 && context.ready.has(block.uid) && !block.releasing;
 }
 
 /** Decides which blocks to give up: those empty for long, but one of each wanted pool stays. */
 export async function giveUpIdle(context: NodeContext, idleSince: Map<string, number>): Promise<void> {
-  const now = context.clock.now();
+  const now = context.time();
   const wanted = context.wantedPools();
   const blocks = [...context.ledger.blocks.values()];
   const left = new Map<string, number>();

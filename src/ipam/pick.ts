@@ -23,8 +23,8 @@ function pickAny(context: NodeContext, want: Want): HeldAddress | undefined {
  * younger ones can be given up.
  */
 function pickRested(context: NodeContext, want: Want): HeldAddress | undefined {
-  const { ledger, clock, settings } = context;
-  const now = clock.now();
+  const { ledger, settings } = context;
+  const now = context.time();
   for (const block of usableBlocks(context, want)) {
     const address = block.peek(now, settings.cooldownMs);
     if (address !== undefined) return held(want, address, block);
@@ -41,8 +41,8 @@ function pickRested(context: NodeContext, want: Want): HeldAddress | undefined {
  * has its turn behind enough others, another block would serve nothing but longer rest.
  */
 function pickResting(context: NodeContext, want: Want): HeldAddress | undefined {
-  const { ledger, clock, settings } = context;
-  const [now, cooldown] = [clock.now(), settings.cooldownMs];
+  const { ledger, settings } = context;
+  const [now, cooldown] = [context.time(), settings.cooldownMs];
   const blocks = usableBlocks(context, want);
   const loans = usableLoans(context, want).flatMap(([address, loan]) => {
     const since = ledger.restingLoans.get(address);

@@ -1,8 +1,9 @@
-// What to do when the journal is lost or damaged: addresses that something on the node uses count as held.
-import type { NodeContext } from "./context.ts";
+// What to do when the journal is lost or damaged: addresses that something on the node uses count as held, and what the
+// store shows as lent is lent.
+import type { NodeContext, UsedAddress } from "./context.ts";
 import type { Ledger } from "./ledger.ts";
 import type { JournalRecord } from "./records.ts";
-import { type Holding, type Owner, samePod, type Want } from "./types.ts";
+import { type Holding, type Owner, ownerKey, samePod, type Want } from "./types.ts";
 
 const prefix = "recovered-";
 
@@ -16,9 +17,22 @@ export async function recover(context: NodeContext): Promise<void> {
   const { ledger, loans } = context;
   if (ledger.whole) return;
   const ours = (address: string) => loans.has(address) || ledger.blockOf(address) !== undefined;
-  const records = await recordsOfRecovery(context, ours);
+  const records = [...lentByObjects(context), ...(await recordsOfRecovery(context, ours))];
   // Only now, and in one write with what was found: a crash before it must lead back to here.
   await context.commit([...records, { op: "whole" }], { sync: true });
+}
+
+/** The line that told of a loan may be one of those that are lost; its borrower uses the address all the same. */
+function lentByObjects(context: NodeContext): JournalRecord[] {
+  const { ledger, view, node } = context;
+  return [...view.cache.values()].flatMap(({ spec, metadata }) => {
+    const block = spec.node === node ? ledger.blocks.get(metadata.uid) : undefined;
+    if (!block) return [];
+    return (spec.loans ?? []).flatMap(({ address, node: borrower, seq = 0 }): JournalRecord[] => {
+      const known = !block.has(address) || block.lent.has(block.ordinalOf(address));
+      return known || ledger.holderOf(address) ? [] : [{ op: "lend", address, node: borrower, seq }];
+    });
+  });
 }
 
 /** Returns holdings for the used addresses that `belongs` selects and that nobody holds by the journal. */
@@ -28,15 +42,29 @@ export async function recordsOfRecovery(
 ): Promise<JournalRecord[]> {
   const used = await context.inUse();
   const { ledger, clock } = context;
-  return used
-    .filter(({ address }) => belongs(address) && !ledger.holderOf(address))
-    .map(({ address, pod, uid }) => ({
-      op: "hold" as const,
-      seq: ledger.nextSeq(),
-      at: clock.now(),
-      owner: { containerId: `${prefix}${address}`, ifName: "", pod, uid },
-      addresses: [recoveredAddress(context, address)],
-    }));
+  const byOwner = new Map<string, { readonly owner: Owner; readonly addresses: string[] }>();
+  for (const use of used) {
+    if (!belongs(use.address) || ledger.holderOf(use.address)) continue;
+    const owner = ownerOf(ledger, use);
+    const known = byOwner.get(ownerKey(owner)) ?? { owner, addresses: [] };
+    known.addresses.push(use.address);
+    byOwner.set(ownerKey(owner), known);
+  }
+  return [...byOwner.values()].map(({ owner, addresses }) => ({
+    op: "hold" as const,
+    seq: ledger.nextSeq(),
+    at: clock.now(),
+    owner,
+    addresses: addresses.map((address) => recoveredAddress(context, address)),
+  }));
+}
+
+/** The attachment itself where it is known; an owner has one holding, which must not be pushed aside. */
+function ownerOf(ledger: Ledger, { address, pod, uid, containerId = "", ifName = "" }: UsedAddress): Owner {
+  const known = containerId !== "" && !ledger.holdingOf({ containerId, ifName });
+  return known
+    ? { containerId, ifName, pod, uid }
+    : { containerId: `${prefix}${address}`, ifName: "", pod, uid };
 }
 
 function recoveredAddress(context: NodeContext, address: string) {

@@ -16,7 +16,8 @@ export async function obeyReleases(context: NodeContext): Promise<void> {
     );
     for (const { address, seq } of meant)
       logger.warn({ address, pod: ledger.holderOf(address)?.owner.pod, seq }, "an address is freed by order");
-    const records = meant.map(({ seq }) => ({ op: "free" as const, seq, at: now }));
+    const at = context.time();
+    const records = meant.map(({ seq }) => ({ op: "free" as const, seq, at }));
     if (records.length > 0) await context.commit(records, { sync: true });
     try {
       await context.store.update(addressBlockKind, withoutReleases(object, node));

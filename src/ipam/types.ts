@@ -43,15 +43,19 @@ export interface HeldAddress {
 export interface Holding {
   /** Counts up with every allocation of the node. A release that names another one releases nothing. */
   readonly seq: number;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, for people: nothing is decided by it. */
   readonly at: number;
   readonly owner: Owner;
   readonly addresses: readonly HeldAddress[];
 }
 
 export interface Clock {
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, as the machine believes: somebody may set that back or forward at any time. */
   now(): number;
+  /** Milliseconds since the machine was started; only ever goes forward, and nobody can set it. */
+  steady(): number;
+  /** Names the machine's present run: `steady` begins anew with each. */
+  readonly boot: string;
   /** Settles after that many milliseconds, or at once when `signal` aborts. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }

@@ -8,6 +8,7 @@ import { conflist, waitForAgent } from "../../src/agent/install-cni.ts";
 import { endpointKey, hostInterfaceName } from "../../src/agent/pods/endpoint.ts";
 import { nodeKind } from "../../src/api/kinds/core.ts";
 import { ipPoolKind } from "../../src/api/kinds/ip-pool.ts";
+import { contentOf } from "../../src/base/journal/lines.ts";
 import { type Daemon, type Finished, run, startDaemon } from "../../src/kernel/exec/index.ts";
 import { type Kernel, type Link, linuxMachine } from "../../src/kernel/index.ts";
 import { openSqliteStore } from "../../src/store/sqlite/store.ts";
@@ -165,7 +166,7 @@ export class CniBed {
     const found = new Map<string, string>();
     for (const line of readFileSync(path.join(this.folder, "endpoints.journal"), "utf8").split("\n")) {
       if (line === "") continue;
-      const { put, gone } = JSON.parse(line) as {
+      const { put, gone } = JSON.parse(contentOf(line) ?? "{}") as {
         put?: { containerId: string; ifName: string; phase: string; ips: string[] };
         gone?: string;
       };

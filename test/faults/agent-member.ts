@@ -91,7 +91,7 @@ export class AgentMember implements Member {
         return this.#collect(order.uids.map((uid) => uid.replace(/^uid-/, "c-")));
       case "figures": {
         const ledger = await readJournal(this.journal);
-        const blocks = [...(ledger?.blocks.values() ?? [])].map((block) => block.figures(Date.now(), 0));
+        const blocks = [...(ledger?.blocks.values() ?? [])].map((block) => block.figures(0, 0));
         return { blocks, holdings: ledger?.holdings.size ?? 0 };
       }
       default:

@@ -20,8 +20,8 @@ export interface AddressSource {
   /** Gives back what that interface holds; succeeds if it holds nothing. */
   release(owner: AddressOwner): Promise<void>;
   /** Who holds addresses now, also those of which the agent knows nothing (any more). */
-  owners(): readonly { readonly containerId: string; readonly ifName: string }[];
-  /** Why no addresses can be handed out yet; undefined when they can. */
+  owners(): readonly Pick<AddressOwner, "containerId" | "ifName" | "pod">[];
+  /** Why no addresses can be handed out now; undefined when they can. */
   notReady(): string | undefined;
   /** Settles when `notReady` has become undefined for the first time. */
   readonly ready?: Promise<unknown>;

@@ -1,5 +1,6 @@
 // One interface of one sandbox, as the agent knows it: what it was asked for, what it made, and how far it got.
 import { hash } from "node:crypto";
+import { tryParseIp } from "../../base/ip.ts";
 import type { PodIdentity } from "../../cni/args.ts";
 import type { CniResult } from "../../cni/spec.ts";
 import { type Link, POD_LINK_GROUP } from "../../kernel/kernel.ts";
@@ -27,6 +28,27 @@ export interface Endpoint {
   readonly phase: "adding" | "ready" | "deleting";
   /** What ADD answered, in the newest version of the specification and without the results of other plugins. */
   readonly result?: CniResult;
+}
+
+/** Returns whether a value from a file is an endpoint. */
+export function isEndpoint(value: unknown): value is Endpoint {
+  if (typeof value !== "object" || value === null) return false;
+  const one = value as Readonly<Record<keyof Endpoint, unknown>>;
+  const texts = [one.containerId, one.ifName, one.network, one.netns, one.netnsId, one.hostInterface];
+  return (
+    texts.every((text) => typeof text === "string") &&
+    one.hostInterface === hostInterfaceName(String(one.containerId), String(one.ifName)) &&
+    (one.pod === undefined || isPodIdentity(one.pod)) &&
+    Array.isArray(one.ips) &&
+    one.ips.every((ip) => typeof ip === "string" && tryParseIp(ip) !== undefined) &&
+    (one.phase === "adding" || one.phase === "ready" || one.phase === "deleting") &&
+    (one.result === undefined || (typeof one.result === "object" && one.result !== null))
+  );
+}
+
+function isPodIdentity(value: unknown): value is PodIdentity {
+  const { namespace, name, uid } = (value ?? {}) as Readonly<Record<keyof PodIdentity, unknown>>;
+  return [namespace, name, uid].every((text) => typeof text === "string");
 }
 
 /** The name under which an endpoint is kept everywhere: `containerId/ifName`. */
@@ -58,6 +80,20 @@ export function aliasOf(endpoint: Pick<Endpoint, "containerId" | "ifName" | "pod
   const pod = endpoint.pod ? `${endpoint.pod.namespace}/${endpoint.pod.name}` : "-";
   // The kernel keeps at most 255 bytes.
   return `${aliasPrefix}${pod} ${endpointKey(endpoint)}`.slice(0, 255);
+}
+
+/** Returns whom an alias names; undefined if it is none of ours, or was too long for the kernel to keep all of it. */
+export function ownerOfAlias(
+  alias: string,
+  linkName: string,
+): Pick<Endpoint, "containerId" | "ifName" | "pod"> | undefined {
+  const [pod = "", attachment = ""] = alias.slice(aliasPrefix.length).split(" ");
+  const slash = attachment.indexOf("/");
+  const [containerId, ifName] = [attachment.slice(0, slash), attachment.slice(slash + 1)];
+  if (!alias.startsWith(aliasPrefix) || hostInterfaceName(containerId, ifName) !== linkName) return undefined;
+  const [namespace, name] = pod.split("/");
+  const known = namespace !== undefined && name !== undefined;
+  return { containerId, ifName, pod: known ? { namespace, name, uid: "" } : undefined };
 }
 
 /** Returns whether a link was made by us for a pod: others may use names that begin like ours. */

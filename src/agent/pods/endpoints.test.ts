@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
@@ -14,6 +14,7 @@ import { Endpoints, netnsIsGone } from "./endpoints.ts";
 /** Held addresses, as the allocator's journal keeps them over a crash; never one to two. */
 class Held implements AddressSource {
   readonly byOwner = new Map<string, { containerId: string; ifName: string; ip: string }>();
+  fault: TrunklineError | undefined;
   readonly #step: (what: string) => void;
 
   constructor(step: (what: string) => void) {
@@ -33,6 +34,8 @@ class Held implements AddressSource {
   async release(owner: AddressOwner): Promise<void> {
     this.#step("release");
     this.byOwner.delete(endpointKey(owner));
+    // As the allocator: it is free, but that could not be written.
+    if (this.fault) throw this.fault;
   }
 
   owners() {
@@ -50,6 +53,7 @@ class Node {
   readonly folder = mkdtempSync(path.join(tmpdir(), "trunkline-endpoints-"));
   readonly held = new Held((what) => this.machine.calls.change(what, "addresses"));
   readonly kernel;
+  journal: EndpointJournal | undefined;
   /** Names of pods whose rules were asked for. */
   inForce: (key: string) => Promise<void> = async () => {};
 
@@ -61,11 +65,17 @@ class Node {
   async agent(): Promise<Endpoints> {
     const { machine, kernel, held } = this;
     const journal = new EndpointJournal(this.folder, silent);
+    this.journal = journal;
     const put = journal.put.bind(journal);
+    const note = journal.note.bind(journal);
     const remove = journal.remove.bind(journal);
     journal.put = (endpoint) => {
       machine.calls.change("journal.put", endpoint.phase);
       put(endpoint);
+    };
+    journal.note = (endpoint) => {
+      machine.calls.change("journal.put", endpoint.phase);
+      note(endpoint);
     };
     journal.remove = (endpoint) => {
       machine.calls.change("journal.remove", endpoint.containerId);
@@ -188,8 +198,74 @@ describe("Endpoints", () => {
     await endpoints.add(node.wanted("b"));
     rmSync(path.join(node.folder, "endpoints.journal"));
     endpoints = await node.agent();
-    expect(node.picture()).toEqual(nothing);
     await endpoints.remove({ containerId: "b", ifName: "eth0" });
+    await endpoints.settled();
+    expect(node.picture()).toEqual(nothing);
+  });
+
+  const journalFile = () => path.join(node.folder, "endpoints.journal");
+  const podB = { namespace: "x", name: "b", uid: "" };
+
+  it("takes up a pod's wire from the kernel when the journal is lost, and answers as before", async () => {
+    const wanted = { ...node.wanted("b"), pod: podB };
+    const first = await (await node.agent()).add(wanted);
+    rmSync(journalFile());
+    const after = await node.agent();
+    expect(node.picture()).toEqual(only("b", "10.9.0.1"));
+    expect(after.known.get("b/eth0")).toMatchObject({ phase: "ready", pod: podB, netns: "/run/netns/b" });
+    const index = node.kernel.links.get(hostInterfaceName("b", "eth0"))?.index;
+    expect(await after.add(wanted)).toEqual(first);
+    // The pod's wire was not even touched.
+    expect(node.kernel.links.get(hostInterfaceName("b", "eth0"))?.index).toBe(index);
+  });
+
+  it("never takes a running pod for half done where the line that made it ready is damaged", async () => {
+    const first = await (await node.agent()).add(node.wanted("a"));
+    const lines = readFileSync(journalFile(), "utf8").trimEnd().split("\n");
+    expect(lines.at(-1)).toContain('"ready"');
+    writeFileSync(journalFile(), lines.map((line) => `${line.replace('"ready"', '"ruady"')}\n`).join(""));
+    const after = await node.agent();
+    expect(node.picture()).toEqual(only("a", "10.9.0.1"));
+    expect(await after.add(node.wanted("a"))).toEqual(first);
+  });
+
+  it("removes a host end without routes that nobody knows: nobody was told of it, or its DEL is under way", async () => {
+    await (await node.agent()).add(node.wanted("a"));
+    for (const route of node.kernel.routes.list({ protocol: ROUTE_PROTOCOL }))
+      node.kernel.routes.remove(route);
+    rmSync(journalFile());
+    await node.agent();
+    expect(node.picture()).toEqual(nothing);
+  });
+
+  it("leaves a wire with routes alone whose alias does not say whose it is", async () => {
+    await (await node.agent()).add(node.wanted("a"));
+    const link = node.kernel.links.get(hostInterfaceName("a", "eth0"))!;
+    node.kernel.links.change(link.index, { alias: "trunkline x/a-name-that-was-cut-o" });
+    rmSync(journalFile());
+    node.held.byOwner.clear();
+    const after = await node.agent();
+    expect(node.picture()).toMatchObject({ links: [link.name], routes: ["10.9.0.1/32"] });
+    expect(after.known.size).toBe(0);
+    // Where the addresses tell, they do.
+    node.held.byOwner.set("a/eth0", { containerId: "a", ifName: "eth0", ip: "10.9.0.1" });
+    expect((await node.agent()).known.get("a/eth0")).toMatchObject({ phase: "ready", ips: ["10.9.0.1"] });
+  });
+
+  it("takes a pod down although nothing can be written, and begins nothing", async () => {
+    const endpoints = await node.agent();
+    await endpoints.add(node.wanted("a"));
+    rmSync(journalFile());
+    symlinkSync("/dev/full", journalFile());
+    mkdirSync(`${journalFile()}.new`);
+    node.journal?.close();
+    await expect(endpoints.add(node.wanted("b"))).rejects.toMatchObject({ code: "agent.journal" });
+    node.held.fault = new TrunklineError("ipam.journal", { path: "x", why: "ENOSPC" });
+    await endpoints.remove({ containerId: "a", ifName: "eth0" });
+    await endpoints.settled();
+    expect(node.picture()).toEqual(nothing);
+    expect(endpoints.known.size).toBe(0);
+    node.journal?.close();
   });
 
   it("never lets one sandbox's DEL touch the next one's wire", async () => {

@@ -22,6 +22,7 @@ import {
   toLocalEndpoint,
 } from "./endpoint.ts";
 import type { EndpointJournal } from "./endpoint-journal.ts";
+import { findWires, rebuiltEndpoint } from "./found-wires.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import { attachWire, checkWire, cutWire, guardWire, hostRoute, isGuarded, type WireSpec } from "./wire.ts";
 import { resultOf } from "./wire-result.ts";
@@ -79,15 +80,16 @@ export class Endpoints {
   }
 
   /**
-   * Finishes or undoes what an earlier agent was in the middle of, gives back addresses that belong to nobody, and
-   * removes host ends that no endpoint knows. To be called once, before anything else.
+   * Makes journal, addresses and kernel agree: takes up pods' wires that the journal has lost, finishes or undoes what an
+   * earlier agent was in the middle of, gives back addresses that belong to nobody, and removes host ends that lead
+   * nowhere. To be called once, before anything else.
    */
   async recover(): Promise<void> {
-    const { kernel, addresses, logger } = this.#options;
-    for (const [key, endpoint] of this.#options.journal.live) {
-      this.#known.set(key, endpoint);
+    const { kernel, addresses, journal, logger } = this.#options;
+    for (const [key, endpoint] of journal.live) this.#known.set(key, endpoint);
+    this.#takeUpWires();
+    for (const [key, endpoint] of this.#known)
       if (endpoint.phase === "ready") this.#local.set(key, toLocalEndpoint(endpoint));
-    }
     for (const endpoint of this.#known.values()) {
       if (endpoint.phase === "ready") continue;
       logger.info({ ...factsOf(endpoint), phase: endpoint.phase }, "undoing what was left half done");
@@ -99,12 +101,39 @@ export class Endpoints {
       await addresses.release(owner);
     }
     const keys = new Map([...this.#known].map(([key, endpoint]) => [endpoint.hostInterface, key]));
-    for (const link of kernel.links.list()) {
+    for (const { link, ips } of findWires(kernel)) {
       const key = keys.get(link.name);
+      const facts = { interface: link.name, alias: link.alias, ips };
       if (key !== undefined) this.#setIndex(key, link.index);
-      if (!isHostInterface(link) || key !== undefined) continue;
-      logger.info({ interface: link.name, alias: link.alias }, "removing an interface without an endpoint");
-      this.#removeLink(link.name, link.name);
+      else if (ips.length > 0)
+        logger.error(facts, "whose interface this is cannot be told: it is left as it is");
+      else {
+        logger.info(facts, "removing an interface without an endpoint");
+        this.#removeLink(link.name, link.name);
+      }
+    }
+  }
+
+  /**
+   * The wire of a pod that runs has routes; one that is being made gets them last, one that is being removed loses them
+   * first. So routes without an endpoint mean that the journal lost it; and where it is known to have lost something,
+   * they count for more than an endpoint that was half done when it was last heard of. If nobody was told of that one, the
+   * runtime asks for its ADD or DEL again.
+   */
+  #takeUpWires(): void {
+    const { kernel, machine, journal, addresses, logger } = this.#options;
+    const byInterface = new Map([...this.#known.values()].map((one) => [one.hostInterface, one]));
+    for (const wire of findWires(kernel)) {
+      const known = byInterface.get(wire.link.name);
+      if (known?.phase === "ready" || (known !== undefined && !journal.doubtful)) continue;
+      const endpoint = rebuiltEndpoint(machine, wire, known, addresses.owners());
+      if (endpoint === undefined) continue;
+      logger.warn(
+        factsOf(endpoint),
+        "the journal has lost a pod's interface: taking it up as the kernel shows it",
+      );
+      journal.note(endpoint);
+      this.#known.set(endpointKey(endpoint), endpoint);
     }
   }
 
@@ -140,7 +169,7 @@ export class Endpoints {
       ips: [],
       phase: "adding",
     };
-    this.#keep(endpoint);
+    this.#begin(endpoint);
     try {
       return await this.#make(endpoint, wanted.mtu);
     } catch (error) {
@@ -163,7 +192,7 @@ export class Endpoints {
     const wire = await attachWire(machine, kernel, wireOf(endpoint, mtu));
     await inForce;
     const result = resultOf(endpoint, wire, mtu);
-    this.#keep({ ...endpoint, phase: "ready", result });
+    this.#begin({ ...endpoint, phase: "ready", result });
     this.#setIndex(key, wire.host.index);
     return result;
   }
@@ -177,7 +206,7 @@ export class Endpoints {
   }
 
   async #remove(attached: AddressOwner): Promise<void> {
-    const { kernel, addresses } = this.#options;
+    const { kernel, addresses, logger } = this.#options;
     const key = endpointKey(attached);
     const endpoint = this.#known.get(key);
     const hostInterface = hostInterfaceName(attached.containerId, attached.ifName);
@@ -185,12 +214,19 @@ export class Endpoints {
     if (index !== undefined) this.#liveWires.delete(index);
     this.#indexes.delete(key);
     if (endpoint !== undefined) {
-      this.#keep({ ...endpoint, phase: "deleting" });
+      this.#end({ ...endpoint, phase: "deleting" });
       this.#forgetLocal(key);
       cutWire(kernel, index, endpoint.ips);
     }
     const { containerId, ifName } = attached;
-    await addresses.release({ containerId, ifName, pod: endpoint?.pod ?? attached.pod });
+    try {
+      await addresses.release({ containerId, ifName, pod: endpoint?.pod ?? attached.pod });
+    } catch (error) {
+      // Free in memory, and nothing is given out before that is written. An agent that is killed first finds addresses
+      // without an endpoint, or an endpoint without a namespace, and gives them back itself.
+      if (!isError(error, "ipam.journal")) throw error;
+      logger.error({ endpoint: key, error: textOf(error) }, "that addresses are free is not written yet");
+    }
     if (endpoint !== undefined || index !== undefined) this.#removeLink(key, index ?? hostInterface);
   }
 
@@ -293,8 +329,15 @@ export class Endpoints {
         this.#removeLink(key, endpoint.hostInterface);
   }
 
-  #keep(endpoint: Endpoint): void {
+  /** @throws `agent.journal`: nothing is begun that the next agent would not know of */
+  #begin(endpoint: Endpoint): void {
     this.#options.journal.put(endpoint);
+    this.#known.set(endpointKey(endpoint), endpoint);
+  }
+
+  /** A disk that cannot be written must not keep a pod from being taken down. */
+  #end(endpoint: Endpoint): void {
+    this.#options.journal.note(endpoint);
     this.#known.set(endpointKey(endpoint), endpoint);
   }
 
@@ -325,8 +368,12 @@ function wireOf(endpoint: Endpoint, mtu: number): WireSpec {
   return { hostInterface, ifName, netns, ips, mtu, alias: aliasOf(endpoint), podMac: podMac(endpoint) };
 }
 
-/** Returns whether a namespace is still there and still the one that the endpoint was made in. */
+/**
+ * Returns whether the namespace that the endpoint was made in is gone, or another one has its path. Of one whose path is not
+ * known, its wire tells.
+ */
 export function netnsIsGone(machine: Machine, endpoint: Endpoint): boolean {
+  if (endpoint.netns === "") return false;
   try {
     return machine.identityOf({ path: endpoint.netns }) !== endpoint.netnsId;
   } catch (error) {

@@ -88,10 +88,14 @@ export class PoolAddresses implements AddressSource {
   owners() {
     return [...this.ipam.holdings.values()]
       .filter(({ owner }) => !isRecovered(owner))
-      .map(({ owner: { containerId, ifName } }) => ({ containerId, ifName }));
+      .map(({ owner: { containerId, ifName, pod, uid } }) => {
+        const [namespace = "", name = ""] = pod.split("/");
+        return { containerId, ifName, pod: name === "" ? undefined : { namespace, name, uid } };
+      });
   }
 
   notReady(): string | undefined {
+    if (this.ipam.fault !== undefined) return this.ipam.fault;
     return this.#verified ? undefined : "the store has not confirmed this node's blocks yet";
   }
 

@@ -194,6 +194,8 @@ function failureOf(error: unknown): CniFailure {
   if (isError(error, "kernel.no-netns"))
     return failure(failureCode.invalidNetns, "CNI_NETNS cannot be opened", text);
   if (isError(error, "agent.interface-exists")) return failure(failureCode.interfaceExists, text);
+  if (isError(error, "agent.journal") || isError(error, "ipam.journal"))
+    return failure(failureCode.tryAgainLater, "the agent's state cannot be written", text);
   if (isError(error, "agent.not-applied")) return failure(failureCode.tryAgainLater, text);
   if (isError(error, "ipam.not-ready") || isError(error, "ipam.store"))
     return failure(failureCode.tryAgainLater, "addresses cannot be handed out now", text);

@@ -3,6 +3,8 @@ export const agentMessages = {
     `the namespace ${d.netns} has an interface ${d.name} already`,
   "agent.wire-lost": (d: { name: string; netns: string }) =>
     `the interface ${d.name} in ${d.netns} went away while it was being set up`,
+  "agent.journal": (d: { path: string; why: string }) =>
+    `The journal of pods' interfaces ${d.path} cannot be written: ${d.why}`,
   "agent.not-applied": (d: { seconds: number; manager: string; why: string }) =>
     `the pod's ${d.manager} rules could not be put in force within ${d.seconds} s: ${d.why}`,
   "agent.not-serving": (d: { path: string; seconds: number; why: string }) =>

@@ -61,9 +61,10 @@ function common(name: string): Command {
 
 async function show(options: ShowOptions): Promise<void> {
   const { readAddresses } = await import("../ipam/data.ts");
+  const { systemClock } = await import("../../ipam/clock.ts");
   const { usageOf } = await import("../../plan/addressing/usage.ts");
   const { facts, ledgers } = await readAddresses(options);
-  const usage = usageOf(facts, ledgers, Date.now());
+  const usage = usageOf(facts, ledgers, systemClock);
   const mine = (one: { readonly node: string }) => options.node === undefined || one.node === options.node;
   const blocks = usage.blocks.filter(mine);
   const addresses = usage.addresses.filter(mine);

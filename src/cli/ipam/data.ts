@@ -1,5 +1,6 @@
 // What the ipam commands look at: the store's objects, and the journals of the nodes that this machine has.
 import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../../ipam/clock.ts";
 import type { Ledger } from "../../ipam/ledger.ts";
 import { readJournal } from "../../ipam/read-journal.ts";
 import { findLab, nodePaths } from "../../lab/state.ts";
@@ -35,7 +36,7 @@ export async function readAddresses(options: AddressOptions): Promise<AddressDat
 /** Returns how full every block is. @throws what the store and the file system throw */
 export async function readBlocks(options: AddressOptions): Promise<readonly BlockUsage[]> {
   const { facts, ledgers } = await readAddresses(options);
-  return usageOf(facts, ledgers, Date.now()).blocks;
+  return usageOf(facts, ledgers, systemClock).blocks;
 }
 
 function journalFolders(options: AddressOptions, facts: ClusterFacts): Map<string, string> {

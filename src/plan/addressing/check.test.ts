@@ -194,6 +194,9 @@ it("livePodWith overlooks pods that have ended", () => {
   expect(livePodWith(cluster, "10.1.0.2")).toBeUndefined();
 });
 
+/** A machine at a date of 1970, without a journal that knows of its clock. */
+const clock = { now: () => 2000, steady: () => 0, boot: "this" };
+
 it("usageOf counts from journals, and from what owners wrote where there is none", () => {
   const cluster = facts({
     blocks: [
@@ -206,7 +209,7 @@ it("usageOf counts from journals, and from what owners wrote where there is none
   ledger.apply({ op: "hold", ...holding("one", "10.1.0.9") });
   ledger.apply({ op: "hold", ...holding("two", "10.1.0.10"), seq: 8 });
   ledger.apply({ op: "free", seq: 8, at: 1000 });
-  const usage = usageOf(cluster, new Map([["a", ledger]]), 2000);
+  const usage = usageOf(cluster, new Map([["a", ledger]]), clock);
   expect(usage.pools).toEqual([
     {
       pool: "p",
@@ -226,5 +229,5 @@ it("usageOf counts from journals, and from what owners wrote where there is none
   expect(usage.addresses.map(({ address, pod: key }) => [address, key])).toEqual([["10.1.0.9", "x/one"]]);
   // The node's own rule for how long an address rests.
   ledger.apply({ op: "cooldown", ms: 1000 });
-  expect(usageOf(cluster, new Map([["a", ledger]]), 2000).pools[0]).toMatchObject({ used: 1, cooling: 0 });
+  expect(usageOf(cluster, new Map([["a", ledger]]), clock).pools[0]).toMatchObject({ used: 1, cooling: 0 });
 });

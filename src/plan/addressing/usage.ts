@@ -3,6 +3,7 @@ import type { AddressBlock } from "../../api/kinds/address-block.ts";
 import { cidrSize, parseCidr, tryParseCidr } from "../../base/ip.ts";
 import { defaultSettings } from "../../ipam/context.ts";
 import type { Ledger } from "../../ipam/ledger.ts";
+import type { Clock } from "../../ipam/types.ts";
 import type { ClusterFacts } from "../facts.ts";
 
 /** Sizes are texts: an IPv6 pool has more addresses than a JSON number can say. */
@@ -53,12 +54,19 @@ export interface Usage {
   readonly addresses: readonly HeldBy[];
 }
 
-/** Puts together objects and journals. `now` (milliseconds) decides which freed addresses still rest. */
-export function usageOf(facts: ClusterFacts, ledgers: ReadonlyMap<string, Ledger>, now: number): Usage {
+/** Puts together objects and journals. `clock`, of the machine whose journals they are, decides which freed addresses still rest. */
+export function usageOf(
+  facts: ClusterFacts,
+  ledgers: ReadonlyMap<string, Ledger>,
+  clock: Omit<Clock, "sleep">,
+): Usage {
   const blocks = [...facts.blocks.values()].map((block) => {
     const ledger = ledgers.get(block.spec.node);
     const own = ledger?.blocks.get(block.metadata.uid);
-    return blockUsage(block, own?.figures(now, ledger?.cooldownMs ?? defaultSettings.cooldownMs));
+    return blockUsage(
+      block,
+      own?.figures(ledger?.timeOf(clock) ?? 0, ledger?.cooldownMs ?? defaultSettings.cooldownMs),
+    );
   });
   return {
     pools: poolUsages(facts, blocks),
