@@ -32,7 +32,7 @@ const commands: readonly CommandEntry[] = [
   },
   {
     name: "lab",
-    summary: "run a cluster on this machine: up, down, list, exec, show",
+    summary: "run a cluster on this machine: up, down, list, exec, show, process, node",
     load: () => import("./commands/lab.ts"),
   },
   {

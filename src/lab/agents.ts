@@ -1,22 +1,23 @@
 // A lab's agents: all in this process, or each as the process that production runs.
 import { mkdirSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
-import { startAgent } from "../agent/agent.ts";
+import { type Agent, startAgent } from "../agent/agent.ts";
 import type { ClusterWatch } from "../agent/cluster-watch.ts";
 import { waitForAgent } from "../agent/install-cni.ts";
 import { standardParts } from "../agent/standard.ts";
 import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { type Daemon, startDaemon } from "../kernel/exec/index.ts";
+import { startController } from "../controller/controller.ts";
+import { startDaemon } from "../kernel/exec/index.ts";
 import type { Machine } from "../kernel/kernel.ts";
 import type { Store } from "../store/store.ts";
 import { trunklineExecutable } from "./installation.ts";
 import type { nodePaths } from "./state.ts";
+import { type Running, Supervisor } from "./supervisor.ts";
 
 export interface NodeAgent {
   /** Settles when the node can serve pods for the first time. */
   readonly ready: Promise<void>;
-  stop(): Promise<void>;
+  readonly supervisor: Supervisor;
 }
 
 export interface AgentPlace {
@@ -28,39 +29,66 @@ export interface AgentPlace {
   readonly logger: Logger;
 }
 
-/** Starts a node's agent in this process. `store` and `cluster` are shared by all of them. */
-export async function startHere(
-  { node, netns, paths, addressCooldown, logger }: AgentPlace,
-  shared: { readonly machine: Machine; readonly store: Store; readonly cluster: ClusterWatch },
-): Promise<NodeAgent> {
-  mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
-  const agent = await startAgent({
-    ...standardParts,
-    ...shared,
-    node,
-    netns: { name: netns },
-    stateDir: paths.folder,
-    socketPath: paths.agentSocket,
-    queueDir: paths.cniQueue,
-    health: { socketPath: paths.healthSocket },
-    logger,
-    ...(addressCooldown !== undefined && { addressCooldownMs: addressCooldown }),
-  });
-  return { ready: agent.ready, stop: () => agent.stop() };
+/** What becomes of an agent or the controller after its start. */
+export interface Fate {
+  /** Told when it ends although it should not, and when it serves again. */
+  readonly onChange: (serves: boolean) => void;
 }
 
-/** How long a killed agent stays away, as a kubelet's restart takes, in milliseconds. */
-const RESTART_MS = 1000;
+/** Starts a node's agent in this process. `store` and `cluster` are shared by all of them. */
+export async function startHere(
+  place: AgentPlace,
+  shared: { readonly machine: Machine; readonly store: Store; readonly cluster: ClusterWatch },
+  { onChange }: Fate,
+): Promise<NodeAgent> {
+  const { node, netns, paths, addressCooldown, logger } = place;
+  mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
+  let agent: Agent | undefined;
+  const supervisor = new Supervisor({
+    start: async () => {
+      const started = await startAgent({
+        ...standardParts,
+        ...shared,
+        node,
+        netns: { name: netns },
+        stateDir: paths.folder,
+        socketPath: paths.agentSocket,
+        queueDir: paths.cniQueue,
+        health: { socketPath: paths.healthSocket },
+        logger,
+        ...(addressCooldown !== undefined && { addressCooldownMs: addressCooldown }),
+      });
+      agent = started;
+      return partOfThisProcess(() => started.stop());
+    },
+    onExit: () => onChange(false),
+    onRestart: () => void agent?.ready.then(() => onChange(true)),
+    onFailure: (error) => logger.error({ node, error: textOf(error) }, "the agent cannot be started again"),
+  });
+  await supervisor.start();
+  return { ready: agent!.ready, supervisor };
+}
+
+/** A part of the lab's own process cannot be killed: it ends in order instead. */
+function partOfThisProcess(end: () => Promise<void>): Running {
+  const ended = Promise.withResolvers<void>();
+  const stop = async (): Promise<void> => {
+    try {
+      await end();
+    } finally {
+      ended.resolve();
+    }
+  };
+  return { pid: null, exited: ended.promise, signal: () => void stop(), stop };
+}
+
 const READY_TIMEOUT_MS = 30_000;
 
-/**
- * Starts a node's agent as a process of its own, and starts it again whenever it ends. `onChange` is told when it ends,
- * and when it serves again.
- */
+/** Starts a node's agent as a process of its own. */
 export async function startApart(
   { node, netns, paths, addressCooldown, logger }: AgentPlace,
   store: string,
-  onChange: (serves: boolean) => void,
+  { onChange }: Fate,
 ): Promise<NodeAgent> {
   mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
   const args = ["agent", "--node", node, "--netns", netns, "--store", `sqlite:${store}`];
@@ -79,12 +107,23 @@ export async function startApart(
         (error: unknown) => logger.error({ node, error: textOf(error) }, "the agent does not come back"),
       );
     },
+    onFailure: (error) => logger.error({ node, error: textOf(error) }, "the agent cannot be started again"),
   });
   await supervisor.start();
-  return {
-    ready: waitForAgent(paths.agentSocket, READY_TIMEOUT_MS),
-    stop: () => supervisor.stop(),
-  };
+  return { ready: waitForAgent(paths.agentSocket, READY_TIMEOUT_MS), supervisor };
+}
+
+/** Starts the controller in this process. */
+export async function startControllerHere(store: Store, logger: Logger): Promise<Supervisor> {
+  const supervisor = new Supervisor({
+    start: async () => {
+      const controller = await startController({ store, logger });
+      return partOfThisProcess(async () => controller.stop());
+    },
+    onFailure: (error) => logger.error({ error: textOf(error) }, "the controller cannot be started again"),
+  });
+  await supervisor.start();
+  return supervisor;
 }
 
 /** Starts the controller as a process of its own. */
@@ -97,51 +136,8 @@ export async function startControllerApart(
   const supervisor = new Supervisor({
     start: () => startDaemon(trunklineExecutable(), args, { logFile }),
     onExit: (pid) => logger.warn({ pid }, "the controller's process has ended"),
+    onFailure: (error) => logger.error({ error: textOf(error) }, "the controller cannot be started again"),
   });
   await supervisor.start();
   return supervisor;
-}
-
-interface SupervisorOptions {
-  readonly start: () => Promise<Daemon>;
-  readonly onExit: (pid: number) => void;
-  readonly onRestart?: () => void;
-}
-
-/** Keeps one process running. */
-export class Supervisor {
-  readonly #options: SupervisorOptions;
-  #daemon: Daemon | undefined;
-  #stopping = false;
-  #loop: Promise<void> | undefined;
-
-  constructor(options: SupervisorOptions) {
-    this.#options = options;
-  }
-
-  async start(): Promise<void> {
-    this.#daemon = await this.#options.start();
-    this.#loop = this.#supervise(this.#daemon);
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping = true;
-    await this.#daemon?.stop();
-    await this.#loop;
-  }
-
-  async #supervise(first: Daemon): Promise<void> {
-    for (let daemon = first; ; ) {
-      await daemon.exited;
-      if (this.#stopping) return;
-      this.#options.onExit(daemon.pid);
-      await sleep(RESTART_MS);
-      if (this.#stopping) return;
-      daemon = await this.#options.start();
-      this.#daemon = daemon;
-      // Stopped while it was being started.
-      if (this.#stopping) await daemon.stop();
-      else this.#options.onRestart?.();
-    }
-  }
 }

@@ -4,6 +4,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Machine } from "../kernel/kernel.ts";
 import { isRunning, processesInNetns, processesWithEnvironment, signalProcess } from "../kernel/process.ts";
+import { frrFolder } from "./routers/folders.ts";
 import { type LabEntry, labPaths } from "./state.ts";
 import { netnsName } from "./topology/plan.ts";
 
@@ -21,7 +22,9 @@ export async function clearAway({ record }: LabEntry, machine: () => Machine): P
   await endAll(() => processesWithEnvironment(LAB_VARIABLE, folder));
   // A rootless lab's namespaces have gone with its last process.
   if (!record.rootless || record.process.pid === process.pid) await removeNamespaces(record, machine());
-  rmSync(folder, { recursive: true, force: true });
+  const frr = frrFolder(labPaths(record.name));
+  for (const one of [folder, frr]) rmSync(one, { recursive: true, force: true });
+  removeIfEmpty(path.dirname(frr));
   // The last lab takes the folders of all labs with it.
   for (const above of [path.dirname(folder), path.dirname(path.dirname(folder))]) {
     if (["labs", "trunkline"].includes(path.basename(above))) removeIfEmpty(above);

@@ -16,8 +16,13 @@ const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease"];
 /** Writes the objects; those that are there already stay as they are. */
 export async function registerCluster(store: Store, lab: LabFile): Promise<void> {
   for (const name of NAMESPACES) await ensure(store, namespaceKind, namespaceNamed(name));
-  for (const node of lab.nodes) await ensure(store, nodeKind, nodeFor(node, lab));
+  for (const node of lab.nodes) await registerNode(store, node, lab);
   for (const host of hostsOf(lab)) await ensure(store, hostKind, host);
+}
+
+/** Writes one node's object; one that is there already stays as it is. */
+export async function registerNode(store: Store, node: LabNode, lab: LabFile): Promise<void> {
+  await ensure(store, nodeKind, nodeFor(node, lab));
 }
 
 /** Sets a node's Ready condition. */
@@ -54,7 +59,11 @@ function namespaceNamed(name: string): Draft<Namespace> {
   return withDefaults(namespaceKind, draft);
 }
 
-function nodeFor({ name, addresses, zone, labels, annotations, taints }: LabNode, lab: LabFile): Draft<Node> {
+/** Returns a node's object as the lab file has it. */
+export function nodeFor(
+  { name, addresses, zone, labels, annotations, taints }: LabNode,
+  lab: LabFile,
+): Draft<Node> {
   return {
     apiVersion: "v1",
     kind: "Node",

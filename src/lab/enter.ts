@@ -2,6 +2,7 @@
 import { runAttached } from "../kernel/exec/index.ts";
 import { LAB_VARIABLE } from "./clear-away.ts";
 import { askLab } from "./control/client.ts";
+import { type DaemonPlaces, toolEnvironment } from "./routers/tools.ts";
 import type { LabEntry } from "./state.ts";
 
 /**
@@ -14,7 +15,10 @@ export async function execInLab(
   namespace: string | undefined,
   command: readonly string[],
 ): Promise<number> {
-  const { netns } = await askLab<{ netns?: string }>(lab, "member", { word, namespace });
+  const { netns, ...daemons } = await askLab<{ netns?: string } & DaemonPlaces>(lab, "member", {
+    word,
+    namespace,
+  });
   const inside = ["nsenter", `--net=/run/netns/${netns}`, "--", ...command];
   // A rootless lab's names for namespaces exist only in its own mount namespace, so that is entered first.
   const { rootless, process: owner } = lab.record;
@@ -28,5 +32,7 @@ export async function execInLab(
     "--",
   ];
   const [first = "", ...rest] = rootless ? [...outside, ...inside] : inside;
-  return runAttached(first, rest, { env: { [LAB_VARIABLE]: lab.paths.folder } });
+  return runAttached(first, rest, {
+    env: { ...toolEnvironment(lab.paths, daemons), [LAB_VARIABLE]: lab.paths.folder },
+  });
 }

@@ -37,3 +37,23 @@ it("tells what was added to a machine's own links and to lo, and nothing of link
     undefined,
   ]);
 });
+
+it("tells the routes that a router with a daemon has now, of two to one range the better one", () => {
+  const machine = new FakeMachine();
+  machine.createNetns("h");
+  const kernel = machine.open({ name: "h" });
+  const link = kernel.links.add({ kind: "dummy", name: "eth0", up: true });
+  kernel.addresses.add({ linkIndex: link.index, address: "192.168.18.2/24", scope: "global" });
+  const route = (destination: string, via: string, metric: number) =>
+    kernel.routes.add({ family: 4, destination, type: "unicast", via, protocol: 12, table: 254, metric });
+  route("10.1.0.0/26", "192.168.18.12", 32);
+  route("10.1.0.0/26", "192.168.18.11", 20);
+  const members = [{ kernel, plan: { name: "h", interfaces: [{ name: "eth0" }] } }];
+  const of = (learns: boolean) => ({
+    machines: [{ ...built.machines[1]!, ...(learns && { learns: true as const }) }],
+  });
+  expect(groundNow(of(true), members).machines[0]?.routes).toEqual([
+    { to: "10.1.0.0/26", via: "192.168.18.11" },
+  ]);
+  expect(groundNow(of(false), members).machines[0]?.routes).toEqual([]);
+});

@@ -12,6 +12,10 @@ import { groundNow } from "./ground-now.ts";
 import { Lab, type MatrixRequest, type ProbeRequest } from "./lab.ts";
 import { natKnowledge } from "./nat-knowledge.ts";
 import { policyCounts } from "./policy-counts.ts";
+import type { ProcessAct } from "./processes.ts";
+import { birdControl } from "./routers/bird-router.ts";
+import { routerFolder } from "./routers/folders.ts";
+import { daemonsOf, writeTools } from "./routers/tools.ts";
 import { describeLab } from "./show/describe.ts";
 import { type LabPaths, type LabRecord, labPaths, nodePaths, readLab, writeLab } from "./state.ts";
 import { findMember } from "./targets.ts";
@@ -52,6 +56,7 @@ export async function hostLab(options: HostOptions): Promise<void> {
   const record = recordOf(options, topology);
   writeLab(record);
   mkdirSync(paths.nodes, { recursive: true, mode: 0o700 });
+  writeTools(paths);
   process.env[LAB_VARIABLE] = paths.folder;
   try {
     await serve(options, topology, record, paths);
@@ -68,19 +73,38 @@ async function serve(
   record: LabRecord,
   paths: LabPaths,
 ): Promise<void> {
-  const { file, separate, logger, progress, signal } = options;
+  const { file, source, separate, rootless, logger, progress, signal } = options;
   const ending = Promise.withResolvers<void>();
   signal.addEventListener("abort", () => ending.resolve());
   const machine = linuxMachine();
-  const lab = await Lab.start({ file, topology, paths, machine, separate, logger, progress });
+  let now = record;
+  const change = (to: Partial<LabRecord>): void => {
+    now = { ...now, ...to };
+    writeLab(now);
+  };
+  const lab = await Lab.start({
+    file,
+    topology,
+    source,
+    paths,
+    machine,
+    separate,
+    rootless,
+    logger,
+    progress,
+    onChange: (nextFile, next) => change(partsOf(nextFile, next)),
+  });
   try {
-    const control = await serveControl(paths.control, handlersOf(lab, record, ending.resolve), logger);
+    const control = await serveControl(
+      paths.control,
+      handlersOf(lab, () => now, ending.resolve),
+      logger,
+    );
     try {
       await options.applyManifests(lab);
-      const ready = { ...record, ready: true };
       if (!signal.aborted) {
-        writeLab(ready);
-        options.onReady(ready);
+        change({ ready: true });
+        options.onReady(now);
       }
       await ending.promise;
     } finally {
@@ -100,20 +124,26 @@ async function stopWithin(lab: Lab, logger: Logger): Promise<void> {
   }
 }
 
-function handlersOf(lab: Lab, record: LabRecord, end: () => void) {
+function handlersOf(lab: Lab, record: () => LabRecord, end: () => void) {
   return {
     probe: (body: ProbeRequest) => lab.probe(body),
     matrix: async (body: MatrixRequest) => ({ cells: await lab.probeAll(body) }),
-    show: async () => describeLab(lab, record),
+    show: async () => describeLab(lab, record()),
     member: async ({ word, namespace }: { word: string; namespace?: string }) => {
       const party = await findMember(word, namespace ?? "default", lab.population, [...lab.members.keys()]);
-      return { name: party.name, netns: lab.netnsOf(party) };
+      return { name: party.name, netns: lab.netnsOf(party), ...daemonsOf(party, lab, record().name) };
     },
     nat: ({ node }: { node: string }) =>
-      natKnowledge(lab, node, nodePaths(labPaths(record.name), node).folder),
-    ground: async () => groundNow(record.ground, lab.members.values()),
+      natKnowledge(lab, node, nodePaths(labPaths(record().name), node).folder),
+    ground: async () => groundNow(record().ground, lab.members.values()),
     counts: ({ node, addresses }: { node: string; addresses: readonly string[] }) =>
       policyCounts(lab, node, addresses),
+    processes: async () => ({ processes: lab.processes }),
+    process: ({ name, act }: { name: string; act: ProcessAct }) => lab.act(name, act),
+    "node-add": ({ node }: { node: unknown }) => lab.nodeChanges.add(node),
+    "node-remove": ({ name }: { name: string }) => lab.nodeChanges.remove(name),
+    "node-renumber": ({ name, address }: { name: string; address: string }) =>
+      lab.nodeChanges.renumber(name, address),
     // The answer has to leave before the door is shut.
     down: async () => void setTimeout(end, 20),
   };
@@ -129,6 +159,13 @@ function recordOf({ file, source, rootless, separate }: HostOptions, topology: T
     rootless,
     separate,
     startedAt: new Date().toISOString(),
+    ...partsOf(file, topology),
+  };
+}
+
+/** What of a record changes when nodes come and go. */
+function partsOf(file: LabFile, topology: Topology): Pick<LabRecord, "members" | "namespaces" | "ground"> {
+  return {
     members: topology.members.map(({ name, role, netns, interfaces }) => ({
       name,
       role,
@@ -154,9 +191,12 @@ function checkSocketPaths(paths: LabPaths, file: LabFile): void {
   const sockets = [
     paths.control,
     ...file.nodes.flatMap(({ name }) => {
-      const { agentSocket, healthSocket } = nodePaths(paths, name);
-      return [agentSocket, healthSocket];
+      const { agentSocket, healthSocket, birdControl } = nodePaths(paths, name);
+      return [agentSocket, healthSocket, birdControl];
     }),
+    ...file.routers
+      .filter(({ type }) => type === "bird")
+      .map((router) => birdControl(routerFolder(paths, router))),
   ];
   const long = sockets.find((path) => Buffer.byteLength(path) >= SOCKET_PATH_LIMIT);
   if (long !== undefined) throw new TrunklineError("lab.path-long", { path: long });

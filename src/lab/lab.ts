@@ -2,15 +2,12 @@
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ClusterWatch } from "../agent/cluster-watch.ts";
-import { installCni } from "../agent/install-cni.ts";
-import { shimPath } from "../agent/shim-path.ts";
 import { type Node, nodeKind, type Pod, podKind } from "../api/kinds/core.ts";
 import { type Host, hostKind } from "../api/kinds/host.ts";
 import { kindNamed } from "../api/kinds/index.ts";
 import type { KubeObject } from "../api/object.ts";
 import { TrunklineError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { startController } from "../controller/controller.ts";
 import { isLoopback } from "../explain/ground/atlas.ts";
 import { formatPort } from "../explain/ports.ts";
 import type { Kernel, Machine } from "../kernel/kernel.ts";
@@ -18,41 +15,47 @@ import { EventRecorder } from "../store/event-recorder.ts";
 import { Informer } from "../store/informer.ts";
 import { openSqliteStore } from "../store/sqlite/store.ts";
 import type { Store } from "../store/store.ts";
-import { type NodeAgent, startApart, startControllerApart, startHere } from "./agents.ts";
+import { startControllerApart, startControllerHere } from "./agents.ts";
 import { type CapturedPacket, type CapturePoint, startCapture } from "./capture.ts";
 import { registerCluster, reportNode } from "./cluster.ts";
 import { standIns } from "./events.ts";
 import { Eviction } from "./eviction.ts";
 import type { LabFile, LabPort } from "./file/lab-file.ts";
 import { Responder } from "./net/responder.ts";
+import { NodeChanges } from "./nodes/node-changes.ts";
+import { RunningNode } from "./nodes/running-node.ts";
 import { admitOnly } from "./outside/admission.ts";
 import { followPodRoutes } from "./outside/pod-routes.ts";
-import { CniRuntime } from "./pods/cni-runtime.ts";
-import { PodRunner } from "./pods/pod-runner.ts";
 import { DEFAULT_TIMEOUT_MS, probe } from "./probe/client.ts";
 import { askAll, type MatrixCell, questionsOf } from "./probe/matrix.ts";
 import { failed, type ProbeResult } from "./probe/result.ts";
+import { actOn, type LabProcess, type ProcessAct, type ProcessRow, processRows } from "./processes.ts";
+import { configurationOf } from "./routers/configuration.ts";
+import { type RunningRouter, routerOf } from "./routers/routers.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
-import { type LabPaths, nodePaths } from "./state.ts";
+import type { LabPaths } from "./state.ts";
+import type { Supervisor } from "./supervisor.ts";
 import { findParty, NODE_PORT, outsideHosts, type Party, type Population, runningPods } from "./targets.ts";
 import { type BuiltMember, type BuiltTopology, buildTopology } from "./topology/build.ts";
 import { takesPodRoutes } from "./topology/ground.ts";
-import type { Topology } from "./topology/plan.ts";
+import { planTopology, type Topology } from "./topology/plan.ts";
 import { WorkloadControllers } from "./workloads/controllers.ts";
 
-/** Where plugins of others are installed: by Debian's packages, and by most others. */
-const PLUGIN_FOLDERS = ["/usr/lib/cni", "/opt/cni/bin"];
-const INSTALL_TIMEOUT_MS = 30_000;
 const CAPTURE_TAIL_MS = 30;
 
 export interface LabOptions {
   readonly file: LabFile;
   readonly topology: Topology;
+  /** The lab file's path. */
+  readonly source: string;
   readonly paths: LabPaths;
   readonly machine: Machine;
   /** Agents are processes of their own. */
   readonly separate: boolean;
+  readonly rootless: boolean;
   readonly logger: Logger;
+  /** Told before namespaces are made, and after they are gone, because nodes come and go. */
+  readonly onChange: (file: LabFile, topology: Topology) => void;
   /** Told what is being done, for people who wait. */
   readonly progress: (text: string) => void;
 }
@@ -64,7 +67,10 @@ export class Lab {
   readonly #pods: Informer<Pod>;
   readonly #nodes: Informer<Node>;
   readonly #hosts: Informer<Host>;
-  readonly #runners = new Map<string, PodRunner>();
+  readonly #runningNodes = new Map<string, RunningNode>();
+  readonly #routers = new Map<string, RunningRouter>();
+  #controller: Supervisor | undefined;
+  #file: LabFile;
   /** How to undo what was done, in the order in which it was done. */
   readonly #stops: (() => Promise<void> | void)[] = [];
   #topology: BuiltTopology | undefined;
@@ -72,6 +78,7 @@ export class Lab {
   private constructor(options: LabOptions) {
     const { paths, logger } = options;
     this.#options = options;
+    this.#file = options.file;
     this.store = openSqliteStore(paths.store);
     this.#cluster = new ClusterWatch(this.store, logger);
     this.#pods = new Informer(this.store, podKind, { logger });
@@ -118,11 +125,54 @@ export class Lab {
 
   /** Returns what the lab runs of a pod: its namespace and a handle on it; nothing if it does not run. */
   sandboxOf(uid: string): { readonly netns: string | undefined; readonly kernel: Kernel | undefined } {
-    for (const runner of this.#runners.values()) {
+    for (const { runner } of this.#runningNodes.values()) {
       const netns = runner.netnsOf(uid);
       if (netns !== undefined) return { netns, kernel: runner.kernelOf(uid) };
     }
     return { netns: undefined, kernel: undefined };
+  }
+
+  /** What the lab is made of now. */
+  get file(): LabFile {
+    return this.#file;
+  }
+
+  get processes(): ProcessRow[] {
+    return processRows(this.#processes());
+  }
+
+  /** Kills, stops or starts one of the lab's processes. @throws `lab.no-process`, what keeps it from starting */
+  async act(name: string, act: ProcessAct): Promise<void> {
+    await actOn(this.#processes(), name, act);
+  }
+
+  /** Nodes come, go and get other addresses. */
+  readonly nodeChanges = new NodeChanges({
+    lab: () => this.#file,
+    change: (file) => this.#changeFile(file),
+    topology: () => this.#topology,
+    store: () => this.store,
+    pods: () => this.#pods.cache,
+    node: (name) => this.#runningNodes.get(name),
+    start: (name, addresses) => this.#startNode(name, addresses),
+    forget: (name) => void this.#runningNodes.delete(name),
+    paths: () => this.#options.paths,
+  });
+
+  async #changeFile(file: LabFile): Promise<Topology> {
+    this.#file = file;
+    const topology = planTopology(file);
+    this.#options.onChange(file, topology);
+    await this.#followNodes();
+    return topology;
+  }
+
+  #processes(): ReadonlyMap<string, LabProcess> {
+    const all = new Map<string, LabProcess>();
+    if (this.#controller) all.set("controller", this.#controller);
+    for (const [name, { agent }] of this.#runningNodes) all.set(`agent/${name}`, agent.supervisor);
+    for (const [name, { supervisor }] of this.#routers) all.set(`router/${name}`, supervisor);
+    return all;
   }
 
   /**
@@ -188,8 +238,8 @@ export class Lab {
   #kernelOf({ home }: Party): Kernel | undefined {
     if (!home) return undefined;
     if ("member" in home) return this.members.get(home.member)?.kernel;
-    return [...this.#runners.values()]
-      .map((runner) => runner.kernelOf(home.pod))
+    return [...this.#runningNodes.values()]
+      .map(({ runner }) => runner.kernelOf(home.pod))
       .find((kernel) => kernel !== undefined);
   }
 
@@ -208,6 +258,7 @@ export class Lab {
     await registerCluster(this.store, file);
     await this.#follow();
     await this.#startOutside();
+    await this.#startRouters();
     await this.#startNodes();
     await this.#startControllers();
   }
@@ -236,53 +287,58 @@ export class Lab {
     }
   }
 
+  /** Routers run before nodes do, so that nobody waits for a second try of a session. */
+  async #startRouters(): Promise<void> {
+    const { source, paths, rootless, logger, progress } = this.#options;
+    const lab = this.#file;
+    for (const router of lab.routers) {
+      const running = routerOf(router, { lab, source, paths, rootless, logger });
+      if (running) this.#routers.set(router.name, running);
+    }
+    await Promise.all(
+      [...this.#routers.values()].map(async ({ supervisor }) => {
+        this.#stops.push(() => supervisor.stop());
+        await supervisor.start();
+      }),
+    );
+    if (this.#routers.size > 0) progress(`${this.#routers.size} routers run a daemon`);
+  }
+
+  async #followNodes(): Promise<void> {
+    const lab = this.#file;
+    for (const router of lab.routers) {
+      const next = configurationOf(router, lab, this.#options.source);
+      if (next) await this.#routers.get(router.name)?.reconfigure(next);
+    }
+  }
+
   async #startNodes(): Promise<void> {
-    const { file, progress } = this.#options;
-    await Promise.all(file.nodes.map((node) => this.#startNode(node.name, node.addresses)));
-    progress(`${file.nodes.length} agents serve`);
+    const { nodes } = this.#file;
+    this.#stops.push(async () => {
+      await Promise.all([...this.#runningNodes.values()].map((node) => node.stop()));
+    });
+    await Promise.all(nodes.map((node) => this.#startNode(node.name, node.addresses)));
+    this.#options.progress(`${nodes.length} agents serve`);
   }
 
   async #startNode(name: string, addresses: readonly string[]): Promise<void> {
-    const { paths, separate, machine, logger, file } = this.#options;
-    const { plan, kernel } = this.#member(name);
-    const { addressCooldown } = file;
-    const place = { node: name, netns: plan.netns, paths: nodePaths(paths, name), addressCooldown, logger };
-    const shared = { machine, store: this.store, cluster: this.#cluster };
-    const agent: NodeAgent = separate
-      ? await startApart(place, paths.store, (serves) => this.#nodeChanged(name, serves))
-      : await startHere(place, shared);
-    this.#stops.push(() => agent.stop());
-    await agent.ready;
-    await installCni({
-      source: shimPath(),
-      binDir: place.paths.cniBin,
-      confDir: place.paths.cniConf,
-      pluginPath: PLUGIN_FOLDERS,
-      agentSocket: place.paths.agentSocket,
-      queueDir: place.paths.cniQueue,
-      network: "trunkline",
-      chain: file.chainedPlugins,
-      timeoutMs: INSTALL_TIMEOUT_MS,
-    });
-    const runner = new PodRunner({
-      lab: file.name,
-      node: { name, netns: plan.netns, addresses },
+    const { paths, separate, machine, logger } = this.#options;
+    const member = this.#member(name);
+    const node = await RunningNode.start(member, addresses, {
+      file: this.#file,
+      paths,
       machine,
-      store: this.store,
-      pods: this.#pods,
-      cni: new CniRuntime({
-        confDir: place.paths.cniConf,
-        path: [place.paths.cniBin, ...PLUGIN_FOLDERS],
-        netns: { name: plan.netns },
-      }),
-      events: new EventRecorder(this.store, { component: standIns.kubelet, host: name }, logger),
+      separate,
       logger,
+      store: this.store,
+      cluster: this.#cluster,
+      pods: this.#pods,
+      onChange: (serves) => this.#nodeChanged(name, serves),
+      respond: (own) => this.#responder(member.kernel, own, [NODE_PORT], name),
     });
-    this.#runners.set(name, runner);
-    this.#stops.push(() => runner.stop());
-    this.#respond(kernel, addresses, [NODE_PORT], name);
+    this.#runningNodes.set(name, node);
     await reportNode(this.store, name, true, "the node's agent serves");
-    runner.start();
+    node.runner.start();
   }
 
   async #startControllers(): Promise<void> {
@@ -292,7 +348,7 @@ export class Lab {
     const events = new EventRecorder(store, { component: standIns.scheduler }, logger);
     const scheduler = new Scheduler({ store, pods, nodes, events, logger });
     const workloads = new WorkloadControllers(store, pods, logger);
-    const hasRunner = (node: string): boolean => this.#runners.has(node);
+    const hasRunner = (node: string): boolean => this.#runningNodes.has(node);
     const eviction = new Eviction({ store, pods, nodes, hasRunner, logger });
     for (const part of [scheduler, workloads, eviction]) {
       part.start();
@@ -300,7 +356,8 @@ export class Lab {
     }
     const controller = separate
       ? await startControllerApart(paths.store, path.join(paths.folder, "controller.log"), logger)
-      : await startController({ store, logger });
+      : await startControllerHere(store, logger);
+    this.#controller = controller;
     this.#stops.push(() => controller.stop());
   }
 
@@ -315,10 +372,19 @@ export class Lab {
   }
 
   #respond(kernel: Kernel, addresses: readonly string[], ports: readonly LabPort[], name: string): void {
+    const responder = this.#responder(kernel, addresses, ports, name);
+    this.#stops.push(() => responder.stop());
+  }
+
+  #responder(
+    kernel: Kernel,
+    addresses: readonly string[],
+    ports: readonly LabPort[],
+    name: string,
+  ): Responder {
     const onError = (error: unknown, port: LabPort): void =>
       this.#options.logger.error({ member: name, port: port.port, error: textOf(error) }, "cannot listen");
-    const responder = new Responder({ kernel, addresses, ports, onError }).start();
-    this.#stops.push(() => responder.stop());
+    return new Responder({ kernel, addresses, ports, onError }).start();
   }
 
   #member(name: string): BuiltMember {

@@ -86,6 +86,8 @@ export function nodePaths(lab: LabPaths, node: string) {
     cniBin: path.join(folder, "cni-bin"),
     cniQueue: path.join(folder, "cni-queue"),
     log: path.join(folder, "agent.log"),
+    /** The control socket of the node's BIRD, which its agent starts. */
+    birdControl: path.join(folder, "bird", "bird.ctl"),
   };
 }
 

@@ -42,4 +42,18 @@ export const labMessages = {
     `port ${d.port}/${d.protocol} is taken by another pod in the same network`,
   "lab.no-member": (d: { word: string; known: readonly string[] }) =>
     `'${d.word}' is no node, host, router or running pod of this lab; there is: ${list(d.known)}`,
+  "lab.router-package": (d: { daemon: string; package: string }) =>
+    `${d.daemon} is not installed: a router of that type needs Debian's package '${d.package}'`,
+  "lab.router-config": (d: { router: string; file: string; why: string }) =>
+    `router '${d.router}' cannot run with ${d.file}: ${d.why}`,
+  "lab.router-start": (d: { router: string; daemon: string; log: string; end: string }) =>
+    `${d.daemon} of router '${d.router}' did not start (log: ${d.log})${d.end ? `: ${d.end}` : ""}`,
+  "lab.router-rootless": (d: { router: string }) =>
+    `router '${d.router}' cannot run FRR in a lab without root: its daemons become another user; type 'bird' can`,
+  "lab.no-process": (d: { name: string; known: readonly string[] }) =>
+    `'${d.name}' is no process of this lab; there is: ${list(d.known)}`,
+  "lab.no-node": (d: { name: string; known: readonly string[] }) =>
+    `'${d.name}' is no node of this lab; there is: ${list(d.known)}`,
+  "lab.node-refused": (d: { name: string; why: readonly string[] }) =>
+    `node '${d.name}' cannot be so: ${d.why.join("; ")}`,
 };

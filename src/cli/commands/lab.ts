@@ -4,6 +4,8 @@ import { TrunklineError } from "../../base/errors.ts";
 import { formatProblem } from "../../base/problem.ts";
 import { findLab, type LabEntry, type LabRecord, labPaths, listLabs } from "../../lab/state.ts";
 import { keepPrivate } from "../daemon.ts";
+import { nodeCommand } from "../lab/node.ts";
+import { processCommand } from "../lab/process.ts";
 import { ago, exit, patiently, print, printJson, say, table } from "../output.ts";
 
 interface UpOptions {
@@ -49,6 +51,7 @@ export function command(): Command {
     .option("--lab <name>", "the same as NAME")
     .addOption(outputOption())
     .action(show);
+  lab.addCommand(processCommand()).addCommand(nodeCommand());
   return lab;
 }
 
@@ -69,6 +72,8 @@ async function up(word: string, options: UpOptions): Promise<void> {
     return;
   }
   const file = options.name === undefined ? loaded.lab : { ...loaded.lab, name: checkName(options.name) };
+  const { checkConfigurations } = await import("../../lab/routers/configuration.ts");
+  await checkConfigurations(file, source);
   const { enterOwnNamespaces, needsOwnNamespaces, startInBackground } = await import("../../lab/launch.ts");
   const again = ["lab", "up", source, "--name", file.name, ...(options.separate ? ["--separate"] : [])];
   if (options.detach) {

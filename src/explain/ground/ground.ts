@@ -16,6 +16,8 @@ export interface Machine {
   readonly added?: readonly string[];
   /** Beside those of its links, and of pods. */
   readonly routes: readonly { readonly to: string; readonly via: string }[];
+  /** A routing daemon writes into its table: `routes` are what stood there when it was looked at. */
+  readonly learns?: true;
   /** Passes on packets that are not for itself. */
   readonly forwards: boolean;
   /** Has a route to every confirmed block of addresses, without being a node. */

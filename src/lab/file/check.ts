@@ -1,12 +1,8 @@
 // What a schema cannot see: names and addresses that clash, and addresses that lie in no network of the lab.
 import { cidrContains, cidrsOverlap, parseCidr, parseIp } from "../../base/ip.ts";
+import { routerFaults } from "./check-routers.ts";
+import type { Fault } from "./fault.ts";
 import type { LabFile } from "./lab-file.ts";
-
-export interface Fault {
-  readonly path: readonly (string | number)[];
-  readonly code: string;
-  readonly message: string;
-}
 
 /** Returns everything about a well-formed lab file that cannot work, with the path of each. */
 export function checkLabFile(lab: LabFile): Fault[] {
@@ -14,7 +10,7 @@ export function checkLabFile(lab: LabFile): Fault[] {
     ...nameFaults(lab),
     ...networkFaults(lab),
     ...addressFaults(lab),
-    ...routeFaults(lab),
+    ...routerFaults(lab),
     ...subnetFaults(lab),
   ];
 }
@@ -83,20 +79,6 @@ function addressFaults(lab: LabFile): Fault[] {
     }
   }
   return faults;
-}
-
-function routeFaults(lab: LabFile): Fault[] {
-  return lab.routers.flatMap((router, at) =>
-    router.routes.flatMap((route, index) => {
-      const gateway = parseIp(route.via);
-      const near = lab.networks
-        .flatMap((network) => network.cidrs.map(parseCidr))
-        .filter((range) => router.addresses.some((own) => cidrContains(range, parseIp(own))));
-      if (near.some((range) => cidrContains(range, gateway))) return [];
-      const message = `${route.via} lies in none of this router's networks`;
-      return [fault(["routers", at, "routes", index, "via"], "lab.no-network", message)];
-    }),
-  );
 }
 
 function subnetFaults(lab: LabFile): Fault[] {

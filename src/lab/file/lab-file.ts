@@ -2,8 +2,9 @@
 // `addresses`, `80` instead of `80/tcp`) and gives the one form that the rest of the lab works with.
 import { z } from "zod";
 import type { Protocol, Taint } from "../../api/kinds/core.ts";
-import { formatIp, parseCidr, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import { cooldownRule, parseCooldown } from "../../plan/addressing/cooldown.ts";
+import { type LabRouter, router } from "./router.ts";
+import { address, cidr, name } from "./words.ts";
 
 export interface LabNetwork {
   readonly name: string;
@@ -18,6 +19,7 @@ export interface LabNode {
   readonly addresses: readonly string[];
   readonly zone?: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Of the Node object, beside those that the lab itself writes. */
   readonly annotations: Readonly<Record<string, string>>;
   readonly taints: readonly Taint[];
 }
@@ -33,17 +35,6 @@ export interface LabHost {
   readonly ports: readonly LabPort[];
   /** Ranges whose connections it takes; absent: everyone's. */
   readonly admit?: readonly string[];
-}
-
-export interface LabRouter {
-  readonly name: string;
-  readonly addresses: readonly string[];
-  /**
-   * The lab writes a route for every confirmed block of addresses into this router's table, as a cloud does into the
-   * route table of its private network. Without it, the router knows only its own networks and `routes`.
-   */
-  readonly podRoutes: boolean;
-  readonly routes: readonly { readonly to: string; readonly via: string }[];
 }
 
 /** A subnet that pods' addresses can be taken from (a vSwitch). */
@@ -67,30 +58,6 @@ export interface LabFile {
   readonly addressCooldown?: number;
   /** Files or folders of manifests, relative to the lab file, applied once the lab is up. */
   readonly manifests: readonly string[];
-}
-
-const name = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$/, {
-  error: "must be 1 to 40 small letters, digits or '-', and begin and end with a letter or digit",
-});
-const address = z
-  .string()
-  .refine((text) => tryParseIp(text) !== undefined, { error: "must be an IP address" })
-  // One way of writing it, so that texts can be compared.
-  .transform((text) => {
-    const ip = tryParseIp(text);
-    return ip ? formatIp(ip) : text;
-  });
-const cidr = z.string().refine((text) => tryParseCidr(text) !== undefined, {
-  error: (issue) => whyNotRange(String(issue.input)),
-});
-
-function whyNotRange(text: string): string {
-  try {
-    parseCidr(text);
-    return "";
-  } catch (error) {
-    return (error as Error).message;
-  }
 }
 
 /** `one: x` or `many: [x, y]`, but exactly one of the two keys. */
@@ -120,15 +87,16 @@ const taint = z.strictObject({
   value: z.string().optional(),
   effect: z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]),
 });
-const labels = z.record(z.string(), z.string()).default({});
+const texts = z.record(z.string(), z.string()).default({});
 
-const node = z
+/** One node, as a lab file writes it. */
+export const nodeSchema = z
   .strictObject({
     name,
     ...addressFields,
     zone: z.string().min(1).optional(),
-    labels,
-    annotations: labels,
+    labels: texts,
+    annotations: texts,
     taints: z.array(taint).default([]),
   })
   .refine(oneAddress.check, { error: oneAddress.error })
@@ -166,19 +134,6 @@ const host = z
     addresses: oneOrMany(short, addresses),
   }));
 
-const router = z.strictObject({
-  name,
-  addresses: z.array(address).min(1),
-  type: z
-    .enum(["static", "bird", "frr"])
-    .default("static")
-    .refine((type) => type === "static", {
-      error: "routers that run BIRD or FRR are not built yet; 'static' is",
-    }),
-  podRoutes: z.boolean().default(true),
-  routes: z.array(z.strictObject({ to: cidr, via: address })).default([]),
-});
-
 const subnet = z.strictObject({ id: z.string().min(1), zone: z.string().min(1), cidr });
 
 const cooldown = z
@@ -190,7 +145,7 @@ export const labFileSchema = z.strictObject({
   name,
   description: z.string().optional(),
   networks: z.array(network).min(1),
-  nodes: z.array(node).min(1),
+  nodes: z.array(nodeSchema).min(1),
   routers: z.array(router).default([]),
   hosts: z.array(host).default([]),
   subnets: z.array(subnet).default([]),

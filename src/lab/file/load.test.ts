@@ -76,7 +76,47 @@ describe("a lab file", () => {
     ["one address twice", good.replace("10.0.0.9", "10.0.0.1"), "is also that of 'gate'"],
     ["one name twice", good.replace("name: db", "name: gate"), "the name 'gate' is taken"],
     ["networks that overlap", good.replace("10.0.0.0/24", "192.168.0.0/16"), "overlaps 192.168.18.0/24"],
-    ["a router kind of later", good.replace("{name: gate,", "{name: gate, type: frr,"), "not built yet"],
+    [
+      "a daemon's key on a plain router",
+      good.replace("{name: gate,", "{name: gate, as: 65001,"),
+      "only a router of type bird or frr has 'as'",
+    ],
+    [
+      "a daemon's whole configuration and a part of it",
+      good.replace("{name: gate,", "{name: gate, type: bird, config: x.conf, as: 65001,"),
+      "excludes 'as'",
+    ],
+    [
+      "peers without an AS of its own",
+      good.replace("{name: gate,", "{name: gate, type: frr, peers: [{nodes: true, as: 64512}],"),
+      "a router with peers needs 'as'",
+    ],
+    [
+      "a peer that is two things",
+      good.replace(
+        "{name: gate,",
+        "{name: gate, type: frr, as: 1, peers: [{nodes: true, range: 10.0.0.0/24, as: 2}],",
+      ),
+      "needs exactly one of 'address', 'range' and 'nodes'",
+    ],
+    [
+      "RIP timers that FRR does not take",
+      good.replace("{name: gate,", "{name: gate, type: frr, rip: {networks: [nodes], update: 1s},"),
+      "FRR takes nothing below 5s",
+    ],
+    [
+      "RIP on a network that the router is not on",
+      good.replace("{name: gate,", "{name: gate, type: bird, rip: {networks: [lan-x]},"),
+      "not on network 'lan-x'",
+    ],
+    [
+      "a password that ends a daemon's text",
+      good.replace(
+        "{name: gate,",
+        `{name: gate, type: frr, as: 1, peers: [{nodes: true, as: 2, password: 'a"b'}],`,
+      ),
+      "without spaces, quotes and backslashes",
+    ],
     [
       "both forms at once",
       good.replace("cidr: 192", "cidrs: [10.9.0.0/24], cidr: 192"),

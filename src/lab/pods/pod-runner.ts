@@ -57,9 +57,12 @@ export class PodRunner {
   readonly #hostSctpPorts = new Set<number>();
   readonly #queue: KeyedQueue;
   readonly #stops: (() => void)[] = [];
+  /** The node's, now. */
+  #addresses: readonly string[];
 
   constructor(options: PodRunnerOptions) {
     this.#options = options;
+    this.#addresses = options.node.addresses;
     this.#queue = new KeyedQueue({
       work: (uid) => this.#sync(uid),
       width: AT_A_TIME,
@@ -89,6 +92,19 @@ export class PodRunner {
       sandbox.kernel?.close();
     }
     this.#sandboxes.clear();
+  }
+
+  /** The node has other addresses now: pods say so, and those in its own network answer on them. */
+  async renumber(addresses: readonly string[]): Promise<void> {
+    this.#addresses = addresses;
+    for (const [uid, sandbox] of this.#sandboxes) {
+      if (sandbox.netns === undefined) {
+        await sandbox.responder?.stop();
+        delete sandbox.responder;
+      }
+      sandbox.reported = false;
+      this.#queue.add(uid);
+    }
   }
 
   /** Returns the handle on a running pod's namespace; undefined if no such pod runs here. */
@@ -158,7 +174,7 @@ export class PodRunner {
     const { pod, netns } = sandbox;
     if (netns === undefined) {
       sandbox.kernel ??= machine.open({ name: node.netns });
-      sandbox.ips = node.addresses;
+      sandbox.ips = this.#addresses;
     } else if (!sandbox.attached) {
       // Left over from an attempt of this pod's that was cut off: nobody else uses its name.
       if (!sandbox.kernel) await machine.removeNetns(netns);
@@ -189,7 +205,7 @@ export class PodRunner {
 
   async #reportRunning(sandbox: Sandbox): Promise<void> {
     const { pod, ips } = sandbox;
-    const hostIp = this.#options.node.addresses[0] ?? "";
+    const hostIp = this.#addresses[0] ?? "";
     await change(this.#options.store, podKind, identity(pod), (stored) =>
       stored.metadata.deletionTimestamp === undefined
         ? { ...stored, status: runningStatus(stored, ips, hostIp, new Date()) }

@@ -16,6 +16,12 @@ export interface BuiltMember {
 
 export interface BuiltTopology {
   readonly members: ReadonlyMap<string, BuiltMember>;
+  /** Makes one more member on the networks that are there. @throws as buildTopology */
+  add(plan: MemberPlan): BuiltMember;
+  /** A member is planned otherwise now; what its namespace has was changed already. */
+  replan(plan: MemberPlan): void;
+  /** Frees a member's handle and removes its namespace, and its wires with it. */
+  remove(name: string): Promise<void>;
   /** Frees the handles; the namespaces stay. */
   close(): void;
 }
@@ -50,7 +56,36 @@ export async function buildTopology(machine: Machine, topology: Topology): Promi
   }
   for (const kernel of bridges.values()) kernel.close();
   bridges.clear();
-  return { members, close };
+  return {
+    members,
+    add(plan) {
+      const member = { plan, kernel: addMember(machine, plan) };
+      members.set(plan.name, member);
+      return member;
+    },
+    replan(plan) {
+      const member = members.get(plan.name);
+      if (member) members.set(plan.name, { ...member, plan });
+    },
+    async remove(name) {
+      const member = members.get(name);
+      if (!member) return;
+      members.delete(name);
+      member.kernel.close();
+      await machine.removeNetns(member.plan.netns);
+    },
+    close,
+  };
+}
+
+function addMember(machine: Machine, plan: MemberPlan): Kernel {
+  const bridges = new Map<string, Kernel>();
+  try {
+    for (const { lan } of plan.interfaces) bridges.set(lan.netns, machine.open({ name: lan.netns }));
+    return buildMember(machine, plan, bridges);
+  } finally {
+    for (const kernel of bridges.values()) kernel.close();
+  }
 }
 
 function buildLan(machine: Machine, { netns, name, mtu }: LanPlan): Kernel {
@@ -107,8 +142,22 @@ function plugIn(kernel: Kernel, bridge: Kernel, plan: MemberPlan, link: Interfac
   return index;
 }
 
+/** Gives a member's link another address in place of one; what the member knows of routes stays. */
+export function readdress({ kernel, plan }: BuiltMember, before: string, after: string): void {
+  const link = plan.interfaces.find(({ addresses }) => addresses.includes(before));
+  const index = link && kernel.links.get(link.name)?.index;
+  if (link === undefined || index === undefined) return;
+  // Else the kernel takes all addresses of a network away with the first of them.
+  kernel.sysctl.set(`net/ipv4/conf/${link.name}/promote_secondaries`, 1);
+  kernel.addresses.add({ linkIndex: index, address: after, scope: "global", noDad: true });
+  kernel.addresses.remove({ linkIndex: index, address: before, scope: "global" });
+  for (const route of plan.routes) {
+    if (route.interface === link.name) addRoute(kernel, route, index);
+  }
+}
+
 function addRoute(kernel: Kernel, { to, via }: RoutePlan, linkIndex: number | undefined): void {
-  kernel.routes.add({
+  kernel.routes.replace({
     family: to.includes(":") ? 6 : 4,
     destination: to,
     type: "unicast",

@@ -1,4 +1,5 @@
 // From a lab file to namespaces, wires, addresses and routes: pure, so that it can be printed and tested without a kernel.
+import { createHash } from "node:crypto";
 import { cidrContains, type Ip, parseCidr, parseIp } from "../../base/ip.ts";
 import type { LabFile, LabNetwork } from "../file/lab-file.ts";
 
@@ -54,7 +55,6 @@ export function planTopology(lab: LabFile): Topology {
       { name: network.name, netns: netnsName(lab.name, `lan-${network.name}`), mtu: network.mtu },
     ]),
   );
-  let ports = 0;
   const member = (
     role: MemberPlan["role"],
     { name, addresses }: { name: string; addresses: readonly string[] },
@@ -68,7 +68,7 @@ export function planTopology(lab: LabFile): Topology {
       .map(({ network, own }, at) => ({
         name: `eth${at}`,
         lan: lans.get(network)!,
-        port: `p${++ports}`,
+        port: portName(`${name} ${at}`),
         addresses: own.map((entry) => entry.withLength),
       }));
     const routes = [
@@ -84,6 +84,11 @@ export function planTopology(lab: LabFile): Topology {
     ...lab.hosts.map((host) => member("host", host)),
   ];
   return { lans: [...lans.values()], members };
+}
+
+/** Within a link name's 15 letters, and the same whoever else is in the lab: members come and go while it runs. */
+function portName(of: string): string {
+  return `p${createHash("sha256").update(of).digest("hex").slice(0, 13)}`;
 }
 
 function addressesIn(network: LabNetwork, addresses: readonly string[]) {

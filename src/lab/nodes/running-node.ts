@@ -1,0 +1,113 @@
+// A node of a running lab: its agent, its kubelet's stand-in, and who answers for it.
+
+import type { ClusterWatch } from "../../agent/cluster-watch.ts";
+import { installCni } from "../../agent/install-cni.ts";
+import { shimPath } from "../../agent/shim-path.ts";
+import type { Pod } from "../../api/kinds/core.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Machine } from "../../kernel/kernel.ts";
+import { EventRecorder } from "../../store/event-recorder.ts";
+import type { Informer } from "../../store/informer.ts";
+import type { Store } from "../../store/store.ts";
+import { type NodeAgent, startApart, startHere } from "../agents.ts";
+import { standIns } from "../events.ts";
+import type { LabFile } from "../file/lab-file.ts";
+import type { Responder } from "../net/responder.ts";
+import { CniRuntime } from "../pods/cni-runtime.ts";
+import { PodRunner } from "../pods/pod-runner.ts";
+import { type LabPaths, nodePaths } from "../state.ts";
+import type { BuiltMember } from "../topology/build.ts";
+
+/** Where plugins of others are installed: by Debian's packages, and by most others. */
+const PLUGIN_FOLDERS = ["/usr/lib/cni", "/opt/cni/bin"];
+const INSTALL_TIMEOUT_MS = 30_000;
+
+export interface NodeParts {
+  readonly file: LabFile;
+  readonly paths: LabPaths;
+  readonly machine: Machine;
+  readonly separate: boolean;
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly cluster: ClusterWatch;
+  readonly pods: Informer<Pod>;
+  /** Told when its agent ends although it should not, and when it serves again. */
+  readonly onChange: (serves: boolean) => void;
+  /** Answers for the node itself on these addresses. */
+  readonly respond: (addresses: readonly string[]) => Responder;
+}
+
+export class RunningNode {
+  readonly agent: NodeAgent;
+  readonly runner: PodRunner;
+  readonly #respond: NodeParts["respond"];
+  #responder: Responder;
+
+  private constructor(agent: NodeAgent, runner: PodRunner, respond: NodeParts["respond"], first: Responder) {
+    this.agent = agent;
+    this.runner = runner;
+    this.#respond = respond;
+    this.#responder = first;
+  }
+
+  /** Starts everything but the running of pods (see `runner.start`), and waits until the agent serves. */
+  static async start(
+    { plan }: BuiltMember,
+    addresses: readonly string[],
+    parts: NodeParts,
+  ): Promise<RunningNode> {
+    const { name, netns } = plan;
+    const { file, paths, machine, store, logger, cluster, pods, onChange } = parts;
+    const own = nodePaths(paths, name);
+    const place = { node: name, netns, paths: own, addressCooldown: file.addressCooldown, logger };
+    const agent = parts.separate
+      ? await startApart(place, paths.store, { onChange })
+      : await startHere(place, { machine, store, cluster }, { onChange });
+    try {
+      await agent.ready;
+      await installCni({
+        source: shimPath(),
+        binDir: own.cniBin,
+        confDir: own.cniConf,
+        pluginPath: PLUGIN_FOLDERS,
+        agentSocket: own.agentSocket,
+        queueDir: own.cniQueue,
+        network: "trunkline",
+        chain: file.chainedPlugins,
+        timeoutMs: INSTALL_TIMEOUT_MS,
+      });
+    } catch (error) {
+      await agent.supervisor.stop();
+      throw error;
+    }
+    const runner = new PodRunner({
+      lab: file.name,
+      node: { name, netns, addresses },
+      machine,
+      store,
+      pods,
+      cni: new CniRuntime({
+        confDir: own.cniConf,
+        path: [own.cniBin, ...PLUGIN_FOLDERS],
+        netns: { name: netns },
+      }),
+      events: new EventRecorder(store, { component: standIns.kubelet, host: name }, logger),
+      logger,
+    });
+    return new RunningNode(agent, runner, parts.respond, parts.respond(addresses));
+  }
+
+  /** The node has other addresses now. */
+  async renumber(addresses: readonly string[]): Promise<void> {
+    await this.#responder.stop();
+    this.#responder = this.#respond(addresses);
+    await this.runner.renumber(addresses);
+  }
+
+  /** Stops all; pods keep running. */
+  async stop(): Promise<void> {
+    await this.#responder.stop();
+    await this.runner.stop();
+    await this.agent.supervisor.stop();
+  }
+}
