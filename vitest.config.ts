@@ -17,6 +17,15 @@ export default defineConfig({
       {
         test: {
           ...common,
+          name: "kube",
+          include: ["test/kube/**/*.test.ts"],
+          testTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          ...common,
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 120_000,

@@ -25,4 +25,8 @@ export const storeMessages = {
   "store.refused": (d: { place: string; why: string }) => `The store (${d.place}) refuses: ${d.why}`,
   "store.tls": (d: { path: string; why: string }) =>
     `The certificate file ${d.path} cannot be read: ${d.why}`,
+  "store.access": (d: { file: string; why: string }) =>
+    `The cluster cannot be reached by ${d.file}: ${d.why}`,
+  "store.unserved": (d: { kind: string; apiVersion: string }) =>
+    `The server has no ${d.kind} (${d.apiVersion}); apply what 'trunkline manifests' prints`,
 };

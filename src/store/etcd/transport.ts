@@ -4,6 +4,7 @@ import { readFileSync, statSync } from "node:fs";
 import * as http from "node:http";
 import * as https from "node:https";
 import { TrunklineError, textOf } from "../../base/errors.ts";
+import { linesOf } from "../lines.ts";
 
 export interface TlsFiles {
   readonly ca?: string;
@@ -214,23 +215,4 @@ function stampOf(path: string | undefined): string {
   if (path === undefined) return "";
   const found = statSync(path, { throwIfNoEntry: false });
   return `${found?.mtimeMs}/${found?.ino}/${found?.size}`;
-}
-
-async function* linesOf(response: http.IncomingMessage): AsyncGenerator<string, void, void> {
-  let held: Buffer[] = [];
-  let size = 0;
-  for await (const part of response as AsyncIterable<Buffer>) {
-    let from = 0;
-    for (let at = part.indexOf(10); at >= 0; at = part.indexOf(10, from)) {
-      held.push(part.subarray(from, at));
-      yield Buffer.concat(held).toString("utf8");
-      held = [];
-      size = 0;
-      from = at + 1;
-    }
-    if (from === part.length) continue;
-    held.push(part.subarray(from));
-    size += part.length - from;
-    if (size > longestAnswer) throw new Error(`a line is longer than ${longestAnswer} bytes`);
-  }
 }

@@ -1,0 +1,218 @@
+// HTTP to a Kubernetes API server: one request with a time limit, or a stream of lines. What the server says with a
+// Status is an ApiRefusal; everything else that goes wrong is the server's absence.
+import { readFileSync, statSync } from "node:fs";
+import * as http from "node:http";
+import * as https from "node:https";
+import { setTimeout as sleep } from "node:timers/promises";
+import { TrunklineError, textOf } from "../../base/errors.ts";
+import { linesOf } from "../lines.ts";
+import type { Access, Pem } from "./access.ts";
+
+export interface ApiRequest {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** From the server's root, such as `/api/v1/nodes`; its parts are escaped. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  readonly contentType?: string;
+}
+
+/** The server's own no (a Status object). */
+export class ApiRefusal extends Error {
+  readonly code: number;
+  readonly reason: string;
+
+  constructor(code: number, reason: string, message: string) {
+    super(message);
+    this.code = code;
+    this.reason = reason;
+  }
+}
+
+interface Status {
+  readonly kind?: string;
+  readonly code?: number;
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+export interface ClientOptions {
+  /** How long an answer may take, ms; default 15 s. */
+  readonly timeoutMs?: number;
+}
+
+/** A page of 500 pods has some MiB; more than this is no answer that an agent can hold, bytes. */
+const longestAnswer = 256 << 20;
+const tries = 5;
+
+export class ApiClient {
+  readonly #access: Access;
+  readonly #timeoutMs: number;
+  #agent: { readonly mark: string; readonly agent: http.Agent } | undefined;
+
+  constructor(access: Access, { timeoutMs = 15_000 }: ClientOptions = {}) {
+    this.#access = access;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  get server(): string {
+    return this.#access.server;
+  }
+
+  /**
+   * Sends one request and returns the answer's JSON. A server that is too busy (429) is asked again when it says so;
+   * reads are repeated while it is away, for about a second.
+   * @throws ApiRefusal, TrunklineError `store.unreachable`
+   */
+  async ask(request: ApiRequest): Promise<unknown> {
+    for (let round = 1; ; round++) {
+      const last = round >= tries;
+      let waitMs = 50 * 2 ** round;
+      try {
+        const response = await this.#open(request, AbortSignal.timeout(this.#timeoutMs));
+        const body = await bodyOf(response);
+        const code = response.statusCode ?? 0;
+        if (code < 300) return JSON.parse(body) as unknown;
+        if (code === 401) this.#access.token?.refused();
+        const refusal = refusalOf(code, body);
+        // 429 means: not begun. 401 once more, as the token may just have been renewed.
+        const again =
+          code === 429 || (code === 401 && round === 1) || (code >= 500 && request.method === "GET");
+        if (!again || last) throw code >= 500 ? this.#unreachable(refusal) : refusal;
+        waitMs = Math.max(waitMs, Math.min(secondsOf(response.headers["retry-after"]) * 1000, 10_000));
+      } catch (error) {
+        if (error instanceof ApiRefusal || error instanceof TrunklineError) throw error;
+        if (last || request.method !== "GET") throw this.#unreachable(error);
+      }
+      await sleep(waitMs * (0.5 + Math.random() / 2));
+    }
+  }
+
+  /**
+   * Opens a stream of lines of JSON (a watch).
+   * @throws ApiRefusal, TrunklineError `store.unreachable`
+   */
+  async lines(request: ApiRequest, signal: AbortSignal): Promise<AsyncIterable<string>> {
+    let response: http.IncomingMessage;
+    try {
+      response = await this.#open(request, signal);
+    } catch (error) {
+      throw error instanceof TrunklineError ? error : this.#unreachable(error);
+    }
+    const code = response.statusCode ?? 0;
+    if (code === 200) return linesOf(response);
+    if (code === 401) this.#access.token?.refused();
+    const refusal = refusalOf(code, await bodyOf(response).catch(textOf));
+    throw code >= 500 || code === 429 ? this.#unreachable(refusal) : refusal;
+  }
+
+  close(): void {
+    this.#agent?.agent.destroy();
+  }
+
+  async #open(request: ApiRequest, signal: AbortSignal): Promise<http.IncomingMessage> {
+    const { server, base, token } = this.#access;
+    const url = new URL(`${base}${request.path}`, server);
+    for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value);
+    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+    const headers = {
+      accept: "application/json",
+      "user-agent": "trunkline",
+      ...(token === undefined ? {} : { authorization: `Bearer ${await token.get()}` }),
+      ...(body === undefined ? {} : { "content-type": request.contentType ?? "application/json" }),
+      ...(body === undefined ? {} : { "content-length": Buffer.byteLength(body) }),
+    };
+    const send = url.protocol === "https:" ? https.request : http.request;
+    return await new Promise<http.IncomingMessage>((resolve, reject) => {
+      const asking = send(
+        url,
+        { method: request.method, headers, agent: this.#connections(), signal },
+        resolve,
+      );
+      // A server that took the connection and then hangs: headers come soon or never, also where the body streams.
+      const timer = setTimeout(
+        () => asking.destroy(new Error(`no answer within ${this.#timeoutMs} ms`)),
+        this.#timeoutMs,
+      );
+      asking.once("response", () => clearTimeout(timer)).once("close", () => clearTimeout(timer));
+      asking.once("socket", (socket) => socket.setKeepAlive(true, 15_000));
+      asking.once("error", reject);
+      asking.end(body);
+    });
+  }
+
+  #connections(): http.Agent {
+    const { server, ca, cert, key, insecure, serverName } = this.#access;
+    const mark = [ca, cert, key].map(stampOf).join();
+    if (this.#agent?.mark === mark) return this.#agent.agent;
+    // Requests under way end on the old connections.
+    const agent = server.startsWith("https:")
+      ? new https.Agent({
+          keepAlive: true,
+          rejectUnauthorized: !insecure,
+          ...(ca && { ca: contentOf(ca) }),
+          ...(cert && { cert: contentOf(cert) }),
+          ...(key && { key: contentOf(key) }),
+          ...(serverName !== undefined && { servername: serverName }),
+        })
+      : new http.Agent({ keepAlive: true });
+    this.#agent = { mark, agent };
+    return agent;
+  }
+
+  #unreachable(error: unknown): TrunklineError {
+    return new TrunklineError(
+      "store.unreachable",
+      { place: this.server, why: textOf(error) },
+      { cause: error },
+    );
+  }
+}
+
+function contentOf(pem: Pem): string {
+  if ("text" in pem) return pem.text;
+  try {
+    return readFileSync(pem.file, "utf8");
+  } catch (error) {
+    throw new TrunklineError("store.tls", { path: pem.file, why: textOf(error) }, { cause: error });
+  }
+}
+
+function stampOf(pem: Pem | undefined): string {
+  if (pem === undefined || "text" in pem) return "";
+  const found = statSync(pem.file, { throwIfNoEntry: false });
+  return `${found?.mtimeMs}/${found?.ino}/${found?.size}`;
+}
+
+/** Returns the refusal that a Status object says, or any other body of an HTTP error. */
+export function refusalOf(code: number, body: string | Status): ApiRefusal {
+  let status: Status = {};
+  if (typeof body === "string") {
+    try {
+      status = JSON.parse(body) as Status;
+    } catch {
+      // A proxy's page, say.
+    }
+    if (status.kind !== "Status")
+      return new ApiRefusal(code, "", `HTTP status ${code}: ${body.slice(0, 200)}`);
+  } else {
+    status = body;
+  }
+  return new ApiRefusal(status.code ?? code, status.reason ?? "", status.message ?? `HTTP status ${code}`);
+}
+
+function secondsOf(header: string | undefined): number {
+  const seconds = Number(header ?? 0);
+  return Number.isFinite(seconds) && seconds > 0 ? seconds : 0;
+}
+
+async function bodyOf(response: http.IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of response as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > longestAnswer) throw new Error(`the answer is longer than ${longestAnswer} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
