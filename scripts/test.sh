@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `npm test`: sets up, checks, and runs the quick suites (unit, kernel, e2e) within five minutes.
-# `scripts/test.sh long` runs the suites that take longer (store, faults, long).
+# `scripts/test.sh long` runs the suites that take longer (store, faults, long), `scripts/test.sh kube` those against a real
+# API server, which it builds first (scripts/kube/build.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh --dev
@@ -10,6 +11,9 @@ mkdir -p "$results"
 
 if [ "${1:-quick}" = long ]; then
   projects=(store faults long)
+elif [ "${1:-quick}" = kube ]; then
+  bash scripts/kube/build.sh
+  projects=(kube)
 else
   rm -f "$results"/*.json
   bash scripts/check.sh --all

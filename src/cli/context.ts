@@ -6,30 +6,45 @@ import { TrunklineError } from "../base/errors.ts";
 import { nearest } from "../base/suggest.ts";
 import { findLab } from "../lab/state.ts";
 import { parseStoreAddress, type StoreAddress } from "../store/address.ts";
+import type { PluginCall } from "../store/kubernetes/token.ts";
 import type { Store } from "../store/store.ts";
 
 export interface StoreOptions {
   readonly lab?: string;
   readonly store?: string;
+  readonly kubeconfig?: string;
+  readonly context?: string;
 }
 
-/** Adds --lab and --store, which say whose objects a command is about. */
+/** Adds --lab, --store, --kubeconfig and --context, which say whose objects a command is about. */
 export function storeOptions(command: Command): Command {
   return command
     .option("--lab <name>", "the lab; default: the one that runs")
     .addOption(
       new Option(
         "--store <address>",
-        "objects of a store instead of a lab: sqlite:PATH or etcd:URL[,URL…]",
+        "objects of a store instead of a lab: sqlite:PATH, etcd:URL[,URL…] or kubernetes: (within a pod)",
       ).conflicts("lab"),
+    )
+    .addOption(
+      new Option("--kubeconfig <file>", "objects of the cluster that the file names").conflicts([
+        "lab",
+        "store",
+      ]),
+    )
+    .addOption(
+      new Option("--context <name>", "with --kubeconfig: the context; default: the file's current one"),
     );
 }
 
 /**
  * Opens the objects that the options name; the caller closes them.
- * @throws TrunklineError `lab.unknown`, `lab.none`, `lab.several`, `lab.dead`, `cli.store`, `store.open`
+ * @throws TrunklineError `lab.unknown`, `lab.none`, `lab.several`, `lab.dead`, `cli.store`, `cli.context`, `store.open`,
+ *   `store.access`
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
+  if (options.kubeconfig !== undefined) return openCluster(options.kubeconfig, options.context);
+  if (options.context !== undefined) throw new TrunklineError("cli.context", {});
   const address: StoreAddress =
     options.store === undefined
       ? { driver: "sqlite", path: findLab(options.lab).paths.store }
@@ -38,8 +53,25 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const { etcdStore } = await import("../store/etcd/store.ts");
     return etcdStore(address);
   }
+  if (address.driver === "kubernetes") {
+    const [{ kubernetesStore }, { podAccess }] = await Promise.all([
+      import("../store/kubernetes/store.ts"),
+      import("../store/kubernetes/access.ts"),
+    ]);
+    return kubernetesStore(podAccess(process.env));
+  }
   const { openSqliteStore } = await import("../store/sqlite/store.ts");
   return openSqliteStore(address.path);
+}
+
+async function openCluster(file: string, context: string | undefined): Promise<Store> {
+  const [{ kubernetesStore }, { kubeconfigAccess }, { run }] = await Promise.all([
+    import("../store/kubernetes/store.ts"),
+    import("../store/kubernetes/access.ts"),
+    import("../kernel/exec/index.ts"),
+  ]);
+  const plugin = async (call: PluginCall) => (await run(call.command, call.args, { env: call.env })).stdout;
+  return kubernetesStore(kubeconfigAccess(file, { run: plugin, ...(context !== undefined && { context }) }));
 }
 
 /** Runs `body` with the objects that the options name. */

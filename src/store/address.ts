@@ -1,10 +1,12 @@
-// Where a store is, as users write it: `sqlite:/var/lib/trunkline/store.db`, `etcd:https://a:2379,https://b:2379`.
+// Where a store is, as users write it: `sqlite:/var/lib/trunkline/store.db`, `etcd:https://a:2379,https://b:2379`,
+// `kubernetes:` for the cluster whose pod this process is.
 import { TrunklineError } from "../base/errors.ts";
 import type { EtcdOptions } from "./etcd/store.ts";
 
 export type StoreAddress =
   | { readonly driver: "sqlite"; readonly path: string }
-  | ({ readonly driver: "etcd" } & EtcdOptions);
+  | ({ readonly driver: "etcd" } & EtcdOptions)
+  | { readonly driver: "kubernetes" };
 
 /**
  * Reads the address of a store. Behind etcd's endpoints may stand `?ca=FILE&cert=FILE&key=FILE&prefix=/KEY`; what is
@@ -15,10 +17,14 @@ export function parseStoreAddress(
   text: string,
   env: Readonly<Record<string, string | undefined>>,
 ): StoreAddress {
+  if (text === "kubernetes:") return { driver: "kubernetes" };
   const [, driver, rest = ""] = /^(sqlite|etcd):(.+)$/s.exec(text) ?? [];
   if (driver === "sqlite") return { driver, path: rest };
   if (driver === "etcd") return { driver, ...etcdAddress(text, rest, env) };
-  throw new TrunklineError("cli.store", { text, why: "the form is sqlite:PATH or etcd:URL[,URL…]" });
+  throw new TrunklineError("cli.store", {
+    text,
+    why: "the form is sqlite:PATH, etcd:URL[,URL…] or kubernetes:",
+  });
 }
 
 const known = new Set(["ca", "cert", "key", "prefix"]);

@@ -13,6 +13,7 @@ export const cliMessages = {
     `${d.kind} '${d.name}' does not exist${d.namespace === undefined ? "" : ` in namespace ${d.namespace}`}`,
   "cli.jsonpath": (d: { text: string; column: number; why: string }) =>
     `'${d.text}' is not a JSONPath template: ${d.why} (column ${d.column})`,
+  "cli.context": (_d: object) => "--context is for --kubeconfig, which is not given",
   "cli.store": (d: { text: string; why: string }) => `'${d.text}' is not a store: ${d.why}`,
   "cli.daemon-cluster": (d: { daemon: string }) =>
     `say whose ${d.daemon} this is: --store sqlite:PATH or etcd:URL (or --lab NAME); nothing was changed`,

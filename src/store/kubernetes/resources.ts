@@ -43,8 +43,13 @@ export class Resources {
       const list = (await this.#client.ask({ method: "GET", path: root })) as ResourceList;
       return new Set((list.resources ?? []).map(({ name = "" }) => name));
     } catch (error) {
-      if (error instanceof ApiRefusal && error.code === 404) return new Set();
-      throw error;
+      if (!(error instanceof ApiRefusal)) throw error;
+      if (error.code === 404) return new Set();
+      throw new TrunklineError(
+        "store.refused",
+        { place: this.#client.server, why: error.message },
+        { cause: error },
+      );
     }
   }
 }

@@ -151,7 +151,9 @@ describe("a watch", () => {
       if (!isWatch(request)) return json(response, 200, { metadata: { resourceVersion: "50" }, items: [] });
       response.writeHead(200);
       if (++round === 1)
-        response.end([line("ADDED", object("one", "11")), line("BOOKMARK", object("", "30")), '{"half'].join(""));
+        response.end(
+          [line("ADDED", object("one", "11")), line("BOOKMARK", object("", "30")), '{"half'].join(""),
+        );
       else response.end(line("ERROR", status(410, "Expired")));
     });
     const seen: string[] = [];
