@@ -125,14 +125,16 @@ describe("a kind", () => {
     const printed = execFileSync(executable, ["manifests"], { encoding: "utf8" });
     writeFileSync(definitions, printed);
     execFileSync(executable, ["apply", "--kubeconfig", server.kubeconfig, "-f", definitions], {
-      stdio: "ignore",
+      stdio: ["ignore", "ignore", "pipe"],
+      encoding: "utf8",
     });
     await expect
       .poll(() => store.list(ipPoolKind).then(({ items }) => items, String), { timeout: 20_000 })
       .toEqual([]);
     const pools = "examples/first-light/workloads.yaml";
     execFileSync(executable, ["apply", "--kubeconfig", server.kubeconfig, "-f", pools], {
-      stdio: "ignore",
+      stdio: ["ignore", "ignore", "pipe"],
+      encoding: "utf8",
     });
     const shown = execFileSync(executable, ["get", "ippools", "--kubeconfig", server.kubeconfig], {
       encoding: "utf8",

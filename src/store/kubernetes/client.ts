@@ -44,6 +44,8 @@ export interface ClientOptions {
 /** A page of 500 pods has some MiB; more than this is no answer that an agent can hold, bytes. */
 const longestAnswer = 256 << 20;
 const tries = 5;
+/** A server that is busy, or whose new definition's storage is only being made, says so and is waited for longer. */
+const busyTries = 15;
 
 export class ApiClient {
   readonly #access: Access;
@@ -66,8 +68,8 @@ export class ApiClient {
    */
   async ask(request: ApiRequest): Promise<unknown> {
     for (let round = 1; ; round++) {
-      const last = round >= tries;
-      let waitMs = 50 * 2 ** round;
+      let last = round >= tries;
+      let waitMs = Math.min(50 * 2 ** round, 1000);
       try {
         const response = await this.#open(request, AbortSignal.timeout(this.#timeoutMs));
         const body = await bodyOf(response);
@@ -75,6 +77,7 @@ export class ApiClient {
         if (code < 300) return JSON.parse(body) as unknown;
         if (code === 401) this.#access.token?.refused();
         const refusal = refusalOf(code, body);
+        if (code === 429) last = round >= busyTries;
         // 429 means: not begun. 401 once more, as the token may just have been renewed.
         const again =
           code === 429 || (code === 401 && round === 1) || (code >= 500 && request.method === "GET");
