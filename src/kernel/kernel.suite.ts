@@ -19,9 +19,9 @@ export function kernelSuite(title: string, makeMachine: () => Machine, prefix: s
     get machine() {
       return machine;
     },
-    netns: () => {
+    netns: (mark) => {
       const name = `${prefix}${++made}`;
-      machine.createNetns(name);
+      machine.createNetns(name, mark);
       names.push(name);
       return name;
     },

@@ -9,8 +9,11 @@
 export type NetnsRef = { readonly name: string } | { readonly path: string } | "self";
 
 export interface Machine {
-  /** Makes a namespace with its loopback up and returns a path to it. @throws `kernel.exists` */
-  createNetns(name: string): string;
+  /**
+   * Makes a namespace with its loopback up and returns a path to it. @throws `kernel.exists`
+   * @param mark the loopback's alias, there before the name is: tells whose it is
+   */
+  createNetns(name: string, mark?: string): string;
   /** Removes a namespace and all in it; succeeds if it is gone already. */
   removeNetns(name: string): Promise<void>;
   /** Names below /run/netns. */

@@ -2,11 +2,12 @@
 import { rmdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isError } from "../base/errors.ts";
 import type { Machine } from "../kernel/kernel.ts";
 import { isRunning, processesInNetns, processesWithEnvironment, signalProcess } from "../kernel/process.ts";
 import { frrFolder } from "./routers/folders.ts";
 import { type LabEntry, labPaths } from "./state.ts";
-import { netnsName } from "./topology/plan.ts";
+import { isPodNetns } from "./topology/plan.ts";
 
 /** Every process that a lab starts has the lab's folder in this variable, so it can be found after its parent's death. */
 export const LAB_VARIABLE = "TRUNKLINE_LAB_FOLDER";
@@ -42,12 +43,32 @@ function removeIfEmpty(folder: string): void {
 
 async function removeNamespaces(record: LabEntry["record"], machine: Machine): Promise<void> {
   const fixed = new Set(record.namespaces);
-  const pod = new RegExp(`^${netnsName(record.name, "pod-")}[0-9a-f]{12}$`);
-  const ours = machine.listNetns().filter((name) => fixed.has(name) || pod.test(name));
+  const ours = machine
+    .listNetns()
+    .filter((name) => fixed.has(name) || isPodNetns(record.name, name))
+    .filter((name) => isMade(machine, name, record.mark));
   const files = ours.map((name) => path.join("/run/netns", name));
   // Somebody's shell or server in a namespace would keep it alive, without a name.
   await endAll(() => processesInNetns(files));
   await Promise.all(ours.map((name) => machine.removeNetns(name)));
+}
+
+/** Returns whether the lab made a namespace: what it only meant to make may be somebody else's. */
+function isMade(machine: Machine, name: string, mark: string | undefined): boolean {
+  if (mark === undefined) return true;
+  try {
+    const kernel = machine.open({ name });
+    try {
+      return kernel.links.get("lo")?.alias === mark;
+    } finally {
+      kernel.close();
+    }
+  } catch (error) {
+    // A name without a namespace, left by a lab that was killed in the middle of making it; or gone already.
+    if (isError(error, "kernel.no-netns")) return true;
+    if (isError(error, "kernel.refused") && error.data.errno === "EINVAL") return true;
+    throw error;
+  }
 }
 
 /** Kills what `find` finds until it finds nothing more: a process may start another one while it is looked for. */

@@ -1,4 +1,5 @@
 // The life of a lab's process: record, build, serve, wait, clear away.
+import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync } from "node:fs";
 import { shimPath } from "../agent/shim-path.ts";
 import { TrunklineError, textOf } from "../base/errors.ts";
@@ -44,7 +45,7 @@ const SOCKET_PATH_LIMIT = 108;
 
 /**
  * Runs a lab until `signal` aborts or somebody asks it to end; then nothing is left of it.
- * @throws TrunklineError `lab.running`, `lab.path-long`, `lab.no-shim`, and whatever keeps it from being built
+ * @throws TrunklineError `lab.running`, `lab.names-taken`, `lab.path-long`, `lab.no-shim`, and whatever keeps it from being built
  */
 export async function hostLab(options: HostOptions): Promise<void> {
   const { file, progress } = options;
@@ -53,6 +54,7 @@ export async function hostLab(options: HostOptions): Promise<void> {
   if (!existsSync(shimPath())) throw new TrunklineError("lab.no-shim", { path: shimPath() });
   await clearDead(file.name, progress);
   const topology = planTopology(file);
+  checkNames(topology);
   const record = recordOf(options, topology);
   writeLab(record);
   mkdirSync(paths.nodes, { recursive: true, mode: 0o700 });
@@ -88,6 +90,7 @@ async function serve(
     source,
     paths,
     machine,
+    mark: record.mark,
     separate,
     rootless,
     logger,
@@ -159,6 +162,7 @@ function recordOf({ file, source, rootless, separate }: HostOptions, topology: T
     rootless,
     separate,
     startedAt: new Date().toISOString(),
+    mark: `lab ${file.name} ${randomUUID()}`,
     ...partsOf(file, topology),
   };
 }
@@ -185,6 +189,13 @@ async function clearDead(name: string, progress: (text: string) => void): Promis
   if (before.running) throw new TrunklineError("lab.running", { name });
   progress(`clearing away what the last lab '${name}' left`);
   await clearAway(before, linuxMachine);
+}
+
+/** Nobody else's namespaces are touched: another lab of that name may run under another folder of state. */
+function checkNames(topology: Topology): void {
+  const there = new Set(linuxMachine().listNetns());
+  const taken = namespacesOf(topology).filter((name) => there.has(name));
+  if (taken.length > 0) throw new TrunklineError("lab.names-taken", { taken });
 }
 
 function checkSocketPaths(paths: LabPaths, file: LabFile): void {

@@ -50,6 +50,8 @@ export interface LabOptions {
   readonly source: string;
   readonly paths: LabPaths;
   readonly machine: Machine;
+  /** What its namespaces are marked with. */
+  readonly mark: string | undefined;
   /** Agents are processes of their own. */
   readonly separate: boolean;
   readonly rootless: boolean;
@@ -250,8 +252,8 @@ export class Lab {
   }
 
   async #start(): Promise<void> {
-    const { machine, topology, file, progress } = this.#options;
-    const built = await buildTopology(machine, topology);
+    const { machine, topology, file, mark, progress } = this.#options;
+    const built = await buildTopology(machine, topology, mark);
     this.#topology = built;
     this.#stops.push(() => built.close());
     progress(`built ${topology.members.length} namespaces and ${topology.lans.length} networks`);
@@ -326,6 +328,7 @@ export class Lab {
     const member = this.#member(name);
     const node = await RunningNode.start(member, addresses, {
       file: this.#file,
+      mark: this.#options.mark,
       paths,
       machine,
       separate,

@@ -30,6 +30,11 @@ export interface LabRecord {
   /** RFC 3339 */
   readonly startedAt: string;
   readonly members: readonly LabMember[];
+  /**
+   * What each of its namespaces, pods' too, is marked with, so that nobody else's is ever taken for one: the lab's name may
+   * be another lab's, too, under another folder of state. Records of earlier versions have none.
+   */
+  readonly mark?: string;
   /** Every namespace except those of pods. Written before the first of them is made, so that none can leak. */
   readonly namespaces: readonly string[];
   /** Everything of its network but pods: who asks the plans needs no look at a kernel. */

@@ -6,6 +6,7 @@ import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Node } from "../../src/api/kinds/core.ts";
 import { linuxMachine } from "../../src/kernel/index.ts";
+import { netnsName } from "../../src/lab/topology/plan.ts";
 import { Commands } from "./trunkline.ts";
 
 interface Shown {
@@ -75,7 +76,7 @@ describe("ip-masq-agent's ConfigMap", () => {
   it("leaves running connections their translation, whatever becomes of it", async () => {
     await agree(nodeAddress);
     const machine = linuxMachine();
-    const outside = machine.open({ name: `tl-${trunkline.lab}-internet-host` });
+    const outside = machine.open({ name: netnsName(trunkline.lab, "internet-host") });
     const member = (await trunkline.ask("lab", "exec", "client1", "--", "ip", "netns", "identify")).trim();
     const inside = machine.open({ name: member });
     const server = createServer((socket) =>

@@ -64,7 +64,11 @@ export class Commands {
 
   /** Where the lab keeps its store and its door, for tests that go past the executable. */
   entry(): LabEntry {
-    const paths = labPaths(this.lab, path.join(this.folder, "labs"));
+    return this.entryOf(this.lab);
+  }
+
+  entryOf(lab: string): LabEntry {
+    const paths = labPaths(lab, path.join(this.folder, "labs"));
     return { paths, record: JSON.parse(readFileSync(paths.record, "utf8")) as LabRecord, running: true };
   }
 

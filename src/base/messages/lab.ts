@@ -30,6 +30,8 @@ export const labMessages = {
   "lab.control": (d: { name: string; why: string }) => `lab '${d.name}' does not answer: ${d.why}`,
   "lab.running": (d: { name: string }) =>
     `a lab called '${d.name}' runs already: 'trunkline lab down ${d.name}' ends it, --name gives this one another name`,
+  "lab.names-taken": (d: { taken: readonly string[] }) =>
+    `there are network namespaces with this lab's names already (${list(d.taken)}): another lab of the name may run under another TRUNKLINE_LABS; --name gives this one another name, and \`ip netns delete\` takes away what nobody needs. Nothing was changed`,
   "lab.failed": (d: { name: string; end: string }) =>
     `lab '${d.name}' could not be started; this is the end of its log:\n${d.end || "(nothing)"}`,
   "lab.path-long": (d: { path: string }) =>

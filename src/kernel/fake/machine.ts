@@ -30,11 +30,14 @@ export class FakeMachine implements Machine, FakeWorld {
     this.#self = this.#make(true);
   }
 
-  createNetns(name: string): string {
+  createNetns(name: string, mark?: string): string {
     checkedName(name);
     this.calls.change("createNetns", name);
     if (this.#names.has(name)) throw refusal(`make the network namespace '${name}'`, Errno.EEXIST);
-    this.#names.set(name, this.#make(true));
+    const made = this.#make(true);
+    const loopback = made.linkNamed("lo");
+    if (loopback !== undefined && mark !== undefined) loopback.facts.alias = mark;
+    this.#names.set(name, made);
     return `${NETNS_FOLDER}/${name}`;
   }
 

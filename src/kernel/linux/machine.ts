@@ -9,8 +9,8 @@ const LOOPBACK = 1;
 
 /** The machine that this process runs on. */
 export class LinuxMachine implements Machine {
-  createNetns(name: string): string {
-    return createNetns(name, raiseLoopback);
+  createNetns(name: string, mark?: string): string {
+    return createNetns(name, () => raiseLoopback(mark));
   }
 
   removeNetns(name: string): Promise<void> {
@@ -30,13 +30,14 @@ export class LinuxMachine implements Machine {
   }
 }
 
-function raiseLoopback(): void {
+function raiseLoopback(alias: string | undefined): void {
   const socket = new NetlinkSocket(NETLINK_ROUTE);
   try {
     socket.request(
       LinkMessage.set,
       0,
-      (writer) => writeLinkChange(writer, LOOPBACK, { up: true }, undefined),
+      (writer) =>
+        writeLinkChange(writer, LOOPBACK, { up: true, ...(alias !== undefined && { alias }) }, undefined),
       () => "set loopback up",
     );
   } finally {

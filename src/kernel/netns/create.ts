@@ -13,7 +13,7 @@ const MS_SHARED = 1 << 20;
 const MNT_DETACH = 2;
 
 /**
- * Makes a namespace and mounts it below /run/netns; `inside` runs in it once (loopback up). Returns the path.
+ * Makes a namespace, runs `inside` in it once (loopback up), and mounts it below /run/netns. Returns the path.
  * @throws `kernel.exists`, `kernel.name`, `kernel.permission`
  */
 export function createNetns(name: string, inside: () => void): string {
@@ -26,9 +26,9 @@ export function createNetns(name: string, inside: () => void): string {
   }
   try {
     inNewNetns(() => {
+      inside();
       const mounted = libc().mount("/proc/thread-self/ns/net", file, "none", MS_BIND, null);
       checked(mounted, () => `mount the network namespace '${name}'`);
-      inside();
     });
   } catch (error) {
     // Nobody can have the name yet: a file that nothing is mounted on, or a namespace without a loopback.

@@ -9,6 +9,12 @@ export function namespaceTests(scene: Scene): void {
     expect(lo).toMatchObject({ index: 1, name: "lo", kind: undefined, up: true, mtu: 65536 });
   });
 
+  it("marks a namespace with its loopback's alias", () => {
+    const name = scene.netns("somebody's");
+    expect(scene.open(name).links.get("lo")?.alias).toBe("somebody's");
+    expect(scene.open(scene.netns()).links.get("lo")?.alias).toBeUndefined();
+  });
+
   it("refuses a name that is taken, and one that is no name", () => {
     const name = scene.netns();
     expect(codeOf(() => scene.machine.createNetns(name))).toBe("kernel.exists");

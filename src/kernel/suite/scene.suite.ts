@@ -6,7 +6,7 @@ import { type Kernel, type Link, MAIN_TABLE, type Machine, ROUTE_PROTOCOL, type 
 export interface Scene {
   readonly machine: Machine;
   /** Makes a namespace of its own name, which is removed after the test. */
-  readonly netns: () => string;
+  readonly netns: (mark?: string) => string;
   readonly open: (name: string) => Kernel;
 }
 

@@ -24,6 +24,8 @@ const INSTALL_TIMEOUT_MS = 30_000;
 
 export interface NodeParts {
   readonly file: LabFile;
+  /** What the lab's namespaces are marked with. */
+  readonly mark: string | undefined;
   readonly paths: LabPaths;
   readonly machine: Machine;
   readonly separate: boolean;
@@ -82,6 +84,7 @@ export class RunningNode {
     }
     const runner = new PodRunner({
       lab: file.name,
+      mark: parts.mark,
       node: { name, netns, addresses },
       machine,
       store,

@@ -25,6 +25,8 @@ const INTERFACE = "eth0";
 
 export interface PodRunnerOptions {
   readonly lab: string;
+  /** What its pods' namespaces are marked with. */
+  readonly mark?: string | undefined;
   readonly node: { readonly name: string; readonly netns: string; readonly addresses: readonly string[] };
   readonly machine: Machine;
   readonly store: Store;
@@ -178,7 +180,7 @@ export class PodRunner {
     } else if (!sandbox.attached) {
       // Left over from an attempt of this pod's that was cut off: nobody else uses its name.
       if (!sandbox.kernel) await machine.removeNetns(netns);
-      const path = machine.createNetns(netns);
+      const path = machine.createNetns(netns, this.#options.mark);
       sandbox.kernel = machine.open({ name: netns });
       sendAllErrors(sandbox.kernel);
       try {

@@ -32,10 +32,14 @@ export function namespacesOf(topology: Topology): string[] {
 }
 
 /**
- * Builds everything. What fails half-way leaves namespaces behind: the caller clears them away by namespacesOf.
+ * Builds everything; `mark` tells whose the namespaces are. What fails half-way leaves namespaces behind: the caller clears them away by namespacesOf.
  * @throws `kernel.exists`, `kernel.permission`, `kernel.refused`
  */
-export async function buildTopology(machine: Machine, topology: Topology): Promise<BuiltTopology> {
+export async function buildTopology(
+  machine: Machine,
+  topology: Topology,
+  mark?: string,
+): Promise<BuiltTopology> {
   const bridges = new Map<string, Kernel>();
   const members = new Map<string, BuiltMember>();
   const close = (): void => {
@@ -44,9 +48,9 @@ export async function buildTopology(machine: Machine, topology: Topology): Promi
     bridges.clear();
   };
   try {
-    for (const lan of topology.lans) bridges.set(lan.netns, buildLan(machine, lan));
+    for (const lan of topology.lans) bridges.set(lan.netns, buildLan(machine, lan, mark));
     for (const plan of topology.members) {
-      members.set(plan.name, { plan, kernel: buildMember(machine, plan, bridges) });
+      members.set(plan.name, { plan, kernel: buildMember(machine, plan, bridges, mark) });
       // Every namespace is some milliseconds of waiting for the kernel: signals and others get their turn.
       await breathe();
     }
@@ -59,7 +63,7 @@ export async function buildTopology(machine: Machine, topology: Topology): Promi
   return {
     members,
     add(plan) {
-      const member = { plan, kernel: addMember(machine, plan) };
+      const member = { plan, kernel: addMember(machine, plan, mark) };
       members.set(plan.name, member);
       return member;
     },
@@ -78,18 +82,18 @@ export async function buildTopology(machine: Machine, topology: Topology): Promi
   };
 }
 
-function addMember(machine: Machine, plan: MemberPlan): Kernel {
+function addMember(machine: Machine, plan: MemberPlan, mark: string | undefined): Kernel {
   const bridges = new Map<string, Kernel>();
   try {
     for (const { lan } of plan.interfaces) bridges.set(lan.netns, machine.open({ name: lan.netns }));
-    return buildMember(machine, plan, bridges);
+    return buildMember(machine, plan, bridges, mark);
   } finally {
     for (const kernel of bridges.values()) kernel.close();
   }
 }
 
-function buildLan(machine: Machine, { netns, name, mtu }: LanPlan): Kernel {
-  machine.createNetns(netns);
+function buildLan(machine: Machine, { netns, name, mtu }: LanPlan, mark: string | undefined): Kernel {
+  machine.createNetns(netns, mark);
   const kernel = machine.open({ name: netns });
   // A wire has no addresses of its own.
   kernel.sysctl.set("net/ipv6/conf/default/disable_ipv6", 1);
@@ -97,8 +101,13 @@ function buildLan(machine: Machine, { netns, name, mtu }: LanPlan): Kernel {
   return kernel;
 }
 
-function buildMember(machine: Machine, plan: MemberPlan, bridges: ReadonlyMap<string, Kernel>): Kernel {
-  machine.createNetns(plan.netns);
+function buildMember(
+  machine: Machine,
+  plan: MemberPlan,
+  bridges: ReadonlyMap<string, Kernel>,
+  mark: string | undefined,
+): Kernel {
+  machine.createNetns(plan.netns, mark);
   const kernel = machine.open({ name: plan.netns });
   setUpStack(kernel, plan.forwards);
   const indexes = new Map<string, number>();

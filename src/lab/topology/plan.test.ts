@@ -1,7 +1,8 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formatProblem } from "../../base/problem.ts";
 import { parseLabFile } from "../file/load.ts";
-import { planTopology } from "./plan.ts";
+import { isPodNetns, netnsName, planTopology } from "./plan.ts";
 
 function plan(text: string) {
   const result = parseLabFile(text, "lab.yaml");
@@ -21,6 +22,28 @@ routers:
 hosts:
   - {name: db, address: 10.0.0.9}
 `;
+
+describe("a namespace's name", () => {
+  it("is never that of another lab's member", () => {
+    // Letters, digits and `-`, as the lab file's rules have them.
+    const word = fc.stringMatching(/^[ab]([-ab]{0,4}[ab])?$/);
+    fc.assert(
+      fc.property(word, word, word, word, (lab, member, other, theirs) => {
+        fc.pre(lab !== other || member !== theirs);
+        expect(netnsName(lab, member)).not.toBe(netnsName(other, theirs));
+      }),
+      { examples: [["x", "a-b", "x-a", "b"]], numRuns: 2000 },
+    );
+    expect(netnsName("x", "a-n1")).not.toBe(netnsName("x-a", "n1"));
+  });
+
+  it("is a pod's in its own lab only", () => {
+    const name = netnsName("x", "pod-0123456789ab");
+    expect(isPodNetns("x", name)).toBe(true);
+    for (const lab of ["x-a", "a", ""]) expect(isPodNetns(lab, name)).toBe(false);
+    expect(isPodNetns("x", `${name}c`)).toBe(false);
+  });
+});
 
 describe("a topology", () => {
   it("puts eth0 where a member's first address is and keeps both families on one wire", () => {

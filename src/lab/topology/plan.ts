@@ -42,9 +42,18 @@ export interface RoutePlan {
   readonly interface: string;
 }
 
-/** Returns the name of a lab's namespace. Pods' names and networks' begin with `pod-` and `lan-`, which members' cannot. */
+/**
+ * Returns the name of a lab's namespace. Pods' names and networks' begin with `pod-` and `lan-`, which members' cannot.
+ * No two pairs have one name: where the member's has a `-`, a `.`, which no name has, says where the lab's ends.
+ */
 export function netnsName(lab: string, member: string): string {
-  return `tl-${lab}-${member}`;
+  return `tl-${lab}${member.includes("-") ? "." : "-"}${member}`;
+}
+
+/** Returns whether that is the name of a pod's namespace in a lab. */
+export function isPodNetns(lab: string, name: string): boolean {
+  const start = netnsName(lab, "pod-");
+  return name.startsWith(start) && /^[0-9a-f]{12}$/.test(name.slice(start.length));
 }
 
 /** Lays out a checked lab file. */
