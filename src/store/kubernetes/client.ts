@@ -69,7 +69,7 @@ export class ApiClient {
   async ask(request: ApiRequest): Promise<unknown> {
     for (let round = 1; ; round++) {
       let last = round >= tries;
-      let waitMs = Math.min(50 * 2 ** round, 1000);
+      let waitMs = pauseMs(round);
       try {
         const response = await this.#open(request, AbortSignal.timeout(this.#timeoutMs));
         const body = await bodyOf(response);
@@ -82,12 +82,12 @@ export class ApiClient {
         const again =
           code === 429 || (code === 401 && round === 1) || (code >= 500 && request.method === "GET");
         if (!again || last) throw code >= 500 ? this.#unreachable(refusal) : refusal;
-        waitMs = Math.max(waitMs, Math.min(secondsOf(response.headers["retry-after"]) * 1000, 10_000));
+        waitMs = pauseMs(round, response);
       } catch (error) {
         if (error instanceof ApiRefusal || error instanceof TrunklineError) throw error;
         if (last || request.method !== "GET") throw this.#unreachable(error);
       }
-      await sleep(waitMs * (0.5 + Math.random() / 2));
+      await sleep(waitMs);
     }
   }
 
@@ -96,17 +96,21 @@ export class ApiClient {
    * @throws ApiRefusal, TrunklineError `store.unreachable`
    */
   async lines(request: ApiRequest, signal: AbortSignal): Promise<AsyncIterable<string>> {
-    let response: http.IncomingMessage;
-    try {
-      response = await this.#open(request, signal);
-    } catch (error) {
-      throw error instanceof TrunklineError ? error : this.#unreachable(error);
+    for (let round = 1; ; round++) {
+      let response: http.IncomingMessage;
+      try {
+        response = await this.#open(request, signal);
+      } catch (error) {
+        throw error instanceof TrunklineError ? error : this.#unreachable(error);
+      }
+      const code = response.statusCode ?? 0;
+      if (code === 200) return linesOf(response);
+      if (code === 401) this.#access.token?.refused();
+      const refusal = refusalOf(code, await bodyOf(response).catch(textOf));
+      if (code !== 429 || round >= busyTries)
+        throw code >= 500 || code === 429 ? this.#unreachable(refusal) : refusal;
+      await sleep(pauseMs(round, response), undefined, { signal });
     }
-    const code = response.statusCode ?? 0;
-    if (code === 200) return linesOf(response);
-    if (code === 401) this.#access.token?.refused();
-    const refusal = refusalOf(code, await bodyOf(response).catch(textOf));
-    throw code >= 500 || code === 429 ? this.#unreachable(refusal) : refusal;
   }
 
   close(): void {
@@ -204,9 +208,11 @@ export function refusalOf(code: number, body: string | Status): ApiRefusal {
   return new ApiRefusal(status.code ?? code, status.reason ?? "", status.message ?? `HTTP status ${code}`);
 }
 
-function secondsOf(header: string | undefined): number {
-  const seconds = Number(header ?? 0);
-  return Number.isFinite(seconds) && seconds > 0 ? seconds : 0;
+/** Returns how long to wait before a request is sent again, ms: what the server asks for, else longer and longer. */
+function pauseMs(round: number, response?: http.IncomingMessage): number {
+  const wished = Number(response?.headers["retry-after"] ?? 0);
+  const seconds = Number.isFinite(wished) ? Math.min(Math.max(wished, 0), 10) : 0;
+  return Math.max(Math.min(50 * 2 ** round, 1000), seconds * 1000) * (0.75 + Math.random() / 4);
 }
 
 async function bodyOf(response: http.IncomingMessage): Promise<string> {
