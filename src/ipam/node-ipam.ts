@@ -303,6 +303,8 @@ export class NodeIpam {
     const { node, settings } = this.#context;
     if (!this.#registered)
       throw new TrunklineError("ipam.not-ready", { node, why: "its Node object is gone" });
+    // The blocks may wait for nothing else.
+    if (this.#journal.fault !== undefined) await this.#journal.flush();
     if (!(await this.ready(settings.borrowWaitMs)))
       throw new TrunklineError("ipam.not-ready", { node, why: "the store has not confirmed its blocks yet" });
   }

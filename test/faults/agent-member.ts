@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readJournal } from "../../src/ipam/read-journal.ts";
 import type { Owner } from "../../src/ipam/types.ts";
 import { run } from "../../src/kernel/exec/index.ts";
-import { linuxMachine, type Machine } from "../../src/kernel/index.ts";
+import { type Kernel, linuxMachine, type Machine, ROUTE_PROTOCOL } from "../../src/kernel/index.ts";
 import type { ChildSetup, Order } from "./ipam-child.ts";
 import { type Member, NoAnswer } from "./member.ts";
 
@@ -47,7 +47,7 @@ export class AgentMember implements Member {
     return path.join(this.#folder, "agent.sock");
   }
 
-  start(_setup: ChildSetup): void {
+  start(_setup?: ChildSetup): void {
     mkdirSync(this.#folder, { recursive: true });
     if (!this.#machine.listNetns().includes(this.#netns)) this.#switchOn();
     const args = ["agent", "--node", this.name, "--netns", this.#netns, "--store", `sqlite:${this.#store}`];
@@ -178,14 +178,54 @@ export class AgentMember implements Member {
   }
 
   leftovers(): readonly string[] {
+    return this.#look((kernel) =>
+      kernel.links
+        .list()
+        .filter(({ name }) => /^tl[0-9a-f]{13}$/.test(name))
+        .map(({ name }) => `${this.name}: link ${name}`),
+    );
+  }
+
+  /** Index of a link of the node. */
+  link(name: string): number | undefined {
+    return this.#look((kernel) => kernel.links.get(name)?.index);
+  }
+
+  /** Where the node's routes of ours lead. */
+  routes(): readonly string[] {
+    return this.#look((kernel) =>
+      kernel.routes.list({ protocol: ROUTE_PROTOCOL }).map(({ destination }) => destination),
+    );
+  }
+
+  #look<T>(at: (kernel: Kernel) => T): T {
     const kernel = this.#machine.open({ name: this.#netns });
     try {
-      const links = kernel.links.list().map((link) => link.name);
-      return links
-        .filter((name) => /^tl[0-9a-f]{13}$/.test(name))
-        .map((name) => `${this.name}: link ${name}`);
+      return at(kernel);
     } finally {
       kernel.close();
+    }
+  }
+
+  /** What STATUS says: undefined where all is well. */
+  async status(): Promise<object | undefined> {
+    const done = await run(shim, [], {
+      env: { CNI_COMMAND: "STATUS", CNI_PATH: path.dirname(shim) },
+      input: JSON.stringify(this.#config()),
+      codes: "any",
+    });
+    return done.code === 0 ? undefined : (JSON.parse(done.stdout) as object);
+  }
+
+  /** Settles when the node says that it can serve pods. */
+  async untilReady(): Promise<void> {
+    const deadline = Date.now() + 20_000;
+    for (;;) {
+      const why = await this.status();
+      if (why === undefined) return;
+      if (Date.now() > deadline)
+        throw new Error(`${this.name} does not become ready: ${JSON.stringify(why)}`);
+      await sleep(50);
     }
   }
 }
