@@ -184,7 +184,7 @@ describe.skipIf("missing" in tool)("the CNI verbs, asked by cnitool", () => {
     expect(failureOf(await direct("STATUS")).code).toBe(50);
     expect(failureOf(await direct("GC")).code).toBe(11);
     expect(await cni("del", "m-1.1.0", old)).toMatchObject({ code: 0, stderr: "" });
-    expect(readdirSync(queue)).toEqual([`${containerId(old)}.eth0.json`]);
+    expect(readdirSync(queue)).toEqual([`${containerId(old)}:eth0.json`]);
     expect(hostEnd(old)).toBeDefined();
     await bed.startAgent();
     await expectGone(old);

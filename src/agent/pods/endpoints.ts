@@ -93,12 +93,12 @@ export class Endpoints {
     for (const endpoint of this.#known.values()) {
       if (endpoint.phase === "ready") continue;
       logger.info({ ...factsOf(endpoint), phase: endpoint.phase }, "undoing what was left half done");
-      await this.#undo(endpoint);
+      await this.#tolerate(endpoint, () => this.#undo(endpoint));
     }
     for (const owner of addresses.owners()) {
       if (this.#known.get(endpointKey(owner))?.phase === "ready") continue;
       logger.info({ ...owner }, "giving back addresses without an endpoint");
-      await addresses.release(owner);
+      await this.#tolerate(owner, () => addresses.release(owner));
     }
     const keys = new Map([...this.#known].map(([key, endpoint]) => [endpoint.hostInterface, key]));
     for (const { link, ips } of findWires(kernel)) {
@@ -111,6 +111,16 @@ export class Endpoints {
         logger.info(facts, "removing an interface without an endpoint");
         this.#removeLink(link.name, link.name);
       }
+    }
+  }
+
+  /** One attachment must not keep the others from their agent; what is left of it is for the next start, or its own DEL. */
+  async #tolerate(attached: AddressOwner, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      const facts = { endpoint: endpointKey(attached), error: textOf(error) };
+      this.#options.logger.error(facts, "what is left of an attachment cannot be taken back now");
     }
   }
 

@@ -16,7 +16,9 @@ export const kernelMessages = {
   "kernel.permission": (d: Refusal) =>
     `cannot ${d.attempt}: not permitted (${said(d)}); root, or CAP_NET_ADMIN in this namespace's user namespace, is needed`,
   "kernel.no-netns": (d: { netns: string; errno: string }) =>
-    `there is no network namespace '${d.netns}' (${d.errno})`,
+    d.errno === "EINVAL"
+      ? `'${d.netns}' is no network namespace`
+      : `there is no network namespace '${d.netns}' (${d.errno})`,
   "kernel.name": (d: { what: string; name: string; why: string }) =>
     `'${d.name}' is no name for a ${d.what}: ${d.why}`,
   "kernel.mac": (d: { text: string }) =>

@@ -195,6 +195,12 @@ static JSValue host_put(JSContext *ctx, JSValueConst self, int argc, JSValueCons
     good = fd >= 0 && write_all(fd, text, length, 0) == 0 && fsync(fd) == 0;
     if (fd >= 0 && close(fd) != 0) good = 0;
     if (good) good = rename(temporary, target) == 0;
+    if (!good && fd >= 0) {
+      /* On a full disk what is left of it would be in the way. */
+      int why = errno;
+      unlink(temporary);
+      errno = why;
+    }
     if (good && (fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0) {
       fsync(fd);
       close(fd);

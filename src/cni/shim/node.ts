@@ -3,7 +3,7 @@ import { begin, type Done, finish, type Queued, queued } from "./shim.ts";
 
 // No import statements and no top-level await: where the file is installed decides whether Node.js reads it as an ES
 // module or as CommonJS, and it has to run as both.
-const { mkdirSync, readFileSync, renameSync, writeFileSync } = process.getBuiltinModule("node:fs");
+const { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } = process.getBuiltinModule("node:fs");
 const { connect } = process.getBuiltinModule("node:net");
 const { join } = process.getBuiltinModule("node:path");
 
@@ -21,13 +21,15 @@ function ask(socketPath: string, request: string, timeoutSeconds: number): Promi
 }
 
 function put({ folder, file, text }: Queued): string | undefined {
+  const temporary = join(folder, `.${process.pid}.tmp`);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const temporary = join(folder, `.${process.pid}.tmp`);
     writeFileSync(temporary, text, { mode: 0o600, flush: true });
     renameSync(temporary, join(folder, file));
     return undefined;
   } catch (error) {
+    // On a full disk what is left of it would be in the way.
+    rmSync(temporary, { force: true });
     return String(error);
   }
 }

@@ -1,5 +1,7 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { begin, type Done, finish, type Question, queued } from "./shim.ts";
+import { checkInvocation } from "../environment.ts";
+import { begin, type Done, finish, type Question, queued, queueFile } from "./shim.ts";
 
 const config = { cniVersion: "1.1.0", name: "n", agentSocket: "/s", queueDir: "/q" };
 
@@ -76,11 +78,33 @@ describe("the plugin executable", () => {
       expect(failure(finish(ask(command), reply))).toMatchObject({ code, cniVersion: "1.1.0" });
   });
 
+  it("never puts the DELs of two attachments into one file", () => {
+    expect(queueFile("a.b", "c")).not.toBe(queueFile("a", "b.c"));
+    const part = fc.string({
+      unit: fc.constantFrom("a", "b", ".", "-", "_", ":", "/"),
+      minLength: 1,
+      maxLength: 6,
+    });
+    const attachment = fc
+      .record({ containerId: part, ifName: part })
+      .filter(
+        (one) => checkInvocation({ command: "DEL", netns: "", args: "", path: "/", ...one }) === undefined,
+      );
+    fc.assert(
+      fc.property(attachment, attachment, (one, other) => {
+        const same = one.containerId === other.containerId && one.ifName === other.ifName;
+        expect(queueFile(one.containerId, one.ifName) === queueFile(other.containerId, other.ifName)).toBe(
+          same,
+        );
+      }),
+    );
+  });
+
   it("queues a DEL, which then succeeds, or fails with an I/O error where even that is impossible", () => {
     const question = ask("DEL");
     expect(finish(question, undefined)).toEqual({
       folder: "/q",
-      file: "c1.eth0.json",
+      file: "c1:eth0.json",
       text: question.request,
     });
     expect(queued(question, undefined)).toEqual({ exitCode: 0, stdout: "", stderr: "" });

@@ -74,9 +74,12 @@ export function queued(question: Question, error: string | undefined): Done {
   return failed(failure(failureCode.io, what, error), question.cniVersion);
 }
 
-/** A repeated DEL of one attachment replaces the first. Both parts are validated and hold no `/`. */
+/**
+ * A repeated DEL of one attachment replaces the first. Both parts are validated and hold neither `/` nor `:`, so that no
+ * two attachments have one file.
+ */
 export function queueFile(containerId: string, ifName: string): string {
-  return `${containerId}.${ifName}.json`;
+  return `${containerId}:${ifName}.json`;
 }
 
 function done(stdout: string): Done {

@@ -22,6 +22,7 @@ export interface Libc {
   recv(fd: number, bytes: Bytes, length: number, flags: number): number;
   recvfrom(fd: number, bytes: Bytes, length: number, flags: number, from: Bytes, fromLength: Bytes): number;
   close(fd: number): number;
+  ioctl(fd: number, request: number): number;
   setns(fd: number, type: number): number;
   unshare(flags: number): number;
   mount(source: string, target: string, type: string | null, flags: number, data: null): number;
@@ -96,6 +97,8 @@ function bindings(found: Koffi): Libc {
     recv: get("intptr_t recv(int, uint8_t *, size_t, int)"),
     recvfrom: get("intptr_t recvfrom(int, uint8_t *, size_t, int, uint8_t *, uint8_t *)"),
     close: get("int close(int)"),
+    // Without a third argument it is called as any other function is.
+    ioctl: get("int ioctl(int, unsigned long)"),
     setns: get("int setns(int, int)"),
     unshare: get("int unshare(int)"),
     mount: get("int mount(const char *, const char *, const char *, unsigned long, const void *)"),

@@ -1,6 +1,6 @@
 // Working in another network namespace. A namespace belongs to a thread, so the JavaScript thread enters one only
 // within a synchronous function and always comes back before anything else can run.
-import { closeSync, fstatSync, openSync, readdirSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readdirSync, statfsSync } from "node:fs";
 import path from "node:path";
 import { TrunklineError } from "../../base/errors.ts";
 import { libc } from "../ffi/libc.ts";
@@ -9,6 +9,13 @@ import type { NetnsRef } from "../kernel.ts";
 
 export const NETNS_FOLDER = "/run/netns";
 const CLONE_NEWNET = 0x40000000;
+/** linux/magic.h: the file system of namespaces' files. */
+const NSFS_MAGIC = 0x6e736673;
+/** linux/nsfs.h: which kind of namespace a descriptor is of. */
+const NS_GET_NSTYPE = 0xb703;
+
+/** Something is there that is no network namespace. */
+const notNetns = Object.assign(new Error("not a network namespace"), { code: "EINVAL" });
 
 /** The namespace that this thread is in by default; opened at first use and kept. */
 let home: number | undefined;
@@ -54,11 +61,19 @@ export function netnsPath(ref: NetnsRef): string {
   return path.join(NETNS_FOLDER, checkedName(ref.name));
 }
 
-/** Opens a namespace; the caller closes the descriptor. @throws `kernel.no-netns`, `kernel.name` */
+/**
+ * Opens a namespace; the caller closes the descriptor. A path comes from others and may lead to anything: a FIFO or a
+ * device is not even opened, as that could wait for ever, or do something. @throws `kernel.no-netns`, `kernel.name`
+ */
 export function openNetns(ref: NetnsRef): number {
   const file = netnsPath(ref);
   try {
-    return openSync(file, "r");
+    if (statfsSync(file).type !== NSFS_MAGIC) throw notNetns;
+    // Something else may have taken the place since.
+    const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (libc().ioctl(fd, NS_GET_NSTYPE) === CLONE_NEWNET) return fd;
+    closeSync(fd);
+    throw notNetns;
   } catch (error) {
     throw noNetns(file, error);
   }
