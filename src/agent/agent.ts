@@ -144,7 +144,6 @@ class RunningAgent implements Agent {
     const journal = new EndpointJournal(stateDir, logger);
     this.#journal = journal;
     this.#stops.push(() => journal.close());
-    const inUse = () => usesOf([...journal.live.values()], findWires(this.#kernel));
     const parts: AgentParts = {
       node,
       kernel: this.#kernel,
@@ -153,7 +152,7 @@ class RunningAgent implements Agent {
       stateDir,
       logger,
       addressCooldownMs,
-      inUse,
+      inUse: () => this.#inUse(),
     };
     const addresses = await this.#options.addresses(parts);
     this.#addresses = addresses;
@@ -297,6 +296,10 @@ class RunningAgent implements Agent {
     if (this.notReady().length === 0) this.#becameReady.resolve();
   }
 
+  #inUse(): UsedAddress[] {
+    return usesOf([...this.#journal.live.values()], findWires(this.#kernel));
+  }
+
   #onKernelNews({ groups, podRoutes }: KernelNews): void {
     if (podRoutes) this.#repair();
     if (groups.size > 0) this.#reconciler.noteResync((manager) => concerns(manager, groups));
@@ -309,8 +312,11 @@ class RunningAgent implements Agent {
     this.endpoints.sweep();
     const work = async () => {
       await this.#queue.drain((attached) => this.endpoints.remove(attached));
-      if (this.#cluster.synced)
-        await collectGone(this.endpoints, this.#cluster.facts, machine, graceSeconds, logger);
+      if (!this.#cluster.synced) return;
+      await collectGone(this.endpoints, this.#cluster.facts, machine, graceSeconds, logger);
+      const addresses = new Set(this.#inUse().map(({ address }) => address));
+      const attachments = [...this.endpoints.known.values()];
+      await this.#addresses.collect?.({ attachments, addresses }, graceSeconds * 1000);
     };
     work().catch((error: unknown) => logger.error({ error: textOf(error) }, "the regular clean-up failed"));
   }

@@ -247,6 +247,26 @@ describe("a node's allocator", () => {
     await ipam.close();
   });
 
+  it("collects what was found in use after the journal was lost once nothing uses it", async () => {
+    const before = await start("a");
+    const used = (await addressOf(before.ipam, "one")) ?? "";
+    await before.ipam.close();
+    const after = await start("a", {
+      inUse: () => Promise.resolve([{ address: used, pod: "default/one", uid: "uid-one" }]),
+    });
+    await settle(clock, after.ipam.ready());
+    const collect = (...addresses: string[]) =>
+      settle(clock, after.ipam.collect({ attachments: [], addresses: new Set(addresses) }, 1000));
+    await collect(used);
+    clock.advance(1000);
+    expect(await collect(used)).toEqual([]);
+    await collect();
+    clock.advance(1000);
+    expect(await collect()).toHaveLength(1);
+    expect(after.ipam.holderOf(used)).toBeUndefined();
+    await after.ipam.close();
+  });
+
   it("takes a block up with care when the journal is lost", async () => {
     const before = await start("a");
     const used = await addressOf(before.ipam, "one");

@@ -53,6 +53,8 @@ export interface AllocateRequest {
 export interface Living {
   /** Attachments that the container runtime knows. */
   readonly attachments?: readonly Pick<Owner, "containerId" | "ifName">[];
+  /** Addresses that something on the node uses: what was found in use after the journal was lost is judged by them. */
+  readonly addresses?: ReadonlySet<string>;
   /** Pods of this node, by uid and by `namespace/name`. */
   readonly pods?: readonly { readonly uid: string; readonly pod: string }[];
 }
@@ -235,7 +237,9 @@ export class NodeIpam {
     const keys = living.attachments && new Set(living.attachments.map(ownerKey));
     const uids = living.pods && new Set(living.pods.map(({ uid }) => uid));
     const names = living.pods && new Set(living.pods.map(({ pod }) => pod));
-    const leaked = [...this.#ledger.holdings.values()].filter(({ owner }) => {
+    const { addresses: used } = living;
+    const leaked = [...this.#ledger.holdings.values()].filter(({ owner, addresses }) => {
+      if (used && isRecovered(owner)) return !addresses.some(({ address }) => used.has(address));
       if (keys && !isRecovered(owner) && !keys.has(ownerKey(owner))) return true;
       if (!uids || !names || (owner.uid === "" && owner.pod === "")) return false;
       return owner.uid === "" ? !names.has(owner.pod) : !uids.has(owner.uid);

@@ -1,8 +1,10 @@
 import { statSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Manager } from "../../src/agent/managers/manager.ts";
-import { eventKind } from "../../src/api/kinds/core.ts";
+import { eventKind, podKind } from "../../src/api/kinds/core.ts";
 import type { CniResult } from "../../src/cni/spec.ts";
+import { run } from "../../src/kernel/exec/index.ts";
 import { ROUTE_PROTOCOL } from "../../src/kernel/index.ts";
 import { probe } from "../../src/lab/probe/client.ts";
 import { TestNode } from "./agent-node.ts";
@@ -177,6 +179,49 @@ describe("the agent and the plugin executable", () => {
     await node.cni("ADD", kept!);
     await node.machine.removeNetns(`${node.netns}-gone`);
     await expect.poll(() => [...node.addresses.held.keys()], { interval: 20 }).toEqual(["kept/eth0"]);
+  });
+
+  it("take back what earlier sandboxes of a living pod hold, and nothing that it shows or that is there", async () => {
+    const agent = await node.start({ graceSeconds: 0.2, resyncSeconds: 0.05 });
+    await agent.ready;
+    const ips: string[] = [];
+    // A plugin behind ours fails: the runtime tries again with a new container, and never deletes the old one.
+    for (const name of ["try1", "try2", "shown", "runs"]) {
+      const env = { ...pods(name)[0], CNI_ARGS: "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web" };
+      const result = JSON.parse((await node.cni("ADD", env)).stdout) as CniResult;
+      ips.push(result.ips?.[0]?.address.split("/")[0] ?? "");
+    }
+    await node.store.create(podKind, {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "web", namespace: "default" },
+      spec: { containers: [], nodeName: node.name },
+      status: { phase: "Running", podIP: ips[2] ?? "" },
+    });
+    for (const name of ["try1", "try2", "shown"]) await node.machine.removeNetns(`${node.netns}-${name}`);
+    const held = () => [...node.addresses.held.keys()];
+    await expect.poll(held, { interval: 20 }).toEqual(["shown/eth0", "runs/eth0"]);
+    // The pod shows its new sandbox's address, and the last of the dead ones goes as well.
+    const pod = (await node.store.get(podKind, "web", "default"))!;
+    await node.store.update(podKind, { ...pod, status: { phase: "Running", podIP: ips[3] ?? "" } });
+    await expect.poll(held, { interval: 20 }).toEqual(["runs/eth0"]);
+    expect(await reaches(node.netns, ips[3] ?? "")).toBe(true);
+  });
+
+  it("answer at once where CNI_NETNS is no namespace, whatever it is", async () => {
+    const agent = await node.start();
+    await agent.ready;
+    const fifo = path.join(node.folder, "fifo");
+    await run("mkfifo", [fifo]);
+    const [a] = pods("a");
+    for (const netns of [fifo, node.folder, "/dev/zero", "/proc/self/ns/mnt", "/nowhere"]) {
+      for (const command of ["ADD", "DEL", "CHECK"]) {
+        const done = await node.cni(command, { ...a!, CNI_NETNS: netns });
+        const code = done.code === 0 ? 0 : (JSON.parse(done.stdout) as { code: number }).code;
+        expect([command, netns, code]).toEqual([command, netns, { ADD: 8, DEL: 0, CHECK: 3 }[command]]);
+      }
+    }
+    expect((await node.cni("ADD", a!)).code).toBe(0);
   });
 
   it("refuse to serve a socket that another agent serves, and take over one that a dead agent left", async () => {

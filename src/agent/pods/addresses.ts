@@ -11,6 +11,12 @@ export interface AddressRequest {
 /** As AddressRequest, where the pod may not be known. */
 export type AddressOwner = Pick<AddressRequest, "containerId" | "ifName"> & Partial<AddressRequest>;
 
+/** What the agent knows to use addresses. */
+export interface AddressesInUse {
+  readonly attachments: readonly Pick<AddressRequest, "containerId" | "ifName">[];
+  readonly addresses: ReadonlySet<string>;
+}
+
 export interface AddressSource {
   /**
    * Returns addresses (without prefix length) for that interface: the same ones as long as they are not released.
@@ -19,6 +25,8 @@ export interface AddressSource {
   allocate(request: AddressRequest): Promise<readonly string[]>;
   /** Gives back what that interface holds; succeeds if it holds nothing. */
   release(owner: AddressOwner): Promise<void>;
+  /** Gives back what was held for nothing that lives for `graceMs`; to be called now and then. */
+  collect?(living: AddressesInUse, graceMs: number): Promise<void>;
   /** Who holds addresses now, also those of which the agent knows nothing (any more). */
   owners(): readonly Pick<AddressOwner, "containerId" | "ifName" | "pod">[];
   /** Why no addresses can be handed out now; undefined when they can. */

@@ -245,6 +245,11 @@ export class Endpoints {
     await Promise.allSettled(this.#removals.values());
   }
 
+  /** Names of the host ends that the kernel has. */
+  presentWires(): ReadonlySet<string> {
+    return new Set(findWires(this.#options.kernel).map(({ link }) => link.name));
+  }
+
   /** Returns what of the endpoint is not as `result` says it is, in words. */
   check(endpoint: Endpoint, result: CniResult): string[] {
     const { machine, kernel } = this.#options;
@@ -379,15 +384,17 @@ function wireOf(endpoint: Endpoint, mtu: number): WireSpec {
 }
 
 /**
- * Returns whether the namespace that the endpoint was made in is gone, or another one has its path. Of one whose path is not
- * known, its wire tells.
+ * Returns whether the namespace that the endpoint was made in is gone, or something else has its path. Where its path is not
+ * known, nothing but its wire can tell.
  */
 export function netnsIsGone(machine: Machine, endpoint: Endpoint): boolean {
-  if (endpoint.netns === "") return false;
+  if (endpoint.netns === "") return true;
   try {
     return machine.identityOf({ path: endpoint.netns }) !== endpoint.netnsId;
   } catch (error) {
-    if (isError(error, "kernel.no-netns")) return true;
-    throw error;
+    // Whatever else keeps it from being opened (too many open files, most likely) says nothing about it.
+    return isError(error, "kernel.no-netns") && goneErrors.has(error.data.errno);
   }
 }
+
+const goneErrors: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP", "EINVAL"]);

@@ -10,7 +10,7 @@ import { poolsOfNode } from "../../plan/addressing/pools.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import type { AgentParts } from "../agent.ts";
 import type { Changes, Manager } from "../managers/manager.ts";
-import type { AddressOwner, AddressRequest, AddressSource } from "./addresses.ts";
+import type { AddressesInUse, AddressOwner, AddressRequest, AddressSource } from "./addresses.ts";
 import { podKey } from "./endpoint.ts";
 import { NamedAddresses } from "./named-addresses.ts";
 
@@ -83,6 +83,16 @@ export class PoolAddresses implements AddressSource {
       ifName,
       ...(pod !== undefined && { pod: podKey(pod), uid: pod.uid }),
     });
+  }
+
+  async collect(living: AddressesInUse, graceMs: number): Promise<void> {
+    for (const { owner, addresses } of await this.ipam.collect(living, graceMs)) {
+      const facts = { ...owner, ips: addresses.map(({ address }) => address) };
+      this.#parts.logger.warn(
+        facts,
+        "addresses were held for nothing that is left on this node: they are free",
+      );
+    }
   }
 
   owners() {

@@ -1,10 +1,10 @@
-import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { silent } from "../../base/log.ts";
 import { queueFile } from "../../cni/shim/shim.ts";
+import { run } from "../../kernel/exec/index.ts";
 import { DelQueue } from "./del-queue.ts";
 
 let folder: string;
@@ -39,7 +39,7 @@ describe("DelQueue", () => {
 
   it("passes over what is no request, puts it aside, and carries out the others", async () => {
     mkdirSync(path.join(folder, "a-folder.json"));
-    execFileSync("mkfifo", [path.join(folder, "b-fifo.json")]);
+    await run("mkfifo", [path.join(folder, "b-fifo.json")]);
     symlinkSync("/nowhere", path.join(folder, "c-link.json"));
     writeFileSync(path.join(folder, "d-empty.json"), "");
     writeFileSync(path.join(folder, "e-null.json"), "null");

@@ -117,6 +117,27 @@ describe("checkAddresses", () => {
     expect(kinds(cluster, { a: journal })).toEqual(["leak 10.1.0.1", "leak 10.1.0.2", "leak 10.1.0.3"]);
   });
 
+  it("finds what is held for sandboxes of a living pod that are gone, and not the one that starts", () => {
+    const sandbox = (seq: number, more: Partial<Holding["owner"]> = {}, at = now): Holding => {
+      const one = holding("web", `10.1.0.${seq}`);
+      return { ...one, seq, at, owner: { ...one.owner, containerId: `c${seq}`, ...more } };
+    };
+    const leaks = (shown: string | undefined, ...held: Holding[]) =>
+      kinds(facts({ pods: [pod("web", "a", shown)] }), { a: held });
+    // Without an address yet: the newest may be starting.
+    expect(leaks(undefined, sandbox(1), sandbox(3), sandbox(2))).toEqual(["leak 10.1.0.1", "leak 10.1.0.2"]);
+    expect(leaks("10.1.0.3", sandbox(1), sandbox(2), sandbox(3))).toEqual(["leak 10.1.0.1", "leak 10.1.0.2"]);
+    // The pod still shows the old one's address while the new one starts; after a while it does not start any more.
+    expect(leaks("10.1.0.1", sandbox(1), sandbox(2))).toEqual([]);
+    expect(leaks("10.1.0.1", sandbox(1), sandbox(2, {}, now - 61_000))).toEqual(["leak 10.1.0.2"]);
+    // Another interface of the pod is shown nowhere; what was found after a lost journal is no sandbox.
+    expect(leaks("10.1.0.1", sandbox(1), sandbox(2, { ifName: "net1" }))).toEqual([]);
+    const found = sandbox(2, { containerId: "recovered-10.1.0.2", ifName: "" });
+    expect(leaks("10.1.0.9", found, { ...sandbox(9), seq: 9 })).toEqual([]);
+    // A runtime that names no uid.
+    expect(leaks("10.1.0.2", sandbox(1, { uid: "" }), sandbox(2, { uid: "" }))).toEqual(["leak 10.1.0.1"]);
+  });
+
   it("finds pods whose address their node does not hold, or that is in no pool", () => {
     const cluster = facts({ pods: [pod("one", "a", "10.1.0.1"), pod("two", "a", "10.9.0.1")] });
     expect(kinds(cluster, { a: [] })).toEqual(["not-allocated 10.1.0.1", "outside-pools 10.9.0.1"]);

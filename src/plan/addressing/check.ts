@@ -10,7 +10,8 @@ import {
   tryParseIp,
 } from "../../base/ip.ts";
 import { ownerGraceMs, ownerMissingSince } from "../../ipam/block-object.ts";
-import type { Holding } from "../../ipam/types.ts";
+import { isRecovered } from "../../ipam/recovery.ts";
+import type { HeldAddress, Holding } from "../../ipam/types.ts";
 import type { ClusterFacts } from "../facts.ts";
 
 export type FindingKind =
@@ -55,9 +56,10 @@ export function checkAddresses(facts: ClusterFacts, journals: Journals, now: num
   const pods = [...facts.pods.values()].filter((pod) => pod.spec.hostNetwork !== true && !isTerminal(pod));
   const findings = [
     ...blockFindings(facts, journals, now),
-    ...[...journals].flatMap(([node, holdings]) =>
-      holdings.flatMap((holding) => holdingFindings(facts, node, holding)),
-    ),
+    ...[...journals].flatMap(([node, holdings]) => [
+      ...holdings.flatMap((holding) => holdingFindings(facts, node, holding)),
+      ...deadSandboxes(facts, node, holdings, now),
+    ]),
     ...duplicates(pods, journals),
     ...pods.flatMap((pod) => podFindings(facts, journals, pod)),
   ];
@@ -165,6 +167,52 @@ function holdingFindings(facts: ClusterFacts, node: string, holding: Holding): F
       });
     return out;
   });
+}
+
+/** How long (ms) a sandbox may have an address until its pod's object shows it. */
+const startMs = 60_000;
+
+/**
+ * What is held for sandboxes of a pod that lives in another one by now: a pod has one at a time. Its newest may only be
+ * starting; it counts when the pod goes on to show an older one's address. The agent gives them back itself after a while.
+ */
+function deadSandboxes(
+  facts: ClusterFacts,
+  node: string,
+  holdings: readonly Holding[],
+  now: number,
+): Finding[] {
+  const ofInterface = new Map<string, Holding[]>();
+  for (const holding of holdings) {
+    const pod = isRecovered(holding.owner) ? undefined : podOf(facts, holding);
+    if (!pod) continue;
+    const key = JSON.stringify([pod.metadata.uid, holding.owner.ifName]);
+    ofInterface.set(key, [...(ofInterface.get(key) ?? []), holding]);
+  }
+  return [...ofInterface.values()].flatMap((all) => {
+    const pod = podOf(facts, all[0] as Holding);
+    const shown = new Set(pod && podIps(pod));
+    const isShown = ({ addresses }: Holding) => addresses.some(({ address }) => shown.has(address));
+    const newest = Math.max(...all.map(({ seq }) => seq));
+    const shows = all.some(isShown);
+    return all
+      .filter((one) => !isShown(one) && (one.seq !== newest || (shows && now - one.at > startMs)))
+      .flatMap((one) => one.addresses.map((held) => deadSandbox(node, one, held, [...shown])));
+  });
+}
+
+function deadSandbox(node: string, holding: Holding, held: HeldAddress, shown: readonly string[]): Finding {
+  const { owner, seq } = holding;
+  const has = shown.length === 0 ? "has none yet" : `has ${shown.join(", ")}`;
+  return {
+    kind: "leak",
+    what: held.address,
+    node,
+    pod: owner.pod,
+    seq,
+    block: held.block,
+    message: `${held.address} is held on ${node} for an earlier sandbox (${owner.containerId}) of ${owner.pod}, which ${has}`,
+  };
 }
 
 /** Returns the pod that a holding is for, if it exists and runs on. */
