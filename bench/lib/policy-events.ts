@@ -36,6 +36,7 @@ export async function eventRows(cluster: BenchCluster, folder: string): Promise<
   const parts = {
     node: "n1",
     kernel,
+    netns: { name: "events" },
     store,
     facts: watch.facts,
     stateDir: folder,

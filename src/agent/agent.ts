@@ -5,13 +5,13 @@ import { isError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { podOf } from "../cni/args.ts";
 import type { UsedAddress } from "../ipam/context.ts";
-import type { EventGroup, Kernel, Machine, NetnsRef } from "../kernel/kernel.ts";
+import type { Kernel, Machine, NetnsRef } from "../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import type { Store } from "../store/store.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { type KernelNews, watchKernel } from "./managers/kernel-watcher.ts";
-import type { Manager } from "./managers/manager.ts";
+import type { Manager, NewsGroup } from "./managers/manager.ts";
 import { Reconciler } from "./managers/reconciler.ts";
 import { NodeView } from "./node-view.ts";
 import type { AddressSource } from "./pods/addresses.ts";
@@ -30,6 +30,8 @@ import { AgentMetrics } from "./served/metrics.ts";
 export interface AgentParts {
   readonly node: string;
   readonly kernel: Kernel;
+  /** The namespace that the kernel is a handle on. */
+  readonly netns: NetnsRef;
   readonly store: Store;
   readonly facts: ClusterFacts;
   readonly stateDir: string;
@@ -137,7 +139,7 @@ class RunningAgent implements Agent {
   }
 
   async start(): Promise<void> {
-    const { node, store, stateDir, logger, addressCooldownMs } = this.#options;
+    const { node, store, stateDir, logger, netns, addressCooldownMs } = this.#options;
     await assertUnserved(this.#options.socketPath);
     prepareNode(this.#kernel);
     const { facts } = this.#cluster;
@@ -147,6 +149,7 @@ class RunningAgent implements Agent {
     const parts: AgentParts = {
       node,
       kernel: this.#kernel,
+      netns,
       store,
       facts,
       stateDir,
@@ -184,6 +187,7 @@ class RunningAgent implements Agent {
     for (const { manager, error } of this.#reconciler.failures()) reasons.push(`${manager}: ${error}`);
     const noAddresses = this.#addresses.notReady();
     if (noAddresses !== undefined) reasons.push(noAddresses);
+    for (const manager of this.#managers) reasons.push(...(manager.notReady?.() ?? []));
     return reasons;
   }
 
@@ -331,8 +335,9 @@ class RunningAgent implements Agent {
   }
 }
 
-function concerns(manager: Manager, groups: ReadonlySet<EventGroup>): boolean {
-  return manager.concerns === undefined || manager.concerns.some((group) => groups.has(group));
+function concerns(manager: Manager, groups: ReadonlySet<NewsGroup>): boolean {
+  if (manager.concerns !== undefined) return manager.concerns.some((group) => groups.has(group));
+  return [...groups].some((group) => group !== "others-rules");
 }
 
 /** A node forwards between its pods and its uplink. */

@@ -1,6 +1,7 @@
 // What every agent is made of, in production as in the lab.
 
 import type { AgentOptions } from "./agent.ts";
+import { ForwardManager } from "./managers/forward-manager.ts";
 import { NodeTable } from "./managers/node-table.ts";
 import { PolicyManager } from "./managers/policy-manager.ts";
 import { RoutingManager } from "./managers/routing-manager.ts";
@@ -20,6 +21,7 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
       new RoutingManager(kernel, logger),
       new PolicyManager({ kernel, logger, table, cutSpacingMs: CUT_SPACING_MS }),
       new SnatManager({ ...parts, table }),
+      new ForwardManager(parts),
     ];
   },
 };

@@ -1,4 +1,5 @@
 // What most commands share: which cluster, which namespace, which objects.
+import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { allKinds, kindNamed } from "../api/kinds/index.ts";
 import type { Kind } from "../api/object.ts";
@@ -39,10 +40,14 @@ export function storeOptions(command: Command): Command {
 
 /**
  * Opens the objects that the options name; the caller closes them.
- * @throws TrunklineError `lab.unknown`, `lab.none`, `lab.several`, `lab.dead`, `cli.store`, `cli.context`, `store.open`,
- *   `store.access`
+ * @param missing whether a store's file that is not there is made: a name that was mistyped is no empty cluster
+ * @throws TrunklineError `lab.unknown`, `lab.none`, `lab.several`, `lab.dead`, `cli.store`, `cli.no-store`, `cli.context`,
+ *   `store.open`, `store.access`
  */
-export async function openStore(options: StoreOptions): Promise<Store> {
+export async function openStore(
+  options: StoreOptions,
+  missing: "refuse" | "make" = "refuse",
+): Promise<Store> {
   if (options.kubeconfig !== undefined) return openCluster(options.kubeconfig, options.context);
   if (options.context !== undefined) throw new TrunklineError("cli.context", {});
   const address: StoreAddress =
@@ -60,6 +65,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ]);
     return kubernetesStore(podAccess(process.env));
   }
+  if (missing === "refuse" && options.store !== undefined && !existsSync(address.path))
+    throw new TrunklineError("cli.no-store", { path: address.path });
   const { openSqliteStore } = await import("../store/sqlite/store.ts");
   return openSqliteStore(address.path);
 }
@@ -75,8 +82,12 @@ async function openCluster(file: string, context: string | undefined): Promise<S
 }
 
 /** Runs `body` with the objects that the options name. */
-export async function withStore<T>(options: StoreOptions, body: (store: Store) => Promise<T>): Promise<T> {
-  const store = await openStore(options);
+export async function withStore<T>(
+  options: StoreOptions,
+  body: (store: Store) => Promise<T>,
+  missing: "refuse" | "make" = "refuse",
+): Promise<T> {
+  const store = await openStore(options, missing);
   try {
     return await body(store);
   } finally {

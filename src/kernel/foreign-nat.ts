@@ -98,8 +98,15 @@ async function save(variant: "nft" | "legacy", family: 4 | 6, netns: NetnsRef): 
   }
 }
 
-/** Asking iptables-legacy-save for a table would load its module; the kernel says by itself which ones are there. */
 function legacyFamilies(netns: NetnsRef): (4 | 6)[] {
+  return families.filter((family) => legacyTables(netns, family).includes("nat"));
+}
+
+/**
+ * Returns the tables that iptables' legacy variant has: asking its tool for one would load the module; the kernel says by
+ * itself which ones are there.
+ */
+export function legacyTables(netns: NetnsRef, family: 4 | 6): string[] {
   const read = (file: string) => {
     try {
       return readFileSync(file, "utf8").split("\n");
@@ -110,12 +117,8 @@ function legacyFamilies(netns: NetnsRef): (4 | 6)[] {
     }
   };
   return withNetnsFd(netns, (fd) =>
-    inNetns(fd, () =>
-      families.filter((family) =>
-        // Of this thread, which is in the namespace; /proc/net would be the main thread's.
-        read(`/proc/thread-self/net/${family === 4 ? "ip" : "ip6"}_tables_names`).includes("nat"),
-      ),
-    ),
+    // Of this thread, which is in the namespace; /proc/net would be the main thread's.
+    inNetns(fd, () => read(`/proc/thread-self/net/${family === 4 ? "ip" : "ip6"}_tables_names`)),
   );
 }
 

@@ -1,12 +1,17 @@
 // What of a node's source translation stands in no object: others' rules, and the configuration that it remembers.
+import { exitsOf } from "../agent/managers/exits.ts";
 import { LastGood, lastGoodFile } from "../agent/managers/last-good.ts";
 import { TrunklineError } from "../base/errors.ts";
+import { formatCidr } from "../base/ip.ts";
 import { type ForeignNatTexts, readForeignNat } from "../kernel/foreign-nat.ts";
+import type { ExitLink } from "../plan/snat/foreign/index.ts";
 import type { Lab } from "./lab.ts";
 
 export interface NatKnowledge {
   readonly texts: ForeignNatTexts;
   readonly lastGood: string | null;
+  /** By which links the node sends what is not for itself. */
+  readonly exits: readonly { readonly destination: string; readonly link: ExitLink }[];
 }
 
 /** Looks at a node of a lab that runs in this process. @throws `lab.no-member`, `kernel.nft`, `kernel.command` */
@@ -14,5 +19,9 @@ export async function natKnowledge(lab: Lab, node: string, stateDir: string): Pr
   const member = lab.members.get(node);
   if (!member) throw new TrunklineError("lab.no-member", { word: node, known: [...lab.members.keys()] });
   const texts = await readForeignNat(member.kernel, { name: member.plan.netns });
-  return { texts, lastGood: new LastGood(lastGoodFile(stateDir)).text ?? null };
+  const exits = exitsOf(member.kernel).map(({ destination, link }) => ({
+    destination: formatCidr(destination),
+    link,
+  }));
+  return { texts, lastGood: new LastGood(lastGoodFile(stateDir)).text ?? null, exits };
 }

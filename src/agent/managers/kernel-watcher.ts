@@ -1,10 +1,11 @@
 // Kernel events by anybody: sorted by whom they concern, gathered for a moment (a change seldom comes alone), and told.
 import { type EventGroup, type Kernel, type KernelEvent, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
 import { hostInterfacePattern } from "../pods/endpoint.ts";
+import type { NewsGroup } from "./manager.ts";
 
 export interface KernelNews {
   /** Groups in which something changed that managers may have to put right. */
-  readonly groups: ReadonlySet<EventGroup>;
+  readonly groups: ReadonlySet<NewsGroup>;
   /** The host route of a pod that lives went away. */
   readonly podRoutes: boolean;
 }
@@ -20,7 +21,7 @@ export function watchKernel(
   onEvent: (event: KernelEvent) => void,
   onNews: (news: KernelNews) => void,
 ): { stop(): void } {
-  let groups = new Set<EventGroup>();
+  let groups = new Set<NewsGroup>();
   let podRoutes = false;
   let timer: NodeJS.Timeout | undefined;
   const tell = () => {
@@ -34,7 +35,7 @@ export function watchKernel(
     onEvent(event);
     const meaning = meaningOf(event, isLiveWire);
     if (meaning === undefined) return;
-    if (meaning === "all") for (const group of watched) groups.add(group);
+    if (meaning === "all") for (const group of [...watched, "others-rules" as const]) groups.add(group);
     else if (meaning === "pod-route") podRoutes = true;
     else groups.add(meaning);
     if (meaning === "all") podRoutes = true;
@@ -51,7 +52,7 @@ export function watchKernel(
 function meaningOf(
   event: KernelEvent,
   isLiveWire: (linkIndex: number) => boolean,
-): EventGroup | "pod-route" | "all" | undefined {
+): NewsGroup | "pod-route" | "all" | undefined {
   switch (event.kind) {
     case "lost":
       return "all";
@@ -68,7 +69,8 @@ function meaningOf(
     case "rule":
       return "rule";
     case "nftables":
-      return event.byUs || (event.table !== undefined && event.table !== OUR_TABLE) ? undefined : "nftables";
+      if (event.byUs) return undefined;
+      return event.table === undefined || event.table === OUR_TABLE ? "nftables" : "others-rules";
     case "neighbour":
       return undefined;
   }

@@ -3,13 +3,16 @@
 import type { EventGroup } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 
+/** What changed in the kernel; others-rules: nftables tables that are not ours. */
+export type NewsGroup = EventGroup | "others-rules";
+
 /** Keys (`namespace/name` or name) that changed since the last call, by plural name of the kind; "all" after a relist. */
 export type Changes = ReadonlyMap<string, ReadonlySet<string> | "all">;
 
 export interface Manager {
   readonly name: string;
-  /** Changes of these by somebody else (or by us) call for `resync`; default: all but neighbours. */
-  readonly concerns?: readonly EventGroup[];
+  /** Changes of these by somebody else (or by us) call for `resync`; default: all but neighbours and others' rules. */
+  readonly concerns?: readonly NewsGroup[];
   /**
    * Makes the kernel equal to the plan. Called once facts are in sync (with "all" for every kind), then after
    * every change of facts. Endpoints are told as kind "endpoints", by the keys of `node.endpoints`.
@@ -20,6 +23,8 @@ export interface Manager {
   resync(facts: ClusterFacts, node: NodeFacts): Promise<void>;
   /** The agent ends. What pods need stays in the kernel. */
   stop?(): void | Promise<void>;
+  /** What keeps the node from being ready although all that is planned is done, worded. */
+  notReady?(): readonly string[];
   /** For problems that belong on an object or the node: shown by describe, doctor and metrics. */
   problems?(): readonly { readonly code: string; readonly message: string; readonly object?: string }[];
 }

@@ -49,6 +49,7 @@ describe("addresses out of pools", () => {
     addresses = await poolAddresses({
       node: "n1",
       kernel: fakeMachine().open("self"),
+      netns: "self",
       store: memoryStore(),
       facts,
       stateDir,

@@ -12,6 +12,10 @@ export const agentMessages = {
   "agent.no-shim": (d: { path: string }) =>
     `the CNI plugin's executable ${d.path} is missing; run 'npm run build' first`,
   "agent.socket-in-use": (d: { path: string }) => `another agent serves ${d.path}`,
+  "forward.dropped": (d: { table: string; chain: string; family: number; commands: readonly string[] }) =>
+    `chain ${d.chain} of nftables table ${d.table}, another program's, drops all IPv${d.family} packets of pods, which no rule in another table can change; let them pass: ${d.commands.join(" && ")}`,
+  "forward.no-tool": (d: { store: string; family: number }) =>
+    `${d.store}'s FORWARD chain drops pods' IPv${d.family} packets by its policy, and its tool to let them pass is not installed (package iptables)`,
   "agent.no-uplink": (d: { node: string; addresses: readonly string[] }) =>
     d.addresses.length === 0
       ? `node ${d.node} has no InternalIP`

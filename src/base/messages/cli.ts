@@ -15,6 +15,8 @@ export const cliMessages = {
     `'${d.text}' is not a JSONPath template: ${d.why} (column ${d.column})`,
   "cli.context": (_d: object) => "--context is for --kubeconfig, which is not given",
   "cli.store": (d: { text: string; why: string }) => `'${d.text}' is not a store: ${d.why}`,
+  "cli.no-store": (d: { path: string }) =>
+    `there is no store ${d.path}; \`trunkline apply --store sqlite:${d.path} -f …\` makes one`,
   "cli.daemon-cluster": (d: { daemon: string }) =>
     `say whose ${d.daemon} this is: --store sqlite:PATH or etcd:URL (or --lab NAME); nothing was changed`,
   "cli.daemon-netns": (d: { lab: string }) =>

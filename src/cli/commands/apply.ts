@@ -4,6 +4,7 @@ import { readManifests } from "../../api/manifest/files.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import type { Problem } from "../../base/problem.ts";
 import { type Applied, applyManifests } from "../../store/apply.ts";
+import type { Store } from "../../store/store.ts";
 import { type ClusterOptions, clusterOptions, withStore } from "../context.ts";
 import { resourceName } from "../objects/names.ts";
 import { type DryRun, dryRunNote, dryRunOption, outputOption, wantFiles } from "../options.ts";
@@ -33,12 +34,12 @@ async function run(options: Options): Promise<void> {
   if (read.objects.length === 0)
     refuse([{ code: "apply.empty", message: "there are no objects in what was given" }]);
   const { namespace } = options;
-  const result = await withStore(options, (store) =>
+  const apply = (store: Store) =>
     applyManifests(store, read.objects, {
       dryRun: options.dryRun !== "none",
       ...(namespace === undefined ? {} : { namespace, onlyNamespace: true }),
-    }),
-  );
+    });
+  const result = await withStore(options, apply, "make");
   sayProblems(result.warnings, "warning");
   refuse(result.errors);
   show(result.applied, options);

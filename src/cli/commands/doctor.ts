@@ -22,7 +22,8 @@ async function doctor(options: Options): Promise<void> {
   const looked = [`this machine (kernel ${kernelRelease()})`];
   const found: Diagnosis[] = await checkMachine();
   // Without any cluster the machine alone is worth a look; one that was named must be there.
-  if (options.lab !== undefined || options.store !== undefined || listLabs().some((lab) => lab.running)) {
+  const isNamed = [options.lab, options.store, options.kubeconfig].some((name) => name !== undefined);
+  if (isNamed || listLabs().some((lab) => lab.running)) {
     const cluster = await checkCluster(options);
     looked.push(...cluster.looked);
     found.push(...cluster.found);
@@ -46,11 +47,14 @@ async function checkCluster(options: Options): Promise<{ looked: string[]; found
   const { facts } = await readAddresses(options);
   const looked = [`${facts.nodes.size} nodes, ${facts.pods.size} pods, ${facts.policies.size} policies`];
   const found = diagnose(facts);
-  if (options.store === undefined) {
+  if (options.store === undefined && options.kubeconfig === undefined) {
     const { checkAgents } = await import("../facts/agent-checks.ts");
     const agents = await checkAgents(options.lab);
     looked.push(`${agents.asked} agents`);
     found.push(...agents.found);
+    const { checkForeignRules } = await import("../facts/foreign-checks.ts");
+    found.push(...(await checkForeignRules(options.lab, facts)));
+    looked.push("other programs' rules");
   }
   const { findings } = await lastingFindings(options);
   looked.push("addresses");

@@ -1,10 +1,10 @@
 // Where a command about one node looks: its objects, its namespace, its agent's state folder.
 
+import { exitsOf } from "../../agent/managers/exits.ts";
 import { type NodeForeignRules, readForeignRules } from "../../agent/managers/foreign-rules.ts";
 import { LastGood, lastGoodFile } from "../../agent/managers/last-good.ts";
 import { daemonSetKind } from "../../api/kinds/workloads.ts";
 import { TrunklineError } from "../../base/errors.ts";
-import { parseCidr } from "../../base/ip.ts";
 import { nearest } from "../../base/suggest.ts";
 import { runAttached } from "../../kernel/exec/index.ts";
 import { commandLinesOf } from "../../kernel/foreign-nat.ts";
@@ -65,17 +65,6 @@ export async function withNode(
   } finally {
     kernel.close();
   }
-}
-
-/** Returns by which links the node sends what is not for itself. */
-function exitsOf(kernel: Kernel): Exit[] {
-  const names = new Map(kernel.links.list().map(({ index, name }) => [index, name]));
-  return kernel.routes.list().map(({ destination, type, linkIndex }): Exit => {
-    const name = linkIndex === undefined ? undefined : names.get(linkIndex);
-    // A route with several next hops names no link of its own.
-    const link = type !== "unicast" ? "nowhere" : name === undefined ? "unknown" : { name };
-    return { destination: parseCidr(destination), link };
-  });
 }
 
 function nodeName(options: NodeOptions, facts: ClusterFacts, which: "named" | "any"): string {

@@ -49,6 +49,13 @@ export function cleanSteps(foreign: ForeignRules, judged: readonly JudgedRule[])
   }));
 }
 
+/** Returns the command by which whoever owns a rule deletes it. */
+export function deletionCommand({ store, family, table, chain, text, handle }: ForeignRule): string {
+  if (store === "nft") return `nft delete rule ${table} ${chain} handle ${handle}`;
+  const tool = `${family === 4 ? "iptables" : "ip6tables"}${store === "iptables-legacy" ? "-legacy" : ""}`;
+  return `${tool} -t ${table} -D ${chain} ${text}`;
+}
+
 /** Returns what to remember before the steps are run. */
 export function backupOf(
   foreign: ForeignRules,

@@ -53,6 +53,7 @@ function packets(match: RuleMatch): string {
     match.inInterface && `${not(match.inInterface)}coming in by ${match.inInterface.value}`,
     match.protocol && `${not(match.protocol)}of protocol ${match.protocol.value}`,
     match.mark && `${not(match.mark)}marked 0x${match.mark.value.value.toString(16)}`,
+    match.state && `${not(match.state)}of connections that are ${match.state.value.join(" or ")}`,
     match.unknown.length > 0 && `matching ${match.unknown.join(" ")}`,
   ].filter((part) => typeof part === "string");
   return parts.length === 0 ? "all packets" : `packets ${parts.join(", ")}`;

@@ -124,6 +124,7 @@ class Walk {
       // Incoming interfaces are not known to postrouting.
       test(match.inInterface, () => false),
       test(match.mark, ({ value, mask }) => ((this.#flow.mark ?? 0) & mask) >>> 0 === value >>> 0),
+      test(match.state, (states) => states.includes("new")),
       // What is for the node itself does not leave it.
       test(match.localDestination, () => false),
     ];

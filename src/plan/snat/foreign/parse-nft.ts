@@ -101,6 +101,13 @@ function readMatch(
     else return meta["key"] === "nfproto";
     return true;
   }
+  const ct = asObject(left?.["ct"]);
+  if (ct?.["key"] === "state") {
+    const states = asList(asObject(right)?.["set"] ?? right);
+    if (!states.every((one) => typeof one === "string")) return false;
+    match.state = { value: states, not };
+    return true;
+  }
   const masked = asList(left?.["&"]);
   const markKey = asObject(asObject(masked[0] ?? left)?.["meta"])?.["key"];
   if (markKey === "mark" && typeof right === "number") {
@@ -132,6 +139,8 @@ function readTarget(kind: string, body: Json): RuleTarget | undefined {
       const ip = tryParseIp(text);
       return { type: "snat", text, to: ip && { family: ip.family, first: ip.value, last: ip.value } };
     }
+    case "reject":
+      return { type: "drop" };
     case "dnat":
     case "redirect":
       return { type: "dnat", text: JSON.stringify(body) };

@@ -14,6 +14,8 @@ export interface Sender {
   readonly source: IpRange;
   /** undefined: one that no rule names. */
   readonly protocol: string | undefined;
+  /** The link that its packets come in by, on hooks that know it; undefined: on their way out. */
+  readonly inLink?: string;
 }
 
 export interface Outcomes {
@@ -162,14 +164,17 @@ class OneSender {
 
   #matching(rule: ForeignRule): { readonly sure: Places; readonly perhaps: Places } {
     const none = { sure: 0n, perhaps: 0n };
-    const { source, protocol, inInterface, mark, unknown } = rule.match;
+    const { source, protocol, inInterface, mark, state, unknown } = rule.match;
     const cell = this.#sender.source;
     if (source && source.value.family !== cell.family) return none;
     if (source && isInCidr(cell, source.value) === source.not) return none;
     if (protocol && (protocol.value === this.#sender.protocol) === protocol.not) return none;
     // On its way out iptables does not know where a packet came in, so only "not there" holds; nft does know it.
-    const asksLink = inInterface !== undefined && rule.store === "nft";
-    if (inInterface && !asksLink && !inInterface.not) return none;
+    const { inLink } = this.#sender;
+    const asksLink = inInterface !== undefined && inLink === undefined && rule.store === "nft";
+    if (inInterface && !asksLink && isLink(inInterface.value, inLink) === inInterface.not) return none;
+    // What is walked is a connection's first packet.
+    if (state && state.value.includes("new") === state.not) return none;
     // A connection's first packet has no mark: what matches is a mark of 0.
     if (mark && !this.#isMarked && (mark.value.value === 0) === mark.not) return none;
     const { sure, perhaps } = this.#all.matching(rule);
@@ -193,7 +198,11 @@ function leavesBy(name: string, exit: ExitLink): boolean | "perhaps" {
   // Where nothing is known of the node's links: pods' packets do not leave by bridges of containers.
   if (exit === "unknown") return name === "docker0" || name.startsWith("br-") ? false : "perhaps";
   if (exit === "nowhere") return false;
-  return name.endsWith("+") ? exit.name.startsWith(name.slice(0, -1)) : exit.name === name;
+  return isLink(name, exit.name);
+}
+
+function isLink(wanted: string, name: string | undefined): boolean {
+  return wanted.endsWith("+") ? name?.startsWith(wanted.slice(0, -1)) === true : name === wanted;
 }
 
 function add(sets: Map<ForeignRule, Places>, rule: ForeignRule, places: Places): void {

@@ -19,6 +19,8 @@ export interface RuleMatch {
   /** Lower-case name or number. */
   readonly protocol?: Not<string>;
   readonly mark?: Not<{ readonly value: number; readonly mask: number }>;
+  /** States of the connection (`new`, `established`, …): one of them. */
+  readonly state?: Not<readonly string[]>;
   /** The destination is an address of the node itself. */
   readonly localDestination?: Not<true>;
   /** Words of matches that are not understood: such a rule may match or not. */
