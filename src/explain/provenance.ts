@@ -44,7 +44,7 @@ export function provenanceOf(facts: ClusterFacts, end: End, address: string): Pr
       pool,
       block: cidr,
       ...(loan ? { lender: owner } : {}),
-      reason: `from block ${cidr} of ${owner}${loan ? `, which lent it to ${loan.node}` : ""}, cut from pool ${pool}${whole === undefined ? "" : ` (${whole})`}`,
+      reason: `from block ${cidr} of ${owner}${loan ? `, which lent it to ${loan.node}` : ""}, cut from pool ${pool}${whole === undefined ? ", which is no longer there" : ` (${whole})`}`,
       ...(end.type === "pod" && node !== undefined ? { chosen: choiceOf(facts, end.pod, node) } : {}),
     };
   }

@@ -250,13 +250,24 @@ export class NodeIpam {
     return this.#free(leaked.filter(({ seq }) => now - (this.#leakedSince.get(seq) ?? now) >= graceMs));
   }
 
+  /**
+   * Returns what the owner holds, as `allocate` would answer it again, whatever became of the pools; undefined if it holds
+   * nothing. @throws `ipam.address-elsewhere`, `ipam.journal`
+   */
+  held(owner: Pick<Owner, "containerId" | "ifName">): Promise<Holding | undefined> {
+    return this.#inTurn(ownerKey(owner), () => this.#held(owner));
+  }
+
+  async #held(owner: Pick<Owner, "containerId" | "ifName">): Promise<Holding | undefined> {
+    const known = this.#ledger.holdingOf(owner);
+    // In memory is not enough for an answer: its write may have failed.
+    if (known) await this.#journal.flush();
+    return known && whole(known);
+  }
+
   async #allocate(request: AllocateRequest): Promise<Holding> {
-    const known = this.#ledger.holdingOf(request.owner);
-    if (known) {
-      // In memory is not enough for an answer: its write may have failed.
-      await this.#journal.flush();
-      return whole(known);
-    }
+    const known = await this.#held(request.owner);
+    if (known) return known;
     for (;;) {
       await this.#assertReady();
       const recovered = recoveredFor(this.#ledger, request);

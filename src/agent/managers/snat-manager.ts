@@ -5,7 +5,7 @@ import type { Logger } from "../../base/log.ts";
 import { formatProblem, type Problem } from "../../base/problem.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
-import { type ChangedPods, planSnat, type SnatPlan, WishBook } from "../../plan/snat/index.ts";
+import { type ChangedPods, leftBlocks, planSnat, type SnatPlan, WishBook } from "../../plan/snat/index.ts";
 import { writeSnat } from "../../plan/snat/nft.ts";
 import type { Store } from "../../store/store.ts";
 import { setNodeCondition } from "../node-condition.ts";
@@ -44,6 +44,7 @@ export class SnatManager implements Manager {
   #plan: SnatPlan | undefined;
   #known: { facts: ClusterFacts; node: NodeFacts } | undefined;
   #told = "";
+  #leftBlocks = "";
   #steering = false;
   #last: Promise<void> = Promise.resolve();
 
@@ -54,10 +55,16 @@ export class SnatManager implements Manager {
   }
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
-    if (this.#plan && !concernedKinds.some((kind) => changes.has(kind))) return;
+    // Blocks are written all the time; they matter only where their pool is gone.
+    const left = leftBlocks(facts)
+      .map(({ object }) => object)
+      .join();
+    const concerned = left !== this.#leftBlocks || concernedKinds.some((kind) => changes.has(kind));
+    if (this.#plan && !concerned) return;
     // What single pods ask for is most of the work where there are many: only those that changed are asked again.
     const changed = changes.has("namespaces") ? "all" : (changes.get("pods") ?? none);
     await this.#inTurn(() => this.#make(facts, node, { changed }));
+    this.#leftBlocks = left;
   }
 
   async resync(facts: ClusterFacts, node: NodeFacts): Promise<void> {

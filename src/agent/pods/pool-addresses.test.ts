@@ -88,6 +88,14 @@ describe("addresses out of pools", () => {
     expect(await add(20)).toBe(all[1]);
   });
 
+  it("are answered again although their pool is gone, which gives out nothing new", async () => {
+    await start();
+    const first = await add(1);
+    (facts.pools as Map<string, IPPool>).clear();
+    expect(await add(1)).toBe(first);
+    await expect(add(2)).rejects.toMatchObject({ code: "ipam.no-pool" });
+  });
+
   it("rest for as long as the agent was told", async () => {
     await start(0);
     const all = await fillAndFree(1);

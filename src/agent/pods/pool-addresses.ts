@@ -60,6 +60,9 @@ export class PoolAddresses implements AddressSource {
   async allocate(request: AddressRequest): Promise<readonly string[]> {
     const { facts, node } = this.#parts;
     const { containerId, ifName, pod } = request;
+    const owner = { containerId, ifName, pod: podKey(pod), uid: pod?.uid ?? "" };
+    const known = await this.ipam.held(owner);
+    if (known) return known.addresses.map(({ address }) => address);
     const annotations = (await this.#objectOf(pod))?.metadata.annotations;
     const decision = chooseAddresses(
       facts,
@@ -71,7 +74,7 @@ export class PoolAddresses implements AddressSource {
       node,
     );
     const holding = await this.ipam.allocate({
-      owner: { containerId, ifName, pod: podKey(pod), uid: pod?.uid ?? "" },
+      owner,
       wants: wantsOf(decision, node),
     });
     return holding.addresses.map((held) => held.address);

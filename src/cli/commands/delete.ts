@@ -1,5 +1,6 @@
 // trunkline delete: objects by name, by label, by manifest, or all of a kind; what they own goes with them.
 import { Command, InvalidArgumentError } from "commander";
+import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import type { Kind, KubeObject } from "../../api/object.ts";
 import { isError } from "../../base/errors.ts";
 import { collectGarbage } from "../../store/garbage.ts";
@@ -68,6 +69,8 @@ async function run(store: Store, targets: readonly Target[], options: Options): 
 /** Begins to delete an object; returns whether it was allowed. */
 async function begin(store: Store, { kind, object }: Doomed, options: Options): Promise<boolean> {
   const { name, namespace, uid } = object.metadata;
+  // Asked before: an empty pool's blocks go at once.
+  const left = object.kind === "IPPool" ? await leftIn(store, object as IPPool) : undefined;
   try {
     if (options.dryRun === "none") await store.delete(kind, name, namespace, { uid });
   } catch (error) {
@@ -79,7 +82,13 @@ async function begin(store: Store, { kind, object }: Doomed, options: Options): 
   }
   const what = resourceName(kind, name);
   print(options.output === "name" ? what : `${what} deleted${dryRunNote(options.dryRun)}`);
+  if (left !== undefined) say(`trunkline: ${left}`);
   return true;
+}
+
+async function leftIn(store: Store, pool: IPPool): Promise<string | undefined> {
+  const { readResidents, wordResidents } = await import("../../plan/addressing/residents.ts");
+  return wordResidents(pool, await readResidents(store, pool));
 }
 
 async function waitUntilGone(store: Store, all: readonly Doomed[], timeoutMs: number): Promise<void> {

@@ -14,6 +14,7 @@ import type { Path } from "../../base/problem.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import { type CompiledPolicy, compilePolicy } from "../../plan/policy/index.ts";
 import { selects } from "../../plan/policy/selector.ts";
+import { leftBlocks } from "../../plan/snat/index.ts";
 import { podName } from "../ends.ts";
 import { factsOf } from "../manifests/facts-of.ts";
 import { declaredPorts } from "../manifests/workloads.ts";
@@ -176,10 +177,11 @@ function rangesOf(facts: ClusterFacts): { cidr: Cidr; source: string }[] {
   const nodes = [...facts.nodes.values()].flatMap((node) =>
     (node.spec?.podCIDRs ?? []).map((text) => ({ text, source: nameOf(node) })),
   );
-  return [...pools, ...nodes].flatMap(({ text, source }) => {
+  const named = [...pools, ...nodes].flatMap(({ text, source }) => {
     const cidr = range(text);
     return cidr ? [{ cidr, source }] : [];
   });
+  return [...named, ...leftBlocks(facts).map(({ cidr, object }) => ({ cidr, source: object }))];
 }
 
 function isDualStack(facts: ClusterFacts, podRanges: LintView["podRanges"]): boolean {

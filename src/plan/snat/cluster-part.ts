@@ -1,9 +1,10 @@
 // The part of a node's plan that is about the cluster and not about single pods. It is made again only when one of the
 // objects that it is made of is another one: pods come and go all the time, pools and nodes do not.
+import { formatCidr } from "../../base/ip.ts";
 import type { ClusterFacts } from "../facts.ts";
 import { configStatus } from "./config-status.ts";
 import { MASQ_CONFIG_MAP } from "./masq-config.ts";
-import { podRanges, SERVICE_CONFIG_MAP } from "./ranges.ts";
+import { leftBlocks, podRanges, SERVICE_CONFIG_MAP } from "./ranges.ts";
 import { type ObjectProblem, type ReadyRule, readSourceNats } from "./source-nat-rules.ts";
 import type { ConfigStatus, SnatPlan } from "./types.ts";
 
@@ -32,6 +33,8 @@ export class ClusterParts {
       facts.nodes.size,
       ...facts.nodes.values(),
       ...facts.sourceNats.values(),
+      // Blocks' objects are written all the time, and seldom is one of them the last of its pool.
+      ...leftBlocks(facts).map(({ cidr }) => formatCidr(cidr)),
     ];
     if (this.#part === undefined || !sameObjects(madeOf, this.#madeOf))
       this.#part = readPart(facts, lastGood);

@@ -1,4 +1,5 @@
 // Facts for tests, with little to write. Test only.
+import { type AddressBlock, blockName } from "../../api/kinds/address-block.ts";
 import type { Namespace, Node, Pod } from "../../api/kinds/core.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import type { SourceNAT } from "../../api/kinds/source-nat.ts";
@@ -76,7 +77,17 @@ export function sourceNat(
   };
 }
 
+export function block(cidr: string, owner = "node1"): AddressBlock {
+  return {
+    apiVersion: "trunkline.dev/v1alpha1",
+    kind: "AddressBlock",
+    metadata: meta(blockName(cidr)),
+    spec: { cidr, pool: "gone", node: owner, state: "confirmed" },
+  };
+}
+
 export interface Cluster {
+  readonly blocks?: readonly AddressBlock[];
   readonly pools?: readonly IPPool[];
   readonly pods?: readonly Pod[];
   readonly namespaces?: readonly Namespace[];
@@ -102,6 +113,7 @@ export function clusterFacts(cluster: Cluster): ClusterFacts {
   );
   return {
     ...emptyFacts(),
+    blocks: named(cluster.blocks),
     pools: named(cluster.pools),
     namespaces: named(cluster.namespaces),
     nodes: named(cluster.nodes),

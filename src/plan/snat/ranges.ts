@@ -1,6 +1,7 @@
 // Which addresses are pods', which are services', read from pools, nodes and the settings that name them.
+import type { AddressBlock } from "../../api/kinds/address-block.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
-import { type Cidr, cidrRange, tryParseCidr } from "../../base/ip.ts";
+import { type Cidr, cidrCovers, cidrRange, tryParseCidr } from "../../base/ip.ts";
 import type { ClusterFacts } from "../facts.ts";
 import { layered, unionOf } from "./intervals.ts";
 import type { Base, ConfigStatus, PerFamily, SnatPlan } from "./types.ts";
@@ -11,7 +12,40 @@ export function isServing(pool: IPPool): boolean {
   return uses === undefined || uses.length === 0 || uses.some((use) => use !== "LoadBalancer");
 }
 
-/** Returns every range that pods' addresses come from: pools (disabled ones too, as in Calico) and nodes' podCIDRs. */
+/** An object is never changed in place. */
+const blockRanges = new WeakMap<AddressBlock, Cidr>();
+
+/**
+ * Returns the blocks that are in no pool any more, by range: their pool was deleted while pods have addresses of them. As
+ * long as they are there, those are pods' addresses.
+ */
+export function leftBlocks(facts: ClusterFacts): { readonly cidr: Cidr; readonly object: string }[] {
+  const pools = [...facts.pools.values()].flatMap((pool) => (isServing(pool) ? rangeOf(pool.spec.cidr) : []));
+  const left = [...facts.blocks].filter(([, block]) => {
+    const cidr = rangeOfBlock(block);
+    return cidr !== undefined && !pools.some((pool) => cidrCovers(pool, cidr));
+  });
+  return byName(new Map(left)).flatMap((block) => {
+    const cidr = rangeOfBlock(block);
+    return cidr === undefined ? [] : [{ cidr, object: `AddressBlock/${block.metadata.name}` }];
+  });
+}
+
+function rangeOfBlock(block: AddressBlock): Cidr | undefined {
+  const cidr = blockRanges.get(block) ?? tryParseCidr(block.spec.cidr);
+  if (cidr !== undefined) blockRanges.set(block, cidr);
+  return cidr;
+}
+
+function rangeOf(text: string): Cidr[] {
+  const cidr = tryParseCidr(text);
+  return cidr === undefined ? [] : [cidr];
+}
+
+/**
+ * Returns every range that pods' addresses come from: pools (disabled ones too, as in Calico), nodes' podCIDRs, and what is
+ * left of pools that were deleted.
+ */
 export function readPodRanges(facts: ClusterFacts): { cidr: Cidr; pool?: IPPool; object: string }[] {
   const out: { cidr: Cidr; pool?: IPPool; object: string }[] = [];
   for (const pool of byName(facts.pools)) {
@@ -27,6 +61,7 @@ export function readPodRanges(facts: ClusterFacts): { cidr: Cidr; pool?: IPPool;
       if (cidr) out.push({ cidr, object: `Node/${node.metadata.name}` });
     }
   }
+  out.push(...leftBlocks(facts));
   return out;
 }
 

@@ -1,8 +1,12 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import type { AddressBlock } from "../../api/kinds/address-block.ts";
+import { ClusterParts } from "./cluster-part.ts";
 import { decideSnat } from "./decide.ts";
 import {
+  block,
   type Cluster,
+  clusterFacts,
   clusterNode,
   internet,
   masq,
@@ -16,6 +20,7 @@ import {
   sourceNat,
   web,
 } from "./facts.suite.ts";
+import { leftBlocks } from "./ranges.ts";
 import { snatRows } from "./rows.ts";
 
 const vpc = "192.168.200.253";
@@ -127,6 +132,43 @@ describe("reasons", () => {
       line: 4,
       reason: "192.168.0.0/16 in nonMasqueradeCIDRs, line 4",
     });
+  });
+});
+
+describe("a pool that was deleted while pods have addresses of it", () => {
+  const peer = "172.17.1.6";
+  const others = pool("others", "172.16.0.0/16", { natOutgoing: true });
+  const seen = (cluster: Cluster, source: string, destination: string) =>
+    decideSnat(planOf({ pools: [others], pods: [web, pod("peer", peer)], ...cluster }), {
+      source,
+      destination,
+    }).sourceSeen;
+
+  it("leaves its pods pods, as long as a block of it is there", () => {
+    expect(seen({}, own, peer)).toBe(nodeIp);
+    const blocks = [block("172.17.1.0/26")];
+    expect(seen({ blocks }, own, peer)).toBe(own);
+    expect(seen({ blocks }, peer, own)).toBe(peer);
+    expect(seen({ blocks }, peer, internet)).toBe(peer);
+    expect(seen({ blocks, config: masq }, peer, internet)).toBe(nodeIp);
+  });
+
+  it("takes nothing from the pools that are there", () => {
+    const blocks = [block("172.16.1.0/26")];
+    expect(leftBlocks(clusterFacts({ pools: [others], blocks }))).toEqual([]);
+    expect(seen({ blocks }, own, internet)).toBe(nodeIp);
+    const loadBalancer = pool("lb", "172.17.0.0/16", { allowedUses: ["LoadBalancer"] });
+    expect(seen({ pools: [others, loadBalancer], blocks: [block("172.17.1.0/26")] }, own, peer)).toBe(own);
+  });
+
+  it("is planned again when its last block goes, and not for every change of a block", () => {
+    const parts = new ClusterParts();
+    const read = (...blocks: AddressBlock[]) =>
+      parts.read(clusterFacts({ pools: shared, blocks }), undefined);
+    const shared = [others];
+    const first = read(block("172.17.1.0/26"), block("172.16.1.0/26"));
+    expect(read(block("172.17.1.0/26"), block("172.16.2.0/26"))).toBe(first);
+    expect(read(block("172.16.2.0/26")).inside).not.toEqual(first.inside);
   });
 });
 
