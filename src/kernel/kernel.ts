@@ -341,7 +341,7 @@ export interface CapturedFrame {
   readonly bytes: Uint8Array;
 }
 
-export type EventGroup = "link" | "address" | "route" | "rule" | "neighbour" | "nftables";
+export type EventGroup = "link" | "address" | "route" | "rule" | "neighbour" | "nftables" | "setting";
 
 export type KernelEvent =
   | {
@@ -350,11 +350,14 @@ export type KernelEvent =
       readonly index: number;
       readonly name: string;
       readonly up: boolean;
+      readonly group: number;
     }
   | { readonly kind: "address"; readonly change: "new" | "gone"; readonly address: LinkAddress }
   | { readonly kind: "route"; readonly change: "new" | "gone"; readonly route: Route }
   | { readonly kind: "rule"; readonly change: "new" | "gone" }
   | { readonly kind: "neighbour"; readonly change: "new" | "gone" }
+  /** Somebody wrote forwarding, rp_filter, proxy_arp or their like; of all links and of later ones, or of one link. */
+  | { readonly kind: "setting"; readonly link: number | "all" | "default" }
   /** A transaction on a table; `byUs` where this handle's own nft made it. */
   | { readonly kind: "nftables"; readonly table: string | undefined; readonly byUs: boolean }
   | { readonly kind: "lost" };
