@@ -170,6 +170,8 @@ export interface LinkAddress {
    * the source of new connections by the kernel's own choice (preferred lifetime 0).
    */
   readonly validSeconds?: number;
+  /** In lists only: not to be the source of anything new (RFC 4862, 5.5.4). */
+  readonly deprecated?: true;
 }
 
 export interface Addresses {

@@ -11,6 +11,7 @@ import { serveControl } from "./control/server.ts";
 import type { LabFile } from "./file/lab-file.ts";
 import { groundNow } from "./ground-now.ts";
 import { Lab, type MatrixRequest, type ProbeRequest } from "./lab.ts";
+import { machineKnowledge } from "./machine-knowledge.ts";
 import { natKnowledge } from "./nat-knowledge.ts";
 import { policyCounts } from "./policy-counts.ts";
 import type { ProcessAct } from "./processes.ts";
@@ -138,6 +139,7 @@ function handlersOf(lab: Lab, record: () => LabRecord, end: () => void) {
     },
     nat: ({ node }: { node: string }) =>
       natKnowledge(lab, node, nodePaths(labPaths(record().name), node).folder),
+    machines: () => machineKnowledge(lab, (node) => nodePaths(labPaths(record().name), node).folder),
     ground: async () => groundNow(record().ground, lab.members.values()),
     counts: ({ node, addresses }: { node: string; addresses: readonly string[] }) =>
       policyCounts(lab, node, addresses),

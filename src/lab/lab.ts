@@ -185,7 +185,7 @@ export class Lab {
     const namespace = query.namespace ?? "default";
     const from = await findParty(query.from, namespace, this.population);
     const to = await findParty(query.to, namespace, this.population);
-    const asked = query.port ?? to.ports[0];
+    const asked = query.icmp ? undefined : (query.port ?? to.ports[0]);
     const capture = query.capture ? this.#capture(from, to, asked) : undefined;
     const result = await this.#ask(from, to, asked, query.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     // The last packets of the connection are still on their way.
@@ -402,6 +402,8 @@ export interface ProbeRequest {
   readonly namespace?: string;
   /** Default: the first that the target declares; else an ICMP echo. */
   readonly port?: LabPort;
+  /** An ICMP echo, whatever the target declares. */
+  readonly icmp?: true;
   readonly timeoutMs?: number;
   /** Tells the packets on both ends and on their nodes. */
   readonly capture?: boolean;
