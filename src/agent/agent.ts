@@ -97,6 +97,11 @@ const ALL_KINDS = [
   "pods",
   "networkpolicies",
   "configmaps",
+  "bgpconfigurations",
+  "bgppeers",
+  "bgpfilters",
+  "routingconfigurations",
+  "secrets",
 ];
 
 /** Starts an agent; settles when it serves its sockets, which is before the node is ready. */
@@ -273,6 +278,7 @@ class RunningAgent implements Agent {
     const health = await serveHealth(this.#options.health, {
       notReady: () => this.notReady(),
       registry: this.#metrics.registry,
+      answers: Object.assign({}, ...this.#managers.map((manager) => manager.answers ?? {})),
     });
     this.#stops.push(() => health.close());
     this.healthPort = health.port;

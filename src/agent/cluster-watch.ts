@@ -5,6 +5,9 @@ import { configMapKind, namespaceKind, nodeKind, podKind } from "../api/kinds/co
 import { hostKind } from "../api/kinds/host.ts";
 import { ipPoolKind } from "../api/kinds/ip-pool.ts";
 import { networkPolicyKind } from "../api/kinds/network-policy.ts";
+import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "../api/kinds/routing/bgp.ts";
+import { routingConfigurationKind } from "../api/kinds/routing/routing-configuration.ts";
+import { secretKind } from "../api/kinds/secret.ts";
 import { sourceNatKind } from "../api/kinds/source-nat.ts";
 import { type Kind, type KubeObject, keyOf } from "../api/object.ts";
 import type { Logger } from "../base/log.ts";
@@ -44,6 +47,11 @@ export class ClusterWatch {
       pods: follow(podKind),
       policies: follow(networkPolicyKind),
       configMaps: follow(configMapKind, settingsNamespace),
+      bgpConfigurations: follow(bgpConfigurationKind),
+      bgpPeers: follow(bgpPeerKind),
+      bgpFilters: follow(bgpFilterKind),
+      routingConfigurations: follow(routingConfigurationKind),
+      secrets: follow(secretKind, settingsNamespace),
     };
     this.#informers = informers;
   }

@@ -34,6 +34,8 @@ export interface Kernel {
   readonly nft: Nft;
   readonly conntrack: Conntrack;
   readonly sockets: Sockets;
+  /** Returns the text of /proc/net/netstat: what the namespace counts of IP and TCP. */
+  netstat(): string;
   /**
    * Makes changes in this order, by one request on another thread: the kernel's lock for network settings is held for
    * milliseconds by whoever makes or removes a link. All are tried. @throws (rejects) the first one's refusal

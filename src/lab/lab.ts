@@ -22,6 +22,7 @@ import { standIns } from "./events.ts";
 import { Eviction } from "./eviction.ts";
 import type { LabFile, LabPort } from "./file/lab-file.ts";
 import { Responder } from "./net/responder.ts";
+import { birdProcess } from "./nodes/bird-process.ts";
 import { NodeChanges } from "./nodes/node-changes.ts";
 import { RunningNode } from "./nodes/running-node.ts";
 import { admitOnly } from "./outside/admission.ts";
@@ -33,7 +34,7 @@ import { actOn, type LabProcess, type ProcessAct, type ProcessRow, processRows }
 import { configurationOf } from "./routers/configuration.ts";
 import { type RunningRouter, routerOf } from "./routers/routers.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
-import type { LabPaths } from "./state.ts";
+import { type LabPaths, nodePaths } from "./state.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { findParty, NODE_PORT, outsideHosts, type Party, type Population, runningPods } from "./targets.ts";
 import { type BuiltMember, type BuiltTopology, buildTopology } from "./topology/build.ts";
@@ -172,7 +173,12 @@ export class Lab {
   #processes(): ReadonlyMap<string, LabProcess> {
     const all = new Map<string, LabProcess>();
     if (this.#controller) all.set("controller", this.#controller);
-    for (const [name, { agent }] of this.#runningNodes) all.set(`agent/${name}`, agent.supervisor);
+    for (const [name, { agent }] of this.#runningNodes) {
+      all.set(`agent/${name}`, agent.supervisor);
+      const netns = this.members.get(name)?.plan.netns;
+      if (netns !== undefined)
+        all.set(`bird/${name}`, birdProcess(netns, nodePaths(this.#options.paths, name).folder));
+    }
     for (const [name, { supervisor }] of this.#routers) all.set(`router/${name}`, supervisor);
     return all;
   }

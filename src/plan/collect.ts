@@ -4,6 +4,9 @@ import { configMapKind, namespaceKind, nodeKind, podKind } from "../api/kinds/co
 import { hostKind } from "../api/kinds/host.ts";
 import { ipPoolKind } from "../api/kinds/ip-pool.ts";
 import { networkPolicyKind } from "../api/kinds/network-policy.ts";
+import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "../api/kinds/routing/bgp.ts";
+import { routingConfigurationKind } from "../api/kinds/routing/routing-configuration.ts";
+import { secretKind } from "../api/kinds/secret.ts";
 import { sourceNatKind } from "../api/kinds/source-nat.ts";
 import { type Kind, type KubeObject, keyOf } from "../api/object.ts";
 import type { Store } from "../store/store.ts";
@@ -18,8 +21,8 @@ export async function collectFacts(store: Store): Promise<ClusterFacts> {
     const { items } = await store.list(kind, namespace);
     return new Map(items.map((item) => [keyOf(item), item]));
   };
-  const [nodes, namespaces, pools, blocks, sourceNats, hosts, pods, policies, configMaps] = await Promise.all(
-    [
+  const [objects, routing] = await Promise.all([
+    Promise.all([
       read(nodeKind),
       read(namespaceKind),
       read(ipPoolKind),
@@ -29,7 +32,31 @@ export async function collectFacts(store: Store): Promise<ClusterFacts> {
       read(podKind),
       read(networkPolicyKind),
       read(configMapKind, settingsNamespace),
-    ],
-  );
-  return { nodes, namespaces, pools, blocks, sourceNats, hosts, pods, policies, configMaps };
+    ]),
+    Promise.all([
+      read(bgpConfigurationKind),
+      read(bgpPeerKind),
+      read(bgpFilterKind),
+      read(routingConfigurationKind),
+      read(secretKind, settingsNamespace),
+    ]),
+  ]);
+  const [nodes, namespaces, pools, blocks, sourceNats, hosts, pods, policies, configMaps] = objects;
+  const [bgpConfigurations, bgpPeers, bgpFilters, routingConfigurations, secrets] = routing;
+  return {
+    nodes,
+    namespaces,
+    pools,
+    blocks,
+    sourceNats,
+    hosts,
+    pods,
+    policies,
+    configMaps,
+    bgpConfigurations,
+    bgpPeers,
+    bgpFilters,
+    routingConfigurations,
+    secrets,
+  };
 }

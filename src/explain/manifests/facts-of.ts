@@ -4,6 +4,9 @@ import type { ConfigMap, Namespace, Node, Pod } from "../../api/kinds/core.ts";
 import type { Host } from "../../api/kinds/host.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
+import type { BGPConfiguration, BGPFilter, BGPPeer } from "../../api/kinds/routing/bgp.ts";
+import type { RoutingConfiguration } from "../../api/kinds/routing/routing-configuration.ts";
+import type { Secret } from "../../api/kinds/secret.ts";
 import type { SourceNAT } from "../../api/kinds/source-nat.ts";
 import type { KubeObject } from "../../api/object.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
@@ -28,6 +31,11 @@ export function factsOf(objects: Iterable<KubeObject>, namespace = "default"): C
     pods: new Map<string, Pod>(),
     policies: new Map<string, NetworkPolicy>(),
     configMaps: new Map<string, ConfigMap>(),
+    bgpConfigurations: new Map<string, BGPConfiguration>(),
+    bgpPeers: new Map<string, BGPPeer>(),
+    bgpFilters: new Map<string, BGPFilter>(),
+    routingConfigurations: new Map<string, RoutingConfiguration>(),
+    secrets: new Map<string, Secret>(),
   };
   const owners = new Set(
     all.map((object) => ownerKey(object.kind, object.metadata.name, spaceOf(object, namespace))),
@@ -35,6 +43,7 @@ export function factsOf(objects: Iterable<KubeObject>, namespace = "default"): C
   for (const object of all) {
     const space = spaceOf(object, namespace);
     const key = `${space}/${object.metadata.name}`;
+    const { name } = object.metadata;
     const placed = { ...object, metadata: { ...object.metadata, namespace: space } };
     if (object.kind === "Namespace") declare(facts.namespaces, object as Namespace);
     else if (object.kind === "Node") facts.nodes.set(object.metadata.name, object as Node);
@@ -43,6 +52,13 @@ export function factsOf(objects: Iterable<KubeObject>, namespace = "default"): C
     else if (object.kind === "SourceNAT") facts.sourceNats.set(object.metadata.name, object as SourceNAT);
     else if (object.kind === "Host") facts.hosts.set(object.metadata.name, object as Host);
     else if (object.kind === "NetworkPolicy") facts.policies.set(key, placed as NetworkPolicy);
+    else if (object.kind === "BGPConfiguration")
+      facts.bgpConfigurations.set(name, object as BGPConfiguration);
+    else if (object.kind === "BGPPeer") facts.bgpPeers.set(name, object as BGPPeer);
+    else if (object.kind === "BGPFilter") facts.bgpFilters.set(name, object as BGPFilter);
+    else if (object.kind === "RoutingConfiguration")
+      facts.routingConfigurations.set(name, object as RoutingConfiguration);
+    else if (object.kind === "Secret") facts.secrets.set(key, placed as Secret);
     else if (object.kind === "ConfigMap") facts.configMaps.set(key, placed as ConfigMap);
     else addPods(facts.pods, placed, owners);
     if (namespaced.has(object.kind) || templateOf(object)) ensure(facts.namespaces, space);

@@ -153,6 +153,11 @@ export class FakeKernel implements Kernel {
     this.conntrack = new FakeConntrack(context);
   }
 
+  netstat(): string {
+    this.#context.namespace("read the network's counters");
+    return "TcpExt: TCPMD5NotFound TCPMD5Unexpected TCPMD5Failure\nTcpExt: 0 0 0\n";
+  }
+
   async apply(changes: readonly Change[]): Promise<void> {
     let refused: unknown;
     for (const change of changes)
