@@ -3,6 +3,7 @@
 import type { PodNetworking } from "./kinds/pod-networking.ts";
 import type { Secret } from "./kinds/secret.ts";
 import type { Draft, Kind, KubeObject } from "./object.ts";
+import { withoutZeros } from "./shape.ts";
 
 /** The label that carries a namespace's name, for selectors. */
 const namespaceNameLabel = "kubernetes.io/metadata.name";
@@ -21,8 +22,20 @@ export const immortalNamespaces: ReadonlySet<string> = new Set([
 
 const replicated = new Set(["ReplicationController", "ReplicaSet", "Deployment", "StatefulSet"]);
 
-/** Returns the draft with what its kind has by default. */
-export function withDefaults<T extends KubeObject>(kind: Kind<T>, draft: Draft<T>): Draft<T> {
+/**
+ * Returns what a server makes of what was written before any rule is asked: without what it cannot tell from nothing. A
+ * NetworkPolicy without a spec has an empty one, and so isolates its namespace.
+ */
+export function asServed<T extends KubeObject>(kind: Kind<T>, draft: Draft<T>): Draft<T> {
+  const kept = withoutZeros(kind, draft);
+  return kind.kind === "NetworkPolicy" && Reflect.get(kept, "spec") === undefined
+    ? { ...kept, spec: { podSelector: {} } }
+    : kept;
+}
+
+/** Returns the draft as served, with what its kind has by default. */
+export function withDefaults<T extends KubeObject>(kind: Kind<T>, written: Draft<T>): Draft<T> {
+  const draft = asServed(kind, written);
   if (kind.kind === "Namespace") return namespaceDefaults(draft);
   if (kind.kind === "PodNetworking")
     return podNetworkingDefaults(draft as unknown as Draft<PodNetworking>) as unknown as Draft<T>;

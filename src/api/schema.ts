@@ -2,7 +2,7 @@
 // not look into as well, so that a mistyped name stands out from a foreign one.
 import * as z from "zod";
 import { isError } from "../base/errors.ts";
-import { tryParseCidr, tryParseIp } from "../base/ip.ts";
+import { formatCidr, isMapped, looseCidr, tryParseCidr, tryParseIp } from "../base/ip.ts";
 import { calicoSelector } from "./calico-selector.ts";
 import type { Draft, KubeObject } from "./object.ts";
 import { whyNotLabel, whyNotLabelValue, whyNotQualifiedName, whyNotSubdomain } from "./words.ts";
@@ -69,6 +69,36 @@ function whyNotRange(value: string): string | undefined {
 }
 
 export const cidr = text("schema.cidr", whyNotRange);
+
+/** What `looseCidr` reads, and servers have refused to take anew since 1.36. */
+export const SLOPPY_RANGE = "networkpolicy.sloppy-range";
+
+/** A range in a NetworkPolicy. */
+export const policyCidr = z.string().superRefine((value, context) => {
+  const loose = looseCidr(value);
+  const strict = tryParseCidr(value);
+  const address = tryParseIp(value.slice(0, Math.max(value.indexOf("/"), 0)));
+  if (!loose) complain(context, "schema.cidr", [], whyNotRange(value) ?? "is not a range");
+  else if (address && isMapped(address))
+    complain(
+      context,
+      SLOPPY_RANGE,
+      [],
+      `'${value}' is an IPv4 range written as an IPv6 one, which servers refuse`,
+    );
+  else if (!strict) {
+    const message =
+      `'${value}' is not a range as servers take it since 1.36: the bits behind the prefix must be zero, and numbers have ` +
+      "no leading zeros";
+    complain(
+      context,
+      SLOPPY_RANGE,
+      [],
+      message,
+      `Write ${formatCidr(loose)}, which is what it means where it is stored`,
+    );
+  }
+});
 export const address = text("schema.address", (value) =>
   tryParseIp(value) ? undefined : `'${value}' is not an IP address`,
 );

@@ -113,7 +113,8 @@ it("source NAT: an action that does not exist", () => {
 describe("what schemas and types both know", () => {
   it("a pod with every field that its type has draws no warning", () => {
     const requirement = { key: "a", operator: "In", values: ["b"] } as const;
-    const term = { matchExpressions: [requirement], matchFields: [requirement] };
+    const field = { key: "metadata.name", operator: "In", values: ["b"] } as const;
+    const term = { matchExpressions: [requirement], matchFields: [field] };
     const everything: Required<Draft<Pod>> = {
       apiVersion: "v1",
       kind: "Pod",
@@ -126,7 +127,7 @@ describe("what schemas and types both know", () => {
       },
       spec: {
         containers: [
-          { name: "c", image: "i", ports: [{ name: "w", containerPort: 1, protocol: "SCTP", hostPort: 2 }] },
+          { name: "c", image: "i", ports: [{ name: "w", containerPort: 1, protocol: "SCTP", hostPort: 1 }] },
         ],
         initContainers: [{ name: "d" }],
         nodeName: "n",
@@ -146,8 +147,16 @@ describe("what schemas and types both know", () => {
         podIP: "10.0.0.1",
         podIPs: [{ ip: "10.0.0.1" }],
         hostIP: "10.0.0.2",
-        conditions: [{ type: "Ready", status: "True", reason: "r", message: "m", lastTransitionTime: "t" }],
-        startTime: "t",
+        conditions: [
+          {
+            type: "Ready",
+            status: "True",
+            reason: "r",
+            message: "m",
+            lastTransitionTime: "2026-01-31T12:00:00Z",
+          },
+        ],
+        startTime: "2026-01-31T12:00:00.5+01:00",
         reason: "r",
         message: "m",
       },

@@ -3,7 +3,9 @@ import { formatPath, type Path, type Position, type Problem } from "../base/prob
 import { nearest } from "../base/suggest.ts";
 import { knowsFields, schemaFor } from "./kinds/schemas.ts";
 import type { Kind } from "./object.ts";
+import { breaches } from "./rules/index.ts";
 import { definitionOf, isNotBuilt, type z } from "./schema.ts";
+import { hasShape, shapeFaults, withoutZeros } from "./shape.ts";
 
 /** Says where a field of the object was written; undefined where nobody knows. */
 export type Locate = (path: Path) => Position | undefined;
@@ -13,19 +15,74 @@ export interface Findings {
   readonly warnings: readonly Problem[];
 }
 
+/** Where an object came from. */
+export interface Origin {
+  readonly locate: Locate;
+  /** Returns a value as it was written, before YAML made a number or a truth of it; undefined where nobody knows. */
+  readonly written?: (path: Path) => string | undefined;
+}
+
 /** Checks an object of that kind. Unknown fields are warnings, all else is an error. */
-export function validate(kind: Kind, object: unknown, locate: Locate = () => undefined): Findings {
+export function validate(
+  kind: Kind,
+  object: unknown,
+  origin: Origin = { locate: () => undefined },
+): Findings {
+  const { locate } = origin;
   const schema = schemaFor(kind);
-  const result = schema.safeParse(object);
-  const errors = result.success ? [] : problemsOf(result.error.issues, object, locate);
   const warnings: Problem[] = [];
-  if (knowsFields(kind)) unknownFields(schema, object, [], locate, warnings);
+  const errors: Problem[] = [];
+  if (hasShape(kind)) shapeProblems(kind, object, origin, { errors, warnings });
+  else if (knowsFields(kind)) unknownFields(schema, object, [], locate, warnings);
+  const result = schema.safeParse(withoutZeros(kind, object));
+  if (!result.success) {
+    const told = errors.map(({ path = "" }) => path);
+    const more = problemsOf(result.error.issues, object, origin);
+    errors.push(...more.filter(({ path = "" }) => !told.some((above) => isAtOrBelow(path, above))));
+  }
+  // Rules about several fields can be asked only where each is of its type.
+  if (hasShape(kind) && errors.every(({ code }) => code !== "schema.type")) {
+    const told = new Set(errors.map(({ path }) => path));
+    for (const { path, message } of breaches(kind, withoutZeros(kind, object))) {
+      const problem = problemAt("schema.rule", path, `\`${lastName(path)}\` ${message}`, locate);
+      if (!told.has(problem.path)) errors.push(problem);
+      told.add(problem.path);
+    }
+  }
   const namespace = inside(object, ["metadata", "namespace"]);
   if (!kind.namespaced && namespace !== undefined) {
     const message = `a ${kind.kind} belongs to no namespace; '${String(namespace)}' is ignored`;
     warnings.push(problemAt("schema.namespace", ["metadata", "namespace"], message, locate));
   }
   return { errors, warnings };
+}
+
+function isAtOrBelow(path: string, above: string): boolean {
+  return path.startsWith(above) && /^(?:$|[.[])/.test(path.slice(above.length));
+}
+
+function shapeProblems(
+  kind: Kind,
+  object: unknown,
+  { locate, written }: Origin,
+  out: { readonly errors: Problem[]; readonly warnings: Problem[] },
+): void {
+  for (const fault of shapeFaults(kind, object)) {
+    if (fault.what === "unknown") {
+      out.warnings.push(
+        unknownField(String(fault.path.at(-1)), fault.known, fault.path.slice(0, -1), locate),
+      );
+      continue;
+    }
+    const { code, message, hint } =
+      fault.value === null
+        ? emptyItem
+        : {
+            code: "schema.type",
+            ...typeWording(`\`${lastName(fault.path)}\``, fault.expected, fault.value, written?.(fault.path)),
+          };
+    out.errors.push(problemAt(code, fault.path, message, locate, hint));
+  }
 }
 
 /** Returns a problem of a field, with its position. */
@@ -50,11 +107,11 @@ export function problemAt(
 
 type Issue = z.core.$ZodIssue;
 
-function problemsOf(issues: readonly Issue[], object: unknown, locate: Locate): Problem[] {
+function problemsOf(issues: readonly Issue[], object: unknown, { locate, written }: Origin): Problem[] {
   return issues.map((issue) => {
     const path = issue.path as (string | number)[];
     const value = inside(object, path);
-    const { code, message, hint, meant } = wordingOf(issue, path, value);
+    const { code, message, hint, meant } = wordingOf(issue, path, value, written?.(path));
     return problemAt(code, path, message, locate, hint, meant);
   });
 }
@@ -66,19 +123,20 @@ interface Wording {
   readonly meant?: string;
 }
 
-function wordingOf(issue: Issue, path: Path, value: unknown): Wording {
+const emptyItem = {
+  code: "schema.type",
+  message: "this list item is empty",
+  hint: "Write {} to mean an empty object",
+};
+
+function wordingOf(issue: Issue, path: Path, value: unknown, written?: string): Wording {
   const field = `\`${lastName(path)}\``;
   if (value === undefined && issue.code !== "custom")
     return { code: "schema.required", message: `${field} is missing` };
-  if (value === null)
-    return {
-      code: "schema.type",
-      message: "this list item is empty",
-      hint: "Write {} to mean an empty object",
-    };
+  if (value === null) return emptyItem;
   switch (issue.code) {
     case "invalid_type":
-      return { code: "schema.type", ...typeWording(field, issue.expected, value) };
+      return { code: "schema.type", ...typeWording(field, issue.expected, value, written) };
     case "invalid_value": {
       const known = issue.values.map(String);
       const guess = typeof value === "string" ? nearest(value, known) : undefined;
@@ -107,15 +165,35 @@ function lastName(path: Path): string {
   return formatPath(path.slice(Math.max(at, 0))) || "object";
 }
 
-function typeWording(field: string, expected: string, value: unknown): Omit<Wording, "code"> {
-  const message = `${field} must be ${typeName(expected)}; it is ${show(value)}`;
-  if (expected === "string" && (typeof value === "number" || typeof value === "boolean"))
-    return { message, hint: `Put it in quotes: "${value}"` };
-  if (expected === "number" && typeof value === "string" && /^\d+$/.test(value))
+function typeWording(
+  field: string,
+  expected: string,
+  value: unknown,
+  written?: string,
+): Omit<Wording, "code"> {
+  const text = isTextType(expected);
+  const plain = typeof value === "number" || typeof value === "boolean";
+  // Quoted, what was written is a text; what YAML made of it may be another one: `1.10` is 1.1, `on` is true.
+  const other =
+    plain && written !== undefined && written !== String(value)
+      ? `, which is how \`${written}\` is read`
+      : "";
+  const message = `${field} must be ${typeName(expected)}; it is ${show(value)}${other}`;
+  if (text && plain)
+    return { message, hint: `Put it in quotes: ${JSON.stringify(written ?? String(value))}` };
+  if (isNumberType(expected) && typeof value === "string" && /^\d+$/.test(value))
     return { message, hint: `Write it without quotes: ${value}` };
-  if (expected === "array" && typeof value === "object")
+  if ((expected === "array" || expected.startsWith("[]")) && typeof value === "object")
     return { message, hint: "A '-' before the first field makes it a list item" };
   return { message };
+}
+
+function isTextType(type: string): boolean {
+  return type === "string" || type === "text";
+}
+
+function isNumberType(type: string): boolean {
+  return ["number", "int32", "int64"].includes(type);
 }
 
 function unionWording(field: string, issue: z.core.$ZodIssueInvalidUnion, value: unknown): string {
@@ -141,8 +219,18 @@ function typeName(type: string): string {
     object: "an object",
     record: "an object",
     array: "a list",
+    text: "a text",
+    bool: "true or false",
+    int32: "a whole number of 32 bits",
+    int64: "a whole number",
+    port: "a whole number of 32 bits or a text",
+    quantity: "a quantity such as 500m or 1Gi",
+    time: "a time such as 2026-01-31T12:00:00Z",
+    bytes: "base64",
   };
-  return names[type] ?? `a ${type}`;
+  if (type.startsWith("[]")) return "a list";
+  // What is left of the types of Kubernetes, and maps.
+  return names[type] ?? (/^(?:\{\}|[A-Z])/.test(type) ? "an object" : `a ${type}`);
 }
 
 /** Returns a value in few words. */

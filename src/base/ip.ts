@@ -140,6 +140,25 @@ export function tryParseCidr(text: string): Cidr | undefined {
   return typeof found === "string" ? undefined : found;
 }
 
+/**
+ * Returns the range as API servers read it before 1.36, and as they still read what was stored then: host bits may be set
+ * and are dropped, an IPv4 number may have leading zeros (it is decimal). Undefined where there is no such range.
+ */
+export function looseCidr(text: unknown): Cidr | undefined {
+  if (typeof text !== "string") return undefined;
+  const [address = "", digits = "", ...rest] = text.split("/");
+  if (rest.length > 0 || !/^\d{1,3}$/.test(digits)) return undefined;
+  const plain = address.includes(":") ? address : address.replaceAll(/(?<![\d])0+(?=\d)/g, "");
+  const ip = tryParseIp(plain);
+  const length = Number(digits);
+  return ip === undefined || length > bitsOf[ip.family] ? undefined : cidrOf(ip, length);
+}
+
+/** Returns whether an IPv6 address holds an IPv4 one (`::ffff:a.b.c.d`), which no packet on the wire carries. */
+export function isMapped(ip: Ip): boolean {
+  return ip.family === 6 && ip.value >> 32n === 0xffffn;
+}
+
 function readCidr(text: string): Cidr | string {
   const slash = text.indexOf("/");
   if (slash < 0) return "a range needs a prefix length, such as /24";

@@ -99,7 +99,7 @@ describe("apply", () => {
     });
     expect((await apply(text)).actions).toEqual(["Namespace/shop unchanged", "Pod/web unchanged"]);
     await apply(
-      "apiVersion: v1\nkind: ReplicationController\nmetadata: {name: r}\nspec: {template: {metadata: {labels: {x: y}}, spec: {containers: [{name: c}]}}}\n",
+      "apiVersion: v1\nkind: ReplicationController\nmetadata: {name: r}\nspec: {template: {metadata: {labels: {x: 'y'}}, spec: {containers: [{name: c}]}}}\n",
     );
     const rc = await store.get(replicationControllerKind, "r", "default");
     expect([rc?.spec.replicas, rc?.spec.selector]).toEqual([1, { x: "y" }]);

@@ -214,7 +214,7 @@ async function whyNoNamespace(
 /** Returns what an existing object may not become: by the kind's rules, or because old and new do not fit together. */
 function notAllowed({ item, before, after }: Step): Problem[] {
   if (!before) return [];
-  const { errors } = validate(item.kind, after, item.source.at);
+  const { errors } = validate(item.kind, after, { locate: item.source.at });
   if (errors.length > 0) return [...errors];
   return forbiddenChanges(before, after as KubeObject).map((change) =>
     problem(item, change.code, change.path, change.message, change.hint),

@@ -99,7 +99,7 @@ const nodeAffinity = fields({
     nodeSelectorTerms: z.array(nodeTerm),
   }).exactOptional(),
   preferredDuringSchedulingIgnoredDuringExecution: z
-    .array(fields({ weight: z.number(), preference: nodeTerm }))
+    .array(fields({ weight: z.number(), preference: nodeTerm.exactOptional() }))
     .exactOptional(),
 });
 const toleration = fields(

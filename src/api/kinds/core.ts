@@ -107,7 +107,8 @@ export interface PodSpec {
       };
       readonly preferredDuringSchedulingIgnoredDuringExecution?: readonly {
         readonly weight: number;
-        readonly preference: NodeSelectorTerm;
+        /** Absent: no node, as an empty one. */
+        readonly preference?: NodeSelectorTerm;
       }[];
     };
   };

@@ -1,6 +1,6 @@
 // The checks of networking.k8s.io/v1, in its own words.
-import { cidrCovers, tryParseCidr } from "../../base/ip.ts";
-import { cidr, complain, fields, labelSelector, metadata, protocol, schemaOf, z } from "../schema.ts";
+import { cidrCovers, looseCidr } from "../../base/ip.ts";
+import { complain, fields, labelSelector, metadata, policyCidr, protocol, schemaOf, z } from "../schema.ts";
 import { whyNotPortName } from "../words.ts";
 import type { NetworkPolicy } from "./network-policy.ts";
 
@@ -26,9 +26,12 @@ const port = fields({
   else if (one.endPort < one.port) bad("endPort", "must be greater than or equal to `port`");
 });
 
-const ipBlock = fields({ cidr, except: z.array(cidr).exactOptional() }).superRefine((block, context) => {
-  const outer = tryParseCidr(block.cidr);
-  for (const [at, inner] of (block.except ?? []).map(tryParseCidr).entries()) {
+const ipBlock = fields({
+  cidr: policyCidr,
+  except: z.array(policyCidr).exactOptional(),
+}).superRefine((block, context) => {
+  const outer = looseCidr(block.cidr);
+  for (const [at, inner] of (block.except ?? []).map(looseCidr).entries()) {
     if (!outer || !inner) continue;
     if (!cidrCovers(outer, inner) || inner.length === outer.length)
       complain(context, "networkpolicy.except", ["except", at], "must be a strict subset of `cidr`");
@@ -72,7 +75,7 @@ export const networkPolicySchema = schemaOf<NetworkPolicy>()(
           .exactOptional(),
         ingress: z.array(fields({ from: z.array(peer).exactOptional(), ports })).exactOptional(),
         egress: z.array(fields({ to: z.array(peer).exactOptional(), ports })).exactOptional(),
-      }),
+      }).default({}),
     },
     "status",
   ),

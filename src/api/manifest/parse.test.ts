@@ -161,3 +161,65 @@ items:
     );
   });
 });
+
+describe("what kubectl's ways of sending disagree about", () => {
+  const policy = (rest: string) =>
+    `apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\n${rest}`;
+
+  it("is a label with nothing behind it: a warning, and the wider selector", () => {
+    const {
+      objects,
+      warnings,
+      errors: none,
+    } = read(policy("spec:\n  podSelector:\n    matchLabels:\n      app:\n"));
+    expect(none).toEqual([]);
+    expect(warnings.map(formatProblem)).toEqual([
+      expect.stringMatching(/^f\.yaml:7:7: `app` has nothing behind it/),
+    ]);
+    expect(objects[0]?.object).toMatchObject({ spec: { podSelector: {} } });
+  });
+
+  it("quotes what is written, not what YAML made of it", () => {
+    const text = pod("a").replace("{name: a}", "{name: a, labels: {version: 1.10, up: on, n: 0x10}}");
+    expect(read(text).errors.map(({ hint }) => hint)).toEqual(
+      ['"1.10"', '"on"', '"0x10"'].map((word) => `Put it in quotes: ${word}`),
+    );
+  });
+
+  it("says what a policy without spec does", () => {
+    const { objects, warnings } = read(policy(""));
+    expect(warnings.map(({ code }) => code)).toEqual(["networkpolicy.no-spec"]);
+    expect(objects[0]?.object).toMatchObject({ spec: { podSelector: {} } });
+  });
+
+  it.each([
+    ["a: &x {b: *x}\n", "f.yaml:1:11: the anchor '&x' contains itself"],
+    ["on: 1\ntrue: 2\n", "f.yaml:2:1: the key 'true' stands twice in one object"],
+    ["1: a\n'1': b\n", "f.yaml:2:1: the key '1' stands twice in one object"],
+    ["~: x\n", "f.yaml:1:1: a key must be a text; this one is empty"],
+    ["[a]: x\n", "f.yaml:1:1: a key must be a text; this one is a list or an object"],
+    ["a: .inf\n", "f.yaml:1:4: .inf is no number that an object can hold"],
+    ["a: !!binary aGk=\n", "f.yaml:1:13: the tag tag:yaml.org,2002:binary has no meaning here"],
+    ["%YAML 1.1\n---\na: 1\n", "f.yaml:1:1: kubectl takes no directives such as %YAML"],
+  ])("refuses %j", (text, expected) => {
+    expect(errors(text)).toEqual([expected]);
+  });
+
+  it("refuses what kubectl would not read at all", () => {
+    expect(errors(`${pod("a")}...\n${pod("b")}`)).toEqual([
+      "f.yaml:6:1: kubectl reads nothing between '...' and the next '---'",
+    ]);
+  });
+
+  it("takes many plain aliases, and no bomb", () => {
+    const many = Array.from({ length: 500 }, (_, at) => `    k${at}: *v`).join("\n");
+    const text = `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, labels: {a: &v x}}\ndata:\n${many}\n`;
+    expect(errors(text)).toEqual([]);
+    const nine = (of: string) => `[${Array.from({ length: 9 }, () => of).join()}]`;
+    const bomb = Array.from(
+      { length: 12 },
+      (_, at) => `a${at}: &a${at} ${nine(at === 0 ? "1" : `*a${at - 1}`)}`,
+    );
+    expect(errors(`${bomb.join("\n")}\n`)).toEqual(["f.yaml:1:1: aliases unfold to too many values"]);
+  });
+});

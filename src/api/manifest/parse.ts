@@ -1,8 +1,10 @@
 // Manifests into objects: what each document is, whether it is right, and where everything stands.
 import type { Path, Position, Problem, TextEdit } from "../../base/problem.ts";
 import { nearest } from "../../base/suggest.ts";
+import { asServed } from "../defaults.ts";
 import { allKinds, kindOf } from "../kinds/index.ts";
 import type { Draft, Kind, KubeObject } from "../object.ts";
+import { type EmptyText, emptyTexts } from "../shape.ts";
 import { type Locate, problemAt, show, validate } from "../validate.ts";
 import type { Change } from "./edits.ts";
 import { parseDocuments } from "./syntax.ts";
@@ -34,6 +36,12 @@ export interface Manifests {
 /** Code of the problem that a text is a lab file. */
 export const LAB_FILE = "manifest.lab-file";
 
+/** Code of the warning that a NetworkPolicy has no spec. */
+export const NO_SPEC = "networkpolicy.no-spec";
+/** Codes of the warnings about a label's name with nothing behind it. */
+export const NULL_IN_SELECTOR = "schema.null-in-selector";
+export const NULL_IN_LABELS = "schema.null-in-labels";
+
 export interface ParseOptions {
   /** Unknown kinds are errors for whoever applies, and warnings for whoever only reads. Default: error. */
   readonly unknownKinds?: "error" | "warning";
@@ -59,10 +67,10 @@ interface Sink {
  */
 export function parseManifests(text: string, file: string, options: ParseOptions = {}): Manifests {
   const sink: Sink = { objects: [], errors: [], warnings: [], notes: [] };
-  for (const { value, problems, locate, edit } of parseDocuments(text, file)) {
+  for (const { value, problems, locate, written, edit } of parseDocuments(text, file)) {
     sink.errors.push(...problems);
     if (problems.length === 0 && value !== null && value !== undefined)
-      readObject(value, { file, locate, edit, options }, sink);
+      readObject(value, { file, locate, written, edit, options }, sink);
   }
   return sink;
 }
@@ -80,6 +88,7 @@ export function joinManifests(parts: readonly Manifests[]): Manifests {
 interface Context {
   readonly file: string;
   readonly locate: Locate;
+  readonly written: (path: Path) => string | undefined;
   readonly edit: ManifestObject["edit"];
   readonly options: ParseOptions;
   /** What items of a typed list are, if they do not say so themselves. */
@@ -117,7 +126,9 @@ function readObject(value: unknown, context: Context, sink: Sink): void {
     readList(written, apiVersion, kind, context, sink);
     return;
   }
-  readKnown(written, kindOf(apiVersion, kind), context, sink);
+  const known = kindOf(apiVersion, kind);
+  if (known) sink.warnings.push(...emptyTexts(known, value).map((empty) => nothingBehind(empty, locate)));
+  readKnown(written, known, context, sink);
 }
 
 /** A lab file lies beside the manifests that it names, and is easily taken for one of them. */
@@ -141,12 +152,19 @@ function readList(
   const items = (list["items"] ?? []) as unknown[];
   for (const [at, item] of items.entries()) {
     const locate: Locate = (path) => context.locate(["items", at, ...path]);
+    const written: Context["written"] = (path) => context.written(["items", at, ...path]);
     const edit: Context["edit"] = (change) =>
       context.edit({ ...change, path: ["items", at, ...change.path] });
     const { itemOf: _, ...rest } = context;
     readObject(
       item,
-      { ...rest, locate, edit, ...(itemKind === "" ? {} : { itemOf: { apiVersion, kind: itemKind } }) },
+      {
+        ...rest,
+        locate,
+        written,
+        edit,
+        ...(itemKind === "" ? {} : { itemOf: { apiVersion, kind: itemKind } }),
+      },
       sink,
     );
   }
@@ -170,13 +188,29 @@ function readKnown(
     return;
   }
   const value = { ...written, apiVersion: kind.apiVersion };
-  const { errors, warnings } = validate(kind, value, locate);
+  const { errors, warnings } = validate(kind, value, context);
   sink.errors.push(...errors);
   sink.warnings.push(...warnings);
+  if (kind.kind === "NetworkPolicy" && written["spec"] === undefined)
+    sink.warnings.push(
+      problemAt(NO_SPEC, [], "there is no `spec`: it isolates all pods of its namespace", locate),
+    );
   const shapely = errors.every((error) => leavesShape(error, kind));
   if (errors.length > 0 && !(context.options.badValues === "keep" && shapely)) return;
   // The schema has checked that it is what its kind says.
   sink.objects.push(manifestObject(value as unknown as Draft<KubeObject>, kind, context));
+}
+
+/** kubectl's ways of sending it disagree about what it means. */
+function nothingBehind({ path, selects }: EmptyText, locate: Locate): Problem {
+  const field = `\`${String(path.at(-1))}\``;
+  const message = selects
+    ? `${field} has nothing behind it: \`kubectl apply\` drops it, and what does not have it is selected, too; ` +
+      "`create`, `replace` and `apply --server-side` select those where it is the empty text. Here it is dropped"
+    : `${field} has nothing behind it: \`kubectl apply\` drops it; \`create\`, \`replace\` and ` +
+      "`apply --server-side` store the empty text. Here it is dropped";
+  const hint = `Write ${String(path.at(-1))}: "" to mean the empty text, or leave the line out`;
+  return problemAt(selects ? NULL_IN_SELECTOR : NULL_IN_LABELS, path, message, locate, hint);
 }
 
 /** A container without a name harms nobody who only reads; a rule without its range might. */
@@ -194,7 +228,15 @@ function manifestObject(
   const { namespace, ...metadata } = draft.metadata;
   const kept = namespace === undefined || kind?.namespaced === false ? metadata : { ...metadata, namespace };
   const clean = { ...draft, metadata: kept };
-  return { kind, draft: clean, object: { ...clean, metadata: { ...blank, ...kept } }, file, at, edit };
+  const seen = kind ? asServed(kind, clean) : clean;
+  return {
+    kind,
+    draft: clean,
+    object: { ...seen, metadata: { ...blank, ...seen.metadata } },
+    file,
+    at,
+    edit,
+  };
 }
 
 function isNamed(value: Record<string, unknown>): value is Record<string, unknown> & Draft<KubeObject> {

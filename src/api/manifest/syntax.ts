@@ -12,10 +12,11 @@ import {
   type Pair,
   type ParsedNode,
   parseAllDocuments,
-  visit,
 } from "yaml";
 import type { Path, Position, Problem, TextEdit } from "../../base/problem.ts";
 import { type Change, editIn } from "./edits.ts";
+import { kubectlScalars } from "./scalars.ts";
+import { type Fault, sameKey, settle } from "./tree.ts";
 
 export interface ParsedDocument {
   /** The document as plain values; undefined if it is empty or broken. */
@@ -23,12 +24,21 @@ export interface ParsedDocument {
   readonly problems: readonly Problem[];
   /** Returns where the field at `path` stands: a plain value, or else the key or list item; the nearest above it. */
   readonly locate: (path: Path) => Position | undefined;
+  /** Returns the unquoted word at `path` as it stands there; undefined for all else. */
+  readonly written: (path: Path) => string | undefined;
   /** Returns how to change the text; undefined where that is not plain. */
   readonly edit: (change: Change) => TextEdit | undefined;
 }
 
-/** Parses all documents of a text; every problem is reported, and a broken document has no value. */
-export function parseDocuments(text: string, file: string): ParsedDocument[] {
+/**
+ * Parses all documents of a text; every problem is reported, and a broken document has no value. Words without quotes
+ * mean what they mean to kubectl, or (`core`) what YAML 1.2 says.
+ */
+export function parseDocuments(
+  text: string,
+  file: string,
+  words: "kubectl" | "core" = "kubectl",
+): ParsedDocument[] {
   const lines = new LineCounter();
   const position = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
@@ -38,8 +48,14 @@ export function parseDocuments(text: string, file: string): ParsedDocument[] {
   try {
     // With a byte order mark every column of the first line would be wrong by one.
     const source = text.replace(/^\uFEFF/, "");
-    const documents = parseAllDocuments(source, { lineCounter: lines, prettyErrors: false, merge: true });
-    return [...documents].map((document) => parsed(document, source, position));
+    const scalars = words === "kubectl" ? kubectlScalars : { merge: true };
+    const options = { ...scalars, uniqueKeys: sameKey };
+    const documents = parseAllDocuments(source, { ...options, lineCounter: lines, prettyErrors: false });
+    const list = [...documents];
+    return list.map((document, at) => {
+      const foreign = words === "kubectl" ? notForKubectl(document, source, list[at - 1]) : [];
+      return parsed(document, source, position, foreign);
+    });
   } catch (error) {
     // Thousands of nested brackets exhaust the stack; nothing that anybody writes does.
     if (!(error instanceof RangeError)) throw error;
@@ -47,31 +63,48 @@ export function parseDocuments(text: string, file: string): ParsedDocument[] {
   }
 }
 
-const nowhere = { locate: () => undefined, edit: () => undefined };
+const nowhere = { locate: () => undefined, written: () => undefined, edit: () => undefined };
 const tooDeep = { code: "yaml.depth", message: "the text is nested too deeply to be read" };
 
 function parsed(
   document: Document.Parsed,
   source: string,
   position: (offset: number) => Position,
+  foreign: readonly Fault[],
 ): ParsedDocument {
   const problems = document.errors.map((error) => syntaxProblem(error, source, position));
-  problems.push(...aliasProblems(document, position));
+  problems.push(...foreign.map(({ offset, ...rest }) => ({ ...rest, position: position(offset) })));
+  if (problems.length === 0)
+    for (const { offset, ...fault } of settle(document))
+      problems.push({ ...fault, position: position(offset) });
   const locate = (path: Path) => locateIn(document, path, position);
+  const written = (path: Path) => wordAt(document, path);
   const edit = (change: Change) => editIn(document, source, change, position);
-  if (problems.length > 0) return { value: undefined, problems: withoutEchoes(problems), locate, edit };
-  try {
-    return { value: document.toJS() as unknown, problems, locate, edit };
-  } catch (error) {
-    // The guard against texts whose aliases unfold to something enormous.
-    if (!(error instanceof ReferenceError)) throw error;
-    const problem = {
-      code: "yaml.alias",
-      message: "aliases unfold to too many values",
-      position: position(0),
-    };
-    return { value: undefined, problems: [problem], locate, edit };
-  }
+  if (problems.length > 0)
+    return { value: undefined, problems: withoutEchoes(problems), locate, written, edit };
+  return { value: document.toJS({ maxAliasCount: -1 }) as unknown, problems, locate, written, edit };
+}
+
+/** What YAML allows, and kubectl refuses or, worse, passes over. */
+function notForKubectl(
+  document: Document.Parsed,
+  source: string,
+  above: Document.Parsed | undefined,
+): Fault[] {
+  const start = document.range[0];
+  const before = source.slice(above?.range[2] ?? 0, document.contents?.range?.[0] ?? start);
+  const directive = /^%\w+/m.exec(before);
+  if (directive)
+    return [
+      {
+        code: "yaml.directive",
+        message: `kubectl takes no directives such as ${directive[0]}`,
+        offset: (above?.range[2] ?? 0) + directive.index,
+      },
+    ];
+  if (above === undefined || document.contents === null || document.directives?.docStart === true) return [];
+  const message = "kubectl reads nothing between '...' and the next '---'";
+  return [{ code: "yaml.document", message, offset: document.contents.range?.[0] ?? start }];
 }
 
 const words: Readonly<Record<string, string>> = {
@@ -126,16 +159,14 @@ function withoutEchoes(problems: readonly Problem[]): Problem[] {
   });
 }
 
-function aliasProblems(document: Document.Parsed, position: (offset: number) => Position): Problem[] {
-  const problems: Problem[] = [];
-  visit(document, {
-    Alias(_, alias) {
-      if (alias.resolve(document)) return;
-      const message = `there is no anchor '&${alias.source}' above`;
-      problems.push({ code: "yaml.alias", message, position: position(alias.range?.[0] ?? 0) });
-    },
-  });
-  return problems;
+function wordAt(document: Document.Parsed, path: Path): string | undefined {
+  let node: unknown = document.contents;
+  for (const step of path) {
+    if (isAlias(node)) node = node.resolve(document);
+    const next = isMap(node) ? pairOf(node.items, step) : isSeq(node) ? node.items[Number(step)] : undefined;
+    node = isPair(next) ? next.value : next;
+  }
+  return isScalar(node) && node.type === "PLAIN" ? node.source : undefined;
 }
 
 function locateIn(

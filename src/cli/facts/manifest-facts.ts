@@ -10,7 +10,8 @@ import { sayProblems } from "../output.ts";
 
 /**
  * Reads manifests; tells what is wrong with them and returns undefined if that could change an answer. A workload with
- * a bad field still has its labels and ports, so there it is only a warning.
+ * a bad field still has its labels and ports, and a range that older servers took its addresses, so there it is only a
+ * warning.
  * @throws TrunklineError `api.file`
  */
 export async function readObjects(paths: readonly string[]): Promise<readonly KubeObject[] | undefined> {
@@ -20,6 +21,8 @@ export async function readObjects(paths: readonly string[]): Promise<readonly Ku
   });
   sayProblems(notes, "note");
   const harmless = (problem: Problem): boolean => {
+    // What an older cluster exports: refused for new objects, and enforced where it is stored.
+    if (problem.code === "networkpolicy.sloppy-range") return true;
     const owner = ownerOf(problem, objects);
     if (!owner || problem.code === "schema.type") return false;
     return owner.object.kind === "Pod" || templateOf(owner.object) !== undefined;

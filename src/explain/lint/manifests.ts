@@ -1,5 +1,11 @@
 // Lint over manifests as they were read: what the rules find, and what reading found.
-import type { ManifestObject, Manifests } from "../../api/manifest/parse.ts";
+import {
+  type ManifestObject,
+  type Manifests,
+  NO_SPEC,
+  NULL_IN_LABELS,
+  NULL_IN_SELECTOR,
+} from "../../api/manifest/parse.ts";
 import { type Problem, parsePath, type TextEdit } from "../../base/problem.ts";
 import { nameOf } from "../written.ts";
 import { compareFindings, type Finding } from "./finding.ts";
@@ -7,6 +13,8 @@ import type { Rule } from "./rule.ts";
 import { badObject } from "./rules/tl024-bad-object.ts";
 import { unknownField } from "./rules/tl025-unknown-field.ts";
 import { unknownKind } from "./rules/tl026-unknown-kind.ts";
+import { nothingBehind } from "./rules/tl027-nothing-behind.ts";
+import { noSpec } from "./rules/tl028-no-spec.ts";
 import { lint } from "./run.ts";
 
 /** Returns whether a problem means that a text could not be read at all: then there is nothing to lint. */
@@ -39,7 +47,8 @@ function findingOf(problem: Problem, objects: readonly ManifestObject[]): Findin
   return {
     rule: rule.id,
     name: rule.name,
-    severity: rule.severity,
+    // Labels lose their name at most; a selector may come to select everything.
+    severity: problem.code === NULL_IN_LABELS ? "warning" : rule.severity,
     message,
     explanation: rule.explanation,
     ...(hint === undefined ? {} : { fix: hint }),
@@ -58,6 +67,8 @@ function editOf({ code, path, meant }: Problem, object: ManifestObject): TextEdi
 
 function ruleOf({ code }: Problem): Rule {
   if (code.startsWith("manifest.")) return unknownKind;
+  if (code === NO_SPEC) return noSpec;
+  if (code === NULL_IN_SELECTOR || code === NULL_IN_LABELS) return nothingBehind;
   return code === "schema.unknown-field" || code === "schema.namespace" ? unknownField : badObject;
 }
 

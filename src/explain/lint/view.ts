@@ -9,7 +9,7 @@ import type {
   NetworkPolicyPort,
 } from "../../api/kinds/network-policy.ts";
 import { matchesSelector } from "../../api/selectors.ts";
-import { type Cidr, cidrCovers, tryParseCidr } from "../../base/ip.ts";
+import { type Cidr, cidrCovers, looseCidr } from "../../base/ip.ts";
 import type { Path } from "../../base/problem.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import { type CompiledPolicy, compilePolicy } from "../../plan/policy/index.ts";
@@ -196,9 +196,9 @@ function isDualStack(facts: ClusterFacts, podRanges: LintView["podRanges"]): boo
   return families.size === 2;
 }
 
-/** Returns the range that a text names, or undefined for anything that is not one. */
+/** Returns the range that a text names, as policies are enforced; undefined for anything that is not one. */
 export function range(text: unknown): Cidr | undefined {
-  return typeof text === "string" ? tryParseCidr(text) : undefined;
+  return looseCidr(text);
 }
 
 /** Returns whether `outer` holds all of `inner`; false when either is no range. */

@@ -60,7 +60,7 @@ items:
   metadata: {name: night, namespace: apps}
   spec:
     schedule: "0 3 * * *"
-    jobTemplate: {spec: {template: {spec: {containers: [{name: c}]}}}}
+    jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c}]}}}}
 `;
 
 describe("from manifests alone", () => {

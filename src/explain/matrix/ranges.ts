@@ -6,8 +6,8 @@ import {
   cidrRange,
   formatCidr,
   formatIp,
+  looseCidr,
   subtractRanges,
-  tryParseCidr,
 } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import type { End } from "../ends.ts";
@@ -23,7 +23,7 @@ export function namedRanges(facts: ClusterFacts): Cidr[] {
     ];
     for (const peer of peers) {
       for (const text of [peer.ipBlock?.cidr, ...(peer.ipBlock?.except ?? [])]) {
-        const cidr = text === undefined ? undefined : tryParseCidr(text);
+        const cidr = looseCidr(text);
         if (cidr) found.set(formatCidr(cidr), cidr);
       }
     }

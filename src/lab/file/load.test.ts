@@ -64,7 +64,9 @@ describe("a lab file", () => {
   it.each(["30", "-1s", "2h", "soon", "[30s]"])("refuses %s as the time that addresses rest", (text) => {
     const [problem, ...others] = problemsOf(`${good}addressCooldown: ${text}\n`);
     expect(others).toEqual([]);
-    expect(problem).toMatch(/^lab\.yaml:13:18: .*must be a time from 0s to 1h.*\(at addressCooldown\)/);
+    // What is no plain value is told where its key stands.
+    expect(problem?.startsWith(text.startsWith("[") ? "lab.yaml:13:1: " : "lab.yaml:13:18: ")).toBe(true);
+    expect(problem).toMatch(/must be a time from 0s to 1h.*\(at addressCooldown\)/);
   });
 
   it.each([
@@ -117,13 +119,26 @@ describe("a lab file", () => {
       ),
       "without spaces, quotes and backslashes",
     ],
+    ["a cyclic anchor", `${good}x: &x {y: *x}\n`, "the anchor '&x' contains itself"],
+    [
+      "aliases that unfold to billions",
+      `${good}${Array.from(
+        { length: 12 },
+        (_, at) =>
+          `a${at}: &a${at} [${Array(9)
+            .fill(at === 0 ? 1 : `*a${at - 1}`)
+            .join()}]`,
+      ).join("\n")}\n`,
+      "unfold to too many values",
+    ],
+    ["a second document", `${good}---\nname: other\n`, "lab.yaml:14:1: a lab file is one document"],
     [
       "both forms at once",
       good.replace("cidr: 192", "cidrs: [10.9.0.0/24], cidr: 192"),
       "either 'cidr' or 'cidrs'",
     ],
     ["a port that is none", good.replace("53/udp", "70000"), "must be a port"],
-    ["a duplicate key", `${good}name: again\n`, "Map keys must be unique"],
+    ["a duplicate key", `${good}name: again\n`, "the key 'name' stands twice"],
   ])("refuses %s", (_what, text, message) => {
     expect(problemsOf(text).join("\n")).toContain(message);
   });

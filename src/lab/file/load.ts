@@ -1,9 +1,9 @@
 // From a file's or an example's name to a checked LabFile, or to every problem with its line and column.
 import { existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
-import { type Document, isNode, LineCounter, parseDocument } from "yaml";
+import { parseDocuments } from "../../api/manifest/syntax.ts";
 import { TrunklineError } from "../../base/errors.ts";
-import type { Position, Problem } from "../../base/problem.ts";
+import type { Problem } from "../../base/problem.ts";
 import { checkLabFile } from "./check.ts";
 import { type LabFile, labFileSchema } from "./lab-file.ts";
 
@@ -24,25 +24,24 @@ export function resolveLabFile(word: string, root: string): string {
 
 /** Reads and checks a lab file; `file` is what positions name. */
 export function parseLabFile(text: string, file: string): { lab: LabFile } | { problems: Problem[] } {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const at = (offset: number): Position => {
-    const { line, col } = lines.linePos(offset);
-    return { file, line, column: col };
+  const [document, ...more] = parseDocuments(text, file, "core").filter(
+    ({ value, problems }) => problems.length > 0 || (value ?? undefined) !== undefined,
+  );
+  const broken = [document, ...more].flatMap((one) => one?.problems ?? []);
+  if (broken.length > 0) return { problems: broken };
+  const where = (keys: readonly PropertyKey[]) => {
+    const path = keys.map((key) => (typeof key === "number" ? key : String(key)));
+    const position = document?.locate(path) ?? { file, line: 1, column: 1 };
+    return { path: pathText(keys), position };
   };
-  if (document.errors.length > 0) {
-    const problems = document.errors.map((error) => ({
-      code: "yaml.syntax",
-      message: error.message,
-      position: at(error.pos[0]),
-    }));
-    return { problems };
+  const [second] = more;
+  if (second) {
+    const message = "a lab file is one document; another one begins here";
+    return {
+      problems: [{ code: "lab.documents", message, position: second.locate([]) ?? where([]).position }],
+    };
   }
-  const where = (keys: readonly PropertyKey[]) => ({
-    path: pathText(keys),
-    position: at(offsetOf(document, keys)),
-  });
-  const parsed = labFileSchema.safeParse(document.toJS());
+  const parsed = labFileSchema.safeParse(document?.value);
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => {
       const keys = issue.code === "unrecognized_keys" ? [...issue.path, issue.keys[0] ?? ""] : issue.path;
@@ -61,16 +60,6 @@ export function parseLabFile(text: string, file: string): { lab: LabFile } | { p
 export function loadLabFile(file: string): { lab: LabFile } | { problems: Problem[] } {
   const relative = path.relative(process.cwd(), file);
   return parseLabFile(readFileSync(file, "utf8"), relative.startsWith("..") ? file : relative);
-}
-
-// The nearest part of the path that the text has: a missing key is reported where its parent begins.
-function offsetOf(document: Document, keys: readonly PropertyKey[]): number {
-  for (let length = keys.length; length >= 0; length--) {
-    const part = keys.slice(0, length);
-    const found = part.length === 0 ? document.contents : document.getIn(part, true);
-    if (isNode(found) && found.range) return found.range[0];
-  }
-  return 0;
 }
 
 function pathText(keys: readonly PropertyKey[]): string {

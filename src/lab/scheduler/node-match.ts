@@ -64,7 +64,7 @@ export function affinityMatches(spec: PodSpec, node: Node): boolean {
 export function preference(spec: PodSpec, node: Node): number {
   const preferred = spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
   return preferred
-    .filter(({ preference: term }) => termMatches(term, node))
+    .filter(({ preference: term }) => term !== undefined && termMatches(term, node))
     .reduce((sum, { weight }) => sum + weight, 0);
 }
 

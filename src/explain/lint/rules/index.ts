@@ -26,6 +26,8 @@ import { masqueradeConfig } from "./tl023-masquerade-config.ts";
 import { badObject } from "./tl024-bad-object.ts";
 import { unknownField } from "./tl025-unknown-field.ts";
 import { unknownKind } from "./tl026-unknown-kind.ts";
+import { nothingBehind } from "./tl027-nothing-behind.ts";
+import { noSpec } from "./tl028-no-spec.ts";
 
 export const rules: readonly Rule[] = [
   selectsNothing,
@@ -54,4 +56,6 @@ export const rules: readonly Rule[] = [
   badObject,
   unknownField,
   unknownKind,
+  nothingBehind,
+  noSpec,
 ];

@@ -7,7 +7,7 @@ export const unknownField: Rule = {
   severity: "warning",
   summary: "an object has a field that its kind does not know",
   explanation:
-    "An API server drops such a field without a word, unless the client asks for strict checks. A mistyped selector or " +
-    "rule is then as good as absent, which in a policy can mean everybody.",
+    "An API server drops such a field without a word, unless the client asks for strict checks, as kubectl does by " +
+    "default. A mistyped selector or rule is then as good as absent, which in a policy can mean everybody.",
   check: () => [],
 };
