@@ -21,14 +21,12 @@ import { FakeSysctl } from "./sysctl.ts";
 export class FakeMachine implements Machine, FakeWorld {
   /** Counts changes, and lets a test break them. */
   readonly calls = new FakeCalls();
-  readonly ipv6: boolean;
   readonly #names = new Map<string, Namespace>();
   readonly #self: Namespace;
   #made = 0;
   #macs = 0;
 
-  constructor(ipv6 = true) {
-    this.ipv6 = ipv6;
+  constructor() {
     this.#self = this.#make(true);
   }
 
@@ -101,7 +99,7 @@ export class FakeMachine implements Machine, FakeWorld {
   }
 
   #make(named: boolean): Namespace {
-    const made = new Namespace(`fake:${++this.#made}`, this.ipv6);
+    const made = new Namespace(`fake:${++this.#made}`);
     made.holders = named ? 1 : 0;
     const loopback: FakeLink = {
       home: made,
@@ -151,11 +149,6 @@ export class FakeKernel implements Kernel {
     this.sysctl = new FakeSysctl(context);
     this.nft = new FakeNft(context);
     this.conntrack = new FakeConntrack(context);
-  }
-
-  netstat(): string {
-    this.#context.namespace("read the network's counters");
-    return "TcpExt: TCPMD5NotFound TCPMD5Unexpected TCPMD5Failure\nTcpExt: 0 0 0\n";
   }
 
   async apply(changes: readonly Change[]): Promise<void> {

@@ -51,9 +51,8 @@ export class Namespace {
   readonly #watchers = new Set<Watcher>();
   #lastIndex = 0;
 
-  constructor(id: string, ipv6 = true) {
+  constructor(id: string) {
     this.id = id;
-    if (!ipv6) this.rules = this.rules.filter(({ family }) => family === 4);
   }
 
   nextIndex(): number {

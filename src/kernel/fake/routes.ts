@@ -80,6 +80,8 @@ export class FakeRoutes implements Routes {
       .toSorted((a, b) => a.priority - b.priority);
     for (const rule of rules) {
       const found = longest(home.routes, rule.table, to);
+      const length = Number(found?.destination.split("/")[1]);
+      if (rule.suppressPrefixLength !== undefined && length <= rule.suppressPrefixLength) continue;
       if (found) return answer(home, found, to, attempt);
     }
     throw unreachable(attempt, Errno.ENETUNREACH);

@@ -19,8 +19,6 @@ export class FakeRules implements Rules {
 
   add(rule: Rule): void {
     const home = this.#context.change("rules.add", `add routing rule ${rule.priority}`);
-    if (rule.family === 6 && !this.#context.machine.ipv6)
-      throw refusal(`add routing rule ${rule.priority}`, Errno.EAFNOSUPPORT);
     const wanted = facts(rule);
     if (home.rules.some((one) => facts(one) === wanted)) {
       throw refusal(`add routing rule ${rule.priority}`, Errno.EEXIST);
@@ -40,6 +38,17 @@ export class FakeRules implements Rules {
 }
 
 function facts(rule: Rule): string {
-  const { family, priority, from, to, incoming, mark, table, protocol } = rule;
-  return JSON.stringify([family, priority, from, to, incoming, mark?.value, mark?.mask, table, protocol]);
+  const { family, priority, from, to, incoming, mark, suppressPrefixLength, table, protocol } = rule;
+  const marked = [mark?.value, mark?.mask];
+  return JSON.stringify([
+    family,
+    priority,
+    from,
+    to,
+    incoming,
+    ...marked,
+    suppressPrefixLength,
+    table,
+    protocol,
+  ]);
 }

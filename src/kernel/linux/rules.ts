@@ -23,8 +23,7 @@ export class LinuxRules implements Rules {
         attempt,
         (message) => {
           const rule = readRule(message);
-          // A kernel without IPv6 answers with those of all families.
-          if (rule?.family === one) ofFamily.push(rule);
+          if (rule) ofFamily.push(rule);
         },
         () => ofFamily.splice(0),
       );

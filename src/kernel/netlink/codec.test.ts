@@ -219,6 +219,7 @@ describe("rules", () => {
         to: fc.option(prefix(family), { nil: undefined }),
         incoming: fc.constantFrom("eth0", "tl0123456789abc", undefined),
         mark: fc.option(fc.record({ value: u32, mask: u32 }), { nil: undefined }),
+        suppressPrefixLength: fc.option(fc.integer({ min: 0, max: 128 }), { nil: undefined }),
         table: u32,
         protocol: fc.integer({ min: 0, max: 255 }),
       }),

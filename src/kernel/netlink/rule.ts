@@ -11,6 +11,7 @@ const FRA = {
   incoming: 3,
   priority: 6,
   mark: 10,
+  suppressPrefixLength: 14,
   table: 15,
   markMask: 16,
   protocol: 21,
@@ -39,6 +40,8 @@ export function writeRule(writer: MessageWriter, rule: Rule): void {
   if (from) writer.attribute(FRA.source, from.bytes);
   if (to) writer.attribute(FRA.destination, to.bytes);
   if (rule.incoming !== undefined) writer.attributeText(FRA.incoming, rule.incoming);
+  if (rule.suppressPrefixLength !== undefined)
+    writer.attributeU32(FRA.suppressPrefixLength, rule.suppressPrefixLength);
   if (rule.mark) writer.attributeU32(FRA.mark, rule.mark.value).attributeU32(FRA.markMask, rule.mark.mask);
 }
 
@@ -59,6 +62,7 @@ export function readRule({ bytes, from, to }: Message): Rule | undefined {
   const incoming = attributes.text(FRA.incoming);
   const value = attributes.u32(FRA.mark) ?? 0;
   const mask = attributes.u32(FRA.markMask) ?? 0;
+  const suppressed = attributes.u32(FRA.suppressPrefixLength);
   return {
     family,
     priority: attributes.u32(FRA.priority) ?? 0,
@@ -66,6 +70,8 @@ export function readRule({ bytes, from, to }: Message): Rule | undefined {
     ...(destination && { to: `${addressText(destination)}/${bytes[from + 1]}` }),
     ...(incoming !== undefined && { incoming }),
     ...(mask !== 0 && { mark: { value, mask } }),
+    // The kernel says -1 where nothing is suppressed.
+    ...(suppressed !== undefined && suppressed !== 0xffffffff && { suppressPrefixLength: suppressed }),
     table: attributes.u32(FRA.table) ?? bytes[from + 4]!,
     protocol: attributes.u8(FRA.protocol) ?? 0,
   };

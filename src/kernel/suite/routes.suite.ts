@@ -158,6 +158,19 @@ export function routeTests(scene: Scene): void {
       via: "10.0.0.9",
       table: 700,
     });
+    const narrow = {
+      family: 4,
+      priority: 90,
+      to: "10.9.0.0/16",
+      suppressPrefixLength: 31,
+      protocol: 84,
+    } as const;
+    kernel.rules.add({ ...narrow, table: 701 });
+    kernel.routes.add(route({ destination: "10.9.7.0/24", via: "10.0.0.4", linkIndex, table: 701 }));
+    kernel.routes.add(route({ destination: "10.9.7.8/32", via: "10.0.0.5", linkIndex, table: 701 }));
+    expect(kernel.routes.lookup({ to: "10.9.7.7" })).toMatchObject({ via: "10.0.0.2" });
+    expect(kernel.routes.lookup({ to: "10.9.7.8" })).toMatchObject({ via: "10.0.0.5", table: 701 });
+    expect(kernel.rules.list(4)).toContainEqual({ ...narrow, table: 701 });
     expect(kernel.routes.lookup({ to: "10.0.0.1" })).toMatchObject({ type: "local" });
     for (const to of ["10.9.2.1", "10.9.3.1", "192.0.2.1"]) {
       expect(codeOf(() => kernel.routes.lookup({ to }))).toBe("kernel.refused");
