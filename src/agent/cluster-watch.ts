@@ -5,10 +5,11 @@ import { configMapKind, namespaceKind, nodeKind, podKind } from "../api/kinds/co
 import { hostKind } from "../api/kinds/host.ts";
 import { ipPoolKind } from "../api/kinds/ip-pool.ts";
 import { networkPolicyKind } from "../api/kinds/network-policy.ts";
-import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "../api/kinds/routing/bgp.ts";
-import { routingConfigurationKind } from "../api/kinds/routing/routing-configuration.ts";
-import { secretKind } from "../api/kinds/secret.ts";
+import { nodeConfigKind } from "../api/kinds/node-config.ts";
+import { podEniKind } from "../api/kinds/pod-eni.ts";
+import { podNetworkingKind } from "../api/kinds/pod-networking.ts";
 import { sourceNatKind } from "../api/kinds/source-nat.ts";
+import { subnetKind } from "../api/kinds/subnet.ts";
 import { type Kind, type KubeObject, keyOf } from "../api/object.ts";
 import type { Logger } from "../base/log.ts";
 import { settingsNamespace } from "../plan/collect.ts";
@@ -44,14 +45,13 @@ export class ClusterWatch {
       blocks: follow(addressBlockKind),
       sourceNats: follow(sourceNatKind),
       hosts: follow(hostKind),
+      subnets: follow(subnetKind),
+      nodeConfigs: follow(nodeConfigKind),
+      podNetworkings: follow(podNetworkingKind),
       pods: follow(podKind),
+      podEnis: follow(podEniKind),
       policies: follow(networkPolicyKind),
       configMaps: follow(configMapKind, settingsNamespace),
-      bgpConfigurations: follow(bgpConfigurationKind),
-      bgpPeers: follow(bgpPeerKind),
-      bgpFilters: follow(bgpFilterKind),
-      routingConfigurations: follow(routingConfigurationKind),
-      secrets: follow(secretKind, settingsNamespace),
     };
     this.#informers = informers;
   }

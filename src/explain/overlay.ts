@@ -46,11 +46,10 @@ export function overlay(
     pods,
     policies: merged(facts.policies, added.policies),
     configMaps: merged(facts.configMaps, added.configMaps),
-    bgpConfigurations: merged(facts.bgpConfigurations, added.bgpConfigurations),
-    bgpPeers: merged(facts.bgpPeers, added.bgpPeers),
-    bgpFilters: merged(facts.bgpFilters, added.bgpFilters),
-    routingConfigurations: merged(facts.routingConfigurations, added.routingConfigurations),
-    secrets: merged(facts.secrets, added.secrets),
+    subnets: merged(facts.subnets, added.subnets),
+    nodeConfigs: merged(facts.nodeConfigs, added.nodeConfigs),
+    podNetworkings: merged(facts.podNetworkings, added.podNetworkings),
+    podEnis: merged(facts.podEnis, added.podEnis),
   };
 }
 

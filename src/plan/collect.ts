@@ -4,10 +4,11 @@ import { configMapKind, namespaceKind, nodeKind, podKind } from "../api/kinds/co
 import { hostKind } from "../api/kinds/host.ts";
 import { ipPoolKind } from "../api/kinds/ip-pool.ts";
 import { networkPolicyKind } from "../api/kinds/network-policy.ts";
-import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "../api/kinds/routing/bgp.ts";
-import { routingConfigurationKind } from "../api/kinds/routing/routing-configuration.ts";
-import { secretKind } from "../api/kinds/secret.ts";
+import { nodeConfigKind } from "../api/kinds/node-config.ts";
+import { podEniKind } from "../api/kinds/pod-eni.ts";
+import { podNetworkingKind } from "../api/kinds/pod-networking.ts";
 import { sourceNatKind } from "../api/kinds/source-nat.ts";
+import { subnetKind } from "../api/kinds/subnet.ts";
 import { type Kind, type KubeObject, keyOf } from "../api/object.ts";
 import type { Store } from "../store/store.ts";
 import type { ClusterFacts } from "./facts.ts";
@@ -21,8 +22,8 @@ export async function collectFacts(store: Store): Promise<ClusterFacts> {
     const { items } = await store.list(kind, namespace);
     return new Map(items.map((item) => [keyOf(item), item]));
   };
-  const [objects, routing] = await Promise.all([
-    Promise.all([
+  const [nodes, namespaces, pools, blocks, sourceNats, hosts, pods, policies, configMaps] = await Promise.all(
+    [
       read(nodeKind),
       read(namespaceKind),
       read(ipPoolKind),
@@ -32,31 +33,14 @@ export async function collectFacts(store: Store): Promise<ClusterFacts> {
       read(podKind),
       read(networkPolicyKind),
       read(configMapKind, settingsNamespace),
-    ]),
-    Promise.all([
-      read(bgpConfigurationKind),
-      read(bgpPeerKind),
-      read(bgpFilterKind),
-      read(routingConfigurationKind),
-      read(secretKind, settingsNamespace),
-    ]),
+    ],
+  );
+  const [subnets, nodeConfigs, podNetworkings, podEnis] = await Promise.all([
+    read(subnetKind),
+    read(nodeConfigKind),
+    read(podNetworkingKind),
+    read(podEniKind),
   ]);
-  const [nodes, namespaces, pools, blocks, sourceNats, hosts, pods, policies, configMaps] = objects;
-  const [bgpConfigurations, bgpPeers, bgpFilters, routingConfigurations, secrets] = routing;
-  return {
-    nodes,
-    namespaces,
-    pools,
-    blocks,
-    sourceNats,
-    hosts,
-    pods,
-    policies,
-    configMaps,
-    bgpConfigurations,
-    bgpPeers,
-    bgpFilters,
-    routingConfigurations,
-    secrets,
-  };
+  const ofSubnets = { subnets, nodeConfigs, podNetworkings, podEnis };
+  return { nodes, namespaces, pools, blocks, sourceNats, hosts, pods, policies, configMaps, ...ofSubnets };
 }

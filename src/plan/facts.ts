@@ -5,10 +5,11 @@ import type { ConfigMap, Namespace, Node, Pod } from "../api/kinds/core.ts";
 import type { Host } from "../api/kinds/host.ts";
 import type { IPPool } from "../api/kinds/ip-pool.ts";
 import type { NetworkPolicy } from "../api/kinds/network-policy.ts";
-import type { BGPConfiguration, BGPFilter, BGPPeer } from "../api/kinds/routing/bgp.ts";
-import type { RoutingConfiguration } from "../api/kinds/routing/routing-configuration.ts";
-import type { Secret } from "../api/kinds/secret.ts";
+import type { NodeConfig } from "../api/kinds/node-config.ts";
+import type { PodENI } from "../api/kinds/pod-eni.ts";
+import type { PodNetworking } from "../api/kinds/pod-networking.ts";
 import type { SourceNAT } from "../api/kinds/source-nat.ts";
+import type { Subnet } from "../api/kinds/subnet.ts";
 
 export interface ClusterFacts {
   /** By name. */
@@ -18,19 +19,15 @@ export interface ClusterFacts {
   readonly blocks: ReadonlyMap<string, AddressBlock>;
   readonly sourceNats: ReadonlyMap<string, SourceNAT>;
   readonly hosts: ReadonlyMap<string, Host>;
+  readonly subnets: ReadonlyMap<string, Subnet>;
+  readonly nodeConfigs: ReadonlyMap<string, NodeConfig>;
+  readonly podNetworkings: ReadonlyMap<string, PodNetworking>;
   /** By `namespace/name`. */
   readonly pods: ReadonlyMap<string, Pod>;
+  readonly podEnis: ReadonlyMap<string, PodENI>;
   readonly policies: ReadonlyMap<string, NetworkPolicy>;
   /** Only those that Trunkline reads: kube-system/{ip-masq-agent,eni-config,calico-config,kube-flannel-cfg,…}. */
   readonly configMaps: ReadonlyMap<string, ConfigMap>;
-  /** `default`, and `node.NAME` for single nodes. */
-  readonly bgpConfigurations: ReadonlyMap<string, BGPConfiguration>;
-  readonly bgpPeers: ReadonlyMap<string, BGPPeer>;
-  readonly bgpFilters: ReadonlyMap<string, BGPFilter>;
-  /** At most one: `default`. */
-  readonly routingConfigurations: ReadonlyMap<string, RoutingConfiguration>;
-  /** Only those of kube-system, by `namespace/name`. */
-  readonly secrets: ReadonlyMap<string, Secret>;
 }
 
 /** What a node's agent knows of itself beyond the objects. */
@@ -62,14 +59,13 @@ export function emptyFacts(): ClusterFacts {
     blocks: new Map(),
     sourceNats: new Map(),
     hosts: new Map(),
+    subnets: new Map(),
+    nodeConfigs: new Map(),
+    podNetworkings: new Map(),
     pods: new Map(),
+    podEnis: new Map(),
     policies: new Map(),
     configMaps: new Map(),
-    bgpConfigurations: new Map(),
-    bgpPeers: new Map(),
-    bgpFilters: new Map(),
-    routingConfigurations: new Map(),
-    secrets: new Map(),
   };
 }
 

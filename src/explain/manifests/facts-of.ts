@@ -4,10 +4,11 @@ import type { ConfigMap, Namespace, Node, Pod } from "../../api/kinds/core.ts";
 import type { Host } from "../../api/kinds/host.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
-import type { BGPConfiguration, BGPFilter, BGPPeer } from "../../api/kinds/routing/bgp.ts";
-import type { RoutingConfiguration } from "../../api/kinds/routing/routing-configuration.ts";
-import type { Secret } from "../../api/kinds/secret.ts";
+import type { NodeConfig } from "../../api/kinds/node-config.ts";
+import type { PodENI } from "../../api/kinds/pod-eni.ts";
+import type { PodNetworking } from "../../api/kinds/pod-networking.ts";
 import type { SourceNAT } from "../../api/kinds/source-nat.ts";
+import type { Subnet } from "../../api/kinds/subnet.ts";
 import type { KubeObject } from "../../api/object.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { standIn, templateOf } from "./workloads.ts";
@@ -31,11 +32,10 @@ export function factsOf(objects: Iterable<KubeObject>, namespace = "default"): C
     pods: new Map<string, Pod>(),
     policies: new Map<string, NetworkPolicy>(),
     configMaps: new Map<string, ConfigMap>(),
-    bgpConfigurations: new Map<string, BGPConfiguration>(),
-    bgpPeers: new Map<string, BGPPeer>(),
-    bgpFilters: new Map<string, BGPFilter>(),
-    routingConfigurations: new Map<string, RoutingConfiguration>(),
-    secrets: new Map<string, Secret>(),
+    subnets: new Map<string, Subnet>(),
+    nodeConfigs: new Map<string, NodeConfig>(),
+    podNetworkings: new Map<string, PodNetworking>(),
+    podEnis: new Map<string, PodENI>(),
   };
   const owners = new Set(
     all.map((object) => ownerKey(object.kind, object.metadata.name, spaceOf(object, namespace))),
@@ -43,7 +43,6 @@ export function factsOf(objects: Iterable<KubeObject>, namespace = "default"): C
   for (const object of all) {
     const space = spaceOf(object, namespace);
     const key = `${space}/${object.metadata.name}`;
-    const { name } = object.metadata;
     const placed = { ...object, metadata: { ...object.metadata, namespace: space } };
     if (object.kind === "Namespace") declare(facts.namespaces, object as Namespace);
     else if (object.kind === "Node") facts.nodes.set(object.metadata.name, object as Node);
@@ -51,14 +50,12 @@ export function factsOf(objects: Iterable<KubeObject>, namespace = "default"): C
     else if (object.kind === "AddressBlock") facts.blocks.set(object.metadata.name, object as AddressBlock);
     else if (object.kind === "SourceNAT") facts.sourceNats.set(object.metadata.name, object as SourceNAT);
     else if (object.kind === "Host") facts.hosts.set(object.metadata.name, object as Host);
+    else if (object.kind === "Subnet") facts.subnets.set(object.metadata.name, object as Subnet);
+    else if (object.kind === "NodeConfig") facts.nodeConfigs.set(object.metadata.name, object as NodeConfig);
+    else if (object.kind === "PodNetworking")
+      facts.podNetworkings.set(object.metadata.name, object as PodNetworking);
+    else if (object.kind === "PodENI") facts.podEnis.set(key, placed as PodENI);
     else if (object.kind === "NetworkPolicy") facts.policies.set(key, placed as NetworkPolicy);
-    else if (object.kind === "BGPConfiguration")
-      facts.bgpConfigurations.set(name, object as BGPConfiguration);
-    else if (object.kind === "BGPPeer") facts.bgpPeers.set(name, object as BGPPeer);
-    else if (object.kind === "BGPFilter") facts.bgpFilters.set(name, object as BGPFilter);
-    else if (object.kind === "RoutingConfiguration")
-      facts.routingConfigurations.set(name, object as RoutingConfiguration);
-    else if (object.kind === "Secret") facts.secrets.set(key, placed as Secret);
     else if (object.kind === "ConfigMap") facts.configMaps.set(key, placed as ConfigMap);
     else addPods(facts.pods, placed, owners);
     if (namespaced.has(object.kind) || templateOf(object)) ensure(facts.namespaces, space);
