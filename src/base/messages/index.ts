@@ -1,8 +1,8 @@
 import { agentMessages } from "./agent.ts";
 import { apiMessages } from "./api.ts";
 import { baseMessages } from "./base.ts";
-import { birdMessages } from "./bird.ts";
 import { cliMessages } from "./cli.ts";
+import { cloudMessages } from "./cloud.ts";
 import { cniMessages } from "./cni.ts";
 import { explainMessages } from "./explain.ts";
 import { ipamMessages } from "./ipam.ts";
@@ -11,14 +11,15 @@ import { labMessages } from "./lab.ts";
 import { policyMessages } from "./policy.ts";
 import { snatMessages } from "./snat.ts";
 import { storeMessages } from "./store.ts";
+import { subnetMessages } from "./subnet.ts";
 
 // One place words every error; a room adds its codes in the file of its own name, as `room.what`.
 export const catalog = {
   ...agentMessages,
   ...apiMessages,
   ...baseMessages,
-  ...birdMessages,
   ...cliMessages,
+  ...cloudMessages,
   ...cniMessages,
   ...explainMessages,
   ...ipamMessages,
@@ -27,6 +28,7 @@ export const catalog = {
   ...policyMessages,
   ...snatMessages,
   ...storeMessages,
+  ...subnetMessages,
 };
 
 export type Catalog = typeof catalog;

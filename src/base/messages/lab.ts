@@ -10,7 +10,7 @@ export const labMessages = {
   "lab.several": (d: { names: readonly string[] }) =>
     `several labs are running (${list(d.names)}): say which with --lab NAME`,
   "lab.no-file": (d: { word: string }) =>
-    `there is no lab file or example '${d.word}'; examples are 'examples/first-light', 'examples/network-policy' and 'examples/source-nat'`,
+    `there is no lab file or example '${d.word}'; examples are 'examples/first-light', 'examples/network-policy', 'examples/source-nat' and 'examples/vswitch-pinning'`,
   "lab.cni": (d: { plugin: string; command: string; code: number; message: string }) =>
     `plugin '${d.plugin}' failed (${d.command}, code ${d.code}): ${d.message}`,
   "lab.no-cni-config": (d: { folder: string }) =>
@@ -58,4 +58,10 @@ export const labMessages = {
     `'${d.name}' is no node of this lab; there is: ${list(d.known)}`,
   "lab.node-refused": (d: { name: string; why: readonly string[] }) =>
     `node '${d.name}' cannot be so: ${d.why.join("; ")}`,
+  "lab.cloud-unknown": (d: { id: string; known: readonly string[] }) =>
+    `the lab's provider knows no vSwitch or group '${d.id}'; there is: ${list(d.known)}`,
+  "lab.cloud-fault": (d: { word: string; known: readonly string[] }) =>
+    `'${d.word}' is nothing that the lab's provider can be told; there is: ${list(d.known)}`,
+  "lab.cloud-none": (d: { name: string }) =>
+    `lab '${d.name}' has no provider of subnets: its lab file has no 'subnets'`,
 };

@@ -1,0 +1,20 @@
+export const subnetMessages = {
+  "subnet.exhausted": (d: { zone: string; vSwitchIDs: readonly string[]; total: number | null }) =>
+    `${d.vSwitchIDs.length === 1 ? "vSwitch" : "vSwitches"} ${d.vSwitchIDs.join(", ")} (zone ${d.zone}) ${d.vSwitchIDs.length === 1 ? "has" : "have"} no free address${d.total === null ? "" : ` of ${d.total}`}: ` +
+    `delete pods that have addresses of it, or add a vSwitch to vswitches.${d.zone} of eni-config`,
+  "subnet.node-full": (d: { node: string; interfaces: number; addresses: number }) =>
+    `node ${d.node} is full: its machine takes ${d.interfaces} interfaces for pods, with ${d.addresses} addresses each; ` +
+    `let pods run on other nodes, or use a larger machine`,
+  "subnet.config": (d: { node: string; reason: string; message: string }) =>
+    `the network configuration of node ${d.node} is unusable (${d.reason}): ${d.message}`,
+  "subnet.no-provider": (d: { node: string }) =>
+    `eni-config gives node ${d.node} vSwitches, and its agent has no provider to ask for interfaces: start it with --provider`,
+  "subnet.no-instance": (d: { node: string }) =>
+    `node ${d.node} has no spec.providerID, so its provider does not know which machine it is`,
+  "subnet.provider": (d: { throttled: boolean; why: string }) =>
+    d.throttled
+      ? `the provider asks for patience: ${d.why}`
+      : `the provider did not do what is needed: ${d.why}`,
+  "subnet.pod-eni": (d: { pod: string }) =>
+    `pod ${d.pod} is to have a network of its own (annotation k8s.aliyun.com/pod-eni), and has no PodENI yet`,
+};
