@@ -6,21 +6,19 @@ import { NodeTable } from "./managers/node-table.ts";
 import { PolicyManager } from "./managers/policy-manager.ts";
 import { RoutingManager } from "./managers/routing-manager.ts";
 import { SnatManager } from "./managers/snat-manager.ts";
-import { poolAddresses } from "./pods/pool-addresses.ts";
-import { BirdManager } from "./routing/bird-manager.ts";
+import { chosenAddresses } from "./subnets/chosen-addresses.ts";
 
 const CUT_SPACING_MS = 50;
 
-/** Addresses out of block pools, and the managers in the order in which they are called. */
+/** Addresses of subnets and of block pools, and the managers in the order in which they are called. */
 export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
-  addresses: poolAddresses,
+  addresses: chosenAddresses,
   managers: (parts) => {
     const { kernel, logger } = parts;
     // Every manager that writes into the table is named here: the first transaction waits for all of them.
     const table = new NodeTable(kernel.nft, ["policy", "snat"]);
     return [
       new RoutingManager(kernel, logger),
-      new BirdManager(parts),
       new PolicyManager({ kernel, logger, table, cutSpacingMs: CUT_SPACING_MS }),
       new SnatManager({ ...parts, table }),
       new ForwardManager(parts),

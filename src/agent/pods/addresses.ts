@@ -34,6 +34,6 @@ export interface AddressSource {
   /** Settles when `notReady` has become undefined for the first time. */
   readonly ready?: Promise<unknown>;
   /** Called before all others with what the cluster says. */
-  readonly manager?: Manager;
+  readonly managers?: readonly Manager[];
   stop?(): Promise<void>;
 }

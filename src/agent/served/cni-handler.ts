@@ -9,8 +9,8 @@ import { convertResult, extendResult, failureText } from "../../cni/result.ts";
 import { type CniFailure, type CniResult, failure, failureCode, isFailure } from "../../cni/spec.ts";
 import { type CniVersion, negotiate, newestVersion } from "../../cni/versions.ts";
 import type { Machine } from "../../kernel/kernel.ts";
-import { endpointKey, factsOf } from "../pods/endpoint.ts";
-import type { Endpoints } from "../pods/endpoints.ts";
+import { endpointKey } from "../pods/endpoint.ts";
+import { type Endpoints, factsOf } from "../pods/endpoints.ts";
 import type { DelQueue } from "./del-queue.ts";
 
 export interface CniHandlerOptions {
@@ -199,6 +199,8 @@ function failureOf(error: unknown): CniFailure {
   if (isError(error, "agent.not-applied")) return failure(failureCode.tryAgainLater, text);
   if (isError(error, "ipam.not-ready") || isError(error, "ipam.store"))
     return failure(failureCode.tryAgainLater, "addresses cannot be handed out now", text);
+  if (error instanceof TrunklineError && error.code.startsWith("subnet."))
+    return failure(failureCode.tryAgainLater, "the pod waits for its network", text);
   if (error instanceof TrunklineError && error.code.startsWith("ipam."))
     return failure(failureCode.noAddress, "no address for this pod", text);
   return failure(failureCode.internal, text);

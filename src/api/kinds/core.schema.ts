@@ -32,8 +32,9 @@ export const nodeSchema = schemaOf<Node>()(
           )
           .exactOptional(),
         unschedulable: z.boolean().exactOptional(),
+        providerID: z.string().exactOptional(),
       },
-      "podCIDR providerID configSource externalID",
+      "podCIDR configSource externalID",
     ).exactOptional(),
     status: fields(
       {

@@ -33,6 +33,8 @@ export interface Node extends KubeObject {
     readonly podCIDRs?: readonly string[];
     readonly taints?: readonly Taint[];
     readonly unschedulable?: boolean;
+    /** The provider's name of the machine: `REGION.INSTANCE` on Alibaba Cloud. */
+    readonly providerID?: string;
   };
   readonly status?: {
     readonly addresses?: readonly {

@@ -1,0 +1,177 @@
+// Where a pod's address comes from is decided here, once: a network of its own (PodNetworking), the vSwitches of its
+// node's configuration, or else pools (by annotation, then by node). Nothing falls from one to the next because it failed.
+import { type Pod, podKind } from "../../api/kinds/core.ts";
+import { TrunklineError, textOf } from "../../base/errors.ts";
+import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
+import { wantsOwnNetwork } from "../../plan/subnets/demand.ts";
+import { EventRecorder } from "../../store/event-recorder.ts";
+import type { AgentParts } from "../agent.ts";
+import type { Changes, Manager } from "../managers/manager.ts";
+import type { AddressesInUse, AddressOwner, AddressRequest, AddressSource } from "../pods/addresses.ts";
+import { endpointKey, podKey } from "../pods/endpoint.ts";
+import { type PoolAddresses, poolAddresses } from "../pods/pool-addresses.ts";
+import { ConfigManager } from "./config-manager.ts";
+import { InterfaceManager } from "./interface-manager.ts";
+import { PodWaits } from "./pod-waits.ts";
+import { SubnetPool } from "./pool.ts";
+import { PoolReporter } from "./pool-reporter.ts";
+
+/** How long ADD waits for a pod's object that the node has not heard of yet, in milliseconds. */
+const POD_WAIT_MS = 1000;
+const DEFAULT_REST_MS = 30_000;
+
+/** Starts all sources of addresses of a node. @throws `ipam.journal` */
+export async function chosenAddresses(parts: AgentParts): Promise<ChosenAddresses> {
+  return new ChosenAddresses(parts, await poolAddresses(parts));
+}
+
+export class ChosenAddresses implements AddressSource {
+  readonly managers: readonly Manager[];
+  readonly ready: Promise<unknown>;
+  readonly #parts: AgentParts;
+  readonly #pools: PoolAddresses;
+  readonly #config: ConfigManager;
+  readonly #subnets: SubnetPool | undefined;
+  readonly #waits: PodWaits;
+  readonly #reporter: PoolReporter | undefined;
+
+  constructor(parts: AgentParts, pools: PoolAddresses) {
+    const { node, store, facts, logger, kernel, stateDir, cloud, now = Date.now } = parts;
+    this.#parts = parts;
+    this.#pools = pools;
+    this.ready = pools.ready;
+    const events = new EventRecorder(store, { component: "trunkline-agent", host: node }, logger);
+    this.#config = new ConfigManager({ node, store, events, logger, now });
+    this.#waits = new PodWaits({ store, events, logger, pods: facts.pods, now });
+    if (cloud) {
+      const subnets = new SubnetPool({
+        ...cloud,
+        node,
+        facts,
+        stateDir,
+        logger,
+        restMs: parts.addressCooldownMs ?? DEFAULT_REST_MS,
+        config: () => this.#config.current,
+        instanceID: () => instanceOf(facts, node),
+        changed: () => this.#reporter?.note(),
+        came: () => this.#waits.hurry(node),
+      });
+      for (const { address, uid, containerId, ifName } of parts.inUse())
+        if (containerId !== undefined && ifName !== undefined && ownsAddress(subnets, address))
+          subnets.book.hold(address, { key: endpointKey({ containerId, ifName }), uid });
+      this.#reporter = new PoolReporter({ node, store, logger, facts, pool: subnets, config: this.#config });
+      this.#subnets = subnets;
+      this.#config.on(() => subnets.poke());
+    }
+    const book = this.#subnets?.book;
+    this.managers = [
+      pools.manager,
+      this.#config,
+      ...(book ? [new InterfaceManager({ kernel, logger, interfaces: () => book.interfaces })] : []),
+      ...(this.#subnets ? [this.#follower(this.#subnets)] : []),
+    ];
+  }
+
+  async allocate(request: AddressRequest): Promise<readonly string[]> {
+    const { pod } = request;
+    try {
+      const addresses = await this.#allocate(request);
+      if (pod) this.#waits.over(pod, addresses);
+      return addresses;
+    } catch (error) {
+      if (pod) this.#waits.failed(pod, error);
+      throw error;
+    }
+  }
+
+  async #allocate(request: AddressRequest): Promise<readonly string[]> {
+    const { node, facts } = this.#parts;
+    const { pod } = request;
+    const config = this.#config.current;
+    const ofSubnets = config !== undefined && config.state !== "none";
+    if (ofSubnets || facts.podNetworkings.size > 0) {
+      const object = await this.#objectOf(request);
+      if (object && wantsOwnNetwork(object)) throw new TrunklineError("subnet.pod-eni", { pod: podKey(pod) });
+    }
+    // Nothing is guessed while nobody has said where this node's pods belong.
+    if (!config)
+      throw new TrunklineError("ipam.not-ready", { node, why: "its configuration is not known yet" });
+    if (config.state === "none") return this.#pools.allocate(request);
+    if (config.state === "error") {
+      const { reason, message } = config;
+      throw new TrunklineError("subnet.config", { node, reason, message });
+    }
+    if (config.vSwitchIDs.length === 0) return this.#pools.allocate(request);
+    if (!this.#subnets) throw new TrunklineError("subnet.no-provider", { node });
+    return [await this.#subnets.allocate({ key: endpointKey(request), uid: pod?.uid ?? "" })];
+  }
+
+  async release(owner: AddressOwner): Promise<void> {
+    // Whichever of them gave it, whatever the configuration says by now.
+    this.#subnets?.release(endpointKey(owner));
+    await this.#pools.release(owner);
+  }
+
+  collect(living: AddressesInUse, graceMs: number): Promise<void> {
+    return this.#pools.collect(living, graceMs);
+  }
+
+  owners() {
+    return this.#pools.owners();
+  }
+
+  notReady(): string | undefined {
+    return this.#pools.notReady();
+  }
+
+  async stop(): Promise<void> {
+    await this.#subnets?.stop();
+    await this.#reporter?.stop();
+    await this.#waits.stop();
+    await this.#pools.stop();
+  }
+
+  /** Tells the pool of what may help those who wait for it. */
+  #follower(subnets: SubnetPool): Manager {
+    return {
+      name: "subnets",
+      concerns: [],
+      apply: async (_facts: ClusterFacts, _node: NodeFacts, changes: Changes) => {
+        if (["pods", "nodes", "nodeconfigs", "subnets"].some((kind) => changes.has(kind)))
+          subnets.poke(GATHER_MS);
+      },
+      resync: async () => {},
+    };
+  }
+
+  /** The pod's object; the runtime may be quicker than the watch. */
+  async #objectOf({ pod }: AddressRequest): Promise<Pod | undefined> {
+    if (!pod) return undefined;
+    const { facts, store, logger } = this.#parts;
+    const known = facts.pods.get(podKey(pod));
+    if (known && (pod.uid === "" || known.metadata.uid === pod.uid)) return known;
+    const late = Promise.withResolvers<undefined>();
+    const timer = setTimeout(() => late.resolve(undefined), POD_WAIT_MS);
+    try {
+      return await Promise.race([store.get(podKind, pod.name, pod.namespace), late.promise]);
+    } catch (error) {
+      logger.warn({ pod: podKey(pod), error: textOf(error) }, "the pod's object cannot be read");
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Changes of pods come in swarms. */
+const GATHER_MS = 20;
+
+function ownsAddress(subnets: SubnetPool, address: string): boolean {
+  return [...subnets.book.interfaces.values()].some(({ addresses }) => addresses.includes(address));
+}
+
+/** Returns the provider's id of a node's machine: the part of its providerID behind the region. */
+function instanceOf(facts: ClusterFacts, node: string): string | undefined {
+  const id = facts.nodes.get(node)?.spec?.providerID;
+  return id?.slice(id.lastIndexOf(".") + 1);
+}

@@ -1,0 +1,139 @@
+// Pods that wait for their network say so themselves: a condition with what they wait for, since when and what would help,
+// and the same as events. Written behind the answer; the store being away holds up nobody.
+import { type Condition, type Pod, podKind } from "../../api/kinds/core.ts";
+import { isError, TrunklineError, textOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import type { PodIdentity } from "../../cni/args.ts";
+import { networkReadyCondition } from "../../plan/subnets/demand.ts";
+import type { EventRecorder } from "../../store/event-recorder.ts";
+import type { Store } from "../../store/store.ts";
+
+export interface PodWaitsOptions {
+  readonly store: Store;
+  readonly events: Pick<EventRecorder, "record">;
+  readonly logger: Logger;
+  /** By `namespace/name`. */
+  readonly pods: ReadonlyMap<string, Pod>;
+  /** Milliseconds since 1970, for stamps. */
+  readonly now: () => number;
+}
+
+const ATTEMPTS = 5;
+
+export class PodWaits {
+  readonly #options: PodWaitsOptions;
+  /** Uids of pods that were told to wait. */
+  readonly #waiting = new Set<string>();
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(options: PodWaitsOptions) {
+    this.#options = options;
+  }
+
+  /** The pod got no network, for a reason that has a word. */
+  failed(pod: PodIdentity, error: unknown): void {
+    const reason = reasonOf(error);
+    if (reason === undefined) return;
+    this.#waiting.add(pod.uid);
+    const message = textOf(error);
+    this.#tell(pod, "AllocIPFailed", `${reason}: ${message}`, "Warning");
+    this.#write(pod, { status: "False", reason, message });
+  }
+
+  /** The pod has its network. */
+  over(pod: PodIdentity, addresses: readonly string[]): void {
+    const known = this.#options.pods.get(`${pod.namespace}/${pod.name}`);
+    const before = known?.status?.conditions?.find(({ type }) => type === networkReadyCondition);
+    if (!this.#waiting.delete(pod.uid) && before?.status !== "False") return;
+    this.#tell(pod, "AllocIPSucceed", `it has ${addresses.join(", ")}`, "Normal");
+    this.#write(pod, { status: "True", reason: "Attached", message: `it has ${addresses.join(", ")}` });
+  }
+
+  /** What they waited for has come: the runtime of a lab, as a kubelet, tries pods again whose objects change. */
+  hurry(node: string): void {
+    for (const pod of this.#options.pods.values()) {
+      if (pod.spec.nodeName !== node) continue;
+      const before = pod.status?.conditions?.find(({ type }) => type === networkReadyCondition);
+      if (before?.status !== "False" || before.message?.includes(hurried) === true) continue;
+      const { name, namespace = "default", uid } = pod.metadata;
+      const message = `${before.message?.replace(/; it waits since \S+$/, "") ?? ""}${hurried}`;
+      this.#write(
+        { name, namespace, uid },
+        { status: "False", ...(before.reason && { reason: before.reason }), message },
+      );
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#writing;
+  }
+
+  #tell(
+    { namespace, name, uid }: PodIdentity,
+    reason: string,
+    message: string,
+    type: "Normal" | "Warning",
+  ): void {
+    const object = { apiVersion: "v1", kind: "Pod", namespace, name, uid };
+    this.#options.events.record({ object, reason, message, type });
+  }
+
+  #write(pod: PodIdentity, condition: Omit<Condition, "type" | "lastTransitionTime">): void {
+    const { store, logger, now } = this.#options;
+    const stamp = new Date(now()).toISOString().replace(/\.\d+Z$/, "Z");
+    this.#writing = this.#writing
+      .then(() => setPodCondition(store, pod, { type: networkReadyCondition, ...condition }, stamp))
+      .catch((error: unknown) =>
+        logger.warn(
+          { pod: `${pod.namespace}/${pod.name}`, error: textOf(error) },
+          "a pod's condition could not be written",
+        ),
+      );
+  }
+}
+
+const hurried = "; there is an address now, it will be tried again";
+
+/** Sets a condition of a pod, and says since when it is false; does nothing where it says the same already, or the pod is another one. @throws `store.…` */
+export async function setPodCondition(
+  store: Store,
+  { namespace, name, uid }: PodIdentity,
+  condition: Omit<Condition, "lastTransitionTime">,
+  stamp: string,
+): Promise<void> {
+  for (let left = ATTEMPTS; ; left--) {
+    const pod = await store.get(podKind, name, namespace);
+    if (!pod || (uid !== "" && pod.metadata.uid !== uid)) return;
+    const all = pod.status?.conditions ?? [];
+    const before = all.find(({ type }) => type === condition.type);
+    const { status, reason } = condition;
+    const at = before?.status === status ? (before.lastTransitionTime ?? stamp) : stamp;
+    const message =
+      status === "False" ? `${condition.message ?? ""}; it waits since ${at}` : condition.message;
+    if (before?.status === status && before.reason === reason && before.message === message) return;
+    const fresh: Condition = {
+      ...condition,
+      ...(message !== undefined && { message }),
+      lastTransitionTime: at,
+    };
+    const conditions = [...all.filter((one) => one !== before), fresh];
+    try {
+      await store.update(podKind, { ...pod, status: { ...pod.status, conditions } });
+      return;
+    } catch (error) {
+      if (isError(error, "store.not-found")) return;
+      if (!isError(error, "store.conflict") || left === 0) throw error;
+    }
+  }
+}
+
+/** Returns the word for what a pod waits for; undefined for failures that are not of subnets. */
+export function reasonOf(error: unknown): string | undefined {
+  if (!(error instanceof TrunklineError)) return undefined;
+  if (isError(error, "subnet.exhausted")) return "VSwitchExhausted";
+  if (isError(error, "subnet.config")) return "NodeConfigError";
+  if (isError(error, "subnet.node-full")) return "NodeFull";
+  if (isError(error, "subnet.pod-eni")) return "PodENINotReady";
+  if (isError(error, "subnet.provider")) return error.data.throttled ? "ProviderThrottled" : "ProviderError";
+  return error.code.startsWith("subnet.") ? "ProviderError" : undefined;
+}

@@ -1,0 +1,181 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { NodeConfig } from "../../api/kinds/node-config.ts";
+import { isError } from "../../base/errors.ts";
+import { silent } from "../../base/log.ts";
+import { LabCloud } from "../../cloud/lab/lab-cloud.ts";
+import { emptyCloud } from "../../cloud/lab/state.ts";
+import type { CloudCall } from "../../cloud/provider.ts";
+import { emptyFacts } from "../../plan/facts.ts";
+import type { NodeConfigResult } from "../../plan/subnets/node-config.ts";
+import { SubnetPool } from "./pool.ts";
+
+const applied = (more: object = {}): NodeConfigResult => ({
+  state: "applied",
+  sources: [],
+  hash: "h",
+  config: {},
+  zone: "h",
+  vSwitchIDs: ["vsw-1"],
+  securityGroupIDs: ["sg-1"],
+  settings: { maxPoolSize: 2, minPoolSize: 0, selection: "ordered", tags: {}, trunking: false },
+  findings: [],
+  ...more,
+});
+
+describe("a node's pool of subnet addresses", () => {
+  let folder = "";
+  let cloud: LabCloud;
+  let config: NodeConfigResult;
+  const pools: SubnetPool[] = [];
+  const nodeConfigs = new Map<string, NodeConfig>();
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), "subnet-pool-"));
+    config = applied();
+    nodeConfigs.clear();
+    cloud = new LabCloud({
+      state: emptyCloud(),
+      subnets: [
+        { id: "vsw-1", zone: "h", cidr: "10.8.0.0/28" },
+        { id: "vsw-2", zone: "h", cidr: "10.9.0.0/29" },
+      ],
+      securityGroupIDs: ["sg-1"],
+      instances: ["i-a", "i-b"].map((instanceID) => ({
+        instanceID,
+        adapters: 3,
+        ipv4PerAdapter: 4,
+        memberAdapterLimit: 0,
+      })),
+      now: () => 0,
+    });
+  });
+  afterEach(async () => {
+    for (const pool of pools.splice(0)) await pool.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  function open(node = "a", restMs = 0): SubnetPool {
+    const pool = new SubnetPool({
+      node,
+      cluster: "test",
+      provider: cloud.for(node),
+      facts: { ...emptyFacts(), nodeConfigs },
+      stateDir: path.join(folder, node),
+      logger: silent,
+      restMs,
+      config: () => config,
+      instanceID: () => `i-${node}`,
+      changed: () => {},
+      came: () => {},
+    });
+    pools.push(pool);
+    return pool;
+  }
+  const ask = (pool: SubnetPool, ...keys: string[]) =>
+    Promise.all(keys.map((key) => pool.allocate({ key, uid: key })));
+  const made = (call: CloudCall) => cloud.state.calls[call]?.made ?? 0;
+  async function until(holds: () => boolean): Promise<void> {
+    for (let left = 200; left > 0 && !holds(); left--) await pause(10);
+    expect(holds()).toBe(true);
+  }
+  const codeOf = (promise: Promise<unknown>) =>
+    promise.then(
+      () => "given",
+      (error: unknown) => (isError(error) ? error.code : "?"),
+    );
+
+  it("gets addresses for all who wait by few calls, and the same one for the same holder", async () => {
+    const pool = open();
+    const got = await ask(pool, "1", "2", "3", "4", "5", "6");
+    expect(new Set(got).size).toBe(6);
+    expect(made("CreateNetworkInterface")).toBe(2);
+    expect(made("AssignPrivateIpAddresses")).toBe(0);
+    expect(await ask(pool, "3")).toEqual([got[2]]);
+  });
+
+  it("gives one address to nobody twice, whoever comes and goes", async () => {
+    const pool = open();
+    for (let round = 0; round < 20; round++) {
+      const keys = ["1", "2", "3", "4", "5"].map((key) => `${round}-${key}`);
+      expect(new Set(await ask(pool, ...keys)).size).toBe(5);
+      for (const key of keys) pool.release(key);
+    }
+  });
+
+  it("lets what was freed rest", async () => {
+    const pool = open("a", 60_000);
+    const [first] = await ask(pool, "1");
+    pool.release("1");
+    expect(await ask(pool, "2")).not.toEqual([first]);
+  });
+
+  it("gives back what nobody uses beyond the most that it keeps, whole interfaces of an old configuration too", async () => {
+    const pool = open();
+    await ask(pool, "1", "2", "3", "4", "5", "6");
+    for (const key of ["1", "2", "3", "4", "5", "6"]) pool.release(key);
+    const idle = () => cloud.interfaces().reduce((sum, { addresses }) => sum + addresses.length, 0);
+    await until(() => idle() <= 3);
+    config = applied({ vSwitchIDs: ["vsw-2"] });
+    const [moved] = await ask(pool, "7");
+    expect(moved).toMatch(/^10\.9\.0\./);
+    await until(() => cloud.interfaces({ vSwitchID: "vsw-1" }).length === 0);
+  });
+
+  it("says that a vSwitch is exhausted, asks seldom, and goes on when another node has given back", async () => {
+    config = applied({ vSwitchIDs: ["vsw-2"] });
+    const [mine, other] = [open("a"), open("b")];
+    await ask(mine, "1", "2", "3");
+    await ask(other, "4");
+    expect(await codeOf(other.allocate({ key: "5", uid: "5" }))).toBe("subnet.exhausted");
+    const before = made("AssignPrivateIpAddresses");
+    for (let n = 0; n < 10; n++)
+      expect(await codeOf(other.allocate({ key: "5", uid: "5" }))).toBe("subnet.exhausted");
+    expect(made("AssignPrivateIpAddresses")).toBe(before);
+  });
+
+  it("says that a machine is full", async () => {
+    const pool = open();
+    await ask(pool, ...Array.from({ length: 8 }, (_, n) => `${n}`));
+    expect(await codeOf(pool.allocate({ key: "more", uid: "more" }))).toBe("subnet.node-full");
+    expect(cloud.interfaces().length).toBe(2);
+  });
+
+  it("goes on with what it had after it was killed, without the provider", async () => {
+    const first = open();
+    const [address] = await ask(first, "1", "2");
+    await first.stop();
+    cloud.state.settings.down = true;
+    const again = open();
+    expect([...again.book.interfaces.values()].flatMap(({ addresses }) => addresses)).toContain(address);
+  });
+
+  it.each([
+    ["CreateNetworkInterface", "lost"],
+    ["CreateNetworkInterface", "half"],
+    ["CreateNetworkInterface", "throttle"],
+    ["AttachNetworkInterface", "lost"],
+    ["AssignPrivateIpAddresses", "half"],
+    ["AssignPrivateIpAddresses", "timeout"],
+    ["DescribeNetworkInterfaces", "error:InternalError"],
+  ] as const)("leaks nothing and gives nothing twice when %s is %s", async (call, effect) => {
+    const pool = open();
+    await ask(pool, "0");
+    cloud.state.faults.push({ call, effect, left: 1 });
+    const wanted = ["1", "2", "3", "4", "5"];
+    const got = new Map<string, string>();
+    for (let left = 30; left > 0 && got.size < wanted.length; left--)
+      for (const key of wanted) {
+        const address = await pool.allocate({ key, uid: key }).catch(() => undefined);
+        if (address !== undefined) got.set(key, address);
+        else await pause(50);
+      }
+    expect(new Set(got.values()).size).toBe(5);
+    const known = new Set(pool.book.interfaces.keys());
+    expect(cloud.interfaces().filter(({ id }) => !known.has(id))).toEqual([]);
+    for (const { id, addresses } of cloud.interfaces())
+      expect(pool.book.interfaces.get(id)?.addresses).toEqual(addresses);
+  });
+});
