@@ -6,6 +6,7 @@ import { waitForAgent } from "../agent/install-cni.ts";
 import { standardParts } from "../agent/standard.ts";
 import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import type { ProviderPlace } from "../cloud/provider.ts";
 import { startController } from "../controller/controller.ts";
 import { startDaemon } from "../kernel/exec/index.ts";
 import type { Machine } from "../kernel/kernel.ts";
@@ -29,6 +30,13 @@ export interface AgentPlace {
   readonly logger: Logger;
 }
 
+/** Where a process of its own finds the lab's provider of subnets. */
+export interface ProviderDoor {
+  /** The lab's control socket. */
+  readonly control: string;
+  readonly cluster: string;
+}
+
 /** What becomes of an agent or the controller after its start. */
 export interface Fate {
   /** Told when it ends although it should not, and when it serves again. */
@@ -38,7 +46,12 @@ export interface Fate {
 /** Starts a node's agent in this process. `store` and `cluster` are shared by all of them. */
 export async function startHere(
   place: AgentPlace,
-  shared: { readonly machine: Machine; readonly store: Store; readonly cluster: ClusterWatch },
+  shared: {
+    readonly machine: Machine;
+    readonly store: Store;
+    readonly cluster: ClusterWatch;
+    readonly cloud: ProviderPlace | undefined;
+  },
   { onChange }: Fate,
 ): Promise<NodeAgent> {
   const { node, netns, paths, addressCooldown, logger } = place;
@@ -86,7 +99,14 @@ const READY_TIMEOUT_MS = 30_000;
 
 /** Starts a node's agent as a process of its own. */
 export async function startApart(
-  { node, netns, paths, addressCooldown, logger }: AgentPlace,
+  {
+    node,
+    netns,
+    paths,
+    addressCooldown,
+    logger,
+    door,
+  }: AgentPlace & { readonly door: ProviderDoor | undefined },
   store: string,
   { onChange }: Fate,
 ): Promise<NodeAgent> {
@@ -95,6 +115,7 @@ export async function startApart(
   args.push("--state", paths.folder, "--socket", paths.agentSocket, "--queue", paths.cniQueue);
   args.push("--health-socket", paths.healthSocket);
   if (addressCooldown !== undefined) args.push("--address-cooldown", `${addressCooldown}ms`);
+  if (door) args.push("--provider", `lab:${door.control}`, "--cluster", door.cluster);
   const supervisor = new Supervisor({
     start: () => startDaemon(trunklineExecutable(), args, { logFile: paths.log }),
     onExit: (pid) => {

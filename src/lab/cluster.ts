@@ -2,12 +2,15 @@
 import { withDefaults } from "../api/defaults.ts";
 import { type Namespace, type Node, namespaceKind, nodeKind } from "../api/kinds/core.ts";
 import { type Host, hostKind } from "../api/kinds/host.ts";
+import { type Subnet, subnetKind } from "../api/kinds/subnet.ts";
 import type { Draft, Kind, KubeObject } from "../api/object.ts";
 import { nodeNetworkAnnotations } from "../api/pools.ts";
+import { subnetGateway } from "../api/subnets.ts";
 import { isError } from "../base/errors.ts";
 import { cidrContains, parseCidr, parseIp } from "../base/ip.ts";
 import type { Store } from "../store/store.ts";
 import type { LabFile, LabNode } from "./file/lab-file.ts";
+import { instanceIdOf } from "./file/subnets.ts";
 import { withCondition } from "./pods/pod-status.ts";
 import { change } from "./write.ts";
 
@@ -17,6 +20,7 @@ const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease"];
 export async function registerCluster(store: Store, lab: LabFile): Promise<void> {
   for (const name of NAMESPACES) await ensure(store, namespaceKind, namespaceNamed(name));
   for (const node of lab.nodes) await registerNode(store, node, lab);
+  for (const subnet of subnetsOf(lab)) await ensure(store, subnetKind, subnet);
   for (const host of hostsOf(lab)) await ensure(store, hostKind, host);
 }
 
@@ -60,10 +64,8 @@ function namespaceNamed(name: string): Draft<Namespace> {
 }
 
 /** Returns a node's object as the lab file has it. */
-export function nodeFor(
-  { name, addresses, zone, labels, annotations, taints }: LabNode,
-  lab: LabFile,
-): Draft<Node> {
+export function nodeFor(node: LabNode, lab: LabFile): Draft<Node> {
+  const { name, addresses, zone, labels, annotations, taints } = node;
   return {
     apiVersion: "v1",
     kind: "Node",
@@ -82,7 +84,10 @@ export function nodeFor(
         [nodeNetworkAnnotations[0]]: withPrefixLengths(addresses, lab).join(","),
       },
     },
-    ...(taints.length > 0 && { spec: { taints } }),
+    spec: {
+      ...(taints.length > 0 && { taints }),
+      ...(lab.subnets.length > 0 && { providerID: `lab.${instanceIdOf(node)}` }),
+    },
     status: {
       addresses: [
         ...addresses.map((address) => ({ type: "InternalIP" as const, address })),
@@ -90,6 +95,16 @@ export function nodeFor(
       ],
     },
   };
+}
+
+/** The provider's vSwitches; who looks after their state is the controller. */
+function subnetsOf(lab: LabFile): Draft<Subnet>[] {
+  return lab.subnets.map(({ id, ...spec }) => ({
+    apiVersion: subnetKind.apiVersion,
+    kind: "Subnet",
+    metadata: { name: id },
+    spec: { ...spec, gateway: subnetGateway(spec) },
+  }));
 }
 
 function withPrefixLengths(addresses: readonly string[], lab: LabFile): string[] {

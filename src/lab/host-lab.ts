@@ -4,6 +4,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { shimPath } from "../agent/shim-path.ts";
 import { TrunklineError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { type CloudCallBody, callCloud } from "../cloud/lab/client.ts";
 import { linuxMachine } from "../kernel/index.ts";
 import { identifyProcess } from "../kernel/process.ts";
 import { clearAway, LAB_VARIABLE } from "./clear-away.ts";
@@ -11,7 +12,6 @@ import { serveControl } from "./control/server.ts";
 import type { LabFile } from "./file/lab-file.ts";
 import { groundNow } from "./ground-now.ts";
 import { Lab, type MatrixRequest, type ProbeRequest } from "./lab.ts";
-import { machineKnowledge } from "./machine-knowledge.ts";
 import { natKnowledge } from "./nat-knowledge.ts";
 import { policyCounts } from "./policy-counts.ts";
 import type { ProcessAct } from "./processes.ts";
@@ -20,6 +20,7 @@ import { routerFolder } from "./routers/folders.ts";
 import { daemonsOf, writeTools } from "./routers/tools.ts";
 import { describeLab } from "./show/describe.ts";
 import { type LabPaths, type LabRecord, labPaths, nodePaths, readLab, writeLab } from "./state.ts";
+import type { ProviderAct } from "./subnets/lab-provider.ts";
 import { findMember } from "./targets.ts";
 import { namespacesOf } from "./topology/build.ts";
 import { groundOf } from "./topology/ground.ts";
@@ -139,7 +140,6 @@ function handlersOf(lab: Lab, record: () => LabRecord, end: () => void) {
     },
     nat: ({ node }: { node: string }) =>
       natKnowledge(lab, node, nodePaths(labPaths(record().name), node).folder),
-    machines: () => machineKnowledge(lab, (node) => nodePaths(labPaths(record().name), node).folder),
     ground: async () => groundNow(record().ground, lab.members.values()),
     counts: ({ node, addresses }: { node: string; addresses: readonly string[] }) =>
       policyCounts(lab, node, addresses),
@@ -149,6 +149,8 @@ function handlersOf(lab: Lab, record: () => LabRecord, end: () => void) {
     "node-remove": ({ name }: { name: string }) => lab.nodeChanges.remove(name),
     "node-renumber": ({ name, address }: { name: string; address: string }) =>
       lab.nodeChanges.renumber(name, address),
+    provider: async (body: ProviderAct) => lab.provider.act(body),
+    cloud: ({ caller, method, args }: CloudCallBody) => callCloud(lab.provider.for(caller), method, args),
     // The answer has to leave before the door is shut.
     down: async () => void setTimeout(end, 20),
   };

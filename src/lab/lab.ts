@@ -22,7 +22,6 @@ import { standIns } from "./events.ts";
 import { Eviction } from "./eviction.ts";
 import type { LabFile, LabPort } from "./file/lab-file.ts";
 import { Responder } from "./net/responder.ts";
-import { birdProcess } from "./nodes/bird-process.ts";
 import { NodeChanges } from "./nodes/node-changes.ts";
 import { RunningNode } from "./nodes/running-node.ts";
 import { admitOnly } from "./outside/admission.ts";
@@ -34,7 +33,8 @@ import { actOn, type LabProcess, type ProcessAct, type ProcessRow, processRows }
 import { configurationOf } from "./routers/configuration.ts";
 import { type RunningRouter, routerOf } from "./routers/routers.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
-import { type LabPaths, nodePaths } from "./state.ts";
+import type { LabPaths } from "./state.ts";
+import { LabProvider } from "./subnets/lab-provider.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { findParty, NODE_PORT, outsideHosts, type Party, type Population, runningPods } from "./targets.ts";
 import { type BuiltMember, type BuiltTopology, buildTopology } from "./topology/build.ts";
@@ -73,6 +73,7 @@ export class Lab {
   readonly #runningNodes = new Map<string, RunningNode>();
   readonly #routers = new Map<string, RunningRouter>();
   #controller: Supervisor | undefined;
+  #provider: LabProvider | undefined;
   #file: LabFile;
   /** How to undo what was done, in the order in which it was done. */
   readonly #stops: (() => Promise<void> | void)[] = [];
@@ -173,12 +174,7 @@ export class Lab {
   #processes(): ReadonlyMap<string, LabProcess> {
     const all = new Map<string, LabProcess>();
     if (this.#controller) all.set("controller", this.#controller);
-    for (const [name, { agent }] of this.#runningNodes) {
-      all.set(`agent/${name}`, agent.supervisor);
-      const netns = this.members.get(name)?.plan.netns;
-      if (netns !== undefined)
-        all.set(`bird/${name}`, birdProcess(netns, nodePaths(this.#options.paths, name).folder));
-    }
+    for (const [name, { agent }] of this.#runningNodes) all.set(`agent/${name}`, agent.supervisor);
     for (const [name, { supervisor }] of this.#routers) all.set(`router/${name}`, supervisor);
     return all;
   }
@@ -191,7 +187,7 @@ export class Lab {
     const namespace = query.namespace ?? "default";
     const from = await findParty(query.from, namespace, this.population);
     const to = await findParty(query.to, namespace, this.population);
-    const asked = query.icmp ? undefined : (query.port ?? to.ports[0]);
+    const asked = query.port ?? to.ports[0];
     const capture = query.capture ? this.#capture(from, to, asked) : undefined;
     const result = await this.#ask(from, to, asked, query.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     // The last packets of the connection are still on their way.
@@ -264,11 +260,37 @@ export class Lab {
     this.#stops.push(() => built.close());
     progress(`built ${topology.members.length} namespaces and ${topology.lans.length} networks`);
     await registerCluster(this.store, file);
+    await this.#startProvider(built, topology);
     await this.#follow();
     await this.#startOutside();
     await this.#startRouters();
     await this.#startNodes();
     await this.#startControllers();
+  }
+
+  async #startProvider(built: BuiltTopology, topology: Topology): Promise<void> {
+    const { machine, paths, logger } = this.#options;
+    if (this.#file.subnets.length === 0) return;
+    this.#provider = new LabProvider({
+      machine,
+      topology,
+      members: () => built.members,
+      file: () => this.#file,
+      stateFile: path.join(paths.folder, "cloud.json"),
+      now: Date.now,
+      kill: (name) => {
+        this.act(name, "kill").catch((error: unknown) =>
+          logger.warn({ name, error: textOf(error) }, "it cannot be killed"),
+        );
+      },
+    });
+    await this.#provider.rewire();
+  }
+
+  /** The lab's provider of subnets. @throws `lab.cloud-none` */
+  get provider(): LabProvider {
+    if (!this.#provider) throw new TrunklineError("lab.cloud-none", { name: this.#file.name });
+    return this.#provider;
   }
 
   async #follow(): Promise<void> {
@@ -342,6 +364,7 @@ export class Lab {
       store: this.store,
       cluster: this.#cluster,
       pods: this.#pods,
+      provider: this.#provider,
       onChange: (serves) => this.#nodeChanged(name, serves),
       respond: (own) => this.#responder(member.kernel, own, [NODE_PORT], name),
     });
@@ -408,8 +431,6 @@ export interface ProbeRequest {
   readonly namespace?: string;
   /** Default: the first that the target declares; else an ICMP echo. */
   readonly port?: LabPort;
-  /** An ICMP echo, whatever the target declares. */
-  readonly icmp?: true;
   readonly timeoutMs?: number;
   /** Tells the packets on both ends and on their nodes. */
   readonly capture?: boolean;

@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
 import { AgentMember } from "./agent-member.ts";
-import { buildFaultyDisk } from "./faulty-disk.ts";
 import { Hammer } from "./hammer.ts";
 
 it.runIf(process.geteuid?.() === 0)(
@@ -16,18 +15,16 @@ it.runIf(process.geteuid?.() === 0)(
     const base = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
     const folder = mkdtempSync(path.join(base, "trunkline-hammer-"));
     try {
-      const options = {
+      const report = await new Hammer({
         operations,
         seed,
         folder,
-        member: (name: string, below: string, store: string, env: Readonly<Record<string, string>>) =>
-          new AgentMember(name, below, store, env),
+        member: (name, below, store) => new AgentMember(name, below, store),
         pool: { name: "pool", cidr: "10.1.0.0/18", blockSize: 26 },
-        pods: [5, 60] as const,
+        pods: [5, 60],
         workers: 6,
         whole: false,
-      };
-      const report = await new Hammer(options, await buildFaultyDisk(folder)).run();
+      }).run();
       console.log(report.counts);
       // Most of it must have been work, and not refusals.
       expect(report.counts["additions"]).toBeGreaterThan(operations / 5);

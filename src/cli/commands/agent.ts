@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
 import { startAgent } from "../../agent/agent.ts";
 import { standardParts } from "../../agent/standard.ts";
+import { remoteCloud } from "../../cloud/lab/client.ts";
 import { defaultAgentSocket, defaultQueueDir } from "../../cni/config.ts";
 import { linuxMachine } from "../../kernel/index.ts";
 import { openStore, type StoreOptions, storeOptions } from "../context.ts";
@@ -20,6 +21,8 @@ interface Options extends StoreOptions {
   readonly healthPort?: number;
   readonly healthAddress?: string;
   readonly addressCooldown?: number;
+  readonly provider?: string;
+  readonly cluster: string;
   readonly logLevel: (typeof logLevels)[number];
 }
 
@@ -37,6 +40,8 @@ export function command(): Command {
     .option("--health-port <port>", "TCP port for the same; 0: any free one", portNumber)
     .option("--health-address <address>", "address of that port; default: 127.0.0.1")
     .addOption(addressCooldownOption())
+    .option("--provider <which>", "who has the subnets of eni-config: lab:SOCKET", providerSocket)
+    .option("--cluster <name>", "name of the cluster, in the tags of what is made at the provider", "default")
     .option("--log-level <level>", logLevels.join(", "), "info")
     .action((options: Options) => run(options));
   return storeOptions(agent);
@@ -60,6 +65,12 @@ async function run(options: Options): Promise<void> {
       options.queue ?? (options.state === defaultState ? defaultQueueDir : `${options.state}/cni-queue`),
     logger,
     ...(options.addressCooldown !== undefined && { addressCooldownMs: options.addressCooldown }),
+    ...(options.provider !== undefined && {
+      cloud: {
+        provider: remoteCloud(options.provider, `agent/${options.node}`),
+        cluster: options.cluster,
+      },
+    }),
     processMetrics: true,
     health: {
       ...(options.healthSocket !== undefined && { socketPath: options.healthSocket }),
@@ -73,6 +84,12 @@ async function run(options: Options): Promise<void> {
   logger.info({ signal }, "stopping");
   await agent.stop();
   await store.close();
+}
+
+function providerSocket(text: string): string {
+  const socket = /^lab:(.+)$/.exec(text)?.[1];
+  if (socket === undefined) throw new InvalidArgumentError("the provider that is there is lab:SOCKET");
+  return socket;
 }
 
 function portNumber(text: string): number {

@@ -1,13 +1,13 @@
 // trunkline explain: what will happen to a flow, and which objects decide it, without sending a packet.
 import { Command } from "commander";
-import { findEnd } from "../../explain/ends.ts";
-import { explain, verdictOf } from "../../explain/explain.ts";
+import { findEnd, nodeOf } from "../../explain/ends.ts";
+import { explain, isYes } from "../../explain/explain.ts";
 import { explanationText } from "../../explain/explain-text.ts";
 import { judgesOf } from "../../explain/plans.ts";
 import { parseEnd, parseTarget } from "../../explain/target.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import { type ClusterOptions, clusterOptions, defaultNamespace, withStore } from "../context.ts";
-import { groundOf, lookAtMachines } from "../facts/node-knowledge.ts";
+import { groundOf, lookAtNodes } from "../facts/node-knowledge.ts";
 import { checkWorkloads } from "../facts/workload-ends.ts";
 import { answerOption } from "../options.ts";
 import { exit, printJson } from "../output.ts";
@@ -20,7 +20,7 @@ export function command(): Command {
   const explainCommand = new Command("explain")
     .description("say from the plans whether a flow passes, which way, which source address is seen, and why")
     .argument("<from>", "pod/NAME, KIND/NAME, node/NAME, host/NAME, router/NAME or an address")
-    .argument("<to>", "the same, with an optional port: TO[:PORT[/PROTOCOL]], or TO/icmp for an echo")
+    .argument("<to>", "the same, with an optional port: TO[:PORT[/PROTOCOL]]")
     .addOption(answerOption())
     .addHelpText(
       "after",
@@ -39,10 +39,11 @@ async function run(from: string, to: string, options: Options): Promise<void> {
     return collectFacts(store);
   });
   const ends = [findEnd(facts, start, namespace), findEnd(facts, target.end, namespace)] as const;
-  const [known, ground] = await Promise.all([lookAtMachines(options), groundOf(options)]);
+  const nodes = ends.flatMap((end) => nodeOf(end) ?? []);
+  const [known, ground] = await Promise.all([lookAtNodes(options, nodes), groundOf(options)]);
   const judges = judgesOf(facts, known, ground);
   const answer = explain(facts, judges, ...ends, target.port);
   if (options.output === "json") printJson(answer);
   else process.stdout.write(explanationText(answer));
-  process.exitCode = exit[verdictOf(answer)];
+  process.exitCode = isYes(answer) ? exit.yes : exit.no;
 }

@@ -6,6 +6,7 @@ import { findLab, type LabEntry, type LabRecord, labPaths, listLabs } from "../.
 import { keepPrivate } from "../daemon.ts";
 import { nodeCommand } from "../lab/node.ts";
 import { processCommand } from "../lab/process.ts";
+import { providerCommand } from "../lab/provider.ts";
 import { ago, exit, patiently, print, printJson, say, table } from "../output.ts";
 
 interface UpOptions {
@@ -45,6 +46,7 @@ export function command(): Command {
     .action((who: string, words: string[], options: { namespace?: string; lab?: string }) =>
       exec(who, words, options),
     );
+  lab.addCommand(providerCommand());
   lab
     .command("show [name]")
     .description("draw the lab: networks, nodes, routers, hosts, pods, links and addresses")

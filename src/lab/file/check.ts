@@ -1,6 +1,7 @@
 // What a schema cannot see: names and addresses that clash, and addresses that lie in no network of the lab.
 import { cidrContains, cidrsOverlap, parseCidr, parseIp } from "../../base/ip.ts";
 import { routerFaults } from "./check-routers.ts";
+import { subnetFaults } from "./check-subnets.ts";
 import type { Fault } from "./fault.ts";
 import type { LabFile } from "./lab-file.ts";
 
@@ -76,16 +77,6 @@ function addressFaults(lab: LabFile): Fault[] {
       ) {
         faults.push(fault(path, "lab.no-network", `${text} lies in none of the lab's networks`));
       }
-    }
-  }
-  return faults;
-}
-
-function subnetFaults(lab: LabFile): Fault[] {
-  const faults: Fault[] = [];
-  for (const [at, subnet] of lab.subnets.entries()) {
-    if (lab.subnets.slice(0, at).some((other) => other.id === subnet.id)) {
-      faults.push(fault(["subnets", at, "id"], "lab.name-twice", `the id '${subnet.id}' is taken`));
     }
   }
   return faults;

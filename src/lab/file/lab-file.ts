@@ -4,6 +4,17 @@ import { z } from "zod";
 import type { Protocol, Taint } from "../../api/kinds/core.ts";
 import { cooldownRule, parseCooldown } from "../../plan/addressing/cooldown.ts";
 import { type LabRouter, router } from "./router.ts";
+import {
+  instanceSchema,
+  type LabInstance,
+  type LabProvider,
+  type LabSecurityGroup,
+  type LabSubnet,
+  minReleaseAfter,
+  providerSchema,
+  securityGroupSchema,
+  subnetSchema,
+} from "./subnets.ts";
 import { address, cidr, name } from "./words.ts";
 
 export interface LabNetwork {
@@ -22,6 +33,8 @@ export interface LabNode {
   /** Of the Node object, beside those that the lab itself writes. */
   readonly annotations: Readonly<Record<string, string>>;
   readonly taints: readonly Taint[];
+  /** What its machine may have, by the lab's provider. */
+  readonly instance?: LabInstance;
 }
 
 export interface LabPort {
@@ -37,13 +50,6 @@ export interface LabHost {
   readonly admit?: readonly string[];
 }
 
-/** A subnet that pods' addresses can be taken from (a vSwitch). */
-export interface LabSubnet {
-  readonly id: string;
-  readonly zone: string;
-  readonly cidr: string;
-}
-
 export interface LabFile {
   readonly name: string;
   readonly description?: string;
@@ -52,6 +58,10 @@ export interface LabFile {
   readonly routers: readonly LabRouter[];
   readonly hosts: readonly LabHost[];
   readonly subnets: readonly LabSubnet[];
+  readonly securityGroups: readonly LabSecurityGroup[];
+  readonly provider: LabProvider;
+  /** The least time for which PodNetworkings may keep addresses, in milliseconds; absent: five minutes. */
+  readonly minReleaseAfter?: number;
   /** Plugins chained behind ours in every node's CNI configuration. */
   readonly chainedPlugins: readonly ("portmap" | "bandwidth")[];
   /** How long a freed address of a pod rests, in milliseconds; absent: as the agent thinks right. */
@@ -98,6 +108,7 @@ export const nodeSchema = z
     labels: texts,
     annotations: texts,
     taints: z.array(taint).default([]),
+    instance: instanceSchema.optional(),
   })
   .refine(oneAddress.check, { error: oneAddress.error })
   .transform(({ address: short, addresses, ...rest }) => ({
@@ -134,8 +145,6 @@ const host = z
     addresses: oneOrMany(short, addresses),
   }));
 
-const subnet = z.strictObject({ id: z.string().min(1), zone: z.string().min(1), cidr });
-
 const cooldown = z
   .string({ error: cooldownRule })
   .refine((text) => parseCooldown(text) !== undefined, { error: cooldownRule })
@@ -148,7 +157,10 @@ export const labFileSchema = z.strictObject({
   nodes: z.array(nodeSchema).min(1),
   routers: z.array(router).default([]),
   hosts: z.array(host).default([]),
-  subnets: z.array(subnet).default([]),
+  subnets: z.array(subnetSchema).default([]),
+  securityGroups: z.array(securityGroupSchema).default([]),
+  provider: providerSchema.default({ latency: 0, callsPerSecond: 0 }),
+  minReleaseAfter: minReleaseAfter.optional(),
   chainedPlugins: z.array(z.enum(["portmap", "bandwidth"])).default([]),
   addressCooldown: cooldown.optional(),
   manifests: z.array(z.string().min(1)).default([]),

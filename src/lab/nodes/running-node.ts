@@ -16,6 +16,7 @@ import type { Responder } from "../net/responder.ts";
 import { CniRuntime } from "../pods/cni-runtime.ts";
 import { PodRunner } from "../pods/pod-runner.ts";
 import { type LabPaths, nodePaths } from "../state.ts";
+import type { LabProvider } from "../subnets/lab-provider.ts";
 import type { BuiltMember } from "../topology/build.ts";
 
 /** Where plugins of others are installed: by Debian's packages, and by most others. */
@@ -33,6 +34,8 @@ export interface NodeParts {
   readonly store: Store;
   readonly cluster: ClusterWatch;
   readonly pods: Informer<Pod>;
+  /** Whom its agent asks for interfaces; undefined in a lab without subnets. */
+  readonly provider: LabProvider | undefined;
   /** Told when its agent ends although it should not, and when it serves again. */
   readonly onChange: (serves: boolean) => void;
   /** Answers for the node itself on these addresses. */
@@ -62,9 +65,13 @@ export class RunningNode {
     const { file, paths, machine, store, logger, cluster, pods, onChange } = parts;
     const own = nodePaths(paths, name);
     const place = { node: name, netns, paths: own, addressCooldown: file.addressCooldown, logger };
+    const { provider } = parts;
+    const caller = `agent/${name}`;
+    const cloud = provider && { provider: provider.for(caller), cluster: file.name };
+    const door = provider && { control: paths.control, cluster: file.name };
     const agent = parts.separate
-      ? await startApart(place, paths.store, { onChange })
-      : await startHere(place, { machine, store, cluster }, { onChange });
+      ? await startApart({ ...place, door }, paths.store, { onChange })
+      : await startHere(place, { machine, store, cluster, cloud }, { onChange });
     try {
       await agent.ready;
       await installCni({

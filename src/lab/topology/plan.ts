@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { cidrContains, type Ip, parseCidr, parseIp } from "../../base/ip.ts";
 import type { LabFile, LabNetwork } from "../file/lab-file.ts";
+import { withSubnets } from "../subnets/with-subnets.ts";
 
 export interface Topology {
   readonly lans: readonly LanPlan[];
@@ -57,7 +58,8 @@ export function isPodNetns(lab: string, name: string): boolean {
 }
 
 /** Lays out a checked lab file. */
-export function planTopology(lab: LabFile): Topology {
+export function planTopology(file: LabFile): Topology {
+  const lab = withSubnets(file);
   const lans = new Map<LabNetwork, LanPlan>(
     lab.networks.map((network) => [
       network,

@@ -162,14 +162,10 @@ class SqliteStore implements Store {
 
   #lookForOthers(): void {
     if (this.#closed) return;
-    try {
-      const mark = Number(this.#sql.dataVersion.get()?.["data_version"]);
-      if (mark === this.#mark) return;
-      this.#tell();
-      this.#mark = mark;
-    } catch {
-      // A disk that fails, or is busy for too long: nobody waits for this look, and the next one is soon.
-    }
+    const mark = Number(this.#sql.dataVersion.get()?.["data_version"]);
+    if (mark === this.#mark) return;
+    this.#mark = mark;
+    this.#tell();
   }
 
   #tell(): void {

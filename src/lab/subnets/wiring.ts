@@ -1,0 +1,72 @@
+// Makes links of what the lab's cloud attaches: a veth from a node into the vSwitch's wire, with the interface's MAC address.
+// The cloud's own network knows which interface has which address, so nobody asks by ARP: the router is told.
+import type { CloudInterface } from "../../cloud/types.ts";
+import type { Kernel, Machine } from "../../kernel/kernel.ts";
+import type { BuiltMember } from "../topology/build.ts";
+import type { Topology } from "../topology/plan.ts";
+
+const BRIDGE = "lan";
+
+export interface WiringParts {
+  readonly machine: Machine;
+  readonly topology: Topology;
+  readonly members: () => ReadonlyMap<string, BuiltMember>;
+  /** The node with that machine's id. */
+  readonly nodeOf: (instanceID: string) => string | undefined;
+  /** The router that has the gateways. */
+  readonly router: string;
+}
+
+export class Wiring {
+  readonly #parts: WiringParts;
+
+  constructor(parts: WiringParts) {
+    this.#parts = parts;
+    const router = parts.members().get(parts.router);
+    // Traffic between pods of one vSwitch comes back on the link that it came by, which is as it should be.
+    router?.kernel.sysctl.set("net/ipv4/conf/all/send_redirects", 0);
+    for (const { name } of router?.plan.interfaces ?? [])
+      router?.kernel.sysctl.set(`net/ipv4/conf/${name}/send_redirects`, 0);
+  }
+
+  /** Makes the network such that an interface is as it is told; `gone`: it is attached to that machine no longer. */
+  async change(one: CloudInterface, gone: boolean): Promise<void> {
+    const node = this.#parts.members().get(this.#parts.nodeOf(one.instanceID ?? "") ?? "");
+    this.#tellRouter(one, gone ? [] : one.addresses);
+    if (!node) return;
+    const present = node.kernel.links.list().find(({ mac }) => mac === one.mac);
+    if (gone) {
+      if (present) await node.kernel.links.remove(present.index);
+    } else if (!present) this.#plugIn(node.kernel, one);
+  }
+
+  #plugIn(node: Kernel, { vSwitchID, mac, id }: CloudInterface): void {
+    const lan = this.#parts.topology.lans.find(({ name }) => name === vSwitchID);
+    if (!lan) return;
+    const taken = new Set(node.links.list().map(({ name }) => name));
+    let at = 1;
+    while (taken.has(`eth${at}`)) at++;
+    const port = `e${id.replace(/^eni-lab/, "")}`;
+    const wire = this.#parts.machine.open({ name: lan.netns });
+    try {
+      const { mtu } = lan;
+      const peer = { name: port, netns: { name: lan.netns }, mtu, up: true };
+      node.links.add({ kind: "veth", name: `eth${at}`, mac, mtu, alias: `interface ${id}`, peer });
+      const master = wire.links.get(BRIDGE)?.index;
+      wire.links.change(port, { alias: id, ...(master !== undefined && { master }) });
+    } finally {
+      wire.close();
+    }
+  }
+
+  #tellRouter({ vSwitchID, mac }: CloudInterface, addresses: readonly string[]): void {
+    const router = this.#parts.members().get(this.#parts.router);
+    const link = router?.plan.interfaces.find(({ lan }) => lan.name === vSwitchID);
+    const linkIndex = link && router?.kernel.links.get(link.name)?.index;
+    if (!router || linkIndex === undefined) return;
+    const { neighbours } = router.kernel;
+    for (const known of neighbours.list({ linkIndex }))
+      if (known.mac === mac && !addresses.includes(known.address)) neighbours.remove(known);
+    for (const address of addresses) neighbours.replace({ linkIndex, address, mac, state: "permanent" });
+  }
+}
