@@ -14,6 +14,13 @@ export interface NatKnowledge {
   readonly exits: readonly { readonly destination: string; readonly link: ExitLink }[];
 }
 
+/** Returns a node's own table as nft prints it; null where there is none. @throws `lab.no-member`, `kernel.nft` */
+export async function nodeRules(lab: Lab, node: string): Promise<string | null> {
+  const member = lab.members.get(node);
+  if (!member) throw new TrunklineError("lab.no-member", { word: node, known: [...lab.members.keys()] });
+  return (await member.kernel.nft.text("list table inet trunkline")) ?? null;
+}
+
 /** Looks at a node of a lab that runs in this process. @throws `lab.no-member`, `kernel.nft`, `kernel.command` */
 export async function natKnowledge(lab: Lab, node: string, stateDir: string): Promise<NatKnowledge> {
   const member = lab.members.get(node);

@@ -96,6 +96,23 @@ describe("an isolated pod", () => {
     expect((await commands.say("probe", ...words, "--timeout", "400")).code).toBe(code);
   });
 
+  it.each([
+    ["host/guest", `${event}:8080`, "drop"],
+    ["pod/apps/client", `${event}:8080`, "accept"],
+    [event, "host/redis:6379", "accept"],
+    [event, "host/redis:8080", "drop"],
+    ["pod/data/stranger", `${event}:8080`, "drop"],
+  ])("traces %s to %s through the nodes' own rules: %s", async (from, to, verdict) => {
+    const words = [from, to, "--lab", commands.lab, "--trace"];
+    const { stdout } = await commands.say("explain", ...words, "-o", "json");
+    const { trace } = JSON.parse(stdout) as {
+      trace: { rules: string; verdict: string; steps: { does: string }[] }[];
+    };
+    expect(trace.every(({ rules }) => rules === "kernel")).toBe(true);
+    expect(trace.at(-1)?.verdict).toBe(verdict);
+    expect((await commands.say("explain", ...words)).stdout).toContain(`⇒ ${verdict}`);
+  });
+
   it("counts the first packets of every rule's peers, addresses and pods alike", async () => {
     const counts = async () => {
       const { ingress, egress } = await answer<EffectiveRules>(

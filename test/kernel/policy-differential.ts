@@ -4,6 +4,8 @@ import type { Pod } from "../../src/api/kinds/core.ts";
 import type { ClusterFacts } from "../../src/plan/facts.ts";
 import { clusters, flows } from "../../src/plan/policy/clusters.suite.ts";
 import { compilePolicies, verdict } from "../../src/plan/policy/index.ts";
+import { traceFlow } from "../../src/plan/trace/policy.suite.ts";
+import { readListing } from "../../src/plan/trace/table.ts";
 import type { TransportName } from "./packets.ts";
 import { type BedFlow, PolicyBed } from "./policy-bed.ts";
 
@@ -71,6 +73,15 @@ export async function compareKernel(bed: PolicyBed, clusterCount: number, flowsE
           if (bed.end(from) === undefined || bed.end(to) === undefined) continue;
           sent.push({ from, to, protocol: protocol as TransportName, port });
         }
+        // The third reader: what the kernel says that it has, walked by the tracer.
+        const table = readListing((await bed.node.nft.text("list table inet trunkline")) ?? "");
+        const node = {
+          podLink: (ip: string) => {
+            const link = bed.end(ip)?.link;
+            return link?.startsWith("tl") ? link : undefined;
+          },
+          isOwn: (ip: string) => bed.addresses.includes(ip),
+        };
         const arrived = await bed.send(sent);
         for (const [at, flow] of sent.entries()) {
           const { from, to, protocol, port } = flow;
@@ -83,9 +94,10 @@ export async function compareKernel(bed: PolicyBed, clusterCount: number, flowsE
             (!local.has(to) || found.ingress.allowed);
           seen.flows++;
           if (arrived[at] === true) seen.allowed++;
-          if (arrived[at] !== expected)
+          const traced = traceFlow(table, { fromIp: from, toIp: to, protocol, port }, node);
+          if (arrived[at] !== expected || arrived[at] !== (traced.verdict === "accept"))
             throw new TypeError(
-              `${JSON.stringify(flow)}: arrived ${arrived[at]}, evaluator ${JSON.stringify(found)}`,
+              `${JSON.stringify(flow)}: arrived ${arrived[at]}, evaluator ${JSON.stringify(found)}, tracer ${JSON.stringify(traced)}`,
             );
         }
       },

@@ -1,11 +1,14 @@
 // trunkline explain: what will happen to a flow, and which objects decide it, without sending a packet.
 import { Command } from "commander";
-import { findEnd, nodeOf } from "../../explain/ends.ts";
-import { explain, isYes } from "../../explain/explain.ts";
+import { type End, findEnd, nodeOf } from "../../explain/ends.ts";
+import { type Explanation, explain, isYes } from "../../explain/explain.ts";
 import { explanationText } from "../../explain/explain-text.ts";
 import { judgesOf } from "../../explain/plans.ts";
+import { parsePorts } from "../../explain/ports.ts";
 import { parseEnd, parseTarget } from "../../explain/target.ts";
+import { type TracedStop, traceStops, traceText } from "../../explain/trace/stops.ts";
 import { collectFacts } from "../../plan/collect.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
 import { type ClusterOptions, clusterOptions, defaultNamespace, withStore } from "../context.ts";
 import { groundOf, lookAtNodes } from "../facts/node-knowledge.ts";
 import { checkWorkloads } from "../facts/workload-ends.ts";
@@ -14,6 +17,7 @@ import { exit, printJson } from "../output.ts";
 
 interface Options extends ClusterOptions {
   readonly output: "text" | "json";
+  readonly trace?: boolean;
 }
 
 export function command(): Command {
@@ -22,6 +26,7 @@ export function command(): Command {
     .argument("<from>", "pod/NAME, KIND/NAME, node/NAME, host/NAME, router/NAME or an address")
     .argument("<to>", "the same, with an optional port: TO[:PORT[/PROTOCOL]]")
     .addOption(answerOption())
+    .option("--trace", "the rules of the nodes on the way one by one, in a lab with their counters")
     .addHelpText(
       "after",
       "\nExit codes: 0 allowed, and nothing known stands in the way; 1 denied, or not reachable; 2 wrong use; 3 cannot tell.",
@@ -43,7 +48,23 @@ async function run(from: string, to: string, options: Options): Promise<void> {
   const [known, ground] = await Promise.all([lookAtNodes(options, nodes), groundOf(options)]);
   const judges = judgesOf(facts, known, ground);
   const answer = explain(facts, judges, ...ends, target.port);
-  if (options.output === "json") printJson(answer);
-  else process.stdout.write(explanationText(answer));
+  const stops = options.trace ? await traced(options, facts, ends, answer) : undefined;
+  if (options.output === "json") printJson({ ...answer, ...(stops && { trace: stops }) });
+  else process.stdout.write(`${explanationText(answer)}${stops ? traceText(stops) : ""}`);
   process.exitCode = isYes(answer) ? exit.yes : exit.no;
+}
+
+/** Walks the packet of the answer through the rules of the nodes on its way. */
+async function traced(
+  options: Options,
+  facts: ClusterFacts,
+  [from, to]: readonly [End, End],
+  answer: Explanation,
+): Promise<TracedStop[]> {
+  const { nodeRules } = await import("../facts/node-rules.ts");
+  const nodes = [nodeOf(from), nodeOf(to), answer.snat.by].flatMap((name) => name ?? []);
+  const rules = await nodeRules(options, facts, nodes);
+  const [port] = answer.port === null ? [] : parsePorts(answer.port);
+  const flow = { from, to, source: answer.from.address, destination: answer.to.address, port };
+  return traceStops(flow, answer, (node) => rules.get(node));
 }

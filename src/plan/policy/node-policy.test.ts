@@ -4,6 +4,8 @@ import type { Pod } from "../../api/kinds/core.ts";
 import { NftTable } from "../../kernel/nft/document.ts";
 import { NftModel } from "../../kernel/nft/model.suite.ts";
 import { type ClusterFacts, emptyFacts, type LocalEndpoint } from "../facts.ts";
+import { traceFlow } from "../trace/policy.suite.ts";
+import { tableOf } from "../trace/table.ts";
 import { clusters, flows } from "./clusters.suite.ts";
 import { compilePolicies, verdict } from "./index.ts";
 import { PolicyWriter } from "./nft-writer.ts";
@@ -145,6 +147,46 @@ describe("NodePolicy and its nftables text", () => {
       }),
       { numRuns: 150 },
     );
+  });
+
+  it("lets packets through its rendered rules as the evaluator says", () => {
+    const seen = { accept: 0, drop: 0, reject: 0 };
+    fc.assert(
+      fc.property(clusters, fc.array(flows, { minLength: 40, maxLength: 40 }), (facts, list) => {
+        const here = new TestNode();
+        for (const step of stepsOf(facts)) step(here.policy);
+        here.flush();
+        const table = tableOf(here.table);
+        const program = compilePolicies(facts);
+        const endpoints = [...facts.pods.values()].flatMap((pod) => endpointOf(pod) ?? []);
+        const links = new Map(endpoints.flatMap((one) => one.ips.map((ip) => [ip, one.interface])));
+        const localIps = new Set(links.keys());
+        const ended = (ip: string): boolean => localIps.has(ip) && hasEnded(facts, ip);
+        for (const flow of list) {
+          const { fromIp, toIp, protocol, port } = flow;
+          // What is for the node itself, or the pod itself, is not forwarded.
+          if (fromIp === toIp || [fromIp, toIp].includes("192.168.18.1")) continue;
+          if (fromIp.includes(":") !== toIp.includes(":")) continue;
+          const { egress, ingress } = verdict(program, {
+            from: { ip: fromIp },
+            to: { ip: toIp },
+            protocol,
+            port,
+          });
+          const expected =
+            !ended(fromIp) &&
+            !ended(toIp) &&
+            (!localIps.has(fromIp) || egress.allowed) &&
+            (!localIps.has(toIp) || ingress.allowed);
+          const found = traceFlow(table, flow, { podLink: (ip) => links.get(ip) });
+          seen[found.verdict]++;
+          if ((found.verdict === "accept") !== expected)
+            throw new TypeError(`${JSON.stringify(flow)}: ${JSON.stringify(found)}, not ${expected}`);
+        }
+      }),
+      { numRuns: 150 },
+    );
+    expect(Math.min(seen.accept, seen.drop)).toBeGreaterThan(100);
   });
 
   it("names an end of every connection that a change forbids, and of those of pods that are gone", () => {

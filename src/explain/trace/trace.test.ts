@@ -1,0 +1,76 @@
+// Rendered rules, walked node by node, come to what explain says from the plans.
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { isTerminal } from "../../api/kinds/core.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import { clusters } from "../../plan/policy/clusters.suite.ts";
+import { cluster, host, policy, pool } from "../cluster.suite.ts";
+import { type End, findEnd, podEnd } from "../ends.ts";
+import { explain } from "../explain.ts";
+import { judgesOf } from "../plans.ts";
+import { type Port, parsePorts } from "../ports.ts";
+import { parseEnd } from "../target.ts";
+import { renderedRules } from "./rendered.ts";
+import { traceStops, traceText } from "./stops.ts";
+
+function traced(facts: ClusterFacts, from: End, to: End, port: Port | undefined) {
+  const answer = explain(facts, judgesOf(facts), from, to, port);
+  const flow = { from, to, source: answer.from.address, destination: answer.to.address, port };
+  return { answer, stops: traceStops(flow, answer, (node) => renderedRules(facts, node)) };
+}
+
+describe("a trace", () => {
+  it("comes to the same verdict as explain, among pods of random clusters", () => {
+    const seen = { allowed: 0, denied: 0 };
+    const port = fc.constantFrom(...parsePorts("80/tcp,81/udp,8080/sctp"));
+    fc.assert(
+      fc.property(clusters, fc.array(port, { minLength: 2, maxLength: 2 }), (facts, ports) => {
+        const ends = [...facts.pods.values()]
+          .filter((one) => !isTerminal(one) && one.spec.hostNetwork !== true)
+          .map((one) => podEnd(one))
+          .filter(({ addresses }) => addresses.length > 0);
+        for (const from of ends)
+          for (const to of ends)
+            for (const asked of ports) {
+              // A packet to oneself never leaves the pod.
+              if (
+                from === to ||
+                !to.addresses.some((one) => one.includes(":") === from.addresses[0]?.includes(":"))
+              )
+                continue;
+              const { answer, stops } = traced(facts, from, to, asked);
+              const allowed = answer.egress.allowed && answer.ingress.allowed;
+              const passes = stops.every(({ verdict }) => verdict === "accept");
+              if (passes !== allowed) throw new TypeError(JSON.stringify({ answer, stops }, undefined, 1));
+              seen[allowed ? "allowed" : "denied"]++;
+            }
+      }),
+      { numRuns: 40 },
+    );
+    expect(Math.min(seen.allowed, seen.denied)).toBeGreaterThan(20);
+  });
+
+  const onlyFromApi = policy("to-web", {
+    podSelector: { matchLabels: { app: "web" } },
+    ingress: [{ from: [{ podSelector: { matchLabels: { app: "api" } } }] }],
+  });
+  const facts = cluster(onlyFromApi, pool("pods", "10.1.0.0/16", true), host("far", "203.0.113.9"));
+  const end = (name: string) => findEnd(facts, parseEnd(name), "default");
+  const [port] = parsePorts("80/tcp");
+
+  it("names the rule that drops, on the node that has it", () => {
+    const { stops } = traced(facts, end("pod/db"), end("pod/web"), port);
+    const last = stops.at(-1);
+    expect(last).toMatchObject({ where: "forward", rules: "plan", verdict: "drop" });
+    expect(last?.steps.at(-1)).toMatchObject({ chain: "policy-refuse", does: "drop" });
+    expect(traceText(stops)).toContain("policy-refuse: counter drop → drop");
+  });
+
+  it("follows a translation", () => {
+    const { answer, stops } = traced(facts, end("pod/web"), end("host/far"), port);
+    expect(answer.snat.action).toBe("Masquerade");
+    expect(stops).toMatchObject([
+      { where: "forward", verdict: "accept", translation: expect.stringContaining("masquerade") },
+    ]);
+  });
+});
