@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { NetworkPolicy, NetworkPolicyPeer } from "../../api/kinds/network-policy.ts";
 import { parseManifests } from "../../api/manifest/parse.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
-import { cluster, host, namespace, pod, policy } from "../cluster.suite.ts";
+import { cluster, host, namespace, node, pod, policy } from "../cluster.suite.ts";
 import { explain } from "../explain.ts";
 import { factsOf } from "../manifests/facts-of.ts";
 import { judgesOf } from "../plans.ts";
@@ -207,6 +207,24 @@ it("tells a pod to itself from one replica to another, be they alike for policie
   );
   const self = (name: string) => allowed(cells, name, name, "80/tcp");
   expect([self("deployment/default/many"), self("pod/default/one")]).toEqual([false, true]);
+});
+
+it("lets a range stand for those of its addresses that nobody has", () => {
+  const fromNet = policy("net", {
+    podSelector: {},
+    ingress: [{ from: [{ ipBlock: { cidr: "192.168.18.0/24" } }, { ipBlock: { cidr: "10.1.0.0/31" } }] }],
+  });
+  const owned = [pod("first", "10.1.0.0", "n1"), pod("second", "10.1.0.1", "n1")];
+  const nodes = [
+    ["zero", "192.168.18.0"],
+    ["one", "192.168.18.1"],
+  ].map(([name = "", ip = ""]) => node(name, ip));
+  const ends = rangeEnds(cluster(fromNet, ...owned, ...nodes));
+  expect(ends.map(({ name, addresses }) => [name, ...addresses])).toEqual([
+    ["192.168.18.0/24", "192.168.18.2"],
+    // Where all are somebody's, one of them.
+    ["10.1.0.0/31", "10.1.0.0"],
+  ]);
 });
 
 describe("of a live cluster", () => {

@@ -1,4 +1,5 @@
 // The world outside, as far as policies tell it apart: every range that one of them names, and the rest.
+import { podIps } from "../../api/kinds/core.ts";
 import { soundSpec } from "../../api/sound-policy.ts";
 import {
   type Cidr,
@@ -6,10 +7,12 @@ import {
   cidrRange,
   formatCidr,
   formatIp,
+  type IpRange,
   looseCidr,
   subtractRanges,
+  tryParseIp,
 } from "../../base/ip.ts";
-import type { ClusterFacts } from "../../plan/facts.ts";
+import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import type { End } from "../ends.ts";
 
 /** Returns the ranges that policies name in ipBlocks, cidr and except alike, each once, wider ones first. */
@@ -38,7 +41,7 @@ export function namedRanges(facts: ClusterFacts): Cidr[] {
  * names; one that has none of those is left out.
  */
 export function rangeEnds(facts: ClusterFacts): End[] {
-  return endsOf(namedRanges(facts));
+  return endsOf(namedRanges(facts), takenIn(facts));
 }
 
 /** Like rangeEnds, and an end for the rest of IPv4 (of IPv6 too, if a policy names any of it). */
@@ -46,10 +49,33 @@ export function worldEnds(facts: ClusterFacts): End[] {
   const named = namedRanges(facts);
   const whole: Cidr[] = [{ family: 4, base: 0n, length: 0 }];
   if (named.some((cidr) => cidr.family === 6)) whole.push({ family: 6, base: 0n, length: 0 });
-  return endsOf([...whole, ...named.filter((cidr) => cidr.length > 0)]);
+  return endsOf([...whole, ...named.filter((cidr) => cidr.length > 0)], takenIn(facts));
 }
 
-function endsOf(all: readonly Cidr[]): End[] {
+/** Addresses that are not like the others of their range: pods and nodes have them. As texts. */
+function takenIn(facts: ClusterFacts): ReadonlySet<string> {
+  const texts = [...[...facts.pods.values()].flatMap(podIps), ...[...facts.nodes.values()].flatMap(nodeIps)];
+  return new Set(
+    texts.flatMap((text) => {
+      const ip = tryParseIp(text);
+      return ip ? [formatIp(ip)] : [];
+    }),
+  );
+}
+
+/** Returns an address that stands for all in these parts: where some are nobody's, the first of those. */
+function typical(parts: readonly IpRange[], taken: ReadonlySet<string>): string | undefined {
+  for (const { family, first, last } of parts)
+    for (let value = first; value <= last; value++) {
+      const text = formatIp({ family, value });
+      if (!taken.has(text)) return text;
+    }
+  // Whoever names one pod's or node's address means that one.
+  const [part] = parts;
+  return part && formatIp({ family: part.family, value: part.first });
+}
+
+function endsOf(all: readonly Cidr[], taken: ReadonlySet<string>): End[] {
   return all.flatMap((cidr) => {
     const inner = all.filter((other) => other !== cidr && cidrCovers(cidr, other)).map(cidrRange);
     // 0.0.0.0/8 and ::/8 hold no address of a real peer.
@@ -58,9 +84,9 @@ function endsOf(all: readonly Cidr[]): End[] {
       first: 0n,
       last: cidr.family === 4 ? (1n << 24n) - 1n : (1n << 120n) - 1n,
     };
-    const [first] = subtractRanges(cidrRange(cidr), cidr.length === 0 ? [...inner, floor] : inner);
-    if (!first) return [];
-    const address = formatIp({ family: cidr.family, value: first.first });
+    const parts = subtractRanges(cidrRange(cidr), cidr.length === 0 ? [...inner, floor] : inner);
+    const address = typical(parts, taken);
+    if (address === undefined) return [];
     return [{ type: "address" as const, name: formatCidr(cidr), addresses: [address] }];
   });
 }
