@@ -79,7 +79,7 @@ function knownFate(
   }
   const ear = listeningAt(facts, stop, flow.destination, flow.port);
   const machine = stop.type === "machine" ? { machine: stop.machine } : {};
-  const mapped = atlas.hostPorts ? mappedTo(facts, stop, flow.port) : undefined;
+  const mapped = atlas.hostPorts ? mappedTo(facts, stop, flow.destination, flow.port) : undefined;
   if (mapped !== undefined) {
     const unknown = { listening: undefined, outcome: undefined, refusal: undefined };
     const reason = `a hostPort of ${mapped} takes it, which no plan tells of`;
@@ -108,6 +108,7 @@ function isPodOf(end: End): boolean {
 function mappedTo(
   facts: ClusterFacts,
   { name }: Exclude<Stop, { type: "lost" }>,
+  destination: string,
   port: Port | undefined,
 ): string | undefined {
   const isMapped = (pod: Pod) =>
@@ -116,7 +117,11 @@ function mappedTo(
     pod.spec.hostNetwork !== true &&
     !isTerminal(pod) &&
     declaredPorts(pod.spec).some(
-      ({ hostPort, protocol }) => hostPort === port?.port && protocol === port?.protocol,
+      ({ hostPort, hostIP, protocol }) =>
+        hostPort === port?.port &&
+        protocol === port?.protocol &&
+        // Bound to one address of the node, it is none of the others'.
+        (hostIP === undefined || hostIP === destination || hostIP === "0.0.0.0" || hostIP === "::"),
     );
   const pod = port && [...facts.pods.values()].find(isMapped);
   return pod && podName(pod);

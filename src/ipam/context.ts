@@ -86,7 +86,7 @@ export interface NodeContext {
   time(): number;
   /** Names this run of the node; changes when the node is registered anew. */
   session(): string;
-  /** Pools that this node may use; undefined while nobody has said. */
+  /** Pools that this node may use, and those that a request under way names; undefined while nobody has said. */
   wantedPools(): ReadonlySet<string> | undefined;
   /** Addresses in use on this node, whatever the journal says. */
   inUse(): Promise<readonly UsedAddress[]>;

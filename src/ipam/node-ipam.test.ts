@@ -212,6 +212,21 @@ describe("a node's allocator", () => {
     await ipam.close();
   });
 
+  it("claims for a pod that names a pool which selects no node, and gives the block up after it", async () => {
+    const { ipam } = await start("a", { settings: { cooldownMs: 0 } });
+    ipam.setWantedPools(new Set());
+    await settle(clock, idle(20));
+    const one = poolOf("10.9.0.0/28", 30);
+    for (const round of [1, 2, 3]) {
+      expect((await give(ipam, `p${round}`, want(one))).addresses).toHaveLength(1);
+      expect(await blocks()).toHaveLength(1);
+      await settle(clock, ipam.release(podOwner(`p${round}`)));
+      await settle(clock, idle(20));
+      expect(await blocks()).toEqual([]);
+    }
+    await ipam.close();
+  });
+
   it("frees nothing for a release that comes twice, or names an allocation that is over", async () => {
     const { ipam } = await start("a", { settings: { cooldownMs: 0 } });
     const one = poolOf("10.1.0.0/32", 32);

@@ -66,6 +66,8 @@ export class NodeIpam {
   readonly #caretaker: Caretaker;
   #registered = true;
   #wanted: ReadonlySet<string> | undefined;
+  /** The pools of each request under way, whatever the pools' own selectors say. */
+  readonly #askedFor = new Set<readonly Want[]>();
   readonly #perOwner = new Map<string, Promise<unknown>>();
   #providing: Promise<unknown> = Promise.resolve();
   /** Why the last search for more addresses failed, and when (ms): whoever comes right after need not search again. */
@@ -98,7 +100,7 @@ export class NodeIpam {
       requestsSeen: new Map(),
       time: () => this.#ledger.timeOf(clock),
       session: () => this.#caretaker.session,
-      wantedPools: () => this.#wanted,
+      wantedPools: () => this.#wanted?.union(this.#poolsAskedFor()),
       inUse: options.inUse ?? (() => Promise.resolve([])),
       isNamed: options.isNamed ?? (() => false),
       commit: (records, how) => this.#commit(records, how),
@@ -171,7 +173,10 @@ export class NodeIpam {
     if (registered) this.#caretaker.renew();
   }
 
-  /** Says which pools this node may use at present; empty blocks of others are given up at once. */
+  /**
+   * Says which pools this node may use at present without being asked for by name; empty blocks of others are given up
+   * at once.
+   */
   setWantedPools(names: ReadonlySet<string>): void {
     this.#wanted = names;
     this.#caretaker.kick();
@@ -197,7 +202,21 @@ export class NodeIpam {
    * `ipam.journal`
    */
   allocate(request: AllocateRequest): Promise<Holding> {
-    return this.#inTurn(ownerKey(request.owner), () => this.#allocate(request));
+    return this.#inTurn(ownerKey(request.owner), async () => {
+      // A block that is claimed for this request is empty until the address is taken of it.
+      this.#askedFor.add(request.wants);
+      try {
+        return await this.#allocate(request);
+      } finally {
+        this.#askedFor.delete(request.wants);
+      }
+    });
+  }
+
+  #poolsAskedFor(): ReadonlySet<string> {
+    return new Set(
+      [...this.#askedFor].flatMap((wants) => wants.flatMap(({ pools }) => pools)).map(({ name }) => name),
+    );
   }
 
   /**

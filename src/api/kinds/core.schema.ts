@@ -65,23 +65,22 @@ export const namespaceSchema = schemaOf<Namespace>()(
 
 const portName = text("schema.port-name", whyNotPortName);
 
-const containerPort = fields(
-  {
-    name: portName.exactOptional(),
-    containerPort: portNumber,
-    protocol: protocol.exactOptional(),
-    hostPort: portNumber.exactOptional(),
-  },
-  "hostIP",
-);
+const containerPort = fields({
+  name: portName.exactOptional(),
+  containerPort: portNumber,
+  protocol: protocol.exactOptional(),
+  hostPort: portNumber.exactOptional(),
+  hostIP: z.string().exactOptional(),
+});
 
 const container = fields(
   {
     name: text("schema.name", whyNotLabel),
     image: z.string().exactOptional(),
     ports: z.array(containerPort).exactOptional(),
+    restartPolicy: z.string().exactOptional(),
   },
-  `args command env envFrom imagePullPolicy lifecycle livenessProbe readinessProbe resizePolicy resources restartPolicy
+  `args command env envFrom imagePullPolicy lifecycle livenessProbe readinessProbe resizePolicy resources
    securityContext startupProbe stdin stdinOnce terminationMessagePath terminationMessagePolicy tty volumeDevices
    volumeMounts workingDir`,
 );

@@ -71,12 +71,16 @@ export interface ContainerPort {
   readonly containerPort: number;
   readonly protocol?: Protocol;
   readonly hostPort?: number;
+  /** The address of the node that `hostPort` is bound to; absent: every one. */
+  readonly hostIP?: string;
 }
 
 export interface Container {
   readonly name: string;
   readonly image?: string;
   readonly ports?: readonly ContainerPort[];
+  /** Of an init container, Always: a sidecar, which runs as long as the pod does. */
+  readonly restartPolicy?: string;
 }
 
 export interface NodeSelectorRequirement {
@@ -180,6 +184,12 @@ export const eventKind: Kind<Event> = {
   shortNames: ["ev"],
   namespaced: true,
 };
+
+/** Returns the containers that run as long as a pod does: its own, and init containers that are sidecars. */
+export function runningContainers(spec: Partial<PodSpec>): readonly Container[] {
+  const sidecars = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
+  return [...(spec.containers ?? []), ...sidecars];
+}
 
 /** Returns whether the pod has ended: its address may already be somebody else's. */
 export function isTerminal(pod: Pod): boolean {

@@ -1,7 +1,7 @@
 // What is particular about each kind. A kind without words of its own is shown as it is written.
 
 import { calicoSelector } from "../../api/calico-selector.ts";
-import { type Node, nodeKind, type Pod, podIps, podKind } from "../../api/kinds/core.ts";
+import { type Node, nodeKind, type Pod, podIps, podKind, runningContainers } from "../../api/kinds/core.ts";
 import { blockSizeBounds, type IPPool } from "../../api/kinds/ip-pool.ts";
 import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
 import type { KubeObject } from "../../api/object.ts";
@@ -37,7 +37,7 @@ export async function bodyOf(sources: Sources, object: KubeObject): Promise<Line
 }
 
 function podLines(pod: Pod): Lines {
-  const ports = pod.spec.containers.flatMap((container) =>
+  const ports = runningContainers(pod.spec).flatMap((container) =>
     (container.ports ?? []).map(
       (port) => `${port.containerPort}/${port.protocol ?? "TCP"}${port.name ? ` (${port.name})` : ""}`,
     ),
@@ -48,7 +48,12 @@ function podLines(pod: Pod): Lines {
     ...optional("Message", pod.status?.message),
     ["IP", podIps(pod).join(", ") || "<none>"],
     ...optional("Host network", pod.spec.hostNetwork ? "yes: it has its node's addresses" : undefined),
-    ["Containers", pod.spec.containers.map((one) => `${one.name} (${one.image ?? "no image"})`).join("\n")],
+    [
+      "Containers",
+      runningContainers(pod.spec)
+        .map((one) => `${one.name} (${one.image ?? "no image"})`)
+        .join("\n"),
+    ],
     ["Ports", ports.join(", ") || "<none>"],
     ...conditionLines(pod),
   ];

@@ -7,6 +7,7 @@ import {
   type Node,
   type Pod,
   podIps,
+  runningContainers,
 } from "../../api/kinds/core.ts";
 import type { Host } from "../../api/kinds/host.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
@@ -40,6 +41,11 @@ export function podReady(pod: Pod): boolean {
   return conditionIs(pod, "Ready");
 }
 
+function readyContainers(pod: Pod): string {
+  const count = runningContainers(pod.spec).length;
+  return `${podReady(pod) ? count : 0}/${count}`;
+}
+
 function nodeStatus(node: Node): string {
   const ready = conditionIs(node, "Ready") ? "Ready" : "NotReady";
   return node.spec?.unschedulable ? `${ready},SchedulingDisabled` : ready;
@@ -55,7 +61,7 @@ function restarts(pod: Pod): number {
 const podColumns: readonly Column<Pod>[] = [
   {
     title: "READY",
-    cell: (pod) => `${podReady(pod) ? pod.spec.containers.length : 0}/${pod.spec.containers.length}`,
+    cell: (pod) => readyContainers(pod),
   },
   { title: "STATUS", cell: podStatus },
   { title: "RESTARTS", cell: (pod) => String(restarts(pod)) },

@@ -1,5 +1,11 @@
 // Pods that manifests will lead to: a workload stands for all pods of its template.
-import type { Container, ContainerPort, Pod, PodSpec, PodTemplate } from "../../api/kinds/core.ts";
+import {
+  type ContainerPort,
+  type Pod,
+  type PodSpec,
+  type PodTemplate,
+  runningContainers,
+} from "../../api/kinds/core.ts";
 import type { KubeObject } from "../../api/object.ts";
 
 /** Returns the pod template of any workload kind, also of kinds that only look like one; undefined for the rest. */
@@ -49,10 +55,9 @@ export function isStandIn(pod: Pod): boolean {
   return pod.metadata.name.includes("/");
 }
 
-/** Returns all ports that a pod's containers declare; protocol filled in. */
+/** Returns all ports that a pod's running containers declare; protocol filled in. */
 export function declaredPorts(spec: PodSpec): (ContainerPort & { protocol: "TCP" | "UDP" | "SCTP" })[] {
-  const containers: readonly Container[] = spec.containers;
-  return containers.flatMap((container) =>
+  return runningContainers(spec).flatMap((container) =>
     (container.ports ?? []).map((port) => ({ ...port, protocol: port.protocol ?? "TCP" })),
   );
 }

@@ -32,6 +32,26 @@ describe("what the lab makes of a pod", () => {
     ]);
   });
 
+  it("counts a sidecar among the containers, and no other init container", () => {
+    const own = pod({}, { containerPort: 80 });
+    const initContainers = [
+      { name: "s", restartPolicy: "Always", ports: [{ containerPort: 15_090, hostPort: 90 }] },
+      { name: "i", ports: [{ containerPort: 9 }] },
+    ];
+    const both = { ...own, spec: { ...own.spec, initContainers } };
+    expect(portsOf(both.spec).map(({ port }) => port)).toEqual([80, 15_090]);
+    expect(capabilitiesOf(both)).toEqual({
+      portMappings: [{ hostPort: 90, containerPort: 15_090, protocol: "tcp" }],
+    });
+  });
+
+  it("tells plugins the one address that a host port is bound to", () => {
+    const bound = pod({}, { containerPort: 80, hostPort: 8080, hostIP: "192.168.18.11" });
+    expect(capabilitiesOf(bound)).toEqual({
+      portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp", hostIP: "192.168.18.11" }],
+    });
+  });
+
   it("asks plugins for host ports and bandwidth, and for nothing where there is none", () => {
     expect(capabilitiesOf(pod({}, { containerPort: 80 }))).toEqual({});
     expect(capabilitiesOf(pod({}, { containerPort: 80, hostPort: 8080, protocol: "UDP" }))).toEqual({

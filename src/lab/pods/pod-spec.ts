@@ -1,11 +1,13 @@
 // What the lab makes of a pod's specification: the ports it listens on, and what CNI plugins are told of it.
-import type { Pod, PodSpec } from "../../api/kinds/core.ts";
+import { type Pod, type PodSpec, runningContainers } from "../../api/kinds/core.ts";
 import type { LabPort } from "../file/lab-file.ts";
 
-/** Returns the ports that a pod's containers declare, each once. */
+/** Returns the ports that a pod's running containers declare, each once. */
 export function portsOf(spec: PodSpec): LabPort[] {
   const ports = new Map<string, LabPort>();
-  for (const { containerPort, protocol = "TCP" } of spec.containers.flatMap(({ ports: own }) => own ?? [])) {
+  for (const { containerPort, protocol = "TCP" } of runningContainers(spec).flatMap(
+    ({ ports: own }) => own ?? [],
+  )) {
     ports.set(`${containerPort}/${protocol}`, { port: containerPort, protocol });
   }
   return [...ports.values()];
@@ -13,13 +15,14 @@ export function portsOf(spec: PodSpec): LabPort[] {
 
 /** Returns the capability arguments of a pod (CNI conventions): port mappings and bandwidth. */
 export function capabilitiesOf(pod: Pod): Record<string, unknown> {
-  const portMappings = pod.spec.containers
+  const portMappings = runningContainers(pod.spec)
     .flatMap(({ ports }) => ports ?? [])
     .filter(({ hostPort }) => hostPort !== undefined)
-    .map(({ hostPort, containerPort, protocol = "TCP" }) => ({
+    .map(({ hostPort, hostIP, containerPort, protocol = "TCP" }) => ({
       hostPort,
       containerPort,
       protocol: protocol.toLowerCase(),
+      ...(hostIP !== undefined && { hostIP }),
     }));
   const bandwidth = bandwidthOf(pod.metadata.annotations ?? {});
   return { ...(portMappings.length > 0 && { portMappings }), ...(bandwidth && { bandwidth }) };

@@ -1,6 +1,6 @@
 // Where a pod goes: which nodes may take it, and which of those is best. Pure; the scheduler calls it for one pod at a
 // time and counts the pods that it has just placed.
-import type { Node, Pod, PodSpec, Taint } from "../../api/kinds/core.ts";
+import { type Node, type Pod, type PodSpec, runningContainers, type Taint } from "../../api/kinds/core.ts";
 import { affinityMatches, preference, tolerates } from "./node-match.ts";
 
 /** What the scheduler knows of the pods on a node. */
@@ -9,7 +9,7 @@ export interface NodeLoad {
   readonly pods: number;
   /** Pods on it per uid of their controller. */
   readonly byOwner: ReadonlyMap<string, number>;
-  /** Host ports in use, as `port/protocol`. */
+  /** Host ports in use, as `hostPortsOf` gives them. */
   readonly hostPorts: ReadonlySet<string>;
 }
 
@@ -61,7 +61,7 @@ function whyNot(spec: PodSpec, { node, hostPorts }: NodeLoad): string | undefine
   const hard = taints.find((taint) => taint.effect !== "PreferNoSchedule" && !tolerates(tolerations, taint));
   if (hard) return `node(s) had untolerated taint {${hard.key}: ${hard.value ?? ""}}`;
   if (!affinityMatches(spec, node)) return "node(s) didn't match Pod's node affinity/selector";
-  if (hostPortsOf(spec).some((port) => hostPorts.has(port))) {
+  if (hostPortsOf(spec).some((port) => isTaken(port, hostPorts))) {
     return "node(s) didn't have free ports for the requested pod ports";
   }
   return undefined;
@@ -79,12 +79,20 @@ function undesired(spec: PodSpec, node: Node): number {
   return soft.length * 100;
 }
 
-/** Returns the node's ports that a pod takes for itself, as `port/protocol`. */
+/** Returns the node's ports that a pod takes for itself, as `port/protocol`, with `@address` where it is only that one. */
 export function hostPortsOf(spec: PodSpec): string[] {
-  return spec.containers
+  return runningContainers(spec)
     .flatMap((container) => container.ports ?? [])
-    .flatMap(({ hostPort, containerPort, protocol = "TCP" }) => {
+    .flatMap(({ hostPort, hostIP, containerPort, protocol = "TCP" }) => {
       const port = hostPort ?? (spec.hostNetwork ? containerPort : undefined);
-      return port === undefined ? [] : [`${port}/${protocol}`];
+      const every = hostIP === undefined || hostIP === "0.0.0.0" || hostIP === "::";
+      return port === undefined ? [] : [`${port}/${protocol}${every ? "" : `@${hostIP}`}`];
     });
+}
+
+/** Two take one port unless they take it of different addresses. */
+function isTaken(port: string, taken: ReadonlySet<string>): boolean {
+  const [number = "", address] = port.split("@");
+  if (taken.has(port) || taken.has(number)) return true;
+  return address === undefined && [...taken].some((one) => one.startsWith(`${number}@`));
 }

@@ -1,5 +1,5 @@
 // What policies see of pods and namespaces.
-import { isTerminal, type Namespace, type Pod, podIps } from "../../api/kinds/core.ts";
+import { isTerminal, type Namespace, type Pod, podIps, runningContainers } from "../../api/kinds/core.ts";
 import type { Labels } from "../../api/selectors.ts";
 import { formatIp, type Ip, tryParseIp } from "../../base/ip.ts";
 import type { NamedPort } from "./types.ts";
@@ -33,7 +33,7 @@ export function canonical(texts: readonly string[]): readonly string[] {
 /** Returns the numbers that a pod's containers give to a port name of that protocol. */
 export function resolvePort(pod: Pod, named: NamedPort): readonly number[] {
   const found = new Set<number>();
-  for (const container of pod.spec.containers ?? [])
+  for (const container of runningContainers(pod.spec))
     for (const port of container.ports ?? [])
       if (port.name === named.name && (port.protocol ?? "TCP") === named.protocol)
         found.add(port.containerPort);
