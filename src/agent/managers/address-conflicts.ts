@@ -5,8 +5,8 @@ import { arpSender, ETHERTYPE_ARP } from "../../kernel/sockets/announce.ts";
 
 export class AddressConflicts {
   readonly #kernel: Kernel;
-  /** Addresses that somebody else was heard to have, with the time (milliseconds since the process began). */
-  readonly #heard = new Map<string, number>();
+  /** Addresses that somebody else was heard to have, with the time (milliseconds since the process began) and by whom. */
+  readonly #heard = new Map<string, { readonly at: number; readonly mac: string }>();
   #watch: { readonly link: number; stop(): void } | undefined;
 
   constructor(kernel: Kernel) {
@@ -21,7 +21,8 @@ export class AddressConflicts {
     const fd = sockets.openPacket(link.index, ETHERTYPE_ARP);
     const watch = sockets.receivePackets(fd, ({ direction, bytes }) => {
       const sender = direction === "in" ? arpSender(bytes) : undefined;
-      if (sender && sender.mac !== link.mac) this.#heard.set(sender.address, performance.now());
+      if (sender && sender.mac !== link.mac)
+        this.#heard.set(sender.address, { at: performance.now(), mac: sender.mac });
     });
     this.#watch = {
       link: link.index,
@@ -32,10 +33,10 @@ export class AddressConflicts {
     };
   }
 
-  /** Returns whether somebody else was heard to have the address within the last `ms` milliseconds. */
-  heard(address: string, ms: number): boolean {
-    const at = this.#heard.get(address);
-    return at !== undefined && performance.now() - at < ms;
+  /** Returns who else was heard to have the address within the last `ms` milliseconds, by hardware address. */
+  heard(address: string, ms: number): string | undefined {
+    const last = this.#heard.get(address);
+    return last !== undefined && performance.now() - last.at < ms ? last.mac : undefined;
   }
 
   stop(): void {

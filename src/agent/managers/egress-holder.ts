@@ -13,6 +13,7 @@ import { electionStep, LEASE_MS, RENEW_MS } from "../../plan/snat/election.ts";
 import type { EgressAddress } from "../../plan/snat/types.ts";
 import type { Store } from "../../store/store.ts";
 import { AddressConflicts } from "./address-conflicts.ts";
+import { EgressRefusals } from "./egress-refusals.ts";
 
 const NAMESPACE = "kube-system";
 /** Longer than a lease, so that a late renewal does not take it away; shorter than a takeover is to be noticed. */
@@ -22,6 +23,8 @@ const PROLONG_EVERY = 3;
 /** A neighbour may miss one announcement. */
 const ANNOUNCEMENTS = 3;
 const STATUS_EVERY = 10;
+/** In milliseconds: until then, whoever held an address before may still be heard. */
+const SETTLED_MS = 5000;
 
 export interface EgressHolderOptions {
   readonly node: string;
@@ -43,6 +46,8 @@ export class EgressHolder {
   #uplink = "";
   /** Addresses that this node holds, with the number of announcements still to be made. */
   readonly #held = new Map<string, number>();
+  /** When an address was taken, in milliseconds since the process began. */
+  readonly #since = new Map<string, number>();
   readonly #seen = new Map<string, Seen>();
   #lastRound = 0;
   #rounds = 0;
@@ -51,10 +56,12 @@ export class EgressHolder {
   #stopped = false;
   #error: string | undefined;
   readonly #conflicts: AddressConflicts;
+  readonly #refusals: EgressRefusals;
 
   constructor(options: EgressHolderOptions) {
     this.#options = options;
     this.#conflicts = new AddressConflicts(options.kernel);
+    this.#refusals = new EgressRefusals(options);
   }
 
   /** What this node knows better than the objects. Those that are not wanted any more are still to be given back. */
@@ -69,6 +76,7 @@ export class EgressHolder {
     this.#wanted = new Map(
       egress.filter(({ candidates }) => candidates.includes(self)).map((one) => [one.address, one]),
     );
+    if (this.#wanted.size === 0) this.#refusals.tell([]);
     if (this.#stopped || (this.#wanted.size === 0 && this.#held.size === 0)) return;
     this.#timer ??= setTimeout(() => this.#tick(), 0);
   }
@@ -79,8 +87,9 @@ export class EgressHolder {
   }
 
   problems(): { code: string; message: string; object?: string }[] {
-    if (this.#error === undefined) return [];
-    return [{ code: "snat.egress", message: this.#error, object: `Node/${this.#options.node}` }];
+    const refused = this.#refusals.problems();
+    if (this.#error === undefined) return refused;
+    return [...refused, { code: "snat.egress", message: this.#error, object: `Node/${this.#options.node}` }];
   }
 
   /** Gives everything back. */
@@ -89,6 +98,7 @@ export class EgressHolder {
     clearTimeout(this.#timer);
     await this.#round;
     this.#conflicts.stop();
+    await this.#refusals.stop();
     for (const address of this.#held.keys()) {
       this.#removeAddress(address);
       this.#held.delete(address);
@@ -121,6 +131,7 @@ export class EgressHolder {
       if (works && this.#held.size > 0) this.#conflicts.listen(link);
       else this.#conflicts.stop();
       if (works) for (const wanted of this.#wanted.values()) await this.#attend(wanted, link);
+      this.#refusals.tell(this.#wanted.values());
       this.#error = undefined;
     } catch (error) {
       // The store is away, or the kernel refused: what is held stays held, unless another node was heard to have it.
@@ -145,9 +156,11 @@ export class EgressHolder {
       if (this.#held.has(address)) await this.#drop(address);
       return;
     }
+    if (!this.#held.has(address) && !this.#refusals.isFree(address, link, lease)) return;
     if (!(await this.#writeLease(address, lease))) return;
     if (!this.#held.has(address)) await this.#take(wanted, link);
     else {
+      this.#listen(address);
       if (this.#rounds % PROLONG_EVERY === 0) this.#putAddress(address, link);
       if (this.#rounds % STATUS_EVERY === 0) await this.#writeStatus(wanted);
     }
@@ -156,6 +169,14 @@ export class EgressHolder {
       this.#announce(address, link);
       this.#held.set(address, left - 1);
     }
+  }
+
+  /** Somebody else may have been given an address since it was taken. Who held it before us answers for some seconds. */
+  #listen(address: string): void {
+    const since = this.#since.get(address) ?? 0;
+    const mac = this.#conflicts.heard(address, LEASE_MS);
+    if (mac === undefined) this.#refusals.taken(address);
+    else if (performance.now() - since > SETTLED_MS) this.#refusals.heard(address, mac);
   }
 
   /** Rules first, then the address: nothing may leave with a wrong one. Then everybody is told. */
@@ -171,15 +192,21 @@ export class EgressHolder {
     }
     this.#putAddress(address, link);
     this.#announce(address, link);
+    this.#since.set(address, performance.now());
+    this.#refusals.taken(address);
     await this.#writeStatus(wanted);
     logger.info({ address, objects: wanted.objects }, "egress address taken");
   }
 
   async #drop(address: string): Promise<void> {
     this.#held.delete(address);
+    this.#since.delete(address);
     this.#removeAddress(address);
     this.#options.logger.info({ address }, "egress address given up");
     await this.#options.changed();
+    const link = this.#options.kernel.links.get(this.#uplink);
+    // Where another node takes it over, that one answers, and has announced it itself.
+    if (link?.up) void this.#refusals.handOver(address, link, (mac) => this.#announce(address, link, mac));
   }
 
   #unchanged(address: string, version: string): number {
@@ -239,6 +266,7 @@ export class EgressHolder {
       const name = object.replace("SourceNAT/", "");
       for (let attempts = 5; attempts > 0; attempts--) {
         const now = await store.get(sourceNatKind, name);
+        if (now) await this.#refusals.overcome(now, address);
         if (!now || now.status?.holders?.some((one) => one.address === address && one.node === node)) break;
         if (await this.#replaceHolder(now, address)) break;
       }
@@ -285,12 +313,13 @@ export class EgressHolder {
       kernel.addresses.remove({ linkIndex: link.index, address: hostRange(address), scope: "global" });
   }
 
-  #announce(address: string, link: Link): void {
-    if (link.mac === undefined) return;
+  /** @param owner whose the address is, where it is not this node's */
+  #announce(address: string, link: Link, owner = link.mac): void {
+    if (link.mac === undefined || owner === undefined) return;
     const { sockets } = this.#options.kernel;
     const fd = sockets.openPacket(link.index);
     try {
-      sockets.sendPacket(fd, link.index, announcement(address, link.mac));
+      sockets.sendPacket(fd, link.index, announcement(address, owner, link.mac));
     } finally {
       sockets.close(fd);
     }

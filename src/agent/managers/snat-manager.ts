@@ -24,7 +24,16 @@ export interface SnatManagerOptions {
   readonly logger: Logger;
 }
 
-const concernedKinds = ["configmaps", "ippools", "nodes", "namespaces", "pods", "sourcenats", "endpoints"];
+const concernedKinds = [
+  "configmaps",
+  "ippools",
+  "hosts",
+  "nodes",
+  "namespaces",
+  "pods",
+  "sourcenats",
+  "endpoints",
+];
 const conditionReasons = {
   absent: "NoConfiguration",
   current: "ConfigurationInForce",

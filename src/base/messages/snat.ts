@@ -45,6 +45,8 @@ export const snatMessages = {
     `${d.object}: annotation trunkline.dev/snat is '${d.value}'; it must be 'none' or 'masquerade', and counts as absent`,
   "snat.rule-range": (d: { object: string; text: string; why: string }) =>
     `SourceNAT ${d.object}: '${d.text}' ${d.why}; the rule counts as absent`,
+  "snat.egress-refused": (d: { object: string; address: string; why: string }) =>
+    `SourceNAT ${d.object}: no node takes ${d.address}, which is ${d.why}; new connections that would leave with it are dropped`,
   "snat.no-holder": (d: { object: string; address: string }) =>
     `SourceNAT ${d.object}: no living node holds ${d.address}; its pods' new connections to the rule's destinations are dropped`,
   "snat.foreign-address": (d: { object: string; node: string }) =>

@@ -32,6 +32,8 @@ export class ClusterParts {
       ...facts.pools.values(),
       facts.nodes.size,
       ...facts.nodes.values(),
+      facts.hosts.size,
+      ...facts.hosts.values(),
       ...facts.sourceNats.values(),
       // Blocks' objects are written all the time, and seldom is one of them the last of its pool.
       ...leftBlocks(facts).map(({ cidr }) => formatCidr(cidr)),

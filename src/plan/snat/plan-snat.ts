@@ -30,9 +30,10 @@ export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemor
     const written = rule.holders.get(address);
     const isWrong = memory.held !== undefined && written === node.node;
     const holder = memory.held?.has(address) ? node.node : isWrong ? undefined : written;
-    // A holder that the rule no longer admits, or that is gone, holds nothing.
-    const admitted = rule.action.type === "egress" && rule.action.candidates.includes(holder ?? "");
-    return admitted ? holder : undefined;
+    // A holder that the rule no longer admits, or that is gone, holds nothing; nor does one of an address that is not free.
+    const { action } = rule;
+    const admitted = action.type === "egress" && action.candidates.includes(holder ?? "");
+    return admitted && !action.refused.has(address) ? holder : undefined;
   };
   const wishes = book.read({ facts, node, cluster, holderOf }, changed);
   const egress = egressAddresses(rules, holderOf);
@@ -47,7 +48,7 @@ export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemor
     toPorts: config.config?.toPorts ?? [],
     egress,
     steers: steersOf(facts, rules, node.node),
-    problems: [...cluster.problems, ...wishes.problems, ...unheld(egress)],
+    problems: [...cluster.problems, ...wishes.problems, ...unheld(egress, rules)],
   };
 }
 
@@ -62,7 +63,8 @@ function egressAddresses(
       const address = rangeText(range);
       const known = byAddress.get(address);
       const object = `SourceNAT/${rule.name}`;
-      const { candidates } = rule.action;
+      // Nobody may take what is somebody's.
+      const candidates = rule.action.refused.has(address) ? [] : rule.action.candidates;
       byAddress.set(address, {
         address,
         family: range.family,
@@ -93,9 +95,12 @@ function steersOf(facts: ClusterFacts, rules: readonly ReadyRule[], self: string
     .filter(({ holder }) => holder !== self);
 }
 
-function unheld(egress: readonly EgressAddress[]): ObjectProblem[] {
+function unheld(egress: readonly EgressAddress[], rules: readonly ReadyRule[]): ObjectProblem[] {
+  const refused = new Set(
+    rules.flatMap(({ action }) => (action.type === "egress" ? [...action.refused.keys()] : [])),
+  );
   return egress
-    .filter(({ holder }) => holder === undefined)
+    .filter(({ address, holder }) => holder === undefined && !refused.has(address))
     .flatMap(({ address, objects }) =>
       objects.map((object) => ({
         code: "snat.no-holder",

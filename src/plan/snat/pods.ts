@@ -238,7 +238,10 @@ function ruleClauses(rule: ReadyRule, pod: string, local: boolean, context: Pods
     const all = (action.type === "own" ? action.ranges : action.addresses).filter(
       (one) => one.family === family,
     );
-    const range = pick(action.type === "own" ? ofThisNode(all, context.node) : all, pod);
+    const range = pick(
+      action.type === "own" ? ofThisNode(all, context.node) : free(all, action.refused),
+      pod,
+    );
     if (!range) return [];
     const text = rangeText(range);
     if (action.type === "own")
@@ -259,6 +262,12 @@ function ofThisNode(ranges: readonly IpRange[], node: NodeFacts): readonly IpRan
     own.some((ip) => ip.family === range.family && range.first <= ip.value && ip.value <= range.last),
   );
   return held.length > 0 ? held : ranges;
+}
+
+/** Those that a node may take; all of them where none is, so that what would leave with one of them is dropped. */
+function free(ranges: readonly IpRange[], refused: ReadonlyMap<string, string>): readonly IpRange[] {
+  const left = ranges.filter((range) => !refused.has(rangeText(range)));
+  return left.length > 0 ? left : ranges;
 }
 
 /** A pod always gets the same one of several addresses, wherever and whenever it is asked. */

@@ -7,6 +7,7 @@ import {
   type Cidr,
   cidrRange,
   formatIp,
+  type Ip,
   type IpRange,
   parseCidr,
   rangeToCidrs,
@@ -15,6 +16,7 @@ import {
 } from "../../base/ip.ts";
 import type { Problem } from "../../base/problem.ts";
 import type { ClusterFacts } from "../facts.ts";
+import { egressOwners } from "./egress-owners.ts";
 import { byName } from "./ranges.ts";
 
 /** A rule that is fit for use. */
@@ -34,6 +36,8 @@ export interface ReadyRule {
         readonly type: "egress";
         readonly addresses: readonly IpRange[];
         readonly candidates: readonly string[];
+        /** Of these, those that nobody may take, with the reason; by their text. */
+        readonly refused: ReadonlyMap<string, string>;
       };
   /** address → node, as the object's status has it. */
   readonly holders: ReadonlyMap<string, string>;
@@ -47,16 +51,20 @@ const maxEgressAddresses = 256n;
 /** Returns the rules of all SourceNAT objects in the order in which they are asked. */
 export function readSourceNats(facts: ClusterFacts): { rules: ReadyRule[]; problems: ObjectProblem[] } {
   const problems: ObjectProblem[] = [];
+  const ownerOf = egressOwners(facts);
   const rules = byName(facts.sourceNats)
     .toSorted((a, b) => priorityOf(a) - priorityOf(b))
     .flatMap((object) => {
       const holders = new Map(object.status?.holders?.map(({ address, node }) => [address, node]));
       return (object.spec.rules ?? []).flatMap((rule, index) => {
         const name = object.metadata.name;
-        const ready = readRule(rule, name, `spec.rules[${index}]`, holders, facts);
-        if (!("code" in ready)) return [ready];
-        problems.push(ready);
-        return [];
+        const ready = readRule(rule, name, `spec.rules[${index}]`, holders, facts, ownerOf);
+        if ("code" in ready) {
+          problems.push(ready);
+          return [];
+        }
+        problems.push(...refusedProblems(ready));
+        return [ready];
       });
     });
   return { rules, problems };
@@ -72,6 +80,7 @@ function readRule(
   path: string,
   holders: ReadonlyMap<string, string>,
   facts: ClusterFacts,
+  ownerOf: (ip: Ip) => string | undefined,
 ): ReadyRule | ObjectProblem {
   const bad = (text: string, why: string, at: string): ObjectProblem => ({
     code: "snat.rule-range",
@@ -85,7 +94,7 @@ function readRule(
     if (!cidr) return bad(text, whyNot(text), `destinations[${index}]`);
     destinations.push(cidr);
   }
-  const action = readAction(rule, facts, bad);
+  const action = readAction(rule, facts, ownerOf, bad);
   if ("code" in action) return action;
   return {
     name,
@@ -101,6 +110,7 @@ function readRule(
 function readAction(
   rule: SourceNatRule,
   facts: ClusterFacts,
+  ownerOf: (ip: Ip) => string | undefined,
   bad: (text: string, why: string, at: string) => ObjectProblem,
 ): ReadyRule["action"] | ObjectProblem {
   const { action } = rule;
@@ -121,7 +131,25 @@ function readAction(
   const large = ranges.find((range) => range.last - range.first >= maxEgressAddresses);
   if (large)
     return bad(rangeText(large), `has more than ${maxEgressAddresses} addresses`, "action.addresses");
-  return { type: "egress", addresses: ranges.flatMap(singles), candidates: candidatesOf(egressNodes, facts) };
+  const addresses = ranges.flatMap(singles);
+  const refused = new Map(
+    addresses.flatMap((range) => {
+      const why = ownerOf({ family: range.family, value: range.first });
+      return why === undefined ? [] : [[rangeText(range), why] as const];
+    }),
+  );
+  return { type: "egress", addresses, candidates: candidatesOf(egressNodes, facts), refused };
+}
+
+/** Egress addresses that somebody has, or nobody can have: the rule goes on without them. */
+function refusedProblems({ name, path, action }: ReadyRule): ObjectProblem[] {
+  if (action.type !== "egress") return [];
+  return [...action.refused].map(([address, why]) => ({
+    code: "snat.egress-refused",
+    message: wording("snat.egress-refused", { object: name, address, why }),
+    object: `SourceNAT/${name}`,
+    path: `${path}.action.addresses`,
+  }));
 }
 
 function candidatesOf(selector: LabelSelector, facts: ClusterFacts): readonly string[] {
