@@ -18,9 +18,9 @@ if [ "$(cat node_modules/.trunkline-lock 2>/dev/null || true)" != "$lock" ]; the
 fi
 
 # What each is for: nftables' library is the firewall's door; iproute2, tcpdump and iptables are what operators look
-# with; the CNI plugins are chained behind ours; the C compiler builds the CNI executable. Tests keep objects in a real etcd,
-# run frr in labs' routers, and look at offloads by ethtool.
-packages=(libnftables1 nftables iproute2 iptables util-linux containernetworking-plugins gcc libc6-dev)
+# with; the CNI plugins are chained behind ours; the C compiler builds the CNI executable; bird2 speaks BGP and RIP on nodes.
+# Tests keep objects in a real etcd, run frr in labs' routers, and look at offloads by ethtool.
+packages=(libnftables1 nftables iproute2 iptables util-linux containernetworking-plugins gcc libc6-dev bird2)
 [ "$dev" = --dev ] && packages+=(tcpdump conntrack procps jq ca-certificates shellcheck etcd-server etcd-client openssl frr ethtool)
 missing=()
 for package in "${packages[@]}"; do
@@ -32,7 +32,9 @@ if [ ${#missing[@]} -gt 0 ]; then
     apt-get update -qq >&2
     # Routing daemons run where Trunkline starts them: no service of this machine is to do so (runlevel 1 starts none).
     RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-    if [[ " ${missing[*]} " == *" frr "* ]] && [ -d /run/systemd/system ]; then systemctl disable -q frr || true; fi
+    for unit in bird frr; do
+      if [[ " ${missing[*]} " == *" $unit"* ]] && [ -d /run/systemd/system ]; then systemctl disable -q "$unit" || true; fi
+    done
   else
     say "missing Debian packages (install as root): ${missing[*]}"
   fi

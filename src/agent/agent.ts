@@ -1,7 +1,7 @@
 // The node's daemon. It runs as a process of its own in production, and as a library in the lab, where the agents of
 // all nodes share one process: nothing here is global.
 import path from "node:path";
-import { isError, textOf } from "../base/errors.ts";
+import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { ProviderPlace } from "../cloud/provider.ts";
 import { podOf } from "../cni/args.ts";
@@ -11,8 +11,9 @@ import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import type { Store } from "../store/store.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
-import { type KernelNews, watchKernel } from "./managers/kernel-watcher.ts";
+import { watchKernel } from "./managers/kernel-watcher.ts";
 import type { Manager, NewsGroup } from "./managers/manager.ts";
+import { NodeSettings } from "./managers/node-settings.ts";
 import { Reconciler } from "./managers/reconciler.ts";
 import { NodeView } from "./node-view.ts";
 import type { AddressSource } from "./pods/addresses.ts";
@@ -92,6 +93,7 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
+const SETTINGS_MS = 1000;
 const ALL_KINDS = [
   "nodes",
   "namespaces",
@@ -106,6 +108,11 @@ const ALL_KINDS = [
   "podenis",
   "networkpolicies",
   "configmaps",
+  "bgpconfigurations",
+  "bgppeers",
+  "bgpfilters",
+  "routingconfigurations",
+  "secrets",
 ];
 
 /** Starts an agent; settles when it serves its sockets, which is before the node is ready. */
@@ -138,6 +145,9 @@ class RunningAgent implements Agent {
   #metrics!: AgentMetrics;
   #queue!: DelQueue;
   #journal!: EndpointJournal;
+  #settings!: NodeSettings;
+  /** This machine is the node that the objects speak of. */
+  #meant = false;
   #stopped = false;
 
   constructor(options: AgentOptions) {
@@ -152,7 +162,6 @@ class RunningAgent implements Agent {
   async start(): Promise<void> {
     const { node, store, stateDir, logger, netns, addressCooldownMs } = this.#options;
     await assertUnserved(this.#options.socketPath);
-    prepareNode(this.#kernel);
     const { facts } = this.#cluster;
     const journal = new EndpointJournal(stateDir, logger);
     this.#journal = journal;
@@ -211,6 +220,11 @@ class RunningAgent implements Agent {
     } catch (error) {
       return [textOf(error)];
     }
+    if (!this.#meant) {
+      this.#meant = true;
+      this.#mendSettings();
+    }
+    if (this.#settings.fault !== undefined) return [this.#settings.fault];
     return this.#reconciler.startedOnce ? [] : ["the node's rules and routes are not in force yet"];
   }
 
@@ -227,11 +241,15 @@ class RunningAgent implements Agent {
       changed: (key) => this.#reconciler.note("endpoints", key),
     });
     this.#view = new NodeView(this.#kernel, facts, this.node, this.endpoints.local);
+    this.#settings = new NodeSettings(this.#kernel, logger, () => this.#metrics.settingMended());
     this.#metrics = new AgentMetrics(this.node, this.#options.processMetrics === true, {
       ready: () => this.notReady().length === 0,
       endpoints: () => countBy([...this.endpoints.known.values()].map((one) => one.phase)),
       problems: () =>
-        countBy(this.#managers.flatMap((one) => (one.problems?.() ?? []).map((each) => each.code))),
+        countBy([
+          ...this.#managers.flatMap((one) => (one.problems?.() ?? []).map((each) => each.code)),
+          ...(this.#settings.fault === undefined ? [] : ["settings.refused"]),
+        ]),
     });
     this.#reconciler = new Reconciler({
       managers: this.#managers,
@@ -272,6 +290,7 @@ class RunningAgent implements Agent {
     const health = await serveHealth(this.#options.health, {
       notReady: () => this.notReady(),
       registry: this.#metrics.registry,
+      answers: Object.assign({}, ...this.#managers.map((manager) => manager.answers ?? {})),
     });
     this.#stops.push(() => health.close());
     this.healthPort = health.port;
@@ -284,18 +303,27 @@ class RunningAgent implements Agent {
       if (kind === "nodes" && key === this.node) this.#view.invalidate();
       this.#reconciler.note(kind, key);
     });
-    const watch = watchKernel(
-      this.#kernel,
-      (index) => this.endpoints.isLiveWire(index),
-      (event) => this.#view.heard(event),
-      (news) => this.#onKernelNews(news),
-    );
-    const timer = setInterval(() => this.#onTimer(), resyncSeconds * 1000);
-    timer.unref();
+    const watch = watchKernel(this.#kernel, (index) => this.endpoints.isLiveWire(index), {
+      onEvent: (event) => this.#view.heard(event),
+      onNews: ({ groups }) => this.#reconciler.noteResync((manager) => concerns(manager, groups)),
+      onUrgent: ({ wires, settings }) => {
+        if (settings) this.#mendSettings();
+        this.#repair(wires);
+      },
+    });
+    // Pods of an agent before this one: the node is meant, whether the cluster can be asked or not.
+    if (this.endpoints.local.size > 0) this.#meant = true;
+    this.#mendSettings();
+    const timers = [
+      setInterval(() => this.#onTimer(), resyncSeconds * 1000),
+      // Not every setting has an event.
+      setInterval(() => this.#mendSettings(), SETTINGS_MS),
+    ];
+    for (const timer of timers) timer.unref();
     this.#stops.push(() => {
       forget();
       watch.stop();
-      clearInterval(timer);
+      for (const timer of timers) clearInterval(timer);
     });
     if (cluster === undefined) this.#stops.push(() => this.#cluster.stop());
     void this.#addresses.ready?.then(() => this.#lookReady());
@@ -316,9 +344,16 @@ class RunningAgent implements Agent {
     return usesOf([...this.#journal.live.values()], findWires(this.#kernel));
   }
 
-  #onKernelNews({ groups, podRoutes }: KernelNews): void {
-    if (podRoutes) this.#repair();
-    if (groups.size > 0) this.#reconciler.noteResync((manager) => concerns(manager, groups));
+  /** Once it is certain that this machine is the node that is meant; until then nothing of it is changed. */
+  #mendSettings(): void {
+    if (!this.#meant) return;
+    let uplink: string | undefined;
+    try {
+      uplink = this.#view.get().uplink;
+    } catch {
+      // Not known at present; readiness says why.
+    }
+    this.#settings.mend(uplink);
   }
 
   #onTimer(): void {
@@ -337,12 +372,12 @@ class RunningAgent implements Agent {
     work().catch((error: unknown) => logger.error({ error: textOf(error) }, "the regular clean-up failed"));
   }
 
-  #repair(): void {
+  #repair(wires: ReadonlySet<number> | "all" = "all"): void {
     try {
-      this.#metrics.repaired(this.endpoints.repair());
+      this.#metrics.repaired(this.endpoints.repair(wires));
     } catch (error) {
       // An interface went away between looking and writing: its event, or the timer, brings us here again.
-      this.#options.logger.warn({ error: textOf(error) }, "pods' routes could not be repaired");
+      this.#options.logger.warn({ error: textOf(error) }, "pods' interfaces could not be put right");
     }
   }
 }
@@ -350,18 +385,6 @@ class RunningAgent implements Agent {
 function concerns(manager: Manager, groups: ReadonlySet<NewsGroup>): boolean {
   if (manager.concerns !== undefined) return manager.concerns.some((group) => groups.has(group));
   return [...groups].some((group) => group !== "others-rules");
-}
-
-/** A node forwards between its pods and its uplink. */
-function prepareNode(kernel: Kernel): void {
-  // Also the default for links that come later.
-  kernel.sysctl.set("net/ipv4/ip_forward", 1);
-  try {
-    kernel.sysctl.set("net/ipv6/conf/all/forwarding", 1);
-  } catch (error) {
-    // A kernel that was started without IPv6 has no such setting; then no pod has such an address.
-    if (!isError(error, "kernel.sysctl") || error.data.errno !== "ENOENT") throw error;
-  }
 }
 
 /** What pods use by the journal and, whatever that says, by the kernel. */

@@ -8,6 +8,9 @@ import { networkPolicyKind } from "../api/kinds/network-policy.ts";
 import { nodeConfigKind } from "../api/kinds/node-config.ts";
 import { podEniKind } from "../api/kinds/pod-eni.ts";
 import { podNetworkingKind } from "../api/kinds/pod-networking.ts";
+import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "../api/kinds/routing/bgp.ts";
+import { routingConfigurationKind } from "../api/kinds/routing/routing-configuration.ts";
+import { secretKind } from "../api/kinds/secret.ts";
 import { sourceNatKind } from "../api/kinds/source-nat.ts";
 import { subnetKind } from "../api/kinds/subnet.ts";
 import { type Kind, type KubeObject, keyOf } from "../api/object.ts";
@@ -52,6 +55,11 @@ export class ClusterWatch {
       podEnis: follow(podEniKind),
       policies: follow(networkPolicyKind),
       configMaps: follow(configMapKind, settingsNamespace),
+      bgpConfigurations: follow(bgpConfigurationKind),
+      bgpPeers: follow(bgpPeerKind),
+      bgpFilters: follow(bgpFilterKind),
+      routingConfigurations: follow(routingConfigurationKind),
+      secrets: follow(secretKind, settingsNamespace),
     };
     this.#informers = informers;
   }

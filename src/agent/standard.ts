@@ -6,6 +6,7 @@ import { NodeTable } from "./managers/node-table.ts";
 import { PolicyManager } from "./managers/policy-manager.ts";
 import { RoutingManager } from "./managers/routing-manager.ts";
 import { SnatManager } from "./managers/snat-manager.ts";
+import { BirdManager } from "./routing/bird-manager.ts";
 import { chosenAddresses } from "./subnets/chosen-addresses.ts";
 
 const CUT_SPACING_MS = 50;
@@ -19,6 +20,7 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
     const table = new NodeTable(kernel.nft, ["policy", "snat"]);
     return [
       new RoutingManager(kernel, logger),
+      new BirdManager(parts),
       new PolicyManager({ kernel, logger, table, cutSpacingMs: CUT_SPACING_MS }),
       new SnatManager({ ...parts, table }),
       new ForwardManager(parts),

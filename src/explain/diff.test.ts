@@ -8,7 +8,11 @@ import { overlay } from "./overlay.ts";
 import { judgesOf } from "./plans.ts";
 import { parsePorts } from "./ports.ts";
 
-const side = (facts: ClusterFacts) => ({ judges: judgesOf(facts), ends: clusterEnds(facts) });
+const side = (facts: ClusterFacts) => ({
+  facts,
+  judges: judgesOf(facts),
+  ends: clusterEnds(facts),
+});
 const difference = (before: ClusterFacts, after: ClusterFacts, ports = "80/tcp") =>
   diffReach(side(before), side(after), parsePorts(ports));
 const diff = (before: ClusterFacts, after: ClusterFacts) => {

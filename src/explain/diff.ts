@@ -1,10 +1,12 @@
 // Reach that appears or disappears between two states of a cluster.
+import type { ClusterFacts } from "../plan/facts.ts";
 import type { End } from "./ends.ts";
 import type { Judges } from "./judge.ts";
 import { PolicyRefusals, type Refusal } from "./matrix/matrix.ts";
 import { formatPort, type Port } from "./ports.ts";
 
 export interface Side {
+  readonly facts: ClusterFacts;
   readonly judges: Judges;
   readonly ends: readonly End[];
 }
@@ -81,9 +83,9 @@ class Judged {
   readonly #ends: ReadonlyMap<string, End>;
   readonly #refusals: PolicyRefusals;
 
-  constructor({ judges, ends }: Side) {
+  constructor({ facts, judges, ends }: Side) {
     this.#ends = new Map(ends.map((end) => [end.name, end]));
-    this.#refusals = new PolicyRefusals(judges, ends);
+    this.#refusals = new PolicyRefusals(facts, judges, ends);
   }
 
   /** Returns what says whether a port is allowed; undefined where there is no such pair. Two ranges are none. */

@@ -73,7 +73,7 @@ export function isOnNode(end: End): boolean {
 export function findEnd(facts: ClusterFacts, name: EndName, namespace: string): End {
   if (name.type === "address") {
     // Whoever is named by one address is meant with that one, also where there are others.
-    return { ...ownerOf(facts, name.address), addresses: [name.address], pinned: true };
+    return { ...endAt(facts, name.address), pinned: true };
   }
   const space = name.namespace ?? namespace;
   const kind = kindNamed(name.kind)?.kind ?? name.kind;
@@ -128,12 +128,17 @@ function podsOf(facts: ClusterFacts, kind: string, namespace: string, name: stri
   });
 }
 
-/** Returns what has that address: a live pod, a node, a host, or nobody that is known. */
+/** Returns what has that address, with that address alone: a live pod, a node, a host, or nobody that is known. */
+export function endAt(facts: ClusterFacts, address: string): End {
+  return { ...ownerOf(facts, address), addresses: [address] };
+}
+
 function ownerOf(facts: ClusterFacts, address: string): End {
   for (const node of facts.nodes.values()) if (nodeIps(node).includes(address)) return nodeEnd(node);
-  for (const pod of facts.pods.values()) {
-    if (!isTerminal(pod) && podIps(pod).includes(address)) return podEnd(pod);
-  }
+  const pods = [...facts.pods.values()].filter((pod) => !isTerminal(pod) && podIps(pod).includes(address));
+  // One that is being deleted may be gone already, and its address another one's.
+  const pod = pods.find(({ metadata }) => metadata.deletionTimestamp === undefined) ?? pods[0];
+  if (pod) return podEnd(pod);
   for (const host of facts.hosts.values()) if (host.spec.addresses.includes(address)) return hostEnd(host);
   return { type: "address", name: address, addresses: [address] };
 }

@@ -1,7 +1,6 @@
 // An explanation for people.
-import type { Explanation } from "./explain.ts";
+import type { Explanation, ToldVerdict } from "./explain.ts";
 import type { Outcome } from "./fate.ts";
-import type { DirectionVerdict } from "./judge.ts";
 import type { Provenance } from "./provenance.ts";
 
 /** Returns an explanation as text: the answer in the first line, then what decides each part. */
@@ -13,10 +12,8 @@ export function explanationText(answer: Explanation): string {
       index === 0 ? "way" : "",
       `${at} → ${to}${via === undefined ? "" : ` via ${via}`}: ${by}`,
     ]),
-    [
-      "source",
-      `${answer.to.of} sees ${answer.sourceSeen ?? "nothing"}: ${answer.snat.reason}${decider(answer)}`,
-    ],
+    ["source", `${answer.to.of} sees ${sourceText(answer)}: ${answer.snat.reason}${decider(answer)}`],
+    ...(answer.unknown ?? []).map((what): [string, string] => ["unknown", what]),
     ["port", answer.listener],
     ["egress", verdictLine(answer.egress)],
     ["ingress", verdictLine(answer.ingress)],
@@ -26,8 +23,23 @@ export function explanationText(answer: Explanation): string {
   return `${head}\n${rows.map(([name, text]) => `  ${name.padEnd(8)} ${text}`).join("\n")}\n`;
 }
 
-function headline({ allowed, reachable, expected, listener, reasons, to, port }: Explanation): string {
-  if (!allowed) return `denied (${reasons[0]})`;
+function sourceText({ sourceSeen, unknown, snat }: Explanation): string {
+  if (sourceSeen !== null) return sourceSeen;
+  return unknown ? `perhaps ${snat.sourceSeen ?? "nothing"}` : "nothing";
+}
+
+function headline(answer: Explanation): string {
+  const { allowed, reachable, expected, listener, reasons, to, port, unknown } = answer;
+  if (unknown && unknown.length > 0) {
+    const what =
+      allowed === null
+        ? "whether it is allowed"
+        : reachable === true
+          ? "the source that is seen"
+          : "the answer";
+    return `cannot tell: ${what} hangs on ${unknown[0]}${unknown.length > 1 ? `, and ${unknown.length - 1} more` : ""}`;
+  }
+  if (allowed === false) return `denied (${reasons[0]})`;
   if (reachable === true) return "allowed";
   if (reachable === null) return `allowed; whether it is answered cannot be told (${listener})`;
   const finding = expected === null ? "" : `: ${findings[expected]}`;
@@ -62,6 +74,7 @@ function decider({ snat }: Explanation): string {
   return said === "" ? "" : ` [${said}]`;
 }
 
-function verdictLine({ allowed, reason }: DirectionVerdict): string {
+function verdictLine({ allowed, reason }: ToldVerdict): string {
+  if (allowed === null) return `cannot tell; if not otherwise ${reason}`;
   return `${allowed ? "allowed" : "denied"}: ${reason}`;
 }

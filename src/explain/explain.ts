@@ -2,24 +2,29 @@
 // what policies say in both directions, and whether it is allowed. Reads plans; touches nothing.
 import { isTerminal } from "../api/kinds/core.ts";
 import { TrunklineError } from "../base/errors.ts";
-import { cidrContains, tryParseCidr, tryParseIp } from "../base/ip.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
+import { explore, type World } from "../plan/foreign/index.ts";
 import { type End, isOnNode } from "./ends.ts";
-import { type Fate, fateOf, type Outcome } from "./fate.ts";
+import { fateOf, guessedFate, type Outcome, type PlacedFlow } from "./fate.ts";
 import { type Atlas, isLoopback } from "./ground/atlas.ts";
+import { travel } from "./journey/journey.ts";
 import type { DirectionVerdict, Flow, Judges, SourceDecision } from "./judge.ts";
 import { portsOf } from "./listening.ts";
 import { formatPort, type Port } from "./ports.ts";
 import { type Provenance, provenanceOf } from "./provenance.ts";
+import { type Admission, admissionOf, agreed, doubtsOf, isOpen, type Told, toldOf } from "./told.ts";
 import type { Hop } from "./way.ts";
+
+/** A verdict that may hang on what is not known. */
+export type ToldVerdict = Omit<DirectionVerdict, "allowed"> & { readonly allowed: boolean | null };
 
 export interface Explanation {
   readonly from: Provenance;
   readonly to: Provenance;
   /** `80/tcp`; null: an ICMP echo. */
   readonly port: string | null;
-  /** Policies of both ends and the far host's own list let it pass. */
-  readonly allowed: boolean;
+  /** Policies of both ends and the far host's own list let it pass; null: that hangs on `unknown`. */
+  readonly allowed: boolean | null;
   /** What a probe will find: allowed, and something listens there, and the way leads there and back; null where nothing tells. */
   readonly reachable: boolean | null;
   /** The `outcome` of that probe, which says how it fails; null where nothing tells. */
@@ -27,78 +32,112 @@ export interface Explanation {
   readonly listening: boolean | null;
   /** Who listens, or why nobody does. */
   readonly listener: string;
-  /** null: no packet leaves. */
+  /** null: no packet leaves, or that hangs on `unknown`. */
   readonly sourceSeen: string | null;
-  readonly egress: DirectionVerdict;
-  readonly ingress: DirectionVerdict;
+  readonly egress: ToldVerdict;
+  readonly ingress: ToldVerdict;
   /** The far host's own list of ranges, if it has one. */
-  readonly admission?: { readonly allowed: boolean; readonly reason: string };
+  readonly admission?: Omit<Admission, "allowed"> & { readonly allowed: boolean | null };
   readonly route: readonly Hop[];
   readonly snat: SourceDecision;
   /** The same in sentences, what decides first. */
   readonly reasons: readonly string[];
+  /** What is not known and makes a difference to this answer; with it there is no yes and no no. */
+  readonly unknown?: readonly string[];
 }
+
+/** yes; no; or it cannot be told. */
+export type Answer = "yes" | "no" | "unknown";
 
 /**
  * Explains a flow.
- * @param port without one, the first port that `to` declares, and if it declares none, an ICMP echo
+ * @param port without one, the first port that `to` declares, and if it declares none, an ICMP echo; `icmp`: an ICMP echo
  * @throws TrunklineError `explain.no-address`, `explain.family`
  */
-export function explain(facts: ClusterFacts, judges: Judges, from: End, to: End, port?: Port): Explanation {
-  const asked = port ?? portsOf(to)[0];
+export function explain(
+  facts: ClusterFacts,
+  judges: Judges,
+  from: End,
+  to: End,
+  port?: Port | "icmp",
+): Explanation {
+  const asked = port === "icmp" ? undefined : (port ?? portsOf(to)[0]);
   const flow = { ...endsOf(judges.atlas, from, to), port: asked };
-  const { source, destination } = flow;
-  const { egress, ingress } = judges.policies(flow);
-  const snat = judges.source(flow);
-  const fate = fateOf(facts, judges.atlas, flow, snat);
-  const admission = asked && admissionOf(fate, from, flow.to, snat.sourceSeen);
-  const leaves = snat.sourceSeen !== undefined;
-  const allowed = egress.allowed && ingress.allowed && leaves && (admission?.allowed ?? true);
-  const expected = expectedOf({ egress, ingress, admission, leaves, fate });
+  const worlds = worldsOf(facts, judges, flow);
+  // What is said at length is so in the first world of which anything can be told.
+  const told = worlds.find((world) => world.told)?.told ?? guessed(facts, judges, flow);
+  const { egress, ingress, admission, snat, fate } = told;
+  const allowed = sureOr(agreed(worlds, (one) => one.allowed));
+  const reachable = agreed(worlds, (one) => one.reachable);
+  const source = agreed(worlds, (one) => one.snat.sourceSeen ?? null);
+  const answer = answerOf(worlds);
+  const unknown = answer === "unknown" ? doubtsOf(worlds) : [];
   return {
-    from: provenanceOf(facts, from, source),
-    to: provenanceOf(facts, flow.to, destination),
+    from: provenanceOf(facts, from, flow.source),
+    to: provenanceOf(facts, flow.to, flow.destination),
     port: asked ? formatPort(asked) : null,
     allowed,
-    reachable:
-      expected === null && (allowed || fate.diverted === true) ? null : allowed && expected === "answered",
-    expected,
-    listening: fate.listening ?? null,
+    // Refused here in one world and there in another is refused.
+    reachable: reachable.sure ? reachable.value : answer === "no" ? false : null,
+    expected: sureOr(agreed(worlds, (one) => one.expected)),
+    listening: sureOr(agreed(worlds, (one) => one.fate.listening ?? null)),
     listener: fate.reason,
-    sourceSeen: snat.sourceSeen ?? null,
-    egress,
-    ingress,
-    ...(admission ? { admission } : {}),
+    sourceSeen: sureOr(source),
+    egress: { ...egress, allowed: sureOr(agreed(worlds, (one) => one.egress.allowed)) },
+    ingress: { ...ingress, allowed: sureOr(agreed(worlds, (one) => one.ingress.allowed)) },
+    ...(admission && {
+      admission: { ...admission, allowed: sureOr(agreed(worlds, (one) => one.admission?.allowed ?? null)) },
+    }),
     route: fate.hops,
     snat,
-    reasons: reasonsOf({ egress, ingress, admission, snat, fate }),
+    reasons: [...unknown.map((what) => `cannot tell: ${what}`), ...reasonsOf(told)],
+    ...(unknown.length > 0 && { unknown }),
   };
 }
 
-/** Returns whether an answer is yes: it is allowed, and nothing that is known stands in the way. */
-export function isYes({ allowed, reachable }: Explanation): boolean {
-  return allowed && reachable !== false;
+function sureOr<T>(found: { sure: true; value: T } | { sure: false }): T | null {
+  return found.sure ? found.value : null;
 }
 
-interface Verdicts {
-  readonly egress: DirectionVerdict;
-  readonly ingress: DirectionVerdict;
-  readonly admission: Explanation["admission"];
+/** Returns the answer about a flow in every world that there may be; where nothing is unknown, that is one. */
+export function worldsOf(facts: ClusterFacts, judges: Judges, flow: PlacedFlow): readonly World<Told>[] {
+  const { network } = judges;
+  if (!network?.atlas.machineOf(flow.from)) return [{ told: guessed(facts, judges, flow), doubts: [] }];
+  return explore((choices) => {
+    const travelled = travel(network, flow, choices);
+    const fate = fateOf(network, flow, travelled, choices);
+    const { egress, ingress, snat } = travelled;
+    const admission = flow.port && admissionOf(fate, flow.from, flow.to, snat.sourceSeen);
+    return toldOf({ egress, ingress, snat, fate, admission });
+  });
 }
 
-/** Returns what a probe will find: whoever refuses first on the way decides. */
-function expectedOf({
-  egress,
-  ingress,
-  admission,
-  leaves,
-  fate,
-}: Verdicts & { readonly leaves: boolean; readonly fate: Fate }): Outcome | null {
-  if (fate.diverted) return null;
-  if (!egress.allowed || !leaves) return "filtered";
-  if (fate.broken !== undefined) return fate.outcome ?? null;
-  if (!ingress.allowed) return "filtered";
-  return (admission?.allowed === false ? fate.refusal : fate.outcome) ?? null;
+/** Returns as much as objects tell. */
+function guessed(facts: ClusterFacts, judges: Judges, flow: PlacedFlow): Told {
+  const { egress, ingress } = judges.policies(flow);
+  const snat = judges.source(flow);
+  const fate = guessedFate(facts, judges.atlas, flow);
+  const admission = flow.port && admissionOf(fate, flow.from, flow.to, snat.sourceSeen);
+  return toldOf({ egress, ingress, snat, fate, admission });
+}
+
+/** Returns what all worlds say; where they differ about the answer, or about the source that is seen, there is none. */
+function answerOf(worlds: readonly World<Told>[]): Answer {
+  const open = agreed(worlds, isOpen);
+  if (!open.sure) return "unknown";
+  if (!open.value) return "no";
+  return agreed(worlds, ({ snat }) => snat.sourceSeen).sure ? "yes" : "unknown";
+}
+
+/** Returns whether an answer is yes (it is allowed, and nothing that is known stands in the way), no, or none. */
+export function verdictOf({ allowed, reachable, unknown }: Explanation): Answer {
+  if (allowed === false || reachable === false) return "no";
+  return unknown === undefined && allowed === true ? "yes" : "unknown";
+}
+
+/** Returns whether an answer is a sure yes. */
+export function isYes(answer: Explanation): boolean {
+  return verdictOf(answer) === "yes";
 }
 
 type Ends = Required<Pick<Flow, "from" | "to">> & { readonly source: string; readonly destination: string };
@@ -137,35 +176,7 @@ function whyNone(end: End): string {
   return `the pod has not started on ${end.pod.spec.nodeName} yet`;
 }
 
-/** A host outside may serve some ranges only: it looks at the address that it sees. Itself it always serves. */
-export function admissionOf(
-  { machine }: Fate,
-  from: End,
-  to: End,
-  sourceSeen: string | undefined,
-): Explanation["admission"] {
-  const { name } = machine ?? to;
-  const list = machine ? machine.admit : to.type === "host" ? to.host.spec.admit : undefined;
-  if (sourceSeen === undefined || from.name === name || list === undefined) return undefined;
-  const ip = tryParseIp(sourceSeen);
-  const found = list.find((text) => {
-    const range = tryParseCidr(text);
-    return text === sourceSeen || (ip && range && cidrContains(range, ip));
-  });
-  return found === undefined
-    ? {
-        allowed: false,
-        reason: `${name} admits only ${list.join(", ") || "nobody"}, and sees ${sourceSeen}`,
-      }
-    : { allowed: true, reason: `${name} admits ${found}, which holds ${sourceSeen}` };
-}
-
-interface Parts extends Verdicts {
-  readonly snat: SourceDecision;
-  readonly fate: Fate;
-}
-
-function reasonsOf({ egress, ingress, admission, snat, fate }: Parts): string[] {
+function reasonsOf({ egress, ingress, admission, snat, fate }: Told): string[] {
   const { broken, noReturn, listening, reason: ear } = fate;
   const verdicts = [
     ...(fate.diverted ? [{ allowed: false, text: ear }] : []),

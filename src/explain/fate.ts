@@ -2,10 +2,13 @@
 // comes back. Where the network is known whole (a lab), that is definite; else it is as much as objects tell.
 import { isTerminal, type Pod } from "../api/kinds/core.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
-import { type End, isOnNode, podName } from "./ends.ts";
-import type { Atlas, Stop, Trip } from "./ground/atlas.ts";
+import type { Choices } from "../plan/foreign/index.ts";
+import { isOnNode, podName } from "./ends.ts";
+import type { Atlas, Stop } from "./ground/atlas.ts";
 import type { Machine } from "./ground/ground.ts";
-import type { Flow, SourceDecision } from "./judge.ts";
+import { whyCutOff, whyNoReturn } from "./journey/back.ts";
+import type { Start, Travelled } from "./journey/journey.ts";
+import type { Flow, Network } from "./judge.ts";
 import { type Listening, listeningAt, listeningOn } from "./listening.ts";
 import { declaredPorts } from "./manifests/workloads.ts";
 import type { Port } from "./ports.ts";
@@ -28,22 +31,14 @@ export interface Fate extends Listening {
   readonly outcome: Outcome | undefined;
   /** What somebody at the far end who refuses comes to: the refusal may get lost, too. */
   readonly refusal: Outcome | undefined;
+  /** `broken` comes before the policies of one side or both are asked. */
+  readonly brokenBefore?: "egress" | "ingress";
 }
 
 export type PlacedFlow = Flow & { readonly source: string; readonly destination: string };
 
-/** Returns what becomes of a flow that policies let pass. */
-export function fateOf(
-  facts: ClusterFacts,
-  atlas: Atlas | undefined,
-  flow: PlacedFlow,
-  snat: SourceDecision,
-): Fate {
-  const trip = atlas?.tripOf(flow.from, flow.destination, snat.by);
-  return atlas && trip ? knownFate(facts, atlas, flow, snat, trip) : guessedFate(facts, atlas, flow);
-}
-
-function guessedFate(facts: ClusterFacts, atlas: Atlas | undefined, flow: PlacedFlow): Fate {
+/** Returns as much as objects tell. `atlas`: the network is known, but not the sender. */
+export function guessedFate(facts: ClusterFacts, atlas: Atlas | undefined, flow: PlacedFlow): Fate {
   const { from, to, destination, port } = flow;
   const { hops, broken } = wayOf(facts, from, to, destination);
   if (atlas) {
@@ -63,54 +58,121 @@ function guessedFate(facts: ClusterFacts, atlas: Atlas | undefined, flow: Placed
   };
 }
 
-function knownFate(
-  facts: ClusterFacts,
-  atlas: Atlas,
-  flow: PlacedFlow,
-  snat: SourceDecision,
-  { hops, stop }: Trip,
-): Fate {
-  const noReturn = whyNoReturn(atlas, flow, snat, stop);
-  const back = (outcome: Outcome) => (noReturn === undefined ? outcome : "filtered");
-  if (stop.type === "lost") {
-    const outcome = stop.told ? back("unreachable") : "filtered";
-    const reason = `nobody is there who could listen`;
-    return { hops, broken: stop.why, listening: false, reason, outcome, refusal: undefined };
-  }
-  const ear = listeningAt(facts, stop, flow.destination, flow.port);
+/** Returns what becomes of a packet that has made its journey. */
+export function fateOf(network: Network, start: Start, travelled: Travelled, choices: Choices): Fate {
+  const { facts, atlas } = network;
+  const { hops, stop, refused, port, destination } = travelled;
   const machine = stop.type === "machine" ? { machine: stop.machine } : {};
-  const mapped = atlas.hostPorts ? mappedTo(facts, stop, flow.destination, flow.port) : undefined;
+  const back = (outcome: Outcome, at: Place) => {
+    const why = at && answerLost(network, start, travelled, at, choices);
+    return { outcome: why === undefined ? outcome : ("filtered" as const), why };
+  };
+  if (refused) {
+    const broken = `${refused.at.name} ${verbs[refused.as]} it: ${refused.by}`;
+    const outcome = refused.as === "dropped" ? "filtered" : back(refused.as, errorFrom(refused.at)).outcome;
+    return {
+      hops,
+      broken,
+      ...before(travelled),
+      listening: false,
+      reason: "it does not get there",
+      outcome,
+      refusal: undefined,
+    };
+  }
+  if (stop.type === "lost") {
+    const told = stop.told ? back("unreachable", errorFrom(stop.at)).outcome : "filtered";
+    const reason = `nobody is there who could listen`;
+    return {
+      hops,
+      broken: stop.why,
+      ...before(travelled),
+      listening: false,
+      reason,
+      outcome: told,
+      refusal: undefined,
+    };
+  }
+  const mapped = mappedTo(network, stop, destination, port);
   if (mapped !== undefined) {
     const unknown = { listening: undefined, outcome: undefined, refusal: undefined };
     const reason = `a hostPort of ${mapped} takes it, which no plan tells of`;
     // On the sender's own node it is led to the pod as soon as it comes in.
-    const atHome =
-      stop.type === "machine" && isPodOf(flow.from) && atlas.machineOf(flow.from) === stop.machine;
+    const atHome = stop.type === "machine" && isPodOf(start) && atlas.machineOf(start.from) === stop.machine;
     return atHome
       ? { hops, ...machine, ...unknown, diverted: true, reason: `${reason}, before policies look` }
       : { hops, ...machine, ...unknown, reason };
   }
+  const ear = listeningAt(facts, stop, destination, port);
+  const place = placeOf(atlas, stop, port);
+  const { outcome, why } = back(ear.listening ? "answered" : "refused", place);
+  const cut =
+    ear.listening && why === undefined && port?.protocol === "TCP"
+      ? whyCutOff(network, travelled, choices)
+      : undefined;
+  const noReturn = why ?? cut;
   return {
     hops,
     ...machine,
     ...ear,
     ...(noReturn === undefined ? {} : { noReturn }),
-    outcome: back(ear.listening === true ? "answered" : "refused"),
-    refusal: back("refused"),
+    outcome: cut === undefined ? outcome : "filtered",
+    refusal: back("refused", place).outcome,
   };
 }
 
-function isPodOf(end: End): boolean {
-  return end.type === "pod" && !isOnNode(end);
+const verbs = { dropped: "drops", refused: "rejects", unreachable: "rejects" } as const;
+
+/** Where the answer begins; undefined: the packet never left its sender. */
+type Place = { readonly machine: Machine; readonly pod: boolean; readonly error: boolean } | undefined;
+
+function placeOf(atlas: Atlas, stop: Exclude<Stop, { type: "lost" }>, port: Port | undefined): Place {
+  // The refusal of a datagram is an error message.
+  const error = port !== undefined && port.protocol === "UDP";
+  if (stop.type === "machine") return { machine: stop.machine, pod: false, error };
+  const machine = atlas.machineOf(stop.end);
+  return machine && { machine, pod: true, error };
 }
 
-/** Returns the pod that a node leads a port to, if it does. */
+function errorFrom(machine: Machine): Place {
+  return { machine, pod: false, error: true };
+}
+
+function answerLost(
+  network: Network,
+  start: Start,
+  travelled: Travelled,
+  place: NonNullable<Place>,
+  choices: Choices,
+): string | undefined {
+  const { from } = start;
+  const { stop, refused } = travelled;
+  // A pod to itself; a machine that its own kernel tells.
+  if (stop.type === "pod" && stop.name === from.name && !isOnNode(from)) return undefined;
+  const told = refused ? refused.at : stop.type === "lost" ? stop.at : undefined;
+  if (told && !isPodOf(start) && network.atlas.machineOf(from) === told) return undefined;
+  return whyNoReturn(network, start, travelled, place, choices);
+}
+
+/** Which policies were not asked yet when the packet was lost: a machine routes before it filters. */
+function before({ asked }: Travelled): Pick<Fate, "brokenBefore"> {
+  const upTo = asked.includes("rules") ? asked.slice(0, asked.indexOf("rules")) : asked;
+  if (!upTo.includes("egress")) return { brokenBefore: "egress" };
+  return upTo.includes("ingress") ? {} : { brokenBefore: "ingress" };
+}
+
+function isPodOf({ from }: Start): boolean {
+  return from.type === "pod" && !isOnNode(from);
+}
+
+/** Returns the pod that a node leads a port to, if it does, and nobody has looked at the rules by which it does. */
 function mappedTo(
-  facts: ClusterFacts,
+  { facts, atlas, rulesOf }: Network,
   { name }: Exclude<Stop, { type: "lost" }>,
   destination: string,
   port: Port | undefined,
 ): string | undefined {
+  if (!atlas.hostPorts || rulesOf(name)) return undefined;
   const isMapped = (pod: Pod) =>
     `node/${pod.spec.nodeName}` === name &&
     // What is on the node's own network listens there itself.
@@ -125,30 +187,4 @@ function mappedTo(
     );
   const pod = port && [...facts.pods.values()].find(isMapped);
   return pod && podName(pod);
-}
-
-/** The answer goes to the address that was seen; whoever translated it gets it, and sends it on to the sender. */
-function whyNoReturn(
-  atlas: Atlas,
-  { from, source }: PlacedFlow,
-  { sourceSeen }: SourceDecision,
-  stop: Stop,
-): string | undefined {
-  const sender = atlas.machineOf(from);
-  // Where the kernel picks one of many addresses, nothing is known of the one it will pick.
-  if (sourceSeen === undefined || /[-/]/.test(sourceSeen) || !sender) return undefined;
-  if (stop.type !== "lost" && stop.name === from.name) return undefined;
-  const start = stop.type === "lost" ? stop.at : placeOf(atlas, stop);
-  if (!start || (stop.type !== "pod" && start === sender)) return undefined;
-  // A host sends what is its own, and passes on nothing for others.
-  const first = atlas.trip(start, sourceSeen, stop.type === "pod" ? undefined : start.name).stop;
-  const last =
-    sourceSeen === source || first.type !== "machine" ? first : atlas.trip(first.machine, source).stop;
-  if (last.type === "lost") return `the answer to ${sourceSeen} does not come back: ${last.why}`;
-  const home = last.type === "pod" ? last.name === from.name : last.machine === sender;
-  return home ? undefined : `the answer to ${sourceSeen} does not come back: it goes to ${last.name}`;
-}
-
-function placeOf(atlas: Atlas, stop: Exclude<Stop, { type: "lost" }>) {
-  return stop.type === "machine" ? stop.machine : atlas.machineOf(stop.end);
 }

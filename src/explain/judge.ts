@@ -1,4 +1,8 @@
 // What policies and source NAT say about one flow: the seam between answers and the plans that decide them.
+
+import type { ClusterFacts } from "../plan/facts.ts";
+import type { Ruleset } from "../plan/foreign/index.ts";
+import type { SnatPlan } from "../plan/snat/index.ts";
 import type { End } from "./ends.ts";
 import type { Atlas } from "./ground/atlas.ts";
 import type { Port } from "./ports.ts";
@@ -82,5 +86,22 @@ export interface Judges {
   readonly policies: (flow: Flow) => PolicyVerdict;
   /** For very many flows among these ends: the same verdicts, without words. */
   readonly reach: (ends: readonly End[]) => Reach;
+  /** As far as objects tell; where the network is known, a journey through it tells more. */
   readonly source: (flow: Flow & { source: string; destination: string }) => SourceDecision;
+  /** What a packet's journey needs, if the network is known whole. */
+  readonly network?: Network;
+  /** Other programs have rules on its way, so that policies may be asked about another packet than the one sent. */
+  readonly foreign: boolean;
+}
+
+/** What a journey needs to know of the network that it goes through. */
+export interface Network {
+  readonly facts: ClusterFacts;
+  readonly atlas: Atlas;
+  /** Of each direction only what is asked at its hook counts. */
+  readonly policies: Judges["policies"];
+  /** A node's source translation. */
+  readonly planOf: (node: string) => SnatPlan;
+  /** Other programs' rules on a machine (`node/NAME`, `host/NAME`); undefined where nobody has looked. */
+  readonly rulesOf: (machine: string) => Ruleset | undefined;
 }

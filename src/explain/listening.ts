@@ -3,6 +3,7 @@ import { isTerminal } from "../api/kinds/core.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { type End, isOnNode, nodeOf } from "./ends.ts";
 import { isLoopback, type Stop } from "./ground/atlas.ts";
+import { bare } from "./ground/ground.ts";
 import { declaredPorts } from "./manifests/workloads.ts";
 import { formatPort, type Port, parsePort } from "./ports.ts";
 
@@ -49,9 +50,9 @@ export function listeningAt(
   const isTcp = port.protocol === "TCP";
   if (!isTcp && isLoopback(address)) return no;
   if (stop.type === "pod") return listeningInPod(stop.end, port);
-  const { name, ports, links } = stop.machine;
-  const own = links.some(({ addresses }) => addresses.some((one) => one.startsWith(`${address}/`)));
-  if (!isTcp && !own) return no;
+  const { name, ports, links, bound } = stop.machine;
+  const own = bound ?? links.flatMap(({ addresses }) => addresses.map(bare));
+  if (!isTcp && !own.includes(address)) return no;
   const node = /^node\/(.*)$/.exec(name)?.[1];
   if (node !== undefined) return onNode(facts, node, port, ports) ?? no;
   return ports.some((have) => formatPort(have) === text)

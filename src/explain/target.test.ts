@@ -14,6 +14,12 @@ describe("targets", () => {
     ["Deployment/web.v2", { type: "object", kind: "deployment", name: "web.v2" }, undefined],
     ["router/core:179", { type: "object", kind: "host", name: "core" }, { port: 179, protocol: "TCP" }],
     ["10.0.0.9:6379/TCP", { type: "address", address: "10.0.0.9" }, { port: 6379, protocol: "TCP" }],
+    ["pod/web/icmp", { type: "object", kind: "pod", name: "web" }, "icmp"],
+    ["pod/shop/web/icmp", { type: "object", kind: "pod", namespace: "shop", name: "web" }, "icmp"],
+    ["pod/icmp", { type: "object", kind: "pod", name: "icmp" }, undefined],
+    ["web/ICMP", { type: "object", kind: "pod", name: "web" }, "icmp"],
+    ["10.0.0.9/icmp", { type: "address", address: "10.0.0.9" }, "icmp"],
+    ["fd00::9/icmp", { type: "address", address: "fd00::9" }, "icmp"],
     ["fd00::9", { type: "address", address: "fd00::9" }, undefined],
     ["[fd00:0::9]:9/sctp", { type: "address", address: "fd00::9" }, { port: 9, protocol: "SCTP" }],
   ])("%s", (text, end, port) => {

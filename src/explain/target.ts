@@ -1,4 +1,5 @@
 // What FROM and TO[:PORT[/PROTOCOL]] on the command line mean, before anything is looked up.
+import { kindNamed } from "../api/kinds/index.ts";
 import { TrunklineError } from "../base/errors.ts";
 import { formatIp, type Ip, tryParseIp } from "../base/ip.ts";
 import { type Port, parsePort } from "./ports.ts";
@@ -11,7 +12,8 @@ export type EndName =
 
 export interface Target {
   readonly end: EndName;
-  readonly port?: Port;
+  /** `icmp`: an echo, whatever the target declares. */
+  readonly port?: Port | "icmp";
 }
 
 /**
@@ -47,12 +49,16 @@ function isNobodys({ family, value }: Ip): boolean {
 }
 
 /**
- * Parses TO with an optional port: `pod/web:80/tcp`, `10.0.0.9:6379`, `[fd00::9]:53/udp`, `fd00::9`.
+ * Parses TO with an optional port: `pod/web:80/tcp`, `10.0.0.9:6379`, `[fd00::9]:53/udp`, `fd00::9`, or `pod/web/icmp`.
  * @throws TrunklineError `explain.end`, `explain.port`
  */
 export function parseTarget(text: string): Target {
   // A bare IPv6 address is full of colons; with a port it stands in brackets.
   if (tryParseIp(text)) return { end: parseEnd(text) };
+  const echo = /^(.+)\/icmp$/i.exec(text)?.[1];
+  // KIND/icmp is an object of that name.
+  if (echo !== undefined && !kindNamed(kindWord(echo.toLowerCase())))
+    return { end: parseEnd(echo), port: "icmp" };
   const found = /^(\[[^\]]*\]|[^:]*):([^:]*)$/.exec(text);
   if (!found) return { end: parseEnd(text) };
   return { end: parseEnd(found[1] ?? ""), port: parsePort(found[2] ?? "") };

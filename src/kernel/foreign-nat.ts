@@ -13,14 +13,16 @@ export interface ForeignNatTexts {
     readonly family: 4 | 6;
     readonly text: string;
   }[];
-  readonly nft: readonly {
-    /** Family and name. */
-    readonly table: string;
-    readonly json: readonly Record<string, unknown>[];
-    /** As `nft -a list table` prints it. */
-    readonly text: string;
-  }[];
+  readonly nft: readonly NftText[];
   readonly unreadable: readonly string[];
+}
+
+export interface NftText {
+  /** Family and name. */
+  readonly table: string;
+  readonly json: readonly Record<string, unknown>[];
+  /** As `nft -a list table` prints it. */
+  readonly text: string;
 }
 
 /** Our own table; everything else is somebody else's. */
@@ -55,7 +57,7 @@ export async function readForeignNat(kernel: Kernel, netns: NetnsRef): Promise<F
   }
   const done = new Set([OWN, ...readable.map(({ family }) => compatTable(family))]);
   const native = await Promise.all(
-    tables.filter((table) => !done.has(table)).map((table) => readTable(kernel, netns, table)),
+    tables.filter((table) => !done.has(table)).map((table) => readNftTable(kernel, netns, table)),
   );
   return { iptables, nft: native.flatMap((table) => table ?? []), unreadable };
 }
@@ -65,11 +67,12 @@ function compatTable(family: 4 | 6): string {
   return family === 4 ? "ip nat" : "ip6 nat";
 }
 
-async function readTable(
+/** Returns a table, named by family and name; undefined if it is gone. @throws `kernel.nft`, `kernel.command` */
+export async function readNftTable(
   kernel: Kernel,
   netns: NetnsRef,
   table: string,
-): Promise<ForeignNatTexts["nft"][number] | undefined> {
+): Promise<NftText | undefined> {
   const json = await kernel.nft.list(`list table ${table}`);
   if (json === undefined) return undefined;
   const { stdout } = await run("nft", ["-a", "-s", "list", "table", ...table.split(" ")], { netns });

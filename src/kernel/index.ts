@@ -7,9 +7,12 @@ export type { FakeMachine } from "./fake/machine.ts";
 export type * from "./kernel.ts";
 export { MAIN_TABLE, POD_LINK_GROUP, ROUTE_PROTOCOL } from "./kernel.ts";
 
-/** Returns a machine in memory with the kernel's own rules; its `calls` count changes and can break them. */
-export function fakeMachine(): FakeMachine {
-  return new FakeMachine();
+/**
+ * Returns a machine in memory with the kernel's own rules; its `calls` count changes and can break them.
+ * @param ipv6 false: as if the kernel had been started without IPv6
+ */
+export function fakeMachine(ipv6 = true): FakeMachine {
+  return new FakeMachine(ipv6);
 }
 
 /** Returns the machine that this process runs on. */

@@ -34,6 +34,8 @@ export interface Kernel {
   readonly nft: Nft;
   readonly conntrack: Conntrack;
   readonly sockets: Sockets;
+  /** Returns the text of /proc/net/netstat: what the namespace counts of IP and TCP. */
+  netstat(): string;
   /**
    * Makes changes in this order, by one request on another thread: the kernel's lock for network settings is held for
    * milliseconds by whoever makes or removes a link. All are tried. @throws (rejects) the first one's refusal
@@ -170,6 +172,8 @@ export interface LinkAddress {
    * the source of new connections by the kernel's own choice (preferred lifetime 0).
    */
   readonly validSeconds?: number;
+  /** In lists only: not to be the source of anything new (RFC 4862, 5.5.4). */
+  readonly deprecated?: true;
 }
 
 export interface Addresses {
@@ -343,7 +347,7 @@ export interface CapturedFrame {
   readonly bytes: Uint8Array;
 }
 
-export type EventGroup = "link" | "address" | "route" | "rule" | "neighbour" | "nftables";
+export type EventGroup = "link" | "address" | "route" | "rule" | "neighbour" | "nftables" | "setting";
 
 export type KernelEvent =
   | {
@@ -352,11 +356,14 @@ export type KernelEvent =
       readonly index: number;
       readonly name: string;
       readonly up: boolean;
+      readonly group: number;
     }
   | { readonly kind: "address"; readonly change: "new" | "gone"; readonly address: LinkAddress }
   | { readonly kind: "route"; readonly change: "new" | "gone"; readonly route: Route }
   | { readonly kind: "rule"; readonly change: "new" | "gone" }
   | { readonly kind: "neighbour"; readonly change: "new" | "gone" }
+  /** Somebody wrote forwarding, rp_filter, proxy_arp or their like; of all links and of later ones, or of one link. */
+  | { readonly kind: "setting"; readonly link: number | "all" | "default" }
   /** A transaction on a table; `byUs` where this handle's own nft made it. */
   | { readonly kind: "nftables"; readonly table: string | undefined; readonly byUs: boolean }
   | { readonly kind: "lost" };

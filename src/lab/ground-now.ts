@@ -1,56 +1,107 @@
-// A lab's machines with the addresses that somebody gave them by hand while it ran, and the routes that routers' daemons
-// have learned: no lab file and no object tells them.
-import { bare, type Ground, type Machine } from "../explain/ground/ground.ts";
-import type { Kernel } from "../kernel/kernel.ts";
+// A lab's machines as they are now: links, addresses and routes that somebody gave them or took away by hand while it ran,
+// or that routers' daemons have learned, are in no lab file and in no object.
+import {
+  bare,
+  type Ground,
+  type GroundLink,
+  type GroundRoute,
+  type Machine,
+} from "../explain/ground/ground.ts";
+import {
+  type Kernel,
+  type Link,
+  MAIN_TABLE,
+  POD_LINK_GROUP,
+  POD_LINK_GROUP_MASK,
+  ROUTE_PROTOCOL,
+  type Route,
+  type Rule,
+} from "../kernel/kernel.ts";
 
 /** The part of a lab's member that is looked at. */
 export interface Looked {
-  readonly kernel: Pick<Kernel, "addresses" | "links" | "routes">;
+  readonly kernel: Pick<Kernel, "addresses" | "links" | "routes" | "rules">;
   readonly plan: {
     readonly name: string;
-    readonly interfaces: readonly { readonly name: string }[];
+    readonly interfaces: readonly { readonly name: string; readonly lan: { readonly name: string } }[];
   };
 }
 
-/** Returns what a lab was built as, with what its machines have beside that by now. @throws `kernel.refused` */
+/** Every namespace has these: local, main and default. */
+const USUAL_RULES = new Set([0, 32766, 32767]);
+
+/** Returns what a lab was built as, with what its machines have by now. @throws `kernel.refused` */
 export function groundNow(built: Ground, members: Iterable<Looked>): Ground {
   const looked = new Map([...members].map((member) => [member.plan.name, member]));
   const machines = built.machines.map((machine) => {
     const member = looked.get(machine.name.replace(/^[a-z]+\//, ""));
-    if (!member) return machine;
-    const added = addedTo(machine, member);
-    return {
-      ...machine,
-      ...(machine.learns && { routes: routesOf(member) }),
-      ...(added.length > 0 && { added }),
-    };
+    return member ? machineNow(machine, member) : machine;
   });
   return { ...built, machines };
 }
 
-/** Of several ways to one range the kernel takes the one of the least metric. */
-function routesOf({ kernel }: Looked): { to: string; via: string }[] {
-  const byRange = new Map<string, { to: string; via: string }>();
-  const routes = kernel.routes.list().filter(({ type }) => type === "unicast");
-  for (const { destination: to, via } of routes.toSorted((a, b) => (a.metric ?? 0) - (b.metric ?? 0))) {
-    if (via !== undefined && !byRange.has(to)) byRange.set(to, { to, via });
-  }
-  return [...byRange.values()];
+function machineNow(machine: Machine, { kernel, plan }: Looked): Machine {
+  const links = kernel.links.list().filter((link) => !isPodLink(link));
+  const names = new Map(links.map(({ index, name }) => [index, name]));
+  const addresses = kernel.addresses.list();
+  const networks = new Map(plan.interfaces.map(({ name, lan }) => [name, lan.name]));
+  const now = links.map(({ index, name }): GroundLink => {
+    const network = networks.get(name);
+    const own = addresses.filter(({ linkIndex, scope }) => linkIndex === index && scope === "global");
+    const deprecated = own.filter((one) => one.deprecated).map(({ address }) => address);
+    return {
+      name,
+      ...(network !== undefined && { network }),
+      addresses: own.map(({ address }) => address),
+      ...(deprecated.length > 0 && { deprecated }),
+    };
+  });
+  const rules = kernel.rules.list().filter(isForeign).map(ruleText);
+  return {
+    ...machine,
+    live: true,
+    links: now,
+    routes: kernel.routes.list({ table: MAIN_TABLE }).flatMap((route) => routeNow(route, names)),
+    bound: machine.bound ?? machine.links.flatMap((link) => link.addresses.map(bare)),
+    ...(rules.length > 0 && { rules }),
+  };
 }
 
-function addedTo({ links }: Machine, { kernel, plan }: Looked): string[] {
-  const known = new Set(links.flatMap(({ addresses }) => addresses.map(bare)));
-  // Links to pods are none of a machine's own; whatever stands on lo it answers for on its other links, too.
-  const own = new Set(["lo", ...plan.interfaces.map(({ name }) => name)]);
-  const indexes = new Set(
-    kernel.links
-      .list()
-      .filter(({ name }) => own.has(name))
-      .map(({ index }) => index),
-  );
-  return kernel.addresses
-    .list()
-    .filter(({ linkIndex, scope }) => scope === "global" && indexes.has(linkIndex))
-    .map(({ address }) => address)
-    .filter((address) => !known.has(bare(address)));
+/** Links to pods come and go, and plans know where pods are. */
+function isPodLink({ group }: Link): boolean {
+  return (group & POD_LINK_GROUP_MASK) === (POD_LINK_GROUP & POD_LINK_GROUP_MASK);
+}
+
+/** Routes to pods are the agents'; plans know them. */
+function routeNow(route: Route, names: ReadonlyMap<number, string>): GroundRoute[] {
+  const { destination, via, linkIndex, source, metric, type, protocol } = route;
+  const link = linkIndex === undefined ? undefined : names.get(linkIndex);
+  if (protocol === ROUTE_PROTOCOL || /^(fe80|ff00)::/.test(destination)) return [];
+  if (type === "multicast") return [];
+  return [
+    {
+      to: destination,
+      ...(via !== undefined && { via }),
+      ...(link !== undefined && { link }),
+      ...(source !== undefined && { source }),
+      ...(metric !== undefined && { metric }),
+      ...(type === "unicast" && link === undefined && { type: "several" as const }),
+      ...(type === "blackhole" && { type }),
+      ...((type === "unreachable" || type === "prohibit") && { type: "unreachable" as const }),
+    },
+  ];
+}
+
+function isForeign({ priority, protocol }: Rule): boolean {
+  return protocol !== ROUTE_PROTOCOL && !USUAL_RULES.has(priority);
+}
+
+function ruleText({ family, priority, from, to, incoming, mark, table }: Rule) {
+  const words = [
+    from === undefined ? "from all" : `from ${from}`,
+    ...(to === undefined ? [] : [`to ${to}`]),
+    ...(incoming === undefined ? [] : [`iif ${incoming}`]),
+    ...(mark === undefined ? [] : [`fwmark 0x${mark.value.toString(16)}/0x${mark.mask.toString(16)}`]),
+  ];
+  return { family, text: `${priority}: ${words.join(" ")} lookup ${table}` };
 }

@@ -12,6 +12,7 @@ import { serveControl } from "./control/server.ts";
 import type { LabFile } from "./file/lab-file.ts";
 import { groundNow } from "./ground-now.ts";
 import { Lab, type MatrixRequest, type ProbeRequest } from "./lab.ts";
+import { machineKnowledge } from "./machine-knowledge.ts";
 import { natKnowledge, nodeRules } from "./nat-knowledge.ts";
 import { policyCounts } from "./policy-counts.ts";
 import type { ProcessAct } from "./processes.ts";
@@ -141,6 +142,7 @@ function handlersOf(lab: Lab, record: () => LabRecord, end: () => void) {
     nat: ({ node }: { node: string }) =>
       natKnowledge(lab, node, nodePaths(labPaths(record().name), node).folder),
     rules: async ({ node }: { node: string }) => ({ text: await nodeRules(lab, node) }),
+    machines: () => machineKnowledge(lab, (node) => nodePaths(labPaths(record().name), node).folder),
     ground: async () => groundNow(record().ground, lab.members.values()),
     counts: ({ node, addresses }: { node: string; addresses: readonly string[] }) =>
       policyCounts(lab, node, addresses),

@@ -22,6 +22,7 @@ import { standIns } from "./events.ts";
 import { Eviction } from "./eviction.ts";
 import type { LabFile, LabPort } from "./file/lab-file.ts";
 import { Responder } from "./net/responder.ts";
+import { birdProcess } from "./nodes/bird-process.ts";
 import { NodeChanges } from "./nodes/node-changes.ts";
 import { RunningNode } from "./nodes/running-node.ts";
 import { admitOnly } from "./outside/admission.ts";
@@ -33,7 +34,7 @@ import { actOn, type LabProcess, type ProcessAct, type ProcessRow, processRows }
 import { configurationOf } from "./routers/configuration.ts";
 import { type RunningRouter, routerOf } from "./routers/routers.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
-import type { LabPaths } from "./state.ts";
+import { type LabPaths, nodePaths } from "./state.ts";
 import { LabProvider } from "./subnets/lab-provider.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { findParty, NODE_PORT, outsideHosts, type Party, type Population, runningPods } from "./targets.ts";
@@ -174,7 +175,12 @@ export class Lab {
   #processes(): ReadonlyMap<string, LabProcess> {
     const all = new Map<string, LabProcess>();
     if (this.#controller) all.set("controller", this.#controller);
-    for (const [name, { agent }] of this.#runningNodes) all.set(`agent/${name}`, agent.supervisor);
+    for (const [name, { agent }] of this.#runningNodes) {
+      all.set(`agent/${name}`, agent.supervisor);
+      const netns = this.members.get(name)?.plan.netns;
+      if (netns !== undefined)
+        all.set(`bird/${name}`, birdProcess(netns, nodePaths(this.#options.paths, name).folder));
+    }
     for (const [name, { supervisor }] of this.#routers) all.set(`router/${name}`, supervisor);
     return all;
   }
@@ -187,7 +193,7 @@ export class Lab {
     const namespace = query.namespace ?? "default";
     const from = await findParty(query.from, namespace, this.population);
     const to = await findParty(query.to, namespace, this.population);
-    const asked = query.port ?? to.ports[0];
+    const asked = query.icmp ? undefined : (query.port ?? to.ports[0]);
     const capture = query.capture ? this.#capture(from, to, asked) : undefined;
     const result = await this.#ask(from, to, asked, query.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     // The last packets of the connection are still on their way.
@@ -431,6 +437,8 @@ export interface ProbeRequest {
   readonly namespace?: string;
   /** Default: the first that the target declares; else an ICMP echo. */
   readonly port?: LabPort;
+  /** An ICMP echo, whatever the target declares. */
+  readonly icmp?: true;
   readonly timeoutMs?: number;
   /** Tells the packets on both ends and on their nodes. */
   readonly capture?: boolean;

@@ -7,6 +7,9 @@ import { networkPolicyKind } from "../api/kinds/network-policy.ts";
 import { nodeConfigKind } from "../api/kinds/node-config.ts";
 import { podEniKind } from "../api/kinds/pod-eni.ts";
 import { podNetworkingKind } from "../api/kinds/pod-networking.ts";
+import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "../api/kinds/routing/bgp.ts";
+import { routingConfigurationKind } from "../api/kinds/routing/routing-configuration.ts";
+import { secretKind } from "../api/kinds/secret.ts";
 import { sourceNatKind } from "../api/kinds/source-nat.ts";
 import { subnetKind } from "../api/kinds/subnet.ts";
 import { type Kind, type KubeObject, keyOf } from "../api/object.ts";
@@ -22,8 +25,8 @@ export async function collectFacts(store: Store): Promise<ClusterFacts> {
     const { items } = await store.list(kind, namespace);
     return new Map(items.map((item) => [keyOf(item), item]));
   };
-  const [nodes, namespaces, pools, blocks, sourceNats, hosts, pods, policies, configMaps] = await Promise.all(
-    [
+  const [objects, routing, interfaces] = await Promise.all([
+    Promise.all([
       read(nodeKind),
       read(namespaceKind),
       read(ipPoolKind),
@@ -33,14 +36,37 @@ export async function collectFacts(store: Store): Promise<ClusterFacts> {
       read(podKind),
       read(networkPolicyKind),
       read(configMapKind, settingsNamespace),
-    ],
-  );
-  const [subnets, nodeConfigs, podNetworkings, podEnis] = await Promise.all([
-    read(subnetKind),
-    read(nodeConfigKind),
-    read(podNetworkingKind),
-    read(podEniKind),
+    ]),
+    Promise.all([
+      read(bgpConfigurationKind),
+      read(bgpPeerKind),
+      read(bgpFilterKind),
+      read(routingConfigurationKind),
+      read(secretKind, settingsNamespace),
+    ]),
+    Promise.all([read(subnetKind), read(nodeConfigKind), read(podNetworkingKind), read(podEniKind)]),
   ]);
-  const ofSubnets = { subnets, nodeConfigs, podNetworkings, podEnis };
-  return { nodes, namespaces, pools, blocks, sourceNats, hosts, pods, policies, configMaps, ...ofSubnets };
+  const [nodes, namespaces, pools, blocks, sourceNats, hosts, pods, policies, configMaps] = objects;
+  const [bgpConfigurations, bgpPeers, bgpFilters, routingConfigurations, secrets] = routing;
+  const [subnets, nodeConfigs, podNetworkings, podEnis] = interfaces;
+  return {
+    nodes,
+    namespaces,
+    pools,
+    blocks,
+    sourceNats,
+    hosts,
+    pods,
+    policies,
+    configMaps,
+    bgpConfigurations,
+    bgpPeers,
+    bgpFilters,
+    routingConfigurations,
+    secrets,
+    subnets,
+    nodeConfigs,
+    podNetworkings,
+    podEnis,
+  };
 }

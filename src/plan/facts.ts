@@ -8,6 +8,9 @@ import type { NetworkPolicy } from "../api/kinds/network-policy.ts";
 import type { NodeConfig } from "../api/kinds/node-config.ts";
 import type { PodENI } from "../api/kinds/pod-eni.ts";
 import type { PodNetworking } from "../api/kinds/pod-networking.ts";
+import type { BGPConfiguration, BGPFilter, BGPPeer } from "../api/kinds/routing/bgp.ts";
+import type { RoutingConfiguration } from "../api/kinds/routing/routing-configuration.ts";
+import type { Secret } from "../api/kinds/secret.ts";
 import type { SourceNAT } from "../api/kinds/source-nat.ts";
 import type { Subnet } from "../api/kinds/subnet.ts";
 
@@ -28,6 +31,14 @@ export interface ClusterFacts {
   readonly policies: ReadonlyMap<string, NetworkPolicy>;
   /** Only those that Trunkline reads: kube-system/{ip-masq-agent,eni-config,calico-config,kube-flannel-cfg,…}. */
   readonly configMaps: ReadonlyMap<string, ConfigMap>;
+  /** `default`, and `node.NAME` for single nodes. */
+  readonly bgpConfigurations: ReadonlyMap<string, BGPConfiguration>;
+  readonly bgpPeers: ReadonlyMap<string, BGPPeer>;
+  readonly bgpFilters: ReadonlyMap<string, BGPFilter>;
+  /** At most one: `default`. */
+  readonly routingConfigurations: ReadonlyMap<string, RoutingConfiguration>;
+  /** Only those of kube-system, by `namespace/name`. */
+  readonly secrets: ReadonlyMap<string, Secret>;
 }
 
 /** What a node's agent knows of itself beyond the objects. */
@@ -66,6 +77,11 @@ export function emptyFacts(): ClusterFacts {
     podEnis: new Map(),
     policies: new Map(),
     configMaps: new Map(),
+    bgpConfigurations: new Map(),
+    bgpPeers: new Map(),
+    bgpFilters: new Map(),
+    routingConfigurations: new Map(),
+    secrets: new Map(),
   };
 }
 

@@ -2,15 +2,18 @@
 // thousands of them.
 import { podIps } from "../../src/api/kinds/core.ts";
 import { formatIp, nthIp, parseCidr, tryParseCidr } from "../../src/base/ip.ts";
-import { exitCodeOf } from "../../src/cli/output.ts";
+import { knowledgeOf } from "../../src/cli/facts/node-knowledge.ts";
+import { exit, exitCodeOf } from "../../src/cli/output.ts";
 import { findEnd } from "../../src/explain/ends.ts";
-import { type Explanation, explain, isYes } from "../../src/explain/explain.ts";
+import { type Explanation, explain, verdictOf } from "../../src/explain/explain.ts";
+import type { Ground } from "../../src/explain/ground/ground.ts";
 import type { Judges } from "../../src/explain/judge.ts";
 import { judgesOf } from "../../src/explain/plans.ts";
 import { parsePort } from "../../src/explain/ports.ts";
 import { parseEnd } from "../../src/explain/target.ts";
 import { askLab } from "../../src/lab/control/client.ts";
 import type { ProbeAnswer, ProbeRequest } from "../../src/lab/lab.ts";
+import type { MachineKnowledge } from "../../src/lab/machine-knowledge.ts";
 import { collectFacts } from "../../src/plan/collect.ts";
 import type { ClusterFacts } from "../../src/plan/facts.ts";
 import { openSqliteStore } from "../../src/store/sqlite/store.ts";
@@ -41,7 +44,9 @@ const OUTSIDE6 = ["2001:db8::53", "fe80::1", "::1"];
 
 /** Looks who is there. */
 export async function everybodyOf(commands: Commands): Promise<Everybody> {
-  const { paths, record } = commands.entry();
+  const { paths } = commands.entry();
+  const ground = await askLab<Ground>(commands.entry(), "ground", {});
+  const machinesNow = await askLab<Record<string, MachineKnowledge>>(commands.entry(), "machines", {});
   const store = openSqliteStore(paths.store);
   const facts = await collectFacts(store);
   await store.close();
@@ -51,7 +56,9 @@ export async function everybodyOf(commands: Commands): Promise<Everybody> {
       ({ kind, name }) => `${kind.toLowerCase()}/${pod.metadata.namespace}/${name}`,
     ),
   );
-  const machines = record.ground.machines.flatMap(({ links }) => links.flatMap((link) => link.addresses));
+  const machines = ground.machines.flatMap(({ links }) =>
+    links.flatMap(({ network, addresses }) => (network === undefined ? [] : addresses)),
+  );
   const own = [...machines.map((text) => text.split("/")[0] ?? ""), ...[...pods.values()].flatMap(podIps)];
   const ranges = [
     ...[...pools.values(), ...blocks.values()].map(({ spec }) => spec.cidr),
@@ -67,7 +74,7 @@ export async function everybodyOf(commands: Commands): Promise<Everybody> {
   const six = own.some((address) => address.includes(":"));
   return {
     facts,
-    judges: judgesOf(facts, new Map(), record.ground),
+    judges: judgesOf(facts, knowledgeOf(machinesNow), ground),
     names: [
       ...[...pods.keys()].map((key) => `pod/${key}`),
       ...new Set(owners),
@@ -94,6 +101,8 @@ interface Answer {
   readonly outcome: string | null;
   readonly sourceSeen: string | null;
   readonly why: string;
+  /** Of explain: it says that it cannot tell. */
+  readonly isUnknown?: true;
 }
 
 /** Returns a line for each question that the two answer differently. */
@@ -142,6 +151,8 @@ async function inParallel<T, R>(
 function differenceOf({ port }: Question, found: Answer, said: Answer): string | undefined {
   // Nobody can send from an address that nobody has; what policies say of it is an answer all the same.
   if (found.why === "lab.not-a-sender") return said.reachable === true ? "reachable" : undefined;
+  // A sure answer must be right; how many there are without one is another question.
+  if (said.isUnknown) return undefined;
   if (found.code !== said.code) return "exit code";
   if (found.reachable !== said.reachable) return "reachable";
   if (kindOf(found) !== kindOf(said) && port?.endsWith("/sctp") !== true) return "outcome";
@@ -188,8 +199,15 @@ function explained({ facts, judges }: Everybody, { from, to, port }: Question): 
       end!,
       port === undefined ? undefined : parsePort(port),
     );
-    const { reachable, sourceSeen, expected, reasons } = answer;
-    return { code: isYes(answer) ? 0 : 1, reachable, sourceSeen, outcome: expected, why: reasons[0] ?? "" };
+    const { reachable, sourceSeen, expected, reasons, unknown } = answer;
+    return {
+      code: exit[verdictOf(answer)],
+      reachable,
+      sourceSeen,
+      outcome: expected,
+      why: reasons[0] ?? "",
+      ...(unknown && { isUnknown: true }),
+    };
   } catch (error) {
     return refused(error);
   }

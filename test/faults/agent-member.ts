@@ -5,6 +5,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { connect } from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { hostInterfaceName } from "../../src/agent/pods/endpoint.ts";
 import { readJournal } from "../../src/ipam/read-journal.ts";
 import type { Owner } from "../../src/ipam/types.ts";
 import { run } from "../../src/kernel/exec/index.ts";
@@ -30,8 +31,11 @@ export class AgentMember implements Member {
   readonly #number = used++;
   #child: ChildProcess | undefined;
 
-  constructor(name: string, folder: string, store: string) {
+  readonly #env: Readonly<Record<string, string>>;
+
+  constructor(name: string, folder: string, store: string, env: Readonly<Record<string, string>> = {}) {
     this.name = name;
+    this.#env = env;
     this.#folder = path.join(folder, name);
     this.#store = store;
     this.journal = path.join(this.#folder, "ipam");
@@ -53,7 +57,10 @@ export class AgentMember implements Member {
     const args = ["agent", "--node", this.name, "--netns", this.#netns, "--store", `sqlite:${this.#store}`];
     args.push("--state", this.#folder, "--socket", this.#socket, "--log-level", "error");
     args.push("--queue", path.join(this.#folder, "cni-queue"));
-    const child = spawn(path.join(root, "bin/trunkline"), args, { stdio: "ignore" });
+    const child = spawn(path.join(root, "bin/trunkline"), args, {
+      stdio: "ignore",
+      env: { ...process.env, ...this.#env },
+    });
     this.#child = child;
     child.once("exit", () => {
       if (this.#child === child) this.#child = undefined;
@@ -184,6 +191,23 @@ export class AgentMember implements Member {
         .filter(({ name }) => /^tl[0-9a-f]{13}$/.test(name))
         .map(({ name }) => `${this.name}: link ${name}`),
     );
+  }
+
+  get journals(): readonly string[] {
+    return [path.join(this.#folder, "endpoints.journal"), path.join(this.journal, "ipam.journal")];
+  }
+
+  cutOff(owner: Owner, address: string): string | undefined {
+    const name = hostInterfaceName(owner.containerId, owner.ifName);
+    return this.#look((kernel) => {
+      const index = kernel.links.get(name)?.index;
+      if (index === undefined) return `the node has no link ${name}`;
+      const routes = kernel.routes.list({ protocol: ROUTE_PROTOCOL });
+      const leads = routes.some(
+        (route) => route.destination === `${address}/32` && route.linkIndex === index,
+      );
+      return leads ? undefined : `no route leads to ${address} through ${name}`;
+    });
   }
 
   /** Index of a link of the node. */

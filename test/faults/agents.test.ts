@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
 import { AgentMember } from "./agent-member.ts";
+import { buildFaultyDisk } from "./faulty-disk.ts";
 import { Hammer } from "./hammer.ts";
 
 it.runIf(process.geteuid?.() === 0)(
@@ -15,16 +16,18 @@ it.runIf(process.geteuid?.() === 0)(
     const base = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
     const folder = mkdtempSync(path.join(base, "trunkline-hammer-"));
     try {
-      const report = await new Hammer({
+      const options = {
         operations,
         seed,
         folder,
-        member: (name, below, store) => new AgentMember(name, below, store),
+        member: (name: string, below: string, store: string, env: Readonly<Record<string, string>>) =>
+          new AgentMember(name, below, store, env),
         pool: { name: "pool", cidr: "10.1.0.0/18", blockSize: 26 },
-        pods: [5, 60],
+        pods: [5, 60] as const,
         workers: 6,
         whole: false,
-      }).run();
+      };
+      const report = await new Hammer(options, await buildFaultyDisk(folder)).run();
       console.log(report.counts);
       // Most of it must have been work, and not refusals.
       expect(report.counts["additions"]).toBeGreaterThan(operations / 5);

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
+import { buildFaultyDisk } from "./faulty-disk.ts";
 import { Hammer } from "./hammer.ts";
 
 it("20,000 operations: no address twice, none lost", async () => {
@@ -11,7 +12,7 @@ it("20,000 operations: no address twice, none lost", async () => {
   const base = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
   const folder = mkdtempSync(path.join(base, "trunkline-hammer-"));
   try {
-    const report = await new Hammer({ operations, seed, folder }).run();
+    const report = await new Hammer({ operations, seed, folder }, await buildFaultyDisk(folder)).run();
     console.log(report.counts);
     expect(report.counts["additions"]).toBeGreaterThan(operations / 5);
     expect(report.violations).toEqual([]);

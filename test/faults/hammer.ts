@@ -17,6 +17,7 @@ import { checkAddresses, type Finding } from "../../src/plan/addressing/check.ts
 import { collectFacts } from "../../src/plan/collect.ts";
 import { openSqliteStore } from "../../src/store/sqlite/store.ts";
 import type { Store } from "../../src/store/store.ts";
+import { FaultyDisk, flipBytes, moods } from "./faulty-disk.ts";
 import type { Order } from "./ipam-child.ts";
 import { IpamMember, type Member, NoAnswer } from "./member.ts";
 
@@ -26,8 +27,13 @@ export interface HammerOptions {
   /** An empty folder, best on a disk in memory: what is tested is kills, not losses of power. */
   readonly folder: string;
   readonly nodes?: number;
-  /** What a node is; default: an allocator as a process of its own. */
-  readonly member?: (name: string, folder: string, store: string) => Member;
+  /** What a node is; default: an allocator as a process of its own. `env` gives its processes their disk. */
+  readonly member?: (
+    name: string,
+    folder: string,
+    store: string,
+    env: Readonly<Record<string, string>>,
+  ) => Member;
   readonly pool?: PoolRange;
   /** How many pods there are at the least and at the most. */
   readonly pods?: readonly [least: number, most: number];
@@ -77,9 +83,11 @@ class Place {
   registered = true;
   /** Something is being done to the node as a whole. */
   busy = false;
+  readonly disk: FaultyDisk;
 
-  constructor(member: Member) {
+  constructor(member: Member, disk: FaultyDisk) {
     this.member = member;
+    this.disk = disk;
   }
 
   get name(): string {
@@ -113,18 +121,20 @@ export class Hammer {
   #done = 0;
   #podNumber = 0;
 
-  constructor(options: HammerOptions) {
+  /** `library`: the disk that fails, see faulty-disk.ts. */
+  constructor(options: HammerOptions, library: string) {
     this.#options = options;
     this.#random = randomOf(options.seed);
     mkdirSync(options.folder, { recursive: true });
     this.#file = path.join(options.folder, "store.db");
     this.#store = openSqliteStore(this.#file);
     this.#pool = options.pool ?? smallPool;
-    const make = options.member ?? ((name, folder) => new IpamMember(name, folder));
-    this.#members = Array.from(
-      { length: options.nodes ?? 5 },
-      (_, at) => new Place(make(`node-${at}`, options.folder, this.#file)),
-    );
+    const make = options.member ?? ((name, folder, _store, env) => new IpamMember(name, folder, env));
+    this.#members = Array.from({ length: options.nodes ?? 5 }, (_, at) => {
+      const name = `node-${at}`;
+      const disk = new FaultyDisk(library, options.folder, name);
+      return new Place(make(name, options.folder, this.#file, disk.env), disk);
+    });
     this.#collector = new IpamCollector({ store: this.#store, graceMs, intervalMs: 200 });
   }
 
@@ -315,6 +325,8 @@ export class Hammer {
       [1, () => this.#outage()],
       [1, () => this.#stopStore()],
       [1, () => this.#collectSome()],
+      [3, () => this.#spoilSome()],
+      [3, () => this.#flipSome()],
     ];
     const kinds = weighted.flatMap(([weight, work]) => Array.from({ length: weight }, () => work));
     const running = new Set<Promise<void>>();
@@ -351,7 +363,49 @@ export class Hammer {
       await sleep(this.#random() * 50);
       this.#boot(member);
       await member.member.ready;
+      this.#lookForCutOff(member);
     });
+  }
+
+  /** For a while its disk is full, broken or read-only now and then; in half of the cases it is killed meanwhile. */
+  #spoilSome(): Promise<void> {
+    return this.#withVictim("bad disks", async (member) => {
+      const mood = this.#pick(moods)!;
+      this.#count(`of them ${mood}`);
+      member.disk.spoil(mood, 1000 * this.#random() ** 2);
+      await sleep(this.#random() * 400);
+      if (this.#random() < 0.5) {
+        await member.member.kill();
+        this.#boot(member);
+        await sleep(this.#random() * 400);
+      }
+      member.disk.mend();
+      if (!member.member.alive) {
+        this.#count("starts that a bad disk ended");
+        this.#boot(member);
+      }
+      await member.member.ready;
+      this.#lookForCutOff(member);
+    });
+  }
+
+  /** The process dies, and bytes of its journals are others when it comes back. */
+  #flipSome(): Promise<void> {
+    return this.#withVictim("flipped bytes", async (member) => {
+      await member.member.kill();
+      for (const file of member.member.journals) if (this.#random() < 0.7) flipBytes(file, this.#random);
+      this.#boot(member);
+      await member.member.ready;
+      this.#lookForCutOff(member);
+    });
+  }
+
+  /** Whatever was done to its agent, a pod that was answered for and not deleted is on the network. */
+  #lookForCutOff(member: Place): void {
+    for (const { owner, address, busy, name } of member.pods.values()) {
+      const why = address === undefined || busy ? undefined : member.member.cutOff(owner, address);
+      if (why !== undefined) this.#violations.push(`${name} is cut off: ${why}`);
+    }
   }
 
   /** The process dies and the disk with it, but the machine's pods go on. */
@@ -447,6 +501,7 @@ export class Hammer {
   /** Ends all trouble, deletes every pod, and waits until everything has come home. */
   async #calm(): Promise<void> {
     for (const member of this.#members) {
+      member.disk.mend();
       if (!member.member.alive) this.#boot(member);
       await member.member.ready;
       await this.#tell(member, { op: "register", registered: true });

@@ -1,6 +1,7 @@
 // A node as the hammer sees it, and its plainest kind: an allocator as a process of its own.
 import { type ChildProcess, fork } from "node:child_process";
 import path from "node:path";
+import type { Owner } from "../../src/ipam/types.ts";
 import type { Answer, ChildSetup, Order } from "./ipam-child.ts";
 
 /** The process died before it answered: whether it did what it was told is unknown. */
@@ -14,6 +15,8 @@ export interface Member {
   readonly journal: string;
   /** Its process runs. */
   readonly alive: boolean;
+  /** Journals that bytes may be flipped in while no process runs. */
+  readonly journals: readonly string[];
   /** Settles when the process that was started last can be spoken to, or has ended. */
   readonly ready: Promise<void>;
   start(setup: ChildSetup): void;
@@ -27,6 +30,8 @@ export interface Member {
   end(): Promise<void>;
   /** What is left of pods on the machine. */
   leftovers(): readonly string[];
+  /** Returns why a pod that has an address cannot be reached at it; undefined if it can, or there is no network. */
+  cutOff(owner: Owner, address: string): string | undefined;
 }
 
 export class IpamMember implements Member {
@@ -38,9 +43,20 @@ export class IpamMember implements Member {
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
   #ids = 0;
 
-  constructor(name: string, folder: string) {
+  readonly #env: Readonly<Record<string, string>>;
+
+  constructor(name: string, folder: string, env: Readonly<Record<string, string>> = {}) {
     this.name = name;
     this.journal = path.join(folder, name, "ipam");
+    this.#env = env;
+  }
+
+  get journals(): readonly string[] {
+    return [path.join(this.journal, "ipam.journal")];
+  }
+
+  cutOff(): undefined {
+    return undefined;
   }
 
   get alive(): boolean {
@@ -52,6 +68,7 @@ export class IpamMember implements Member {
     const child = fork(file, [JSON.stringify(setup)], {
       stdio: ["ignore", "ignore", "inherit", "ipc"],
       execArgv: [],
+      env: { ...process.env, ...this.#env },
     });
     this.#child = child;
     const up = Promise.withResolvers<void>();

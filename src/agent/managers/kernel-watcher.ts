@@ -1,58 +1,127 @@
 // Kernel events by anybody: sorted by whom they concern, gathered for a moment (a change seldom comes alone), and told.
-import { type EventGroup, type Kernel, type KernelEvent, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
+import {
+  type EventGroup,
+  type Kernel,
+  type KernelEvent,
+  POD_LINK_GROUP,
+  ROUTE_PROTOCOL,
+} from "../../kernel/kernel.ts";
 import { hostInterfacePattern } from "../pods/endpoint.ts";
 import type { NewsGroup } from "./manager.ts";
 
 export interface KernelNews {
   /** Groups in which something changed that managers may have to put right. */
   readonly groups: ReadonlySet<NewsGroup>;
-  /** The host route of a pod that lives went away. */
-  readonly podRoutes: boolean;
 }
 
-const watched: readonly EventGroup[] = ["link", "address", "route", "rule", "nftables"];
+/** What is put right at once, since a pod has no network meanwhile. */
+export interface UrgentNews {
+  /** Indexes of host ends of pods that live, of which something changed; "all" where events were lost. */
+  readonly wires: ReadonlySet<number> | "all";
+  /** A setting of the node changed. */
+  readonly settings: boolean;
+}
+
+export interface NewsHandlers {
+  /** Called for every event at once. */
+  readonly onEvent: (event: KernelEvent) => void;
+  readonly onNews: (news: KernelNews) => void;
+  readonly onUrgent: (news: UrgentNews) => void;
+}
+
+const watched: readonly EventGroup[] = ["link", "address", "route", "rule", "nftables", "setting"];
+const managed: readonly EventGroup[] = ["link", "address", "route", "rule", "nftables"];
 const GATHER_MS = 100;
+const URGENT_MS = 10;
 const OUR_TABLE = "trunkline";
 
-/** Calls `onEvent` for every event at once, and `onNews` for those gathered, until `stop`. */
+/** Follows the kernel's events until `stop`. */
 export function watchKernel(
   kernel: Kernel,
   isLiveWire: (linkIndex: number) => boolean,
-  onEvent: (event: KernelEvent) => void,
-  onNews: (news: KernelNews) => void,
+  handlers: NewsHandlers,
 ): { stop(): void } {
   let groups = new Set<NewsGroup>();
-  let podRoutes = false;
   let timer: NodeJS.Timeout | undefined;
+  const urgent = new Urgent(handlers.onUrgent);
   const tell = () => {
-    const news = { groups, podRoutes };
+    const news = { groups };
     groups = new Set();
-    podRoutes = false;
     timer = undefined;
-    onNews(news);
+    handlers.onNews(news);
   };
   const watch = kernel.watch(watched, (event) => {
-    onEvent(event);
-    const meaning = meaningOf(event, isLiveWire);
+    handlers.onEvent(event);
+    urgent.heard(event, isLiveWire);
+    const meaning = meaningOf(event);
     if (meaning === undefined) return;
-    if (meaning === "all") for (const group of [...watched, "others-rules" as const]) groups.add(group);
-    else if (meaning === "pod-route") podRoutes = true;
+    if (meaning === "all") for (const group of [...managed, "others-rules" as const]) groups.add(group);
     else groups.add(meaning);
-    if (meaning === "all") podRoutes = true;
     timer ??= setTimeout(tell, GATHER_MS);
   });
   return {
     stop: () => {
       clearTimeout(timer);
+      urgent.stop();
       watch.stop();
     },
   };
 }
 
-function meaningOf(
-  event: KernelEvent,
-  isLiveWire: (linkIndex: number) => boolean,
-): NewsGroup | "pod-route" | "all" | undefined {
+/** Gathers what is urgent for a moment: a link that is set down and up makes several events. */
+class Urgent {
+  readonly #tell: (news: UrgentNews) => void;
+  #wires: Set<number> | "all" = new Set();
+  #settings = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(tell: (news: UrgentNews) => void) {
+    this.#tell = tell;
+  }
+
+  heard(event: KernelEvent, isLiveWire: (linkIndex: number) => boolean): void {
+    const wire = wireOf(event);
+    if (event.kind === "lost") this.#wires = "all";
+    else if (wire !== undefined && isLiveWire(wire) && this.#wires !== "all") this.#wires.add(wire);
+    else if (event.kind === "setting") this.#settings = true;
+    else return;
+    if (event.kind === "lost") this.#settings = true;
+    this.#timer ??= setTimeout(() => {
+      const news = { wires: this.#wires, settings: this.#settings };
+      this.#wires = new Set();
+      this.#settings = false;
+      this.#timer = undefined;
+      this.#tell(news);
+    }, URGENT_MS);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** Returns the index of a link whose wire may have suffered, if it is one. */
+function wireOf(event: KernelEvent): number | undefined {
+  switch (event.kind) {
+    case "link":
+      // The kernel drops the routes of a link that is set down without a word about each.
+      return event.change === "new" && (!event.up || event.group !== POD_LINK_GROUP)
+        ? event.index
+        : undefined;
+    case "address":
+      return event.change === "gone" ? event.address.linkIndex : undefined;
+    case "route":
+      return event.change === "gone" && event.route.protocol === ROUTE_PROTOCOL
+        ? event.route.linkIndex
+        : undefined;
+    case "setting":
+      return typeof event.link === "number" ? event.link : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function meaningOf(event: KernelEvent): NewsGroup | "all" | undefined {
   switch (event.kind) {
     case "lost":
       return "all";
@@ -63,15 +132,14 @@ function meaningOf(
       return event.address.scope === "link" ? undefined : "address";
     case "route":
       if (event.route.protocol !== ROUTE_PROTOCOL) return undefined;
-      if (!isPodRoute(event.route.destination, event.route.via)) return "route";
-      // Those that we remove ourselves are of wires that live no longer.
-      return event.change === "gone" && isLiveWire(event.route.linkIndex ?? 0) ? "pod-route" : undefined;
+      return isPodRoute(event.route.destination, event.route.via) ? undefined : "route";
     case "rule":
       return "rule";
     case "nftables":
       if (event.byUs) return undefined;
       return event.table === undefined || event.table === OUR_TABLE ? "nftables" : "others-rules";
     case "neighbour":
+    case "setting":
       return undefined;
   }
 }

@@ -25,6 +25,8 @@ export interface Manager {
   stop?(): void | Promise<void>;
   /** What keeps the node from being ready although all that is planned is done, worded. */
   notReady?(): readonly string[];
+  /** What the health server answers about this part, by path, as JSON. */
+  readonly answers?: Readonly<Record<string, () => Promise<unknown>>>;
   /** For problems that belong on an object or the node: shown by describe, doctor and metrics. */
   problems?(): readonly { readonly code: string; readonly message: string; readonly object?: string }[];
 }

@@ -1,11 +1,28 @@
 // Keeps the node's routes to pod ranges equal to the plan. Ours are those of our protocol number in the main table that
 // are not a pod's own route (those belong to the pod's wire); everything else in the table is somebody else's.
 import type { Logger } from "../../base/log.ts";
+import { BIRD_PROTOCOL } from "../../bird/config/types.ts";
 import { type Kernel, ROUTE_PROTOCOL, type Route } from "../../kernel/kernel.ts";
 import { sameRoute } from "../../kernel/route.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
-import { planRoutes, ROUTE_METRIC, type RouteProblem } from "../../plan/routing/plan-routes.ts";
+import {
+  planRoutes,
+  ROUTE_METRIC,
+  type RouteProblem,
+  type RoutingPlan,
+} from "../../plan/routing/plan-routes.ts";
 import type { Changes, Manager } from "./manager.ts";
+
+const concernedKinds = [
+  "addressblocks",
+  "nodes",
+  "ippools",
+  "bgpconfigurations",
+  "bgppeers",
+  "routingconfigurations",
+];
+/** How often it is seen whether BIRD has made its routes. */
+const HAND_OVER_MS = 250;
 
 export class RoutingManager implements Manager {
   readonly name = "routing";
@@ -14,6 +31,8 @@ export class RoutingManager implements Manager {
   readonly #logger: Logger;
   #problems: readonly RouteProblem[] = [];
   #synced = false;
+  /** Waits for BIRD's routes in the place of ours. */
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(kernel: Kernel, logger: Logger) {
     this.#kernel = kernel;
@@ -21,16 +40,27 @@ export class RoutingManager implements Manager {
   }
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
-    // Routes depend on blocks and on nodes' addresses only.
-    if (this.#synced && !changes.has("addressblocks") && !changes.has("nodes")) return;
-    await this.resync(facts, node);
+    if (this.#synced && !concernedKinds.some((kind) => changes.has(kind))) return;
+    this.#make(facts, node);
   }
 
   async resync(facts: ClusterFacts, node: NodeFacts): Promise<void> {
+    this.#make(facts, node);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #make(facts: ClusterFacts, node: NodeFacts): void {
+    clearTimeout(this.#timer);
     this.#synced = false;
     const plan = planRoutes(facts, node.node);
     this.#problems = plan.problems;
-    const wanted = new Map(plan.routes.map(({ route }) => [route.destination, route]));
+    const wanted = new Map(
+      plan.routes.filter((one) => !one.handedOver).map(({ route }) => [route.destination, route]),
+    );
+    const waiting = this.#handOver(plan, wanted);
     for (const present of this.#kernel.routes.list({ protocol: ROUTE_PROTOCOL })) {
       if (present.metric !== ROUTE_METRIC) continue;
       const want = wanted.get(present.destination);
@@ -42,6 +72,30 @@ export class RoutingManager implements Manager {
     }
     const failed = [...wanted.values()].filter((route) => !this.#put(route));
     this.#synced = failed.length === 0;
+    if (!waiting) return;
+    this.#timer = setTimeout(() => this.#make(facts, node), HAND_OVER_MS);
+    this.#timer.unref();
+  }
+
+  /**
+   * Adds to what is wanted the routes of ours that are BIRD's to make, are here, and BIRD has not made yet: the old way
+   * stays until the new one stands. Returns whether there are any.
+   */
+  #handOver(plan: RoutingPlan, wanted: Map<string, Route>): boolean {
+    const handed = plan.routes.filter((one) => one.handedOver);
+    if (handed.length === 0) return false;
+    const ours = this.#kernel.routes.list({ protocol: ROUTE_PROTOCOL });
+    const here = new Set(
+      ours.filter(({ metric }) => metric === ROUTE_METRIC).map(({ destination }) => destination),
+    );
+    const left = handed.filter(({ route }) => here.has(route.destination));
+    if (left.length === 0) return false;
+    const made = new Set(
+      this.#kernel.routes.list({ protocol: BIRD_PROTOCOL }).map(({ destination }) => destination),
+    );
+    const kept = left.filter(({ route }) => !made.has(route.destination));
+    for (const { route } of kept) wanted.set(route.destination, route);
+    return kept.length > 0;
   }
 
   problems() {

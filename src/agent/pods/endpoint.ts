@@ -107,6 +107,17 @@ export function podKey(pod: PodIdentity | undefined): string {
   return pod === undefined ? "" : `${pod.namespace}/${pod.name}`;
 }
 
+/** Names an endpoint in logs: always the same keys. */
+export function factsOf(endpoint: Endpoint): object {
+  return {
+    containerId: endpoint.containerId,
+    ifName: endpoint.ifName,
+    pod: podKey(endpoint.pod),
+    interface: endpoint.hostInterface,
+    ips: endpoint.ips,
+  };
+}
+
 /** Returns what plans need of an endpoint. */
 export function toLocalEndpoint(endpoint: Endpoint): LocalEndpoint {
   return {

@@ -5,11 +5,12 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TrunklineError } from "../../base/errors.ts";
 import { silent } from "../../base/log.ts";
-import { fakeMachine, ROUTE_PROTOCOL } from "../../kernel/index.ts";
+import { type FakeMachine, fakeMachine, type Kernel, ROUTE_PROTOCOL } from "../../kernel/index.ts";
 import type { AddressOwner, AddressSource } from "./addresses.ts";
 import { endpointKey, hostInterfaceName, isHostInterface } from "./endpoint.ts";
 import { EndpointJournal } from "./endpoint-journal.ts";
-import { Endpoints, netnsIsGone } from "./endpoints.ts";
+import { Endpoints } from "./endpoints.ts";
+import { netnsIsGone } from "./wire-upkeep.ts";
 
 /** Held addresses, as the allocator's journal keeps them over a crash; never one to two. */
 class Held implements AddressSource {
@@ -49,7 +50,7 @@ class Held implements AddressSource {
 
 /** A node over agents' lives: the machine, the addresses and the journal's folder stay, Endpoints are made anew. */
 class Node {
-  readonly machine = fakeMachine();
+  readonly machine: FakeMachine;
   readonly folder = mkdtempSync(path.join(tmpdir(), "trunkline-endpoints-"));
   readonly held = new Held((what) => this.machine.calls.change(what, "addresses"));
   readonly kernel;
@@ -57,7 +58,8 @@ class Node {
   /** Names of pods whose rules were asked for. */
   inForce: (key: string) => Promise<void> = async () => {};
 
-  constructor() {
+  constructor(machine = fakeMachine()) {
+    this.machine = machine;
     this.machine.createNetns("node");
     this.kernel = this.machine.open({ name: "node" });
   }
@@ -282,9 +284,9 @@ describe("Endpoints", () => {
     await endpoints.add(node.wanted("a"));
     for (const route of node.kernel.routes.list({ protocol: ROUTE_PROTOCOL }))
       node.kernel.routes.remove(route);
-    expect(endpoints.repair()).toBe(1);
+    expect(endpoints.repair()).toEqual({ routes: 1, settings: 0 });
     expect(node.picture()).toEqual(only("a", "10.9.0.1"));
-    expect(endpoints.repair()).toBe(0);
+    expect(endpoints.repair()).toEqual({ routes: 0, settings: 0 });
   });
 
   it("puts back the check of the pod's IPv4 addresses, which CHECK misses", async () => {
@@ -294,10 +296,95 @@ describe("Endpoints", () => {
     const setting = `net/ipv4/conf/${endpoint!.hostInterface}/rp_filter`;
     expect(node.kernel.sysctl.get(setting)).toBe("1");
     node.kernel.sysctl.set(setting, 0);
-    expect(endpoints.check(endpoint!, result)).toEqual([expect.stringContaining("does not check")]);
-    expect(endpoints.repair()).toBe(0);
+    expect(endpoints.check(endpoint!, result)).toEqual([expect.stringContaining("rp_filter")]);
+    expect(endpoints.repair()).toEqual({ routes: 0, settings: 1 });
     expect(node.kernel.sysctl.get(setting)).toBe("1");
     expect(endpoints.check(endpoint!, result)).toEqual([]);
+  });
+
+  it.each<[string, (kernel: Kernel, name: string) => void, number]>([
+    ["set down", (kernel, name) => kernel.links.change(name, { up: false }), 1],
+    ["taken out of its group", (kernel, name) => kernel.links.change(name, { group: 0 }), 0],
+    ["kept from forwarding", (kernel, name) => kernel.sysctl.set(`net/ipv4/conf/${name}/forwarding`, 0), 0],
+    ["kept from proxy ARP", (kernel, name) => kernel.sysctl.set(`net/ipv4/conf/${name}/proxy_arp`, 0), 0],
+  ])("puts right a wire that was %s, which CHECK misses", async (_what, spoil, routes) => {
+    const endpoints = await node.agent();
+    const result = await endpoints.add(node.wanted("a"));
+    await endpoints.add(node.wanted("b"));
+    const endpoint = endpoints.known.get("a/eth0")!;
+    spoil(node.kernel, endpoint.hostInterface);
+    expect(endpoints.check(endpoint, result)).not.toEqual([]);
+    const index = node.kernel.links.get(endpoint.hostInterface)!.index;
+    expect(endpoints.repair(new Set([index]))).toEqual({ routes, settings: 1 });
+    expect(endpoints.check(endpoint, result)).toEqual([]);
+    expect(endpoints.repair()).toEqual({ routes: 0, settings: 0 });
+  });
+
+  it("leaves links alone that only bear a name like ours, also where a pod's would get that name", async () => {
+    const wanted = node.wanted("a");
+    const name = hostInterfaceName("a", "eth0");
+    node.kernel.links.add({ kind: "dummy", name, alias: "a VPN" });
+    node.kernel.links.add({ kind: "dummy", name: "tlvpn0" });
+    const endpoints = await node.agent();
+    await expect(endpoints.add(wanted)).rejects.toMatchObject({ code: "kernel.exists" });
+    await endpoints.remove(wanted);
+    await endpoints.settled();
+    endpoints.repair();
+    expect(node.kernel.links.get(name)).toMatchObject({ alias: "a VPN", group: 0 });
+    expect(node.kernel.links.get("tlvpn0")).toMatchObject({ group: 0 });
+  });
+
+  it("gives a pod's further interface no route that another one has, and takes back its own alone", async () => {
+    const endpoints = await node.agent();
+    const first = await endpoints.add(node.wanted("a"));
+    const pod = node.machine.open({ name: "a" });
+    const main = () => pod.routes.list();
+    const before = main();
+    const second = { ...node.wanted("a"), ifName: "net1" };
+    const result = await endpoints.add(second);
+    expect(result.routes).toEqual([]);
+    expect(main()).toEqual(before);
+    expect(pod.rules.list().filter(({ protocol }) => protocol === ROUTE_PROTOCOL)).toMatchObject([
+      { from: "10.9.0.2/32" },
+    ]);
+    expect(await endpoints.add(second)).toEqual(result);
+    const known = endpoints.known.get("a/net1")!;
+    expect(endpoints.check(known, result)).toEqual([]);
+    for (const rule of pod.rules.list()) if (rule.from !== undefined) pod.rules.remove(rule);
+    expect(endpoints.check(known, result)).toEqual([expect.stringContaining("lacks the rule")]);
+    await endpoints.add(second);
+    await endpoints.remove(known);
+    await endpoints.settled();
+    expect(main()).toEqual(before);
+    expect(pod.rules.list().filter(({ protocol }) => protocol === ROUTE_PROTOCOL)).toEqual([]);
+    expect(endpoints.check(endpoints.known.get("a/eth0")!, first)).toEqual([]);
+    pod.close();
+  });
+
+  it("leaves the default routes of another plugin's interface where they are", async () => {
+    const endpoints = await node.agent();
+    const wanted = { ...node.wanted("a"), ifName: "net1" };
+    const pod = node.machine.open({ name: "a" });
+    const theirs = pod.links.add({ kind: "dummy", name: "eth0", up: true });
+    pod.addresses.add({ linkIndex: theirs.index, address: "10.50.0.2/24", scope: "global" });
+    const common = { family: 4, type: "unicast", protocol: 3, table: 254, linkIndex: theirs.index } as const;
+    pod.routes.add({ ...common, destination: "0.0.0.0/0", via: "10.50.0.1", metric: 100 });
+    const before = pod.routes.list();
+    const result = await endpoints.add(wanted);
+    expect(result.routes).toEqual([]);
+    expect(pod.routes.list()).toEqual(before);
+    pod.close();
+  });
+
+  it("makes pods' wires on a kernel without IPv6, and says so where a pod is to have such an address", async () => {
+    node = new Node(fakeMachine(false));
+    const endpoints = await node.agent();
+    const result = await endpoints.add(node.wanted("a"));
+    expect(endpoints.check(endpoints.known.get("a/eth0")!, result)).toEqual([]);
+    expect(endpoints.repair()).toEqual({ routes: 0, settings: 0 });
+    node.held.allocate = async () => ["10.9.0.7", "fd09::7"];
+    await expect(endpoints.add(node.wanted("b"))).rejects.toMatchObject({ code: "agent.no-ipv6" });
+    expect(node.kernel.links.list().filter(isHostInterface)).toHaveLength(1);
   });
 
   it("knows when a namespace is gone, or is another one under the same path", async () => {

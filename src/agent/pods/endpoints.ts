@@ -8,24 +8,26 @@ import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { PodIdentity } from "../../cni/args.ts";
 import type { CniResult } from "../../cni/spec.ts";
-import { type Kernel, type Link, type Machine, POD_LINK_GROUP, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
+import type { Kernel, Link, Machine } from "../../kernel/kernel.ts";
 import type { LocalEndpoint } from "../../plan/facts.ts";
 import type { AddressOwner, AddressSource } from "./addresses.ts";
 import {
   aliasOf,
   type Endpoint,
   endpointKey,
+  factsOf,
   hostInterfaceName,
   isHostInterface,
-  podKey,
   podMac,
   toLocalEndpoint,
 } from "./endpoint.ts";
 import type { EndpointJournal } from "./endpoint-journal.ts";
 import { findWires, rebuiltEndpoint } from "./found-wires.ts";
 import { KeyedLock } from "./keyed-lock.ts";
-import { attachWire, checkWire, cutWire, guardWire, hostRoute, isGuarded, type WireSpec } from "./wire.ts";
-import { resultOf } from "./wire-result.ts";
+import { attachWire, cutWire, type WireSpec } from "./wire.ts";
+import { checkWire } from "./wire-check.ts";
+import { mainFamilies, resultOf } from "./wire-result.ts";
+import { type Repairs, repairWires, takeRules } from "./wire-upkeep.ts";
 
 export interface Wanted {
   readonly containerId: string;
@@ -56,6 +58,8 @@ export class Endpoints {
   readonly #known = new Map<string, Endpoint>();
   readonly #local = new Map<string, LocalEndpoint>();
   readonly #lock = new KeyedLock();
+  /** By namespace. */
+  readonly #wiring = new KeyedLock();
   /** Links that DEL left to be removed behind its answer. */
   readonly #removals = new Map<string, Promise<void>>();
 
@@ -109,7 +113,7 @@ export class Endpoints {
         logger.error(facts, "whose interface this is cannot be told: it is left as it is");
       else {
         logger.info(facts, "removing an interface without an endpoint");
-        this.#removeLink(link.name, link.name);
+        this.#removeLink(link.name, link.index);
       }
     }
   }
@@ -199,7 +203,10 @@ export class Endpoints {
     const inForce = this.#options.inForce(key);
     // Awaited below; a failure before that must not count as one that nobody hears of.
     inForce.catch(() => {});
-    const wire = await attachWire(machine, kernel, wireOf(endpoint, mtu));
+    // One interface of a pod after the other: each looks whether another one has the default route.
+    const wire = await this.#wiring.run(endpoint.netnsId, () =>
+      attachWire(machine, kernel, wireOf(endpoint, mtu)),
+    );
     await inForce;
     const result = resultOf(endpoint, wire, mtu);
     this.#begin({ ...endpoint, phase: "ready", result });
@@ -216,7 +223,7 @@ export class Endpoints {
   }
 
   async #remove(attached: AddressOwner): Promise<void> {
-    const { kernel, addresses, logger } = this.#options;
+    const { kernel, machine, addresses, logger } = this.#options;
     const key = endpointKey(attached);
     const endpoint = this.#known.get(key);
     const hostInterface = hostInterfaceName(attached.containerId, attached.ifName);
@@ -227,6 +234,7 @@ export class Endpoints {
       this.#end({ ...endpoint, phase: "deleting" });
       this.#forgetLocal(key);
       cutWire(kernel, index, endpoint.ips);
+      takeRules(machine, endpoint, logger);
     }
     const { containerId, ifName } = attached;
     try {
@@ -237,7 +245,7 @@ export class Endpoints {
       if (!isError(error, "ipam.journal")) throw error;
       logger.error({ endpoint: key, error: textOf(error) }, "that addresses are free is not written yet");
     }
-    if (endpoint !== undefined || index !== undefined) this.#removeLink(key, index ?? hostInterface);
+    if (endpoint !== undefined || index !== undefined) this.#removeLink(key, index);
   }
 
   /** Settles when the links that DEL left behind are gone. */
@@ -254,7 +262,7 @@ export class Endpoints {
   check(endpoint: Endpoint, result: CniResult): string[] {
     const { machine, kernel } = this.#options;
     const mtu = result.interfaces?.[0]?.mtu ?? 0;
-    return checkWire(machine, kernel, wireOf(endpoint, mtu));
+    return checkWire(machine, kernel, wireOf(endpoint, mtu), mainFamilies(result));
   }
 
   /** Returns whether a link is the host's end of a pod that was added and not deleted. */
@@ -268,44 +276,13 @@ export class Endpoints {
     this.#liveWires.add(index);
   }
 
-  /** Puts back host routes and settings of wires that somebody took away; returns how many routes. */
-  repair(): number {
+  /**
+   * Puts right what somebody changed of wires: their settings, addresses and host routes.
+   * @param which indexes of host ends
+   */
+  repair(which: ReadonlySet<number> | "all" = "all"): Repairs {
     const { kernel, logger } = this.#options;
-    const links = new Map(kernel.links.list().map((link) => [link.name, link]));
-    for (const link of links.values()) this.#regroup(link);
-    const present = new Set(
-      kernel.routes
-        .list({ protocol: ROUTE_PROTOCOL })
-        .map((route) => `${route.destination} ${route.linkIndex}`),
-    );
-    let repaired = 0;
-    for (const endpoint of this.#known.values()) {
-      const index = links.get(endpoint.hostInterface)?.index;
-      if (endpoint.phase !== "ready" || index === undefined) continue;
-      if (!isGuarded(kernel, endpoint.hostInterface, endpoint.ips)) {
-        logger.warn(factsOf(endpoint), "the check of the addresses that a pod sends from was off");
-        guardWire(kernel, index);
-      }
-      for (const ip of endpoint.ips) {
-        const route = hostRoute(ip, index);
-        if (present.has(`${route.destination} ${index}`)) continue;
-        logger.warn({ ...factsOf(endpoint), destination: route.destination }, "route to a pod was missing");
-        kernel.routes.replace(route);
-        repaired++;
-      }
-    }
-    return repaired;
-  }
-
-  /** The rules know pods' links by their group: one that lost it, or had none from an earlier version, gets it. */
-  #regroup(link: Link): void {
-    if (link.group === POD_LINK_GROUP || !isHostInterface(link)) return;
-    const { kernel, logger } = this.#options;
-    logger.warn(
-      { interface: link.name, group: link.group },
-      "a pod's interface was not in the group of such",
-    );
-    kernel.links.change(link.index, { group: POD_LINK_GROUP });
+    return repairWires(kernel, this.#known.values(), which, logger);
   }
 
   /** Takes back all of an endpoint, to the end, before it returns. */
@@ -314,13 +291,14 @@ export class Endpoints {
     await this.#removals.get(endpointKey(endpoint));
   }
 
-  #removeLink(key: string, link: string | number): void {
+  /** @param link its index; undefined where it is gone already */
+  #removeLink(key: string, link: number | undefined): void {
     const { kernel, logger } = this.#options;
     const removal = (async () => {
       // In a later turn, so that the answer leaves before the work begins.
       await nextTurn();
       try {
-        await kernel.links.remove(link);
+        if (link !== undefined) await kernel.links.remove(link);
         // ADD waits for this removal, so what is known now is still what was deleted.
         const endpoint = this.#known.get(key);
         if (endpoint?.phase === "deleting") {
@@ -341,7 +319,7 @@ export class Endpoints {
   sweep(): void {
     for (const [key, endpoint] of this.#known)
       if (endpoint.phase === "deleting" && !this.#removals.has(key))
-        this.#removeLink(key, endpoint.hostInterface);
+        this.#removeLink(key, ownLink(this.#options.kernel, endpoint.hostInterface)?.index);
   }
 
   /** @throws `agent.journal`: nothing is begun that the next agent would not know of */
@@ -361,17 +339,6 @@ export class Endpoints {
   }
 }
 
-/** Names an endpoint in logs: always the same keys. */
-export function factsOf(endpoint: Endpoint): object {
-  return {
-    containerId: endpoint.containerId,
-    ifName: endpoint.ifName,
-    pod: podKey(endpoint.pod),
-    interface: endpoint.hostInterface,
-    ips: endpoint.ips,
-  };
-}
-
 /** Returns the link of that name if it is ours. */
 function ownLink(kernel: Kernel, name: string): Link | undefined {
   const link = kernel.links.get(name);
@@ -382,19 +349,3 @@ function wireOf(endpoint: Endpoint, mtu: number): WireSpec {
   const { hostInterface, ifName, netns, ips } = endpoint;
   return { hostInterface, ifName, netns, ips, mtu, alias: aliasOf(endpoint), podMac: podMac(endpoint) };
 }
-
-/**
- * Returns whether the namespace that the endpoint was made in is gone, or something else has its path. Where its path is not
- * known, nothing but its wire can tell.
- */
-export function netnsIsGone(machine: Machine, endpoint: Endpoint): boolean {
-  if (endpoint.netns === "") return true;
-  try {
-    return machine.identityOf({ path: endpoint.netns }) !== endpoint.netnsId;
-  } catch (error) {
-    // Whatever else keeps it from being opened (too many open files, most likely) says nothing about it.
-    return isError(error, "kernel.no-netns") && goneErrors.has(error.data.errno);
-  }
-}
-
-const goneErrors: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP", "EINVAL"]);

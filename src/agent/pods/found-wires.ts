@@ -4,6 +4,7 @@ import { isError } from "../../base/errors.ts";
 import { type Kernel, type Link, type Machine, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
 import type { AddressOwner } from "./addresses.ts";
 import { type Endpoint, hostInterfaceName, isHostInterface, ownerOfAlias, podMac } from "./endpoint.ts";
+import { type Families, ownedFamilies } from "./pod-routes.ts";
 import { resultOf } from "./wire-result.ts";
 
 export interface FoundWire {
@@ -64,8 +65,24 @@ export function rebuiltEndpoint(
     phase: "ready",
   };
   // Without the pod's end nobody can say what ADD answered; one that is repeated then makes the wire anew.
-  if (sandbox === undefined || link.lower === undefined) return endpoint;
-  return { ...endpoint, result: resultOf(endpoint, { host: link, podIndex: link.lower }, link.mtu) };
+  const main = sandbox && link.lower !== undefined ? mainOf(machine, sandbox.netns, link.lower) : undefined;
+  if (main === undefined || link.lower === undefined) return endpoint;
+  return { ...endpoint, result: resultOf(endpoint, { host: link, podIndex: link.lower, main }, link.mtu) };
+}
+
+/** Returns the families whose default route in the pod is this interface's; undefined where the pod is gone. */
+function mainOf(machine: Machine, netns: string, podIndex: number): Families | undefined {
+  try {
+    const pod = machine.open({ path: netns });
+    try {
+      return ownedFamilies(pod, podIndex);
+    } finally {
+      pod.close();
+    }
+  } catch (error) {
+    if (!isError(error, "kernel.no-netns")) throw error;
+    return undefined;
+  }
 }
 
 /** Returns the named namespace that holds the other end: nothing else in the kernel leads there. */

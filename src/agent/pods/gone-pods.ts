@@ -7,8 +7,9 @@ import { textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Machine } from "../../kernel/kernel.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
-import { type Endpoint, podKey } from "./endpoint.ts";
-import { type Endpoints, factsOf, netnsIsGone } from "./endpoints.ts";
+import { type Endpoint, factsOf, podKey } from "./endpoint.ts";
+import type { Endpoints } from "./endpoints.ts";
+import { netnsIsGone } from "./wire-upkeep.ts";
 
 /** When an endpoint was first seen without anything of it left, per endpoint and agent. */
 const firstMissed = new WeakMap<Endpoints, Map<string, number>>();

@@ -1,15 +1,14 @@
 // What ADD answers about a wire, in the newest version of the specification.
-import { parseIp } from "../../base/ip.ts";
 import type { CniResult } from "../../cni/spec.ts";
 import { newestVersion } from "../../cni/versions.ts";
 import { type Endpoint, podMac } from "./endpoint.ts";
-import { GATEWAY4, GATEWAY6, HOST_MAC, podAddresses, type WireEnds } from "./wire.ts";
+import { type Families, GATEWAY4, GATEWAY6 } from "./pod-routes.ts";
+import { HOST_MAC, podAddresses, type WireEnds } from "./wire.ts";
 
 /** Position of the pod's end among our interfaces; the host's end comes first. */
 const podEnd = 1;
 
 export function resultOf(endpoint: Endpoint, wire: WireEnds, mtu: number): CniResult {
-  const families = new Set(endpoint.ips.map((ip) => parseIp(ip).family));
   return {
     cniVersion: newestVersion,
     interfaces: [
@@ -22,8 +21,15 @@ export function resultOf(endpoint: Endpoint, wire: WireEnds, mtu: number): CniRe
       interface: podEnd,
     })),
     routes: [
-      ...(families.has(4) ? [{ dst: "0.0.0.0/0", gw: GATEWAY4 }] : []),
-      ...(families.has(6) ? [{ dst: "::/0", gw: GATEWAY6 }] : []),
+      ...(wire.main.has(4) ? [{ dst: "0.0.0.0/0", gw: GATEWAY4 }] : []),
+      ...(wire.main.has(6) ? [{ dst: "::/0", gw: GATEWAY6 }] : []),
     ],
   };
+}
+
+/** Returns the families whose default route in the pod was this interface's when ADD answered. */
+export function mainFamilies({ routes }: CniResult): Families {
+  const main = new Set<4 | 6>();
+  for (const { dst } of routes ?? []) main.add(dst.includes(":") ? 6 : 4);
+  return main;
 }

@@ -9,8 +9,8 @@ import { convertResult, extendResult, failureText } from "../../cni/result.ts";
 import { type CniFailure, type CniResult, failure, failureCode, isFailure } from "../../cni/spec.ts";
 import { type CniVersion, negotiate, newestVersion } from "../../cni/versions.ts";
 import type { Machine } from "../../kernel/kernel.ts";
-import { endpointKey } from "../pods/endpoint.ts";
-import { type Endpoints, factsOf } from "../pods/endpoints.ts";
+import { endpointKey, factsOf } from "../pods/endpoint.ts";
+import type { Endpoints } from "../pods/endpoints.ts";
 import type { DelQueue } from "./del-queue.ts";
 
 export interface CniHandlerOptions {

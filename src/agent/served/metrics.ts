@@ -1,5 +1,7 @@
 // What the agent counts, in Prometheus' text format. A registry per agent: several may live in one process.
+
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Repairs } from "../pods/wire-upkeep.ts";
 
 const quick = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -20,6 +22,7 @@ export class AgentMetrics {
   readonly #applySeconds: Histogram<"manager">;
   readonly #applyFailures: Counter<"manager">;
   readonly #repairs: Counter;
+  readonly #settingRepairs: Counter<"of">;
 
   /** @param processMetrics whether the process is this agent's alone, so that its CPU and memory say something */
   constructor(node: string, processMetrics: boolean, gauges: AgentGauges) {
@@ -59,6 +62,12 @@ export class AgentMetrics {
       help: "Pods' host routes that were missing and were put back",
       registers,
     });
+    this.#settingRepairs = new Counter({
+      name: "trunkline_setting_repairs_total",
+      help: "Settings of the node, and of pods' links, that somebody had changed and that were put right",
+      labelNames: ["of"],
+      registers,
+    });
     new Gauge({
       name: "trunkline_ready",
       help: "1 when the node can serve pods",
@@ -93,8 +102,13 @@ export class AgentMetrics {
     if (error !== undefined) this.#applyFailures.inc({ manager });
   }
 
-  repaired(routes: number): void {
+  repaired({ routes, settings }: Repairs): void {
     this.#repairs.inc(routes);
+    this.#settingRepairs.inc({ of: "pod" }, settings);
+  }
+
+  settingMended(): void {
+    this.#settingRepairs.inc({ of: "node" });
   }
 }
 

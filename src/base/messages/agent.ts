@@ -5,6 +5,8 @@ export const agentMessages = {
     `the interface ${d.name} in ${d.netns} went away while it was being set up`,
   "agent.journal": (d: { path: string; why: string }) =>
     `The journal of pods' interfaces ${d.path} cannot be written: ${d.why}`,
+  "agent.no-ipv6": (d: { ips: readonly string[] }) =>
+    `this machine's kernel has no IPv6, so the pod cannot have ${d.ips.join(", ")}: start the kernel with it, or give the pod IPv4 addresses only`,
   "agent.not-applied": (d: { seconds: number; manager: string; why: string }) =>
     `the pod's ${d.manager} rules could not be put in force within ${d.seconds} s: ${d.why}`,
   "agent.not-serving": (d: { path: string; seconds: number; why: string }) =>

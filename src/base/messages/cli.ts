@@ -36,4 +36,5 @@ export const cliMessages = {
   "cli.snat-backup": (d: { file: string }) => `${d.file} is no backup of \`trunkline snat clean\``,
   "cli.snat-backup-node": (d: { file: string; node: string; other: string }) =>
     `${d.file} is a backup of node ${d.other}, not of ${d.node}`,
+  "cli.agent-answer": (d: { status: number; body: string }) => `the agent answers ${d.status}: ${d.body}`,
 };

@@ -1,6 +1,7 @@
 import { agentMessages } from "./agent.ts";
 import { apiMessages } from "./api.ts";
 import { baseMessages } from "./base.ts";
+import { birdMessages } from "./bird.ts";
 import { cliMessages } from "./cli.ts";
 import { cloudMessages } from "./cloud.ts";
 import { cniMessages } from "./cni.ts";
@@ -18,6 +19,7 @@ export const catalog = {
   ...agentMessages,
   ...apiMessages,
   ...baseMessages,
+  ...birdMessages,
   ...cliMessages,
   ...cloudMessages,
   ...cniMessages,

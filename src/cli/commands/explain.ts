@@ -1,7 +1,7 @@
 // trunkline explain: what will happen to a flow, and which objects decide it, without sending a packet.
 import { Command } from "commander";
 import { type End, findEnd, nodeOf } from "../../explain/ends.ts";
-import { type Explanation, explain, isYes } from "../../explain/explain.ts";
+import { type Explanation, explain, verdictOf } from "../../explain/explain.ts";
 import { explanationText } from "../../explain/explain-text.ts";
 import { judgesOf } from "../../explain/plans.ts";
 import { parsePorts } from "../../explain/ports.ts";
@@ -10,7 +10,7 @@ import { type TracedStop, traceStops, traceText } from "../../explain/trace/stop
 import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type ClusterOptions, clusterOptions, defaultNamespace, withStore } from "../context.ts";
-import { groundOf, lookAtNodes } from "../facts/node-knowledge.ts";
+import { groundOf, lookAtMachines } from "../facts/node-knowledge.ts";
 import { checkWorkloads } from "../facts/workload-ends.ts";
 import { answerOption } from "../options.ts";
 import { exit, printJson } from "../output.ts";
@@ -24,7 +24,7 @@ export function command(): Command {
   const explainCommand = new Command("explain")
     .description("say from the plans whether a flow passes, which way, which source address is seen, and why")
     .argument("<from>", "pod/NAME, KIND/NAME, node/NAME, host/NAME, router/NAME or an address")
-    .argument("<to>", "the same, with an optional port: TO[:PORT[/PROTOCOL]]")
+    .argument("<to>", "the same, with an optional port: TO[:PORT[/PROTOCOL]], or TO/icmp for an echo")
     .addOption(answerOption())
     .option("--trace", "the rules of the nodes on the way one by one, in a lab with their counters")
     .addHelpText(
@@ -44,14 +44,13 @@ async function run(from: string, to: string, options: Options): Promise<void> {
     return collectFacts(store);
   });
   const ends = [findEnd(facts, start, namespace), findEnd(facts, target.end, namespace)] as const;
-  const nodes = ends.flatMap((end) => nodeOf(end) ?? []);
-  const [known, ground] = await Promise.all([lookAtNodes(options, nodes), groundOf(options)]);
+  const [known, ground] = await Promise.all([lookAtMachines(options), groundOf(options)]);
   const judges = judgesOf(facts, known, ground);
   const answer = explain(facts, judges, ...ends, target.port);
   const stops = options.trace ? await traced(options, facts, ends, answer) : undefined;
   if (options.output === "json") printJson({ ...answer, ...(stops && { trace: stops }) });
   else process.stdout.write(`${explanationText(answer)}${stops ? traceText(stops) : ""}`);
-  process.exitCode = isYes(answer) ? exit.yes : exit.no;
+  process.exitCode = exit[verdictOf(answer)];
 }
 
 /** Walks the packet of the answer through the rules of the nodes on its way. */

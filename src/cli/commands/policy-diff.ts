@@ -1,6 +1,7 @@
 // trunkline policy diff: reach that appears or disappears if manifests were applied.
 import { Command } from "commander";
 import { changesText, diffReach, type Side } from "../../explain/diff.ts";
+import type { End } from "../../explain/ends.ts";
 import { factsOf } from "../../explain/manifests/facts-of.ts";
 import { clusterEnds, declaredBy, policyPorts } from "../../explain/matrix/matrix.ts";
 import { worldEnds } from "../../explain/matrix/ranges.ts";
@@ -11,6 +12,7 @@ import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type StoreOptions, storeOptions, withStore } from "../context.ts";
 import { readFacts, readObjects } from "../facts/manifest-facts.ts";
+import { groundOf, lookAtMachines } from "../facts/node-knowledge.ts";
 import { answerOption } from "../options.ts";
 import { exit, printJson } from "../output.ts";
 
@@ -49,6 +51,15 @@ async function run(options: Options): Promise<void> {
     return;
   }
   const after = options.from ? factsOf(objects) : overlay(before, objects);
+  // Compared with a lab, flows go through its network as it is.
+  const [known, ground] = options.from
+    ? [undefined, undefined]
+    : await Promise.all([lookAtMachines(options), groundOf(options)]);
+  const sideOf = (facts: ClusterFacts, other: ClusterFacts): Side => ({
+    facts,
+    judges: judgesOf(facts, known, known?.rules && ground),
+    ends: endsOf(facts, other),
+  });
   const difference = diffReach(sideOf(before, after), sideOf(after, before), ports ?? portsOf(before, after));
   const { changes, unclear } = difference;
   if (options.output === "json") printJson({ changes, unclear });
@@ -57,12 +68,11 @@ async function run(options: Options): Promise<void> {
 }
 
 /** Both sides have the ranges that either names: a row that exists on one side only would look like a change. */
-function sideOf(facts: ClusterFacts, other: ClusterFacts): Side {
+function endsOf(facts: ClusterFacts, other: ClusterFacts): End[] {
   const policies = new Map(
     [...other.policies, ...facts.policies].map(([key, policy], index) => [`${index} ${key}`, policy]),
   );
-  const ends = [...clusterEnds(facts), ...worldEnds({ ...facts, policies })];
-  return { judges: judgesOf(facts), ends };
+  return [...clusterEnds(facts), ...worldEnds({ ...facts, policies })];
 }
 
 function portsOf(before: ClusterFacts, after: ClusterFacts): Port[] {

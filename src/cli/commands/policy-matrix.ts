@@ -1,6 +1,6 @@
 // trunkline policy matrix: every workload against every workload, from a lab's plans or from manifests alone.
 import { Command, Option } from "commander";
-import { type End, nodeOf } from "../../explain/ends.ts";
+import type { End } from "../../explain/ends.ts";
 import { formatMatrix, type MatrixFormat, matrixFormats } from "../../explain/matrix/formats.ts";
 import {
   clusterEnds,
@@ -16,7 +16,7 @@ import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type StoreOptions, storeOptions, withStore } from "../context.ts";
 import { readFacts } from "../facts/manifest-facts.ts";
-import { groundOf, lookAtNodes } from "../facts/node-knowledge.ts";
+import { groundOf, lookAtMachines } from "../facts/node-knowledge.ts";
 import { familyOption } from "../options.ts";
 import { exit, say } from "../output.ts";
 
@@ -57,19 +57,12 @@ async function run(options: Options): Promise<void> {
   }
   const question = questionOf(facts, options, ports);
   if (question.ports.length === 0) say("No ports are declared: name some with --port");
-  const ground = question.view === "live" ? await groundOf(options) : undefined;
-  const judges = judgesOf(facts, await knowledgeFor(question, options), ground);
+  const isLive = question.view === "live";
+  const [known, ground] = isLive
+    ? await Promise.all([lookAtMachines(options), groundOf(options)])
+    : [undefined, undefined];
+  const judges = judgesOf(facts, known, ground);
   await write(formatMatrix(matrixCells(facts, judges, question), options.output, options.why));
-}
-
-/** Which source is seen decides a cell only where a host admits some ranges: else no node is looked at. */
-async function knowledgeFor({ ends, view }: MatrixQuestion, options: Options) {
-  const choosy = ends.some((end) => end.type === "host" && end.host.spec.admit !== undefined);
-  if (view === "policies" || !choosy) return undefined;
-  return lookAtNodes(
-    options,
-    ends.flatMap((end) => nodeOf(end) ?? []),
-  );
 }
 
 /** Writes pieces in chunks of some size, and waits where a pipe is full: a large cluster's matrix exceeds memory. */

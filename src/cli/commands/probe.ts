@@ -32,7 +32,10 @@ export function command(): Command {
       "send real packets: is it reachable, which source address does the far side see, how long does it take",
     )
     .argument("[from]", "pod/NAME, KIND/NAME of a workload, node/NAME, host/NAME, router/NAME or an address")
-    .argument("[to]", "the same, with :PORT or :PORT/tcp|udp|sctp; default: its first port, or an ICMP echo")
+    .argument(
+      "[to]",
+      "the same, with :PORT, :PORT/tcp|udp|sctp or /icmp; default: its first port, or an ICMP echo",
+    )
     .option("--all", "from every pod and host to every pod and host")
     .option(
       "--port <list>",
@@ -67,12 +70,12 @@ async function probeOne(from: string | undefined, to: string | undefined, option
     throw new TrunklineError("cli.usage", { why: "-n can be repeated only with --all" });
   }
   const { port } = parseTarget(to);
-  const who = port === undefined ? to : to.slice(0, to.lastIndexOf(":"));
+  const who = port === undefined ? to : to.slice(0, to.lastIndexOf(port === "icmp" ? "/" : ":"));
   const namespace = options.namespace?.[0];
   const request: ProbeRequest = {
     from,
     to: who,
-    ...(port && { port }),
+    ...(port === "icmp" ? { icmp: true } : port && { port }),
     ...(namespace !== undefined && { namespace }),
     ...(options.capture && { capture: true }),
     ...timeoutOf(options),

@@ -1,12 +1,12 @@
-// A look at the nodes of a running lab, for answers that depend on more than the objects: what other programs' rules
+// A look at the machines of a running lab, for answers that depend on more than the objects: what other programs' rules
 // do, and which configuration an agent remembers. The lab's own process looks: it may, and it has the handles open.
-import { understand } from "../../agent/managers/foreign-texts.ts";
 import { isError } from "../../base/errors.ts";
 import type { Ground } from "../../explain/ground/ground.ts";
-import type { NodeKnowledge } from "../../explain/plans.ts";
+import type { Knowledge } from "../../explain/plans.ts";
 import { askLab } from "../../lab/control/client.ts";
-import type { NatKnowledge } from "../../lab/nat-knowledge.ts";
+import type { MachineKnowledge } from "../../lab/machine-knowledge.ts";
 import { type LabEntry, listLabs } from "../../lab/state.ts";
+import { rulesetOf } from "../../plan/foreign/index.ts";
 import type { StoreOptions } from "../context.ts";
 import { say } from "../output.ts";
 
@@ -26,25 +26,34 @@ export async function groundOf(options: StoreOptions): Promise<Ground | undefine
   }
 }
 
-/** Returns what the nodes themselves tell; nothing where there is no lab, or it does not answer. */
-export async function lookAtNodes(
-  options: StoreOptions,
-  nodes: readonly string[],
-): Promise<ReadonlyMap<string, NodeKnowledge>> {
-  const out = new Map<string, NodeKnowledge>();
+/** Returns what the machines themselves tell; nothing where there is no lab, or it does not answer. */
+export async function lookAtMachines(options: StoreOptions): Promise<Knowledge> {
   const lab = options.store === undefined ? runningLab(options.lab) : undefined;
-  if (!lab) return out;
-  for (const node of new Set(nodes)) {
-    try {
-      const { texts, lastGood } = await askLab<NatKnowledge>(lab, "nat", { node }, PATIENCE_MS);
-      out.set(node, { foreign: understand(texts).rules, ...(lastGood !== null && { lastGood }) });
-    } catch (error) {
-      if (!isError(error)) throw error;
-      // The answer is still good as far as the objects go.
-      say(`warning: other programs' rules on ${node} are not taken into account: ${error.message}`);
-    }
+  if (!lab) return {};
+  try {
+    return knowledgeOf(await askLab<Record<string, MachineKnowledge>>(lab, "machines", {}, PATIENCE_MS));
+  } catch (error) {
+    if (!isError(error)) throw error;
+    // The answer is still good as far as the objects go.
+    say(`warning: other programs' rules are not taken into account: ${error.message}`);
+    return {};
   }
-  return out;
+}
+
+/** Returns what a look at a lab's machines tells, understood. */
+export function knowledgeOf(looked: Readonly<Record<string, MachineKnowledge>>): Knowledge {
+  const machines = Object.entries(looked);
+  return {
+    lastGood: new Map(
+      machines.flatMap(([name, { lastGood }]) => (lastGood === null ? [] : [[name, lastGood] as const])),
+    ),
+    rules: new Map(
+      machines.map(([name, { role, texts }]) => [
+        `${role === "node" ? "node" : "host"}/${name}`,
+        rulesetOf(texts),
+      ]),
+    ),
+  };
 }
 
 function runningLab(name: string | undefined): LabEntry | undefined {

@@ -1,16 +1,12 @@
-// Follows a packet from machine to machine through a network that is known whole.
+// A network that is known whole, asked one step at a time: whose an address is, where a machine sends a packet, and which
+// address it speaks with. The journey of a packet through it is journey/journey.ts.
 import { isTerminal, podIps } from "../../api/kinds/core.ts";
-import { cidrContains, cidrOf, formatCidr, formatIp, type Ip, parseIp } from "../../base/ip.ts";
+import { cidrContains, cidrOf, type Ip, parseIp } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
-import { type End, isOnNode, nodeOf, podEnd } from "../ends.ts";
-import { gatewayOf, type Hop } from "../way.ts";
-import { bare, type Ground, type Machine } from "./ground.ts";
-import { addressOn, isBroadcast, type KnownRoute, routesOf } from "./routes-of.ts";
-
-export interface Trip {
-  readonly hops: readonly Hop[];
-  readonly stop: Stop;
-}
+import { type End, nodeOf, podEnd } from "../ends.ts";
+import { bare, type Ground, type GroundLink, type Machine } from "./ground.ts";
+import { isBroadcast, type KnownRoute, routesOf } from "./routes-of.ts";
+import { chooseSource, primaryOf } from "./source.ts";
 
 /** Where a packet ends up. */
 export type Stop =
@@ -24,8 +20,21 @@ export type Stop =
       readonly told: boolean;
     };
 
-/** No way in any lab is longer; who is passed on more often goes round in circles. */
-const MOST_HOPS = 16;
+/** Where a machine sends a packet. */
+export type Onward =
+  | { readonly type: "local" }
+  /** All who have the address: more than one where two machines claim it. */
+  | {
+      readonly type: "next";
+      readonly machines: readonly Machine[];
+      readonly link: GroundLink;
+      readonly via?: string;
+      readonly by: string;
+    }
+  | { readonly type: "pod"; readonly end: End }
+  /** Not known. */
+  | { readonly type: "unknown"; readonly why: string }
+  | { readonly type: "nowhere"; readonly by: string; readonly why: string; readonly told: boolean };
 
 export class Atlas {
   /** See Ground. */
@@ -33,40 +42,51 @@ export class Atlas {
   readonly #facts: ClusterFacts;
   readonly #machines: ReadonlyMap<string, Machine>;
   /** By network and address: who answers there. */
-  readonly #neighbours = new Map<string, Machine>();
-  /** Addresses that nodes hold for pods' traffic to leave with, beside their own. */
+  readonly #neighbours = new Map<string, Machine[]>();
+  /** Addresses that nodes hold for pods' traffic to leave with, beside their own, where nobody has looked. */
   readonly #held = new Map<string, Machine>();
   /** By node and address. */
   readonly #pods = new Map<string, End>();
   readonly #routes = new Map<Machine, readonly KnownRoute[]>();
-  readonly #trips = new Map<string, Trip>();
 
   constructor(facts: ClusterFacts, ground: Ground) {
     this.#facts = facts;
     this.hostPorts = ground.hostPorts ?? false;
     this.#machines = new Map(ground.machines.map((machine) => [machine.name, machine]));
-    for (const machine of ground.machines) {
-      for (const { network } of machine.links)
-        for (const text of machine.added ?? []) this.#neighbours.set(`${network} ${bare(text)}`, machine);
-    }
-    for (const machine of ground.machines) {
-      for (const { network, addresses } of machine.links)
-        for (const text of addresses) this.#neighbours.set(`${network} ${bare(text)}`, machine);
-    }
+    for (const machine of ground.machines) this.#place(machine);
     for (const { status } of facts.sourceNats.values())
       for (const { address, node } of status?.holders ?? []) this.#hold(address, node);
-    for (const pod of facts.pods.values()) {
+    // One that is being deleted may be gone already, and its address another one's.
+    const pods = [...facts.pods.values()].toSorted((a, b) => Number(isLeaving(b)) - Number(isLeaving(a)));
+    for (const pod of pods) {
       if (pod.spec.hostNetwork || isTerminal(pod)) continue;
       for (const ip of podIps(pod)) this.#pods.set(`node/${pod.spec.nodeName} ${ip}`, podEnd(pod));
     }
   }
 
+  /** IPv4 is answered for on every network that a machine is on, IPv6 only on the link that has the address. */
+  #place(machine: Machine): void {
+    for (const { network, addresses } of machine.links) {
+      if (network === undefined) continue;
+      const own = addresses.filter((text) => text.includes(":"));
+      const anywhere = machine.links.flatMap((link) => link.addresses.filter((text) => !text.includes(":")));
+      for (const text of [...own, ...anywhere]) this.#answers(network, bare(text), machine);
+    }
+  }
+
+  #answers(network: string, address: string, machine: Machine): void {
+    const key = `${network} ${address}`;
+    const known = this.#neighbours.get(key) ?? [];
+    if (!known.includes(machine)) this.#neighbours.set(key, [...known, machine]);
+  }
+
   #hold(address: string, node: string): void {
     const machine = this.#machines.get(`node/${node}`);
-    const network = machine?.links[0]?.network;
-    if (!machine || network === undefined) return;
+    const network = machine?.links.find((link) => link.network !== undefined)?.network;
+    // A look at the machine tells whether it really has it: its agent may be stuck.
+    if (!machine || machine.live || network === undefined) return;
     this.#held.set(address, machine);
-    this.#neighbours.set(`${network} ${address}`, machine);
+    this.#answers(network, address, machine);
   }
 
   machine(name: string): Machine | undefined {
@@ -82,122 +102,81 @@ export class Atlas {
 
   /** Returns the address that a machine's own packets to `destination` leave with; undefined where there is no way. */
   sourceOn(machine: Machine, destination: string): string | undefined {
-    if (this.#isLocal(machine, destination)) return primaryOf(machine, destination) ?? destination;
+    if (this.isLocal(machine, destination)) return ownSource(machine, destination);
     const ip = parseIp(destination);
     const to = this.#routeFor(machine, ip)?.to;
-    return to === undefined || to === "blackhole"
-      ? undefined
-      : addressOn(to.link, to.via === undefined ? ip : parseIp(to.via));
+    if (to === undefined || typeof to === "string") return undefined;
+    return to.source ?? chooseSource(machine, to.link, ip, to.via === undefined ? ip : parseIp(to.via));
+  }
+
+  isLocal(machine: Machine, address: string): boolean {
+    if (isLoopback(address) || this.#held.get(address) === machine) return true;
+    if (machine.links.some(({ addresses }) => addresses.some((text) => bare(text) === address))) return true;
+    const whole = wholeRanges(machine, address);
+    if (whole.length === 0 || this.#pods.has(`${machine.name} ${address}`)) return false;
+    // The kernel looks in one table for what is its own and what is not, as long as nobody adds a routing rule.
+    const route = this.#routeFor(machine, parseIp(address));
+    return route === undefined || route.range.length <= lengthOf(whole[0]!);
   }
 
   /**
-   * Follows a packet of an end; undefined if nobody has that end's address.
-   * @param through the node that the packet is steered to first
+   * Returns where a machine sends a packet.
+   * @param own it is the machine's own
+   * @param steered the node that it is sent to whatever the routes say
    */
-  tripOf(from: End, destination: string, through?: string): Trip | undefined {
-    const machine = this.machineOf(from);
-    if (!machine) return undefined;
-    if (isOnNode(from) || from.type === "host") return this.trip(machine, destination, from.name);
-    if (isLoopback(destination) || from.addresses.includes(destination)) {
-      const hop = { at: from.name, to: from.name, by: "its own address: the packet never leaves" };
-      return { hops: [hop], stop: { type: "pod", name: from.name, end: from } };
-    }
-    const first: Hop = {
-      at: from.name,
-      to: machine.name,
-      via: gatewayOf(destination),
-      by: "the pod's default route, through its veth pair",
-    };
-    const holder = through === undefined ? undefined : this.machine(`node/${through}`);
-    const steered = holder && holder !== machine ? holder : undefined;
-    const before: Hop[] = [first];
-    if (steered) {
-      const via = bare(steered.links[0]?.addresses[0] ?? "");
-      before.push({ at: machine.name, to: steered.name, via, by: `${steered.name} translates its source` });
-    }
-    const { hops, stop } = this.trip(steered ?? machine, destination);
-    return { hops: [...before, ...hops], stop };
-  }
-
-  /** Follows a packet that is on a machine; `called` is the name of the sender, where it is the machine itself. */
-  trip(machine: Machine, destination: string, called?: string): Trip {
-    const key = `${machine.name} ${destination} ${called ?? ""}`;
-    const known = this.#trips.get(key);
-    if (known) return known;
-    const made = this.#follow(machine, destination, called);
-    this.#trips.set(key, made);
-    return made;
-  }
-
-  #follow(start: Machine, destination: string, called: string | undefined): Trip {
-    const hops: Hop[] = [];
-    const ip = parseIp(destination);
-    for (let machine = start; hops.length < MOST_HOPS; ) {
-      const isSender = machine === start && called !== undefined;
-      const at = isSender ? called : machine.name;
-      if (this.#isLocal(machine, destination)) {
-        if (hops.length === 0 && isSender)
-          hops.push({ at, to: at, by: "its own address: the packet never leaves" });
-        return { hops, stop: { type: "machine", name: machine.name, machine } };
-      }
-      const pod = this.#pods.get(`${machine.name} ${destination}`);
-      if (pod) {
-        hops.push({ at, to: pod.name, by: "the route to the pod's interface" });
-        return { hops, stop: { type: "pod", name: pod.name, end: pod } };
-      }
-      const next = this.#next(machine, ip, isSender);
-      if ("why" in next) {
-        hops.push({ at, to: "nowhere", by: next.by });
-        return { hops, stop: { type: "lost", at: machine, why: next.why, told: next.told } };
-      }
-      hops.push({ ...next.hop, at });
-      machine = next.machine;
-    }
-    return {
-      hops,
-      stop: { type: "lost", at: start, why: `packets to ${destination} go round in circles`, told: false },
-    };
-  }
-
-  #next(
-    machine: Machine,
-    ip: Ip,
-    isSender: boolean,
-  ):
-    | { readonly machine: Machine; readonly hop: Omit<Hop, "at"> }
-    | { readonly by: string; readonly why: string; readonly told: boolean } {
+  onward(machine: Machine, destination: string, own: boolean, steered?: string): Onward {
     const { name } = machine;
-    const destination = formatIp(ip);
-    if (!isSender && !machine.forwards)
-      return { by: "it passes nothing on", why: `${name} passes on nothing for others`, told: false };
+    if (this.isLocal(machine, destination)) return { type: "local" };
+    const holder = steered === undefined ? undefined : this.machine(`node/${steered}`);
+    const pod = holder ? undefined : this.#pods.get(`${name} ${destination}`);
+    if (!own && !machine.forwards)
+      return nowhere("it passes nothing on", `${name} passes on nothing for others`, false);
+    if (holder) return this.#steer(machine, holder, destination);
+    if (pod) return { type: "pod", end: pod };
+    const ip = parseIp(destination);
     const route = isLinkLocal6(ip) ? undefined : this.#routeFor(machine, ip);
-    if (!route) return { by: "no route", why: `${name} has no route to ${destination}`, told: true };
-    if (route.to === "blackhole") {
-      const why = `no pod on ${name.replace(/^node\//, "")} has ${destination}`;
+    if (!route) return nowhere("no route", `${name} has no route to ${destination}`, true);
+    if (route.to === "blackhole" || route.to === "unreachable") {
+      const why = route.planned
+        ? `no pod on ${name.replace(/^node\//, "")} has ${destination}`
+        : `${name} has a route to ${destination} that leads nowhere`;
       // Packets of others vanish; its own kernel tells the sender.
-      return { by: route.by, why, told: isSender };
+      return nowhere(route.by, why, own || route.to === "unreachable");
+    }
+    if (route.to === "several") {
+      const why = `which of the ways to ${destination} ${name} takes`;
+      return { type: "unknown", why };
     }
     const { via, link } = route.to;
-    if (isBroadcast(route, ip)) {
-      const why = `${destination} means everybody on network ${link.network}, and nobody`;
-      return { by: route.by, why, told: isSender };
+    const { network } = link;
+    if (isBroadcast(route, ip))
+      return nowhere(route.by, `${destination} means everybody on network ${network}, and nobody`, own);
+    const machines = this.#neighbours.get(`${network ?? "-"} ${via ?? destination}`);
+    if (!machines || network === undefined) {
+      const place = network === undefined ? `link ${link.name ?? "?"} of ${name}` : `network ${network}`;
+      return nowhere(route.by, `nobody on ${place} has ${via ?? destination}`, false);
     }
-    const next = this.#neighbours.get(`${link.network} ${via ?? destination}`);
-    if (!next) {
-      const why = `nobody on network ${link.network} has ${via ?? destination}`;
-      return { by: route.by, why, told: false };
-    }
-    return { machine: next, hop: { to: next.name, ...(via === undefined ? {} : { via }), by: route.by } };
+    return { type: "next", machines, link, by: route.by, ...(via !== undefined && { via }) };
   }
 
-  #isLocal(machine: Machine, destination: string): boolean {
-    return (
-      isLoopback(destination) ||
-      this.#held.get(destination) === machine ||
-      [machine.added ?? [], ...machine.links.map(({ addresses }) => addresses)].some((own) =>
-        own.some((text) => bare(text) === destination),
-      )
-    );
+  /** Returns the link that a machine's own packets leave by; undefined: none. */
+  wayOut(machine: Machine, destination: string): GroundLink | "broadcast" | undefined {
+    const ip = parseIp(destination);
+    const route = isLinkLocal6(ip) ? undefined : this.#routeFor(machine, ip);
+    if (!route || typeof route.to === "string") return undefined;
+    return isBroadcast(route, ip) ? "broadcast" : route.to.link;
+  }
+
+  #steer(machine: Machine, holder: Machine, destination: string): Onward {
+    const family = destination.includes(":") ? 6 : 4;
+    const own = holder.links.flatMap(({ addresses }) => addresses).find((text) => familyOf(text) === family);
+    const link = machine.links.find(({ network }) => network !== undefined);
+    if (own === undefined || !link) {
+      const why = `${holder.name}, which translates the source, has no address of that family`;
+      return nowhere("a route of its own", why, true);
+    }
+    const by = `${holder.name} translates its source`;
+    return { type: "next", machines: [holder], link, via: bare(own), by };
   }
 
   #routeFor(machine: Machine, ip: Ip): KnownRoute | undefined {
@@ -207,18 +186,47 @@ export class Atlas {
   }
 }
 
-/** A machine speaks to an IPv4 address of its that was added to a range with the one that it had there before. */
-function primaryOf({ links, added = [] }: Machine, destination: string): string | undefined {
-  const text = added.find((one) => bare(one) === destination);
-  if (text === undefined || destination.includes(":")) return undefined;
-  const rangeOf = (one: string) => formatCidr(cidrOf(parseIp(bare(one)), Number(one.split("/")[1])));
-  const older = links.flatMap(({ addresses }) => addresses).find((one) => rangeOf(one) === rangeOf(text));
-  return older && bare(older);
+function nowhere(by: string, why: string, told: boolean): Onward {
+  return { type: "nowhere", by, why, told };
+}
+
+function isLeaving(pod: { readonly metadata: { readonly deletionTimestamp?: string } }): boolean {
+  return pod.metadata.deletionTimestamp !== undefined;
+}
+
+function isIn(ip: Ip, text: string): boolean {
+  const own = parseIp(bare(text));
+  return own.family === ip.family && cidrContains(cidrOf(own, lengthOf(text)), ip);
+}
+
+function familyOf(text: string): 4 | 6 {
+  return text.includes(":") ? 6 : 4;
 }
 
 /** Returns whether an address means whoever uses it. */
 export function isLoopback(address: string): boolean {
   return address === "::1" || address.startsWith("127.");
+}
+
+/** Of an IPv4 address on `lo` the kernel takes the whole range for its own. Returns those that hold an address, narrow ones first. */
+function wholeRanges({ links }: Machine, address: string): string[] {
+  const ip = parseIp(address);
+  const own = links.find(({ name }) => name === "lo")?.addresses ?? [];
+  const found = ip.family === 4 ? own.filter((text) => isIn(ip, text)) : [];
+  return found.toSorted((a, b) => lengthOf(b) - lengthOf(a));
+}
+
+function lengthOf(text: string): number {
+  return Number(text.split("/")[1]);
+}
+
+/** To itself a machine speaks with the very address, but for IPv4's further ones of a range. */
+function ownSource(machine: Machine, destination: string): string {
+  if (destination.includes(":") || isLoopback(destination)) return destination;
+  const exact = (text: string) => bare(text) === destination;
+  const having = machine.links.find(({ addresses }) => addresses.some(exact));
+  if (having) return bare(primaryOf(having, having.addresses.find(exact)!));
+  return bare(wholeRanges(machine, destination)[0] ?? destination);
 }
 
 /** fe80::/10 means nobody without the name of a link. */

@@ -25,7 +25,7 @@ const facts = (...more: readonly KubeObject[]) => cluster(untranslated, ...outsi
 function ask(from: string, to: string, of: ClusterFacts = facts()): Explanation {
   const target = parseTarget(to);
   const ends = [findEnd(of, parseEnd(from), "default"), findEnd(of, target.end, "default")] as const;
-  return explain(of, judgesOf(of, new Map(), ground), ...ends, target.port);
+  return explain(of, judgesOf(of, {}, ground), ...ends, target.port);
 }
 
 describe("in a network that is known whole", () => {
@@ -103,9 +103,15 @@ describe("in a network that is known whole", () => {
       ["node/n1", ["192.168.18.100/32"]],
       ["node/n2", ["192.168.18.60/24"]],
     ]);
-    const machines = ground.machines.map((one) => ({ ...one, added: added.get(one.name) ?? [] }));
+    const machines = ground.machines.map((one) => ({
+      ...one,
+      links: one.links.map((link, at) => ({
+        ...link,
+        addresses: [...link.addresses, ...(at === 0 ? (added.get(one.name) ?? []) : [])],
+      })),
+    }));
     const of = cluster(...outside);
-    const judges = judgesOf(of, new Map(), { ...ground, machines });
+    const judges = judgesOf(of, {}, { ...ground, machines });
     const told = (from: string, to: string) => {
       const target = parseTarget(to);
       const ends = [findEnd(of, parseEnd(from), "default"), findEnd(of, target.end, "default")] as const;
@@ -147,7 +153,7 @@ describe("in a network that is known whole", () => {
     const mapped = { ports: [{ containerPort: 80, hostPort: 8080 }] };
     const of = facts(pod("mapped", "10.1.0.66", "n2", mapped));
     const told = (hostPorts: boolean, to: string) => {
-      const judges = judgesOf(of, new Map(), { ...ground, hostPorts });
+      const judges = judgesOf(of, {}, { ...ground, hostPorts });
       const target = parseTarget(to);
       const ends = [findEnd(of, parseEnd("pod/web"), "default"), findEnd(of, target.end, "default")] as const;
       return explain(of, judges, ...ends, target.port).expected;
@@ -164,7 +170,7 @@ describe("in a network that is known whole", () => {
     const mapped = pod("mapped", "10.1.0.66", "n2", { ports: [{ containerPort: 80, hostPort: 8080 }] });
     const shut = policy("shut", { podSelector: {}, policyTypes: ["Egress"] });
     const of = facts(mapped, shut);
-    const judges = judgesOf(of, new Map(), { ...ground, hostPorts: true });
+    const judges = judgesOf(of, {}, { ...ground, hostPorts: true });
     const answer = (from: string) =>
       explain(
         of,
@@ -186,7 +192,7 @@ describe("in a network that is known whole", () => {
   it("takes a port of a pod on its node's network for what it is, not for one that is led to it", () => {
     const ports = [{ containerPort: 9100, hostPort: 9100 }];
     const of = facts(pod("agent", "192.168.18.4", "n2", { hostNetwork: true, ports }));
-    const judges = judgesOf(of, new Map(), { ...ground, hostPorts: true });
+    const judges = judgesOf(of, {}, { ...ground, hostPorts: true });
     const ends = ["pod/web", "node/n2"].map((name) => findEnd(of, parseEnd(name), "default"));
     expect(explain(of, judges, ends[0]!, ends[1]!, { protocol: "TCP", port: 9100 }).expected).toBe(
       "answered",
@@ -221,7 +227,7 @@ describe("in a network that is known whole", () => {
 
   it("has a matrix that says the same, with a name for what stands in the way", () => {
     const of = facts();
-    const judges = judgesOf(of, new Map(), ground);
+    const judges = judgesOf(of, {}, ground);
     const ends = clusterEnds(of).filter(({ name }) => name !== "host/nowhere");
     const cells = [...matrixCells(of, judges, { ends, ports: parsePorts("80/tcp,53/udp"), view: "live" })];
     const end = (name: string) => ends.find((one) => one.name === name)!;

@@ -4,7 +4,7 @@ import type { Port } from "../ports.ts";
 
 export interface Ground {
   readonly machines: readonly Machine[];
-  /** Another program leads pods' hostPorts to them (the portmap plugin), which no plan of ours tells of. */
+  /** Another program leads pods' hostPorts to them (the portmap plugin), by rules that a look at the machine tells. */
   readonly hostPorts?: boolean;
 }
 
@@ -12,30 +12,53 @@ export interface Machine {
   /** `node/NAME` or `host/NAME`, as answers name it. */
   readonly name: string;
   readonly links: readonly GroundLink[];
-  /** Each `address/length`, given to it by hand beside those of its links: it answers for them on all networks it is on. */
-  readonly added?: readonly string[];
-  /** Beside those of its links, and of pods. */
-  readonly routes: readonly { readonly to: string; readonly via: string }[];
-  /** A routing daemon writes into its table: `routes` are what stood there when it was looked at. */
-  readonly learns?: true;
+  readonly routes: readonly GroundRoute[];
+  /** Looked at while it runs: links and routes are what its kernel has, but for routes to pods, which plans tell. Else
+   * `routes` are those beside the links' own. */
+  readonly live?: true;
+  /** Routing rules (ip-rule(8)) that somebody added, by family: where packets go by them is not followed. */
+  readonly rules?: readonly { readonly family: 4 | 6; readonly text: string }[];
   /** Passes on packets that are not for itself. */
   readonly forwards: boolean;
   /** Has a route to every confirmed block of addresses, without being a node. */
   readonly podRoutes: boolean;
   /** Open on all of its addresses; those of hostNetwork pods come on top. */
   readonly ports: readonly Port[];
+  /** The addresses that those ports are open on by datagram; absent: all that it has. */
+  readonly bound?: readonly string[];
   /** Ranges whose connections it takes; absent: everyone's. */
   readonly admit?: readonly string[];
 }
 
 export interface GroundLink {
-  /** Machines with links of the same network are neighbours. */
-  readonly network: string;
-  /** `address/length` */
+  /** Its name on the machine: `eth0`. */
+  readonly name?: string;
+  /** Machines with links of the same network are neighbours; absent: nobody is there. */
+  readonly network?: string;
+  /** `address/length`, in the kernel's order: that in which it looks for a source. */
   readonly addresses: readonly string[];
+  /** Those of them that are not to be the source of anything (RFC 4862, 5.5.4). */
+  readonly deprecated?: readonly string[];
+}
+
+export interface GroundRoute {
+  readonly to: string;
+  readonly via?: string;
+  /** The link's name; absent: the one on whose network `via` is. */
+  readonly link?: string;
+  /** The address that it says to speak with. */
+  readonly source?: string;
+  readonly metric?: number;
+  /** It leads nowhere, silently or by telling the sender; or by several ways, of which the kernel picks one. */
+  readonly type?: "blackhole" | "unreachable" | "several";
 }
 
 /** Returns the address of `address/length`. */
 export function bare(text: string): string {
   return text.split("/")[0] ?? "";
+}
+
+/** Returns the name of a node of ours by its machine's; undefined for hosts and routers. */
+export function nodeName(machine: string): string | undefined {
+  return /^node\/(.*)$/.exec(machine)?.[1];
 }

@@ -13,37 +13,81 @@ import {
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { planRoutes } from "../../plan/routing/plan-routes.ts";
 import { reasonText } from "../way.ts";
-import type { GroundLink, Machine } from "./ground.ts";
+import { bare, type GroundLink, type GroundRoute, type Machine } from "./ground.ts";
+import { isSecondary } from "./source.ts";
 
 /** A route as a kernel has it: to a neighbour, by a neighbour, or nowhere. */
 export interface KnownRoute {
   readonly range: Cidr;
-  readonly to: { readonly via?: string; readonly link: GroundLink } | "blackhole";
+  readonly to:
+    | { readonly via?: string; readonly link: GroundLink; readonly source?: string }
+    | "blackhole"
+    | "unreachable"
+    /** By one of several ways. */
+    | "several";
+  readonly metric: number;
   /** What decides it, in words. */
   readonly by: string;
+  /** It is the agent's. */
+  readonly planned?: true;
 }
 
-/** Returns the routes of a machine, longest prefix first. */
+/** The agents' own routes: see steer-routes.ts and routing-manager.ts. */
+const PLANNED_METRIC = 512;
+
+/** Returns the routes of a machine, longest prefix first, and of equal ones the one that the kernel takes. */
 export function routesOf(facts: ClusterFacts, machine: Machine): KnownRoute[] {
-  const linkTo = (via: string) => machine.links.find((link) => rangesOf(link).some(holds(parseIp(via))));
-  const routes: KnownRoute[] = machine.links.flatMap((link) =>
-    rangesOf(link).map((range) => ({ range, to: { link }, by: `network ${link.network}, which it is on` })),
-  );
-  for (const { to, via } of machine.routes) {
-    const link = linkTo(via);
-    const by = to.endsWith("/0") ? "its default route" : `its route to ${to}`;
-    if (link) routes.push({ range: parseCidr(to), to: { via, link }, by });
-  }
+  const routes: KnownRoute[] = [
+    ...(machine.live ? [] : machine.links.flatMap(linkRoutes)),
+    ...machine.routes.flatMap((route) => ownRoute(machine, route)),
+  ];
   for (const { route, because } of plannedRoutes(facts, machine)) {
     const range = tryParseCidr(route.destination);
     if (!range) continue;
     const by = `${route.type} ${route.destination}: ${reasonText(because)}`;
-    if (route.type === "blackhole") routes.push({ range, to: "blackhole", by });
-    const link = route.via === undefined ? undefined : linkTo(route.via);
+    if (route.type === "blackhole")
+      routes.push({ range, to: "blackhole", by, metric: PLANNED_METRIC, planned: true });
+    const link = route.via === undefined ? undefined : linkTo(machine, route.via);
     const words = `route ${route.destination}: ${reasonText(because)}`;
-    if (link && route.via !== undefined) routes.push({ range, to: { via: route.via, link }, by: words });
+    if (link && route.via !== undefined)
+      routes.push({ range, to: { via: route.via, link }, by: words, metric: PLANNED_METRIC, planned: true });
   }
-  return routes.toSorted((a, b) => b.range.length - a.range.length);
+  return routes.toSorted((a, b) => b.range.length - a.range.length || a.metric - b.metric);
+}
+
+function linkRoutes(link: GroundLink): KnownRoute[] {
+  const by = networkText(link);
+  return link.addresses
+    .filter((text) => !isSecondary(link, text) && !/(^[^:]+\/32|\/128)$/.test(text))
+    .map((text) => {
+      const source = text.includes(":") ? {} : { source: bare(text) };
+      return { range: rangeOf(text), to: { link, ...source }, by, metric: text.includes(":") ? 256 : 0 };
+    });
+}
+
+function networkText({ network, name }: GroundLink): string {
+  return network === undefined ? `link ${name ?? "?"}` : `network ${network}, which it is on`;
+}
+
+function ownRoute(
+  machine: Machine,
+  { to, via, link: name, source, metric, type }: GroundRoute,
+): KnownRoute[] {
+  const range = parseCidr(to);
+  const named = name === undefined ? undefined : machine.links.find((one) => one.name === name);
+  const link = named ?? (via === undefined ? undefined : linkTo(machine, via));
+  const isOnLink = via === undefined && link !== undefined;
+  const by = isOnLink ? networkText(link) : to.endsWith("/0") ? "its default route" : `its route to ${to}`;
+  const weight = metric ?? (range.family === 6 ? 1024 : 0);
+  if (type !== undefined) return [{ range, to: type, by, metric: weight }];
+  if (!link) return [];
+  const way = { link, ...(via !== undefined && { via }), ...(source !== undefined && { source }) };
+  return [{ range, to: way, by, metric: weight }];
+}
+
+function linkTo({ links }: Machine, via: string): GroundLink | undefined {
+  const next = parseIp(via);
+  return links.find((link) => link.addresses.some((text) => cidrContains(rangeOf(text), next)));
 }
 
 function plannedRoutes(facts: ClusterFacts, { name, podRoutes }: Machine) {
@@ -52,27 +96,13 @@ function plannedRoutes(facts: ClusterFacts, { name, podRoutes }: Machine) {
   return node === undefined && !podRoutes ? [] : planRoutes(facts, node ?? name).routes;
 }
 
-/** Returns the ranges that are on the other side of a link. */
-function rangesOf(link: GroundLink): Cidr[] {
-  return link.addresses.map((text) => {
-    const [address = "", length = "0"] = text.split("/");
-    return cidrOf(parseIp(address), Number(length));
-  });
-}
-
-function holds(ip: Ip): (range: Cidr) => boolean {
-  return (range) => cidrContains(range, ip);
-}
-
-/** Returns the address that a machine uses on a link towards `next`: the one of the same range, else the first of its family. */
-export function addressOn(link: GroundLink, next: Ip): string | undefined {
-  const own = link.addresses.map((text) => text.split("/")[0] ?? "");
-  const near = own.find((_, at) => holds(next)(rangesOf(link)[at]!));
-  return near ?? own.find((text) => parseIp(text).family === next.family);
+/** Returns the range that is on the other side of a link by one of its addresses. */
+function rangeOf(text: string): Cidr {
+  return cidrOf(parseIp(bare(text)), Number(text.split("/")[1] ?? "0"));
 }
 
 /** Returns whether an address means everybody on a network of that route (IPv4). */
 export function isBroadcast({ range, to }: KnownRoute, ip: Ip): boolean {
-  if (to === "blackhole" || to.via !== undefined || range.family !== 4 || range.length > 30) return false;
+  if (typeof to === "string" || to.via !== undefined || range.family !== 4 || range.length > 30) return false;
   return ip.family === 4 && ip.value === cidrRange(range).last;
 }

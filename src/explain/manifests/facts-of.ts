@@ -7,6 +7,9 @@ import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
 import type { NodeConfig } from "../../api/kinds/node-config.ts";
 import type { PodENI } from "../../api/kinds/pod-eni.ts";
 import type { PodNetworking } from "../../api/kinds/pod-networking.ts";
+import type { BGPConfiguration, BGPFilter, BGPPeer } from "../../api/kinds/routing/bgp.ts";
+import type { RoutingConfiguration } from "../../api/kinds/routing/routing-configuration.ts";
+import type { Secret } from "../../api/kinds/secret.ts";
 import type { SourceNAT } from "../../api/kinds/source-nat.ts";
 import type { Subnet } from "../../api/kinds/subnet.ts";
 import type { KubeObject } from "../../api/object.ts";
@@ -32,6 +35,11 @@ export function factsOf(objects: Iterable<KubeObject>, namespace = "default"): C
     pods: new Map<string, Pod>(),
     policies: new Map<string, NetworkPolicy>(),
     configMaps: new Map<string, ConfigMap>(),
+    bgpConfigurations: new Map<string, BGPConfiguration>(),
+    bgpPeers: new Map<string, BGPPeer>(),
+    bgpFilters: new Map<string, BGPFilter>(),
+    routingConfigurations: new Map<string, RoutingConfiguration>(),
+    secrets: new Map<string, Secret>(),
     subnets: new Map<string, Subnet>(),
     nodeConfigs: new Map<string, NodeConfig>(),
     podNetworkings: new Map<string, PodNetworking>(),
@@ -43,6 +51,7 @@ export function factsOf(objects: Iterable<KubeObject>, namespace = "default"): C
   for (const object of all) {
     const space = spaceOf(object, namespace);
     const key = `${space}/${object.metadata.name}`;
+    const { name } = object.metadata;
     const placed = { ...object, metadata: { ...object.metadata, namespace: space } };
     if (object.kind === "Namespace") declare(facts.namespaces, object as Namespace);
     else if (object.kind === "Node") facts.nodes.set(object.metadata.name, object as Node);
@@ -56,6 +65,13 @@ export function factsOf(objects: Iterable<KubeObject>, namespace = "default"): C
       facts.podNetworkings.set(object.metadata.name, object as PodNetworking);
     else if (object.kind === "PodENI") facts.podEnis.set(key, placed as PodENI);
     else if (object.kind === "NetworkPolicy") facts.policies.set(key, placed as NetworkPolicy);
+    else if (object.kind === "BGPConfiguration")
+      facts.bgpConfigurations.set(name, object as BGPConfiguration);
+    else if (object.kind === "BGPPeer") facts.bgpPeers.set(name, object as BGPPeer);
+    else if (object.kind === "BGPFilter") facts.bgpFilters.set(name, object as BGPFilter);
+    else if (object.kind === "RoutingConfiguration")
+      facts.routingConfigurations.set(name, object as RoutingConfiguration);
+    else if (object.kind === "Secret") facts.secrets.set(key, placed as Secret);
     else if (object.kind === "ConfigMap") facts.configMaps.set(key, placed as ConfigMap);
     else addPods(facts.pods, placed, owners);
     if (namespaced.has(object.kind) || templateOf(object)) ensure(facts.namespaces, space);

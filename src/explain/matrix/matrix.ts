@@ -3,17 +3,18 @@ import { isTerminal } from "../../api/kinds/core.ts";
 import { soundSpec } from "../../api/sound-policy.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type End, hostEnd, podEnd } from "../ends.ts";
-import { admissionOf, chosenSource } from "../explain.ts";
-import { type Fate, fateOf } from "../fate.ts";
+import { chosenSource, worldsOf } from "../explain.ts";
+import { type Fate, guessedFate, type PlacedFlow } from "../fate.ts";
 import type { Atlas } from "../ground/atlas.ts";
-import type { Judges, Pair, Reach, SourceDecision } from "../judge.ts";
+import type { Judges, Pair, Reach } from "../judge.ts";
 import { portsOf } from "../listening.ts";
 import { formatPort, type Port, uniquePorts } from "../ports.ts";
+import { doubtsOf, type Told } from "../told.ts";
 
 /** What refuses a cell. */
 export interface Refusal {
-  /** egress: policies of FROM; ingress: policies of TO; host: the far host's own list; port: nothing listens; route: no way. */
-  readonly by: "egress" | "ingress" | "host" | "port" | "route" | "source";
+  /** egress: policies of FROM; ingress: policies of TO; host: the far host's own list; port: nothing listens; route: no way; unknown: nothing surely. */
+  readonly by: "egress" | "ingress" | "host" | "port" | "route" | "source" | "unknown";
   /** `NAMESPACE/NAME`, where one policy decides. */
   readonly policy?: string;
   readonly reason: string;
@@ -80,7 +81,7 @@ export function policyPorts(facts: ClusterFacts): Port[] {
 
 /** Gives the cells one by one, since large clusters have more of them than memory; two ranges make no cell. */
 export function* matrixCells(facts: ClusterFacts, judges: Judges, question: MatrixQuestion): Generator<Cell> {
-  const policies = new PolicyRefusals(judges, question.ends);
+  const policies = new PolicyRefusals(facts, judges, question.ends);
   const ports = question.ports === "declared" ? undefined : question.ports.map(named);
   const own = new Map(question.ends.map((end) => [end, ports ?? uniquePorts(portsOf(end)).map(named)]));
   for (const from of question.ends) {
@@ -88,14 +89,47 @@ export function* matrixCells(facts: ClusterFacts, judges: Judges, question: Matr
       if (from.type === "address" && to.type === "address") continue;
       const pair = policies.pair(from, to);
       for (const { port, text } of own.get(to) ?? []) {
-        const byPolicies = policies.of(pair, port);
-        const live = question.view === "live" && byPolicies?.allowed !== false;
-        const by = live ? liveRefusal(facts, judges, pair, port) : undefined;
-        const against = by ? { allowed: false as const, by } : byPolicies;
+        const against = cellOf(facts, judges, policies, question.view, pair, port);
         yield { from: from.name, to: to.name, port: text, allowed: true, ...against };
       }
     }
   }
+}
+
+function cellOf(
+  facts: ClusterFacts,
+  judges: Judges,
+  policies: PolicyRefusals,
+  view: MatrixQuestion["view"],
+  pair: Pair,
+  port: Port,
+): Against | undefined {
+  const flow = flowOf(pair, port);
+  // What policies say is part of a journey where they may be asked about another packet than the one that was sent.
+  if (view === "live" && flow && isFollowed(judges, flow)) return journeyRefusal(facts, judges, flow);
+  const byPolicies = policies.of(pair, port);
+  if (view !== "live" || byPolicies?.allowed === false) return byPolicies;
+  return flow
+    ? (liveRefusal(facts, judges, flow) ?? byPolicies)
+    : refused({ by: "source", reason: `${nameless(pair)} has no address yet` });
+}
+
+function nameless({ from, to }: Pair): string {
+  return from.addresses.length === 0 ? from.name : to.name;
+}
+
+function refused(by: Refusal): Against {
+  return { allowed: false, by };
+}
+
+function flowOf({ from, to, source, destination }: Pair, port: Port): PlacedFlow | undefined {
+  return source === undefined || destination === undefined
+    ? undefined
+    : { from, to, source, destination, port };
+}
+
+function isFollowed({ foreign, network }: Judges, { from }: PlacedFlow): boolean {
+  return foreign && network?.atlas.machineOf(from) !== undefined;
 }
 
 function named(port: Port): { readonly port: Port; readonly text: string } {
@@ -105,11 +139,14 @@ function named(port: Port): { readonly port: Port; readonly text: string } {
 /** What policies say against flows among these ends, in words that are made only where there is something. */
 export class PolicyRefusals {
   readonly #reach: Reach;
+  readonly #facts: ClusterFacts;
   readonly #judges: Judges;
   /** The default refuses in the same words whoever the other end is. */
   readonly #words = { egress: new Map<End, Against>(), ingress: new Map<End, Against>() };
 
-  constructor(judges: Judges, ends: readonly End[]) {
+  /** @param facts of which the judges judge */
+  constructor(facts: ClusterFacts, judges: Judges, ends: readonly End[]) {
+    this.#facts = facts;
     this.#judges = judges;
     this.#reach = judges.reach(ends);
   }
@@ -121,12 +158,21 @@ export class PolicyRefusals {
 
   /** Returns whether policies allow it; null: cannot tell. */
   allows(pair: Pair, port: Port): boolean | null {
+    const flow = flowOf(pair, port);
+    if (flow && isFollowed(this.#judges, flow)) {
+      const against = this.of(pair, port);
+      return against ? against.allowed : true;
+    }
     const side = this.#reach.refusing(pair, port);
     return side === "unknown" ? null : side === undefined;
   }
 
   /** Returns what they say against it; undefined: nothing. */
   of(pair: Pair, port: Port): Against | undefined {
+    const flow = flowOf(pair, port);
+    // Others' rules may have made another packet of it by the time that policies are asked.
+    if (flow && isFollowed(this.#judges, flow))
+      return journeyRefusal(this.#facts, this.#judges, flow, policyOf);
     const side = this.#reach.refusing(pair, port);
     if (side === undefined) return undefined;
     if (side === "unknown") return this.#doubt(pair, port);
@@ -149,31 +195,51 @@ export class PolicyRefusals {
   }
 }
 
-function liveRefusal(facts: ClusterFacts, judges: Judges, pair: Pair, port: Port): Refusal | undefined {
-  const { from, to, source, destination } = pair;
-  if (source === undefined || destination === undefined) {
-    return {
-      by: "source",
-      reason: `${from.addresses.length === 0 ? from.name : to.name} has no address yet`,
-    };
-  }
-  const flow = { from, to, source, destination, port };
+/** What stands against a flow that policies let pass. */
+function liveRefusal(facts: ClusterFacts, judges: Judges, flow: PlacedFlow): Against | undefined {
   // Where the network is not known whole, the source matters to hosts that admit some only.
-  if (to.type !== "host" && !judges.atlas) return refusalOf(fateOf(facts, undefined, flow, noTranslation));
-  const seen = judges.source(flow);
-  if (seen.sourceSeen === undefined) return { by: "source", reason: seen.reason };
-  const fate = fateOf(facts, judges.atlas, flow, seen);
-  const admission = admissionOf(fate, from, to, seen.sourceSeen);
-  if (admission && !admission.allowed) return { by: "host", reason: admission.reason };
-  return refusalOf(fate);
+  if (flow.to.type === "host" || judges.atlas) return journeyRefusal(facts, judges, flow);
+  const against = wayRefusal(guessedFate(facts, undefined, flow));
+  return against && refused(against);
 }
 
-const noTranslation: SourceDecision = { action: "None", sourceSeen: undefined, reason: "" };
+/** Returns what refuses a flow in every world that there may be; where only some do, that cannot be told. */
+function journeyRefusal(
+  facts: ClusterFacts,
+  judges: Judges,
+  flow: PlacedFlow,
+  refusal: (told: Told) => Refusal | undefined = refusalOf,
+): Against | undefined {
+  const worlds = worldsOf(facts, judges, flow);
+  const found = worlds.map(({ told }) => (told ? (refusal(told) ?? "none") : "untold"));
+  if (found.every((one) => one === "none")) return undefined;
+  const refusals = found.filter((one) => typeof one !== "string");
+  if (refusals.length === found.length) return refused(refusals[0]!);
+  return { allowed: null, by: { by: "unknown", reason: doubtsOf(worlds).join("; ") } };
+}
 
-function refusalOf({ broken, noReturn, listening, reason }: Fate): Refusal | undefined {
+function refusalOf({ egress, ingress, admission, snat, fate }: Told): Refusal | undefined {
+  if (fate.diverted) return undefined;
+  for (const [by, { allowed, policy, reason }] of [
+    ["egress", egress],
+    ["ingress", ingress],
+  ] as const)
+    if (!allowed) return { by, ...(policy === undefined ? {} : { policy }), reason };
+  if (snat.sourceSeen === undefined) return { by: "source", reason: snat.reason };
+  if (admission && !admission.allowed) return { by: "host", reason: admission.reason };
+  return wayRefusal(fate);
+}
+
+function wayRefusal({ broken, noReturn, listening, reason }: Fate): Refusal | undefined {
   const wayless = broken ?? noReturn;
   if (wayless !== undefined) return { by: "route", reason: wayless };
   return listening === false ? { by: "port", reason } : undefined;
+}
+
+/** What policies alone say. */
+function policyOf(told: Told): Refusal | undefined {
+  const refusal = refusalOf(told);
+  return refusal?.by === "egress" || refusal?.by === "ingress" ? refusal : undefined;
 }
 
 /** The addresses that two ends speak with; undefined where one has none of the other's family, as in manifests. */

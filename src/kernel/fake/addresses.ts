@@ -21,6 +21,7 @@ export class FakeAddresses implements Addresses {
     const attempt = `add address ${address.address} to link ${address.linkIndex}`;
     const home = this.#context.change("addresses.add", attempt);
     const text = canonical(address.address);
+    if (text.includes(":") && !this.#context.machine.ipv6) throw refusal(attempt, Errno.EAFNOSUPPORT);
     if (!home.links.has(address.linkIndex)) throw refusal(attempt, Errno.ENODEV);
     if (home.addresses.some((one) => one.linkIndex === address.linkIndex && one.address === text)) {
       throw refusal(attempt, Errno.EEXIST);

@@ -7,6 +7,8 @@ import type { Namespace } from "./namespace.ts";
 /** What a handle needs of its machine. */
 export interface FakeWorld {
   readonly calls: FakeCalls;
+  /** False: a kernel that was started without IPv6. */
+  readonly ipv6: boolean;
   namespaceOf(ref: NetnsRef): Namespace;
   nextMac(): string;
   release(namespace: Namespace): void;

@@ -32,8 +32,8 @@ export function settle(link: FakeLink, home: Namespace): void {
 }
 
 export function tellLink(link: FakeLink, change: "new" | "gone"): void {
-  const { index, name, up } = shown(link);
-  link.home.tell("link", { kind: "link", change, index, name, up });
+  const { index, name, up, group } = shown(link);
+  link.home.tell("link", { kind: "link", change, index, name, up, group });
 }
 
 export function setUp(link: FakeLink): void {

@@ -111,6 +111,8 @@ export class FakeLinks implements Links {
     const to = change.netns === undefined ? undefined : this.#context.machine.namespaceOf(change.netns);
     const name = change.name ?? link.facts.name;
     if ((to ?? here) !== here || name !== link.facts.name) checkName(to ?? here, name, attempt);
+    if (change.addressGeneration !== undefined && !this.#context.machine.ipv6)
+      throw refusal(attempt, Errno.EAFNOSUPPORT);
     if (to && link.facts.kind === "bridge") throw refusal(attempt, Errno.EINVAL);
     if (change.master) {
       if (here.links.get(change.master)?.facts.kind !== "bridge") throw refusal(attempt, Errno.EINVAL);

@@ -21,12 +21,14 @@ import { FakeSysctl } from "./sysctl.ts";
 export class FakeMachine implements Machine, FakeWorld {
   /** Counts changes, and lets a test break them. */
   readonly calls = new FakeCalls();
+  readonly ipv6: boolean;
   readonly #names = new Map<string, Namespace>();
   readonly #self: Namespace;
   #made = 0;
   #macs = 0;
 
-  constructor() {
+  constructor(ipv6 = true) {
+    this.ipv6 = ipv6;
     this.#self = this.#make(true);
   }
 
@@ -99,7 +101,7 @@ export class FakeMachine implements Machine, FakeWorld {
   }
 
   #make(named: boolean): Namespace {
-    const made = new Namespace(`fake:${++this.#made}`);
+    const made = new Namespace(`fake:${++this.#made}`, this.ipv6);
     made.holders = named ? 1 : 0;
     const loopback: FakeLink = {
       home: made,
@@ -149,6 +151,11 @@ export class FakeKernel implements Kernel {
     this.sysctl = new FakeSysctl(context);
     this.nft = new FakeNft(context);
     this.conntrack = new FakeConntrack(context);
+  }
+
+  netstat(): string {
+    this.#context.namespace("read the network's counters");
+    return "TcpExt: TCPMD5NotFound TCPMD5Unexpected TCPMD5Failure\nTcpExt: 0 0 0\n";
   }
 
   async apply(changes: readonly Change[]): Promise<void> {

@@ -51,8 +51,9 @@ export class Namespace {
   readonly #watchers = new Set<Watcher>();
   #lastIndex = 0;
 
-  constructor(id: string) {
+  constructor(id: string, ipv6 = true) {
     this.id = id;
+    if (!ipv6) this.rules = this.rules.filter(({ family }) => family === 4);
   }
 
   nextIndex(): number {

@@ -19,6 +19,8 @@ export class FakeRules implements Rules {
 
   add(rule: Rule): void {
     const home = this.#context.change("rules.add", `add routing rule ${rule.priority}`);
+    if (rule.family === 6 && !this.#context.machine.ipv6)
+      throw refusal(`add routing rule ${rule.priority}`, Errno.EAFNOSUPPORT);
     const wanted = facts(rule);
     if (home.rules.some((one) => facts(one) === wanted)) {
       throw refusal(`add routing rule ${rule.priority}`, Errno.EEXIST);

@@ -10,6 +10,10 @@ const starts = new Map([
   ["net/netfilter/nf_conntrack_max", "262144"],
 ]);
 
+/** Those of which the kernel tells. */
+const toldSetting =
+  /^net\/(?:ipv4\/ip_forward|ipv[46]\/conf\/([^/]+)\/(?:forwarding|rp_filter|proxy_arp|proxy_ndp))$/;
+
 export class FakeSysctl implements Sysctl {
   readonly #context: FakeContext;
 
@@ -20,7 +24,7 @@ export class FakeSysctl implements Sysctl {
   get(key: string): string {
     fileOf(key);
     const home = this.#context.namespace(`read sysctl ${key}`);
-    if (!exists(home, key))
+    if (!exists(home, key) || (!this.#context.machine.ipv6 && key.startsWith("net/ipv6/")))
       throw new TrunklineError("kernel.sysctl", { key, value: undefined, errno: "ENOENT" });
     return home.sysctls.get(sameSetting(key)) ?? starts.get(key) ?? "0";
   }
@@ -29,7 +33,13 @@ export class FakeSysctl implements Sysctl {
     const text = String(value);
     // Where the value is the same nothing is written, and so nothing is counted.
     if (this.get(key) === text) return;
-    this.#context.change("sysctl.set", key).sysctls.set(sameSetting(key), text);
+    const home = this.#context.change("sysctl.set", key);
+    home.sysctls.set(sameSetting(key), text);
+    const told = toldSetting.exec(key);
+    if (told === null) return;
+    const link = told[1] ?? "all";
+    const index = link === "all" || link === "default" ? link : home.linkNamed(link)?.facts.index;
+    if (index !== undefined) home.tell("setting", { kind: "setting", link: index });
   }
 }
 

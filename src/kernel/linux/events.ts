@@ -7,6 +7,7 @@ import { AddressMessage, readAddress } from "../netlink/address.ts";
 import { LinkMessage, readLinkNotice } from "../netlink/link.ts";
 import { eachMessage, type Message } from "../netlink/message.ts";
 import { NeighbourMessage } from "../netlink/neighbour.ts";
+import { NetconfMessage, readNetconfLink } from "../netlink/netconf.ts";
 import { NFNLGRP_NFTABLES, readNftNotice } from "../netlink/nftables.ts";
 import { RouteMessage, readRoute } from "../netlink/route.ts";
 import { RuleMessage } from "../netlink/rule.ts";
@@ -31,6 +32,7 @@ const routeGroups: Record<Exclude<EventGroup, "nftables">, readonly number[]> = 
   address: [5, 9],
   route: [7, 11],
   rule: [8, 19],
+  setting: [24, 25],
 };
 const RECEIVE_BUFFER = 4 << 20;
 /** Datagrams read in one go before other work gets its turn. */
@@ -144,6 +146,9 @@ function parseRouteEvent(message: Message, push: (event: KernelEvent) => void): 
     case NeighbourMessage.new:
     case NeighbourMessage.delete:
       push({ kind: "neighbour", change: message.type === NeighbourMessage.new ? "new" : "gone" });
+      return;
+    case NetconfMessage.new:
+      push({ kind: "setting", link: readNetconfLink(message) });
       return;
     default:
   }

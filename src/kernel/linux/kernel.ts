@@ -1,4 +1,5 @@
 // A handle on one network namespace of the real kernel.
+import { readFileSync } from "node:fs";
 import type { Change, EventGroup, Kernel, KernelEvent, NetnsRef } from "../kernel.ts";
 import { LinuxNft } from "../nft/nft.ts";
 import { LinuxSockets } from "../sockets/sockets.ts";
@@ -44,6 +45,11 @@ export class LinuxKernel implements Kernel {
     this.nft = new LinuxNft(context);
     this.conntrack = new LinuxConntrack(context);
     this.sockets = new LinuxSockets(context);
+  }
+
+  netstat(): string {
+    this.#context.check(() => "read the network's counters");
+    return this.#context.inside(() => readFileSync("/proc/thread-self/net/netstat", "latin1"));
   }
 
   async apply(changes: readonly Change[]): Promise<void> {

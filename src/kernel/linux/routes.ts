@@ -36,7 +36,8 @@ export class LinuxRoutes implements Routes {
         const route = readRoute(message);
         // The kernel's IPv6 filter lets some other protocols through (clones), so it is checked again.
         const fits = filter.protocol === undefined || route?.protocol === filter.protocol;
-        if (route && fits && route.table === filter.table) found.push(route);
+        // A kernel without IPv6 answers with those of all families.
+        if (route && fits && route.table === filter.table && route.family === family) found.push(route);
       },
       () => found.splice(0),
     );

@@ -23,7 +23,8 @@ export class LinuxRules implements Rules {
         attempt,
         (message) => {
           const rule = readRule(message);
-          if (rule) ofFamily.push(rule);
+          // A kernel without IPv6 answers with those of all families.
+          if (rule?.family === one) ofFamily.push(rule);
         },
         () => ofFamily.splice(0),
       );

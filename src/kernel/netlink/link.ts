@@ -1,7 +1,7 @@
 // rtnetlink's link messages (rtnetlink(7), linux/if_link.h).
 import type { Link, LinkChange, LinkIpv4Settings, NewLink, VxlanOptions } from "../kernel.ts";
 import { AF_INET, AF_INET6, addressBytes, addressText, familyOfText, macBytes, macText } from "./bytes.ts";
-import { Attributes, firstText, type Message, type MessageWriter } from "./message.ts";
+import { Attributes, firstText, firstU32, type Message, type MessageWriter } from "./message.ts";
 
 export const LinkMessage = { new: 16, delete: 17, get: 18, set: 19 } as const;
 
@@ -200,10 +200,16 @@ export function readLink({ bytes, from, to }: Message): Link {
 }
 
 /** Reads what an event tells: a pod that comes or goes makes a dozen, of which little more than the name is needed. */
-export function readLinkNotice({ bytes, from, to }: Message): { index: number; name: string; up: boolean } {
+export function readLinkNotice({ bytes, from, to }: Message): {
+  index: number;
+  name: string;
+  up: boolean;
+  group: number;
+} {
   return {
     index: bytes.readInt32LE(from + 4),
     name: firstText(bytes, from + 16, to, IFLA.name) ?? "",
+    group: firstU32(bytes, from + 16, to, IFLA.group) ?? 0,
     up: (bytes.readUInt32LE(from + 8) & IFF_UP) !== 0,
   };
 }

@@ -211,6 +211,17 @@ export function firstText(bytes: Buffer, from: number, to: number, type: number)
   return undefined;
 }
 
+/** The same for a number. */
+export function firstU32(bytes: Buffer, from: number, to: number, type: number): number | undefined {
+  for (let at = from; at + 4 <= to; ) {
+    const size = bytes.readUInt16LE(at);
+    if (size < 4 || at + size > to) return undefined;
+    if ((bytes.readUInt16LE(at + 2) & TYPE_MASK) === type && size >= 8) return bytes.readUInt32LE(at + 4);
+    at += align(size);
+  }
+  return undefined;
+}
+
 const TABLE_SIZE = 128;
 
 /**

@@ -103,7 +103,13 @@ export function writeRouteLookup(
     .u8(to.length * 8)
     .u8(from ? from.length * 8 : 0)
     .u8(0);
-  writer.u8(0).u8(0).u8(0).u8(0).u32(RTM_F_LOOKUP_TABLE);
+  // IPv4 tells the table only if asked for it; IPv6 always does, and takes no such flag.
+  writer
+    .u8(0)
+    .u8(0)
+    .u8(0)
+    .u8(0)
+    .u32(query.to.includes(":") ? 0 : RTM_F_LOOKUP_TABLE);
   writer.attribute(RTA.destination, to);
   if (from) writer.attribute(RTA.source, from);
   if (query.incoming !== undefined) writer.attributeU32(RTA.incoming, query.incoming);

@@ -114,6 +114,14 @@ export function neighbourTests(scene: Scene): void {
 }
 
 export function sysctlTests(scene: Scene): void {
+  it("counts what concerns TCP in each namespace of its own", () => {
+    const text = scene.open(scene.netns()).netstat();
+    const [names, numbers] = text.split("\n").filter((line) => line.startsWith("TcpExt:"));
+    expect(names?.split(" ")).toContain("TCPMD5Failure");
+    const at = names?.split(" ").indexOf("TCPMD5Failure") ?? 0;
+    expect(numbers?.split(" ")[at]).toBe("0");
+  });
+
   it("sets what belongs to its own namespace only", () => {
     const [a, b] = [scene.open(scene.netns()), scene.open(scene.netns())];
     a.sysctl.set("net/ipv4/ip_forward", 1);

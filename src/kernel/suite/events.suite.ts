@@ -36,6 +36,35 @@ export function eventTests(scene: Scene): void {
     watch.stop();
   });
 
+  it("tells of settings that decide where packets go, and of whose they are", async () => {
+    const name = scene.netns();
+    const [watching, other] = [scene.open(name), scene.open(name)];
+    const { index } = other.links.add({ kind: "veth", name: "v0", up: true, peer: { name: "v1", up: true } });
+    const events: KernelEvent[] = [];
+    const watch = watching.watch(["setting"], (event) => events.push(event));
+    const settings: readonly string[] = ["rp_filter", "proxy_arp", "forwarding"];
+    const turn = (key: string) => other.sysctl.set(key, other.sysctl.get(key) === "0" ? 1 : 0);
+    for (const setting of settings) turn(`net/ipv4/conf/v0/${setting}`);
+    await until(() => events.filter((one) => one.kind === "setting" && one.link === index).length >= 3);
+    turn("net/ipv4/ip_forward");
+    await until(() => events.some((one) => one.kind === "setting" && one.link === "all"));
+    expect(events.every((one) => one.kind === "setting")).toBe(true);
+    watch.stop();
+  });
+
+  it("tells which group a link that is up is in", async () => {
+    const name = scene.netns();
+    const [watching, other] = [scene.open(name), scene.open(name)];
+    other.links.add({ kind: "veth", name: "v0", group: 7, up: true, peer: { name: "v1" } });
+    const groups: number[] = [];
+    const watch = watching.watch(["link"], (event) => {
+      if (event.kind === "link" && event.name === "v0") groups.push(event.group);
+    });
+    other.links.change("v0", { group: 8 });
+    await until(() => groups.includes(8));
+    watch.stop();
+  });
+
   it("tells only what was asked for, of its own namespace, until it is stopped", async () => {
     const [name, elsewhere] = [scene.netns(), scene.netns()];
     const kernel = scene.open(name);

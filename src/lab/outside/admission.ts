@@ -2,6 +2,9 @@
 // admitted addresses does.
 import type { Kernel } from "../../kernel/kernel.ts";
 
+/** The table's family and name. */
+export const ADMISSION_TABLE = "inet lab-host";
+
 /** Returns the rules of a host that serves connections from those ranges only. Its answers and ICMP always pass. */
 export function admissionRules(admit: readonly string[]): string {
   const rules = (["ip", "ip6"] as const).flatMap((family) => {
@@ -16,7 +19,7 @@ export function admissionRules(admit: readonly string[]): string {
     "meta l4proto tcp reject with tcp reset",
     "meta l4proto { udp, sctp } reject",
   ];
-  return `table inet lab-host {\n  chain input {\n${body.map((line) => `    ${line}\n`).join("")}  }\n}\n`;
+  return `table ${ADMISSION_TABLE} {\n  chain input {\n${body.map((line) => `    ${line}\n`).join("")}  }\n}\n`;
 }
 
 /** Puts a host's list of admitted ranges in force. */

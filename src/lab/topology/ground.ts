@@ -15,12 +15,14 @@ export function groundOf(file: LabFile, topology: Topology): Ground {
 function machineOf(file: LabFile, topology: Topology, member: MemberPlan): Machine {
   const { name, role, interfaces, routes, forwards } = member;
   const host = file.hosts.find((one) => one.name === name);
-  const router = file.routers.find((one) => one.name === name);
   return {
     name: `${role === "node" ? "node" : "host"}/${name}`,
-    links: interfaces.map(({ lan, addresses }) => ({ network: lan.name, addresses })),
+    links: interfaces.map(({ name: link, lan, addresses }) => ({
+      name: link,
+      network: lan.name,
+      addresses,
+    })),
     routes: routes.map(({ to, via }) => ({ to, via })),
-    ...(router && router.type !== "static" && { learns: true }),
     forwards,
     podRoutes: takesPodRoutes(file, topology, member),
     ports: role === "node" ? [NODE_PORT] : (host?.ports ?? []),

@@ -13,7 +13,9 @@ import {
   tryParseIp,
 } from "../../base/ip.ts";
 import { MAIN_TABLE, ROUTE_PROTOCOL, type Route } from "../../kernel/kernel.ts";
-import { type ClusterFacts, nodeIps } from "../facts.ts";
+import type { ClusterFacts } from "../facts.ts";
+import { isHandedOver, routingProtocols } from "./bird/settings.ts";
+import { nodeAddress } from "./node-address.ts";
 
 /** The same for both families, and no other tool's default: our routes to ranges are told from pods' own routes by it. */
 export const ROUTE_METRIC = 512;
@@ -22,6 +24,8 @@ export interface PlannedRoute {
   readonly route: Route;
   /** Why it is there: the object that decides it. */
   readonly because: RouteReason;
+  /** BIRD makes this route; ours stands only until BIRD's is there. */
+  readonly handedOver: boolean;
 }
 
 export type RouteReason =
@@ -52,6 +56,7 @@ export interface RoutingPlan {
 export function planRoutes(facts: ClusterFacts, node: string): RoutingPlan {
   const routes: PlannedRoute[] = [];
   const problems: RouteProblem[] = [];
+  const handsOver = handOver(facts, node);
   for (const block of facts.blocks.values()) {
     const range = tryParseCidr(block.spec.cidr);
     if (!range) {
@@ -61,12 +66,23 @@ export function planRoutes(facts: ClusterFacts, node: string): RoutingPlan {
     for (const planned of [planBlock(facts, node, block, range), ...planLoans(facts, node, block, range)]) {
       if (planned === undefined) continue;
       if ("why" in planned) problems.push(planned);
-      else routes.push(planned);
+      else routes.push({ ...planned, handedOver: planned.handedOver && handsOver(block.spec.pool) });
     }
   }
   return {
     routes: routes.toSorted((a, b) => compare(a.route.destination, b.route.destination)),
     problems: problems.toSorted((a, b) => compare(a.prefix, b.prefix)),
+  };
+}
+
+/** Returns which pools' routes are BIRD's on that node. What is no node (a router of the lab) has no BIRD of ours. */
+function handOver(facts: ClusterFacts, node: string): (pool: string) => boolean {
+  if (!facts.nodes.has(node) || routingProtocols(facts).size === 0) return () => false;
+  const known = new Map<string, boolean>();
+  return (pool) => {
+    const found = known.get(pool) ?? isHandedOver(facts, facts.pools.get(pool));
+    known.set(pool, found);
+    return found;
   };
 }
 
@@ -79,6 +95,7 @@ function planBlock(facts: ClusterFacts, node: string, block: AddressBlock, range
     return {
       route: { ...common(range, destination), type: "blackhole" },
       because: { kind: "own-block", block: block.metadata.name, pool },
+      handedOver: false,
     };
   }
   // Until the owner has confirmed the claim it may still lose it.
@@ -114,10 +131,13 @@ function routed(
 ): PlannedRoute | RouteProblem {
   const node = facts.nodes.get(owner);
   if (!node) return { prefix: destination, node: owner, why: "node-unknown" };
-  const addresses = nodeIps(node).flatMap((text) => tryParseIp(text) ?? []);
-  const via = addresses.find((ip) => ip.family === range.family);
+  const via = tryParseIp(nodeAddress(node, range.family)?.address ?? "");
   if (via === undefined) return { prefix: destination, node: owner, why: "node-without-address" };
-  return { route: { ...common(range, destination), type: "unicast", via: formatIp(via) }, because };
+  return {
+    route: { ...common(range, destination), type: "unicast", via: formatIp(via) },
+    because,
+    handedOver: true,
+  };
 }
 
 function common(range: Cidr, destination: string) {

@@ -22,8 +22,12 @@ export class Bell {
 
   /** Tells the others that a commit happened. */
   ring(): void {
-    // Truncating would be a second event; a byte at a fixed place keeps the file's length at one.
-    writeSync(this.#fd, "!", 0);
+    try {
+      // Truncating would be a second event; a byte at a fixed place keeps the file's length at one.
+      writeSync(this.#fd, "!", 0);
+    } catch {
+      // The disk is full or broken, but the commit is made: the others' poll finds it.
+    }
   }
 
   /** Starts or stops listening; listening keeps the process alive, as somebody waits for changes. */

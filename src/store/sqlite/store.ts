@@ -162,10 +162,14 @@ class SqliteStore implements Store {
 
   #lookForOthers(): void {
     if (this.#closed) return;
-    const mark = Number(this.#sql.dataVersion.get()?.["data_version"]);
-    if (mark === this.#mark) return;
-    this.#mark = mark;
-    this.#tell();
+    try {
+      const mark = Number(this.#sql.dataVersion.get()?.["data_version"]);
+      if (mark === this.#mark) return;
+      this.#tell();
+      this.#mark = mark;
+    } catch {
+      // A disk that fails, or is busy for too long: nobody waits for this look, and the next one is soon.
+    }
   }
 
   #tell(): void {

@@ -1,6 +1,6 @@
 // The tables of a store's file, and its statements. One row an object, one row a change; changes are numbered without
 // gaps, and the number is both the object's resourceVersion and the revision of lists and watches.
-import { closeSync, openSync } from "node:fs";
+import { closeSync, fchmodSync, openSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 
@@ -31,8 +31,7 @@ export interface Statements {
  */
 export function openDatabase(path: string): DatabaseSync {
   try {
-    // SQLite would make it as the umask has it; the files beside it get the mode of this one.
-    closeSync(openSync(path, "a", 0o600));
+    makePrivate(path);
     const db = new DatabaseSync(path, { timeout: 5000 });
     // A write-ahead log lets readers go on during a write, and survives a kill at any instruction.
     db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;");
@@ -41,6 +40,19 @@ export function openDatabase(path: string): DatabaseSync {
   } catch (error) {
     throw new TrunklineError("store.open", { path, why: textOf(error) }, { cause: error });
   }
+}
+
+/** Makes the file if it is missing: SQLite would make it as the umask has it. The files beside it get the mode of this one. */
+function makePrivate(path: string): void {
+  let file: number;
+  try {
+    file = openSync(path, "wx", 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return;
+    throw error;
+  }
+  fchmodSync(file, 0o600);
+  closeSync(file);
 }
 
 function createTables(db: DatabaseSync): void {

@@ -1,8 +1,5 @@
 // What others' rules do to one flow, as the kernel walks them: for predictions, and to say which rules are in the way.
 import { cidrContains, type Ip, type IpRange, parseIp } from "../../../base/ip.ts";
-import { decideSnat, type SnatDecision } from "../decide.ts";
-import { rangeName } from "../source-nat-rules.ts";
-import type { SnatPlan } from "../types.ts";
 import type { ForeignChain, ForeignRule, ForeignRules, Not, RuleMatch } from "./types.ts";
 
 /** A connection's first packet as it leaves the node. */
@@ -38,27 +35,6 @@ export function foreignNatEffect(rules: ForeignRules, flow: ForeignFlow): Foreig
     if (walk.run(chain) && walk.found) return { ...walk.found, uncertain: walk.uncertain };
   }
   return { action: "none", uncertain: walk.uncertain };
-}
-
-/** The decision of our plan, followed by others' rules where ours leaves the packet as it is. */
-export function decideWithForeign(
-  plan: SnatPlan,
-  rules: ForeignRules,
-  flow: ForeignFlow,
-): SnatDecision & { readonly foreign?: ForeignRule } {
-  const own = decideSnat(plan, flow);
-  if (own.action !== "None" || own.row === "own-node") return own;
-  const effect = foreignNatEffect(rules, flow);
-  if (!effect.rule) return own;
-  const family = parseIp(flow.source).family;
-  const masqueraded = plan.nodeAddresses.find((address) => parseIp(address).family === family);
-  return {
-    ...own,
-    action: effect.action === "snat" ? "Address" : "Masquerade",
-    sourceSeen: effect.to ? rangeName(effect.to) : masqueraded,
-    reason: `${own.reason}; but a foreign rule translates it: ${ruleName(effect.rule)}`,
-    foreign: effect.rule,
-  };
 }
 
 /** Returns a rule as its tool would write it. */

@@ -2,9 +2,9 @@
 export { type Backup, backupOf, type CleanStep, cleanSteps, deletionCommand, undoSteps } from "./clean.ts";
 export { configMapEdit, daemonSetEdit, type Edit } from "./edits.ts";
 export {
-  decideWithForeign,
   type ForeignEffect,
   type ForeignFlow,
+  foreignNatEffect,
   ruleName,
 } from "./effect.ts";
 export type { Exit } from "./in-the-way.ts";
@@ -12,4 +12,4 @@ export { parseIptablesSave } from "./parse-iptables.ts";
 export { parseNftJson } from "./parse-nft.ts";
 export type { ExitLink } from "./set-walk.ts";
 export { type JudgedRule, planTakeover, type Running, type Takeover } from "./takeover.ts";
-export { type ForeignRule, type ForeignRules, noForeignRules } from "./types.ts";
+export type { ForeignRule, ForeignRules } from "./types.ts";

@@ -74,5 +74,3 @@ export interface ForeignRules {
   /** What could not be read, worded. */
   readonly unreadable: readonly string[];
 }
-
-export const noForeignRules: ForeignRules = { chains: [], unreadable: [] };

@@ -1,0 +1,96 @@
+// Upkeep of wires: what others changed of them is put right; what does not go with a link is taken away.
+import { isError, textOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { type Kernel, type Link, type Machine, POD_LINK_GROUP, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
+import { type Endpoint, factsOf, isHostInterface } from "./endpoint.ts";
+import { familiesOf, ownRules } from "./pod-routes.ts";
+import { mendWire } from "./wire-mend.ts";
+import { mainFamilies } from "./wire-result.ts";
+
+/** How much was put right. */
+export interface Repairs {
+  readonly routes: number;
+  readonly settings: number;
+}
+
+/**
+ * Puts right the wires of endpoints whose ADD was answered.
+ * @param which indexes of host ends
+ */
+export function repairWires(
+  kernel: Kernel,
+  endpoints: Iterable<Endpoint>,
+  which: ReadonlySet<number> | "all",
+  logger: Logger,
+): Repairs {
+  const repairs = { routes: 0, settings: 0 };
+  const links =
+    which === "all" ? kernel.links.list() : [...which].flatMap((index) => kernel.links.get(index) ?? []);
+  for (const link of links) repairs.settings += regroup(kernel, link, logger);
+  const byName = new Map(links.map((link) => [link.name, link]));
+  if (byName.size === 0) return repairs;
+  const present = kernel.routes.list({ protocol: ROUTE_PROTOCOL });
+  for (const endpoint of endpoints) {
+    const link = byName.get(endpoint.hostInterface);
+    if (endpoint.phase !== "ready" || link === undefined) continue;
+    try {
+      const { settings, routes } = mendWire(kernel, endpoint, link, present);
+      const facts = factsOf(endpoint);
+      if (settings.length > 0) logger.warn({ ...facts, settings }, "a pod's interface was put right");
+      if (routes.length > 0) logger.warn({ ...facts, routes }, "routes to a pod were missing");
+      repairs.settings += settings.length;
+      repairs.routes += routes.length;
+    } catch (error) {
+      // Gone between looking and writing: its event, or the timer, brings us here again. The others come first.
+      logger.warn({ ...factsOf(endpoint), error: textOf(error) }, "a pod's interface could not be put right");
+    }
+  }
+  return repairs;
+}
+
+/**
+ * The rules know pods' links by their group: one that lost it, or had none from an earlier version, gets it; also one
+ * that no endpoint knows, so that it passes nothing.
+ */
+function regroup(kernel: Kernel, link: Link, logger: Logger): number {
+  if (link.group === POD_LINK_GROUP || !isHostInterface(link)) return 0;
+  logger.warn({ interface: link.name, group: link.group }, "a pod's interface was not in the group of such");
+  kernel.links.change(link.index, { group: POD_LINK_GROUP });
+  return 1;
+}
+
+/** Takes away the rules that a pod's further interface has in its pod: they do not go with the link. */
+export function takeRules(machine: Machine, endpoint: Endpoint, logger: Logger): void {
+  const { ips, netns, netnsId, result } = endpoint;
+  const main = mainFamilies(result ?? { cniVersion: "" });
+  if (netns === "" || [...familiesOf(ips)].every((family) => main.has(family))) return;
+  try {
+    if (machine.identityOf({ path: netns }) !== netnsId) return;
+    const pod = machine.open({ path: netns });
+    try {
+      for (const rule of ownRules(pod, ips)) pod.rules.remove(rule);
+    } finally {
+      pod.close();
+    }
+  } catch (error) {
+    // They lead to a table that goes with the link, and so nowhere.
+    if (!isError(error, "kernel.no-netns"))
+      logger.warn({ ...factsOf(endpoint), error: textOf(error) }, "a pod's rules were not removed");
+  }
+}
+
+/**
+ * Returns whether the namespace that the endpoint was made in is gone, or something else has its path. Where its path is not
+ * known, nothing but its wire can tell.
+ */
+export function netnsIsGone(machine: Machine, endpoint: Endpoint): boolean {
+  if (endpoint.netns === "") return true;
+  try {
+    return machine.identityOf({ path: endpoint.netns }) !== endpoint.netnsId;
+  } catch (error) {
+    // Whatever else keeps it from being opened (too many open files, most likely) says nothing about it.
+    return isError(error, "kernel.no-netns") && goneErrors.has(error.data.errno);
+  }
+}
+
+const goneErrors: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP", "EINVAL"]);

@@ -1,0 +1,216 @@
+// Keeps the node's BIRD equal to the plan, and tells how its sessions stand. Nothing here holds up pods: BIRD is spoken
+// to in a queue of its own, and what fails there is a problem that is told and tried again.
+import { isError, textOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { birdConfigText } from "../../bird/config/text.ts";
+import type { BirdConfig } from "../../bird/config/types.ts";
+import { type BirdFiles, birdFiles } from "../../bird/files.ts";
+import { BirdProcess } from "../../bird/process.ts";
+import { readRoutes } from "../../bird/read/routes.ts";
+import type { Kernel, NetnsRef } from "../../kernel/kernel.ts";
+import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
+import { routingFindings } from "../../plan/routing/bird/findings.ts";
+import { type BirdPlan, type NodeLink, planBird } from "../../plan/routing/bird/plan-bird.ts";
+import { sessionReport } from "../../plan/routing/bird/report.ts";
+import type { Store } from "../../store/store.ts";
+import type { Changes, Manager } from "../managers/manager.ts";
+import { hostInterfacePattern } from "../pods/endpoint.ts";
+import { BirdReader, type BirdView, nothingSeen } from "./bird-reader.ts";
+import { PeerStatus } from "./peer-status.ts";
+import { RouteHolds } from "./route-holds.ts";
+
+export interface BirdManagerOptions {
+  readonly node: string;
+  readonly kernel: Kernel;
+  readonly netns: NetnsRef;
+  readonly store: Store;
+  readonly stateDir: string;
+  readonly logger: Logger;
+}
+
+const concernedKinds = [
+  "nodes",
+  "addressblocks",
+  "ippools",
+  "bgpconfigurations",
+  "bgppeers",
+  "bgpfilters",
+  "routingconfigurations",
+  "secrets",
+  "configmaps",
+];
+const LOOK_MS = 1000;
+/** While routes are held every moment counts. */
+const HOLD_LOOK_MS = 250;
+/** Beyond the neighbours' own patience, in milliseconds. */
+const HOLD_EXTRA_MS = 10_000;
+
+export class BirdManager implements Manager {
+  readonly name = "bird";
+  readonly concerns = ["link", "address"] as const;
+  readonly answers = { "/routing": () => this.#answer() };
+  readonly #options: BirdManagerOptions;
+  readonly #files: BirdFiles;
+  readonly #process: BirdProcess;
+  readonly #holds: RouteHolds;
+  readonly #reader: BirdReader;
+  readonly #status: PeerStatus;
+  #known: { facts: ClusterFacts; plan: BirdPlan } | undefined;
+  /** The configuration that BIRD is known to have. */
+  #inForce: BirdConfig | undefined;
+  #seen: BirdView = nothingSeen;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: BirdManagerOptions) {
+    const { node, kernel, netns, logger, stateDir } = options;
+    this.#options = options;
+    this.#files = birdFiles(stateDir);
+    this.#holds = new RouteHolds(kernel, logger);
+    this.#reader = new BirdReader(kernel);
+    this.#status = new PeerStatus(options);
+    this.#process = new BirdProcess({
+      node,
+      netns,
+      files: this.#files,
+      logger,
+      leftRoutes: () => this.#holds.anyOfBird(),
+      beforeChange: (what) => this.#beforeChange(what),
+      onSettled: () => {
+        this.#inForce = this.#known?.plan.config;
+        this.#lookSoon(0);
+      },
+    });
+  }
+
+  async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
+    if (this.#known && !concernedKinds.some((kind) => changes.has(kind))) return;
+    await this.resync(facts, node);
+  }
+
+  async resync(facts: ClusterFacts, { node }: NodeFacts): Promise<void> {
+    const plan = planBird(facts, node, this.#links());
+    this.#known = { facts, plan };
+    this.#process.want(plan.config && birdConfigText(plan.config, this.#files.log));
+    if (!plan.config) this.#holds.drop();
+    this.#lookSoon(0);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#process.stop();
+    await this.#looking;
+  }
+
+  problems() {
+    const { error } = this.#process;
+    const own =
+      error === undefined || !this.#known?.plan.config
+        ? []
+        : [
+            {
+              code: isError(error) ? error.code : "bird.failed",
+              message: error.message,
+              object: `Node/${this.#options.node}`,
+            },
+          ];
+    return own;
+  }
+
+  /** Copies what may vanish for a moment. A change of filters or of announcements takes nothing from this node. */
+  #beforeChange(what: "start" | "configure"): void {
+    const next = this.#known?.plan.config;
+    if (what === "configure" && this.#inForce && next && keepsRoutes(this.#inForce, next)) return;
+    const longest = Math.max(0, ...(this.#known?.plan.sessions ?? []).map((one) => one.restartTime));
+    this.#holds.take(longest * 1000 + HOLD_EXTRA_MS);
+  }
+
+  #lookSoon(ms: number): void {
+    clearTimeout(this.#timer);
+    if (this.#stopped || !this.#known) return;
+    this.#timer = setTimeout(() => {
+      this.#looking = this.#looking.then(() => this.#look());
+    }, ms);
+    this.#timer.unref();
+  }
+
+  async #look(): Promise<void> {
+    const known = this.#known;
+    if (!known || this.#stopped) return;
+    const { facts, plan } = known;
+    try {
+      this.#seen = await this.#reader.look(this.#process.control, facts, plan, this.#addresses());
+      this.#holds.review(this.#seen.progress);
+      await this.#status.tell(
+        facts,
+        plan.sessions.map((session) => sessionReport(session, this.#seen.live.get(session.protocol))),
+      );
+    } catch (error) {
+      this.#options.logger.debug({ error: textOf(error) }, "BIRD could not be looked at");
+    }
+    // Without BIRD there is nothing to see, but sessions on objects are still to be taken back once.
+    if (plan.config) this.#lookSoon(this.#holds.active ? HOLD_LOOK_MS : LOOK_MS);
+  }
+
+  /** All that `trunkline route` asks of a node. */
+  async #answer(): Promise<unknown> {
+    const { node, kernel } = this.#options;
+    const { facts, plan } = this.#known ?? {};
+    const { control } = this.#process;
+    const routes = control && readRoutes((await control.command("show route all")).text);
+    const exports = new Map<string, string[]>();
+    for (const session of plan?.sessions ?? []) {
+      const state = this.#seen.live.get(session.protocol)?.state;
+      if (!control || state !== "Established") continue;
+      const { text } = await control.command(`show route export ${session.protocol} all`);
+      exports.set(session.peer, [...new Set(readRoutes(text).map(({ prefix }) => prefix))]);
+    }
+    return {
+      node,
+      running: control !== undefined,
+      error: this.#process.error?.message ?? null,
+      sessions: (plan?.sessions ?? []).map((session) =>
+        sessionReport(session, this.#seen.live.get(session.protocol)),
+      ),
+      ripNeighbours: this.#seen.ripNeighbours.map((one) => ({ node, ...one })),
+      findings: facts && plan ? routingFindings(facts, node, this.#seen.unresolved) : [],
+      routes: routes ?? [],
+      refused: this.#seen.refused,
+      exports: Object.fromEntries(exports),
+      kernel: kernel.routes.list(),
+      links: this.#links(),
+    };
+  }
+
+  /** Links that are no pods'. */
+  #links(): (NodeLink & { readonly index: number; readonly mtu: number })[] {
+    const { kernel } = this.#options;
+    const addresses = Map.groupBy(kernel.addresses.list(), ({ linkIndex }) => linkIndex);
+    return kernel.links
+      .list()
+      .filter(({ name }) => name !== "lo" && !hostInterfacePattern.test(name))
+      .map(({ name, index, mtu }) => ({
+        name,
+        index,
+        mtu,
+        addresses: (addresses.get(index) ?? []).map(({ address }) => address.split("/")[0] ?? ""),
+      }));
+  }
+
+  #addresses(): ReadonlySet<string> {
+    return new Set(this.#links().flatMap(({ addresses }) => addresses));
+  }
+}
+
+/** Returns whether BIRD goes from one configuration to the other without losing what neighbours have told it. */
+function keepsRoutes(before: BirdConfig, after: BirdConfig): boolean {
+  const lasting = (config: BirdConfig) =>
+    config.families.flatMap(({ family, sessions, rip }) => [
+      ...sessions.map(({ import: _import, export: _export, nextHop: _hop, ...rest }) => JSON.stringify(rest)),
+      ...(rip ? [JSON.stringify({ family, ...rip, known: undefined })] : []),
+    ]);
+  const kept = new Set(lasting(after));
+  return before.routerId === after.routerId && lasting(before).every((one) => kept.has(one));
+}

@@ -1,0 +1,146 @@
+// Writes how this node's sessions stand on the BGPPeers that ask for them, with an event for each that goes and comes.
+// Every node writes its own entries into the same list; those of nodes that are no more go with anybody's next writing.
+import { equalJson } from "../../api/equal.ts";
+import type { Condition } from "../../api/kinds/core.ts";
+import { type BGPPeer, bgpPeerKind } from "../../api/kinds/routing/bgp.ts";
+import { isError, textOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import type { SessionReport } from "../../plan/routing/bird/report.ts";
+import { EventRecorder } from "../../store/event-recorder.ts";
+import type { Store } from "../../store/store.ts";
+
+export interface PeerStatusOptions {
+  readonly node: string;
+  readonly store: Store;
+  readonly logger: Logger;
+}
+
+const ATTEMPTS = 10;
+const ESTABLISHED = "Established";
+
+export class PeerStatus {
+  readonly #options: PeerStatusOptions;
+  readonly #events: EventRecorder;
+  /** What was last seen of each session. */
+  readonly #states = new Map<string, boolean>();
+
+  constructor(options: PeerStatusOptions) {
+    const { store, node, logger } = options;
+    this.#options = options;
+    this.#events = new EventRecorder(store, { component: "trunkline-agent", host: node }, logger);
+  }
+
+  /** Brings all BGPPeers up to date; what cannot be written is written next time. */
+  async tell(facts: ClusterFacts, reports: readonly SessionReport[]): Promise<void> {
+    const { node, logger } = this.#options;
+    const nodes = new Set(facts.nodes.keys());
+    for (const peer of facts.bgpPeers.values()) {
+      const name = `BGPPeer/${peer.metadata.name}`;
+      const own = reports.filter(({ object }) => object === name);
+      this.#tellChanges(peer, own);
+      if (equalJson(withSessions(peer, node, own, nodes).status ?? {}, peer.status ?? {})) continue;
+      try {
+        await this.#write(peer, own, nodes);
+      } catch (error) {
+        logger.warn(
+          { peer: peer.metadata.name, error: textOf(error) },
+          "the state of sessions could not be written",
+        );
+      }
+    }
+  }
+
+  async #write(peer: BGPPeer, own: readonly SessionReport[], nodes: ReadonlySet<string>): Promise<void> {
+    const { store, node } = this.#options;
+    const { name, uid } = peer.metadata;
+    for (let left = ATTEMPTS; left > 0; left--) {
+      const stored = await store.get(bgpPeerKind, name);
+      if (stored?.metadata.uid !== uid) return;
+      try {
+        await store.update(bgpPeerKind, withSessions(stored, node, own, nodes));
+        return;
+      } catch (error) {
+        if (isError(error, "store.not-found")) return;
+        // Another node has written its own part.
+        if (!isError(error, "store.conflict")) throw error;
+      }
+    }
+  }
+
+  #tellChanges(peer: BGPPeer, own: readonly SessionReport[]): void {
+    const { apiVersion, kind, metadata } = peer;
+    const { node } = this.#options;
+    const object = { apiVersion, kind, name: metadata.name, uid: metadata.uid };
+    for (const { protocol, peer: address, state, error } of own) {
+      const key = `${metadata.uid} ${protocol}`;
+      const up = state === ESTABLISHED;
+      const before = this.#states.get(key);
+      // Of one that has not come up yet the reason is waited for.
+      if (before === up || (before === undefined && !up && (error === null || error.code === "no-answer")))
+        continue;
+      this.#states.set(key, up);
+      const why = error ? `: ${error.message}` : "";
+      this.#events.record(
+        up
+          ? { object, type: "Normal", reason: "BGPSessionUp", message: `${node} speaks with ${address}` }
+          : {
+              object,
+              type: "Warning",
+              reason: "BGPSessionDown",
+              message: `${node} has no session with ${address}${why}`,
+            },
+      );
+    }
+  }
+}
+
+/** Returns the BGPPeer with one node's sessions in its status. */
+export function withSessions(
+  peer: BGPPeer,
+  node: string,
+  own: readonly SessionReport[],
+  nodes: ReadonlySet<string>,
+): BGPPeer {
+  const others = ((peer.status?.sessions ?? []) as unknown as SessionReport[]).filter(
+    (one) => one.node !== node && nodes.has(one.node),
+  );
+  const sessions = [...others, ...own].toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
+  const wanted = conditionOf(sessions);
+  const before = peer.status?.conditions?.find(({ type }) => type === ESTABLISHED);
+  const kept = (peer.status?.conditions ?? []).filter(({ type }) => type !== ESTABLISHED);
+  const since = before?.status === wanted.status ? before.lastTransitionTime : undefined;
+  const lastTransitionTime = since ?? new Date().toISOString().replace(/\.\d+Z$/, "Z");
+  const status = { conditions: [...kept, { ...wanted, lastTransitionTime }], sessions };
+  return { ...peer, status: status as unknown as NonNullable<BGPPeer["status"]> };
+}
+
+function conditionOf(sessions: readonly SessionReport[]): Condition {
+  const type = ESTABLISHED;
+  const down = sessions.filter(({ state }) => state !== ESTABLISHED);
+  const [first] = down;
+  if (sessions.length === 0)
+    return {
+      type,
+      status: "Unknown",
+      reason: "no-sessions",
+      message: "no node has a session by this object",
+    };
+  if (!first)
+    return {
+      type,
+      status: "True",
+      reason: "Established",
+      message: `${sessions.length} of ${sessions.length} sessions`,
+    };
+  const { code, message } = first.error ?? {
+    code: "no-answer",
+    message: `state ${first.state ?? "unknown"}`,
+  };
+  const text = `${sessions.length - down.length} of ${sessions.length} sessions; ${first.node}: ${message}`;
+  return { type, status: "False", reason: code, message: text };
+}
+
+function key({ node, protocol }: SessionReport): string {
+  return `${node} ${protocol}`;
+}

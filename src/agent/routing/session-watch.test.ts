@@ -1,0 +1,91 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { ProtocolState } from "../../bird/read/protocols.ts";
+import type { Session } from "../../plan/routing/bird/sessions.ts";
+import { SessionWatch } from "./session-watch.ts";
+import { readSignatureCounts, type SignatureCounts } from "./tcp-signatures.ts";
+
+const quiet: SignatureCounts = { failure: 0, notFound: 0, unexpected: 0 };
+const here = new Set(["10.0.0.1"]);
+const session = (peer: string, more: Partial<Session> = {}) =>
+  ({
+    protocol: peer,
+    peer,
+    peerAS: 65_001,
+    localAddress: "10.0.0.1",
+    signed: false,
+    passive: false,
+    ...more,
+  }) as Session;
+const state = (bgpState: string, lastError?: string) =>
+  ({ bgpState, lastError, state: "start" }) as unknown as ProtocolState;
+
+describe("a session that does not stand", () => {
+  let now: number;
+  let watch: SessionWatch;
+  beforeEach(() => {
+    now = 0;
+    watch = new SessionWatch(() => now);
+  });
+  const look = (
+    sessions: Session[],
+    states: Record<string, ProtocolState>,
+    counts: Partial<SignatureCounts> = {},
+  ) => {
+    const found = watch.look(sessions, new Map(Object.entries(states)), { ...quiet, ...counts }, here);
+    return Object.fromEntries([...found].map(([name, { code }]) => [name, code]));
+  };
+
+  it("has no error once it stands", () => {
+    expect(look([session("r")], { r: state("Established") })).toEqual({});
+  });
+
+  it("is told apart by what BIRD says", () => {
+    const said = (text: string) => look([session("r")], { r: state("Active", text) })["r"];
+    expect(said("BGP Error: Bad peer AS")).toBe("wrong-as");
+    expect(said("Received: Bad peer AS: 64512")).toBe("wrong-as");
+    expect(said("Socket: Connection refused")).toBe("connection-refused");
+    expect(said("BGP Error: Hold timer expired")).toBe("hold-timer-expired");
+    expect(said("Received: Maximum number of prefixes reached")).toBe("too-many-prefixes");
+    expect(said("Received: Administrative shutdown")).toBe("peer-closed");
+    expect(said("Socket: No route to host")).toBe("no-answer");
+  });
+
+  it("is told apart by the kernel's counters, as long as they are news", () => {
+    const signed = session("r", { signed: true });
+    const hangs = { r: state("Connect") };
+    look([signed], hangs, { failure: 3 });
+    now += 1000;
+    // What was counted before anybody looked is nobody's fault.
+    expect(look([signed], hangs, { failure: 3 })).toEqual({ r: "no-answer" });
+    expect(look([signed], hangs, { failure: 4 })).toEqual({ r: "wrong-password" });
+    now += 10_000;
+    expect(look([signed], hangs, { failure: 4 })).toEqual({ r: "wrong-password" });
+    now += 10_000;
+    expect(look([signed], hangs, { failure: 4, notFound: 1 })).toEqual({ r: "password-not-sent" });
+    expect(look([session("r")], hangs, { failure: 5, notFound: 1, unexpected: 1 })).toEqual({
+      r: "password-unexpected",
+    });
+  });
+
+  it("shares the blame with others that hang, and says so; those that stand are not accused", () => {
+    const all = ["r", "s", "t"].map((peer) => session(peer, { signed: true }));
+    const states = new Map(
+      Object.entries({ r: state("Connect"), s: state("Active"), t: state("Established") }),
+    );
+    watch.look(all, states, quiet, here);
+    const found = watch.look(all, states, { ...quiet, failure: 1 }, here);
+    expect([...found.keys()]).toEqual(["r", "s"]);
+    expect(found.get("r")?.message).toContain("or s");
+  });
+
+  it("cannot come up without the node's address", () => {
+    expect(look([session("r", { localAddress: "10.0.0.9" })], { r: state("Connect") })).toEqual({
+      r: "no-local-address",
+    });
+  });
+});
+
+it("reads the counters by their names", () => {
+  const text = "TcpExt: SyncookiesSent TCPMD5NotFound TCPMD5Failure\nTcpExt: 1 2 3\nIpExt: A\nIpExt: 9\n";
+  expect(readSignatureCounts(text)).toEqual({ failure: 3, notFound: 2, unexpected: 0 });
+});

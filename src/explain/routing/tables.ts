@@ -1,0 +1,343 @@
+// Routes as people ask for them: what is planned, put beside what nodes have, for the cluster or for one node.
+import { cidrCovers, tryParseCidr } from "../../base/ip.ts";
+import { BIRD_PROTOCOL, OUTSIDE_MARK } from "../../bird/config/types.ts";
+import type { BirdRoute } from "../../bird/read/routes.ts";
+import { ROUTE_PROTOCOL, type Route } from "../../kernel/kernel.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import type { RoutingFinding } from "../../plan/routing/bird/findings.ts";
+import type { NodeLink } from "../../plan/routing/bird/plan-bird.ts";
+import type { SessionReport } from "../../plan/routing/bird/report.ts";
+import { isHandedOver, routingProtocols, routingSettings } from "../../plan/routing/bird/settings.ts";
+import { nodeAddress } from "../../plan/routing/node-address.ts";
+import { type PlannedRoute, planRoutes, type RouteReason } from "../../plan/routing/plan-routes.ts";
+import { reasonText } from "../way.ts";
+
+export type Through = "direct" | "bgp" | "rip" | "ipip" | "vxlan";
+
+/** What a node's agent tells of its routes. */
+export interface NodeRouting {
+  readonly node: string;
+  readonly running: boolean;
+  readonly error: string | null;
+  readonly sessions: readonly SessionReport[];
+  readonly ripNeighbours: readonly {
+    readonly node: string;
+    readonly interface: string;
+    readonly address: string;
+  }[];
+  readonly findings: readonly RoutingFinding[];
+  /** BIRD's. */
+  readonly routes: readonly BirdRoute[];
+  readonly refused: readonly {
+    readonly prefix: string;
+    readonly peer: string;
+    readonly through: "bgp" | "rip";
+    readonly why: string;
+  }[];
+  /** Prefixes that go out, by the peer's address. */
+  readonly exports: Readonly<Record<string, readonly string[]>>;
+  /** The main table. */
+  readonly kernel: readonly Route[];
+  readonly links: readonly (NodeLink & { readonly index: number; readonly mtu: number })[];
+}
+
+export interface ClusterRow {
+  readonly prefix: string;
+  /** A node, or the address outside that it came from. */
+  readonly announcedBy: string;
+  readonly via: string | null;
+  readonly through: Through;
+  readonly peer: string | null;
+  readonly pool: string | null;
+  readonly why: string;
+  readonly accepted: boolean;
+  readonly outside: boolean;
+}
+
+export interface NodeRow extends ClusterRow {
+  readonly type: "unicast" | "blackhole" | "unreachable";
+  readonly dev: string | null;
+  readonly inKernel: boolean;
+}
+
+/** Returns one row for each prefix and announcer, of pods' ranges first, by address. */
+export function clusterRows(facts: ClusterFacts, live: ReadonlyMap<string, NodeRouting>): ClusterRow[] {
+  const nodes = [...live.values()];
+  const rows = new Map<string, ClusterRow>();
+  const put = (row: ClusterRow) => {
+    const key = `${row.prefix} ${row.announcedBy} ${row.accepted}`;
+    if (!rows.has(key)) rows.set(key, row);
+  };
+  for (const row of announced(facts))
+    put(row.through === "direct" ? row : { ...row, ...heardBy(nodes, row.prefix, row.through) });
+  const first = origins(nodes);
+  for (const node of nodes) {
+    for (const route of node.routes) {
+      const heard = outsideRoute(facts, node, route, first);
+      if (heard) put(heard);
+    }
+    for (const one of node.refused) put(refusedRow(facts, one));
+  }
+  return [...rows.values()].toSorted(byPrefix);
+}
+
+/** Returns the rows of one node, and what it tells to whom. `live`: undefined where its agent does not answer. */
+export function nodeTable(facts: ClusterFacts, name: string, live: NodeRouting | undefined) {
+  const plan = planRoutes(facts, name);
+  const rows: NodeRow[] = plan.routes.map((planned) => plannedRow(facts, name, planned, live));
+  const known = new Set(rows.map(({ prefix }) => prefix));
+  const first = origins(live ? [live] : []);
+  for (const route of live?.routes ?? []) {
+    const heard = live && !known.has(route.prefix) ? outsideRoute(facts, live, route, first) : undefined;
+    if (heard && live) rows.push({ ...heard, ...inKernel(live, route) });
+  }
+  for (const one of live?.refused ?? [])
+    rows.push({ ...refusedRow(facts, one), type: "unicast", dev: null, inKernel: false });
+  const node = facts.nodes.get(name);
+  const address = (family: 4 | 6) => {
+    const found = node && nodeAddress(node, family);
+    return found ? `${found.address}/${found.length ?? (family === 4 ? 32 : 128)}` : null;
+  };
+  const uplink = live?.links.find((link) =>
+    link.addresses.some((one) => node && one === (nodeAddress(node, 4) ?? nodeAddress(node, 6))?.address),
+  );
+  return {
+    node: name,
+    nodeAddress: {
+      ipv4: address(4),
+      ipv6: address(6),
+      method: routingSettings(facts).nodeAddress?.ipv4 ?? "kubernetes-internal-ip",
+    },
+    mtu: { pod: uplink?.mtu ?? null, ipip: null, vxlan: null },
+    routes: rows.toSorted(byPrefix),
+    exports: exportRows(facts, name, live),
+    problems: [
+      ...plan.problems,
+      ...(live?.findings ?? []).map(({ object, message, code }) => ({
+        prefix: object,
+        node: name,
+        why: code,
+        message,
+      })),
+      ...(live?.error ? [{ prefix: `Node/${name}`, node: name, why: "bird", message: live.error }] : []),
+    ],
+  };
+}
+
+/** What the cluster's nodes announce, as planned. */
+function announced(facts: ClusterFacts): ClusterRow[] {
+  const rows: ClusterRow[] = [];
+  for (const block of facts.blocks.values()) {
+    const { cidr, node, pool, state, loans = [] } = block.spec;
+    const why = {
+      pending: `claimed by ${node} and not confirmed yet: no node has a route`,
+      confirmed: `${node} owns block ${block.metadata.name}`,
+      releasing: `${node} owns block ${block.metadata.name} and is giving it back`,
+    }[state];
+    const common = { through: throughOf(facts, pool), peer: null, pool, accepted: true, outside: false };
+    const via = state === "pending" ? null : addressOf(facts, node, cidr);
+    rows.push({ ...common, prefix: cidr, announcedBy: node, via, why });
+    for (const loan of loans.filter((one) => one.returned !== true)) {
+      const prefix = `${loan.address}/${loan.address.includes(":") ? 128 : 32}`;
+      const reason = `${node} lent it to ${loan.node} out of block ${block.metadata.name}`;
+      rows.push({
+        ...common,
+        prefix,
+        announcedBy: loan.node,
+        via: addressOf(facts, loan.node, prefix),
+        why: reason,
+      });
+    }
+  }
+  return rows;
+}
+
+function throughOf(facts: ClusterFacts, pool: string): Through {
+  if (!isHandedOver(facts, facts.pools.get(pool))) return "direct";
+  return routingProtocols(facts).has("bgp") ? "bgp" : "rip";
+}
+
+/** By which neighbour some node has learned a prefix. */
+function heardBy(
+  nodes: readonly NodeRouting[],
+  prefix: string,
+  through: Through,
+): Pick<ClusterRow, "peer" | "through"> {
+  for (const node of nodes) {
+    const route = node.routes.find((one) => one.best && one.prefix === prefix && isHeard(one));
+    if (route) return { peer: neighbourOf(node, route), through: protocolOf(route) };
+  }
+  return { peer: null, through };
+}
+
+function isHeard({ protocol }: BirdRoute): boolean {
+  return protocol.startsWith("bgp_") || protocol.startsWith("rip");
+}
+
+function protocolOf({ protocol }: BirdRoute): "bgp" | "rip" {
+  return protocol.startsWith("rip") ? "rip" : "bgp";
+}
+
+function neighbourOf(node: NodeRouting, route: BirdRoute): string | null {
+  const session = node.sessions.find((one) => one.protocol === route.protocol);
+  return session?.peer ?? route.from ?? route.via ?? null;
+}
+
+/** Who outside told a prefix first-hand, by prefix. */
+function origins(nodes: readonly NodeRouting[]): ReadonlyMap<string, string> {
+  const out = new Map<string, string>();
+  for (const node of nodes) {
+    const outside = new Map(
+      node.sessions.filter(({ peerNode }) => peerNode === null).map(({ protocol, peer }) => [protocol, peer]),
+    );
+    for (const { prefix, protocol } of node.routes) {
+      const peer = outside.get(protocol);
+      if (peer !== undefined && !out.has(prefix)) out.set(prefix, peer);
+    }
+  }
+  return out;
+}
+
+/** Returns the row of a route that came into the cluster from outside; undefined for all other routes. */
+function outsideRoute(
+  facts: ClusterFacts,
+  node: NodeRouting,
+  route: BirdRoute,
+  first: ReadonlyMap<string, string>,
+): ClusterRow | undefined {
+  if (!route.best || !isHeard(route)) return undefined;
+  const rip = route.protocol.startsWith("rip");
+  const marked = route.communities.some((one) => one.join() === OUTSIDE_MARK.join());
+  if (rip ? isAnnounced(facts, route.prefix) : !marked) return undefined;
+  const peer = neighbourOf(node, route);
+  const announcedBy = (rip ? peer : (first.get(route.prefix) ?? route.nextHop ?? peer)) ?? "";
+  return {
+    prefix: route.prefix,
+    announcedBy,
+    via: route.nextHop ?? route.via ?? null,
+    through: protocolOf(route),
+    peer,
+    pool: poolOf(facts, route.prefix),
+    why: rip
+      ? `told by ${announcedBy} by RIP`
+      : `told by ${announcedBy}, AS path ${route.asPath.join(" ") || "empty"}`,
+    accepted: true,
+    outside: true,
+  };
+}
+
+function isAnnounced(facts: ClusterFacts, prefix: string): boolean {
+  return announced(facts).some((row) => row.prefix === prefix);
+}
+
+function refusedRow(
+  facts: ClusterFacts,
+  { prefix, peer, through, why }: NodeRouting["refused"][number],
+): ClusterRow {
+  return {
+    prefix,
+    announcedBy: peer,
+    via: null,
+    through,
+    peer,
+    pool: poolOf(facts, prefix),
+    why: `refused: ${why}`,
+    accepted: false,
+    outside: true,
+  };
+}
+
+function plannedRow(
+  facts: ClusterFacts,
+  name: string,
+  { route, because, handedOver }: PlannedRoute,
+  live: NodeRouting | undefined,
+): NodeRow {
+  const prefix = route.destination;
+  const blackhole = route.type === "blackhole";
+  const base = {
+    prefix,
+    type: blackhole ? ("blackhole" as const) : ("unicast" as const),
+    announcedBy: "node" in because ? because.node : name,
+    pool: poolOfReason(facts, because),
+    accepted: true,
+    outside: false,
+  };
+  const why = blackhole ? `${reasonText(because)}; its pods have routes of their own` : reasonText(because);
+  const ours = live?.kernel.find((one) => same(one, prefix) && one.protocol === ROUTE_PROTOCOL);
+  const birds = live?.kernel.find((one) => same(one, prefix) && one.protocol === BIRD_PROTOCOL);
+  const present = handedOver ? (birds ?? ours) : ours;
+  const heard = live?.routes.find((one) => one.best && one.prefix === prefix && isHeard(one));
+  const byBird = handedOver && (birds !== undefined || ours === undefined);
+  const planned = throughOf(facts, base.pool ?? "");
+  return {
+    ...base,
+    via: present?.via ?? route.via ?? null,
+    dev: devOf(live, present),
+    through: byBird ? (heard ? protocolOf(heard) : planned) : "direct",
+    peer: byBird && heard && live ? neighbourOf(live, heard) : null,
+    inKernel: present !== undefined,
+    why: byBird && live && !heard ? `${why}; nobody has told it yet` : why,
+  };
+}
+
+function inKernel(live: NodeRouting, route: BirdRoute): Pick<NodeRow, "type" | "dev" | "inKernel" | "via"> {
+  const present = live.kernel.find((one) => same(one, route.prefix) && one.protocol === BIRD_PROTOCOL);
+  return {
+    type: route.type === "unreachable" ? "unreachable" : "unicast",
+    via: present?.via ?? route.via ?? null,
+    dev: devOf(live, present) ?? route.interface ?? null,
+    inKernel: present !== undefined,
+  };
+}
+
+function same(route: Route, prefix: string): boolean {
+  return route.destination === prefix;
+}
+
+function devOf(live: NodeRouting | undefined, route: Route | undefined): string | null {
+  if (route?.linkIndex === undefined || route.type === "blackhole") return null;
+  return live?.links.find(({ index }) => index === route.linkIndex)?.name ?? null;
+}
+
+function exportRows(facts: ClusterFacts, name: string, live: NodeRouting | undefined) {
+  const peers = new Map<string, string[]>();
+  for (const [peer, prefixes] of Object.entries(live?.exports ?? {}))
+    for (const prefix of prefixes) peers.set(prefix, [...(peers.get(prefix) ?? []), peer]);
+  const rows = announced(facts);
+  return [...peers]
+    .map(([prefix, list]) => {
+      const known = rows.find((row) => row.prefix === prefix);
+      const own = known?.announcedBy === name;
+      const why = known ? (own ? known.why : `${known.why}; passed on`) : "passed on, or a range of Services";
+      return { prefix, peers: list, why };
+    })
+    .toSorted(byPrefix);
+}
+
+function poolOfReason(facts: ClusterFacts, because: RouteReason): string | null {
+  if ("pool" in because) return because.pool;
+  return facts.blocks.get(because.block)?.spec.pool ?? null;
+}
+
+function poolOf(facts: ClusterFacts, prefix: string): string | null {
+  const range = tryParseCidr(prefix);
+  if (!range) return null;
+  const found = [...facts.pools.values()].find((pool) => {
+    const own = tryParseCidr(pool.spec.cidr);
+    return own !== undefined && cidrCovers(own, range);
+  });
+  return found?.metadata.name ?? null;
+}
+
+function addressOf(facts: ClusterFacts, name: string, prefix: string): string | null {
+  const node = facts.nodes.get(name);
+  return (node && nodeAddress(node, prefix.includes(":") ? 6 : 4)?.address) ?? null;
+}
+
+/** By family, address and length, as a person would sort them. */
+function byPrefix(a: { readonly prefix: string }, b: { readonly prefix: string }): number {
+  const [x, y] = [tryParseCidr(a.prefix), tryParseCidr(b.prefix)];
+  if (!x || !y) return a.prefix < b.prefix ? -1 : 1;
+  return x.family - y.family || (x.base < y.base ? -1 : x.base > y.base ? 1 : x.length - y.length);
+}

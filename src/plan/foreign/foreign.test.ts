@@ -1,0 +1,403 @@
+import { describe, expect, it } from "vitest";
+import { formatIp, parseIp } from "../../base/ip.ts";
+import { explore } from "./choices.ts";
+import { rulesetOf } from "./ruleset.ts";
+import type { Hook, Ruleset } from "./types.ts";
+import { chainsOn, type HookPacket, walkChain } from "./walk.ts";
+
+const one = (text: string) => {
+  const { family, value } = parseIp(text);
+  return { family, first: value, last: value };
+};
+const packet = (more: Partial<HookPacket> = {}): HookPacket => ({
+  family: 4,
+  source: one("10.1.0.5"),
+  destination: one("172.17.0.9"),
+  protocol: 6,
+  port: 80,
+  sourcePort: undefined,
+  mark: 0,
+  in: "tl*",
+  out: "eth0",
+  state: "new",
+  translated: { dnat: false, snat: false },
+  isLocal: (address) => address === "192.168.18.11",
+  isFirst: true,
+  ...more,
+});
+const iptables = (text: string) =>
+  rulesetOf({ iptables: [{ store: "iptables-nft", family: 4, text }], nft: [], unreadable: [] });
+
+/** What becomes of a packet on a hook, in each world; `?` after what hangs on something unknown. */
+function ways(rules: Ruleset, hook: Hook, given: Partial<HookPacket> = {}): string[] {
+  const worlds = explore((choices) => {
+    const asked = packet(given);
+    const { filters, nats } = chainsOn(rules, hook, asked.family);
+    for (const chain of [...filters, ...nats]) {
+      const result = walkChain(rules, chain, asked, choices);
+      if (result.type === "stop") return result.as;
+      if (result.type !== "translate") continue;
+      const { to } = result;
+      const address = "to" in to ? ` ${formatIp({ family: to.to.family, value: to.to.first })}` : "";
+      const port = "ports" in to && to.ports ? `:${to.ports.first}` : "";
+      return to.type + address + port;
+    }
+    return asked.mark === 0 ? "pass" : `pass ${asked.mark}`;
+  });
+  return worlds.map(({ told, doubts }) => `${told ?? "untold"}${doubts.length > 0 ? "?" : ""}`);
+}
+
+const filter = (...rules: string[]) =>
+  iptables(
+    `*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:SUB - [0:0]\n${rules.join("\n")}\nCOMMIT\n`,
+  );
+const nat = (...rules: string[]) =>
+  iptables(
+    `*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:SUB - [0:0]\n${rules.join("\n")}\nCOMMIT\n`,
+  );
+
+describe("iptables' filters", () => {
+  it.each<[string, string[], Partial<HookPacket>, string[]]>([
+    ["nothing", [], {}, ["pass"]],
+    ["a drop", ["-A FORWARD -s 10.1.0.0/16 -j DROP"], {}, ["dropped"]],
+    ["another's drop", ["-A FORWARD ! -s 10.1.0.0/16 -j DROP"], {}, ["pass"]],
+    ["an accept before", ["-A FORWARD -i tl+ -j ACCEPT", "-A FORWARD -j DROP"], {}, ["pass"]],
+    ["a link of another name", ["-A FORWARD -i eth+ -j DROP"], {}, ["pass"]],
+    ["one pod's link", ["-A FORWARD -i tl0123 -j DROP"], {}, ["dropped?", "pass?"]],
+    ["the link it leaves by", ["-A FORWARD -o eth0 -j REJECT"], {}, ["refused"]],
+    ["not the link it leaves by", ["-A FORWARD ! -o eth0 -j REJECT"], {}, ["pass"]],
+    [
+      "an answer that says why",
+      ["-A FORWARD -j REJECT --reject-with icmp-admin-prohibited"],
+      {},
+      ["unreachable"],
+    ],
+    ["a port", ["-A FORWARD -p tcp -m tcp --dport 80 -j DROP"], {}, ["dropped"]],
+    ["another port", ["-A FORWARD -p tcp -m tcp --dport 81:90 -j DROP"], {}, ["pass"]],
+    ["of another protocol", ["-A FORWARD -p udp -m udp --dport 80 -j DROP"], {}, ["pass"]],
+    ["several ports", ["-A FORWARD -p tcp -m multiport --dports 22,79:81 -j DROP"], {}, ["dropped"]],
+    ["a port that kernels pick", ["-A FORWARD -p tcp -m tcp --sport 1024:65535 -j DROP"], {}, ["dropped"]],
+    ["one of those", ["-A FORWARD -p tcp -m tcp --sport 40000 -j DROP"], {}, ["dropped?", "pass?"]],
+    ["a reserved one", ["-A FORWARD -p tcp -m tcp --sport 53 -j DROP"], {}, ["pass"]],
+    ["a state", ["-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j DROP"], {}, ["pass"]],
+    [
+      "a state that it has",
+      ["-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j DROP"],
+      { state: "established" },
+      ["dropped"],
+    ],
+    ["what was translated", ["-A FORWARD -m conntrack --ctstate DNAT -j DROP"], {}, ["pass"]],
+    [
+      "what was translated, and this was",
+      ["-A FORWARD -m conntrack --ctstate DNAT -j DROP"],
+      { translated: { dnat: true, snat: false } },
+      ["dropped"],
+    ],
+    ["a first packet", ["-A FORWARD -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP"], {}, ["dropped"]],
+    [
+      "a first packet, and this is none",
+      ["-A FORWARD -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP"],
+      { isFirst: false },
+      ["pass"],
+    ],
+    ["an echo", ["-A FORWARD -p icmp -m icmp --icmp-type 8 -j DROP"], { protocol: 1 }, ["dropped"]],
+    ["what is unknown", ["-A FORWARD -m set --match-set bad src -j DROP"], {}, ["dropped?", "pass?"]],
+    [
+      "what is unknown, of others",
+      ["-A FORWARD -s 10.9.0.0/16 -m set --match-set bad src -j DROP"],
+      {},
+      ["pass"],
+    ],
+    [
+      "what is unknown, and comes to nothing",
+      ["-A FORWARD -m limit --limit 3/min -j LOG --log-prefix x"],
+      {},
+      ["pass"],
+    ],
+    ["a target that is unknown", ["-A FORWARD -j TPROXY --on-port 8080"], {}, ["untold?"]],
+    [
+      "a return from a chain",
+      ["-A FORWARD -j SUB", "-A FORWARD -j DROP", "-A SUB -d 172.17.0.0/16 -j RETURN", "-A SUB -j ACCEPT"],
+      {},
+      ["dropped"],
+    ],
+    ["a goto", ["-A FORWARD -g SUB", "-A FORWARD -j DROP"], {}, ["pass"]],
+    [
+      "a mark that another rule sets",
+      [
+        "-A FORWARD -s 10.1.0.0/16 -j MARK --set-xmark 0x4000/0x4000",
+        "-A FORWARD -m mark --mark 0x4000/0x4000 -j DROP",
+      ],
+      {},
+      ["dropped"],
+    ],
+    [
+      "a mark that is turned",
+      ["-A FORWARD -j MARK --set-xmark 0x4000/0x0", "-A FORWARD -m mark --mark 0x4000/0x4000 -j DROP"],
+      { mark: 0x4000 },
+      ["pass"],
+    ],
+  ])("%s", (_what, rules, given, expected) =>
+    expect(ways(filter(...rules), "forward", given)).toEqual(expected),
+  );
+
+  it("have a policy for what no rule decides", () => {
+    const rules = iptables("*filter\n:FORWARD DROP [0:0]\n-A FORWARD -d 172.17.0.9/32 -j ACCEPT\nCOMMIT\n");
+    expect(ways(rules, "forward")).toEqual(["pass"]);
+    expect(ways(rules, "forward", { destination: one("172.17.0.8") })).toEqual(["dropped"]);
+    expect(ways(rules, "input")).toEqual(["pass"]);
+  });
+});
+
+describe("iptables' translation", () => {
+  it.each<[string, string[], Hook, Partial<HookPacket>, string[]]>([
+    [
+      "by the link",
+      ["-A POSTROUTING -s 10.1.0.0/16 -o eth0 -j MASQUERADE"],
+      "postrouting",
+      {},
+      ["masquerade"],
+    ],
+    ["by another link", ["-A POSTROUTING -s 10.1.0.0/16 -o eth1 -j MASQUERADE"], "postrouting", {}, ["pass"]],
+    [
+      "to an address",
+      ["-A POSTROUTING -j SNAT --to-source 192.0.2.7"],
+      "postrouting",
+      {},
+      ["snat 192.0.2.7"],
+    ],
+    [
+      "of a service's address",
+      [
+        "-A PREROUTING -j SUB",
+        "-A SUB -d 172.17.0.9/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.1.20.176:8080",
+      ],
+      "prerouting",
+      {},
+      ["dnat 10.1.20.176:8080"],
+    ],
+    [
+      "to one of two ends by lot",
+      [
+        "-A OUTPUT -p tcp -m statistic --mode random --probability 0.5 -j DNAT --to-destination 10.1.0.1:80",
+        "-A OUTPUT -p tcp -j DNAT --to-destination 10.1.0.2:80",
+      ],
+      "output",
+      {},
+      ["dnat 10.1.0.1:80?", "dnat 10.1.0.2:80?"],
+    ],
+    [
+      "of what is for the machine",
+      ["-A PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 80 -j REDIRECT --to-ports 8080"],
+      "prerouting",
+      { destination: one("192.168.18.11") },
+      ["redirect:8080"],
+    ],
+    [
+      "of what is not",
+      ["-A PREROUTING -m addrtype ! --dst-type LOCAL -j RETURN", "-A PREROUTING -j REDIRECT --to-ports 8080"],
+      "prerouting",
+      {},
+      ["pass"],
+    ],
+  ])("%s", (_what, rules, hook, given, expected) =>
+    expect(ways(nat(...rules), hook, given)).toEqual(expected),
+  );
+});
+
+describe("nft's rules", () => {
+  const chain = (hook: string, policy = "accept", type = "filter") => ({
+    chain: { family: "inet", table: "fw", name: hook, handle: 1, type, hook, prio: 0, policy },
+  });
+  const side = { chain: { family: "inet", table: "fw", name: "side", handle: 2 } };
+  const rule = (name: string, ...expr: object[]) => ({
+    rule: { family: "inet", table: "fw", chain: name, handle: 3, expr },
+  });
+  const match = (left: object, right: unknown, op = "==") => ({ match: { op, left, right } });
+  const payload = (protocol: string, field: string) => ({ payload: { protocol, field } });
+  const meta = (key: string) => ({ meta: { key } });
+  const read = (...json: object[]) =>
+    rulesetOf({
+      iptables: [],
+      nft: [{ table: "inet fw", json: json as Record<string, unknown>[], text: "" }],
+      unreadable: [],
+    });
+
+  it.each<[string, object[], Partial<HookPacket>, string[]]>([
+    [
+      "a set that is written out",
+      [
+        match(payload("ip", "saddr"), { set: [{ prefix: { addr: "10.1.0.0", len: 24 } }, "10.3.0.1"] }),
+        { drop: null },
+      ],
+      {},
+      ["dropped"],
+    ],
+    [
+      "a named set",
+      [match(payload("ip", "daddr"), "@bad"), { drop: null }],
+      { destination: one("10.9.0.3") },
+      ["dropped"],
+    ],
+    ["a named set without it", [match(payload("ip", "daddr"), "@bad"), { drop: null }], {}, ["pass"]],
+    [
+      "a set nobody tells of",
+      [match(payload("ip", "daddr"), "@gone"), { drop: null }],
+      {},
+      ["dropped?", "pass?"],
+    ],
+    [
+      "not of another family",
+      [match(payload("ip6", "saddr"), "fd00::1", "!="), { drop: null }],
+      {},
+      ["pass"],
+    ],
+    [
+      "ports",
+      [match(payload("tcp", "dport"), { set: [22, { range: [79, 81] }] }), { reject: { type: "tcp reset" } }],
+      {},
+      ["refused"],
+    ],
+    [
+      "several things at once",
+      [
+        match(
+          { concat: [payload("ip", "daddr"), payload("tcp", "dport")] },
+          { set: [{ concat: ["172.17.0.9", 80] }] },
+        ),
+        { drop: null },
+      ],
+      {},
+      ["dropped"],
+    ],
+    [
+      "a verdict map",
+      [
+        {
+          vmap: {
+            key: payload("tcp", "dport"),
+            data: {
+              set: [
+                [22, { accept: null }],
+                [80, { goto: { target: "side" } }],
+              ],
+            },
+          },
+        },
+        { accept: null },
+      ],
+      {},
+      ["dropped"],
+    ],
+    [
+      "links",
+      [match(meta("iifname"), "tl*"), match(meta("oifname"), "eth1", "!="), { drop: null }],
+      {},
+      ["dropped"],
+    ],
+    [
+      "states",
+      [match({ ct: { key: "state" } }, ["established", "related"], "in"), { drop: null }],
+      {},
+      ["pass"],
+    ],
+    ["a limit", [{ limit: { rate: 3, per: "second" } }, { drop: null }], {}, ["dropped?", "pass?"]],
+    ["what only counts", [{ counter: { packets: 0, bytes: 0 } }, { log: null }], {}, ["pass"]],
+    ["a mark", [{ mangle: { key: meta("mark"), value: { "|": [meta("mark"), 7] } } }], {}, ["pass 7"]],
+    ["what is unknown", [{ tproxy: { port: 80 } }], {}, ["untold?"]],
+  ])("%s", (_what, expr, given, expected) => {
+    const bad = {
+      set: { family: "inet", table: "fw", name: "bad", elem: [{ elem: { val: "10.9.0.3", timeout: 9 } }] },
+    };
+    const rules = read(chain("forward"), side, bad, rule("forward", ...expr), rule("side", { drop: null }));
+    expect(ways(rules, "forward", given)).toEqual(expected);
+  });
+
+  it("are asked by their policy, and of their family", () => {
+    const rules = read(
+      chain("forward", "drop"),
+      rule("forward", match(meta("nfproto"), "ipv6"), { accept: null }),
+    );
+    expect(ways(rules, "forward")).toEqual(["dropped"]);
+    const six = { family: 6 as const, source: one("fd00::1"), destination: one("fd00::2") };
+    expect(ways(rules, "forward", six)).toEqual(["pass"]);
+  });
+
+  it("of a table that iptables shares are met once, and those beside iptables' too", () => {
+    const own = (name: string) => ({
+      chain: {
+        family: "ip",
+        table: "nat",
+        name,
+        type: "nat",
+        hook: "postrouting",
+        prio: 100,
+        policy: "accept",
+      },
+    });
+    const of = (name: string, addr: string) => ({
+      rule: {
+        family: "ip",
+        table: "nat",
+        chain: name,
+        handle: 4,
+        expr: [match(payload("ip", "saddr"), addr), { snat: { addr: "192.0.2.1" } }],
+      },
+    });
+    const json = [
+      own("POSTROUTING"),
+      own("postrouting"),
+      of("POSTROUTING", "10.1.0.6"),
+      of("postrouting", "10.1.0.5"),
+    ];
+    const text =
+      "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -s 10.1.0.6/32 -j SNAT --to-source 192.0.2.1\nCOMMIT\n";
+    const rules = rulesetOf({
+      iptables: [{ store: "iptables-nft", family: 4, text }],
+      nft: [{ table: "ip nat", json: json as Record<string, unknown>[], text: "" }],
+      unreadable: [],
+    });
+    const { nats } = chainsOn(rules, "postrouting", 4);
+    expect(nats.map(({ title }) => title)).toEqual([
+      "iptables-nft nat POSTROUTING",
+      "nft ip nat postrouting",
+    ]);
+    expect(ways(rules, "postrouting")).toEqual(["snat 192.0.2.1"]);
+  });
+});
+
+describe("worlds", () => {
+  it("are as many as there are ways for choices to fall, each told what it took for granted", () => {
+    const worlds = explore((choices) => {
+      const first = choices.settle("perhaps", "a");
+      return first ? `${first} ${choices.pick(3, "b")}` : "no";
+    });
+    expect(worlds).toEqual([
+      { told: "true 0", doubts: ["a", "b"] },
+      { told: "true 1", doubts: ["a", "b"] },
+      { told: "true 2", doubts: ["a", "b"] },
+      { told: "no", doubts: ["a"] },
+    ]);
+    expect(explore((choices) => choices.settle(true, "never asked"))).toEqual([{ told: true, doubts: [] }]);
+  });
+
+  it("of which nothing can be told are among them, and too many are none", () => {
+    const worlds = explore((choices) => {
+      if (choices.settle("perhaps", "a")) throw choices.untold("b");
+      return 1;
+    });
+    expect(worlds).toEqual([
+      { told: undefined, doubts: ["a", "b"] },
+      { told: 1, doubts: ["a"] },
+    ]);
+    const many = explore((choices) =>
+      Array.from({ length: 9 }, (_, at) => choices.pick(2, `${at}`)).join(""),
+    );
+    expect(many[0]).toMatchObject({ told: undefined });
+    expect(() =>
+      explore(() => {
+        throw new TypeError("a fault");
+      }),
+    ).toThrow("a fault");
+  });
+});

@@ -1,0 +1,323 @@
+// Reads iptables-save's text (iptables-extensions(8)) for following packets. What is not known is a step of its own, so
+// that nobody takes such a rule for one that always matches, or that does nothing.
+import { cidrRange, type Family, type IpRange, tryParseCidr, tryParseIp } from "../../base/ip.ts";
+import { words } from "../snat/foreign/parse-iptables.ts";
+import {
+  type Chain,
+  type ChainBase,
+  exactly,
+  type Hook,
+  hooks,
+  type Ports,
+  protocolNumber,
+  type Rule,
+  type Step,
+  type Subject,
+  type Value,
+} from "./types.ts";
+
+export type IptablesStore = "iptables-nft" | "iptables-legacy";
+
+/** linux/netfilter_ipv4.h: where each table's chains hang, but for nat's, which differ by hook. */
+const priorities: Readonly<Record<string, number>> = { raw: -300, mangle: -150, filter: 0, security: 50 };
+const natPriorities: Readonly<Record<Hook, number>> = {
+  prerouting: -100,
+  input: 100,
+  forward: 0,
+  output: -100,
+  postrouting: 100,
+};
+
+/** Returns where a chain of iptables' own hangs; undefined for users' chains. */
+export function builtinBase(table: string, chain: string): ChainBase | undefined {
+  const hook = hooks.find((one) => one.toUpperCase() === chain);
+  if (!hook) return undefined;
+  if (table === "nat") return { type: "nat", hook, priority: natPriorities[hook] };
+  const priority = priorities[table];
+  if (priority === undefined) return undefined;
+  return { type: table === "mangle" && hook === "output" ? "route" : "filter", hook, priority };
+}
+
+/** Returns all chains in iptables-save's text. */
+export function readIptables(text: string, store: IptablesStore, family: Family): Chain[] {
+  const chains: (Chain & { rules: Rule[] })[] = [];
+  const byKey = new Map<string, { rules: Rule[] }>();
+  let table = "";
+  for (const raw of text.split("\n")) {
+    const line = raw.trim();
+    if (line.startsWith("*")) table = line.slice(1);
+    const declared = /^:(\S+) (\S+)/.exec(line);
+    if (declared) {
+      const [, name = "", policy = "-"] = declared;
+      const base = policy === "-" ? undefined : builtinBase(table, name);
+      const chain = {
+        key: keyOf(store, family, table, name),
+        title: `${store} ${table} ${name}`,
+        families: [family],
+        ...(base && { base }),
+        policy: policy === "DROP" ? ("drop" as const) : ("accept" as const),
+        rules: [],
+      };
+      chains.push(chain);
+      byKey.set(chain.key, chain);
+    }
+    // Counters stand in front with iptables-save -c.
+    const found = /^(?:\[\d+:\d+\] )?-A (\S+) ?(.*)$/.exec(line);
+    if (!found) continue;
+    const [, name = "", rule = ""] = found;
+    const where = table === "nat" ? store : `${store} -t ${table}`;
+    const steps = new Reader(words(rule), family, (chain) => keyOf(store, family, table, chain)).read();
+    byKey.get(keyOf(store, family, table, name))?.rules.push({ name: `${where} -A ${name} ${rule}`, steps });
+  }
+  return chains;
+}
+
+function keyOf(store: string, family: Family, table: string, name: string): string {
+  return `${store} ${family} ${table} ${name}`;
+}
+
+class Reader {
+  readonly #words: string[];
+  readonly #family: Family;
+  readonly #keyOf: (chain: string) => string;
+  readonly #steps: Step[] = [];
+  #not = false;
+  #protocol: number | undefined;
+
+  constructor(list: string[], family: Family, keyOfChain: (chain: string) => string) {
+    this.#words = list;
+    this.#family = family;
+    this.#keyOf = keyOfChain;
+  }
+
+  read(): readonly Step[] {
+    for (let word = this.#words.shift(); word !== undefined; word = this.#words.shift()) {
+      if (word === "!") {
+        this.#not = true;
+        continue;
+      }
+      if (word === "-j" || word === "-g") this.#steps.push(...this.#target(word === "-g"));
+      else this.#option(word);
+      this.#not = false;
+    }
+    return this.#steps;
+  }
+
+  #next(): string {
+    return this.#words.shift() ?? "";
+  }
+
+  #match(subject: Subject, values: readonly (Value | undefined)[], text: string): void {
+    const known = values.flatMap((value) => (value === undefined ? [] : [[value]]));
+    if (known.length < values.length) this.#unknown(text);
+    else this.#steps.push({ type: "match", subjects: [subject], tuples: known, not: this.#not });
+  }
+
+  #unknown(text: string): void {
+    this.#steps.push({ type: "unknown-match", text: `${this.#not ? "! " : ""}${text}` });
+  }
+
+  #option(option: string): void {
+    const subject = this.#subjectOf(option);
+    if (subject) {
+      const text = this.#next();
+      this.#match(subject, this.#valuesOf(subject, text), `${option} ${text}`);
+    } else if (option === "-p") {
+      const text = this.#next();
+      const number = protocolNumber(text);
+      if (!this.#not) this.#protocol = number;
+      this.#match({ of: "protocol" }, [number === undefined ? undefined : exactly(number)], `-p ${text}`);
+    } else if (option === "-m" || option === "--comment") this.#next();
+    else if (option === "--syn") this.#match({ of: "tcp-flags" }, ["syn"], option);
+    else if (option === "--tcp-flags") {
+      const text = `${this.#next()} ${this.#next()}`;
+      this.#match({ of: "tcp-flags" }, [/^FIN,SYN,RST,ACK SYN$/.test(text) ? "syn" : undefined], text);
+    } else if (option === "--mark") this.#mark();
+    else if (option === "--ctstate" || option === "--state") this.#state(option);
+    else this.#unknown([option, ...this.#values()].join(" "));
+  }
+
+  #subjectOf(option: string): Subject | undefined {
+    const protocol = this.#protocol === undefined ? {} : { protocol: this.#protocol };
+    switch (option) {
+      case "-s":
+      case "--src-range":
+        return { of: "source", family: this.#family };
+      case "-d":
+      case "--dst-range":
+        return { of: "destination", family: this.#family };
+      case "-i":
+        return { of: "in" };
+      case "-o":
+        return { of: "out" };
+      case "--dport":
+      case "--dports":
+      case "--destination-ports":
+        return { of: "destination-port", ...protocol };
+      case "--sport":
+      case "--sports":
+      case "--source-ports":
+        return { of: "source-port", ...protocol };
+      case "--src-type":
+        return { of: "source-type" };
+      case "--dst-type":
+        return { of: "destination-type" };
+      case "--icmp-type":
+      case "--icmpv6-type":
+        return { of: "icmp-type", family: this.#family };
+      default:
+        return undefined;
+    }
+  }
+
+  #valuesOf({ of }: Subject, text: string): (Value | undefined)[] {
+    switch (of) {
+      case "source":
+      case "destination":
+        return [rangeOf(text, this.#family)];
+      case "in":
+      case "out":
+        return [text.replace(/\+$/, "*")];
+      case "destination-port":
+      case "source-port":
+        return text.split(",").map(portsOf);
+      case "source-type":
+      case "destination-type":
+        return text.split(",").map((word) => word.toLowerCase());
+      default:
+        return [/^\d+$/.test(text) ? exactly(Number(text)) : undefined];
+    }
+  }
+
+  #mark(): void {
+    const text = this.#next();
+    const [value = "0", mask = "0xffffffff"] = text.split("/");
+    this.#match({ of: "mark", mask: Number(mask) }, [exactly(Number(value))], `--mark ${text}`);
+  }
+
+  #state(option: string): void {
+    const text = this.#next();
+    const names = text.split(",").map((word) => word.toLowerCase());
+    const status = names.filter((word) => word === "dnat" || word === "snat");
+    if (status.length === 0) this.#match({ of: "state" }, names, `${option} ${text}`);
+    else if (status.length === names.length) this.#match({ of: "status" }, names, `${option} ${text}`);
+    else this.#unknown(`${option} ${text}`);
+  }
+
+  #values(): string[] {
+    const out: string[] = [];
+    while (this.#words[0] !== undefined && !this.#words[0].startsWith("-") && this.#words[0] !== "!")
+      out.push(this.#next());
+    return out;
+  }
+
+  /** A target ends the rule: what follows are its own options. */
+  #target(isGoto: boolean): Step[] {
+    const name = this.#next();
+    const rest = this.#words.splice(0);
+    const text = [name, ...rest].join(" ");
+    const option = (key: string) => (rest.includes(key) ? rest[rest.indexOf(key) + 1] : undefined);
+    switch (name) {
+      case "ACCEPT":
+      case "DROP":
+      case "RETURN":
+        return [{ type: name.toLowerCase() as "accept" | "drop" | "return" }];
+      case "REJECT":
+        return [{ type: "reject", as: rejection(option("--reject-with")) }];
+      case "MASQUERADE":
+        return [{ type: "masquerade" }];
+      case "SNAT": {
+        const to = translated(option("--to-source") ?? "", this.#family);
+        return [to.range ? { type: "snat", to: to.range } : { type: "opaque", text }];
+      }
+      case "DNAT": {
+        const to = translated(option("--to-destination") ?? "", this.#family);
+        if (!to.range) return [{ type: "opaque", text }];
+        return [{ type: "dnat", to: to.range, ...(to.ports && { ports: to.ports }) }];
+      }
+      case "REDIRECT": {
+        const ports = rangeOfPorts((option("--to-ports") ?? "").replace("-", ":"));
+        return [{ type: "redirect", ...(ports && { ports }) }];
+      }
+      case "MARK":
+        return [markOf(option("--set-xmark"), option("--set-mark"))];
+      case "CONNMARK":
+        return [{ type: rest.includes("--restore-mark") ? "mark-unknown" : "nothing" }];
+      default:
+        return harmless.has(name)
+          ? [{ type: "nothing" }]
+          : [{ type: isGoto ? "goto" : "jump", chain: this.#keyOf(name) }];
+    }
+  }
+}
+
+/** Targets that let the packet go on as it is, as far as anybody here asks. */
+const harmless = new Set([
+  "LOG",
+  "NFLOG",
+  "ULOG",
+  "TCPMSS",
+  "TRACE",
+  "AUDIT",
+  "CLASSIFY",
+  "CHECKSUM",
+  "DSCP",
+  "TOS",
+  "TTL",
+  "HL",
+  "SET",
+  "TEE",
+  "LED",
+  "RATEEST",
+  "TCPOPTSTRIP",
+  "IDLETIMER",
+  "SECMARK",
+  "CONNSECMARK",
+]);
+
+function rejection(kind: string | undefined): "refused" | "unreachable" {
+  return kind === undefined || /port-unreach|tcp-reset|proto-unreach/.test(kind) ? "refused" : "unreachable";
+}
+
+/** `--set-xmark V/M`: (old & ~M) ^ V; `--set-mark V/M`: (old & ~M) | V. */
+function markOf(xmark: string | undefined, mark: string | undefined): Step {
+  const text = xmark ?? mark;
+  if (text === undefined) return { type: "mark-unknown" };
+  const [value = "0", mask = "0xffffffff"] = text.split("/");
+  const [bits, xor] = [Number(mask), Number(value)];
+  const cleared = xmark === undefined ? (bits | xor) >>> 0 : bits;
+  return { type: "mark", and: ~cleared >>> 0, xor };
+}
+
+function rangeOf(text: string, family: Family): Value | undefined {
+  const range = addresses(text, family);
+  return range && { first: range.first, last: range.last };
+}
+
+/** Reads an address, a range of prefix form or one with two ends. */
+function addresses(text: string, family: Family): IpRange | undefined {
+  const cidr = tryParseCidr(text);
+  if (cidr) return cidr.family === family ? cidrRange(cidr) : undefined;
+  const [first, last = first] = text.split("-").map((part) => tryParseIp(part));
+  if (first?.family !== family || last?.family !== family) return undefined;
+  return { family, first: first.value, last: last.value };
+}
+
+function portsOf(text: string): Value | undefined {
+  const ports = rangeOfPorts(text);
+  return ports && { first: BigInt(ports.first), last: BigInt(ports.last) };
+}
+
+function rangeOfPorts(text: string): Ports | undefined {
+  const found = /^(\d+)(?::(\d+))?$/.exec(text);
+  return found ? { first: Number(found[1]), last: Number(found[2] ?? found[1]) } : undefined;
+}
+
+/** Reads `A`, `A-B` and `A-B:ports`; of IPv6 `[A-B]:ports`. */
+function translated(text: string, family: Family): { range?: IpRange; ports?: Ports } {
+  const form = family === 4 ? /^([\d.]+(?:-[\d.]+)?)(?::(\d+)(?:-(\d+))?)?$/ : /^\[(.+)\]:(\d+)(?:-(\d+))?$|/;
+  const [, inner = text, first, last = first] = form.exec(text) ?? [];
+  const range = addresses(inner, family);
+  const ports = first === undefined ? undefined : { first: Number(first), last: Number(last) };
+  return { ...(range && { range }), ...(ports && { ports }) };
+}

@@ -1,0 +1,349 @@
+// Reads nft's JSON (libnftables-json(5)) of tables that are not ours for following packets. What is not known is a step of
+// its own: the packet then goes on or does not.
+import { type Cidr, cidrOf, cidrRange, type IpRange, tryParseIp } from "../../base/ip.ts";
+import {
+  type Chain,
+  exactly,
+  type Hook,
+  hooks,
+  type Match,
+  type Ports,
+  protocolNumber,
+  type Rule,
+  type Step,
+  type Subject,
+  type Value,
+  type Verdict,
+} from "./types.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/**
+ * Returns the chains of `nft -j list …` output's `nftables` array.
+ * @param texts nft's own text of each rule, by `family table` and handle
+ */
+export function readNft(
+  objects: readonly Json[],
+  texts: (table: string, handle: number) => string | undefined = () => undefined,
+): Chain[] {
+  const chains = new Map<string, Chain & { rules: Rule[] }>();
+  const sets = new Map<string, readonly unknown[]>();
+  for (const object of objects) {
+    const chain = asObject(object["chain"]);
+    if (chain) addChain(chains, chain);
+    const set = asObject(object["set"] ?? object["map"]);
+    if (set) sets.set(`${tableOf(set)} ${String(set["name"])}`, asList(set["elem"]));
+  }
+  for (const object of objects) {
+    const rule = asObject(object["rule"]);
+    const owner = rule && chains.get(`nft ${tableOf(rule)} ${String(rule["chain"])}`);
+    if (!rule || !owner) continue;
+    const table = tableOf(rule);
+    const text = texts(table, Number(rule["handle"])) ?? JSON.stringify(rule["expr"]);
+    const steps = new Reader(table, sets).read(asList(rule["expr"]));
+    owner.rules.push({ name: `${owner.title}: ${text}`, steps });
+  }
+  return [...chains.values()];
+}
+
+function tableOf(object: Json): string {
+  return `${String(object["family"])} ${String(object["table"])}`;
+}
+
+function addChain(chains: Map<string, Chain & { rules: Rule[] }>, chain: Json): void {
+  const family = String(chain["family"]);
+  const title = `nft ${tableOf(chain)} ${String(chain["name"])}`;
+  const hook = hooks.find((one) => one === chain["hook"]);
+  const { type, prio } = chain;
+  const isBase = hook !== undefined && (type === "filter" || type === "nat" || type === "route");
+  chains.set(title, {
+    key: title,
+    title,
+    families: family === "ip" ? [4] : family === "ip6" ? [6] : [4, 6],
+    ...(isBase && {
+      base: { type, hook: hook satisfies Hook, priority: typeof prio === "number" ? prio : 0 },
+    }),
+    policy: chain["policy"] === "drop" ? "drop" : "accept",
+    rules: [],
+  });
+}
+
+class Reader {
+  readonly #table: string;
+  readonly #sets: ReadonlyMap<string, readonly unknown[]>;
+
+  constructor(table: string, sets: ReadonlyMap<string, readonly unknown[]>) {
+    this.#table = table;
+    this.#sets = sets;
+  }
+
+  read(expressions: readonly unknown[]): Step[] {
+    return expressions.map((raw): Step => {
+      const [kind = "", body] = Object.entries(asObject(raw) ?? {})[0] ?? [];
+      return this.#step(kind, body) ?? { type: "opaque", text: JSON.stringify(raw) };
+    });
+  }
+
+  #step(kind: string, raw: unknown): Step | undefined {
+    const body = asObject(raw) ?? {};
+    switch (kind) {
+      case "match":
+        return this.#match(body) ?? { type: "unknown-match", text: JSON.stringify(body) };
+      case "counter":
+      case "log":
+      case "comment":
+      case "quota":
+      case "set":
+        return kind === "quota" ? undefined : { type: "nothing" };
+      case "limit":
+        return { type: "unknown-match", text: JSON.stringify({ limit: body }) };
+      case "accept":
+      case "drop":
+      case "return":
+      case "jump":
+      case "goto":
+        return this.#verdict(kind, body);
+      case "vmap":
+        return this.#map(body);
+      case "reject":
+        return { type: "reject", as: rejection(body) };
+      case "masquerade":
+        return { type: "masquerade" };
+      case "snat":
+        return translation("snat", body);
+      case "dnat":
+        return translation("dnat", body);
+      case "redirect": {
+        const ports = portsOf(body["port"]);
+        return body["port"] !== undefined && !ports
+          ? undefined
+          : { type: "redirect", ...(ports && { ports }) };
+      }
+      case "mangle":
+        return mangle(body);
+      default:
+        return undefined;
+    }
+  }
+
+  #verdict(kind: "accept" | "drop" | "return" | "jump" | "goto", body: Json): Verdict {
+    if (kind === "jump" || kind === "goto")
+      return { type: kind, chain: `nft ${this.#table} ${String(body["target"])}` };
+    return { type: kind };
+  }
+
+  #match(body: Json): Match | undefined {
+    const { op, left, right } = body;
+    if (op !== "==" && op !== "!=" && op !== "in") return undefined;
+    const subjects = subjectsOf(left);
+    const tuples = subjects && this.#tuples(subjects, right);
+    return subjects && tuples && { type: "match", subjects, tuples, not: op === "!=" };
+  }
+
+  #map({ key, data }: Json): Step | undefined {
+    const subjects = subjectsOf(key);
+    const elements = this.#elements(data);
+    if (!subjects || !elements) return undefined;
+    const entries = elements.map((raw) => {
+      const [wanted, verdict] = asList(raw);
+      const values = tupleOf(subjects, wanted);
+      const [kind = "", body] = Object.entries(asObject(verdict) ?? {})[0] ?? [];
+      const known = ["accept", "drop", "return", "jump", "goto"].find((one) => one === kind);
+      return values && known
+        ? { values, verdict: this.#verdict(known as "accept", asObject(body) ?? {}) }
+        : undefined;
+    });
+    return entries.every((entry) => entry !== undefined) ? { type: "map", subjects, entries } : undefined;
+  }
+
+  /** Returns the elements of a set that is written out or named; undefined: not known. */
+  #elements(right: unknown): readonly unknown[] | undefined {
+    if (typeof right === "string" && right.startsWith("@"))
+      return this.#sets.get(`${this.#table} ${right.slice(1)}`);
+    const set = asObject(right)?.["set"];
+    return set === undefined ? undefined : Array.isArray(set) ? (set as readonly unknown[]) : [set];
+  }
+
+  #tuples(subjects: readonly Subject[], right: unknown): Match["tuples"] | undefined {
+    // Flags are tested for any of them; a list of them stands where a set of values would.
+    const listed = Array.isArray(right) ? (right as readonly unknown[]) : undefined;
+    const tuples = (this.#elements(right) ?? listed ?? [right]).map((one) => tupleOf(subjects, one));
+    return tuples.every((one) => one !== undefined) ? tuples : undefined;
+  }
+}
+
+function subjectsOf(left: unknown): readonly Subject[] | undefined {
+  const concat = asObject(left)?.["concat"];
+  const parts = (Array.isArray(concat) ? (concat as readonly unknown[]) : [left]).map(subjectOf);
+  return parts.every((one) => one !== undefined) ? parts : undefined;
+}
+
+function subjectOf(raw: unknown): Subject | undefined {
+  const left = asObject(raw);
+  const payload = asObject(left?.["payload"]);
+  if (payload) return payloadSubject(String(payload["protocol"]), String(payload["field"]));
+  const masked = asList(left?.["&"]);
+  if (masked.length === 2) {
+    const key = asObject(asObject(masked[0])?.["meta"])?.["key"];
+    return key === "mark" && typeof masked[1] === "number" ? { of: "mark", mask: masked[1] } : undefined;
+  }
+  const key = asObject(left?.["meta"])?.["key"];
+  if (key !== undefined) return metaSubject(String(key));
+  const fib = asObject(left?.["fib"]);
+  if (fib?.["result"] === "type") {
+    const [flag, ...more] = asList(fib["flags"]);
+    if (more.length > 0) return undefined;
+    return flag === "daddr"
+      ? { of: "destination-type" }
+      : flag === "saddr"
+        ? { of: "source-type" }
+        : undefined;
+  }
+  const ct = asObject(left?.["ct"]);
+  if (ct && ct["dir"] === undefined && (ct["key"] === "state" || ct["key"] === "status"))
+    return { of: ct["key"] };
+  return undefined;
+}
+
+function payloadSubject(protocol: string, field: string): Subject | undefined {
+  if (protocol === "ip" || protocol === "ip6") {
+    const family = protocol === "ip" ? 4 : 6;
+    if (field === "saddr") return { of: "source", family };
+    if (field === "daddr") return { of: "destination", family };
+    return field === "protocol" || field === "nexthdr" ? { of: "protocol" } : undefined;
+  }
+  if (protocol === "icmp" || protocol === "icmpv6")
+    return field === "type" ? { of: "icmp-type", family: protocol === "icmp" ? 4 : 6 } : undefined;
+  const of = field === "dport" ? "destination-port" : field === "sport" ? "source-port" : undefined;
+  if (!of) return undefined;
+  if (protocol === "th") return { of };
+  const number = protocolNumber(protocol);
+  return number === undefined ? undefined : { of, protocol: number };
+}
+
+function metaSubject(key: string): Subject | undefined {
+  switch (key) {
+    case "iifname":
+    case "iif":
+      return { of: "in" };
+    case "oifname":
+    case "oif":
+      return { of: "out" };
+    case "l4proto":
+      return { of: "protocol" };
+    case "nfproto":
+      return { of: "family" };
+    case "mark":
+      return { of: "mark", mask: 0xffffffff };
+    default:
+      return undefined;
+  }
+}
+
+const icmpTypes: Readonly<Record<string, number>> = { "echo-request": 8, "echo-reply": 0 };
+const icmp6Types: Readonly<Record<string, number>> = { "echo-request": 128, "echo-reply": 129 };
+
+function tupleOf(subjects: readonly Subject[], raw: unknown): readonly Value[] | undefined {
+  // An element with a time-out, a comment or a counter.
+  const inner = asObject(asObject(raw)?.["elem"])?.["val"] ?? raw;
+  const parts = subjects.length === 1 ? [inner] : asList(asObject(inner)?.["concat"]);
+  if (parts.length !== subjects.length) return undefined;
+  const values = subjects.map((subject, at) => readValue(subject, parts[at]));
+  return values.every((one) => one !== undefined) ? values : undefined;
+}
+
+function readValue(subject: Subject, right: unknown): Value | undefined {
+  switch (subject.of) {
+    case "source":
+    case "destination": {
+      const range = addressRange(right);
+      return range?.family === subject.family ? { first: range.first, last: range.last } : undefined;
+    }
+    case "protocol": {
+      const number = typeof right === "number" ? right : protocolNumber(String(right));
+      return number === undefined ? undefined : exactly(number);
+    }
+    case "icmp-type": {
+      const names = subject.family === 4 ? icmpTypes : icmp6Types;
+      const number = typeof right === "number" ? right : names[String(right)];
+      return number === undefined ? undefined : exactly(number);
+    }
+    case "mark":
+    case "source-port":
+    case "destination-port": {
+      const ports = portsOf(right);
+      return ports && { first: BigInt(ports.first), last: BigInt(ports.last) };
+    }
+    case "family":
+      return right === "ipv4" || right === 2
+        ? exactly(4)
+        : right === "ipv6" || right === 10
+          ? exactly(6)
+          : undefined;
+    default:
+      return typeof right === "string" ? right : undefined;
+  }
+}
+
+function addressRange(right: unknown): IpRange | undefined {
+  if (typeof right === "string") {
+    const ip = tryParseIp(right);
+    return ip && { family: ip.family, first: ip.value, last: ip.value };
+  }
+  const cidr = asCidr(asObject(right)?.["prefix"]);
+  if (cidr) return cidrRange(cidr);
+  const [first, last] = asList(asObject(right)?.["range"]).map((one) => tryParseIp(String(one)));
+  return first && last && { family: first.family, first: first.value, last: last.value };
+}
+
+function asCidr(raw: unknown): Cidr | undefined {
+  const prefix = asObject(raw);
+  const ip = typeof prefix?.["addr"] === "string" ? tryParseIp(prefix["addr"]) : undefined;
+  return ip && typeof prefix?.["len"] === "number" ? cidrOf(ip, prefix["len"]) : undefined;
+}
+
+function portsOf(right: unknown): Ports | undefined {
+  if (typeof right === "number") return { first: right, last: right };
+  const [first, last] = asList(asObject(right)?.["range"]);
+  return typeof first === "number" && typeof last === "number" ? { first, last } : undefined;
+}
+
+function translation(type: "snat" | "dnat", body: Json): Step | undefined {
+  const to = addressRange(body["addr"]);
+  const ports = portsOf(body["port"]);
+  if (!to || (body["port"] !== undefined && !ports)) return undefined;
+  return type === "snat" ? { type, to } : { type, to, ...(ports && { ports }) };
+}
+
+function rejection({ type, expr }: Json): "refused" | "unreachable" {
+  return type === undefined ||
+    type === "tcp reset" ||
+    /^(port-unreachable|prot-unreachable)$/.test(String(expr))
+    ? "refused"
+    : "unreachable";
+}
+
+function mangle({ key, value }: Json): Step {
+  if (asObject(asObject(key)?.["meta"])?.["key"] !== "mark") {
+    // Writing to the packet itself is another matter than to its priority or the connection's mark.
+    const written = asObject(key)?.["payload"];
+    return written === undefined
+      ? { type: "nothing" }
+      : { type: "opaque", text: JSON.stringify({ mangle: key }) };
+  }
+  if (typeof value === "number") return { type: "mark", and: 0, xor: value };
+  const [left, right] = asList(asObject(value)?.["|"]);
+  const isMark = (one: unknown) => asObject(asObject(one)?.["meta"])?.["key"] === "mark";
+  if (isMark(left) && typeof right === "number") return { type: "mark", and: ~right >>> 0, xor: right };
+  const [kept, mask] = asList(asObject(value)?.["&"]);
+  if (isMark(kept) && typeof mask === "number") return { type: "mark", and: mask, xor: 0 };
+  return { type: "mark-unknown" };
+}
+
+function asObject(value: unknown): Json | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
+}
+
+function asList(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? (value as readonly unknown[]) : typeof value === "string" ? [value] : [];
+}

@@ -1,0 +1,131 @@
+// Other programs' rules as the kernel runs them, in one shape for iptables (both variants) and nftables: what a packet
+// meets on each hook, step by step. (What snat/foreign reads of the same texts is whose rules they are.)
+import type { Family, IpRange } from "../../base/ip.ts";
+
+export type Hook = "prerouting" | "input" | "forward" | "output" | "postrouting";
+export const hooks: readonly Hook[] = ["prerouting", "input", "forward", "output", "postrouting"];
+
+/** What of a packet, of its way or of its connection a rule asks for. */
+export type Subject =
+  | { readonly of: "source" | "destination"; readonly family: Family }
+  /** IANA number. */
+  | { readonly of: "protocol" }
+  /** Of packets of these protocols only; undefined: whatever has ports. */
+  | { readonly of: "source-port" | "destination-port"; readonly protocol?: number }
+  | { readonly of: "in" | "out" }
+  | { readonly of: "mark"; readonly mask: number }
+  /** Of the connection: `new`, `established`, `related`, `invalid`, `untracked`. */
+  | { readonly of: "state" }
+  /** Of the connection: `dnat`, `snat`, as far as the packet has got. */
+  | { readonly of: "status" }
+  /** `local`, `unicast`, …: what an address is to the machine. */
+  | { readonly of: "source-type" | "destination-type" }
+  | { readonly of: "family" }
+  | { readonly of: "icmp-type"; readonly family: Family }
+  /** `syn`: the first packet of a TCP connection. */
+  | { readonly of: "tcp-flags" };
+
+/** A range of numbers, both ends in it, or a word; a link's name may end with `*`. */
+export type Value = { readonly first: bigint; readonly last: bigint } | string;
+
+export interface Match {
+  readonly type: "match";
+  readonly subjects: readonly Subject[];
+  /** Holds if one of them holds, value by value. */
+  readonly tuples: readonly (readonly Value[])[];
+  readonly not: boolean;
+}
+
+export type Verdict =
+  | { readonly type: "accept" | "drop" | "return" }
+  | { readonly type: "jump" | "goto"; readonly chain: string };
+
+export type Step =
+  | Match
+  | Verdict
+  /** What is not understood: the rule goes on here, or does not. */
+  | { readonly type: "unknown-match"; readonly text: string }
+  /** What is not understood, and may do anything. */
+  | { readonly type: "opaque"; readonly text: string }
+  | { readonly type: "map"; readonly subjects: readonly Subject[]; readonly entries: readonly MapEntry[] }
+  /** How the sender is told. */
+  | { readonly type: "reject"; readonly as: "refused" | "unreachable" }
+  | { readonly type: "masquerade" }
+  /** Several addresses: the kernel picks one for each connection. */
+  | { readonly type: "snat"; readonly to: IpRange }
+  /** To the port of the packet where none is named. */
+  | { readonly type: "dnat"; readonly to: IpRange; readonly ports?: Ports }
+  | { readonly type: "redirect"; readonly ports?: Ports }
+  /** The new mark is (old & and) ^ xor. */
+  | { readonly type: "mark"; readonly and: number; readonly xor: number }
+  | { readonly type: "mark-unknown" }
+  /** Counts, logs: nothing happens to the packet. */
+  | { readonly type: "nothing" };
+
+export interface Ports {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface MapEntry {
+  readonly values: readonly Value[];
+  readonly verdict: Verdict;
+}
+
+export interface Rule {
+  /** As its tool would write it, with its place. */
+  readonly name: string;
+  readonly steps: readonly Step[];
+}
+
+export interface Chain {
+  /** Unlike any other's of the machine; jumps name it. */
+  readonly key: string;
+  /** For people: `iptables-nft filter FORWARD`, `nft inet fw forward`. */
+  readonly title: string;
+  readonly families: readonly Family[];
+  readonly base?: ChainBase;
+  readonly policy: "accept" | "drop";
+  readonly rules: readonly Rule[];
+}
+
+export interface ChainBase {
+  readonly type: "filter" | "nat" | "route";
+  readonly hook: Hook;
+  readonly priority: number;
+}
+
+/** All rules of a machine but our own. */
+export interface Ruleset {
+  readonly chains: ReadonlyMap<string, Chain>;
+  /** What is there and could not be read, worded: whatever passes the machine may meet it. */
+  readonly unreadable: readonly string[];
+}
+
+export const noRules: Ruleset = { chains: new Map(), unreadable: [] };
+
+export const protocolNumbers: Readonly<Record<string, number>> = {
+  icmp: 1,
+  tcp: 6,
+  udp: 17,
+  udplite: 136,
+  "ipv6-icmp": 58,
+  icmpv6: 58,
+  sctp: 132,
+  dccp: 33,
+  gre: 47,
+  esp: 50,
+  ah: 51,
+  igmp: 2,
+  ipip: 4,
+  ipencap: 4,
+};
+
+/** Returns IANA's number of a protocol that is named or numbered. */
+export function protocolNumber(text: string): number | undefined {
+  return /^\d+$/.test(text) ? Number(text) : protocolNumbers[text];
+}
+
+export function exactly(value: bigint | number): Value {
+  return { first: BigInt(value), last: BigInt(value) };
+}

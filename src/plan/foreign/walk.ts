@@ -1,0 +1,312 @@
+// A packet's way through the chains of one hook, as the kernel walks them (nft(8), iptables(8)): filter chains by their
+// priority, each of which may end it; nat chains for the first packet of a connection only, until one translates.
+import { formatIp, type IpRange } from "../../base/ip.ts";
+import type { Choices, Maybe } from "./choices.ts";
+import type {
+  Chain,
+  Hook,
+  MapEntry,
+  Match,
+  Ports,
+  Rule,
+  Ruleset,
+  Step,
+  Subject,
+  Value,
+  Verdict,
+} from "./types.ts";
+
+/** A packet as it is at a hook. */
+export interface HookPacket {
+  readonly family: 4 | 6;
+  /** Several: the kernel has picked one of them for the connection. */
+  source: IpRange;
+  destination: IpRange;
+  /** IANA number. */
+  readonly protocol: number;
+  /** undefined: one that the sender's kernel picked. */
+  port: number | undefined;
+  sourcePort: number | undefined;
+  /** undefined: not known. */
+  mark: number | undefined;
+  /** Links that it came in by and leaves by; a name that ends with `*` is one of those. */
+  readonly in?: string | undefined;
+  readonly out?: string | undefined;
+  readonly state: "new" | "established" | "related" | "invalid";
+  translated: { readonly dnat: boolean; readonly snat: boolean };
+  /** Returns whether an address is the machine's own. */
+  readonly isLocal: (address: string) => boolean;
+  /** It answers: an ICMP echo reply, a TCP packet without SYN alone. */
+  readonly isFirst: boolean;
+}
+
+export type Translation =
+  | { readonly type: "masquerade" }
+  | { readonly type: "snat"; readonly to: IpRange }
+  | { readonly type: "dnat"; readonly to: IpRange; readonly ports?: Ports }
+  | { readonly type: "redirect"; readonly ports?: Ports };
+
+export type HookResult =
+  | { readonly type: "pass" }
+  | { readonly type: "translate"; readonly by: string; readonly to: Translation }
+  | { readonly type: "stop"; readonly by: string; readonly as: "dropped" | "refused" | "unreachable" };
+
+/** The first port that is not reserved. */
+const FIRST_PICKED = 1024n;
+const pass: HookResult = { type: "pass" };
+const deepest = 64;
+
+/** Returns the chains that the kernel calls on a hook for a family, by type and in their order. */
+export function chainsOn(
+  { chains }: Ruleset,
+  hook: Hook,
+  family: 4 | 6,
+): { readonly filters: readonly Chain[]; readonly nats: readonly Chain[] } {
+  const here = [...chains.values()]
+    .filter(({ base, families }) => base?.hook === hook && families.includes(family))
+    .toSorted((a, b) => (a.base?.priority ?? 0) - (b.base?.priority ?? 0));
+  return {
+    filters: here.filter(({ base }) => base?.type !== "nat"),
+    nats: here.filter(({ base }) => base?.type === "nat"),
+  };
+}
+
+/** Walks one base chain. The packet's mark may change. */
+export function walkChain(rules: Ruleset, chain: Chain, packet: HookPacket, choices: Choices): HookResult {
+  const ended = new Walk(rules, packet, choices).run(chain, 0);
+  if (ended && ended !== "return") return ended === "accept" ? pass : ended;
+  return chain.policy === "drop"
+    ? { type: "stop", by: `${chain.title}, whose policy is to drop`, as: "dropped" }
+    : pass;
+}
+
+type Ended = "accept" | "return" | HookResult | undefined;
+
+class Walk {
+  readonly #rules: Ruleset;
+  readonly #packet: HookPacket;
+  readonly #choices: Choices;
+
+  constructor(rules: Ruleset, packet: HookPacket, choices: Choices) {
+    this.#rules = rules;
+    this.#packet = packet;
+    this.#choices = choices;
+  }
+
+  /** Returns how the packet's way through this hook ended in a chain; undefined: at the chain's end. */
+  run(chain: Chain, depth: number): Ended {
+    if (depth > deepest) throw this.#choices.untold(`${chain.title} calls itself`);
+    for (const rule of chain.rules) {
+      const ended = this.#rule(rule, depth);
+      if (ended === "return") return depth === 0 ? undefined : "return";
+      if (ended) return ended;
+    }
+    return undefined;
+  }
+
+  #rule(rule: Rule, depth: number): Ended {
+    let at = 0;
+    while (at < rule.steps.length) {
+      // Matches that follow one another are asked together: one that surely fails settles it.
+      const matches: Step[] = [];
+      while (at < rule.steps.length && isMatch(rule.steps[at]!)) matches.push(rule.steps[at++]!);
+      const rest = rule.steps.slice(at);
+      // Whether it goes on or not comes to the same.
+      if (rest.every(({ type }) => type === "nothing" || isMatchType(type))) return undefined;
+      if (!this.#choices.settle(this.#all(matches), rule.name)) return undefined;
+      for (; at < rule.steps.length && !isMatch(rule.steps[at]!); at++) {
+        const ended = this.#act(rule.steps[at]!, rule, depth);
+        if (ended) return ended;
+      }
+    }
+    return undefined;
+  }
+
+  #all(matches: readonly Step[]): Maybe {
+    let answer: Maybe = true;
+    for (const match of matches) {
+      const holds = match.type === "match" ? this.#holds(match) : "perhaps";
+      if (holds === false) return false;
+      if (holds === "perhaps") answer = "perhaps";
+    }
+    return answer;
+  }
+
+  #act(step: Step, rule: Rule, depth: number): Ended {
+    const packet = this.#packet;
+    switch (step.type) {
+      case "nothing":
+      case "match":
+      case "unknown-match":
+        return undefined;
+      case "mark":
+        if (packet.mark !== undefined) packet.mark = ((packet.mark & step.and) ^ step.xor) >>> 0;
+        return undefined;
+      case "mark-unknown":
+        packet.mark = undefined;
+        return undefined;
+      case "opaque":
+        throw this.#choices.untold(rule.name);
+      case "masquerade":
+      case "snat":
+      case "dnat":
+      case "redirect":
+        return { type: "translate", by: rule.name, to: step };
+      case "reject":
+        return { type: "stop", by: rule.name, as: step.as };
+      case "map":
+        return this.#map(step.subjects, step.entries, rule, depth);
+      default:
+        return this.#verdict(step, rule, depth);
+    }
+  }
+
+  #verdict(verdict: Verdict, rule: Rule, depth: number): Ended {
+    switch (verdict.type) {
+      case "accept":
+      case "return":
+        return verdict.type;
+      case "drop":
+        return { type: "stop", by: rule.name, as: "dropped" };
+      default: {
+        const chain = this.#rules.chains.get(verdict.chain);
+        // A target of iptables that is nobody's chain: it may do anything.
+        if (!chain) throw this.#choices.untold(rule.name);
+        const ended = this.run(chain, depth + 1);
+        if (ended && ended !== "return") return ended;
+        return verdict.type === "goto" ? "return" : undefined;
+      }
+    }
+  }
+
+  #map(subjects: readonly Subject[], entries: readonly MapEntry[], rule: Rule, depth: number): Ended {
+    for (const { values, verdict } of entries) {
+      const holds = this.#tuple(subjects, values);
+      if (holds === undefined) return undefined;
+      if (this.#choices.settle(holds, rule.name)) return this.#verdict(verdict, rule, depth);
+    }
+    return undefined;
+  }
+
+  #holds({ subjects, tuples, not }: Match): Maybe {
+    let answer: Maybe = false;
+    for (const tuple of tuples) {
+      const holds = this.#tuple(subjects, tuple);
+      // It asks for a part that this packet has not: then it does not match, whichever way round it is asked.
+      if (holds === undefined) return false;
+      if (holds === true) return !not;
+      if (holds === "perhaps") answer = "perhaps";
+    }
+    return answer === "perhaps" ? answer : not;
+  }
+
+  #tuple(subjects: readonly Subject[], values: readonly Value[]): Maybe | undefined {
+    let answer: Maybe = true;
+    for (const [at, subject] of subjects.entries()) {
+      const holds = this.#ask(subject, values[at]!);
+      if (holds === undefined) return undefined;
+      if (holds === false) answer = false;
+      else if (holds === "perhaps" && answer === true) answer = "perhaps";
+    }
+    return answer;
+  }
+
+  /** undefined: the packet has no such part. */
+  #ask(subject: Subject, value: Value): Maybe | undefined {
+    const packet = this.#packet;
+    switch (subject.of) {
+      case "source":
+      case "destination":
+        return packet.family === subject.family ? overlap(packet[subject.of], value) : undefined;
+      case "family":
+        return among(packet.family, value);
+      case "protocol":
+        return among(packet.protocol, value);
+      case "source-port":
+      case "destination-port":
+        return this.#port(subject, value);
+      case "icmp-type": {
+        const type = this.#icmpType();
+        return type === undefined || packet.family !== subject.family ? undefined : among(type, value);
+      }
+      case "in":
+      case "out":
+        return linkIs(packet[subject.of], value);
+      case "mark":
+        return packet.mark === undefined ? "perhaps" : among((packet.mark & subject.mask) >>> 0, value);
+      case "state":
+        return packet.state === value;
+      case "status":
+        return value === "dnat"
+          ? packet.translated.dnat
+          : value === "snat"
+            ? packet.translated.snat
+            : "perhaps";
+      case "source-type":
+        return this.#typeOf(packet.source, value);
+      case "destination-type":
+        return this.#typeOf(packet.destination, value);
+      case "tcp-flags":
+        return packet.protocol === 6 ? packet.isFirst : undefined;
+    }
+  }
+
+  #port({ of, protocol }: Extract<Subject, { of: "source-port" | "destination-port" }>, value: Value) {
+    const packet = this.#packet;
+    if (protocol !== undefined && protocol !== packet.protocol) return undefined;
+    if (![6, 17, 132].includes(packet.protocol)) return undefined;
+    const own = of === "source-port" ? packet.sourcePort : packet.port;
+    if (own !== undefined) return among(own, value);
+    if (typeof value === "string") return "perhaps" as const;
+    // Kernels pick none below: neither for a socket (net.ipv4.ip_local_port_range) nor where they translate.
+    if (value.last < FIRST_PICKED) return false;
+    return value.first <= FIRST_PICKED && value.last >= 65_535n ? true : ("perhaps" as const);
+  }
+
+  #icmpType(): number | undefined {
+    const { protocol, isFirst } = this.#packet;
+    if (protocol === 1) return isFirst ? 8 : 0;
+    if (protocol === 58) return isFirst ? 128 : 129;
+    return undefined;
+  }
+
+  #typeOf({ family, first, last }: IpRange, value: Value): Maybe {
+    if (value !== "local" && value !== "unicast") return "perhaps";
+    if (first !== last) return "perhaps";
+    const local = this.#packet.isLocal(formatIp({ family, value: first }));
+    if (value === "local") return local;
+    // Broadcast and multicast are neither.
+    return local ? false : "perhaps";
+  }
+}
+
+function isMatch({ type }: Step): boolean {
+  return isMatchType(type);
+}
+
+function isMatchType(type: Step["type"]): boolean {
+  return type === "match" || type === "unknown-match";
+}
+
+function among(number: number, value: Value): Maybe {
+  if (typeof value === "string") return "perhaps";
+  return value.first <= BigInt(number) && BigInt(number) <= value.last;
+}
+
+function overlap({ first, last }: IpRange, value: Value): Maybe {
+  if (typeof value === "string") return "perhaps";
+  if (last < value.first || value.last < first) return false;
+  return value.first <= first && last <= value.last ? true : "perhaps";
+}
+
+/** Compares a link's name with the one asked for; either may end with `*`. */
+function linkIs(link: string | undefined, value: Value): Maybe {
+  if (typeof value !== "string") return "perhaps";
+  if (link === undefined) return "perhaps";
+  // On a hook where there is no such link its name is empty.
+  const [own, wanted] = [link.replace(/\*$/, ""), value.replace(/\*$/, "")];
+  const [ownIsOpen, wantedIsOpen] = [own !== link, wanted !== value];
+  if (!ownIsOpen) return wantedIsOpen ? own.startsWith(wanted) : own === wanted;
+  if (wantedIsOpen && own.startsWith(wanted)) return true;
+  return wanted.startsWith(own) ? "perhaps" : false;
+}

@@ -1,0 +1,140 @@
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { birdConfigText } from "../../../bird/config/text.ts";
+import type { ClusterFacts } from "../../facts.ts";
+import { block, facts as plainFacts } from "../facts.suite.ts";
+import { bgp, filter, nodeWith, peer, pool, routing, secret } from "./facts.suite.ts";
+import { announcedBy, planBird } from "./plan-bird.ts";
+
+const nodes = [
+  nodeWith("node1", {
+    addresses: ["192.168.18.11", "fd18::11"],
+    annotations: { "trunkline.dev/node-network": "192.168.18.11/24,fd18::11/64" },
+  }),
+  nodeWith("node2", { addresses: ["192.168.18.12", "fd18::12"] }),
+];
+const blocks = [
+  block("10.1.0.0/26", "node1", { pool: "p", loans: [{ address: "10.1.0.9", node: "node2" }] }),
+  block("10.1.0.64/26", "node2", { pool: "p", loans: [{ address: "10.1.0.70", node: "node1" }] }),
+  block("10.1.0.128/26", "node1", { pool: "p", state: "pending" }),
+  block("10.2.0.0/26", "node1", { pool: "quiet" }),
+  block("fd00:1::/122", "node1", { pool: "six" }),
+];
+const cluster: ClusterFacts = {
+  ...plainFacts(nodes, blocks),
+  pools: new Map([
+    pool("p", { cidr: "10.1.0.0/16" }),
+    pool("quiet", { cidr: "10.2.0.0/16", disableBGPExport: true }),
+    pool("tunnelled", { cidr: "10.3.0.0/16", vxlanMode: "Always" }),
+    pool("six", { cidr: "fd00:1::/112" }),
+  ]),
+  ...secret("bgp", { r1: "pass word" }),
+  bgpConfigurations: new Map([
+    bgp({
+      asNumber: 64_512,
+      serviceClusterIPs: [{ cidr: "172.21.0.0/20" }],
+      communities: [{ name: "gold", value: "65000:100" }],
+      prefixAdvertisements: [{ cidr: "10.1.0.0/16", communities: ["gold", "65000:1:2"] }],
+      ignoredInterfaces: ["docker*"],
+    }),
+  ]),
+  bgpFilters: new Map([
+    filter("f", {
+      importV4: [
+        {
+          action: "Accept",
+          cidr: "10.1.255.0/24",
+          matchOperator: "In",
+          prefixLength: { min: 25, max: 28 },
+          operations: [{ setPriority: { value: 7 } }],
+        },
+        { action: "Accept", communities: { values: ["65000:1"] }, asPathPrefix: [65_001] },
+        { action: "Reject", cidr: "10.9.9.0/24", matchOperator: "NotEqual", peerType: "iBGP" },
+      ],
+      exportV4: [
+        { action: "Reject", cidr: "10.1.0.70/32", matchOperator: "Equal" },
+        {
+          action: "Accept",
+          source: "RemotePeers",
+          cidr: "10.9.0.0/16",
+          matchOperator: "In",
+          operations: [{ addCommunity: { value: "1:2" } }, { prependASPath: { prefix: [1, 2] } }],
+        },
+      ],
+    }),
+  ]),
+  bgpPeers: new Map([
+    peer("r1", {
+      peerIP: "192.168.18.1",
+      asNumber: 65_001,
+      password: { secretKeyRef: { name: "bgp", key: "r1" } },
+      filters: ["f"],
+      ttlSecurity: 1,
+    }),
+    peer("far", {
+      node: "node1",
+      peerIP: "10.77.0.1:1179",
+      asNumber: 65_002,
+      reachableBy: "192.168.18.1",
+      nextHopMode: "Self",
+      filters: ["missing"],
+    }),
+  ]),
+};
+const links = [
+  { name: "eth0", addresses: ["192.168.18.11", "fd18::11"] },
+  { name: "eth1", addresses: ["10.5.0.1"] },
+];
+const text = (facts: ClusterFacts, node = "node1") =>
+  birdConfigText(planBird(facts, node, links).config!, "/state/bird/bird.log");
+const golden = (name: string) => path.join(import.meta.dirname, "golden", `${name}.conf`);
+
+describe("the configuration of a node's BIRD", () => {
+  it("has all of BGP's settings where they belong", async () => {
+    await expect(text(cluster)).toMatchFileSnapshot(golden("bgp"));
+  });
+
+  it("speaks RIP on the links of the node's addresses, and takes known blocks as they stand", async () => {
+    const rip = { ...cluster, ...routing({ protocols: ["rip"], rip: { updateTime: "2s" } }) };
+    await expect(text(rip)).toMatchFileSnapshot(golden("rip"));
+  });
+
+  it("is not there where no protocol is asked for", () => {
+    expect(planBird({ ...cluster, ...routing({ protocols: [] }) }, "node1", links).config).toBeUndefined();
+    expect(planBird(cluster, "nobody", links).config).toBeUndefined();
+  });
+
+  it("has no session without the password that was asked for, and no RIP", () => {
+    const bare = { ...cluster, secrets: new Map() };
+    const plan = planBird(bare, "node1", links);
+    expect(plan.sessions.find(({ peer: one }) => one === "192.168.18.1")?.held).toMatchObject({
+      code: "secret-missing",
+    });
+    expect(plan.config?.families[0]?.sessions.map((one) => one.peer)).not.toContain("192.168.18.1");
+    const password = { secretKeyRef: { name: "none", key: "none" } };
+    const rip = { ...bare, ...routing({ protocols: ["rip"], rip: { password } }) };
+    expect(planBird(rip, "node1", links).config?.families.every((family) => family.rip === undefined)).toBe(
+      true,
+    );
+  });
+
+  it("announces confirmed blocks whole and single addresses only where they are out of another's block", () => {
+    expect(announcedBy(cluster, "node1", 4).map(({ prefix }) => prefix)).toEqual([
+      "10.1.0.0/26",
+      "10.1.0.70/32",
+      "10.2.0.0/26",
+    ]);
+    expect(announcedBy(cluster, "node2", 4).map(({ prefix }) => prefix)).toEqual([
+      "10.1.0.64/26",
+      "10.1.0.9/32",
+    ]);
+  });
+
+  it("announces no Services from nodes that are excluded", () => {
+    const label = "node.kubernetes.io/exclude-from-external-load-balancers";
+    const excluded = nodeWith("node1", { addresses: ["192.168.18.11"], labels: { [label]: "" } });
+    const facts = { ...cluster, nodes: new Map([...cluster.nodes, ["node1", excluded] as const]) };
+    expect(planBird(facts, "node1", links).config?.families[0]?.services).toEqual([]);
+    expect(planBird(facts, "node2", links).config?.families[0]?.services).toEqual(["172.21.0.0/20"]);
+  });
+});

@@ -1,0 +1,261 @@
+// What a node's BIRD is to do. A pure function of the objects and of the node's links.
+
+import { parseCommunity } from "../../../api/bgp-words.ts";
+import type { Node } from "../../../api/kinds/core.ts";
+import {
+  cidrOf,
+  type Family,
+  familyBits,
+  formatCidr,
+  formatIp,
+  tryParseCidr,
+  tryParseIp,
+} from "../../../base/ip.ts";
+import type { BirdConfig, FamilyConfig, RipConfig, SessionConfig } from "../../../bird/config/types.ts";
+import { type ClusterFacts, nodeIps } from "../../facts.ts";
+import { readServiceRanges } from "../../snat/ranges.ts";
+import { networksOf, nodeAddress } from "../node-address.ts";
+import { type Guard, rulesFor } from "./filters.ts";
+import { type Session, sessionsOf } from "./sessions.ts";
+import {
+  bgpSettings,
+  isHandedOver,
+  passwordOf,
+  routingProtocols,
+  routingSettings,
+  secondsOf,
+} from "./settings.ts";
+
+/** How long a restarted BIRD waits for its neighbours, in seconds. Copies of the routes wait longer (see route-holds.ts). */
+const RESTART_WAIT = 10;
+/** Nodes with this label announce no ranges of Services. */
+const EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+export interface NodeLink {
+  readonly name: string;
+  /** Without lengths. */
+  readonly addresses: readonly string[];
+}
+
+export interface BirdPlan {
+  /** Undefined: the node has no use for BIRD. */
+  readonly config: BirdConfig | undefined;
+  readonly sessions: readonly Session[];
+}
+
+/** Plans one node's BIRD. `links`: those that are no pods', with their addresses. */
+export function planBird(facts: ClusterFacts, name: string, links: readonly NodeLink[]): BirdPlan {
+  const node = facts.nodes.get(name);
+  const protocols = routingProtocols(facts);
+  if (!node || protocols.size === 0) return { config: undefined, sessions: [] };
+  const sessions = sessionsOf(facts, name);
+  const families = ([4, 6] as const)
+    .filter((family) => nodeAddress(node, family) !== undefined)
+    .map((family) => planFamily(facts, node, family, sessions, links));
+  return {
+    config: {
+      routerId: routerId(node),
+      restartWait: RESTART_WAIT,
+      ignoredInterfaces: bgpSettings(facts).ignoredInterfaces ?? [],
+      families,
+    },
+    sessions,
+  };
+}
+
+function planFamily(
+  facts: ClusterFacts,
+  node: Node,
+  family: Family,
+  sessions: readonly Session[],
+  links: readonly NodeLink[],
+): FamilyConfig {
+  const { name } = node.metadata;
+  const mine = sessions.filter((one) => one.family === family && one.held === undefined);
+  const own = announcedBy(facts, name, family);
+  const pools = poolsOf(facts, family);
+  const direct = pools.filter(({ pool }) => pool.spec.disableBGPExport === true).map(({ cidr }) => cidr);
+  const services = serviceRanges(facts, family);
+  const excluded = node.metadata.labels?.[EXCLUDE_LABEL] !== undefined;
+  const rip = planRip(facts, node, family, links);
+  return {
+    family,
+    own: unique(own.map(({ prefix }) => prefix)),
+    ownNotByBgp: unique(
+      own
+        .filter(({ pool }) => facts.pools.get(pool)?.spec.disableBGPExport === true)
+        .map(({ prefix }) => prefix),
+    ),
+    services: excluded ? [] : services,
+    guarded: unique(guardsOf(facts, family).map(({ cidr }) => cidr)),
+    notInKernel: unique([
+      ...services,
+      ...pools.filter(({ pool }) => !isHandedOver(facts, pool)).map(({ cidr }) => cidr),
+    ]),
+    notByBgp: unique(direct),
+    marks: marksOf(facts, family),
+    gateways: uniqueGateways(mine),
+    sessions: mine.map((session) => sessionConfig(facts, session)),
+    ...(rip && { rip }),
+  };
+}
+
+function sessionConfig(facts: ClusterFacts, session: Session): SessionConfig {
+  const { localAddress, nextHop } = session;
+  return {
+    name: session.protocol,
+    peer: session.peer,
+    port: session.port,
+    localAddress,
+    localPort: session.localPort,
+    strictBind: bgpSettings(facts).bindMode === "NodeIP" && localAddress !== undefined,
+    localAS: session.localAS,
+    peerAS: session.peerAS,
+    password: session.password,
+    passive: session.passive,
+    client: session.client,
+    clusterId: session.localAS === session.peerAS ? session.clusterId : undefined,
+    nextHop: nextHop === "self" ? "self" : "keep",
+    ttlSecurity: session.ttlSecurity,
+    restartTime: session.restartTime,
+    allowedLocalAS: session.allowedLocalAS,
+    outside: session.peerNode === undefined,
+    import: rulesFor(facts, session, "import"),
+    export: rulesFor(facts, session, "export"),
+  };
+}
+
+export interface Announcement {
+  readonly prefix: string;
+  readonly pool: string;
+  readonly block: string;
+  /** The node that lent the one address, where it is one. */
+  readonly lender?: string;
+}
+
+/** Returns what a node announces of pods' ranges: its confirmed blocks, and single addresses that others lent to it. */
+export function announcedBy(facts: ClusterFacts, node: string, family: Family): Announcement[] {
+  const out: Announcement[] = [];
+  for (const { spec, metadata } of facts.blocks.values()) {
+    const range = tryParseCidr(spec.cidr);
+    if (range?.family !== family) continue;
+    const common = { pool: spec.pool, block: metadata.name };
+    if (spec.node === node && spec.state !== "pending") out.push({ ...common, prefix: formatCidr(range) });
+    for (const loan of spec.loans ?? []) {
+      const ip = tryParseIp(loan.address);
+      if (!ip || loan.node !== node || loan.returned === true || spec.node === node) continue;
+      out.push({ ...common, prefix: formatCidr(cidrOf(ip, familyBits(family))), lender: spec.node });
+    }
+  }
+  return out.toSorted((a, b) => (a.prefix < b.prefix ? -1 : 1));
+}
+
+/** Returns what nobody outside may announce, with whose it is. */
+export function guardsOf(facts: ClusterFacts, family: Family): Guard[] {
+  const out: Guard[] = poolsOf(facts, family).map(({ cidr, pool }) => ({
+    cidr,
+    of: `pool ${pool.metadata.name}`,
+  }));
+  for (const node of facts.nodes.values()) {
+    const of = `node ${node.metadata.name}`;
+    const known = networksOf(node);
+    const single = nodeIps(node)
+      .filter((address) => !known.some((one) => one.address === address))
+      .map((address) => ({ address, length: undefined }));
+    for (const { address, length } of [...known, ...single]) {
+      const ip = tryParseIp(address);
+      if (ip?.family !== family) continue;
+      const range = cidrOf(ip, length ?? familyBits(family));
+      out.push({ cidr: formatCidr(range), of: length === undefined ? of : `the network of ${of}` });
+    }
+  }
+  for (const cidr of serviceRanges(facts, family)) out.push({ cidr, of: "the Services" });
+  for (const range of readServiceRanges(facts))
+    if (range.family === family) out.push({ cidr: formatCidr(range), of: "the Services" });
+  return out;
+}
+
+function poolsOf(facts: ClusterFacts, family: Family) {
+  return [...facts.pools.values()].flatMap((pool) => {
+    const range = tryParseCidr(pool.spec.cidr);
+    return range?.family === family ? [{ pool, cidr: formatCidr(range) }] : [];
+  });
+}
+
+/** Returns the ranges of Services that nodes announce. */
+function serviceRanges(facts: ClusterFacts, family: Family): string[] {
+  const { serviceClusterIPs = [], serviceExternalIPs = [], serviceLoadBalancerIPs = [] } = bgpSettings(facts);
+  return unique(
+    [...serviceClusterIPs, ...serviceExternalIPs, ...serviceLoadBalancerIPs]
+      .map(({ cidr }) => cidr)
+      .filter((cidr) => tryParseCidr(cidr)?.family === family),
+  );
+}
+
+function marksOf(facts: ClusterFacts, family: Family): FamilyConfig["marks"] {
+  const { communities = [], prefixAdvertisements = [] } = bgpSettings(facts);
+  const named = new Map(communities.map(({ name, value }) => [name, value]));
+  return prefixAdvertisements
+    .filter(({ cidr }) => tryParseCidr(cidr)?.family === family)
+    .map(({ cidr, communities: list = [] }) => ({
+      cidr,
+      communities: list
+        .map((one) => parseCommunity(named.get(one) ?? one))
+        .filter((one) => one !== undefined),
+    }));
+}
+
+function uniqueGateways(sessions: readonly Session[]): FamilyConfig["gateways"] {
+  const found = new Map<string, string>();
+  for (const { peer, reachableBy } of sessions)
+    if (reachableBy !== undefined && !found.has(peer)) found.set(peer, reachableBy);
+  return [...found].map(([address, via]) => ({ address, via }));
+}
+
+function planRip(
+  facts: ClusterFacts,
+  node: Node,
+  family: Family,
+  links: readonly NodeLink[],
+): RipConfig | undefined {
+  if (!routingProtocols(facts).has("rip")) return undefined;
+  const settings = routingSettings(facts).rip ?? {};
+  const password = passwordOf(facts, settings.password);
+  // Without the password that was asked for nobody is spoken to.
+  if (password.state === "missing") return undefined;
+  const addresses = new Set([...nodeIps(node), ...networksOf(node).map((one) => one.address)]);
+  const patterns = settings.interfaces?.map((text) => new RegExp(`^(?:${text})$`));
+  const interfaces = links
+    .filter((link) =>
+      patterns
+        ? patterns.some((pattern) => pattern.test(link.name))
+        : link.addresses.some((address) => addresses.has(address)),
+    )
+    .map((link) => link.name);
+  if (interfaces.length === 0) return undefined;
+  const { name } = node.metadata;
+  const known = [...facts.nodes.keys()]
+    .filter((other) => other !== name)
+    .flatMap((other) => announcedBy(facts, other, family).map(({ prefix }) => prefix));
+  return {
+    interfaces: unique(interfaces),
+    updateTime: secondsOf(settings.updateTime, 5),
+    timeoutTime: secondsOf(settings.timeoutTime, 15),
+    garbageTime: secondsOf(settings.garbageTime, 10),
+    password: password.state === "known" ? password.text : undefined,
+    known: unique(known),
+  };
+}
+
+/** BGP's identifier is an IPv4 address (RFC 6286: any number but 0); a node without one gets one from its IPv6 address. */
+function routerId(node: Node): string {
+  const v4 = nodeAddress(node, 4)?.address;
+  if (v4 !== undefined) return v4;
+  const v6 = tryParseIp(nodeAddress(node, 6)?.address ?? "");
+  const value = (v6?.value ?? 1n) & 0xffff_ffffn || 1n;
+  return formatIp({ family: 4, value });
+}
+
+function unique(list: readonly string[]): string[] {
+  return [...new Set(list)].toSorted();
+}
