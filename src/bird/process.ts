@@ -16,8 +16,8 @@ export interface BirdProcessOptions {
   readonly logger: Logger;
   /** Called before BIRD is started and before it gets another configuration: routes may vanish for a moment. */
   readonly beforeChange: (what: "start" | "configure") => void;
-  /** Called when it runs with the configuration that is wanted. */
-  readonly onSettled: () => void;
+  /** Called when it runs with that configuration. */
+  readonly onSettled: (text: string) => void;
   /** Whether its routes may be in the kernel already, from one that has died. */
   readonly leftRoutes: () => boolean;
 }
@@ -114,7 +114,7 @@ export class BirdProcess {
         return;
       }
       await this.#start(text);
-      onSettled();
+      onSettled(text);
       return;
     }
     if (this.#applied === text) return;
@@ -124,7 +124,7 @@ export class BirdProcess {
     await control.command(`configure "${files.config}"`, CONFIGURE_MS);
     this.#applied = text;
     this.#options.logger.info({}, "BIRD has another configuration");
-    onSettled();
+    onSettled(text);
   }
 
   /** Returns a connection to a BIRD that runs already; it may be the work of an agent that has died. */

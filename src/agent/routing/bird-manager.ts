@@ -12,6 +12,7 @@ import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { routingFindings } from "../../plan/routing/bird/findings.ts";
 import { type BirdPlan, type NodeLink, planBird } from "../../plan/routing/bird/plan-bird.ts";
 import { sessionReport } from "../../plan/routing/bird/report.ts";
+import { routingProtocols } from "../../plan/routing/bird/settings.ts";
 import type { Store } from "../../store/store.ts";
 import type { Changes, Manager } from "../managers/manager.ts";
 import { hostInterfacePattern } from "../pods/endpoint.ts";
@@ -44,6 +45,9 @@ const LOOK_MS = 1000;
 const HOLD_LOOK_MS = 250;
 /** Beyond the neighbours' own patience, in milliseconds. */
 const HOLD_EXTRA_MS = 10_000;
+/** How long the old protocol goes on beside the new one: at most, and after the new one has told everything. */
+const LINGER_MS = 30_000;
+const SETTLED_MS = 3000;
 
 export class BirdManager implements Manager {
   readonly name = "bird";
@@ -55,7 +59,10 @@ export class BirdManager implements Manager {
   readonly #holds: RouteHolds;
   readonly #reader: BirdReader;
   readonly #status: PeerStatus;
-  #known: { facts: ClusterFacts; plan: BirdPlan } | undefined;
+  #known: { facts: ClusterFacts; plan: BirdPlan; protocols: string; farEnds: string } | undefined;
+  #wanted: { text: string; config: BirdConfig } | undefined;
+  /** The old way, until the new one stands. */
+  #lingering: { config: BirdConfig; until: number; settledAt?: number } | undefined;
   /** The configuration that BIRD is known to have. */
   #inForce: BirdConfig | undefined;
   #seen: BirdView = nothingSeen;
@@ -77,8 +84,8 @@ export class BirdManager implements Manager {
       logger,
       leftRoutes: () => this.#holds.anyOfBird(),
       beforeChange: (what) => this.#beforeChange(what),
-      onSettled: () => {
-        this.#inForce = this.#known?.plan.config;
+      onSettled: (text) => {
+        this.#inForce = text === this.#wanted?.text ? this.#wanted.config : undefined;
         this.#lookSoon(0);
       },
     });
@@ -91,10 +98,43 @@ export class BirdManager implements Manager {
 
   async resync(facts: ClusterFacts, { node }: NodeFacts): Promise<void> {
     const plan = planBird(facts, node, this.#links());
-    this.#known = { facts, plan };
-    this.#process.want(plan.config && birdConfigText(plan.config, this.#files.log));
+    const protocols = [...routingProtocols(facts)].toSorted().join();
+    const farEnds = JSON.stringify(plan.sessions.map(({ protocol, farEnd }) => [protocol, farEnd]));
+    const before = this.#known;
+    if (before && before.protocols !== protocols && this.#inForce)
+      this.#lingering = { config: this.#inForce, until: performance.now() + LINGER_MS };
+    this.#known = { facts, plan, protocols, farEnds };
+    this.#want();
+    // The other ends are about to begin their sessions anew, and will take back what they have told.
+    if (before && before.farEnds !== farEnds && plan.config) this.#hold();
     if (!plan.config) this.#holds.drop();
     this.#lookSoon(0);
+  }
+
+  #want(): void {
+    const config = this.#known?.plan.config;
+    if (!config) {
+      this.#lingering = undefined;
+      this.#wanted = undefined;
+      this.#process.want(undefined);
+      return;
+    }
+    const merged = this.#lingering ? together(config, this.#lingering.config) : config;
+    this.#wanted = { config: merged, text: birdConfigText(merged, this.#files.log) };
+    this.#process.want(this.#wanted.text);
+  }
+
+  /** Ends the old protocol once the new one has settled, or does not in any reasonable time. */
+  #reviewLingering(complete: boolean): void {
+    const old = this.#lingering;
+    if (!old) return;
+    const now = performance.now();
+    if (complete) old.settledAt ??= now;
+    else delete old.settledAt;
+    const settled = old.settledAt !== undefined && now - old.settledAt >= SETTLED_MS;
+    if (!settled && now < old.until) return;
+    this.#lingering = undefined;
+    this.#want();
   }
 
   async stop(): Promise<void> {
@@ -121,8 +161,12 @@ export class BirdManager implements Manager {
 
   /** Copies what may vanish for a moment. A change of filters or of announcements takes nothing from this node. */
   #beforeChange(what: "start" | "configure"): void {
-    const next = this.#known?.plan.config;
+    const next = this.#wanted?.config;
     if (what === "configure" && this.#inForce && next && keepsRoutes(this.#inForce, next)) return;
+    this.#hold();
+  }
+
+  #hold(): void {
     const longest = Math.max(0, ...(this.#known?.plan.sessions ?? []).map((one) => one.restartTime));
     this.#holds.take(longest * 1000 + HOLD_EXTRA_MS);
   }
@@ -143,6 +187,7 @@ export class BirdManager implements Manager {
     try {
       this.#seen = await this.#reader.look(this.#process.control, facts, plan, this.#addresses());
       this.#holds.review(this.#seen.progress);
+      this.#reviewLingering(this.#seen.progress.recovered && this.#seen.progress.complete);
       await this.#status.tell(
         facts,
         plan.sessions.map((session) => sessionReport(session, this.#seen.live.get(session.protocol))),
@@ -202,6 +247,22 @@ export class BirdManager implements Manager {
   #addresses(): ReadonlySet<string> {
     return new Set(this.#links().flatMap(({ addresses }) => addresses));
   }
+}
+
+/** Returns the new configuration with what only the old one has: sessions, and RIP. */
+function together(next: BirdConfig, old: BirdConfig): BirdConfig {
+  const families = next.families.map((family) => {
+    const before = old.families.find((one) => one.family === family.family);
+    if (!before) return family;
+    const names = new Set(family.sessions.map(({ name }) => name));
+    const rip = family.rip ?? before.rip;
+    return {
+      ...family,
+      sessions: [...family.sessions, ...before.sessions.filter(({ name }) => !names.has(name))],
+      ...(rip && { rip }),
+    };
+  });
+  return { ...next, families };
 }
 
 /** Returns whether BIRD goes from one configuration to the other without losing what neighbours have told it. */

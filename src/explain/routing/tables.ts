@@ -184,15 +184,15 @@ function neighbourOf(node: NodeRouting, route: BirdRoute): string | null {
 }
 
 /** Who outside told a prefix first-hand, by prefix. */
-function origins(nodes: readonly NodeRouting[]): ReadonlyMap<string, string> {
-  const out = new Map<string, string>();
+function origins(nodes: readonly NodeRouting[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const out = new Map<string, Set<string>>();
   for (const node of nodes) {
     const outside = new Map(
       node.sessions.filter(({ peerNode }) => peerNode === null).map(({ protocol, peer }) => [protocol, peer]),
     );
     for (const { prefix, protocol } of node.routes) {
       const peer = outside.get(protocol);
-      if (peer !== undefined && !out.has(prefix)) out.set(prefix, peer);
+      if (peer !== undefined) out.set(prefix, (out.get(prefix) ?? new Set()).add(peer));
     }
   }
   return out;
@@ -203,14 +203,18 @@ function outsideRoute(
   facts: ClusterFacts,
   node: NodeRouting,
   route: BirdRoute,
-  first: ReadonlyMap<string, string>,
+  first: ReadonlyMap<string, ReadonlySet<string>>,
 ): ClusterRow | undefined {
   if (!route.best || !isHeard(route)) return undefined;
   const rip = route.protocol.startsWith("rip");
   const marked = route.communities.some((one) => one.join() === OUTSIDE_MARK.join());
   if (rip ? isAnnounced(facts, route.prefix) : !marked) return undefined;
   const peer = neighbourOf(node, route);
-  const announcedBy = (rip ? peer : (first.get(route.prefix) ?? route.nextHop ?? peer)) ?? "";
+  const direct = node.sessions.some((one) => one.protocol === route.protocol && one.peerNode === null);
+  const told = first.get(route.prefix);
+  const hop = route.nextHop !== undefined && told?.has(route.nextHop) ? route.nextHop : undefined;
+  const announcedBy =
+    (rip || direct ? peer : (hop ?? told?.values().next().value ?? route.nextHop ?? peer)) ?? "";
   return {
     prefix: route.prefix,
     announcedBy,

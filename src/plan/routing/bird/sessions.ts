@@ -55,6 +55,8 @@ export interface Session {
   /** Names of BGPFilters. */
   readonly filters: readonly string[];
   readonly reachableBy: string | undefined;
+  /** What makes the other end begin the session anew when it changes there, and is not seen on this end. */
+  readonly farEnd: string;
 }
 
 /** Returns the sessions of one node, by peer's address; none unless BGP is among the protocols. */
@@ -153,6 +155,7 @@ class SessionPlanner {
       client: id !== undefined && localAS === peerAS && clusterId(other) !== id,
       clusterId: id,
       reachableBy: undefined,
+      farEnd: `${clusterId(other) ?? ""} ${clusterId(other) !== undefined && clusterId(other) !== id}`,
     };
   }
 
@@ -178,6 +181,7 @@ class SessionPlanner {
         client: false,
         clusterId: id,
         reachableBy: object.spec.reachableBy,
+        farEnd: "",
       };
     }
   }
