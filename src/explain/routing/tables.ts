@@ -339,9 +339,20 @@ function addressOf(facts: ClusterFacts, name: string, prefix: string): string | 
   return (node && nodeAddress(node, prefix.includes(":") ? 6 : 4)?.address) ?? null;
 }
 
-/** By family, address and length, as a person would sort them. */
-function byPrefix(a: { readonly prefix: string }, b: { readonly prefix: string }): number {
+interface Sortable {
+  readonly prefix: string;
+  readonly announcedBy?: string;
+}
+
+/** By family, address and length, as a person would sort them; then by who announces it. */
+function byPrefix(a: Sortable, b: Sortable): number {
   const [x, y] = [tryParseCidr(a.prefix), tryParseCidr(b.prefix)];
-  if (!x || !y) return a.prefix < b.prefix ? -1 : 1;
-  return x.family - y.family || (x.base < y.base ? -1 : x.base > y.base ? 1 : x.length - y.length);
+  if (!x || !y) return compare(a.prefix, b.prefix);
+  const byRange =
+    x.family - y.family || Number(x.base > y.base) - Number(x.base < y.base) || x.length - y.length;
+  return byRange || compare(a.announcedBy ?? "", b.announcedBy ?? "");
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
