@@ -16,7 +16,7 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
   addresses: chosenAddresses,
   managers: (parts) => {
     const { kernel, logger } = parts;
-    // Every manager that writes into the table is named here: the first transaction waits for all of them.
+    // Every manager that writes into the table is named here.
     const table = new NodeTable(kernel.nft, ["policy", "snat"]);
     return [
       new RoutingManager(kernel, logger),

@@ -1,22 +1,38 @@
-// The node's one nftables table, shared by the managers that own parts of it. A part changes its own chains and sets in
-// the document and then commits; what differs goes to the kernel in one transaction.
+// The node's one nftables table, shared by the managers that own parts of it. Each part has a document of its own, whose
+// objects are told by how their names begin: what the kernel refuses of one part keeps no other out of force.
 //
-// The first transaction of a new agent replaces whatever table is there, so it waits until every part has said what it
-// wants: until then the rules of the agent before stay in force.
+// A new agent finds the table of the one before it. Each part takes its own objects over in one transaction, which leaves
+// those of the others as they are, in force, until those parts say what they want.
 import { isError } from "../../base/errors.ts";
 import type { Kernel, Nft } from "../../kernel/kernel.ts";
 import { NftTable } from "../../kernel/nft/document.ts";
 import { readContents } from "../../kernel/nft/intact.ts";
 import { readPresent } from "../../kernel/nft/present.ts";
+import type { NftPresent } from "../../kernel/nft/text.ts";
+
+const FAMILY = "inet";
+const NAME = "trunkline";
+
+/** How names of a part's objects begin, where that is not the part's own name. */
+const starts: Readonly<Record<string, readonly string[]>> = {
+  policy: ["policy-", "pod-"],
+  snat: ["nat-"],
+};
+
+interface Part {
+  readonly document: NftTable;
+  readonly owns: (name: string) => boolean;
+  /** The kernel's objects may be others than those last committed. */
+  suspect: boolean;
+  /** Somebody else changed the table. Apart from `suspect`: this may happen while a transaction of ours runs. */
+  foreign: boolean;
+}
 
 export class NodeTable {
-  readonly document = new NftTable("inet", "trunkline");
   readonly #nft: Nft;
+  readonly #parts = new Map<string, Part>();
+  /** Parts that have not committed yet. */
   readonly #silent = new Set<string>();
-  /** The kernel's table may be another than the one last committed. */
-  #suspect = true;
-  /** Somebody else changed it. Apart from `#suspect`: this may happen while a transaction of ours runs. */
-  #foreign = false;
   #last: Promise<void> = Promise.resolve();
   /** Listens for changes by others; without it every `restore` must assume one. */
   #watch: { stop(): void } | undefined;
@@ -24,24 +40,40 @@ export class NodeTable {
   /** @param parts names of all that will commit */
   constructor(nft: Nft, parts: readonly string[]) {
     this.#nft = nft;
-    for (const part of parts) this.#silent.add(part);
+    for (const name of parts) {
+      const own = starts[name] ?? [`${name}-`];
+      this.#parts.set(name, {
+        document: new NftTable(FAMILY, NAME),
+        owns: (object) => own.some((start) => object.startsWith(start)),
+        suspect: true,
+        foreign: false,
+      });
+      this.#silent.add(name);
+    }
+  }
+
+  /** Returns what a part wants; to be changed, and then committed. */
+  document(part: string): NftTable {
+    return this.#part(part).document;
   }
 
   /**
-   * Makes the kernel's table what the document says; before every part has committed once, does nothing.
-   * @throws `kernel.nft`; then nothing has changed, and the next commit replaces the whole table
+   * Makes the kernel's objects of a part what its document says, in one transaction.
+   * @throws `kernel.nft`; then nothing has changed, and the next commit writes all of the part anew
    */
   commit(part: string): Promise<void> {
-    this.#silent.delete(part);
-    return this.#inTurn(() => this.#run());
+    return this.#inTurn(async () => {
+      await this.#run(this.#part(part));
+      if (this.#silent.delete(part) && this.#silent.size === 0) await this.#removeStrangers();
+    });
   }
 
   /** Listens for changes of the table by others, so that `restore` has nothing to do while there were none. */
   follow(kernel: Pick<Kernel, "watch">): void {
     this.#watch ??= kernel.watch(["nftables"], (event) => {
-      if (event.kind === "lost") this.#foreign = true;
-      if (event.kind !== "nftables" || event.byUs) return;
-      if (event.table === undefined || event.table === this.document.name) this.#foreign = true;
+      const isOurs =
+        event.kind === "nftables" && !event.byUs && (event.table === undefined || event.table === NAME);
+      if (event.kind === "lost" || isOurs) for (const part of this.#parts.values()) part.foreign = true;
     });
   }
 
@@ -50,52 +82,88 @@ export class NodeTable {
     this.#watch = undefined;
   }
 
-  /** Replaces the whole table with what the document says, in one transaction, if somebody else changed it. */
-  restore(): Promise<void> {
+  /** Writes a part anew, in one transaction, if somebody else changed the table. */
+  restore(part: string): Promise<void> {
     return this.#inTurn(async () => {
+      const one = this.#part(part);
       // The table's absence is seen even where its event was not.
-      if (this.#watch === undefined || (await this.#isGone())) this.#foreign = true;
-      await this.#run();
+      if (this.#watch === undefined || (await this.#isGone(one))) one.foreign = true;
+      await this.#run(one);
     });
   }
 
-  async #isGone(): Promise<boolean> {
-    const [chain] = this.document.chainNames();
-    const { family, name } = this.document;
+  #part(name: string): Part {
+    const part = this.#parts.get(name);
+    if (part === undefined) throw new RangeError(`the table has no part ${name}`);
+    return part;
+  }
+
+  async #isGone({ document }: Part): Promise<boolean> {
+    const [chain] = document.chainNames();
     return (
-      chain !== undefined && (await this.#nft.text(`list chain ${family} ${name} ${chain}`)) === undefined
+      chain !== undefined && (await this.#nft.text(`list chain ${FAMILY} ${NAME} ${chain}`)) === undefined
     );
   }
 
-  async #run(): Promise<void> {
-    this.#suspect ||= this.#foreign;
-    if (this.#silent.size > 0 || (!this.#suspect && !this.document.dirty)) return;
-    this.#foreign = false;
-    const { family, name } = this.document;
-    const present = this.#suspect ? await readPresent(this.#nft, family, name) : undefined;
-    const contents =
-      present && (await readContents(this.#nft, `${family} ${name}`, present, this.document.rangeSets()));
-    const texts = this.#suspect ? [] : this.document.pending();
-    const refill = present && contents && this.document.refill(present, contents);
-    const replace = this.#suspect ? this.document.replaceAll() : undefined;
+  async #run(part: Part): Promise<void> {
+    const { document } = part;
+    part.suspect ||= part.foreign;
+    if (!part.suspect && !document.dirty) return;
+    part.foreign = false;
+    const whole = part.suspect ? await this.#whole(part) : undefined;
+    const texts = whole === undefined ? document.pending() : [];
     // What is written into the document from here on is of the next commit.
-    this.document.committed();
-    this.#suspect = true;
+    document.committed();
+    part.suspect = true;
     for (const text of texts) await this.#nft.run(text);
-    if (replace !== undefined && !(await this.#refilled(refill))) await this.#nft.run(replace);
-    this.#suspect = false;
+    if (whole !== undefined) await this.#takeOver(whole);
+    part.suspect = false;
   }
 
-  /** Returns false where the table is not there, or is of other definitions than ours. */
-  async #refilled(text: string | undefined): Promise<boolean> {
-    if (text === undefined) return false;
+  /** Returns the transactions that would bring a part to its wanted state whatever the kernel has of it: the gentler first. */
+  async #whole({ document, owns }: Part): Promise<readonly [string, string]> {
+    const all = (await readPresent(this.#nft, FAMILY, NAME)) ?? { chains: [], sets: [], maps: [] };
+    const present: NftPresent = {
+      chains: all.chains.filter(owns),
+      sets: all.sets.filter(owns),
+      maps: all.maps.filter(owns),
+    };
+    const contents = await readContents(this.#nft, `${FAMILY} ${NAME}`, present, document.rangeSets());
+    return [document.refill(present, contents), document.rebuild(present)];
+  }
+
+  async #takeOver([refill, rebuild]: readonly [string, string]): Promise<void> {
     try {
-      await this.#nft.run(text);
-      return true;
+      await this.#nft.run(refill);
     } catch (error) {
-      // Another version's table: it is replaced whole.
+      // Another version's objects: what has another definition goes, and comes anew.
       if (!isError(error, "kernel.nft")) throw error;
-      return false;
+      await this.#nft.run(rebuild);
+    }
+  }
+
+  /** Objects that belong to no part: an earlier version's. They go once all that is ours is in force. */
+  async #removeStrangers(): Promise<void> {
+    const present = await readPresent(this.#nft, FAMILY, NAME);
+    if (present === undefined) return;
+    const parts = [...this.#parts.values()];
+    const strange = (name: string): boolean => !parts.some(({ owns }) => owns(name));
+    const [chains, sets, maps] = [present.chains, present.sets, present.maps].map((names) =>
+      names.filter(strange),
+    );
+    const heading = `${FAMILY} ${NAME}`;
+    const lines = [
+      ...(chains ?? []).map((name) => `flush chain ${heading} ${name}`),
+      ...(sets ?? []).map((name) => `delete set ${heading} ${name}`),
+      ...(maps ?? []).map((name) => `delete map ${heading} ${name}`),
+      ...(chains ?? []).map((name) => `delete chain ${heading} ${name}`),
+    ];
+    if (lines.length === 0) return;
+    try {
+      await this.#nft.run(`${lines.join("\n")}\n`);
+    } catch (error) {
+      // All of ours is in force. What somebody has hung on these stays where it is.
+      if (!isError(error, "kernel.nft")) throw error;
     }
   }
 

@@ -57,7 +57,7 @@ export class PolicyManager implements Manager {
 
   constructor(options: PolicyManagerOptions) {
     this.#options = options;
-    this.#writer = new PolicyWriter(options.table.document, guardSettings(options.kernel));
+    this.#writer = new PolicyWriter(options.table.document(this.name), guardSettings(options.kernel));
     this.#policy = new NodePolicy(this.#writer);
     options.table.follow(options.kernel);
   }
@@ -82,7 +82,7 @@ export class PolicyManager implements Manager {
 
   async resync(): Promise<void> {
     this.#writer.guard(guardSettings(this.#options.kernel));
-    await this.#options.table.restore();
+    await this.#options.table.restore(this.name);
   }
 
   /** The rules stay: what was secured goes on, what is new stays shut. */

@@ -3,6 +3,7 @@
 import { textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { formatProblem, type Problem } from "../../base/problem.ts";
+import { hasIpv6 } from "../../kernel/ipv6.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { type ChangedPods, leftBlocks, planSnat, type SnatPlan, WishBook } from "../../plan/snat/index.ts";
@@ -120,12 +121,12 @@ export class SnatManager implements Manager {
     });
     // Pods come and go all the time, and few of them ask for anything: then nothing is to be written.
     if (!restore && this.#plan !== undefined && areSame(plan, this.#plan)) return;
-    const routing = plan.steers.length === 0 ? noRouting : steerRouting(plan, uplinkIndex(kernel, node));
+    const routing = plan.steers.length === 0 ? noRouting : steerRouting(plan, uplinkIndex(kernel, node), hasIpv6(kernel) ? [4, 6] : [4]);
     // Packets are marked only once there is a way for them, and the way goes once none are.
     if (routing.rules.length > 0) addSteerRouting(kernel, routing);
-    writeSnat(plan, table.document);
+    writeSnat(plan, table.document(this.name));
     // A table that somebody deleted must be made anew as a whole: what differs would not fit anything.
-    await (restore ? table.restore() : table.commit(this.name));
+    await (restore ? table.restore(this.name) : table.commit(this.name));
     if (this.#steering || routing.rules.length > 0 || this.#plan === undefined)
       removeSteerRouting(kernel, routing);
     this.#steering = routing.rules.length > 0;

@@ -13,8 +13,15 @@ export interface SteerRouting {
   readonly routes: readonly Route[];
 }
 
-/** Returns the rules and routes of the plan's steers that are in use, by way of the uplink. */
-export function steerRouting(plan: SnatPlan, uplinkIndex: number): SteerRouting {
+/**
+ * Returns the rules and routes of the plan's steers that are in use, by way of the uplink.
+ * @param families that the kernel has
+ */
+export function steerRouting(
+  plan: SnatPlan,
+  uplinkIndex: number,
+  families: readonly (4 | 6)[] = [4, 6],
+): SteerRouting {
   const used = new Set<string>();
   for (const pod of plan.pods.values())
     for (const { action } of pod.clauses) if (action.type === "steer") used.add(action.holder);
@@ -23,7 +30,7 @@ export function steerRouting(plan: SnatPlan, uplinkIndex: number): SteerRouting 
   for (const { index, holder, via } of plan.steers) {
     if (!used.has(holder)) continue;
     const table = STEER_TABLE + index;
-    for (const family of [4, 6] as const) {
+    for (const family of families) {
       const mark = { value: steerMark(index), mask: STEER_MASK };
       rules.push({ family, priority: STEER_RULE_PRIORITY, mark, table, protocol: ROUTE_PROTOCOL });
       const destination = family === 4 ? "0.0.0.0/0" : "::/0";

@@ -7,7 +7,7 @@ import { TrunklineError } from "../../base/errors.ts";
 import { isIntact, type NftContents } from "./intact.ts";
 import { checkName, checkRule, isValue, isVerdict } from "./names.ts";
 import type { NftBase, NftChain, NftDifference, NftSet, NftSetState } from "./state.ts";
-import { type NftPresent, refillText, renderTable, replaceText, transactions } from "./text.ts";
+import { type NftPresent, rebuildText, refillText, renderTable, replaceText, transactions } from "./text.ts";
 
 export type { NftType } from "./names.ts";
 export type { NftBase, NftChain, NftSet } from "./state.ts";
@@ -198,6 +198,11 @@ export class NftTable {
     };
     const intact = new Set([...this.#sets].filter(isRight).map(([name]) => name));
     return refillText(this.#heading(), this.#chains, this.#sets, present, intact);
+  }
+
+  /** Returns one transaction that does the same with objects of whatever definitions, but with such a moment. */
+  rebuild(present: NftPresent): string {
+    return rebuildText(this.#heading(), this.#chains, this.#sets, present);
   }
 
   /** Returns the names of the wanted sets and maps with ranges. */

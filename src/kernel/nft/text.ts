@@ -101,6 +101,23 @@ export function refillText(
   return `${[...lines, ...buildLines(heading, chains, rest)].join("\n")}\n`;
 }
 
+/**
+ * Returns the transaction that takes away what is there and builds the wanted objects, beside others of the table that it
+ * leaves as they are. As with a deleted table, the kernel runs deleted base chains for a moment with sets that are empty.
+ */
+export function rebuildText(heading: string, chains: Chains, sets: Sets, present: NftPresent): string {
+  const lines = [
+    `add table ${heading}`,
+    ...present.chains.map((name) => `flush chain ${heading} ${name}`),
+    ...present.sets.map((name) => `flush set ${heading} ${name}`),
+    ...present.maps.map((name) => `flush map ${heading} ${name}`),
+    ...present.sets.map((name) => `delete set ${heading} ${name}`),
+    ...present.maps.map((name) => `delete map ${heading} ${name}`),
+    ...present.chains.map((name) => `delete chain ${heading} ${name}`),
+  ];
+  return `${[...lines, ...buildLines(heading, chains, sets)].join("\n")}\n`;
+}
+
 /** Returns the table in nft's block form, sorted, for people and golden texts. */
 export function renderTable(heading: string, chains: Chains, sets: Sets): string {
   const lines = [`table ${heading} {`];
