@@ -121,7 +121,10 @@ export class SnatManager implements Manager {
     });
     // Pods come and go all the time, and few of them ask for anything: then nothing is to be written.
     if (!restore && this.#plan !== undefined && areSame(plan, this.#plan)) return;
-    const routing = plan.steers.length === 0 ? noRouting : steerRouting(plan, uplinkIndex(kernel, node), hasIpv6(kernel) ? [4, 6] : [4]);
+    const routing =
+      plan.steers.length === 0
+        ? noRouting
+        : steerRouting(plan, uplinkIndex(kernel, node), hasIpv6(kernel) ? [4, 6] : [4]);
     // Packets are marked only once there is a way for them, and the way goes once none are.
     if (routing.rules.length > 0) addSteerRouting(kernel, routing);
     writeSnat(plan, table.document(this.name));

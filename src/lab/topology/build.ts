@@ -1,5 +1,6 @@
 // Makes a planned topology on this machine: namespaces first, then wires, addresses and routes.
 import { setImmediate as breathe } from "node:timers/promises";
+import { hasIpv6 } from "../../kernel/ipv6.ts";
 import type { Kernel, Machine } from "../../kernel/kernel.ts";
 import { MAIN_TABLE } from "../../kernel/kernel.ts";
 import { sendAllErrors } from "./icmp.ts";
@@ -96,7 +97,7 @@ function buildLan(machine: Machine, { netns, name, mtu }: LanPlan, mark: string 
   machine.createNetns(netns, mark);
   const kernel = machine.open({ name: netns });
   // A wire has no addresses of its own.
-  kernel.sysctl.set("net/ipv6/conf/default/disable_ipv6", 1);
+  if (hasIpv6(kernel)) kernel.sysctl.set("net/ipv6/conf/default/disable_ipv6", 1);
   kernel.links.add({ kind: "bridge", name: BRIDGE, mtu, up: true, alias: name });
   return kernel;
 }
@@ -122,10 +123,12 @@ function buildMember(
 function setUpStack(kernel: Kernel, forwards: boolean): void {
   const on = forwards ? 1 : 0;
   kernel.sysctl.set("net/ipv4/ip_forward", on);
-  kernel.sysctl.set("net/ipv6/conf/all/forwarding", on);
+  const ipv6 = hasIpv6(kernel);
+  if (ipv6) kernel.sysctl.set("net/ipv6/conf/all/forwarding", on);
   for (const which of ["all", "default"]) {
     // What a new namespace starts with is the machine's own setting: the lab must be the same everywhere.
     kernel.sysctl.set(`net/ipv4/conf/${which}/rp_filter`, 0);
+    if (!ipv6) continue;
     // Addresses are known to be free, and must be usable at once.
     kernel.sysctl.set(`net/ipv6/conf/${which}/accept_dad`, 0);
     kernel.sysctl.set(`net/ipv6/conf/${which}/accept_ra`, 0);
