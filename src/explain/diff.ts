@@ -1,7 +1,7 @@
 // Reach that appears or disappears between two states of a cluster.
 import type { ClusterFacts } from "../plan/facts.ts";
 import type { End } from "./ends.ts";
-import type { Judges } from "./judge.ts";
+import type { Judges, Pair } from "./judge.ts";
 import { PolicyRefusals, type Refusal } from "./matrix/matrix.ts";
 import { formatPort, type Port } from "./ports.ts";
 
@@ -47,35 +47,54 @@ export function diffReach(before: Side, after: Side, ports: readonly Port[]): Di
   const sorted = [...byText].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const changes: Change[] = [];
   const unclear: Unclear[] = [];
-  for (const from of names)
-    for (const to of names) {
-      const [was, is] = [old.pair(from, to), fresh.pair(from, to)];
-      if (was === undefined && is === undefined) continue;
-      for (const [text, port] of sorted) {
-        const [could, can] = [was?.(port), is?.(port)];
-        if (could === null || can === null) {
-          const [by, then] = [fresh.against(from, to, port), old.against(from, to, port)];
-          if (could === can && by?.reason === then?.reason) continue;
-          const known = {
-            ...(could !== undefined && { before: could }),
-            ...(can !== undefined && { after: can }),
-          };
-          const what = can === null ? by : then;
-          unclear.push({ from, to, port: text, ...known, ...(what && { by: what }) });
-          continue;
-        }
-        if ((could ?? false) === (can ?? false)) continue;
-        const refused = can ? old : fresh;
-        changes.push({
-          from,
-          to,
-          port: text,
-          change: can ? "appears" : "disappears",
-          ...refused.why(from, to, port),
-        });
+  for (const [from, to, text] of differing(old, fresh, names, sorted)) {
+    const port = byText.get(text) as Port;
+    const [could, can] = [old.allows(from, to, port), fresh.allows(from, to, port)];
+    if (could === null || can === null) {
+      const [by, then] = [fresh.against(from, to, port), old.against(from, to, port)];
+      const known = {
+        ...(could !== undefined && { before: could }),
+        ...(can !== undefined && { after: can }),
+      };
+      const what = can === null ? by : then;
+      unclear.push({ from, to, port: text, ...known, ...(what && { by: what }) });
+      continue;
+    }
+    const refused = can ? old : fresh;
+    const change = can ? "appears" : "disappears";
+    changes.push({ from, to, port: text, change, ...refused.why(from, to, port) });
+  }
+  return { changes, unclear };
+}
+
+/** Returns the cells whose answers differ, or may, in the order of senders, targets and ports. */
+function differing(
+  old: Judged,
+  fresh: Judged,
+  names: readonly string[],
+  ports: readonly (readonly [string, Port])[],
+): (readonly [from: string, to: string, port: string])[] {
+  const found: { readonly at: number; readonly cell: readonly [string, string, string] }[] = [];
+  for (const [toAt, to] of names.entries())
+    for (const [portAt, [text, port]] of ports.entries()) {
+      // Of one target all senders at once.
+      const [could, can] = [old.into(to, port), fresh.into(to, port)];
+      for (const [fromAt, from] of names.entries()) {
+        const [was, is] = [could(from), can(from)];
+        // Where there is no such pair nothing is allowed; what hangs on the same on both sides is no change.
+        const isSame =
+          was === null && is === null
+            ? old.hangsOn(from, to, port) === fresh.hangsOn(from, to, port)
+            : orNot(was) === orNot(is);
+        if (isSame) continue;
+        found.push({ at: (fromAt * names.length + toAt) * ports.length + portAt, cell: [from, to, text] });
       }
     }
-  return { changes, unclear };
+  return found.toSorted((a, b) => a.at - b.at).map(({ cell }) => cell);
+}
+
+function orNot(answer: boolean | null | undefined): boolean | null {
+  return answer === undefined ? false : answer;
 }
 
 /** One side, asked by names. */
@@ -88,13 +107,34 @@ class Judged {
     this.#refusals = new PolicyRefusals(facts, judges, ends);
   }
 
-  /** Returns what says whether a port is allowed; undefined where there is no such pair. Two ranges are none. */
-  pair(fromName: string, toName: string): ((port: Port) => boolean | null) | undefined {
-    const [from, to] = [this.#ends.get(fromName), this.#ends.get(toName)];
+  /** Returns whether a port is allowed; undefined where there is no such pair. */
+  allows(fromName: string, toName: string, port: Port): boolean | null | undefined {
+    const pair = this.#pair(this.#ends.get(fromName), this.#ends.get(toName));
+    return pair && this.#refusals.allows(pair, port);
+  }
+
+  /** The same of one target, for any sender. */
+  into(toName: string, port: Port): (fromName: string) => boolean | null | undefined {
+    const to = this.#ends.get(toName);
+    if (to === undefined) return () => undefined;
+    const known = this.#refusals.into(to, port);
+    return (fromName) => {
+      const from = this.#ends.get(fromName);
+      if (from === undefined || (from.type === "address" && to.type === "address")) return undefined;
+      const answer = known(from);
+      return answer === undefined ? this.allows(fromName, toName, port) : answer;
+    };
+  }
+
+  hangsOn(fromName: string, toName: string, port: Port): string | undefined {
+    const pair = this.#pair(this.#ends.get(fromName), this.#ends.get(toName));
+    return pair && this.#refusals.hangsOn(pair, port);
+  }
+
+  /** Two ranges are no pair. */
+  #pair(from: End | undefined, to: End | undefined): Pair | undefined {
     if (from === undefined || to === undefined) return undefined;
-    if (from.type === "address" && to.type === "address") return undefined;
-    const pair = this.#refusals.pair(from, to);
-    return (port) => this.#refusals.allows(pair, port);
+    return from.type === "address" && to.type === "address" ? undefined : this.#refusals.pair(from, to);
   }
 
   /** Returns what refuses, or which end there is not. */

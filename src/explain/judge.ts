@@ -67,7 +67,8 @@ export interface Doubt {
   readonly by: "egress" | "ingress";
   readonly policy?: string;
   readonly rule?: string;
-  readonly reason: string;
+  /** Words are made only where they are read. */
+  readonly reason: () => string;
 }
 
 export interface Reach {
@@ -76,6 +77,11 @@ export interface Reach {
    * address is not known yet.
    */
   refusing(pair: Pair, port: Port): "egress" | "ingress" | "unknown" | undefined;
+  /**
+   * Returns what says of any end whether policies let it reach `to`; null: unknown. For all ends at once: much faster
+   * than `refusing`, which is to be asked where this says undefined.
+   */
+  into(to: End, port: Port): (from: End) => boolean | null | undefined;
   /** Returns why it is unknown. */
   doubt(pair: Pair, port: Port): Doubt | undefined;
 }

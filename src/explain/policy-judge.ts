@@ -6,6 +6,7 @@ import {
   type DirectionVerdict as Decision,
   type Doubt as DoubtFound,
   type FlowEnd,
+  hasPlace,
   type PolicyProgram,
   ReachTable,
   readSwitch,
@@ -22,12 +23,14 @@ const off: DirectionVerdict = {
   reason: "policies are switched off (disable_network_policy in kube-system/eni-config)",
 };
 
+const open: Reach = { refusing: () => undefined, into: () => () => true, doubt: () => undefined };
+
 /** Returns what policies say about flows among these facts. */
 export function policyJudge(facts: ClusterFacts): Pick<Judges, "policies" | "reach"> {
   if (!readSwitch(facts).enforced)
     return {
       policies: () => ({ egress: off, ingress: off }),
-      reach: () => ({ refusing: () => undefined, doubt: () => undefined }),
+      reach: () => open,
     };
   const program = compilePolicies({ ...facts, pods: withTwins(facts.pods) });
   const policies: Judges["policies"] = (flow) => {
@@ -56,6 +59,10 @@ function reachAmong(
     places.set(end, new Map(addresses.map((ip) => [ip, flowEnds.push(tableEnd(facts, end, ip)) - 1])));
   }
   const table = new ReachTable(program, flowEnds);
+  // Two ends speak with their first addresses where these are of one family, or one of them has none yet.
+  const firsts = new Map(
+    ends.map((end) => [end, { place: places.get(end)?.get(end.addresses[0]) ?? 0, family: familyOf(end) }]),
+  );
   const placesOf = ({ from, to, source, destination }: Pair) =>
     [places.get(from)?.get(source), places.get(to)?.get(destination)] as const;
   return {
@@ -70,6 +77,17 @@ function reachAmong(
       const apart = from === to && from.type === "pod" && isStandIn(from.pod);
       return table.refusing(here, there, port.protocol, port.port, apart);
     },
+    into: (to, { protocol, port }) => {
+      const there = firsts.get(to);
+      if (there === undefined) return () => undefined;
+      const { sure, perhaps } = table.into(there.place, protocol, port);
+      return (from) => {
+        const here = firsts.get(from);
+        // A workload and itself are two of its pods.
+        if (here === undefined || from === to || here.family * there.family === 24) return undefined;
+        return hasPlace(sure, here.place) || (hasPlace(perhaps, here.place) ? null : false);
+      };
+    },
     doubt: (pair, port) => {
       const [here, there] = placesOf(pair);
       if (here === undefined || there === undefined) return undefined;
@@ -77,6 +95,11 @@ function reachAmong(
       return found && doubtInWords(found, pair);
     },
   };
+}
+
+/** The family of an end's first address; 0 where it has none yet. */
+function familyOf({ addresses: [first] }: End): 0 | 4 | 6 {
+  return first === undefined ? 0 : first.includes(":") ? 6 : 4;
 }
 
 /** An end's place in a table; a pod without an address may get some only. */
@@ -91,13 +114,15 @@ function doubtInWords({ direction, policy, path, what }: DoubtFound, { from, to 
   if (what === "own-node")
     return {
       by: direction,
-      reason: `${peer.name} may be on ${self.name}'s own node, whose traffic always comes in; from other nodes it is denied`,
+      reason: () =>
+        `${peer.name} may be on ${self.name}'s own node, whose traffic always comes in; from other nodes it is denied`,
     };
   return {
     by: direction,
     ...(policy !== undefined && { policy }),
     ...(path !== undefined && { rule: path }),
-    reason: `policy ${policy}, ${path}, allows ranges that may or may not hold ${peer.name}'s address, which is not known yet`,
+    reason: () =>
+      `policy ${policy}, ${path}, allows ranges that may or may not hold ${peer.name}'s address, which is not known yet`,
   };
 }
 

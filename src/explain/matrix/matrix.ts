@@ -83,18 +83,28 @@ export function policyPorts(facts: ClusterFacts): Port[] {
 export function* matrixCells(facts: ClusterFacts, judges: Judges, question: MatrixQuestion): Generator<Cell> {
   const policies = new PolicyRefusals(facts, judges, question.ends);
   const ports = question.ports === "declared" ? undefined : question.ports.map(named);
-  const own = new Map(question.ends.map((end) => [end, ports ?? uniquePorts(portsOf(end)).map(named)]));
+  const targets = question.ends.map((to) => [to, ports ?? uniquePorts(portsOf(to)).map(named)] as const);
+  // Two bits for each cell; where that is too much, or more than policies counts, cells are asked one by one.
+  const count = targets.reduce((sum, [, list]) => sum + list.length * question.ends.length, 0);
+  const isQuick = question.view === "policies" && count <= MOST_BITS;
+  const columns = targets.map(([to, list]) => ({
+    to,
+    cells: list.map((one) => ({ ...one, lets: isQuick ? policies.into(to, one.port) : () => undefined })),
+  }));
   for (const from of question.ends) {
-    for (const to of question.ends) {
+    for (const { to, cells } of columns) {
       if (from.type === "address" && to.type === "address") continue;
-      const pair = policies.pair(from, to);
-      for (const { port, text } of own.get(to) ?? []) {
-        const against = cellOf(facts, judges, policies, question.view, pair, port);
+      for (const { port, text, lets } of cells) {
+        const against = lets(from)
+          ? undefined
+          : cellOf(facts, judges, policies, question.view, policies.pair(from, to), port);
         yield { from: from.name, to: to.name, port: text, allowed: true, ...against };
       }
     }
   }
 }
+
+const MOST_BITS = 2 ** 30;
 
 function cellOf(
   facts: ClusterFacts,
@@ -156,6 +166,13 @@ export class PolicyRefusals {
     return { from, to, ...addressPair(this.#judges.atlas, from, to) };
   }
 
+  /** Returns what says of any end whether policies let it reach `to`; undefined: ask for the pair. */
+  into(to: End, port: Port): (from: End) => boolean | null | undefined {
+    // Where the network is known, a pair may speak with other addresses than its first, or be translated.
+    const { atlas, foreign } = this.#judges;
+    return atlas || foreign ? () => undefined : this.#reach.into(to, port);
+  }
+
   /** Returns whether policies allow it; null: cannot tell. */
   allows(pair: Pair, port: Port): boolean | null {
     const flow = flowOf(pair, port);
@@ -190,8 +207,15 @@ export class PolicyRefusals {
 
   #doubt(pair: Pair, port: Port): Against {
     const doubt = this.#reach.doubt(pair, port);
-    const { by = "egress", policy, reason = "an address is not known yet" } = doubt ?? {};
+    const { by = "egress", policy } = doubt ?? {};
+    const reason = doubt?.reason() ?? "an address is not known yet";
     return { allowed: null, by: { by, ...(policy === undefined ? {} : { policy }), reason } };
+  }
+
+  /** Returns on which rule it hangs that it cannot be told: equal texts, equal rules. */
+  hangsOn(pair: Pair, port: Port): string {
+    const { by, policy, rule } = this.#reach.doubt(pair, port) ?? {};
+    return `${by} ${policy} ${rule}`;
   }
 }
 

@@ -1,7 +1,7 @@
 // NetworkPolicy: compiled once into a program that the evaluator, the nftables writer and explain all read.
 export { compilePolicy } from "./compile.ts";
 export { compilePolicies, type PolicyProgram } from "./program.ts";
-export { type Doubt, ReachTable } from "./reach.ts";
+export { type Doubt, has as hasPlace, ReachTable } from "./reach.ts";
 export { readSwitch } from "./switch.ts";
 export type * from "./types.ts";
 export {

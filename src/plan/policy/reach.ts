@@ -16,7 +16,7 @@ import { type FlowEnd, resolveEnd } from "./verdict.ts";
 type Bits = Uint32Array;
 
 /** The ends that surely match, and those that may: these are never fewer. One and the same where all is known. */
-interface Matching {
+export interface Matching {
   readonly sure: Bits;
   readonly perhaps: Bits;
 }
@@ -64,6 +64,8 @@ export class ReachTable {
   /** Ends whose addresses are not known, by what these may be. */
   readonly #unknown = new Map<string, { readonly mayBe: readonly IpRange[]; readonly places: number[] }>();
   readonly #namedBits = new Map<string, Bits>();
+  readonly #egressMembers = new Map<Group | undefined, Bits>();
+  readonly #nodeMembers = new Map<string | undefined, Matching>();
 
   /** A pod that has addresses stands once for each that flows may have. */
   constructor(program: PolicyProgram, ends: readonly FlowEnd[]) {
@@ -116,6 +118,69 @@ export class ReachTable {
       } else isSure &&= has(sure, fromAt);
     }
     return isSure ? undefined : "unknown";
+  }
+
+  /**
+   * Returns which ends may reach one end, by their places, surely and perhaps: all at once, and much faster than one by
+   * one. An end and itself are one pod.
+   */
+  into(toAt: number, protocol: string, port: number): Matching {
+    const to = this.#entries[toAt];
+    const out = this.#lettingOut(toAt, protocol, port);
+    if (to?.ingress !== undefined) {
+      const { sure, perhaps } = this.#allowed(to.ingress, protocol, port);
+      const own = this.#onNode(to.pod?.spec.nodeName);
+      for (let word = 0; word < sure.length; word++) {
+        const home = own.sure[word] ?? 0;
+        out.sure[word] = (out.sure[word] ?? 0) & ((sure[word] ?? 0) | home);
+        out.perhaps[word] =
+          (out.perhaps[word] ?? 0) & ((perhaps[word] ?? 0) | home | (own.perhaps[word] ?? 0));
+      }
+    }
+    // A pod cannot be cut from itself.
+    if (to?.key !== undefined)
+      for (const [at, { key }] of this.#entries.entries())
+        if (key === to.key) {
+          set(out.sure, at);
+          set(out.perhaps, at);
+        }
+    return out;
+  }
+
+  /** Returns the ends whose own policies let them reach one end. */
+  #lettingOut(toAt: number, protocol: string, port: number): Matching {
+    const free = this.#members().get(undefined);
+    const out = { sure: free?.slice() ?? this.#none(), perhaps: free?.slice() ?? this.#none() };
+    for (const [group, members] of this.#members()) {
+      if (group === undefined) continue;
+      const { sure, perhaps } = this.#allowed(group, protocol, port);
+      if (has(sure, toAt)) add(out.sure, members);
+      if (has(perhaps, toAt)) add(out.perhaps, members);
+    }
+    return out;
+  }
+
+  /** The ends of each group by what governs their way out; undefined: nothing. */
+  #members(): ReadonlyMap<Group | undefined, Bits> {
+    if (this.#egressMembers.size === 0)
+      for (const [at, { egress }] of this.#entries.entries())
+        set(
+          getOrMake(this.#egressMembers, egress, () => this.#none()),
+          at,
+        );
+    return this.#egressMembers;
+  }
+
+  /** The ends that are on a node's own network, surely or perhaps; undefined: of a pod that has no node yet. */
+  #onNode(name: string | undefined): Matching {
+    return getOrMake(this.#nodeMembers, name, () => {
+      const found = { sure: this.#none(), perhaps: this.#none() };
+      for (const [at, { node, onSomeNode }] of this.#entries.entries()) {
+        if (node !== undefined && node === name) set(found.sure, at);
+        if (onSomeNode || (node !== undefined && name === undefined)) set(found.perhaps, at);
+      }
+      return found;
+    });
   }
 
   /** Returns why `refusing` says "unknown". */
@@ -294,7 +359,8 @@ function mayBeOwnNode(from: Entry, pod: Pod | undefined): boolean {
   return from.node !== undefined && pod !== undefined && pod.spec.nodeName === undefined;
 }
 
-function has(bits: Bits, at: number): boolean {
+/** Returns whether the end at a place is among these. */
+export function has(bits: Bits, at: number): boolean {
   return (((bits[at >>> 5] ?? 0) >>> (at & 31)) & 1) === 1;
 }
 
