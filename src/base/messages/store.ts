@@ -19,6 +19,8 @@ export const storeMessages = {
   "store.layout": (d: { found: number; known: number }) =>
     `its tables are of layout ${d.found}, this version knows layout ${d.known}`,
   "store.open": (d: { path: string; why: string }) => `The store ${d.path} cannot be opened: ${d.why}`,
+  "store.damaged": (d: { place: string; why: string }) =>
+    `The store (${d.place}) is damaged: ${d.why}; nothing is done by what is left of it: put a copy in its place`,
   "store.unreachable": (d: { place: string; why: string }) =>
     `The store (${d.place}) does not answer: ${d.why}`,
   "store.too-large": (d: { why: string }) => `The object is too large for the store: ${d.why}`,
