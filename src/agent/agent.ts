@@ -284,6 +284,9 @@ class RunningAgent implements Agent {
         events.record({ object, reason: "FailedPodNetwork", message, type: "Warning" });
       },
     });
+    for (const message of [this.#journal.damage, this.#addresses.damage])
+      if (message !== undefined)
+        events.record({ object: nodeObject(this.node), reason: "JournalDamaged", message, type: "Warning" });
     const server = await serveCni(socketPath, (request) => handler.handle(request), logger);
     this.#stops.push(() => server.close());
     if (this.#options.health === undefined) return;
@@ -402,6 +405,10 @@ function usesOf(endpoints: readonly Endpoint[], wires: readonly FoundWire[]): Us
   const nobody = { containerId: "", ifName: "", pod: undefined };
   const found = wires.flatMap(({ ips, owner }) => ips.map(use(owner ?? nobody)));
   return [...known, ...found.filter(({ address }) => !addresses.has(address))];
+}
+
+function nodeObject(name: string) {
+  return { apiVersion: "v1", kind: "Node", name };
 }
 
 function countBy(values: readonly string[]): ReadonlyMap<string, number> {

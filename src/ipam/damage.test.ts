@@ -84,6 +84,7 @@ describe("a damaged journal", () => {
       const after = await start("a", { disk });
       expect(await give(after, "one")).toBe(address);
       expect(disk.copies).toHaveLength(1);
+      expect(after.ipam.damage).toMatch(/^line 1 of fake cannot be read; .* kept as fake\.damaged-1$/);
     },
   );
 

@@ -1,5 +1,6 @@
 import { addressBlockKind } from "../api/kinds/address-block.ts";
 import { isError, TrunklineError, textOf } from "../base/errors.ts";
+import { damageOf } from "../base/journal/lines.ts";
 import { type Logger, silent } from "../base/log.ts";
 import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
@@ -72,6 +73,7 @@ export class NodeIpam {
   #providing: Promise<unknown> = Promise.resolve();
   /** Why the last search for more addresses failed, and when (ms): whoever comes right after need not search again. */
   #dry: { readonly at: number; readonly key: string; readonly error: unknown } | undefined;
+  #damage: string | undefined;
   readonly #leakedSince = new Map<number, number>();
 
   constructor(options: NodeIpamOptions) {
@@ -120,11 +122,8 @@ export class NodeIpam {
     for (const record of records) this.#ledger.apply(record);
     this.#ledger.apply(this.#ledger.clockRecord(clock));
     if (unreadable !== undefined || bad.length > 0) {
-      const facts = { journal: this.#journal.path, lines: bad, torn, unreadable, copy };
-      logger.error(
-        facts,
-        "the journal of addresses is damaged: what it may have said is looked for elsewhere",
-      );
+      this.#damage = damageOf(this.#journal.path, { bad, unreadable, copy });
+      logger.error({ lines: bad, torn, copy, damage: this.#damage }, "the journal of addresses is damaged");
       this.#distrust();
     } else if (await this.#missesSomething()) this.#distrust();
     this.#ledger.apply({ op: "cooldown", ms: settings.cooldownMs });
@@ -133,6 +132,11 @@ export class NodeIpam {
       logger.error({ error: textOf(error) }, "the journal of addresses cannot be written");
     });
     this.#caretaker.start();
+  }
+
+  /** What of the journal could not be read at the start, in words; undefined where all could be. */
+  get damage(): string | undefined {
+    return this.#damage;
   }
 
   /** A pod that runs has an address which the journal, whole as it seems, knows nothing of. */

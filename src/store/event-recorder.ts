@@ -49,11 +49,13 @@ export class EventRecorder {
     const about = [object.kind, object.namespace, object.name, object.uid];
     const parts = [...about, reason, message, component, host];
     const hash = createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
-    const now = Date.now();
-    if (now - (this.#lastWritten.get(hash) ?? 0) < QUIET_MS) return;
+    // A date that is set back must not keep an event back for as long.
+    const now = performance.now();
+    const last = this.#lastWritten.get(hash);
+    if (last !== undefined && now - last < QUIET_MS) return;
     if (this.#lastWritten.size >= REMEMBERED) this.#lastWritten.clear();
     this.#lastWritten.set(hash, now);
-    this.#write({ ...draft, message }, hash, new Date(now).toISOString().replace(/\.\d+Z$/, "Z")).catch(
+    this.#write({ ...draft, message }, hash, new Date().toISOString().replace(/\.\d+Z$/, "Z")).catch(
       (error: unknown) =>
         this.#logger.warn({ reason, error: textOf(error) }, "an event could not be written"),
     );

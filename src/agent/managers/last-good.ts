@@ -1,37 +1,43 @@
 // One remembered text in a file of the state folder: what was last usable of a configuration that a user may break.
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { textOf } from "../../base/errors.ts";
+import { JournalFile } from "../../base/journal/file.ts";
 
 export class LastGood {
-  readonly #file: string;
+  readonly #file: JournalFile;
   #text: string | undefined;
+  #written: string | undefined;
 
-  /** @param file made at the first `remember`; its folder too */
+  /** @param file made at the first `remember`; its folder too. One that cannot be read is as good as none. */
   constructor(file: string) {
-    this.#file = file;
-    this.#text = readIfThere(file);
+    this.#file = new JournalFile(file);
+    try {
+      const text = this.#file.read();
+      // An empty file is what a text of nothing leaves, and is none.
+      this.#text = this.#written = text === "" ? undefined : text;
+    } catch {
+      this.#text = undefined;
+    }
   }
 
   get text(): string | undefined {
     return this.#text;
   }
 
-  /** Writes the text in one step, so that a crash leaves the old one or the new one. */
-  remember(text: string): void {
-    if (text === this.#text) return;
-    mkdirSync(path.dirname(this.#file), { recursive: true, mode: 0o700 });
-    writeFileSync(`${this.#file}.new`, text, { mode: 0o600 });
-    renameSync(`${this.#file}.new`, this.#file);
+  /**
+   * Writes the text in one step, so that a crash leaves the old one or the new one. Returns why it could not be written, or
+   * undefined: it is remembered in memory then, and written with the next call that can.
+   */
+  remember(text: string): string | undefined {
     this.#text = text;
-  }
-}
-
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
+    if (text === this.#written) return undefined;
+    try {
+      this.#file.replaceNow(text);
+      this.#written = text;
+      return undefined;
+    } catch (error) {
+      return textOf(error);
+    }
   }
 }
 

@@ -134,7 +134,10 @@ export class SnatManager implements Manager {
       removeSteerRouting(kernel, routing);
     this.#steering = routing.rules.length > 0;
     this.#plan = plan;
-    if (plan.config.good !== undefined) this.#lastGood.remember(plan.config.good);
+    const { good } = plan.config;
+    const unwritten = good === undefined ? undefined : this.#lastGood.remember(good);
+    if (unwritten !== undefined)
+      this.#options.logger.warn({ error: unwritten }, "the last good configuration cannot be written down");
     this.#tell(plan);
     this.#egress.follow(plan.egress, node);
   }

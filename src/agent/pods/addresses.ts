@@ -31,6 +31,8 @@ export interface AddressSource {
   owners(): readonly Pick<AddressOwner, "containerId" | "ifName" | "pod">[];
   /** Why no addresses can be handed out now; undefined when they can. */
   notReady(): string | undefined;
+  /** What of its memory was found damaged at the start, in words; undefined where all was whole. */
+  readonly damage?: string | undefined;
   /** Settles when `notReady` has become undefined for the first time. */
   readonly ready?: Promise<unknown>;
   /** Called before all others with what the cluster says. */

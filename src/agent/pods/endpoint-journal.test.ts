@@ -116,6 +116,9 @@ describe("EndpointJournal", () => {
     expect(journal.doubtful).toBe(true);
     expect(said).toEqual([expect.stringMatching(/^error: the journal of pods' interfaces is damaged/)]);
     expect(readFileSync(`${file()}.damaged-1`, "utf8")).toBe(whole);
+    expect(journal.damage).toMatch(
+      /^line 2 of .*endpoints.journal cannot be read; .* kept as .*\.damaged-1$/,
+    );
     expect([...open().live.keys()]).toEqual(["a/eth0", "c/eth0"]);
   });
 

@@ -7,7 +7,7 @@
 import path from "node:path";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import { JournalFile } from "../../base/journal/file.ts";
-import { contentOf, decodeLines, encodeLine, parseJson } from "../../base/journal/lines.ts";
+import { contentOf, damageOf, decodeLines, encodeLine, parseJson } from "../../base/journal/lines.ts";
 import type { Logger } from "../../base/log.ts";
 import { type Endpoint, endpointKey, isEndpoint } from "./endpoint.ts";
 
@@ -21,6 +21,9 @@ const RETRY_MS = 1000;
 export class EndpointJournal {
   /** Not every line could be read, so what the file says is not all, and not always the last that it said. */
   readonly doubtful: boolean;
+  #bad: readonly number[] = [];
+  #unreadable: string | undefined;
+  #copy: string | undefined;
   readonly #file: JournalFile;
   readonly #logger: Logger;
   readonly #live = new Map<string, Endpoint>();
@@ -45,7 +48,8 @@ export class EndpointJournal {
     try {
       text = this.#file.read();
     } catch (error) {
-      const facts = { file: this.#file.path, error: textOf(error) };
+      this.#unreadable = textOf(error);
+      const facts = { file: this.#file.path, error: this.#unreadable };
       this.#logger.error(
         facts,
         "the journal of pods' interfaces cannot be read: the kernel is asked instead",
@@ -57,6 +61,7 @@ export class EndpointJournal {
       if ("put" in line) this.#live.set(endpointKey(line.put), line.put);
       else this.#live.delete(line.gone);
     if (bad.length === 0) return true;
+    this.#bad = bad;
     const facts = { file: this.#file.path, lines: bad, torn };
     this.#logger.error(
       facts,
@@ -68,6 +73,12 @@ export class EndpointJournal {
   /** What is known now, by endpoint key. */
   get live(): ReadonlyMap<string, Endpoint> {
     return this.#live;
+  }
+
+  /** What of the file could not be read at the start, in words; undefined where all could be. */
+  get damage(): string | undefined {
+    if (!this.doubtful) return undefined;
+    return damageOf(this.#file.path, { bad: this.#bad, unreadable: this.#unreadable, copy: this.#copy });
   }
 
   /** Why the file does not hold what is known; undefined when it does. */
@@ -135,9 +146,12 @@ export class EndpointJournal {
 
   #writeAnew(): void {
     if (this.#keep) {
-      const copy = this.#file.setAside();
+      this.#copy = this.#file.setAside();
       this.#keep = false;
-      this.#logger.warn({ file: this.#file.path, copy }, "what cannot be read of the journal is kept");
+      this.#logger.warn(
+        { file: this.#file.path, copy: this.#copy },
+        "what cannot be read of the journal is kept",
+      );
     }
     const lines = [...this.#live.values()].map((put) => encodeLine({ put } satisfies Line));
     this.#file.replaceNow(lines.join(""));

@@ -98,6 +98,10 @@ export class PoolAddresses implements AddressSource {
     }
   }
 
+  get damage(): string | undefined {
+    return this.ipam.damage;
+  }
+
   owners() {
     return [...this.ipam.holdings.values()]
       .filter(({ owner }) => !isRecovered(owner))

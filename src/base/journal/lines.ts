@@ -46,6 +46,22 @@ export function decodeLines<T>(text: string, read: (line: string) => T | undefin
   return { values, bad, torn: bad.length === 1 && bad[0] === lines.length };
 }
 
+/** Says what of a journal cannot be read, and where that is kept. */
+export function damageOf(
+  file: string,
+  found: {
+    readonly bad: readonly number[];
+    readonly unreadable: string | undefined;
+    readonly copy: string | undefined;
+  },
+): string {
+  const { bad, unreadable, copy } = found;
+  const lines = `${bad.length === 1 ? "line" : "lines"} ${bad.slice(0, 10).join(", ")}${bad.length > 10 ? " and more" : ""}`;
+  const what =
+    unreadable === undefined ? `${lines} of ${file} cannot be read` : `${file} cannot be read: ${unreadable}`;
+  return `${what}; what runs was found by the kernel and the store${copy === undefined ? "" : `, and the file is kept as ${copy}`}`;
+}
+
 /** Returns the value of a JSON text, or undefined if it is none. */
 export function parseJson(text: string): unknown {
   try {

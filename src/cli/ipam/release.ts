@@ -108,9 +108,9 @@ async function carryOut(
   options: AddressOptions,
 ): Promise<ReleaseResult[]> {
   for (const order of orders) await write(store, order);
-  const deadline = Date.now() + waitMs;
+  const deadline = performance.now() + waitMs;
   let left = orders;
-  while (left.length > 0 && Date.now() < deadline) {
+  while (left.length > 0 && performance.now() < deadline) {
     await sleep(100);
     const { ledgers } = await readAddresses(options);
     left = left.filter(({ node, address, seq }) => ledgers.get(node)?.holderOf(address)?.seq === seq);
