@@ -149,6 +149,7 @@ class RunningAgent implements Agent {
   /** This machine is the node that the objects speak of. */
   #meant = false;
   #stopped = false;
+  #cleaning: Promise<void> | undefined;
 
   constructor(options: AgentOptions) {
     this.node = options.node;
@@ -319,6 +320,11 @@ class RunningAgent implements Agent {
     this.#mendSettings();
     const timers = [
       setInterval(() => this.#onTimer(), resyncSeconds * 1000),
+      // Often enough that a grace lasts as long as it says, and little more.
+      setInterval(
+        () => this.#cleanUp(),
+        Math.max(50, Math.min(resyncSeconds, this.#graceSeconds / 4) * 1000),
+      ),
       // Not every setting has an event.
       setInterval(() => this.#mendSettings(), SETTINGS_MS),
     ];
@@ -327,6 +333,7 @@ class RunningAgent implements Agent {
       forget();
       watch.stop();
       for (const timer of timers) clearInterval(timer);
+      return this.#cleaning;
     });
     if (cluster === undefined) this.#stops.push(() => this.#cluster.stop());
     void this.#addresses.ready?.then(() => this.#lookReady());
@@ -360,19 +367,32 @@ class RunningAgent implements Agent {
   }
 
   #onTimer(): void {
-    const { logger, machine, graceSeconds = 60 } = this.#options;
     this.#reconciler.noteResync();
     this.#repair();
     this.endpoints.sweep();
+  }
+
+  /** Carries out what is queued, and takes back what nobody will ever ask us to. One at a time. */
+  #cleanUp(): void {
+    const { logger, machine } = this.#options;
     const work = async () => {
       await this.#queue.drain((attached) => this.endpoints.remove(attached));
       if (!this.#cluster.synced) return;
-      await collectGone(this.endpoints, this.#cluster.facts, machine, graceSeconds, logger);
+      const grace = this.#graceSeconds;
+      await collectGone(this.endpoints, this.#cluster.facts, machine, grace, logger);
       const addresses = new Set(this.#inUse().map(({ address }) => address));
       const attachments = [...this.endpoints.known.values()];
-      await this.#addresses.collect?.({ attachments, addresses }, graceSeconds * 1000);
+      await this.#addresses.collect?.({ attachments, addresses }, grace * 1000);
     };
-    work().catch((error: unknown) => logger.error({ error: textOf(error) }, "the regular clean-up failed"));
+    this.#cleaning ??= work()
+      .catch((error: unknown) => logger.error({ error: textOf(error) }, "the regular clean-up failed"))
+      .finally(() => {
+        this.#cleaning = undefined;
+      });
+  }
+
+  get #graceSeconds(): number {
+    return this.#options.graceSeconds ?? 60;
   }
 
   #repair(wires: ReadonlySet<number> | "all" = "all"): void {
