@@ -28,6 +28,10 @@ import { unknownField } from "./tl025-unknown-field.ts";
 import { unknownKind } from "./tl026-unknown-kind.ts";
 import { nothingBehind } from "./tl027-nothing-behind.ts";
 import { noSpec } from "./tl028-no-spec.ts";
+import { peerAs } from "./tl029-peer-as.ts";
+import { bgpReference } from "./tl030-bgp-reference.ts";
+import { reflectorWithoutClients } from "./tl031-reflector-without-clients.ts";
+import { announcedPool } from "./tl032-announced-pool.ts";
 
 export const rules: readonly Rule[] = [
   selectsNothing,
@@ -58,4 +62,8 @@ export const rules: readonly Rule[] = [
   unknownKind,
   nothingBehind,
   noSpec,
+  peerAs,
+  bgpReference,
+  reflectorWithoutClients,
+  announcedPool,
 ];
