@@ -4,7 +4,7 @@ import { isTerminal } from "../api/kinds/core.ts";
 import { TrunklineError } from "../base/errors.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { explore, type World } from "../plan/foreign/index.ts";
-import { type End, isOnNode } from "./ends.ts";
+import { type End, isOnNode, nodeOf } from "./ends.ts";
 import { fateOf, guessedFate, type Outcome, type PlacedFlow } from "./fate.ts";
 import { type Atlas, isLoopback } from "./ground/atlas.ts";
 import { travel } from "./journey/journey.ts";
@@ -102,7 +102,17 @@ function sureOr<T>(found: { sure: true; value: T } | { sure: false }): T | null 
 /** Returns the answer about a flow in every world that there may be; where nothing is unknown, that is one. */
 export function worldsOf(facts: ClusterFacts, judges: Judges, flow: PlacedFlow): readonly World<Told>[] {
   const { network } = judges;
-  if (!network?.atlas.machineOf(flow.from)) return [{ told: guessed(facts, judges, flow), doubts: [] }];
+  if (!network?.atlas.machineOf(flow.from)) {
+    const told = guessed(facts, judges, flow);
+    const { by, sourceSeen } = told.snat;
+    if (sourceSeen === undefined || !judges.stale.has(sourceSeen)) return [{ told, doubts: [] }];
+    const holder = by ?? nodeOf(flow.from) ?? "";
+    const doubts = [`whether node ${holder} still holds ${sourceSeen}: it does not renew its lease`];
+    return [
+      { told, doubts },
+      { told: undefined, doubts },
+    ];
+  }
   return explore((choices) => {
     const travelled = travel(network, flow, choices);
     const fate = fateOf(network, flow, travelled, choices);

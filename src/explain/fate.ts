@@ -157,8 +157,8 @@ function answerLost(
 /** Which policies were not asked yet when the packet was lost: a machine routes before it filters. */
 function before({ asked }: Travelled): Pick<Fate, "brokenBefore"> {
   const upTo = asked.includes("rules") ? asked.slice(0, asked.indexOf("rules")) : asked;
-  if (!upTo.includes("egress")) return { brokenBefore: "egress" };
-  return upTo.includes("ingress") ? {} : { brokenBefore: "ingress" };
+  if (upTo.includes("ingress")) return {};
+  return { brokenBefore: upTo.includes("egress") ? "ingress" : "egress" };
 }
 
 function isPodOf({ from }: Start): boolean {

@@ -94,6 +94,8 @@ export interface Judges {
   readonly reach: (ends: readonly End[]) => Reach;
   /** As far as objects tell; where the network is known, a journey through it tells more. */
   readonly source: (flow: Flow & { source: string; destination: string }) => SourceDecision;
+  /** Egress addresses that objects say are held, by nodes that no longer renew their lease. */
+  readonly stale: ReadonlySet<string>;
   /** What a packet's journey needs, if the network is known whole. */
   readonly network?: Network;
   /** Other programs have rules on its way, so that policies may be asked about another packet than the one sent. */

@@ -15,6 +15,8 @@ export interface Knowledge {
   readonly lastGood?: ReadonlyMap<string, string>;
   /** By machine, `node/NAME` or `host/NAME`: other programs' rules; one that is not there has not been looked at. */
   readonly rules?: ReadonlyMap<string, Ruleset>;
+  /** Egress addresses whose holder no longer renews its lease, where nobody has looked at the holder itself. */
+  readonly stale?: ReadonlySet<string>;
 }
 
 /** Returns what decides flows among these facts; `ground` where all of the network is known. */
@@ -40,6 +42,7 @@ export function judgesOf(facts: ClusterFacts, known: Knowledge = {}, ground?: Gr
   return {
     ...policies,
     source: (flow) => decideSource(planOf, flow),
+    stale: known.stale ?? new Set(),
     foreign: [...(known.rules?.values() ?? [])].some(
       ({ chains, unreadable }) =>
         unreadable.length > 0 ||

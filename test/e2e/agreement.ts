@@ -155,7 +155,9 @@ function differenceOf({ port }: Question, found: Answer, said: Answer): string |
   if (said.isUnknown) return undefined;
   if (found.code !== said.code) return "exit code";
   if (found.reachable !== said.reachable) return "reachable";
-  if (kindOf(found) !== kindOf(said) && port?.endsWith("/sctp") !== true) return "outcome";
+  // Refused here or there, by what is not known.
+  const isSure = said.outcome !== null;
+  if (isSure && kindOf(found) !== kindOf(said) && port?.endsWith("/sctp") !== true) return "outcome";
   return found.sourceSeen !== null && found.sourceSeen !== said.sourceSeen ? "source" : undefined;
 }
 

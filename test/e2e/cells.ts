@@ -12,7 +12,8 @@ export interface ProbedCell extends Named {
   readonly sourceSeen: string | null;
 }
 export interface PlannedCell extends Named {
-  readonly allowed: boolean;
+  /** null: cannot tell. */
+  readonly allowed: boolean | null;
   readonly by?: { readonly by: string; readonly policy?: string; readonly reason: string };
 }
 
@@ -46,8 +47,8 @@ export async function bothMatrices(
 }
 
 /** What each cell is, in the order of names. */
-export function verdicts(cells: readonly (ProbedCell | PlannedCell)[]): Record<string, boolean> {
-  const pairs = cells.map((cell): [string, boolean] => [
+export function verdicts(cells: readonly (ProbedCell | PlannedCell)[]): Record<string, boolean | null> {
+  const pairs = cells.map((cell): [string, boolean | null] => [
     keyOf(cell),
     "allowed" in cell ? cell.allowed : cell.reachable,
   ]);

@@ -2,7 +2,7 @@
 // translation of every kind, policies. The same number gives the same lab.
 
 /** A small generator of numbers (mulberry32): the same seed, the same sequence. */
-class Dice {
+export class Dice {
   #state: number;
 
   constructor(seed: number) {
@@ -219,6 +219,8 @@ function sourceNat(dice: Dice, nets: readonly Net[]): object {
       addresses: ["192.168.18.240", "fd00:18::240"],
       egressNodes: { matchLabels: { egress: "yes" } },
     },
+    // A real node has this one, so what comes back comes to that node.
+    { type: "Address", addresses: ["192.168.18.12"] },
     // Nobody holds this one, so answers to it get lost.
     { type: "Address", addresses: ["192.168.18.250"] },
   ]);

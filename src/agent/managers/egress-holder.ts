@@ -9,13 +9,13 @@ import type { Logger } from "../../base/log.ts";
 import type { Kernel, Link } from "../../kernel/kernel.ts";
 import { announcement } from "../../kernel/sockets/announce.ts";
 import type { NodeFacts } from "../../plan/facts.ts";
-import { electionStep, LEASE_MS, RENEW_MS } from "../../plan/snat/election.ts";
+import { EGRESS_LEASES, electionStep, LEASE_MS, leaseName, RENEW_MS } from "../../plan/snat/election.ts";
 import type { EgressAddress } from "../../plan/snat/types.ts";
 import type { Store } from "../../store/store.ts";
 import { AddressConflicts } from "./address-conflicts.ts";
 import { EgressRefusals } from "./egress-refusals.ts";
 
-const NAMESPACE = "kube-system";
+const NAMESPACE = EGRESS_LEASES;
 /** Longer than a lease, so that a late renewal does not take it away; shorter than a takeover is to be noticed. */
 const VALID_SECONDS = 3;
 /** In rounds: every renewal of an address is an event that others look at. */
@@ -328,8 +328,4 @@ export class EgressHolder {
 
 function hostRange(address: string): string {
   return `${address}/${address.includes(":") ? 128 : 32}`;
-}
-
-function leaseName(address: string): string {
-  return `trunkline-egress-${address.replaceAll(/[.:]+/g, "-")}`;
 }

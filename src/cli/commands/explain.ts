@@ -10,6 +10,7 @@ import { type TracedStop, traceStops, traceText } from "../../explain/trace/stop
 import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type ClusterOptions, clusterOptions, defaultNamespace, withStore } from "../context.ts";
+import { staleEgress } from "../facts/egress-leases.ts";
 import { groundOf, lookAtMachines } from "../facts/node-knowledge.ts";
 import { checkWorkloads } from "../facts/workload-ends.ts";
 import { answerOption } from "../options.ts";
@@ -39,13 +40,15 @@ async function run(from: string, to: string, options: Options): Promise<void> {
   const start = parseEnd(from);
   const target = parseTarget(to);
   const namespace = options.namespace ?? defaultNamespace;
-  const facts = await withStore(options, async (store) => {
+  const ground = await groundOf(options);
+  const { facts, stale } = await withStore(options, async (store) => {
     await checkWorkloads(store, [start, target.end], namespace);
-    return collectFacts(store);
+    const collected = await collectFacts(store);
+    // In a lab a look at the nodes tells more than leases do.
+    return { facts: collected, stale: ground ? undefined : await staleEgress(store, collected) };
   });
   const ends = [findEnd(facts, start, namespace), findEnd(facts, target.end, namespace)] as const;
-  const [known, ground] = await Promise.all([lookAtMachines(options), groundOf(options)]);
-  const judges = judgesOf(facts, known, ground);
+  const judges = judgesOf(facts, { ...(await lookAtMachines(options)), ...(stale && { stale }) }, ground);
   const answer = explain(facts, judges, ...ends, target.port);
   const stops = options.trace ? await traced(options, facts, ends, answer) : undefined;
   if (options.output === "json") printJson({ ...answer, ...(stops && { trace: stops }) });

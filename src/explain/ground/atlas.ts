@@ -30,11 +30,16 @@ export type Onward =
       readonly link: GroundLink;
       readonly via?: string;
       readonly by: string;
+      /** They had the address, and neighbours may remember that; why. */
+      readonly perhaps?: string;
     }
   | { readonly type: "pod"; readonly end: End }
   /** Not known. */
   | { readonly type: "unknown"; readonly why: string }
   | { readonly type: "nowhere"; readonly by: string; readonly why: string; readonly told: boolean };
+
+/** A node's link to a pod; which of them is the container's secret. */
+export const podLink: GroundLink = { name: "tl*", addresses: [] };
 
 export class Atlas {
   /** See Ground. */
@@ -45,6 +50,8 @@ export class Atlas {
   readonly #neighbours = new Map<string, Machine[]>();
   /** Addresses that nodes hold for pods' traffic to leave with, beside their own, where nobody has looked. */
   readonly #held = new Map<string, Machine>();
+  /** By network and address: nodes that objects say hold it, and that do not have it when looked at. */
+  readonly #remembered = new Map<string, Machine>();
   /** By node and address. */
   readonly #pods = new Map<string, End>();
   readonly #routes = new Map<Machine, readonly KnownRoute[]>();
@@ -83,8 +90,12 @@ export class Atlas {
   #hold(address: string, node: string): void {
     const machine = this.#machines.get(`node/${node}`);
     const network = machine?.links.find((link) => link.network !== undefined)?.network;
+    if (!machine || network === undefined) return;
     // A look at the machine tells whether it really has it: its agent may be stuck.
-    if (!machine || machine.live || network === undefined) return;
+    if (machine.live) {
+      if (!this.isLocal(machine, address)) this.#remembered.set(`${network} ${address}`, machine);
+      return;
+    }
     this.#held.set(address, machine);
     this.#answers(network, address, machine);
   }
@@ -104,6 +115,8 @@ export class Atlas {
   sourceOn(machine: Machine, destination: string): string | undefined {
     if (this.isLocal(machine, destination)) return ownSource(machine, destination);
     const ip = parseIp(destination);
+    // Links to pods have no addresses: the kernel looks on the others.
+    if (this.#pods.has(`${machine.name} ${destination}`)) return chooseSource(machine, podLink, ip, ip);
     const to = this.#routeFor(machine, ip)?.to;
     if (to === undefined || typeof to === "string") return undefined;
     return to.source ?? chooseSource(machine, to.link, ip, to.via === undefined ? ip : parseIp(to.via));
@@ -152,6 +165,18 @@ export class Atlas {
     if (isBroadcast(route, ip))
       return nowhere(route.by, `${destination} means everybody on network ${network}, and nobody`, own);
     const machines = this.#neighbours.get(`${network ?? "-"} ${via ?? destination}`);
+    const had = this.#remembered.get(`${network ?? "-"} ${via ?? destination}`);
+    if (!machines && had) {
+      const perhaps = `whether neighbours still take ${via ?? destination} for ${had.name}'s, which no longer has it (its agent may be stuck)`;
+      return {
+        type: "next",
+        machines: [had],
+        link,
+        by: route.by,
+        perhaps,
+        ...(via !== undefined && { via }),
+      };
+    }
     if (!machines || network === undefined) {
       const place = network === undefined ? `link ${link.name ?? "?"} of ${name}` : `network ${network}`;
       return nowhere(route.by, `nobody on ${place} has ${via ?? destination}`, false);

@@ -11,18 +11,11 @@ import {
   walkChain,
 } from "../../plan/foreign/index.ts";
 import { rangeName } from "../../plan/snat/index.ts";
+import { podLink } from "../ground/atlas.ts";
 import type { Machine } from "../ground/ground.ts";
 import type { Network } from "../judge.ts";
 import { passHook, type Refused } from "./hook.ts";
-import {
-  MOST_HOPS,
-  one,
-  type Passed,
-  POD_LINK,
-  type Start,
-  type Tracked,
-  type Travelled,
-} from "./journey.ts";
+import { MOST_HOPS, one, type Passed, type Start, type Tracked, type Travelled } from "./journey.ts";
 
 interface Answer {
   source: string;
@@ -90,7 +83,7 @@ class Way {
     };
     const state = error ? "related" : "established";
     let machine = first;
-    let by: string | undefined = pod ? POD_LINK : "";
+    let by: string | undefined = pod ? podLink.name : "";
     for (let hops = 0; hops <= MOST_HOPS; hops++) {
       const tracked = this.#translate(machine, answer);
       const known = tracked !== undefined;
@@ -103,7 +96,7 @@ class Way {
       const next = this.#network.atlas.onward(machine, answer.destination, own);
       if (next.type === "unknown") throw this.#choices.untold(next.why);
       if (next.type === "nowhere") return lost(seen, next.why);
-      const out = next.type === "next" ? next.link.name : next.type === "pod" ? POD_LINK : "lo";
+      const out = next.type === "next" ? next.link.name : next.type === "pod" ? podLink.name : "lo";
       const refused =
         (own
           ? (pass("output", out) ?? pass("postrouting", out))
@@ -114,6 +107,8 @@ class Way {
       if (next.type === "local") return this.#end(machine.name, this.#isSender(machine), answer, seen);
       if (next.type === "pod")
         return this.#end(next.end.name, next.end.name === this.#start.from.name, answer, seen);
+      if (next.perhaps !== undefined && this.#choices.pick(2, next.perhaps) === 1)
+        return lost(seen, `nobody on network ${next.link.network} has ${next.via ?? answer.destination}`);
       const names = next.machines.map(({ name }) => name).join(" and ");
       const doubt = `${names} both answer for ${next.via ?? answer.destination} on network ${next.link.network}`;
       const target = next.machines[this.#choices.pick(next.machines.length, doubt)]!;

@@ -24,7 +24,8 @@ const natPriority: Readonly<Partial<Record<Hook, number>>> = {
 /** Something of ours on a hook, in its place among others'. */
 export interface OwnPart {
   readonly priority: number;
-  readonly run: () => void;
+  /** Returns whether it refuses the packet, which then comes no further. */
+  readonly run: () => boolean;
 }
 
 export interface Refused {
@@ -53,21 +54,38 @@ export function passHook(pass: HookPass): Refused | undefined {
   const told = (result: HookResult) => {
     if (result.type === "stop") refused ??= { by: result.by, as: result.as };
   };
-  const steps: { readonly priority: number; readonly run: () => void }[] = [
+  const priorities = [...new Set(filters.map(({ base }) => base?.priority ?? 0))];
+  const steps: { readonly priority: number; readonly run: () => unknown }[] = [
     ...(pass.own ?? []),
-    ...filters.map((chain) => ({
-      priority: chain.base?.priority ?? 0,
-      run: () => told(walkChain(rules, chain, packet, choices)),
+    ...priorities.map((priority) => ({
+      priority,
+      run: () =>
+        told(
+          filterEquals(
+            pass,
+            filters.filter(({ base }) => (base?.priority ?? 0) === priority),
+          ),
+        ),
     })),
   ];
   const at = natPriority[hook];
   if (at !== undefined && packet.state === "new")
     steps.push({ priority: at, run: () => told(translateFirst(pass, nats)) });
   for (const { run } of steps.toSorted((a, b) => a.priority - b.priority)) {
-    run();
+    if (run() === true) return undefined;
     if (refused) return refused;
   }
   return undefined;
+}
+
+/** Whoever was registered first goes first among equals, which cannot be seen: where two of them refuse, either does. */
+function filterEquals({ rules = noRules, packet, choices }: HookPass, equals: readonly Chain[]): HookResult {
+  const results = equals.map((chain) => walkChain(rules, chain, packet, choices));
+  const stops = results.filter((result) => result.type === "stop");
+  const [first, other] = [stops[0], stops.find(({ as }) => as !== stops[0]?.as)];
+  if (!first) return { type: "pass" };
+  if (!other) return first;
+  return choices.pick(2, `which comes first, ${first.by} or ${other.by}`) === 0 ? first : other;
 }
 
 /** Nat chains by their priority, until one of them translates. */

@@ -12,7 +12,7 @@ import { decideSnat, type SnatPlan } from "../../plan/snat/index.ts";
 import { NAT_PRIORITY, STEER_MASK, STEER_PRIORITY, steerMark } from "../../plan/snat/nft.ts";
 import { rangeName } from "../../plan/snat/source-nat-rules.ts";
 import { type End, endAt, isOnNode } from "../ends.ts";
-import { isLoopback, type Onward, type Stop } from "../ground/atlas.ts";
+import { isLoopback, type Onward, podLink, type Stop } from "../ground/atlas.ts";
 import { bare, type GroundLink, type Machine, nodeName } from "../ground/ground.ts";
 import { chooseSource } from "../ground/source.ts";
 import type { DirectionVerdict, Network, SourceDecision } from "../judge.ts";
@@ -23,8 +23,6 @@ import { type OwnPart, passHook, type Refused } from "./hook.ts";
 
 /** No way in any lab is longer; who is passed on more often goes round in circles. */
 export const MOST_HOPS = 16;
-/** A link to a pod; which of them is the container's secret. */
-export const POD_LINK = "tl*";
 const FILTER_PRIORITY = -20;
 
 /** A connection as a machine knows it: what its first packet was when it came, and what it was when it left. */
@@ -148,7 +146,7 @@ class Journey {
     }
     const by = "the pod's default route, through its veth pair";
     this.#hops.push({ at: from.name, to: machine.name, via: gatewayOf(this.#destination), by });
-    return this.#arrive(machine, POD_LINK);
+    return this.#arrive(machine, podLink.name);
   }
 
   /** A machine's own packet: routed, translated, routed again if that changed where it goes, and sent. */
@@ -220,7 +218,7 @@ class Journey {
   ): Stop {
     if (next.type === "nowhere") return this.#lost(machine, at, next);
     const isOwn = by === "";
-    const out: GroundLink = next.type === "pod" ? { name: POD_LINK, addresses: [] } : next.link;
+    const out: GroundLink = next.type === "pod" ? podLink : next.link;
     const hop = next.type === "pod" ? undefined : next.via;
     if (!isOwn) this.#hook(machine, "forward", by, out, this.#policyParts(machine, by, next.type === "pod"));
     // The node itself always reaches its own pods.
@@ -232,7 +230,11 @@ class Journey {
       this.#hops.push({ at, to: next.end.name, by: "the route to the pod's interface" });
       return this.#toPod(next.end);
     }
-    const { machines, link, via, by: why } = next;
+    const { machines, link, via, by: why, perhaps } = next;
+    if (perhaps !== undefined && this.#choices.pick(2, perhaps) === 1) {
+      const nobody = `nobody on network ${link.network} has ${via ?? this.#destination}`;
+      return this.#lost(machine, at, { by: why, why: nobody, told: false });
+    }
     const names = machines.map(({ name }) => name).join(" and ");
     const place = `${names} both answer for ${via ?? this.#destination} on network ${link.network}`;
     const target = machines[this.#choices.pick(machines.length, place)]!;
@@ -248,7 +250,17 @@ class Journey {
         return { type: "lost", at, why: `${end.name} is being deleted, and has gone`, told: false };
       }
     }
+    if (end.name === this.#start.from.name) {
+      // Its kernel takes no packet from outside that is from itself; and its answer would never leave it.
+      const at = this.#network.atlas.machineOf(end)!;
+      const why = `${end.name} gets its own packet back, which says that it is from itself`;
+      if (this.#isFromItself(end)) return { type: "lost", at, why, told: false };
+    }
     return { type: "pod", name: end.name, end };
+  }
+
+  #isFromItself({ addresses }: End): boolean {
+    return addresses.includes(rangeName(this.#source));
   }
 
   #lost(machine: Machine, at: string, { by, why, told }: { by: string; why: string; told: boolean }): Stop {
@@ -338,10 +350,11 @@ class Journey {
     if (nodeName(machine.name) === undefined) return [];
     const run = () => {
       const verdicts = this.#judge();
-      if (by === POD_LINK) this.#egress = this.#note("egress", verdicts.egress);
+      if (by === podLink.name) this.#egress = this.#note("egress", verdicts.egress);
       if (toPod) this.#ingress = this.#note("ingress", verdicts.ingress);
+      return this.#isRefused();
     };
-    return by === POD_LINK || toPod ? [{ priority: FILTER_PRIORITY, run }] : [];
+    return by === podLink.name || toPod ? [{ priority: FILTER_PRIORITY, run }] : [];
   }
 
   #note(what: Asked, verdict: DirectionVerdict): DirectionVerdict {
@@ -373,13 +386,14 @@ class Journey {
     const run = () => {
       const plan = this.#network.planOf(node);
       const decision = decideSnat(plan, this.#flow());
-      if (decision.by === undefined || decision.by === node) return;
+      if (decision.by === undefined || decision.by === node) return false;
       const steer = plan.steers.find(({ holder }) => holder === decision.by);
-      if (!steer) return;
+      if (!steer) return false;
       this.#steered = steer.holder;
       this.#snat = { ...decisionOf(decision), sourceSeen: this.#start.source, action: "None" };
       if (packet.mark !== undefined)
         packet.mark = ((packet.mark & ~STEER_MASK) | steerMark(steer.index)) >>> 0;
+      return false;
     };
     return { priority: STEER_PRIORITY, run };
   }
@@ -527,7 +541,7 @@ class Journey {
 
 function linkName(next: Known): GroundLink {
   if (next.type === "next") return next.link;
-  return next.type === "pod" ? { name: POD_LINK, addresses: [] } : { name: "lo", addresses: [] };
+  return next.type === "pod" ? podLink : { name: "lo", addresses: [] };
 }
 
 function nobody(name: string, range: IpRange): End {

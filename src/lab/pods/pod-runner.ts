@@ -16,7 +16,7 @@ import { netnsName } from "../topology/plan.ts";
 import { change } from "../write.ts";
 import type { Attachment, PodNetwork } from "./cni-runtime.ts";
 import { capabilitiesOf, portsOf } from "./pod-spec.ts";
-import { runningStatus } from "./pod-status.ts";
+import { endedStatus, runningStatus } from "./pod-status.ts";
 
 /** Keeps a pod's object until the node has let go of it. */
 export const POD_FINALIZER = "trunkline.dev/lab-node";
@@ -246,7 +246,12 @@ export class PodRunner {
 
   /** Lets a pod's object go, now that nothing of the pod is left here. */
   async #release(pod: Pod): Promise<void> {
-    await change(this.#options.store, podKind, identity(pod), (stored) => withoutFinalizer(stored));
+    const now = new Date();
+    await change(this.#options.store, podKind, identity(pod), (stored) => {
+      const released = withoutFinalizer(stored);
+      // Somebody else may keep the object: it says, as a kubelet's does, that nothing of the pod runs any more.
+      return released && { ...released, status: endedStatus(stored, now) };
+    });
   }
 
   #tell(pod: Pod, reason: string, message: string): void {

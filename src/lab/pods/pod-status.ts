@@ -1,5 +1,5 @@
 // The status that the node reports of a pod.
-import type { Condition, Pod } from "../../api/kinds/core.ts";
+import { type Condition, isTerminal, type Pod } from "../../api/kinds/core.ts";
 
 /** Returns the status of a pod that runs and serves. */
 export function runningStatus(
@@ -24,6 +24,18 @@ export function runningStatus(
     startTime: before.startTime ?? at,
     conditions,
   };
+}
+
+/** Returns the status of a pod that has ended; one that had ended before keeps the way in which it did. */
+export function endedStatus(pod: Pod, now: Date): NonNullable<Pod["status"]> {
+  const before = pod.status ?? {};
+  if (isTerminal(pod)) return before;
+  const at = `${now.toISOString().slice(0, 19)}Z`;
+  const conditions = ["ContainersReady", "Ready"].reduce(
+    (list, type) => withCondition(list, { type, status: "False", reason: "PodCompleted" }, at),
+    before.conditions ?? [],
+  );
+  return { ...before, phase: "Succeeded", conditions };
 }
 
 /** Returns the conditions with one of them set; its time moves only when its status does. */

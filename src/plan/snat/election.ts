@@ -8,6 +8,14 @@ export const LEASE_MS = 1200;
 /** The next best candidate waits that much longer, so that seldom two try at once. */
 export const STAGGER_MS = 150;
 
+/** The namespace of leases on egress addresses. */
+export const EGRESS_LEASES = "kube-system";
+
+/** Returns the name of the Lease on an egress address. */
+export function leaseName(address: string): string {
+  return `trunkline-egress-${address.replaceAll(/[.:]+/g, "-")}`;
+}
+
 export interface LeaseView {
   readonly holder: string | undefined;
   /** Milliseconds for which the lease has not changed, as this node has seen it. */
