@@ -1,5 +1,6 @@
 // Asks the plans and the packets the same questions, and tells where they differ. Past the executable, as there are
 // thousands of them.
+import { setTimeout as sleep } from "node:timers/promises";
 import { podIps } from "../../src/api/kinds/core.ts";
 import { formatIp, nthIp, parseCidr, tryParseCidr } from "../../src/base/ip.ts";
 import { knowledgeOf } from "../../src/cli/facts/node-knowledge.ts";
@@ -126,12 +127,44 @@ export async function disagreements(
         ];
   };
   const doubtful = await inParallel(questions, AT_A_TIME, (question) => ask(question, 400));
+  const errors = await errorsDiffer(commands, everybody, questions);
   // Hundreds asked at once, on a machine that others use, too: whose answer came late asks again in quiet.
   const again = await inParallel(doubtful.flat(), 8, ({ question }) => ask(question, 2000));
-  return again
-    .flat()
-    .map(({ line }) => line)
-    .toSorted();
+  return [...again.flat().map(({ line }) => line), ...errors].toSorted();
+}
+
+const ERRORS_ASKED = 8;
+/** A kernel that finds no way tells each sender so once a second, and no more. */
+const ERROR_MS = 1100;
+
+/**
+ * Whether who is told that there is no way is really told, and nobody else: asked of a few, one at a time, since kernels
+ * are slow to say so.
+ */
+async function errorsDiffer(
+  commands: Commands,
+  everybody: Everybody,
+  questions: readonly Question[],
+): Promise<string[]> {
+  const lost = questions
+    .map((question) => ({ question, said: explained(everybody, question) }))
+    .filter(({ question: { port }, said: { outcome } }) => {
+      const isLost = outcome === "unreachable" || outcome === "filtered";
+      return isLost && port?.endsWith("/sctp") !== true;
+    });
+  const lines: string[] = [];
+  for (const outcome of ["unreachable", "filtered"]) {
+    const these = lost.filter(({ said }) => said.outcome === outcome);
+    for (let at = 0; at < Math.min(ERRORS_ASKED, these.length); at++) {
+      const { question, said } = these[Math.floor(at * Math.max(1, these.length / ERRORS_ASKED))]!;
+      await sleep(ERROR_MS);
+      const found = await probed(commands, question, 1900);
+      if (found.why === "lab.not-a-sender" || found.outcome === said.outcome) continue;
+      const { from, to, port = "" } = question;
+      lines.push(`${from} → ${to} ${port}: error: ${show(found)} | explain: ${show(said)}`);
+    }
+  }
+  return lines;
 }
 
 async function inParallel<T, R>(

@@ -11,6 +11,7 @@ import { Commands } from "./trunkline.ts";
 
 const lab = `
 name: meddled
+chainedPlugins: [portmap]
 networks:
   - {name: nodes, cidrs: [192.168.18.0/24, "fd00:18::/64", "2001:db8:18::/64"]}
   - {name: far, cidrs: [172.17.0.0/24, "2001:db8:1::/64"]}
@@ -268,6 +269,34 @@ describe("destinations that others translate", () => {
       seen: "192.168.18.11",
     });
   });
+});
+
+it("hostPorts are followed to their pods, from everywhere", async () => {
+  const mapped = pod("mapped", "nodeName: node1").replace(
+    "containerPort: 80",
+    "containerPort: 80, hostPort: 8080",
+  );
+  await trunkline.ask("apply", "-f", file("mapped.yaml", mapped));
+  await trunkline.ask("wait", "--for", "ready", "pod/mapped");
+  for (const from of ["pod/cli", "pod/web", "pod/mapped", "node/node1", "node/node2", "host/far"])
+    expect(await alike(from, "node/node1:8080"), from).toMatchObject({ outcome: "answered" });
+  expect(await alike("node/node1", "127.0.0.1:8080")).toMatchObject({ outcome: "answered" });
+  expect(await alike("pod/cli", "node/node1:8081")).toMatchObject({ outcome: "refused" });
+  const shut = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: shut}
+spec: {podSelector: {matchLabels: {app: mapped}}, policyTypes: [Ingress], ingress: [{from: [{ipBlock: {cidr: 172.17.0.0/24}}]}]}
+`;
+  await trunkline.ask("apply", "-f", file("shut.yaml", shut));
+  for (const [from, outcome] of [
+    ["pod/cli", "filtered"],
+    ["host/far", "answered"],
+    ["node/node1", "answered"],
+    ["node/node2", "filtered"],
+  ] as const)
+    expect(await alike(from, "node/node1:8080"), from).toMatchObject({ outcome });
+  await trunkline.ask("delete", "-f", file("shut.yaml", shut), "-f", file("mapped.yaml", mapped));
 });
 
 describe("filters of others", () => {

@@ -1,0 +1,291 @@
+import { describe, expect, it } from "vitest";
+import { sourceNatKind } from "../../api/kinds/source-nat.ts";
+import type { KubeObject } from "../../api/object.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import { rulesetOf } from "../../plan/foreign/index.ts";
+import { cluster, host, pod, policy, pool } from "../cluster.suite.ts";
+import { findEnd } from "../ends.ts";
+import { explain, verdictOf } from "../explain.ts";
+import { explanationText } from "../explain-text.ts";
+import { ground } from "../ground/ground.suite.ts";
+import type { Ground, Machine } from "../ground/ground.ts";
+import { clusterEnds, matrixCells } from "../matrix/matrix.ts";
+import { judgesOf } from "../plans.ts";
+import { parseEnd, parseTarget } from "../target.ts";
+
+/** Links as a machine that was looked at has them. */
+const named: Ground = {
+  ...ground,
+  machines: ground.machines.map((machine) => ({
+    ...machine,
+    links: machine.links.map((link, at) => ({ ...link, name: `eth${at}` })),
+  })),
+};
+const from = (app: string) => ({ from: [{ podSelector: { matchLabels: { app } } }] });
+const isolated = (app: string, ...ingress: object[]) =>
+  policy(`for-${app}`, { podSelector: { matchLabels: { app } }, policyTypes: ["Ingress"], ingress });
+const facts = (...more: readonly KubeObject[]) =>
+  cluster(
+    pool("pods", "10.1.0.0/16", false),
+    host("gateway", "192.168.18.1", { role: "router", ports: [] }),
+    host("choosy", "172.17.0.8"),
+    ...more,
+  );
+const iptables = (table: string, ...rules: string[]) => {
+  const hooks = table === "nat" ? ["PREROUTING", "OUTPUT", "POSTROUTING"] : ["INPUT", "FORWARD", "OUTPUT"];
+  const text = `*${table}\n${hooks.map((hook) => `:${hook} ACCEPT [0:0]\n`).join("")}${rules.join("\n")}\nCOMMIT\n`;
+  return { store: "iptables-nft" as const, family: 4 as const, text };
+};
+const rules = (...texts: ReturnType<typeof iptables>[]) =>
+  rulesetOf({ iptables: texts, nft: [], unreadable: [] });
+
+interface Given {
+  readonly of?: ClusterFacts;
+  readonly n1?: ReturnType<typeof rules>;
+  readonly n2?: ReturnType<typeof rules>;
+  readonly on?: Ground;
+}
+
+const nothing = rules();
+const judgesFor = ({ of = facts(), n1 = nothing, n2 = nothing, on = named }: Given) =>
+  judgesOf(
+    of,
+    {
+      rules: new Map([
+        ["node/n1", n1],
+        ["node/n2", n2],
+      ]),
+    },
+    on,
+  );
+
+function ask(sender: string, to: string, given: Given) {
+  const { of = facts() } = given;
+  const target = parseTarget(to);
+  const ends = [findEnd(of, parseEnd(sender), "default"), findEnd(of, target.end, "default")] as const;
+  const answer = explain(of, judgesFor({ ...given, of }), ...ends, target.port);
+  return { ...answer, verdict: verdictOf(answer), text: explanationText(answer) };
+}
+
+const masquerade = iptables("nat", "-A POSTROUTING -s 10.1.0.0/16 -o eth0 -j MASQUERADE");
+
+describe("policies and lists", () => {
+  it("of another node see what the sender's node has made of the packet", () => {
+    const of = facts(isolated("api", from("web")));
+    expect(ask("pod/web", "pod/api:80", { of })).toMatchObject({ verdict: "yes", sourceSeen: "10.1.0.1" });
+    expect(ask("pod/web", "pod/api:80", { of, n1: rules(masquerade) })).toMatchObject({
+      verdict: "no",
+      expected: "filtered",
+      sourceSeen: "192.168.18.3",
+      egress: { allowed: true },
+      ingress: { allowed: false },
+    });
+    const byNode = facts(isolated("api", { from: [{ ipBlock: { cidr: "192.168.18.3/32" } }] }));
+    expect(ask("pod/web", "pod/api:80", { of: byNode, n1: rules(masquerade) }).verdict).toBe("yes");
+    expect(ask("pod/web", "pod/api:80", { of: byNode }).verdict).toBe("no");
+  });
+
+  it("of the pod's own node see the pod, which is translated only after them", () => {
+    const of = facts(isolated("api", from("web")));
+    const hidden = iptables("nat", "-A POSTROUTING -d 10.1.0.0/16 -j MASQUERADE");
+    expect(ask("pod/web", "pod/api:80", { of, n2: rules(hidden) })).toMatchObject({
+      verdict: "yes",
+      sourceSeen: "192.168.18.4",
+    });
+  });
+
+  it("of hosts see what leaves", () => {
+    expect(ask("pod/web", "host/choosy:80", {}).verdict).toBe("yes");
+    expect(ask("pod/web", "host/choosy:80", { n1: rules(masquerade) })).toMatchObject({
+      expected: "refused",
+      admission: { allowed: false },
+    });
+  });
+
+  it("see the destination that others have made of it", () => {
+    const service = iptables(
+      "nat",
+      "-A PREROUTING -d 10.96.0.1/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.1.0.65:80",
+    );
+    const of = facts(isolated("api", from("web")));
+    expect(ask("pod/web", "10.96.0.1:8080", { of, n1: rules(service) })).toMatchObject({
+      verdict: "yes",
+      listening: true,
+    });
+    expect(ask("pod/db", "10.96.0.1:8080", { of, n1: rules(service) }).expected).toBe("filtered");
+    expect(ask("node/n1", "10.96.0.1:8080", { of, n1: rules(service) }).expected).toBe("unreachable");
+    const shut = facts(
+      policy("shut", {
+        podSelector: { matchLabels: { app: "web" } },
+        policyTypes: ["Egress"],
+        egress: [{ to: [{ ipBlock: { cidr: "10.96.0.0/16" } }] }],
+      }),
+    );
+    expect(ask("pod/web", "10.96.0.1:8080", { of: shut, n1: rules(service) })).toMatchObject({
+      egress: { allowed: false },
+      expected: "filtered",
+    });
+  });
+});
+
+describe("what cannot be known", () => {
+  const lot = iptables(
+    "nat",
+    "-A POSTROUTING -s 10.1.0.0/16 -m statistic --mode random --probability 0.5 -j MASQUERADE",
+  );
+
+  it("is told where it makes a difference, and named", () => {
+    const of = facts(isolated("api", from("web")));
+    const answer = ask("pod/web", "pod/api:80", { of, n1: rules(lot) });
+    expect(answer).toMatchObject({
+      verdict: "unknown",
+      allowed: null,
+      reachable: null,
+      sourceSeen: null,
+      ingress: { allowed: null },
+      unknown: [expect.stringContaining("--probability 0.5")],
+    });
+    expect(answer.text.split("\n")[0]).toContain(
+      "cannot tell: whether it is allowed hangs on iptables-nft -A POSTROUTING",
+    );
+    expect(ask("pod/web", "host/out:80", { n1: rules(lot) })).toMatchObject({
+      verdict: "unknown",
+      allowed: true,
+      reachable: true,
+    });
+  });
+
+  it("is not told where it comes to the same", () => {
+    const of = facts(isolated("api"));
+    expect(ask("pod/web", "pod/api:80", { of, n1: rules(lot) })).toMatchObject({
+      verdict: "no",
+      allowed: false,
+    });
+    expect(ask("pod/web", "pod/api:80", { of, n1: rules(lot) }).unknown).toBeUndefined();
+    expect(
+      ask("pod/api", "pod/web:80", {
+        n1: rules(iptables("nat", "-A PREROUTING -m limit --limit 1/s -j LOG")),
+      }).verdict,
+    ).toBe("yes");
+  });
+
+  it("makes a cell of the matrix neither allowed nor denied", () => {
+    const of = facts(isolated("api", from("web")));
+    const judges = judgesFor({ of, n1: rules(lot) });
+    const cells = [...matrixCells(of, judges, { ends: clusterEnds(of), ports: "declared", view: "live" })];
+    const cell = (sender: string, to: string) => cells.find((one) => one.from === sender && one.to === to);
+    expect(cell("pod/default/web", "pod/default/api")).toMatchObject({
+      allowed: null,
+      by: { by: "unknown" },
+    });
+    expect(cell("pod/default/db", "pod/default/api")).toMatchObject({
+      allowed: false,
+      by: { by: "ingress" },
+    });
+    expect(cell("pod/default/api", "host/out")).toMatchObject({ allowed: true });
+  });
+
+  it("is what a target of no known program does", () => {
+    const answer = ask("pod/web", "pod/api:80", {
+      n1: rules(iptables("filter", "-A FORWARD -j NFQUEUE --queue-num 1")),
+    });
+    expect(answer).toMatchObject({
+      verdict: "unknown",
+      allowed: null,
+      unknown: [expect.stringContaining("NFQUEUE")],
+    });
+  });
+});
+
+describe("filters of others", () => {
+  it.each<[string, string, string]>([
+    ["-A FORWARD -d 10.1.0.65/32 -j DROP", "pod/api:80", "filtered"],
+    ["-A FORWARD -d 10.1.0.65/32 -j REJECT", "pod/api:80", "refused"],
+    ["-A FORWARD -d 10.1.0.65/32 -j REJECT --reject-with icmp-admin-prohibited", "pod/api:80", "unreachable"],
+    ["-A FORWARD -s 10.1.0.65/32 -j DROP", "pod/api:80", "filtered"],
+    ["-A FORWARD -p tcp -m conntrack --ctstate ESTABLISHED -i tl+ -j DROP", "pod/api:80", "filtered"],
+    ["-A FORWARD -p tcp -m conntrack --ctstate ESTABLISHED -i tl+ -j DROP", "pod/api/icmp", "answered"],
+    ["-A INPUT -p tcp -m tcp --dport 10250 -j DROP", "node/n1:10250", "filtered"],
+    ["-A INPUT -p tcp -m tcp --dport 10250 -j DROP", "pod/api:80", "answered"],
+  ])("%s: %s is %s", (rule, to, outcome) => {
+    expect(ask("pod/web", to, { n1: rules(iptables("filter", rule)) }).expected).toBe(outcome);
+  });
+
+  it("come after our own, and before where there is no way", () => {
+    const of = facts(isolated("db"));
+    const reject = rules(iptables("filter", "-A FORWARD -j REJECT"));
+    expect(ask("pod/api", "pod/db:3306", { of, n1: reject }).expected).toBe("filtered");
+    expect(ask("pod/web", "8.8.8.8:53", { n2: reject }).expected).toBe("unreachable");
+  });
+});
+
+describe("the way back", () => {
+  it("of a translated source leads through the machine that translated, and no other", () => {
+    const snat = (address: string) =>
+      rules(iptables("nat", `-A POSTROUTING -s 10.1.0.0/16 -d 172.17.0.0/24 -j SNAT --to-source ${address}`));
+    expect(ask("pod/web", "host/out:80", { n1: snat("192.168.18.3") }).verdict).toBe("yes");
+    const answer = ask("pod/web", "host/out:80", { n1: snat("192.168.18.4") });
+    expect(answer).toMatchObject({ allowed: true, reachable: false, expected: "filtered" });
+    expect(answer.reasons[0]).toBe("the answer to 192.168.18.4 does not come back: it goes to node/n2");
+    // To that node itself it is its own address, from outside.
+    const own = rules(iptables("nat", "-A POSTROUTING -s 10.1.0.0/16 -j SNAT --to-source 192.168.18.4"));
+    expect(ask("pod/web", "node/n2:10250", { n1: own }).expected).toBe("filtered");
+  });
+
+  it("must come from the address that was asked", () => {
+    const dnat = iptables("nat", "-A PREROUTING -d 10.96.0.1/32 -j DNAT --to-destination 10.1.0.2");
+    const of = facts(pod("more", "10.1.0.3", "n1", { ports: [{ containerPort: 80 }] }));
+    expect(ask("pod/more", "10.96.0.1:3306", { of, n1: rules(dnat) }).verdict).toBe("yes");
+    expect(ask("pod/db", "10.96.0.1:3306", { of, n1: rules(dnat) })).toMatchObject({
+      reachable: false,
+      expected: "filtered",
+    });
+  });
+
+  it("to an egress address that its holder does not have any more is not known", () => {
+    const held = {
+      apiVersion: sourceNatKind.apiVersion,
+      kind: "SourceNAT",
+      metadata: { name: "s", uid: "s", resourceVersion: "1", creationTimestamp: "" },
+      spec: {
+        rules: [
+          { action: { type: "Address", addresses: ["192.168.18.200"], egressNodes: { matchLabels: {} } } },
+        ],
+      },
+      status: { holders: [{ address: "192.168.18.200", node: "n2" }] },
+    } as KubeObject;
+    const of = facts(held);
+    const lookedAt = (has: boolean): Ground => ({
+      machines: named.machines.map((machine): Machine => {
+        if (machine.name !== "node/n2") return machine;
+        const [link] = machine.links;
+        const addresses = [...link!.addresses, ...(has ? ["192.168.18.200/32"] : [])];
+        const routes = [{ to: "192.168.18.0/24", link: "eth0", source: "192.168.18.4" }, ...machine.routes];
+        return { ...machine, live: true, routes, links: [{ ...link!, addresses }] };
+      }),
+    });
+    expect(ask("pod/web", "host/out:80", { of, on: lookedAt(true) }).verdict).toBe("yes");
+    const stuck = ask("pod/web", "host/out:80", { of, on: lookedAt(false) });
+    expect(stuck).toMatchObject({
+      verdict: "unknown",
+      allowed: true,
+      reachable: null,
+      sourceSeen: "192.168.18.200",
+    });
+  });
+});
+
+it("a pod that is being deleted may be gone, and its address is the next one's", () => {
+  const leaving = pod("old", "10.1.0.70", "n2", { ports: [{ containerPort: 80 }] });
+  const old = { ...leaving, metadata: { ...leaving.metadata, deletionTimestamp: "2026-11-01T00:00:00Z" } };
+  expect(ask("pod/web", "10.1.0.70:80", { of: facts(old) })).toMatchObject({
+    verdict: "unknown",
+    allowed: true,
+  });
+  const next = pod("new", "10.1.0.70", "n2", { ports: [{ containerPort: 80 }] });
+  for (const of of [facts(old, next), facts(next, old)])
+    expect(ask("pod/web", "10.1.0.70:80", { of })).toMatchObject({
+      verdict: "yes",
+      to: { of: "pod/default/new" },
+    });
+});
