@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { type End, findEnd, nodeOf } from "../../explain/ends.ts";
 import { type Explanation, explain, verdictOf } from "../../explain/explain.ts";
 import { explanationText } from "../../explain/explain-text.ts";
+import type { Judges } from "../../explain/judge.ts";
 import { judgesOf } from "../../explain/plans.ts";
 import { parsePorts } from "../../explain/ports.ts";
 import { parseEnd, parseTarget } from "../../explain/target.ts";
@@ -50,7 +51,7 @@ async function run(from: string, to: string, options: Options): Promise<void> {
   const ends = [findEnd(facts, start, namespace), findEnd(facts, target.end, namespace)] as const;
   const judges = judgesOf(facts, { ...(await lookAtMachines(options)), ...(stale && { stale }) }, ground);
   const answer = explain(facts, judges, ...ends, target.port);
-  const stops = options.trace ? await traced(options, facts, ends, answer) : undefined;
+  const stops = options.trace ? await traced(options, judges, facts, ends, answer) : undefined;
   if (options.output === "json") printJson({ ...answer, ...(stops && { trace: stops }) });
   else process.stdout.write(`${explanationText(answer)}${stops ? traceText(stops) : ""}`);
   process.exitCode = exit[verdictOf(answer)];
@@ -59,6 +60,7 @@ async function run(from: string, to: string, options: Options): Promise<void> {
 /** Walks the packet of the answer through the rules of the nodes on its way. */
 async function traced(
   options: Options,
+  { network }: Judges,
   facts: ClusterFacts,
   [from, to]: readonly [End, End],
   answer: Explanation,
@@ -68,5 +70,10 @@ async function traced(
   const rules = await nodeRules(options, facts, nodes);
   const [port] = answer.port === null ? [] : parsePorts(answer.port);
   const flow = { from, to, source: answer.from.address, destination: answer.to.address, port };
-  return traceStops(flow, answer, (node) => rules.get(node));
+  return traceStops(flow, answer, (node) => {
+    const own = rules.get(node);
+    const others = network?.rulesOf(`node/${node}`);
+    const addresses = new Set(network?.planOf(node).nodeAddresses);
+    return own && { ...own, ...(others && { others }), isLocal: (address) => addresses.has(address) };
+  });
 }

@@ -2,12 +2,14 @@
 // rule by rule.
 import { type Ip, parseIp } from "../../base/ip.ts";
 import { POD_LINK_GROUP } from "../../kernel/kernel.ts";
-import { NotUnderstood, protocolNumbers, type TraceLink } from "../../plan/trace/packet.ts";
+import type { Ruleset } from "../../plan/foreign/index.ts";
+import { NotUnderstood, protocolNumbers, type TraceLink, type TracePacket } from "../../plan/trace/packet.ts";
 import type { TraceTable } from "../../plan/trace/table.ts";
 import { type TraceStep, trace } from "../../plan/trace/trace.ts";
 import { type End, isOnNode, nodeOf } from "../ends.ts";
 import type { Explanation } from "../explain.ts";
 import type { Port } from "../ports.ts";
+import { foreignOn } from "./foreign.ts";
 
 /** What one node's rules do. */
 export interface TracedStop {
@@ -27,6 +29,10 @@ export interface TracedStop {
 export interface NodeRules {
   readonly table: TraceTable;
   readonly from: TracedStop["rules"];
+  /** Other programs' rules, where somebody has looked. */
+  readonly others?: Ruleset;
+  /** Whether an address is the node's own. */
+  readonly isLocal?: (address: string) => boolean;
 }
 
 export interface TracedFlow {
@@ -95,29 +101,46 @@ const hooks = {
   input: ["prerouting", "input"],
 } as const;
 
-function stopAt(place: Place, { table, from }: NodeRules, flow: TracedFlow, sender: string): TracedStop {
+function stopAt(place: Place, nodeRules: NodeRules, flow: TracedFlow, sender: string): TracedStop {
+  const { table, from } = nodeRules;
   const { node, where } = place;
   const [source, destination] = [parseIp(sender), parseIp(flow.destination)];
   const about = { node, where, rules: from };
   try {
-    const result = trace(table, hooks[where], {
+    const packet: TracePacket = {
       source,
       destination,
       protocol: protocolOf(flow.port, source),
       ...(flow.port && { port: flow.port.port }),
       ...(where !== "output" && { in: place.fromPod ? linkOf(table, flow.source) : uplink }),
       ...(where !== "input" && { out: place.toPod ? linkOf(table, flow.destination) : uplink }),
-    });
-    return {
-      ...about,
-      verdict: result.verdict,
-      translation: result.translation ?? null,
-      steps: result.steps,
     };
+    return { ...about, ...throughHooks(hooks[where], packet, nodeRules) };
   } catch (error) {
     if (!(error instanceof NotUnderstood)) throw error;
     return { ...about, verdict: null, translation: null, steps: [], why: error.message };
   }
+}
+
+/** On each hook our own chains are asked, which come first on all but the last, and then the others'. */
+function throughHooks(
+  list: readonly string[],
+  packet: TracePacket,
+  { table, others, isLocal = () => false }: NodeRules,
+): Pick<TracedStop, "verdict" | "translation" | "steps" | "why"> {
+  const steps: TraceStep[] = [];
+  let translation: string | null = null;
+  for (const hook of list) {
+    const own = trace(table, [hook], packet);
+    steps.push(...own.steps);
+    translation ??= own.translation ?? null;
+    if (own.verdict !== "accept") return { verdict: own.verdict, translation, steps };
+    const foreign = foreignOn(others, hook, packet, isLocal);
+    steps.push(...foreign.steps);
+    if (foreign.verdict === null) return { verdict: null, translation, steps, why: foreign.why ?? "" };
+    if (foreign.verdict !== "accept") return { verdict: foreign.verdict, translation, steps };
+  }
+  return { verdict: "accept", translation, steps };
 }
 
 function protocolOf(port: Port | undefined, { family }: Ip): number {

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isTerminal } from "../../api/kinds/core.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
+import { rulesetOf } from "../../plan/foreign/index.ts";
 import { clusters } from "../../plan/policy/clusters.suite.ts";
 import { cluster, host, policy, pool } from "../cluster.suite.ts";
 import { type End, findEnd, podEnd } from "../ends.ts";
@@ -64,6 +65,27 @@ describe("a trace", () => {
     expect(last).toMatchObject({ where: "forward", rules: "plan", verdict: "drop" });
     expect(last?.steps.at(-1)).toMatchObject({ chain: "policy-refuse", does: "drop" });
     expect(traceText(stops)).toContain("policy-refuse: counter drop → drop");
+  });
+
+  it.each([
+    ["filter", "-A FORWARD -p tcp -m tcp --dport 80 -j DROP", "drop", "of another program"],
+    ["filter", "-A FORWARD -p tcp -m tcp --dport 81 -j DROP", "accept", undefined],
+    ["filter", "-A FORWARD -m recent --update -j DROP", null, undefined],
+    ["nat", "-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.1.0.9", null, undefined],
+  ] as const)("meets other programs' rules: %s %s", (table, rule, verdict, chain) => {
+    const text = `*${table}\n:PREROUTING ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n${rule}\nCOMMIT\n`;
+    const others = rulesetOf({
+      iptables: [{ store: "iptables-nft", family: 4, text }],
+      nft: [],
+      unreadable: [],
+    });
+    const [from, to] = [end("pod/api"), end("pod/web")];
+    const answer = explain(facts, judgesOf(facts), from, to, port);
+    const flow = { from, to, source: answer.from.address, destination: answer.to.address, port };
+    const stops = traceStops(flow, answer, (node) => ({ ...renderedRules(facts, node), others }));
+    expect(stops.at(-1)?.verdict).toBe(verdict);
+    if (verdict === "drop") expect(stops.at(-1)?.steps.at(-1)?.chain).toBe(chain);
+    if (verdict === null) expect(traceText(stops)).toContain("cannot tell");
   });
 
   it("follows a translation", () => {
