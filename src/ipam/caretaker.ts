@@ -123,7 +123,7 @@ export class Caretaker {
       flush: () => context.journal.flush(),
       dropLost: () => dropLost(context),
       followLoans: () => followLoans(context, fresh),
-      recover: () => recover(context),
+      recover: () => recover(context, fresh),
       takeUp: () => takeUp(context),
       obeyReleases: () => obeyReleases(context),
       serveLoans: () => serveLoans(context),

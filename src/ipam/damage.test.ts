@@ -140,6 +140,31 @@ describe("a damaged journal", () => {
   });
 });
 
+describe("a borrowed address", () => {
+  it("that a pod uses does not go back to its owner because the borrower's line of it is missing", async () => {
+    const owner = await start("a");
+    const disk = new FakeDisk();
+    const before = await start("b", { disk });
+    await give(owner, "mine");
+    const lent = await give(before, "theirs");
+    before.fates.kill();
+    disk.text = disk.text
+      .split("\n")
+      .filter((line) => !line.includes('"hold"'))
+      .join("\n");
+    const inUse = async () => [{ ...use("theirs", lent), containerId: "c-theirs", ifName: "eth0" }];
+    const after = await start("b", { disk, inUse });
+    await settle(clock, after.ipam.ready());
+    for (let n = 0; n < 100; n++) {
+      clock.advance(1000);
+      await idle();
+    }
+    const [block] = (await store.list(addressBlockKind)).items;
+    expect(block?.spec.loans).toMatchObject([{ address: lent, node: "b" }]);
+    expect(await give(after, "theirs")).toBe(lent);
+  });
+});
+
 describe("a disk that is full", () => {
   it("gives out nothing that it cannot write, frees all the same, and heals by itself", async () => {
     let full = false;

@@ -139,12 +139,14 @@ export class NodeIpam {
     return this.#damage;
   }
 
-  /** A pod that runs has an address which the journal, whole as it seems, knows nothing of. */
+  /** A pod that runs has an address of an own block which the journal, whole as it seems, knows nothing of. */
   async #missesSomething(): Promise<boolean> {
     const known = new Set(
       [...this.#ledger.holdings.values()].flatMap(({ addresses }) => addresses.map((held) => held.address)),
     );
-    const missing = (await this.#context.inUse()).filter(({ address }) => !known.has(address));
+    const missing = (await this.#context.inUse()).filter(
+      ({ address }) => !known.has(address) && this.#ledger.blockOf(address) !== undefined,
+    );
     const facts = { journal: this.#journal.path, missing };
     if (missing.length > 0 && this.#ledger.whole)
       this.#context.logger.error(facts, "pods use addresses that the journal does not know");

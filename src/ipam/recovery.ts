@@ -12,12 +12,23 @@ export function isRecovered(owner: Pick<Owner, "containerId">): boolean {
   return owner.containerId.startsWith(prefix);
 }
 
-/** After a lost or damaged journal: what is used of own blocks and of loans counts as held. */
-export async function recover(context: NodeContext): Promise<void> {
-  const { ledger, loans } = context;
-  if (ledger.whole) return;
+/**
+ * After a lost or damaged journal, and at every start (`fresh`), as a line may be missing that nobody misses: what is used
+ * of own blocks and of loans counts as held.
+ */
+export async function recover(context: NodeContext, fresh: boolean): Promise<void> {
+  const { ledger, loans, logger } = context;
+  if (ledger.whole && !fresh) return;
   const ours = (address: string) => loans.has(address) || ledger.blockOf(address) !== undefined;
-  const records = [...lentByObjects(context), ...(await recordsOfRecovery(context, ours))];
+  const found = await recordsOfRecovery(context, ours);
+  if (ledger.whole && found.length === 0) return;
+  const addresses = found.flatMap((record) => (record.op === "hold" ? record.addresses : []));
+  if (found.length > 0)
+    logger.warn(
+      { addresses: addresses.map(({ address }) => address) },
+      "addresses that pods use count as held",
+    );
+  const records = [...lentByObjects(context), ...found];
   // Only now, and in one write with what was found: a crash before it must lead back to here.
   await context.commit([...records, { op: "whole" }], { sync: true });
 }

@@ -116,6 +116,10 @@ export class ChosenAddresses implements AddressSource {
     return this.#pools.collect(living, graceMs);
   }
 
+  get damage(): string | undefined {
+    return this.#pools.damage;
+  }
+
   owners() {
     return this.#pools.owners();
   }

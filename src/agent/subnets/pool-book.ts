@@ -2,8 +2,10 @@
 //
 // Who has an address is not written down here: the journal of endpoints says it, and is read at start. The interfaces are,
 // so that pods' traffic is led rightly by an agent that starts while the provider is away.
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { textOf } from "../../base/errors.ts";
+import { JournalFile } from "../../base/journal/file.ts";
+import { parseJson } from "../../base/journal/lines.ts";
 import type { Logger } from "../../base/log.ts";
 
 export interface OwnInterface {
@@ -29,7 +31,7 @@ export interface Holder {
 }
 
 export class PoolBook {
-  readonly #file: string;
+  readonly #file: JournalFile;
   readonly #now: () => number;
   readonly #restMs: number;
   readonly #interfaces = new Map<string, OwnInterface>();
@@ -43,8 +45,7 @@ export class PoolBook {
     folder: string,
     options: { readonly now: () => number; readonly restMs: number; readonly logger: Logger },
   ) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    this.#file = path.join(folder, "interfaces.json");
+    this.#file = new JournalFile(path.join(folder, "interfaces.json"));
     this.#now = options.now;
     this.#restMs = options.restMs;
     for (const one of readFile(this.#file, options.logger)) {
@@ -139,20 +140,38 @@ export class PoolBook {
   }
 
   #save(): void {
-    const fresh = `${this.#file}.new`;
-    writeFileSync(fresh, `${JSON.stringify([...this.#interfaces.values()])}\n`, { mode: 0o600 });
-    renameSync(fresh, this.#file);
+    this.#file.replaceNow(`${JSON.stringify([...this.#interfaces.values()])}\n`);
   }
 }
 
-function readFile(file: string, logger: Logger): OwnInterface[] {
-  try {
-    return JSON.parse(readFileSync(file, "utf8")) as OwnInterface[];
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    if (!(error instanceof SyntaxError)) throw error;
-    // The provider knows them as well, and is asked at start.
-    logger.error({ file }, "the list of the node's interfaces cannot be read: asking the provider");
+/** What cannot be read is no loss: the provider knows the interfaces as well, and is asked at start. */
+function readFile(file: JournalFile, logger: Logger): readonly OwnInterface[] {
+  const refuse = (why: string): readonly OwnInterface[] => {
+    const facts = { file: file.path, why };
+    logger.error(facts, "the list of the node's interfaces cannot be read: asking the provider");
     return [];
+  };
+  let text: string;
+  try {
+    text = file.read();
+  } catch (error) {
+    return refuse(textOf(error));
   }
+  if (text === "") return [];
+  const parsed = parseJson(text);
+  if (!Array.isArray(parsed)) return refuse("it is no list");
+  return parsed.every(isInterface) ? parsed : refuse("an entry is no interface");
+}
+
+function isInterface(value: unknown): value is OwnInterface {
+  const one = (value ?? {}) as Readonly<Record<keyof OwnInterface, unknown>>;
+  const isList = (list: unknown) => Array.isArray(list) && list.every((item) => typeof item === "string");
+  return (
+    [one.id, one.mac, one.vSwitchID, one.cidr, one.gateway, one.hash].every(
+      (text) => typeof text === "string",
+    ) &&
+    typeof one.slot === "number" &&
+    isList(one.securityGroupIDs) &&
+    isList(one.addresses)
+  );
 }
