@@ -42,3 +42,14 @@ describe("a lab file beside manifests", () => {
     expect(read.errors.map((one) => one.position?.file)).toEqual([`${folder}/mixed.yml`]);
   });
 });
+
+describe("what is no plain file", () => {
+  it("is read where it ends, such as the pipe of `<(…)`", async () => {
+    const read = await readManifests(["/dev/null"]);
+    expect([read.objects, read.errors]).toEqual([[], []]);
+  });
+
+  it("is refused where it never ends", async () => {
+    await expect(readManifests(["/dev/zero"])).rejects.toMatchObject({ code: "api.file" });
+  });
+});

@@ -1,9 +1,10 @@
 // Manifests from files, folders and standard input.
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import { joinManifests, LAB_FILE, type Manifests, type ParseOptions, parseManifests } from "./parse.ts";
+import { readText } from "./read-text.ts";
 
 const endings = new Set([".yaml", ".yml", ".json"]);
 
@@ -45,13 +46,5 @@ async function filesOf(given: string): Promise<string[]> {
       .toSorted();
   } catch (error) {
     throw new TrunklineError("api.file", { path: given, why: textOf(error) }, { cause: error });
-  }
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    throw new TrunklineError("api.file", { path: file, why: textOf(error) }, { cause: error });
   }
 }

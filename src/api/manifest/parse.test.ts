@@ -198,6 +198,7 @@ describe("what kubectl's ways of sending disagree about", () => {
     ["1: a\n'1': b\n", "f.yaml:2:1: the key '1' stands twice in one object"],
     ["~: x\n", "f.yaml:1:1: a key must be a text; this one is empty"],
     ["[a]: x\n", "f.yaml:1:1: a key must be a text; this one is a list or an object"],
+    ["<<: 5\n", "f.yaml:1:1: Merge sources must be maps or map aliases"],
     ["a: .inf\n", "f.yaml:1:4: .inf is no number that an object can hold"],
     ["a: !!binary aGk=\n", "f.yaml:1:13: the tag tag:yaml.org,2002:binary has no meaning here"],
     ["%YAML 1.1\n---\na: 1\n", "f.yaml:1:1: kubectl takes no directives such as %YAML"],

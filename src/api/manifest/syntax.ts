@@ -13,6 +13,7 @@ import {
   type ParsedNode,
   parseAllDocuments,
 } from "yaml";
+import { textOf } from "../../base/errors.ts";
 import type { Path, Position, Problem, TextEdit } from "../../base/problem.ts";
 import { type Change, editIn } from "./edits.ts";
 import { kubectlScalars } from "./scalars.ts";
@@ -82,7 +83,14 @@ function parsed(
   const edit = (change: Change) => editIn(document, source, change, position);
   if (problems.length > 0)
     return { value: undefined, problems: withoutEchoes(problems), locate, written, edit };
-  return { value: document.toJS({ maxAliasCount: -1 }) as unknown, problems, locate, written, edit };
+  try {
+    return { value: document.toJS({ maxAliasCount: -1 }) as unknown, problems, locate, written, edit };
+  } catch (error) {
+    if (error instanceof RangeError) throw error;
+    // What is left is a merge (`<<`) of something that is no object.
+    const problem = { code: "yaml.merge", message: textOf(error), position: position(0) };
+    return { value: undefined, problems: [problem], locate, written, edit };
+  }
 }
 
 /** What YAML allows, and kubectl refuses or, worse, passes over. */

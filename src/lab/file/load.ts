@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { parseDocuments } from "../../api/manifest/syntax.ts";
-import { TrunklineError } from "../../base/errors.ts";
+import { TrunklineError, textOf } from "../../base/errors.ts";
 import type { Problem } from "../../base/problem.ts";
 import { checkLabFile } from "./check.ts";
 import { type LabFile, labFileSchema } from "./lab-file.ts";
@@ -56,10 +56,16 @@ export function parseLabFile(text: string, file: string): { lab: LabFile } | { p
   return { lab };
 }
 
-/** Reads a lab file from disk. */
+/** Reads a lab file from disk. @throws TrunklineError `api.file` */
 export function loadLabFile(file: string): { lab: LabFile } | { problems: Problem[] } {
   const relative = path.relative(process.cwd(), file);
-  return parseLabFile(readFileSync(file, "utf8"), relative.startsWith("..") ? file : relative);
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new TrunklineError("api.file", { path: file, why: textOf(error) }, { cause: error });
+  }
+  return parseLabFile(text, relative.startsWith("..") ? file : relative);
 }
 
 function pathText(keys: readonly PropertyKey[]): string {
