@@ -169,7 +169,8 @@ function stripped(type: string, value: unknown): unknown {
   if (!fields || !isObject(value)) return value;
   const kept = Object.entries(value).flatMap(([key, item]): [string, unknown][] => {
     const field = fields.get(key);
-    if (!field) return [[key, item]];
+    // A status is written by those who count, and means what it says.
+    if (!field || field.type === `${type}Status`) return [[key, item]];
     return field.zeroIsAbsent && isZero(key, field.type, item) ? [] : [[key, stripped(field.type, item)]];
   });
   return Object.fromEntries(kept);

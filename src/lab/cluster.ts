@@ -46,6 +46,27 @@ export async function reportNode(store: Store, name: string, ready: boolean, mes
   }));
 }
 
+/**
+ * Writes what a kubelet writes about its node when it registers: labels, annotations and addresses that the object lacks.
+ * Whoever makes a deleted Node anew cannot write its addresses, which are its status.
+ */
+export async function completeNode(store: Store, draft: Draft<Node>): Promise<void> {
+  const { name } = draft.metadata;
+  const node = await store.get(nodeKind, name);
+  if (!node) return;
+  const { labels, annotations } = draft.metadata;
+  const { addresses } = draft.status ?? {};
+  await change(store, nodeKind, { name, uid: node.metadata.uid }, (stored) => ({
+    ...stored,
+    metadata: {
+      ...stored.metadata,
+      labels: { ...labels, ...stored.metadata.labels },
+      annotations: { ...annotations, ...stored.metadata.annotations },
+    },
+    status: { ...(addresses && { addresses }), ...stored.status },
+  }));
+}
+
 async function ensure<T extends KubeObject>(store: Store, kind: Kind<T>, draft: Draft<T>): Promise<void> {
   try {
     await store.create(kind, draft);

@@ -17,7 +17,7 @@ import { openSqliteStore } from "../store/sqlite/store.ts";
 import type { Store } from "../store/store.ts";
 import { startControllerApart, startControllerHere } from "./agents.ts";
 import { type CapturedPacket, type CapturePoint, startCapture } from "./capture.ts";
-import { registerCluster, reportNode } from "./cluster.ts";
+import { completeNode, nodeFor, registerCluster, reportNode } from "./cluster.ts";
 import { standIns } from "./events.ts";
 import { Eviction } from "./eviction.ts";
 import type { LabFile, LabPort } from "./file/lab-file.ts";
@@ -71,6 +71,8 @@ export class Lab {
   readonly #pods: Informer<Pod>;
   readonly #nodes: Informer<Node>;
   readonly #hosts: Informer<Host>;
+  /** Whether a node's agent serves, by the node's name. */
+  readonly #serving = new Map<string, boolean>();
   readonly #runningNodes = new Map<string, RunningNode>();
   readonly #routers = new Map<string, RunningRouter>();
   #controller: Supervisor | undefined;
@@ -375,6 +377,7 @@ export class Lab {
       respond: (own) => this.#responder(member.kernel, own, [NODE_PORT], name),
     });
     this.#runningNodes.set(name, node);
+    this.#serving.set(name, true);
     await reportNode(this.store, name, true, "the node's agent serves");
     node.runner.start();
   }
@@ -386,6 +389,11 @@ export class Lab {
     const events = new EventRecorder(store, { component: standIns.scheduler }, logger);
     const scheduler = new Scheduler({ store, pods, nodes, events, logger });
     const workloads = new WorkloadControllers(store, pods, logger);
+    this.#stops.push(
+      nodes.on(({ type, object }) => {
+        if (type === "added") this.#nodeAppeared(object.metadata.name);
+      }),
+    );
     const hasRunner = (node: string): boolean => this.#runningNodes.has(node);
     const eviction = new Eviction({ store, pods, nodes, hasRunner, logger });
     for (const part of [scheduler, workloads, eviction]) {
@@ -400,8 +408,22 @@ export class Lab {
   }
 
   #nodeChanged(name: string, serves: boolean): void {
+    this.#serving.set(name, serves);
+    this.#tellOfNode(name, () => Promise.resolve());
+  }
+
+  /** A Node that was deleted and is there again is registered as a kubelet would do it. */
+  #nodeAppeared(name: string): void {
+    const node = this.#file.nodes.find((one) => one.name === name);
+    if (node && this.#serving.has(name))
+      this.#tellOfNode(name, () => completeNode(this.store, nodeFor(node, this.#file)));
+  }
+
+  #tellOfNode(name: string, before: () => Promise<void>): void {
+    const serves = this.#serving.get(name) ?? false;
     const message = serves ? "the node's agent serves" : "the node's agent has ended";
-    reportNode(this.store, name, serves, message).catch((error: unknown) =>
+    const told = before().then(() => reportNode(this.store, name, serves, message));
+    told.catch((error: unknown) =>
       this.#options.logger.error(
         { node: name, error: textOf(error) },
         "the node's state could not be written",

@@ -48,6 +48,19 @@ describe("apply", () => {
   }
   const web = () => store.get(podKind, "web", "default");
 
+  it("leaves a status alone in which zeros are counted", async () => {
+    const text =
+      "apiVersion: v1\nkind: ReplicationController\nmetadata: {name: r}\n" +
+      "spec: {replicas: 0, template: {metadata: {labels: {x: 'y'}}, spec: {containers: [{name: c}]}}}\n";
+    await apply(text);
+    const made = await store.get(replicationControllerKind, "r", "default");
+    if (!made) throw new Error("it is not there");
+    const status = { replicas: 0, readyReplicas: 0, observedGeneration: 1 };
+    await store.update(replicationControllerKind, { ...made, status });
+    expect((await apply(text)).actions).toEqual(["ReplicationController/r unchanged"]);
+    expect((await store.get(replicationControllerKind, "r", "default"))?.status).toEqual(status);
+  });
+
   it("creates, leaves unchanged, and changes labels without touching anything else", async () => {
     expect((await apply(pod("labels: {a: '1', b: '1'}"))).actions).toEqual(["Pod/web created"]);
     const first = await web();

@@ -161,3 +161,84 @@ describe("cells that are dropped", () => {
     await trunkline.ask("delete", ...names.map((name) => `pod/${name}`));
   });
 });
+
+describe("workloads that are not counted", () => {
+  const daemons = (port: number) =>
+    "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: daemon}\nspec: {selector: {matchLabels: {app: daemon}}, " +
+    `template: {metadata: {labels: {app: daemon}}, spec: {containers: [{name: c, ports: [{containerPort: ${port}}]}]}}}\n`;
+
+  it("a DaemonSet has a pod on each node that it fits, also when a Node comes back, and rolls over", async () => {
+    await apply("ds.yaml", daemons(80));
+    await ready("ds/daemon");
+    // node3 has a taint that it does not tolerate.
+    expect(nodesOf(await pods("-l", "app=daemon"))).toEqual(["node1", "node2"]);
+    const node = await trunkline.ask("get", "node", "node2", "-o", "yaml");
+    await trunkline.ask("delete", "node/node2");
+    expect(nodesOf(await pods("-l", "app=daemon"))).toEqual(["node1"]);
+    await trunkline.ask("apply", "-f", file("node2.yaml", node));
+    await trunkline.ask("wait", "--for", "ready", "node/node2", "--timeout", "30s");
+    await ready("ds/daemon");
+    expect(nodesOf(await pods("-l", "app=daemon"))).toEqual(["node1", "node2"]);
+    await apply("ds.yaml", daemons(81));
+    await ready("ds/daemon");
+    expect(await trunkline.json("probe", "ds/daemon", "ds/daemon:81")).toMatchObject({ reachable: true });
+    await trunkline.ask("delete", "ds/daemon");
+    expect(await pods()).toEqual([]);
+  });
+
+  it("a Job runs its pods, and none while it is suspended", async () => {
+    const job = (more: string) =>
+      `apiVersion: batch/v1\nkind: Job\nmetadata: {name: work}\nspec: {parallelism: 2, completions: 3, ${more}` +
+      "template: {spec: {restartPolicy: Never, containers: [{name: c, ports: [{containerPort: 80}]}]}}}\n";
+    await apply("job.yaml", job(""));
+    await ready("job/work");
+    expect(await pods("-l", "job-name=work")).toHaveLength(2);
+    await apply("job.yaml", job("suspend: true, "));
+    await trunkline.ask("wait", "--for", "delete", "pod", "-l", "job-name=work", "--timeout", "30s");
+    expect(await pods("-l", "job-name=work")).toEqual([]);
+    await trunkline.ask("delete", "job/work");
+  });
+});
+
+describe("what a pod asks for by itself", () => {
+  it("is a pool that selects no node, by annotation", async () => {
+    const only =
+      "apiVersion: crd.projectcalico.org/v1\nkind: IPPool\nmetadata: {name: single}\n" +
+      'spec: {cidr: 10.99.0.0/26, blockSize: 29, nodeSelector: "!all()"}\n';
+    const asks = pod("single").replace(
+      "labels: {}",
+      "annotations: {cni.projectcalico.org/ipv4pools: '[\"single\"]'}",
+    );
+    await apply("single.yaml", only, asks, pod("plain"));
+    await ready("pod/single", "pod/plain");
+    const addresses = (await pods()).map((one) => [
+      one.metadata.name,
+      one.status?.podIP?.split(".").slice(0, 2).join("."),
+    ]);
+    expect(Object.fromEntries(addresses)).toEqual({ single: "10.99", plain: "10.1" });
+    await trunkline.ask("delete", "pod/single", "pod/plain");
+  });
+
+  it("is a port of a sidecar, by name in a policy too", async () => {
+    const sidecar =
+      "initContainers: [{name: s, restartPolicy: Always, ports: [{containerPort: 15090, name: metrics}]}], ";
+    const policy =
+      "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: metrics}\n" +
+      "spec: {podSelector: {matchLabels: {app: served}}, ingress: [{ports: [{port: metrics}]}]}\n";
+    await apply("side.yaml", pod("served", sidecar, "app: served"), pod("asker"), policy);
+    await ready("pod/served", "pod/asker");
+    for (const [port, reachable] of [
+      [15_090, true],
+      [80, false],
+    ] as const) {
+      const to = `pod/served:${port}`;
+      expect((await trunkline.say("probe", "pod/asker", to, "--lab", trunkline.lab)).code).toBe(
+        reachable ? 0 : 1,
+      );
+      expect((await trunkline.say("explain", "pod/asker", to, "--lab", trunkline.lab)).code).toBe(
+        reachable ? 0 : 1,
+      );
+    }
+    await trunkline.ask("delete", "pod/served", "pod/asker", "netpol/metrics");
+  });
+});

@@ -82,7 +82,40 @@ export const replicaSetSchema = schemaOf<ReplicaSet>()(workload("ReplicaSet", "m
 export const deploymentSchema = schemaOf<Deployment>()(
   workload("Deployment", `${revisions} paused progressDeadlineSeconds strategy`),
 );
-export const daemonSetSchema = schemaOf<DaemonSet>()(workload("DaemonSet", `${revisions} updateStrategy`));
+const rollingDaemons = fields(
+  { maxUnavailable: z.union([z.number(), z.string()]).exactOptional() },
+  "maxSurge",
+);
+export const daemonSetSchema = schemaOf<DaemonSet>()(
+  fields({
+    apiVersion: z.string(),
+    kind: z.literal("DaemonSet"),
+    metadata: metadata(),
+    spec: fields(
+      {
+        selector: labelSelector,
+        template: podTemplate,
+        updateStrategy: fields({
+          type: z.string().exactOptional(),
+          rollingUpdate: rollingDaemons.exactOptional(),
+        }).exactOptional(),
+      },
+      revisions,
+    ).superRefine((spec, context) => checkSelector(spec.selector, spec.template, context)),
+    status: fields(
+      {
+        desiredNumberScheduled: z.number().exactOptional(),
+        currentNumberScheduled: z.number().exactOptional(),
+        numberMisscheduled: z.number().exactOptional(),
+        numberReady: z.number().exactOptional(),
+        numberAvailable: z.number().exactOptional(),
+        updatedNumberScheduled: z.number().exactOptional(),
+        observedGeneration: z.number().exactOptional(),
+      },
+      "collisionCount conditions numberUnavailable",
+    ).exactOptional(),
+  }),
+);
 
 export const statefulSetSchema = schemaOf<StatefulSet>()(
   fields({
@@ -103,13 +136,36 @@ export const statefulSetSchema = schemaOf<StatefulSet>()(
   }),
 );
 
-const jobFields = `activeDeadlineSeconds backoffLimit backoffLimitPerIndex completionMode completions managedBy
-  manualSelector maxFailedIndexes parallelism podFailurePolicy podReplacementPolicy selector successPolicy suspend
+const jobFields = `activeDeadlineSeconds backoffLimit backoffLimitPerIndex completionMode managedBy
+  manualSelector maxFailedIndexes podFailurePolicy podReplacementPolicy selector successPolicy
   ttlSecondsAfterFinished`;
-const jobSpec = fields({ template: podTemplate }, jobFields);
+const jobSpec = fields(
+  {
+    parallelism: z.number().exactOptional(),
+    completions: z.number().exactOptional(),
+    suspend: z.boolean().exactOptional(),
+    template: podTemplate,
+  },
+  jobFields,
+);
+const jobStatus = fields(
+  {
+    active: z.number().exactOptional(),
+    ready: z.number().exactOptional(),
+    succeeded: z.number().exactOptional(),
+    failed: z.number().exactOptional(),
+  },
+  "completedIndexes completionTime conditions failedIndexes startTime terminating uncountedTerminatedPods",
+);
 
 export const jobSchema = schemaOf<Job>()(
-  fields({ apiVersion: z.string(), kind: z.literal("Job"), metadata: metadata(), spec: jobSpec }, "status"),
+  fields({
+    apiVersion: z.string(),
+    kind: z.literal("Job"),
+    metadata: metadata(),
+    spec: jobSpec,
+    status: jobStatus.exactOptional(),
+  }),
 );
 
 export const cronJobSchema = schemaOf<CronJob>()(

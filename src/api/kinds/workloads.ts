@@ -1,5 +1,5 @@
-// Workload kinds: what runs pods from a template. All of them are read by lint, matrix and diff; the lab runs
-// ReplicationController, ReplicaSet, Deployment and StatefulSet.
+// Workload kinds: what runs pods from a template. All of them are read by lint, matrix and diff; the lab runs all
+// but CronJob.
 import type { Kind, KubeObject } from "../object.ts";
 import type { LabelSelector, PodTemplate } from "./core.ts";
 
@@ -76,8 +76,23 @@ export const statefulSetKind: Kind<StatefulSet> = {
   namespaced: true,
 };
 
-export interface DaemonSet extends SelectedWorkload {
+export interface DaemonSet extends KubeObject {
   readonly kind: "DaemonSet";
+  readonly spec: Omit<SelectedWorkload["spec"], "replicas"> & {
+    readonly updateStrategy?: {
+      readonly type?: string;
+      readonly rollingUpdate?: { readonly maxUnavailable?: number | string };
+    };
+  };
+  readonly status?: {
+    readonly desiredNumberScheduled?: number;
+    readonly currentNumberScheduled?: number;
+    readonly numberMisscheduled?: number;
+    readonly numberReady?: number;
+    readonly numberAvailable?: number;
+    readonly updatedNumberScheduled?: number;
+    readonly observedGeneration?: number;
+  };
 }
 export const daemonSetKind: Kind<DaemonSet> = {
   apiVersion: "apps/v1",
@@ -89,7 +104,18 @@ export const daemonSetKind: Kind<DaemonSet> = {
 
 export interface Job extends KubeObject {
   readonly kind: "Job";
-  readonly spec: { readonly template: PodTemplate };
+  readonly spec: {
+    readonly parallelism?: number;
+    readonly completions?: number;
+    readonly suspend?: boolean;
+    readonly template: PodTemplate;
+  };
+  readonly status?: {
+    readonly active?: number;
+    readonly ready?: number;
+    readonly succeeded?: number;
+    readonly failed?: number;
+  };
 }
 export const jobKind: Kind<Job> = {
   apiVersion: "batch/v1",

@@ -13,7 +13,7 @@ import type { Host } from "../../api/kinds/host.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
 import type { SourceNAT } from "../../api/kinds/source-nat.ts";
-import type { Deployment, ReplicationController } from "../../api/kinds/workloads.ts";
+import type { DaemonSet, Deployment, Job, ReplicationController } from "../../api/kinds/workloads.ts";
 import type { KubeObject } from "../../api/object.ts";
 import { selectorText } from "../../api/selectors.ts";
 import { soundSpec } from "../../api/sound-policy.ts";
@@ -146,6 +146,24 @@ const countColumns: readonly Column<Workload>[] = [
   age,
 ];
 
+const daemonColumns: readonly Column<DaemonSet>[] = [
+  { title: "DESIRED", cell: ({ status }) => String(status?.desiredNumberScheduled ?? 0) },
+  { title: "CURRENT", cell: ({ status }) => String(status?.currentNumberScheduled ?? 0) },
+  { title: "READY", cell: ({ status }) => String(status?.numberReady ?? 0) },
+  { title: "UP-TO-DATE", cell: ({ status }) => String(status?.updatedNumberScheduled ?? 0) },
+  { title: "AVAILABLE", cell: ({ status }) => String(status?.numberAvailable ?? 0) },
+  age,
+];
+const jobColumns: readonly Column<Job>[] = [
+  {
+    title: "STATUS",
+    cell: ({ spec, status }) =>
+      spec.suspend === true ? "Suspended" : (status?.active ?? 0) > 0 ? "Running" : "Pending",
+  },
+  { title: "COMPLETIONS", cell: ({ spec, status }) => `${status?.succeeded ?? 0}/${spec.completions ?? 1}` },
+  age,
+];
+
 const poolColumns: readonly Column<IPPool>[] = [
   { title: "CIDR", cell: (pool) => pool.spec.cidr },
   {
@@ -208,6 +226,8 @@ const columnsByKind: Readonly<Record<string, readonly Column<never>[]>> = {
   ReplicaSet: countColumns,
   Deployment: [readyColumn, ...rolloutColumns, age],
   StatefulSet: [readyColumn, age],
+  DaemonSet: daemonColumns,
+  Job: jobColumns,
   IPPool: poolColumns,
   AddressBlock: blockColumns,
   NetworkPolicy: policyColumns,

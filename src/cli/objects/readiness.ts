@@ -1,10 +1,17 @@
 // Whether an object is ready, and if not, why.
 import type { Condition, Pod } from "../../api/kinds/core.ts";
-import type { ReplicaSet } from "../../api/kinds/workloads.ts";
+import type { DaemonSet, Job, ReplicaSet } from "../../api/kinds/workloads.ts";
 import type { Kind, KubeObject } from "../../api/object.ts";
 import { podReady, podStatus } from "./columns.ts";
 
-const workloads = new Set(["ReplicationController", "ReplicaSet", "Deployment", "StatefulSet"]);
+const workloads = new Set([
+  "ReplicationController",
+  "ReplicaSet",
+  "Deployment",
+  "StatefulSet",
+  "DaemonSet",
+  "Job",
+]);
 
 /** Returns whether objects of that kind can be ready or not. */
 export function hasReadiness(kind: Kind): boolean {
@@ -15,7 +22,7 @@ export function hasReadiness(kind: Kind): boolean {
 export function whyNotReady(object: KubeObject): string | undefined {
   if (object.metadata.deletionTimestamp !== undefined) return "it is being deleted";
   if (object.kind === "Pod") return whyPodNotReady(object as Pod);
-  if (workloads.has(object.kind)) return whyWorkloadNotReady(object as ReplicaSet);
+  if (workloads.has(object.kind)) return whyWorkloadNotReady(object as ReplicaSet | DaemonSet | Job);
   const condition = conditionsOf(object).find((one) => one.type === "Ready");
   return condition?.status === "True" ? undefined : (condition?.message ?? "its condition Ready is not True");
 }
@@ -26,7 +33,7 @@ export function whyNotCondition(object: KubeObject, type: string, status = "True
   const condition = conditionsOf(object).find((one) => one.type.toLowerCase() === wanted);
   // Controllers that count pods and keep no conditions: a workload is available when its pods are ready.
   if (!condition && wanted === "available" && workloads.has(object.kind) && status.toLowerCase() === "true")
-    return whyWorkloadNotReady(object as ReplicaSet);
+    return whyWorkloadNotReady(object as ReplicaSet | DaemonSet | Job);
   return condition?.status.toLowerCase() === status.toLowerCase()
     ? undefined
     : (condition?.message ?? `its condition ${type} is not ${status}`);
@@ -49,11 +56,31 @@ function whyPodNotReady(pod: Pod): string | undefined {
   return message ? `${status}: ${message}` : status;
 }
 
-function whyWorkloadNotReady({ spec, status, metadata }: ReplicaSet): string | undefined {
+function whyWorkloadNotReady(object: ReplicaSet | DaemonSet | Job): string | undefined {
+  if (object.kind === "DaemonSet") return whyDaemonsNotReady(object);
+  if (object.kind === "Job") return whyJobNotReady(object);
+  const { spec, status, metadata } = object;
   const wanted = spec.replicas ?? 1;
   const { replicas = 0, readyReplicas = 0, observedGeneration } = status ?? {};
   if (observedGeneration !== undefined && observedGeneration < (metadata.generation ?? 0))
     return "its latest change has not been acted on";
   if (replicas === wanted && readyReplicas === wanted) return undefined;
   return `${readyReplicas} of ${wanted} pods are ready${replicas > wanted ? `, ${replicas - wanted} too many exist` : ""}`;
+}
+
+function whyDaemonsNotReady({ status, metadata }: DaemonSet): string | undefined {
+  if (status?.observedGeneration === undefined || status.observedGeneration < (metadata.generation ?? 0))
+    return "its latest change has not been acted on";
+  const { desiredNumberScheduled: wanted = 0, numberReady = 0, updatedNumberScheduled = 0 } = status;
+  if (numberReady < wanted) return `${numberReady} of ${wanted} pods are ready`;
+  return updatedNumberScheduled < wanted
+    ? `${updatedNumberScheduled} of ${wanted} pods are up to date`
+    : undefined;
+}
+
+/** A Job that runs is ready; in a lab it does not end by itself. */
+function whyJobNotReady({ spec, status }: Job): string | undefined {
+  const { ready = 0, succeeded = 0 } = status ?? {};
+  const wanted = spec.suspend === true ? 0 : Math.min(spec.parallelism ?? 1, spec.completions ?? Infinity);
+  return ready + succeeded >= wanted ? undefined : `${ready} of ${wanted} pods are ready`;
 }

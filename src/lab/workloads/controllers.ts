@@ -1,10 +1,14 @@
 // The workload controllers: they watch, plan with pure functions, and write. A plan made from the watched copy is only
 // a suspicion; before pods are made or deleted, it is made again from the store itself, so that no pod is made twice
 // because the copy was a moment old.
-import { type Pod, podKind } from "../../api/kinds/core.ts";
+import { type Node, nodeKind, type Pod, podKind } from "../../api/kinds/core.ts";
 import {
+  type DaemonSet,
   type Deployment,
+  daemonSetKind,
   deploymentKind,
+  type Job,
+  jobKind,
   type ReplicaSet,
   type ReplicationController,
   replicaSetKind,
@@ -19,6 +23,8 @@ import type { Logger } from "../../base/log.ts";
 import { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
 import { KeyedQueue } from "../keyed-queue.ts";
+import { daemonSpec, planDaemons } from "./daemons.ts";
+import { jobLabels, planJob } from "./jobs.ts";
 import { planOrdinals } from "./ordinals.ts";
 import { controllerOf, controllerReference, podFromTemplate, randomEnding } from "./pods.ts";
 import { planReplicas } from "./replicas.ts";
@@ -26,13 +32,16 @@ import { planRollout } from "./rollout.ts";
 
 const REST_MS = 25;
 const HASH_LABEL = "pod-template-hash";
+/** Kinds to which a pod that nobody owns matters. */
+const adopting = new Set(["ReplicationController", "ReplicaSet", "StatefulSet"]);
 
-type Workload = ReplicationController | ReplicaSet | Deployment | StatefulSet;
+type Workload = ReplicationController | ReplicaSet | Deployment | StatefulSet | DaemonSet | Job;
 
 export class WorkloadControllers {
   readonly #store: Store;
   readonly #pods: Informer<Pod>;
   readonly #sets: Informer<ReplicaSet>;
+  readonly #nodes: Informer<Node>;
   readonly #informers = new Map<string, Informer<KubeObject>>();
   readonly #stops: (() => void)[] = [];
   readonly #queue: KeyedQueue;
@@ -42,8 +51,15 @@ export class WorkloadControllers {
     this.#store = store;
     this.#pods = pods;
     this.#sets = new Informer(store, replicaSetKind, { logger });
+    this.#nodes = new Informer(store, nodeKind, { logger });
     this.#queue = new KeyedQueue({ work: (key) => this.#reconcile(key), restMs: REST_MS, logger });
-    const kinds = [replicationControllerKind, deploymentKind, statefulSetKind] as readonly Kind[];
+    const kinds = [
+      replicationControllerKind,
+      deploymentKind,
+      statefulSetKind,
+      daemonSetKind,
+      jobKind,
+    ] as readonly Kind[];
     for (const kind of kinds) this.#informers.set(kind.kind, new Informer(store, kind, { logger }));
     this.#informers.set(replicaSetKind.kind, this.#sets as unknown as Informer<KubeObject>);
   }
@@ -57,6 +73,11 @@ export class WorkloadControllers {
       informer.start();
     }
     this.#sets.on(({ object }) => this.#enqueueOwner(object));
+    this.#nodes.on(() => {
+      for (const key of this.#informers.get("DaemonSet")?.cache.keys() ?? [])
+        this.#queue.add(`DaemonSet ${key}`);
+    });
+    this.#nodes.start();
     this.#stops.push(
       this.#pods.on(({ type, object, previous }) => {
         this.#enqueueOwner(object);
@@ -69,7 +90,7 @@ export class WorkloadControllers {
 
   async stop(): Promise<void> {
     for (const stop of this.#stops) stop();
-    await Promise.all([...this.#informers.values()].map((informer) => informer.stop()));
+    await Promise.all([this.#nodes, ...this.#informers.values()].map((informer) => informer.stop()));
     await this.#queue.stop();
   }
 
@@ -81,7 +102,7 @@ export class WorkloadControllers {
 
   #enqueueNamespace(pod: Pod): void {
     for (const [kind, informer] of this.#informers) {
-      if (kind === "Deployment") continue;
+      if (!adopting.has(kind)) continue;
       for (const [key, object] of informer.cache) {
         if (object.metadata.namespace === pod.metadata.namespace) this.#queue.add(`${kind} ${key}`);
       }
@@ -95,6 +116,8 @@ export class WorkloadControllers {
     try {
       if (workload.kind === "Deployment") await this.#deployment(workload);
       else if (workload.kind === "StatefulSet") await this.#statefulSet(workload);
+      else if (workload.kind === "DaemonSet") await this.#daemonSet(workload);
+      else if (workload.kind === "Job") await this.#job(workload);
       else await this.#replicas(workload);
     } catch (error) {
       // Somebody wrote the object since we read it: its event brings us back, and this is in case it was earlier.
@@ -144,6 +167,40 @@ export class WorkloadControllers {
       await this.#removeAll(plan.remove);
     }
     await this.#status(set, plan.status);
+  }
+
+  async #daemonSet(set: DaemonSet): Promise<void> {
+    // Before the nodes are known every pod would seem to be in the wrong place.
+    await this.#nodes.synced;
+    const nodes = [...this.#nodes.cache.values()];
+    const { namespace, name } = set.metadata;
+    let plan = planDaemons(set, nodes, this.#podsOf(namespace));
+    if (plan.create.length + plan.remove.length > 0) {
+      plan = planDaemons(set, nodes, (await this.#store.list(podKind, namespace)).items);
+      for (const node of plan.create) {
+        const { template } = set.spec;
+        const bound = { ...template, spec: daemonSpec(template.spec, node) };
+        const labels = { "controller-revision-hash": plan.hash };
+        await this.#create(podKind, podFromTemplate(set, bound, `${name}-${randomEnding()}`, labels));
+      }
+      await this.#removeAll(plan.remove);
+    }
+    await this.#status(set, plan.status);
+  }
+
+  async #job(job: Job): Promise<void> {
+    const { namespace, name } = job.metadata;
+    let plan = planJob(job, this.#podsOf(namespace));
+    if (plan.create + plan.remove.length > 0) {
+      plan = planJob(job, (await this.#store.list(podKind, namespace)).items);
+      for (let made = 0; made < plan.create; made++) {
+        const pod = podFromTemplate(job, job.spec.template, `${name}-${randomEnding()}`, jobLabels(job));
+        await this.#create(podKind, pod);
+        if (made % 16 === 15) await breathe();
+      }
+      await this.#removeAll(plan.remove);
+    }
+    await this.#status(job, plan.status);
   }
 
   async #deployment(deployment: Deployment): Promise<void> {
@@ -202,7 +259,7 @@ export class WorkloadControllers {
       ...(generation !== undefined && { observedGeneration: generation }),
     };
     // An equal object keeps its version, so this writes only what is new.
-    await this.#store.update(kind, { ...workload, status });
+    await this.#store.update(kind, { ...workload, status } as Workload);
   }
 }
 

@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { Pod } from "../../api/kinds/core.ts";
-import type { Deployment, ReplicaSet, StatefulSet } from "../../api/kinds/workloads.ts";
+import type { Node, Pod, PodSpec, Taint } from "../../api/kinds/core.ts";
+import type { DaemonSet, Deployment, Job, ReplicaSet, StatefulSet } from "../../api/kinds/workloads.ts";
+import { affinityMatches } from "../scheduler/node-match.ts";
+import { daemonSpec, planDaemons } from "./daemons.ts";
+import { planJob } from "./jobs.ts";
 import { planOrdinals } from "./ordinals.ts";
 import { templateHash } from "./pods.ts";
 import { planReplicas } from "./replicas.ts";
@@ -188,5 +191,121 @@ describe("ordinals", () => {
     expect(
       planOrdinals(set, [pod("db-0", { owner: "uid-other" }), pod("db-00", { owner: "uid-db" })]).create,
     ).toEqual([0]);
+  });
+});
+
+describe("DaemonSet", () => {
+  const node = (name: string, taints: Taint[] = [], labels: Record<string, string> = {}): Node => ({
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { ...meta(name), labels },
+    spec: { taints },
+  });
+  const daemons = (spec: Partial<PodSpec> = {}): DaemonSet => ({
+    apiVersion: "apps/v1",
+    kind: "DaemonSet",
+    metadata: meta("ds"),
+    spec: { selector, template: { ...template, spec: { containers: [], ...spec } } },
+  });
+  const hash = (set: DaemonSet) => templateHash(set.spec.template);
+  const on = (set: DaemonSet, name: string, where: string, traits: Traits = {}) =>
+    pod(name, {
+      owner: "uid-ds",
+      node: where,
+      labels: { "controller-revision-hash": hash(set) },
+      ...traits,
+    });
+  const taint: Taint = { key: "only", value: "db", effect: "NoSchedule" };
+
+  it("has a pod on each node that fits, cordoned ones and those that are not ready among them", () => {
+    const set = daemons({ nodeSelector: { disk: "ssd" } });
+    const ssd = { disk: "ssd" };
+    const cordon: Taint = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
+    const nodes = [node("a", [], ssd), node("b"), node("c", [taint], ssd), node("d", [cordon], ssd)];
+    const plan = planDaemons(set, nodes, [on(set, "ds-1", "a")]);
+    expect(plan.create).toEqual(["d"]);
+    expect(plan.remove).toEqual([]);
+    expect(plan.status).toMatchObject({
+      desiredNumberScheduled: 2,
+      currentNumberScheduled: 1,
+      numberReady: 1,
+    });
+  });
+
+  it("binds a pod to its node by name, beside what the template asks for", () => {
+    const asked = { matchExpressions: [{ key: "disk", operator: "Exists" as const }] };
+    const affinity = {
+      nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [asked] } },
+    };
+    const spec = daemonSpec({ containers: [], affinity }, "a");
+    expect(affinityMatches(spec, node("a", [], { disk: "x" }))).toBe(true);
+    expect(affinityMatches(spec, node("b", [], { disk: "x" }))).toBe(false);
+    expect(affinityMatches(spec, node("a"))).toBe(false);
+  });
+
+  it("ends pods of nodes that are gone or fit no more, keeps those of nodes tainted NoSchedule, and makes none twice", () => {
+    const set = daemons();
+    const pods = [
+      on(set, "ds-gone", "gone"),
+      on(set, "ds-a", "a"),
+      on(set, "ds-a2", "a", { created: "2026-02-01T00:00:00Z" }),
+      on(set, "ds-b", "b"),
+      on(set, "ds-c", "c", { phase: "Failed" }),
+      on(set, "ds-d", "d", { deleting: true }),
+      pod("stranger", { node: "e" }),
+    ];
+    const evict: Taint = { key: "out", effect: "NoExecute" };
+    const nodes = [node("a"), node("b", [taint]), node("c"), node("d"), node("e", [evict])];
+    const plan = planDaemons(set, nodes, pods);
+    expect(plan.remove.map(({ metadata }) => metadata.name).toSorted()).toEqual(["ds-a2", "ds-c", "ds-gone"]);
+    // The pod of c has ended and d's is about to: c's place is free.
+    expect(plan.create).toEqual(["c"]);
+    expect(plan.status).toMatchObject({ desiredNumberScheduled: 3, numberMisscheduled: 2 });
+  });
+
+  it("rolls over one ready pod at a time, and at once what is not ready", () => {
+    const set = daemons();
+    const old = { labels: { "controller-revision-hash": "old" } };
+    const nodes = ["a", "b", "c"].map((name) => node(name));
+    const three = (...ready: boolean[]) =>
+      planDaemons(
+        set,
+        nodes,
+        ready.map((is, at) => on(set, `ds-${at}`, "abc".charAt(at), { ...old, ready: is })),
+      ).remove.map(({ metadata }) => metadata.name);
+    expect(three(true, true, true)).toEqual(["ds-0"]);
+    expect(three(true, false, true)).toEqual(["ds-1"]);
+    const still = { ...set, spec: { ...set.spec, updateStrategy: { type: "OnDelete" } } };
+    expect(planDaemons(still, nodes, [on(set, "ds-0", "a", old)]).remove).toEqual([]);
+  });
+});
+
+describe("Job", () => {
+  const job = (spec: Partial<Job["spec"]> = {}): Job => ({
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: meta("job"),
+    spec: { template: { spec: { containers: [] } }, ...spec },
+  });
+  const of = (name: string, phase: string, more: Traits = {}): Pod => {
+    const one = pod(name, { owner: "uid-job", ...more });
+    return { ...one, status: { ...one.status, phase: phase as "Running" } };
+  };
+
+  it("runs as many at a time as it says, and no more than are left to succeed", () => {
+    expect(planJob(job(), [])).toMatchObject({ create: 1, remove: [] });
+    expect(planJob(job({ parallelism: 3, completions: 2 }), []).create).toBe(2);
+    const done = [of("a", "Succeeded"), of("b", "Running"), of("c", "Failed")];
+    const plan = planJob(job({ parallelism: 2, completions: 3 }), done);
+    expect(plan.create).toBe(1);
+    expect(plan.status).toEqual({ active: 1, ready: 1, succeeded: 1, failed: 1 });
+    expect(planJob(job({ parallelism: 2 }), [of("a", "Succeeded")]).create).toBe(0);
+    expect(planJob(job({ completions: 1 }), [of("a", "Succeeded")]).create).toBe(0);
+  });
+
+  it("ends its pods when it is suspended or wants fewer, those that do not serve first", () => {
+    const two = [of("a", "Running"), of("b", "Running", { ready: false })];
+    expect(planJob(job({ suspend: true, parallelism: 2 }), two).remove).toHaveLength(2);
+    expect(planJob(job({ parallelism: 1 }), two).remove.map(({ metadata }) => metadata.name)).toEqual(["b"]);
   });
 });
