@@ -46,7 +46,7 @@ export async function eventRows(cluster: BenchCluster, folder: string): Promise<
   // The store gives pods other uids than the cluster has: an endpoint without one takes any.
   const endpoints = new Map([...cluster.endpoints].map(([key, one]) => [key, { ...one, uid: "" }]));
   const node: NodeFacts = { node: "n1", addresses: [ADDRESS], uplink: "eth0", endpoints };
-  const managers = standardParts.managers(parts);
+  const managers = standardParts.managers(parts, {});
   const reconciler = new Reconciler({
     managers,
     facts: watch.facts,

@@ -69,7 +69,7 @@ export interface AgentOptions {
   /** Makes the source of addresses. */
   readonly addresses: (parts: AgentParts) => Promise<AddressSource>;
   /** Makes the managers, in the order in which they are called. */
-  readonly managers: (parts: AgentParts) => readonly Manager[];
+  readonly managers: (parts: AgentParts, addresses: Pick<AddressSource, "tunnels">) => readonly Manager[];
   /** Shared by agents of one process; else the agent makes its own. Must have been started. */
   readonly cluster?: ClusterWatch;
   readonly health?: HealthOptions;
@@ -183,7 +183,7 @@ class RunningAgent implements Agent {
     const addresses = await this.#options.addresses(parts);
     this.#addresses = addresses;
     this.#stops.push(() => addresses.stop?.());
-    this.#managers = [...(addresses.managers ?? []), ...this.#options.managers(parts)];
+    this.#managers = [...(addresses.managers ?? []), ...this.#options.managers(parts, addresses)];
     for (const manager of this.#managers) this.#stops.push(() => manager.stop?.());
     this.#makeEndpoints(journal);
     await this.endpoints.recover();

@@ -2,13 +2,15 @@
 import { TrunklineError } from "../base/errors.ts";
 import type { Kernel, KernelEvent } from "../kernel/kernel.ts";
 import { type ClusterFacts, type LocalEndpoint, type NodeFacts, nodeIps } from "../plan/facts.ts";
+import { isCard, tunnelMtus, usedTunnels } from "../plan/routing/tunnel-settings.ts";
+import { leastMtu } from "./node-links.ts";
 
 export class NodeView {
   readonly #kernel: Kernel;
   readonly #facts: ClusterFacts;
   readonly #node: string;
   readonly #endpoints: ReadonlyMap<string, LocalEndpoint>;
-  #current: (NodeFacts & { readonly mtu: number }) | undefined;
+  #current: (NodeFacts & { readonly least: number }) | undefined;
 
   constructor(
     kernel: Kernel,
@@ -31,7 +33,7 @@ export class NodeView {
   heard(event: KernelEvent): void {
     const { addresses, uplink } = this.#current ?? {};
     if (event.kind === "lost") this.#current = undefined;
-    if (event.kind === "link" && event.name === uplink) this.#current = undefined;
+    if (event.kind === "link" && (event.name === uplink || isCard(event.name))) this.#current = undefined;
     if (event.kind !== "address") return;
     const changed = event.address.address.split("/")[0] ?? "";
     if (addresses?.includes(changed)) this.#current = undefined;
@@ -43,10 +45,10 @@ export class NodeView {
     return this.#current;
   }
 
-  /** MTU of the uplink, in bytes. @throws `agent.no-uplink` */
+  /** MTU of new pods, in bytes: there must be room for what tunnels add. @throws `agent.no-uplink` */
   mtu(): number {
     this.#current ??= this.#read();
-    return this.#current.mtu;
+    return tunnelMtus(this.#facts, this.#current.least, usedTunnels(this.#facts, this.#node)).pod;
   }
 
   #read() {
@@ -56,8 +58,9 @@ export class NodeView {
     for (const address of addresses) {
       const found = here.find((entry) => entry.address.startsWith(`${address}/`));
       const link = found && this.#kernel.links.get(found.linkIndex);
-      if (link)
-        return { node: this.#node, addresses, uplink: link.name, mtu: link.mtu, endpoints: this.#endpoints };
+      if (!link) continue;
+      const least = leastMtu(this.#kernel, link.name);
+      return { node: this.#node, addresses, uplink: link.name, least, endpoints: this.#endpoints };
     }
     throw this.#noUplink(addresses);
   }

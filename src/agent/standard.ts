@@ -6,6 +6,7 @@ import { NodeTable } from "./managers/node-table.ts";
 import { PolicyManager } from "./managers/policy-manager.ts";
 import { RoutingManager } from "./managers/routing-manager.ts";
 import { SnatManager } from "./managers/snat-manager.ts";
+import { TunnelManager } from "./managers/tunnel-manager.ts";
 import { BirdManager } from "./routing/bird-manager.ts";
 import { chosenAddresses } from "./subnets/chosen-addresses.ts";
 
@@ -14,11 +15,12 @@ const CUT_SPACING_MS = 50;
 /** Addresses of subnets and of block pools, and the managers in the order in which they are called. */
 export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
   addresses: chosenAddresses,
-  managers: (parts) => {
+  managers: (parts, addresses) => {
     const { kernel, logger } = parts;
     // Every manager that writes into the table is named here.
-    const table = new NodeTable(kernel.nft, ["policy", "snat"]);
+    const table = new NodeTable(kernel.nft, ["tunnel", "policy", "snat"]);
     return [
+      new TunnelManager({ ...parts, table, addresses: addresses.tunnels }),
       new RoutingManager(kernel, logger),
       new BirdManager(parts),
       new PolicyManager({ kernel, logger, table, cutSpacingMs: CUT_SPACING_MS }),

@@ -4,6 +4,7 @@ import type { Store } from "../store/store.ts";
 import { IpamCollector } from "./ipam-gc.ts";
 import { OwnerGc } from "./owner-gc.ts";
 import { PolicyEvents } from "./policy-events.ts";
+import { PoolTunnels } from "./pool-tunnels.ts";
 import { SourceNatConditions } from "./source-nat-conditions.ts";
 
 export interface ControllerOptions {
@@ -21,14 +22,22 @@ export async function startController({ store, logger }: ControllerOptions): Pro
   const addresses = new IpamCollector({ store, logger });
   const policies = new PolicyEvents(store, logger);
   const sourceNats = new SourceNatConditions(store, logger);
+  const tunnels = new PoolTunnels(store, logger);
   await garbage.start();
   policies.start();
   sourceNats.start();
   addresses.start();
+  tunnels.start();
   logger.info({}, "controller works");
   return {
     async stop() {
-      await Promise.all([garbage.stop(), addresses.close(), policies.stop(), sourceNats.stop()]);
+      await Promise.all([
+        garbage.stop(),
+        addresses.close(),
+        policies.stop(),
+        sourceNats.stop(),
+        tunnels.stop(),
+      ]);
     },
   };
 }

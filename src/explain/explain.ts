@@ -13,7 +13,7 @@ import { portsOf } from "./listening.ts";
 import { formatPort, type Port } from "./ports.ts";
 import { type Provenance, provenanceOf } from "./provenance.ts";
 import { type Admission, admissionOf, agreed, doubtsOf, isOpen, type Told, toldOf } from "./told.ts";
-import type { Hop } from "./way.ts";
+import { type Hop, tunnelSource } from "./way.ts";
 
 /** A verdict that may hang on what is not known. */
 export type ToldVerdict = Omit<DirectionVerdict, "allowed"> & { readonly allowed: boolean | null };
@@ -62,7 +62,7 @@ export function explain(
   port?: Port | "icmp",
 ): Explanation {
   const asked = port === "icmp" ? undefined : (port ?? portsOf(to)[0]);
-  const flow = { ...endsOf(judges.atlas, from, to), port: asked };
+  const flow = { ...endsOf(facts, judges.atlas, from, to), port: asked };
   const worlds = worldsOf(facts, judges, flow);
   // What is said at length is so in the first world of which anything can be told.
   const told = worlds.find((world) => world.told)?.told ?? guessed(facts, judges, flow);
@@ -153,7 +153,7 @@ export function isYes(answer: Explanation): boolean {
 type Ends = Required<Pick<Flow, "from" | "to">> & { readonly source: string; readonly destination: string };
 
 /** The primary address of `to` that `from` can speak to, and the address that `from` uses for it. */
-function endsOf(atlas: Atlas | undefined, from: End, to: End): Ends {
+function endsOf(facts: ClusterFacts, atlas: Atlas | undefined, from: End, to: End): Ends {
   for (const end of [from, to]) {
     if (end.addresses.length === 0)
       throw new TrunklineError("explain.no-address", { name: end.name, why: whyNone(end) });
@@ -164,7 +164,11 @@ function endsOf(atlas: Atlas | undefined, from: End, to: End): Ends {
     // Whoever speaks to this address speaks to itself, and with it.
     if (isLoopback(destination))
       return { from, to: itself(from, destination), source: destination, destination };
-    return { from, to, source: chosenSource(atlas, from, destination) ?? source, destination };
+    const byTunnel = isOnNode(from) && from.pinned !== true && !atlas;
+    const chosen = byTunnel
+      ? tunnelSource(facts, nodeOf(from), destination)
+      : chosenSource(atlas, from, destination);
+    return { from, to, source: chosen ?? source, destination };
   }
   throw new TrunklineError("explain.family", { from: from.name, to: to.name });
 }

@@ -1,7 +1,8 @@
 // The way of a packet hop by hop, from the routes that each node is planned to have.
 import { cidrContains, tryParseCidr, tryParseIp } from "../base/ip.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
-import { planRoutes, type RouteReason, routeFor } from "../plan/routing/plan-routes.ts";
+import { type PlannedRoute, planRoutes, type RouteReason, routeFor } from "../plan/routing/plan-routes.ts";
+import { innerAddress, tunnelTypes, wantedTunnels } from "../plan/routing/tunnels.ts";
 import { type End, isOnNode, nodeOf } from "./ends.ts";
 
 export interface Hop {
@@ -75,13 +76,14 @@ function onward(facts: ClusterFacts, at: string, to: End, destination: string, b
     };
   }
   if (planned?.route.type === "unicast" && planned.route.via !== undefined && "node" in planned.because) {
-    const { via, destination: prefix } = planned.route;
+    const { destination: prefix } = planned.route;
+    const via = planned.tunnel?.outer ?? planned.route.via;
     const next = planned.because.node;
     const hop: Hop = {
       at: here,
       to: `node/${next}`,
       via,
-      by: `route ${prefix}: ${reasonText(planned.because)}`,
+      by: `route ${prefix}: ${routeReason(planned)}`,
     };
     if (next === at) return { hops: [...before, hop], broken: `the route of ${at} leads back to itself` };
     if (nodeOf(to) !== next) {
@@ -119,4 +121,32 @@ export function reasonText(because: RouteReason): string {
     case "loan":
       return `${because.address} of block ${because.block} is lent to ${because.node}`;
   }
+}
+
+/** Returns why a route is as it is: the object that decides it, and what is there of a tunnel that was asked for. */
+export function routeReason({ because, tunnel, noTunnel }: PlannedRoute): string {
+  const text = reasonText(because);
+  if (tunnel) return `${text}; through ${tunnel.device}`;
+  if (noTunnel === undefined) return text;
+  switch (noTunnel) {
+    case "same-subnet":
+      return `${text}; without a tunnel, as both nodes are in one network (CrossSubnet)`;
+    case "kernel":
+      return `${text}; without the tunnel that its pool asks for: a node's kernel has no IP in IP`;
+    case "not-ready":
+      return `${text}; without the tunnel that its pool asks for, which does not stand on both nodes yet`;
+  }
+}
+
+/** Returns the address that a node's own packets to `destination` have if they go through a tunnel: its device's. */
+export function tunnelSource(
+  facts: ClusterFacts,
+  name: string | undefined,
+  destination: string,
+): string | undefined {
+  if (name === undefined || wantedTunnels(facts).length === 0) return undefined;
+  const node = facts.nodes.get(name);
+  const kind = node && routeFor(planRoutes(facts, node.metadata.name), destination)?.tunnel?.kind;
+  const type = tunnelTypes.find((one) => one.kind === kind);
+  return node && type && innerAddress(node, type);
 }

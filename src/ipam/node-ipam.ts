@@ -15,6 +15,7 @@ import { Ledger } from "./ledger.ts";
 import { pick } from "./pick.ts";
 import type { JournalRecord } from "./records.ts";
 import { isRecovered, recoveredFor } from "./recovery.ts";
+import { tunnelDeviceOf } from "./tunnel-owner.ts";
 import {
   type Clock,
   type HeldAddress,
@@ -264,6 +265,8 @@ export class NodeIpam {
     const names = living.pods && new Set(living.pods.map(({ pod }) => pod));
     const { addresses: used } = living;
     const leaked = [...this.#ledger.holdings.values()].filter(({ owner, addresses }) => {
+      // The node's own devices give theirs back themselves.
+      if (tunnelDeviceOf(owner) !== undefined) return false;
       if (used && isRecovered(owner)) return !addresses.some(({ address }) => used.has(address));
       if (keys && !isRecovered(owner) && !keys.has(ownerKey(owner))) return true;
       if (!uids || !names || (owner.uid === "" && owner.pod === "")) return false;

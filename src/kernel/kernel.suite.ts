@@ -1,7 +1,13 @@
 // What every implementation of Machine does alike. Run by the fake one as a unit test, by the real one as root.
 import { afterEach, beforeEach, describe } from "vitest";
 import type { Kernel, Machine } from "./kernel.ts";
-import { addressTests, neighbourTests, ruleTests, sysctlTests } from "./suite/addressing.suite.ts";
+import {
+  addressTests,
+  featureTests,
+  neighbourTests,
+  ruleTests,
+  sysctlTests,
+} from "./suite/addressing.suite.ts";
 import { changeTests } from "./suite/changes.suite.ts";
 import { eventTests } from "./suite/events.suite.ts";
 import { linkTests, namespaceTests } from "./suite/links.suite.ts";
@@ -49,6 +55,7 @@ export function kernelSuite(title: string, makeMachine: () => Machine, prefix: s
     describe("changes on another thread", () => changeTests(scene));
     describe("rules", () => ruleTests(scene));
     describe("neighbours", () => neighbourTests(scene));
+    describe("features", () => featureTests(scene));
     describe("sysctl", () => sysctlTests(scene));
     describe("nft", () => nftTests(scene));
     describe("events", () => eventTests(scene));

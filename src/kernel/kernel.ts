@@ -109,7 +109,9 @@ export type NewLink =
       readonly lower: number;
       readonly mode: "private" | "bridge";
     })
-  | (NewLinkCommon & { readonly kind: "vxlan"; readonly vxlan: VxlanOptions });
+  | (NewLinkCommon & { readonly kind: "vxlan"; readonly vxlan: VxlanOptions })
+  /** With any other end. A kernel that has it makes `tunl0` by itself, in every namespace. */
+  | (NewLinkCommon & { readonly kind: "ipip" });
 
 /** A link that takes one request to make: in the handle's own namespace (a peer may be elsewhere), and down. */
 export type PlainLink = NewLink & {
@@ -148,6 +150,8 @@ export interface Links {
   /** The same on another thread, for who has more to do meanwhile: making a link takes the kernel a millisecond. */
   make(link: PlainLink): Promise<Link>;
   change(nameOrIndex: string | number, change: LinkChange): void;
+  /** Switches features by ethtool's names, such as `tx-checksum-ip-generic`; those that depend on them follow. */
+  setFeatures(nameOrIndex: string | number, features: Readonly<Record<string, boolean>>): void;
   /** Removes a link; the kernel waits some 20 ms, so this runs on another thread. Succeeds if it is gone already. */
   remove(nameOrIndex: string | number): Promise<void>;
 }

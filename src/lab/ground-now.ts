@@ -6,6 +6,7 @@ import {
   type GroundLink,
   type GroundRoute,
   type Machine,
+  tunnelNetwork,
 } from "../explain/ground/ground.ts";
 import {
   type Kernel,
@@ -17,6 +18,7 @@ import {
   type Route,
   type Rule,
 } from "../kernel/kernel.ts";
+import { tunnelTypes } from "../plan/routing/tunnels.ts";
 
 /** The part of a lab's member that is looked at. */
 export interface Looked {
@@ -46,7 +48,8 @@ function machineNow(machine: Machine, { kernel, plan }: Looked): Machine {
   const addresses = kernel.addresses.list();
   const networks = new Map(plan.interfaces.map(({ name, lan }) => [name, lan.name]));
   const now = links.map(({ index, name }): GroundLink => {
-    const network = networks.get(name);
+    const tunnel = tunnelTypes.some(({ device }) => device === name) ? tunnelNetwork(name) : undefined;
+    const network = networks.get(name) ?? tunnel;
     const own = addresses.filter(({ linkIndex, scope }) => linkIndex === index && scope === "global");
     const deprecated = own.filter((one) => one.deprecated).map(({ address }) => address);
     return {

@@ -25,7 +25,8 @@ export async function setCondition<T extends Conditioned>(
     if (!object) return;
     const conditions = object.status?.conditions ?? [];
     const before = conditions.find(({ type }) => type === condition.type);
-    if (before?.status === condition.status && before.message === message) return;
+    const { status, reason } = condition;
+    if (before?.status === status && before.reason === reason && before.message === message) return;
     const since = before?.status === condition.status ? before.lastTransitionTime : undefined;
     const now = new Date().toISOString().replace(/\.\d+Z$/, "Z");
     const fresh: Condition = { ...condition, message, lastTransitionTime: since ?? now };

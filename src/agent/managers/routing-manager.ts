@@ -6,6 +6,7 @@ import { type Kernel, ROUTE_PROTOCOL, type Route } from "../../kernel/kernel.ts"
 import { sameRoute } from "../../kernel/route.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import {
+  type PlannedRoute,
   planRoutes,
   ROUTE_METRIC,
   type RouteProblem,
@@ -58,7 +59,7 @@ export class RoutingManager implements Manager {
     const plan = planRoutes(facts, node.node);
     this.#problems = plan.problems;
     const wanted = new Map(
-      plan.routes.filter((one) => !one.handedOver).map(({ route }) => [route.destination, route]),
+      plan.routes.filter((one) => !one.handedOver).flatMap((planned) => this.#onItsDevice(planned)),
     );
     const waiting = this.#handOver(plan, wanted);
     for (const present of this.#kernel.routes.list({ protocol: ROUTE_PROTOCOL })) {
@@ -104,6 +105,13 @@ export class RoutingManager implements Manager {
       message: `no route to ${problem.prefix}: ${worded(problem)}`,
       object: `node/${problem.node}`,
     }));
+  }
+
+  /** A tunnel's device may be on its way: its event, or the next round, brings us here again. */
+  #onItsDevice({ route, tunnel }: PlannedRoute): [string, Route][] {
+    if (!tunnel) return [[route.destination, route]];
+    const link = this.#kernel.links.get(tunnel.device);
+    return link?.up ? [[route.destination, { ...route, linkIndex: link.index }]] : [];
   }
 
   #put(route: Route): boolean {

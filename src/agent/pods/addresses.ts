@@ -1,5 +1,7 @@
 // Where the agent gets pods' addresses from: the node's allocator, seen through what ADD and DEL need of it.
+import type { Family } from "../../base/ip.ts";
 import type { PodIdentity } from "../../cni/args.ts";
+import type { PoolRange } from "../../ipam/types.ts";
 import type { Manager } from "../managers/manager.ts";
 
 export interface AddressRequest {
@@ -17,6 +19,16 @@ export interface AddressesInUse {
   readonly addresses: ReadonlySet<string>;
 }
 
+/** Addresses of the node's own tunnel devices. */
+export interface TunnelAddresses {
+  /** What a device holds, of which pool. */
+  held(device: string): { readonly address: string; readonly pool: string } | undefined;
+  /** Holds an address of one of these pools for a device, or returns the one that it holds. @throws `ipam.…` */
+  hold(device: string, pools: readonly PoolRange[], family: Family): Promise<string>;
+  /** Gives back what a device holds; succeeds if it holds nothing. */
+  release(device: string): Promise<void>;
+}
+
 export interface AddressSource {
   /**
    * Returns addresses (without prefix length) for that interface: the same ones as long as they are not released.
@@ -27,6 +39,8 @@ export interface AddressSource {
   release(owner: AddressOwner): Promise<void>;
   /** Gives back what was held for nothing that lives for `graceMs`; to be called now and then. */
   collect?(living: AddressesInUse, graceMs: number): Promise<void>;
+  /** What the node's tunnel devices hold; absent where there are no tunnels. */
+  readonly tunnels?: TunnelAddresses;
   /** Who holds addresses now, also those of which the agent knows nothing (any more). */
   owners(): readonly Pick<AddressOwner, "containerId" | "ifName" | "pod">[];
   /** Why no addresses can be handed out now; undefined when they can. */

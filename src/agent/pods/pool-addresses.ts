@@ -3,14 +3,24 @@ import path from "node:path";
 import { type Pod, podKind } from "../../api/kinds/core.ts";
 import { textOf } from "../../base/errors.ts";
 import type { PodIdentity } from "../../cni/args.ts";
+import type { UsedAddress } from "../../ipam/context.ts";
 import { NodeIpam } from "../../ipam/node-ipam.ts";
 import { isRecovered } from "../../ipam/recovery.ts";
+import { tunnelDeviceOf, tunnelOwner } from "../../ipam/tunnel-owner.ts";
+import { ownerKey } from "../../ipam/types.ts";
 import { chooseAddresses, wantsOf } from "../../plan/addressing/choose.ts";
 import { poolsOfNode } from "../../plan/addressing/pools.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
+import { tunnelTypes } from "../../plan/routing/tunnels.ts";
 import type { AgentParts } from "../agent.ts";
 import type { Changes, Manager } from "../managers/manager.ts";
-import type { AddressesInUse, AddressOwner, AddressRequest, AddressSource } from "./addresses.ts";
+import type {
+  AddressesInUse,
+  AddressOwner,
+  AddressRequest,
+  AddressSource,
+  TunnelAddresses,
+} from "./addresses.ts";
 import { podKey } from "./endpoint.ts";
 import { NamedAddresses } from "./named-addresses.ts";
 
@@ -26,11 +36,23 @@ export async function poolAddresses(parts: AgentParts): Promise<PoolAddresses> {
     journal: path.join(parts.stateDir, "ipam"),
     logger: parts.logger,
     settings: parts.addressCooldownMs === undefined ? {} : { cooldownMs: parts.addressCooldownMs },
-    inUse: async () => parts.inUse(),
+    inUse: async () => [...parts.inUse(), ...tunnelsInUse(parts)],
     isNamed: (address) => named.has(address),
   });
   await ipam.start();
   return new PoolAddresses(parts, ipam, named);
+}
+
+/** What the node's tunnel devices have, for when the journal is lost. */
+function tunnelsInUse({ kernel }: AgentParts): UsedAddress[] {
+  return tunnelTypes.flatMap(({ device }) => {
+    const link = kernel.links.get(device);
+    if (!link) return [];
+    return kernel.addresses
+      .list(link.index)
+      .filter(({ scope }) => scope === "global")
+      .map(({ address }) => ({ ...tunnelOwner(device), address: address.split("/")[0] ?? "" }));
+  });
 }
 
 export class PoolAddresses implements AddressSource {
@@ -38,6 +60,17 @@ export class PoolAddresses implements AddressSource {
   /** Tells the allocator what the cluster says about this node and its pools. */
   readonly manager: Manager;
   readonly ready: Promise<void>;
+  readonly tunnels: TunnelAddresses = {
+    held: (device) => {
+      const [held] = this.ipam.holdings.get(ownerKey(tunnelOwner(device)))?.addresses ?? [];
+      return held && !held.lost ? { address: held.address, pool: held.pool } : undefined;
+    },
+    hold: async (device, pools, family) => {
+      const holding = await this.ipam.allocate({ owner: tunnelOwner(device), wants: [{ family, pools }] });
+      return holding.addresses[0]?.address ?? "";
+    },
+    release: async (device) => void (await this.ipam.release(tunnelOwner(device))),
+  };
   readonly #parts: AgentParts;
   readonly #named: NamedAddresses;
   #verified = false;
@@ -104,7 +137,7 @@ export class PoolAddresses implements AddressSource {
 
   owners() {
     return [...this.ipam.holdings.values()]
-      .filter(({ owner }) => !isRecovered(owner))
+      .filter(({ owner }) => !isRecovered(owner) && tunnelDeviceOf(owner) === undefined)
       .map(({ owner: { containerId, ifName, pod, uid } }) => {
         const [namespace = "", name = ""] = pod.split("/");
         return { containerId, ifName, pod: name === "" ? undefined : { namespace, name, uid } };

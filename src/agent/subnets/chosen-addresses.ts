@@ -7,7 +7,13 @@ import { wantsOwnNetwork } from "../../plan/subnets/demand.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
 import type { AgentParts } from "../agent.ts";
 import type { Changes, Manager } from "../managers/manager.ts";
-import type { AddressesInUse, AddressOwner, AddressRequest, AddressSource } from "../pods/addresses.ts";
+import type {
+  AddressesInUse,
+  AddressOwner,
+  AddressRequest,
+  AddressSource,
+  TunnelAddresses,
+} from "../pods/addresses.ts";
 import { endpointKey, podKey } from "../pods/endpoint.ts";
 import { type PoolAddresses, poolAddresses } from "../pods/pool-addresses.ts";
 import { ConfigManager } from "./config-manager.ts";
@@ -28,6 +34,7 @@ export async function chosenAddresses(parts: AgentParts): Promise<ChosenAddresse
 export class ChosenAddresses implements AddressSource {
   readonly managers: readonly Manager[];
   readonly ready: Promise<unknown>;
+  readonly tunnels: TunnelAddresses;
   readonly #parts: AgentParts;
   readonly #pools: PoolAddresses;
   readonly #config: ConfigManager;
@@ -40,6 +47,7 @@ export class ChosenAddresses implements AddressSource {
     this.#parts = parts;
     this.#pools = pools;
     this.ready = pools.ready;
+    this.tunnels = pools.tunnels;
     const events = new EventRecorder(store, { component: "trunkline-agent", host: node }, logger);
     this.#config = new ConfigManager({ node, store, events, logger, now });
     this.#waits = new PodWaits({ store, events, logger, pods: facts.pods, now });

@@ -109,7 +109,7 @@ function blockTable(blocks: Usage["blocks"]): string {
 function addressTable(addresses: Usage["addresses"]): string {
   const rows = addresses.map((one) => [
     one.address,
-    one.pod || "<unknown>",
+    one.use === "tunnel" ? `tunnel (${one.ifName})` : one.pod || "<unknown>",
     one.node,
     one.borrowed ? `${one.block} (borrowed)` : one.block,
     one.since,

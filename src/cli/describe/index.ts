@@ -114,15 +114,11 @@ async function poolLines({ store, blocks }: Sources, pool: IPPool): Promise<Line
   ];
 }
 
-// Who asked for a tunnel must not believe to have one.
-function routeText(spec: IPPool["spec"]): string {
-  const modes = [
-    ["ipipMode", spec.ipipMode],
-    ["vxlanMode", spec.vxlanMode],
-  ] as const;
-  const asked = modes.find(([, mode]) => mode !== undefined && mode !== "Never");
-  if (!asked) return "direct, by the nodes' own addresses";
-  return `direct, by the nodes' own addresses\n${asked[0]} ${asked[1]} is accepted, but there are no tunnels yet: packets between nodes are not encapsulated`;
+function routeText({ ipipMode = "Never", vxlanMode = "Never" }: IPPool["spec"]): string {
+  const [what, mode] = ipipMode === "Never" ? ["VXLAN", vxlanMode] : ["IP in IP", ipipMode];
+  if (mode === "Never") return "by the nodes' own addresses";
+  const when = mode === "CrossSubnet" ? "to nodes in other networks" : "between all nodes";
+  return `by ${what} ${when} (${mode})`;
 }
 
 function blockText(blocks: readonly BlockUsage[]): string {

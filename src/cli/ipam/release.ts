@@ -5,6 +5,7 @@ import { type AddressBlock, addressBlockKind } from "../../api/kinds/address-blo
 import { isError, TrunklineError, textOf } from "../../base/errors.ts";
 import { tryParseIp } from "../../base/ip.ts";
 import { withRelease } from "../../ipam/block-object.ts";
+import { tunnelDeviceOf } from "../../ipam/tunnel-owner.ts";
 import { blockWith, livePodWith } from "../../plan/addressing/check.ts";
 import type { Store } from "../../store/store.ts";
 import { ask } from "../ask.ts";
@@ -94,6 +95,8 @@ function orderFor({ facts, ledgers }: AddressData, { address, seq }: Wish): Orde
     if (!holding) continue;
     if (seq !== undefined && holding.seq !== seq)
       return refuse("the report is stale: another allocation holds it now");
+    const device = tunnelDeviceOf(holding.owner);
+    if (device !== undefined) return refuse(`device ${device} of node ${node} has it`);
     const pod = facts.pods.get(holding.owner.pod);
     if (pod && pod.metadata.uid === holding.owner.uid && pod.spec.nodeName === node)
       return refuse(`pod ${holding.owner.pod} is being started with it`);

@@ -1,10 +1,11 @@
 // A network that is known whole, asked one step at a time: whose an address is, where a machine sends a packet, and which
 // address it speaks with. The journey of a packet through it is journey/journey.ts.
-import { isTerminal, podIps } from "../../api/kinds/core.ts";
+import { isTerminal, type Node, podIps } from "../../api/kinds/core.ts";
 import { cidrContains, cidrOf, type Ip, parseIp } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
+import { innerAddress, outerAddress, tunnelTypes } from "../../plan/routing/tunnels.ts";
 import { type End, nodeOf, podEnd } from "../ends.ts";
-import { bare, type Ground, type GroundLink, type Machine } from "./ground.ts";
+import { bare, type Ground, type GroundLink, type Machine, tunnelNetwork } from "./ground.ts";
 import { isBroadcast, type KnownRoute, routesOf } from "./routes-of.ts";
 import { chooseSource, primaryOf } from "./source.ts";
 
@@ -41,6 +42,9 @@ export type Onward =
 /** A node's link to a pod; which of them is the container's secret. */
 export const podLink: GroundLink = { name: "tl*", addresses: [] };
 
+/** No way in any lab is longer; who is passed on more often goes round in circles. */
+const MOST_HOPS = 16;
+
 export class Atlas {
   /** See Ground. */
   readonly hostPorts: boolean;
@@ -63,6 +67,7 @@ export class Atlas {
     for (const machine of ground.machines) this.#place(machine);
     for (const { status } of facts.sourceNats.values())
       for (const { address, node } of status?.holders ?? []) this.#hold(address, node);
+    for (const node of facts.nodes.values()) this.#placeTunnels(node);
     // One that is being deleted may be gone already, and its address another one's.
     const pods = [...facts.pods.values()].toSorted((a, b) => Number(isLeaving(b)) - Number(isLeaving(a)));
     for (const pod of pods) {
@@ -78,6 +83,20 @@ export class Atlas {
       const own = addresses.filter((text) => text.includes(":"));
       const anywhere = machine.links.flatMap((link) => link.addresses.filter((text) => !text.includes(":")));
       for (const text of [...own, ...anywhere]) this.#answers(network, bare(text), machine);
+    }
+  }
+
+  /** Where nobody has looked, a node's tunnels are as it says. */
+  #placeTunnels(node: Node): void {
+    const machine = this.#machines.get(`node/${node.metadata.name}`);
+    if (!machine || machine.live) return;
+    for (const type of tunnelTypes) {
+      const inner = innerAddress(node, type);
+      if (inner === undefined) continue;
+      this.#held.set(inner, machine);
+      const outer = outerAddress(node, type.family);
+      for (const address of [inner, outer ?? inner])
+        this.#answers(tunnelNetwork(type.device), address, machine);
     }
   }
 
@@ -160,6 +179,9 @@ export class Atlas {
       const why = `which of the ways to ${destination} ${name} takes`;
       return { type: "unknown", why };
     }
+    const lost = route.outer === undefined ? undefined : this.#whyNotReached(machine, route.outer);
+    if (lost !== undefined)
+      return nowhere(route.by, `the tunnel's other end ${route.outer} is not reached: ${lost}`, false);
     const { via, link } = route.to;
     const { network } = link;
     if (isBroadcast(route, ip))
@@ -182,6 +204,20 @@ export class Atlas {
       return nowhere(route.by, `nobody on ${place} has ${via ?? destination}`, false);
     }
     return { type: "next", machines, link, by: route.by, ...(via !== undefined && { via }) };
+  }
+
+  /** What is in a tunnel goes the way of the packets that it is packed in. Returns why these do not arrive, if so. */
+  #whyNotReached(start: Machine, outer: string): string | undefined {
+    let machine = start;
+    for (let hops = 0; hops < MOST_HOPS; hops++) {
+      const next = this.onward(machine, outer, hops === 0);
+      if (next.type === "local") return undefined;
+      if (next.type === "nowhere" || next.type === "unknown") return next.why;
+      if (next.type === "pod") return `${next.end.name} has that address`;
+      // Of two that claim an address either may be asked: that is told where the packet itself goes there.
+      machine = next.machines[0]!;
+    }
+    return "its packets go round in circles";
   }
 
   /** Returns the link that a machine's own packets leave by; undefined: none. */

@@ -62,3 +62,8 @@ export function bare(text: string): string {
 export function nodeName(machine: string): string | undefined {
   return /^node\/(.*)$/.exec(machine)?.[1];
 }
+
+/** Returns the name of the network that a kind of tunnel is for the machines that have its device. */
+export function tunnelNetwork(device: string): string {
+  return `tunnel ${device}`;
+}

@@ -11,9 +11,10 @@ import {
   tryParseCidr,
 } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
-import { planRoutes } from "../../plan/routing/plan-routes.ts";
-import { reasonText } from "../way.ts";
-import { bare, type GroundLink, type GroundRoute, type Machine } from "./ground.ts";
+import { type PlannedRoute, planRoutes } from "../../plan/routing/plan-routes.ts";
+import { innerAddress, tunnelTypes } from "../../plan/routing/tunnels.ts";
+import { routeReason } from "../way.ts";
+import { bare, type GroundLink, type GroundRoute, type Machine, nodeName, tunnelNetwork } from "./ground.ts";
 import { isSecondary } from "./source.ts";
 
 /** A route as a kernel has it: to a neighbour, by a neighbour, or nowhere. */
@@ -30,6 +31,8 @@ export interface KnownRoute {
   readonly by: string;
   /** It is the agent's. */
   readonly planned?: true;
+  /** It goes through a tunnel: the address that the packets are sent to which it is packed in. */
+  readonly outer?: string;
 }
 
 /** The agents' own routes: see steer-routes.ts and routing-manager.ts. */
@@ -41,16 +44,23 @@ export function routesOf(facts: ClusterFacts, machine: Machine): KnownRoute[] {
     ...(machine.live ? [] : machine.links.flatMap(linkRoutes)),
     ...machine.routes.flatMap((route) => ownRoute(machine, route)),
   ];
-  for (const { route, because } of plannedRoutes(facts, machine)) {
+  for (const planned of plannedRoutes(facts, machine)) {
+    const { route, tunnel } = planned;
     const range = tryParseCidr(route.destination);
     if (!range) continue;
-    const by = `${route.type} ${route.destination}: ${reasonText(because)}`;
+    const by = `${route.type} ${route.destination}: ${routeReason(planned)}`;
     if (route.type === "blackhole")
       routes.push({ range, to: "blackhole", by, metric: PLANNED_METRIC, planned: true });
-    const link = route.via === undefined ? undefined : linkTo(machine, route.via);
-    const words = `route ${route.destination}: ${reasonText(because)}`;
-    if (link && route.via !== undefined)
-      routes.push({ range, to: { via: route.via, link }, by: words, metric: PLANNED_METRIC, planned: true });
+    if (route.via === undefined) continue;
+    const link = tunnel ? tunnelLink(facts, machine, tunnel) : linkTo(machine, route.via);
+    const words = `route ${route.destination}: ${routeReason(planned)}`;
+    const common = {
+      by: words,
+      metric: PLANNED_METRIC,
+      planned: true,
+      ...(tunnel && { outer: tunnel.outer }),
+    } as const;
+    if (link) routes.push({ range, to: { via: route.via, link }, ...common });
   }
   return routes.toSorted((a, b) => b.range.length - a.range.length || a.metric - b.metric);
 }
@@ -94,6 +104,24 @@ function plannedRoutes(facts: ClusterFacts, { name, podRoutes }: Machine) {
   const node = /^node\/(.*)$/.exec(name)?.[1];
   // A router is no owner of blocks: all of them are others'.
   return node === undefined && !podRoutes ? [] : planRoutes(facts, node ?? name).routes;
+}
+
+/** A tunnel is a network of its own, on which all who have the device are neighbours. */
+function tunnelLink(
+  facts: ClusterFacts,
+  { name, links, live }: Machine,
+  { kind, device }: NonNullable<PlannedRoute["tunnel"]>,
+): GroundLink | undefined {
+  const found = links.find((link) => link.name === device);
+  // Looked at, and not there: the kernel has no such route either.
+  if (found || live) return found;
+  const node = facts.nodes.get(nodeName(name) ?? "");
+  const type = tunnelTypes.find((one) => one.kind === kind);
+  const inner = node && type && innerAddress(node, type);
+  const length = type?.family === 6 ? 128 : 32;
+  return inner === undefined
+    ? undefined
+    : { name: device, network: tunnelNetwork(device), addresses: [`${inner}/${length}`] };
 }
 
 /** Returns the range that is on the other side of a link by one of its addresses. */

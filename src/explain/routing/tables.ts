@@ -10,7 +10,9 @@ import type { SessionReport } from "../../plan/routing/bird/report.ts";
 import { isHandedOver, routingProtocols, routingSettings } from "../../plan/routing/bird/settings.ts";
 import { nodeAddress } from "../../plan/routing/node-address.ts";
 import { type PlannedRoute, planRoutes, type RouteReason } from "../../plan/routing/plan-routes.ts";
-import { reasonText } from "../way.ts";
+import { isCard, tunnelMtus, usedTunnels } from "../../plan/routing/tunnel-settings.ts";
+import { lacksIpip, type TunnelKind, tunnelOf } from "../../plan/routing/tunnels.ts";
+import { routeReason } from "../way.ts";
 
 export type Through = "direct" | "bgp" | "rip" | "ipip" | "vxlan";
 
@@ -108,7 +110,7 @@ export function nodeTable(facts: ClusterFacts, name: string, live: NodeRouting |
       ipv6: address(6),
       method: routingSettings(facts).nodeAddress?.ipv4 ?? "kubernetes-internal-ip",
     },
-    mtu: { pod: uplink?.mtu ?? null, ipip: null, vxlan: null },
+    mtu: mtusOfNode(facts, name, uplink?.name, live),
     routes: rows.toSorted(byPrefix),
     exports: exportRows(facts, name, live),
     problems: [
@@ -153,8 +155,36 @@ function announced(facts: ClusterFacts): ClusterRow[] {
 }
 
 function throughOf(facts: ClusterFacts, pool: string): Through {
-  if (!isHandedOver(facts, facts.pools.get(pool))) return "direct";
+  const found = facts.pools.get(pool);
+  const kind = found && tunnelOf(found)?.type.kind;
+  const lacking = kind === "ipip" && [...facts.nodes.values()].some(lacksIpip);
+  // A pool with CrossSubnet goes both ways: what single nodes do is in their own tables.
+  if (kind !== undefined && !lacking) return throughTunnel(kind);
+  const [any] = [...facts.nodes.values()].filter(lacksIpip);
+  if (!isHandedOver(facts, found, lacking ? any : undefined)) return "direct";
   return routingProtocols(facts).has("bgp") ? "bgp" : "rip";
+}
+
+function throughTunnel(kind: TunnelKind): Through {
+  return kind === "ipip" ? "ipip" : "vxlan";
+}
+
+/** MTUs of a node's tunnel devices and of its new pods. */
+function mtusOfNode(
+  facts: ClusterFacts,
+  name: string,
+  uplink: string | undefined,
+  live: NodeRouting | undefined,
+) {
+  const links = live?.links ?? [];
+  const used = usedTunnels(facts, name);
+  const mtuOf = (device: string) =>
+    used.some((type) => type.device === device) ? links.find((link) => link.name === device)?.mtu : undefined;
+  const least = Math.min(
+    ...links.filter((one) => one.name === uplink || isCard(one.name)).map(({ mtu }) => mtu),
+  );
+  const pod = Number.isFinite(least) ? tunnelMtus(facts, least, used).pod : null;
+  return { pod, ipip: mtuOf("tunl0") ?? null, vxlan: mtuOf("vxlan.tl") ?? mtuOf("vxlan6.tl") ?? null };
 }
 
 /** By which neighbour some node has learned a prefix. */
@@ -254,9 +284,10 @@ function refusedRow(
 function plannedRow(
   facts: ClusterFacts,
   name: string,
-  { route, because, handedOver }: PlannedRoute,
+  plan: PlannedRoute,
   live: NodeRouting | undefined,
 ): NodeRow {
+  const { route, because, handedOver, tunnel } = plan;
   const prefix = route.destination;
   const blackhole = route.type === "blackhole";
   const base = {
@@ -267,18 +298,18 @@ function plannedRow(
     accepted: true,
     outside: false,
   };
-  const why = blackhole ? `${reasonText(because)}; its pods have routes of their own` : reasonText(because);
+  const why = blackhole ? `${routeReason(plan)}; its pods have routes of their own` : routeReason(plan);
   const ours = live?.kernel.find((one) => same(one, prefix) && one.protocol === ROUTE_PROTOCOL);
   const birds = live?.kernel.find((one) => same(one, prefix) && one.protocol === BIRD_PROTOCOL);
   const present = handedOver ? (birds ?? ours) : ours;
   const heard = live?.routes.find((one) => one.best && one.prefix === prefix && isHeard(one));
   const byBird = handedOver && (birds !== undefined || ours === undefined);
-  const planned = throughOf(facts, base.pool ?? "");
+  const planned = routingProtocols(facts).has("bgp") ? ("bgp" as const) : ("rip" as const);
   return {
     ...base,
     via: present?.via ?? route.via ?? null,
     dev: devOf(live, present),
-    through: byBird ? (heard ? protocolOf(heard) : planned) : "direct",
+    through: tunnel ? throughTunnel(tunnel.kind) : byBird ? (heard ? protocolOf(heard) : planned) : "direct",
     peer: byBird && heard && live ? neighbourOf(live, heard) : null,
     inKernel: present !== undefined,
     why: byBird && live && !heard ? `${why}; nobody has told it yet` : why,

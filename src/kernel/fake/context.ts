@@ -9,6 +9,8 @@ export interface FakeWorld {
   readonly calls: FakeCalls;
   /** False: a kernel that was started without IPv6. */
   readonly ipv6: boolean;
+  /** Kinds of links that this kernel has no module for. */
+  readonly lacking: ReadonlySet<string>;
   namespaceOf(ref: NetnsRef): Namespace;
   nextMac(): string;
   release(namespace: Namespace): void;

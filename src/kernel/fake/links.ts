@@ -33,6 +33,8 @@ export class FakeLinks implements Links {
       link.kind === "veth" && link.peer.netns !== undefined
         ? this.#context.machine.namespaceOf(link.peer.netns)
         : home;
+    if (this.#context.machine.lacking.has(link.kind))
+      throw refusal(attempt, Errno.EOPNOTSUPP, "Unknown device type");
     const made = this.#build(link, here, home, attempt);
     checkName(home, link.name, attempt);
     if (link.kind === "veth") {
@@ -87,6 +89,7 @@ export class FakeLinks implements Links {
     if (link.mac !== undefined) macBytes(link.mac);
     return {
       home,
+      features: new Map(),
       facts: {
         index: 0,
         name: link.name,
@@ -137,6 +140,18 @@ export class FakeLinks implements Links {
     if (change.up === true && !facts.up) setUp(link);
     else if (change.up === false && facts.up) setDown(link);
     else tellLink(link, "new");
+  }
+
+  setFeatures(nameOrIndex: string | number, features: Readonly<Record<string, boolean>>): void {
+    const attempt = `switch features of link ${nameOrIndex}`;
+    const link = this.#context.change("links.setFeatures", attempt).find(nameOrIndex);
+    if (!link) throw refusal(attempt, Errno.ENODEV);
+    for (const [name, on] of Object.entries(features)) link.features.set(name, on);
+  }
+
+  /** What `setFeatures` has switched. */
+  features(name: string): ReadonlyMap<string, boolean> {
+    return this.#context.namespace("look at features").find(name)?.features ?? new Map<string, boolean>();
   }
 
   async remove(nameOrIndex: string | number): Promise<void> {

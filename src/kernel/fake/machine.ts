@@ -22,6 +22,7 @@ export class FakeMachine implements Machine, FakeWorld {
   /** Counts changes, and lets a test break them. */
   readonly calls = new FakeCalls();
   readonly ipv6: boolean;
+  readonly lacking = new Set<string>();
   readonly #names = new Map<string, Namespace>();
   readonly #self: Namespace;
   #made = 0;
@@ -105,6 +106,7 @@ export class FakeMachine implements Machine, FakeWorld {
     made.holders = named ? 1 : 0;
     const loopback: FakeLink = {
       home: made,
+      features: new Map(),
       facts: {
         index: 0,
         name: "lo",

@@ -17,6 +17,8 @@ export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export interface FakeLink {
   facts: Mutable<Omit<Link, "running">>;
   home: Namespace;
+  /** What ethtool has switched. */
+  readonly features: Map<string, boolean>;
   /** The other end of a veth. */
   peer?: FakeLink;
   /** What a vlan or macvlan stands on. */

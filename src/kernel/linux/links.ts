@@ -2,9 +2,10 @@ import { closeSync } from "node:fs";
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
 import type { Link, LinkChange, Links, NetnsRef, NewLink, PlainLink } from "../kernel.ts";
+import { GENERIC_CONTROLLER, readFamily, writeFamilyQuery, writeFeatures } from "../netlink/ethtool.ts";
 import { LinkMessage, readLink, writeLinkChange, writeLinkQuery, writeNewLink } from "../netlink/link.ts";
 import { Flag, type MessageWriter } from "../netlink/message.ts";
-import { NETLINK_ROUTE, NetlinkSocket } from "../netlink/socket.ts";
+import { NETLINK_GENERIC, NETLINK_ROUTE, NetlinkSocket } from "../netlink/socket.ts";
 import { inNetns, openNetns } from "../netns/enter.ts";
 import type { BackgroundRequests } from "./background-requests.ts";
 import { linkChange } from "./changes.ts";
@@ -120,6 +121,23 @@ export class LinuxLinks implements Links {
       socket.request(type, flags, build, attempt);
     } finally {
       if (netns !== undefined) closeSync(netns);
+    }
+  }
+
+  setFeatures(nameOrIndex: string | number, features: Readonly<Record<string, boolean>>): void {
+    const attempt = (): string => `switch features of link ${nameOrIndex}`;
+    const index = indexOf(this.#context.route(attempt), nameOrIndex);
+    if (index === undefined) throw refusal(attempt(), Errno.ENODEV);
+    const socket = this.#context.inside(() => new NetlinkSocket(NETLINK_GENERIC));
+    try {
+      let family: number | undefined;
+      socket.request(GENERIC_CONTROLLER, 0, writeFamilyQuery, attempt, (message) => {
+        family = readFamily(message);
+      });
+      if (family === undefined) throw refusal(attempt(), Errno.ENOENT, "no ethtool over netlink");
+      socket.request(family, 0, (writer) => writeFeatures(writer, index, features), attempt);
+    } finally {
+      socket.close();
     }
   }
 

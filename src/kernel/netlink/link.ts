@@ -63,12 +63,16 @@ export function writeNewLink(
   if (link.kind === "vlan" || link.kind === "macvlan") writer.attributeU32(IFLA.link, link.lower);
   writer.nest(IFLA.linkInfo, () => {
     writer.attributeText(INFO_KIND, link.kind);
-    if (link.kind === "bridge" || link.kind === "dummy" || link.kind === "ifb") return;
+    if (!hasData(link)) return;
     writer.nest(INFO_DATA, () => writeKindData(writer, link, peerNetnsFd));
   });
 }
 
 type KindWithData = Extract<NewLink, { kind: "veth" | "vlan" | "macvlan" | "vxlan" }>;
+
+function hasData(link: NewLink): link is KindWithData {
+  return link.kind === "veth" || link.kind === "vlan" || link.kind === "macvlan" || link.kind === "vxlan";
+}
 
 function writeKindData(writer: MessageWriter, link: KindWithData, peerNetnsFd: number | undefined): void {
   if (link.kind === "vlan") {

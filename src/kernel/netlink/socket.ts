@@ -7,6 +7,7 @@ import { eachMessage, Flag, type Message, MessageType, MessageWriter, readAck, r
 
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
+export const NETLINK_GENERIC = 16;
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;

@@ -113,6 +113,17 @@ export function neighbourTests(scene: Scene): void {
   });
 }
 
+export function featureTests(scene: Scene): void {
+  it("switches features of a link that is there", () => {
+    const { kernel } = pair(scene);
+    const vxlan = { id: 9, port: 4789, local: "10.0.0.1", learning: false };
+    kernel.links.add({ kind: "vxlan", name: "vx0", vxlan });
+    const off = { "tx-checksum-ip-generic": false };
+    for (let again = 0; again < 2; again++) kernel.links.setFeatures("vx0", off);
+    expect(codeOf(() => kernel.links.setFeatures("vx1", off))).toBe("kernel.missing");
+  });
+}
+
 export function sysctlTests(scene: Scene): void {
   it("counts what concerns TCP in each namespace of its own", () => {
     const text = scene.open(scene.netns()).netstat();

@@ -11,6 +11,7 @@ import {
 } from "../../base/ip.ts";
 import { ownerGraceMs, ownerMissingSince } from "../../ipam/block-object.ts";
 import { isRecovered } from "../../ipam/recovery.ts";
+import { tunnelDeviceOf } from "../../ipam/tunnel-owner.ts";
 import type { HeldAddress, Holding } from "../../ipam/types.ts";
 import type { ClusterFacts } from "../facts.ts";
 
@@ -159,7 +160,7 @@ function holdingFindings(facts: ClusterFacts, node: string, holding: Holding): F
         kind: "outside-pools",
         message: `${address} of ${owner.pod || "an unknown pod"} on ${node} is in no pool`,
       });
-    if (!pod)
+    if (!pod && tunnelDeviceOf(owner) === undefined)
       out.push({
         ...common,
         kind: "leak",

@@ -3,6 +3,7 @@ import type { AddressBlock } from "../../api/kinds/address-block.ts";
 import { cidrSize, parseCidr, tryParseCidr } from "../../base/ip.ts";
 import { defaultSettings } from "../../ipam/context.ts";
 import type { Ledger } from "../../ipam/ledger.ts";
+import { tunnelDeviceOf } from "../../ipam/tunnel-owner.ts";
 import type { Clock } from "../../ipam/types.ts";
 import type { ClusterFacts } from "../facts.ts";
 
@@ -36,7 +37,10 @@ export interface BlockUsage {
 export interface HeldBy {
   readonly address: string;
   readonly node: string;
+  /** `namespace/name`; empty for the node's own, and where nobody knows. */
   readonly pod: string;
+  /** What it is for: a pod, or the node's own tunnel device. */
+  readonly use: "pod" | "tunnel";
   readonly uid: string;
   readonly containerId: string;
   readonly ifName: string;
@@ -122,6 +126,7 @@ function heldBy(node: string, ledger: Ledger): HeldBy[] {
       address,
       node,
       ...owner,
+      use: tunnelDeviceOf(owner) === undefined ? ("pod" as const) : ("tunnel" as const),
       seq,
       since: new Date(at).toISOString(),
       pool,

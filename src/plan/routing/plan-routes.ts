@@ -7,7 +7,6 @@ import {
   cidrOf,
   familyBits,
   formatCidr,
-  formatIp,
   parseIp,
   tryParseCidr,
   tryParseIp,
@@ -15,7 +14,7 @@ import {
 import { MAIN_TABLE, ROUTE_PROTOCOL, type Route } from "../../kernel/kernel.ts";
 import type { ClusterFacts } from "../facts.ts";
 import { isHandedOver, routingProtocols } from "./bird/settings.ts";
-import { nodeAddress } from "./node-address.ts";
+import { outerAddress, passageOf, type TunnelKind } from "./tunnels.ts";
 
 /** The same for both families, and no other tool's default: our routes to ranges are told from pods' own routes by it. */
 export const ROUTE_METRIC = 512;
@@ -26,6 +25,10 @@ export interface PlannedRoute {
   readonly because: RouteReason;
   /** BIRD makes this route; ours stands only until BIRD's is there. */
   readonly handedOver: boolean;
+  /** The device of that name, whose packets go to `outer`, the other node's own address; else by the node's links. */
+  readonly tunnel?: { readonly kind: TunnelKind; readonly device: string; readonly outer: string };
+  /** The pool asks for a tunnel that is not used here. */
+  readonly noTunnel?: "same-subnet" | "kernel" | "not-ready";
 }
 
 export type RouteReason =
@@ -48,7 +51,7 @@ export interface RoutingPlan {
 
 /**
  * Plans the routes of one node.
- * - Each confirmed block of another node: by that node's InternalIP of the same family.
+ * - Each confirmed block of another node: by that node's address of the same family, or through a tunnel to it.
  * - Each own block: a blackhole, so that packets to free addresses end here and do not loop through the default route;
  *   live pods' own /32 routes are longer and win.
  * - Each lent address: by the borrower, everywhere but on the borrower, where the pod's own route is.
@@ -80,7 +83,7 @@ function handOver(facts: ClusterFacts, node: string): (pool: string) => boolean 
   if (!facts.nodes.has(node) || routingProtocols(facts).size === 0) return () => false;
   const known = new Map<string, boolean>();
   return (pool) => {
-    const found = known.get(pool) ?? isHandedOver(facts, facts.pools.get(pool));
+    const found = known.get(pool) ?? isHandedOver(facts, facts.pools.get(pool), facts.nodes.get(node));
     known.set(pool, found);
     return found;
   };
@@ -100,12 +103,8 @@ function planBlock(facts: ClusterFacts, node: string, block: AddressBlock, range
   }
   // Until the owner has confirmed the claim it may still lose it.
   if (state === "pending") return undefined;
-  return routed(facts, range, destination, owner, {
-    kind: "remote-block",
-    block: block.metadata.name,
-    pool,
-    node: owner,
-  });
+  const because = { kind: "remote-block", block: block.metadata.name, pool, node: owner } as const;
+  return routed(facts, { from: node, range, destination, pool, because });
 }
 
 function planLoans(facts: ClusterFacts, node: string, block: AddressBlock, range: Cidr): Planned[] {
@@ -113,30 +112,46 @@ function planLoans(facts: ClusterFacts, node: string, block: AddressBlock, range
     const ip = tryParseIp(loan.address);
     if (!ip || !cidrContains(range, ip)) return { prefix: loan.address, node: loan.node, why: "bad-range" };
     if (loan.node === node || loan.returned === true) return undefined;
-    return routed(facts, range, formatCidr(cidrOf(ip, familyBits(ip.family))), loan.node, {
+    const because = {
       kind: "loan",
       address: loan.address,
       block: block.metadata.name,
       node: loan.node,
-    });
+    } as const;
+    const destination = formatCidr(cidrOf(ip, familyBits(ip.family)));
+    return routed(facts, { from: node, range, destination, pool: block.spec.pool, because });
   });
 }
 
 function routed(
   facts: ClusterFacts,
-  range: Cidr,
-  destination: string,
-  owner: string,
-  because: RouteReason,
+  wanted: {
+    readonly from: string;
+    readonly range: Cidr;
+    readonly destination: string;
+    readonly pool: string;
+    readonly because: Exclude<RouteReason, { kind: "own-block" }>;
+  },
 ): PlannedRoute | RouteProblem {
+  const { from, range, destination, pool, because } = wanted;
+  const owner = because.node;
   const node = facts.nodes.get(owner);
   if (!node) return { prefix: destination, node: owner, why: "node-unknown" };
-  const via = tryParseIp(nodeAddress(node, range.family)?.address ?? "");
+  const via = outerAddress(node, range.family);
   if (via === undefined) return { prefix: destination, node: owner, why: "node-without-address" };
+  const passage = passageOf(facts.pools.get(pool), facts.nodes.get(from), node);
+  const route = { ...common(range, destination), type: "unicast", via } as const;
+  if (passage.through === "direct") {
+    const noTunnel = "because" in passage ? { noTunnel: passage.because } : {};
+    return { route, because, handedOver: true, ...noTunnel };
+  }
+  const { type, inner, outer } = passage;
+  // IP in IP sends to the next hop itself; VXLAN to the hardware address that the neighbour entry has for it.
   return {
-    route: { ...common(range, destination), type: "unicast", via: formatIp(via) },
+    route: { ...route, via: type.kind === "ipip" ? outer : inner, onlink: true },
     because,
-    handedOver: true,
+    handedOver: false,
+    tunnel: { kind: type.kind, device: type.device, outer },
   };
 }
 

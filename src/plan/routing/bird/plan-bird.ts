@@ -90,7 +90,7 @@ function planFamily(
     guarded: unique(guardsOf(facts, family).map(({ cidr }) => cidr)),
     notInKernel: unique([
       ...services,
-      ...pools.filter(({ pool }) => !isHandedOver(facts, pool)).map(({ cidr }) => cidr),
+      ...pools.filter(({ pool }) => !isHandedOver(facts, pool, node)).map(({ cidr }) => cidr),
     ]),
     notByBgp: unique(direct),
     marks: marksOf(facts, family),

@@ -14,6 +14,7 @@ import { parseGoDuration } from "../../../base/go-duration.ts";
 import { tryParseIp } from "../../../base/ip.ts";
 import { isQuotable } from "../../../bird/config/words.ts";
 import type { ClusterFacts } from "../../facts.ts";
+import { lacksIpip, tunnelOf } from "../tunnels.ts";
 
 const USUAL_AS = 64_512;
 const USUAL_PORT = 179;
@@ -107,17 +108,15 @@ export function passwordOf(facts: ClusterFacts, reference: SecretReference | und
   return { state: "known", text };
 }
 
-/** Returns whether packets to the pool's addresses go through a tunnel between nodes. */
-export function isTunnelled(pool: IPPool): boolean {
-  const on = (mode: string | undefined) => mode !== undefined && mode !== "Never";
-  return on(pool.spec.ipipMode) || on(pool.spec.vxlanMode);
-}
-
-/** Returns whether routes to other nodes' blocks of the pool are BIRD's to make. */
-export function isHandedOver(facts: ClusterFacts, pool: IPPool | undefined): boolean {
+/**
+ * Returns whether routes to other nodes' blocks of the pool are BIRD's to make on a node (undefined: on nodes that lack
+ * nothing). A node that cannot have the pool's tunnel routes as without it.
+ */
+export function isHandedOver(facts: ClusterFacts, pool: IPPool | undefined, node?: Node): boolean {
   const protocols = routingProtocols(facts);
   // Without its object nothing says that a block is not to be told.
   if (!pool) return protocols.size > 0;
-  if (isTunnelled(pool)) return false;
+  const tunnel = tunnelOf(pool);
+  if (tunnel && !(tunnel.type.kind === "ipip" && node && lacksIpip(node))) return false;
   return protocols.has("rip") || (protocols.has("bgp") && pool.spec.disableBGPExport !== true);
 }

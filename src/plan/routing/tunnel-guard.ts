@@ -1,0 +1,63 @@
+// Who may deliver tunnel packets to a node, and that pods send none to nodes: rules of the node's table, while any tunnel
+// is in use. A pod's packet that a node took for another node's would come out of the tunnel with any source at all.
+import type { Family } from "../../base/ip.ts";
+import type { NftTable } from "../../kernel/nft/document.ts";
+import { fromPod } from "../policy/nft-guard.ts";
+import { IPIP_PROTOCOL, type TunnelType, VXLAN_PORT } from "./tunnels.ts";
+
+/** Before policies (-20): a policy must not be asked about what is not to be there. */
+const PRIORITY = -30;
+const addressType = { 4: "ipv4_addr", 6: "ipv6_addr" } as const;
+const header = { 4: "ip", 6: "ip6" } as const;
+
+export interface TunnelNodes {
+  /** Addresses of the other nodes. */
+  readonly others: Readonly<Record<Family, readonly string[]>>;
+  /** Those and the node's own. */
+  readonly all: Readonly<Record<Family, readonly string[]>>;
+}
+
+/** Makes the table's `tunnel-…` objects what is wanted; without tunnels there are none. Nothing is written yet. */
+export function writeTunnelGuard(
+  table: NftTable,
+  types: readonly TunnelType[],
+  { others, all }: TunnelNodes,
+): void {
+  const families = ([4, 6] as const).filter((family) => types.some((type) => type.family === family));
+  for (const chain of ["tunnel-input", "tunnel-forward"]) if (types.length === 0) table.removeChain(chain);
+  if (types.length > 0) {
+    // A chain may lead to sets only once they are there.
+    for (const family of families) {
+      fill(table, `tunnel-from${family}`, family, others[family]);
+      fill(table, `tunnel-nodes${family}`, family, all[family]);
+    }
+    table.setChain("tunnel-input", {
+      base: { type: "filter", hook: "input", priority: PRIORITY },
+      rules: types.map(
+        (type) => `${match(type)} ${header[type.family]} saddr != @tunnel-from${type.family} drop`,
+      ),
+    });
+    table.setChain("tunnel-forward", {
+      base: { type: "filter", hook: "forward", priority: PRIORITY },
+      rules: types.map(
+        (type) => `${match(type)} ${fromPod} ${header[type.family]} daddr @tunnel-nodes${type.family} drop`,
+      ),
+    });
+  }
+  for (const family of [4, 6] as const) {
+    if (families.includes(family)) continue;
+    table.removeSet(`tunnel-from${family}`);
+    table.removeSet(`tunnel-nodes${family}`);
+  }
+}
+
+function match({ kind, family }: TunnelType): string {
+  const protocol = kind === "ipip" ? `meta l4proto ${IPIP_PROTOCOL}` : `udp dport ${VXLAN_PORT}`;
+  return `meta nfproto ipv${family} ${protocol}`;
+}
+
+function fill(table: NftTable, name: string, family: Family, addresses: readonly string[]): void {
+  table.setSet(name, { key: [addressType[family]] });
+  for (const key of table.elements(name).keys()) if (!addresses.includes(key)) table.removeElement(name, key);
+  for (const address of addresses) table.setElement(name, address);
+}
