@@ -7,7 +7,7 @@ import type { ProviderPlace } from "../cloud/provider.ts";
 import { podOf } from "../cni/args.ts";
 import type { UsedAddress } from "../ipam/context.ts";
 import type { Kernel, Machine, NetnsRef } from "../kernel/kernel.ts";
-import type { ClusterFacts, NodeFacts } from "../plan/facts.ts";
+import type { ClusterFacts, LocalEndpoint, NodeFacts } from "../plan/facts.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import type { Store } from "../store/store.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
@@ -148,6 +148,8 @@ class RunningAgent implements Agent {
   #settings!: NodeSettings;
   /** This machine is the node that the objects speak of. */
   #meant = false;
+  /** There is, or was, a pod with an IPv6 address. */
+  #ipv6Pods = false;
   #stopped = false;
   #cleaning: Promise<void> | undefined;
 
@@ -239,7 +241,14 @@ class RunningAgent implements Agent {
       addresses: this.#addresses,
       logger,
       inForce: () => this.#reconciler.inForce(),
-      changed: (key) => this.#reconciler.note("endpoints", key),
+      changed: (key) => {
+        this.#reconciler.note("endpoints", key);
+        // Before the first such pod sends anything.
+        if (!this.#ipv6Pods && hasIpv6Address(this.endpoints.local.get(key))) {
+          this.#ipv6Pods = true;
+          this.#mendSettings();
+        }
+      },
     });
     this.#view = new NodeView(this.#kernel, facts, this.node, this.endpoints.local);
     this.#settings = new NodeSettings(this.#kernel, logger, () => this.#metrics.settingMended());
@@ -317,6 +326,7 @@ class RunningAgent implements Agent {
     });
     // Pods of an agent before this one: the node is meant, whether the cluster can be asked or not.
     if (this.endpoints.local.size > 0) this.#meant = true;
+    this.#ipv6Pods = [...this.endpoints.local.values()].some(hasIpv6Address);
     this.#mendSettings();
     const timers = [
       setInterval(() => this.#onTimer(), resyncSeconds * 1000),
@@ -363,7 +373,7 @@ class RunningAgent implements Agent {
     } catch {
       // Not known at present; readiness says why.
     }
-    this.#settings.mend(uplink);
+    this.#settings.mend(uplink, this.#ipv6Pods);
   }
 
   #onTimer(): void {
@@ -408,6 +418,10 @@ class RunningAgent implements Agent {
 function concerns(manager: Manager, groups: ReadonlySet<NewsGroup>): boolean {
   if (manager.concerns !== undefined) return manager.concerns.some((group) => groups.has(group));
   return [...groups].some((group) => group !== "others-rules");
+}
+
+function hasIpv6Address(endpoint: LocalEndpoint | undefined): boolean {
+  return endpoint?.ips.some((ip) => ip.includes(":")) === true;
 }
 
 /** What pods use by the journal and, whatever that says, by the kernel. */

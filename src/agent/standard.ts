@@ -2,6 +2,7 @@
 
 import type { AgentOptions } from "./agent.ts";
 import { ForwardManager } from "./managers/forward-manager.ts";
+import { Ipv6Guard } from "./managers/ipv6-guard.ts";
 import { NodeTable } from "./managers/node-table.ts";
 import { PolicyManager } from "./managers/policy-manager.ts";
 import { RoutingManager } from "./managers/routing-manager.ts";
@@ -23,6 +24,7 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
       new TunnelManager({ ...parts, table, addresses: addresses.tunnels }),
       new RoutingManager(kernel, logger),
       new BirdManager(parts),
+      new Ipv6Guard(kernel),
       new PolicyManager({ kernel, logger, table, cutSpacingMs: CUT_SPACING_MS }),
       new SnatManager({ ...parts, table }),
       new ForwardManager(parts),

@@ -1,9 +1,11 @@
 // Reading NAT rules that others keep in a namespace, and changing them through their own tools. Reading changes nothing:
 // a kernel module that is not loaded stays so.
+
 import { readFileSync } from "node:fs";
 import { isMissingCommand, run } from "./exec/index.ts";
 import type { Kernel, NetnsRef } from "./kernel.ts";
 import { inNetns, withNetnsFd } from "./netns/enter.ts";
+import { OWN_TABLES } from "./own-tables.ts";
 import { processesInNetns } from "./process.ts";
 
 /** What the tools printed. */
@@ -25,8 +27,6 @@ export interface NftText {
   readonly text: string;
 }
 
-/** Our own table; everything else is somebody else's. */
-const OWN = "inet trunkline";
 const families = [4, 6] as const;
 
 /**
@@ -55,7 +55,7 @@ export async function readForeignNat(kernel: Kernel, netns: NetnsRef): Promise<F
       unreadable.push("legacy rules are loaded, but iptables-legacy-save is not installed");
     else iptables.push({ store: "iptables-legacy", family, text });
   }
-  const done = new Set([OWN, ...readable.map(({ family }) => compatTable(family))]);
+  const done = new Set([...OWN_TABLES, ...readable.map(({ family }) => compatTable(family))]);
   const native = await Promise.all(
     tables.filter((table) => !done.has(table)).map((table) => readNftTable(kernel, netns, table)),
   );

@@ -1,8 +1,10 @@
 // The forward hook as other programs have it: iptables' FORWARD chain (both variants) and nftables chains. Reading changes
 // nothing: a kernel module that is not loaded stays so.
+
 import { isMissingCommand, run } from "./exec/index.ts";
 import { legacyTables } from "./foreign-nat.ts";
 import type { Kernel, NetnsRef } from "./kernel.ts";
+import { OWN_TABLES } from "./own-tables.ts";
 
 export interface FilterTable {
   readonly store: "iptables-nft" | "iptables-legacy";
@@ -20,7 +22,6 @@ export interface ForwardRules {
 
 type Json = Readonly<Record<string, unknown>>;
 
-const OWN = "inet trunkline";
 const families = [4, 6] as const;
 
 /**
@@ -53,7 +54,9 @@ export async function readForwardRules(
     chains
       .filter(
         ({ chain, table }) =>
-          isForward(chain) && table !== OWN && !families.some((one) => table === compatTable(one)),
+          isForward(chain) &&
+          !OWN_TABLES.includes(table) &&
+          !families.some((one) => table === compatTable(one)),
       )
       .map(({ table }) => table)
       .filter((table) => /^(ip|ip6|inet) [a-zA-Z0-9_.-]+$/.test(table)),

@@ -1,6 +1,8 @@
 // What of a lab's machines stands in no object: others' rules, and the configuration that a node's agent remembers.
+
 import { LastGood, lastGoodFile } from "../agent/managers/last-good.ts";
 import { type ForeignTexts, readForeignTables } from "../kernel/foreign-tables.ts";
+import { OWN_TABLES } from "../kernel/own-tables.ts";
 import type { Lab } from "./lab.ts";
 import { ADMISSION_TABLE } from "./outside/admission.ts";
 
@@ -12,7 +14,7 @@ export interface MachineKnowledge {
 }
 
 /** Tables that are ours; all others are somebody else's. */
-const own = ["inet trunkline", ADMISSION_TABLE];
+const own = [...OWN_TABLES, ADMISSION_TABLE];
 
 /**
  * Looks at all machines of a lab that runs in this process.

@@ -12,8 +12,8 @@ export class NodeSettings {
   readonly #logger: Logger;
   readonly #onMended: () => void;
   #fault: string | undefined;
-  /** They were all right once: what differs now, somebody else has changed. */
-  #begun = false;
+  /** Those that were right once: what differs now, somebody else has changed. */
+  readonly #begun = new Set<string>();
 
   /** @param onMended told of every setting that somebody else had changed */
   constructor(kernel: Kernel, logger: Logger, onMended: () => void) {
@@ -30,20 +30,22 @@ export class NodeSettings {
   /**
    * Makes the settings what they must be.
    * @param uplink the link that holds the node's address; undefined while that is not known
+   * @param ipv6Pods whether a pod here has an IPv6 address
    */
-  mend(uplink: string | undefined): void {
+  mend(uplink: string | undefined, ipv6Pods = false): void {
     try {
-      for (const name of this.#wanted(uplink)) {
+      for (const { name, isRight, value } of this.#wanted(uplink, ipv6Pods)) {
         const is = this.#kernel.sysctl.get(name);
-        if (is === ON) continue;
-        this.#kernel.sysctl.set(name, ON);
-        if (!this.#begun) this.#logger.info({ setting: name, was: is }, "a setting of the node is made");
+        if (isRight(is)) continue;
+        this.#kernel.sysctl.set(name, value(is));
+        if (!this.#begun.has(name))
+          this.#logger.info({ setting: name, was: is }, "a setting of the node is made");
         else {
           this.#logger.warn({ setting: name, was: is }, "a setting of the node was put right");
           this.#onMended();
         }
       }
-      this.#begun = true;
+      for (const { name } of this.#wanted(uplink, ipv6Pods)) this.#begun.add(name);
       this.#fault = undefined;
     } catch (error) {
       const fault = textOf(error);
@@ -53,12 +55,34 @@ export class NodeSettings {
     }
   }
 
-  #wanted(uplink: string | undefined): string[] {
+  #wanted(uplink: string | undefined, ipv6Pods: boolean): Setting[] {
+    const ipv6 = hasIpv6(this.#kernel);
     return [
       // Also the default for links that come later.
-      "net/ipv4/ip_forward",
-      ...(uplink === undefined ? [] : [`net/ipv4/conf/${uplink}/forwarding`]),
-      ...(hasIpv6(this.#kernel) ? ["net/ipv6/conf/all/forwarding"] : []),
+      on("net/ipv4/ip_forward"),
+      ...(uplink === undefined ? [] : [on(`net/ipv4/conf/${uplink}/forwarding`)]),
+      ...(ipv6 ? [on("net/ipv6/conf/all/forwarding")] : []),
+      ...(ipv6 && ipv6Pods ? [silentOptions] : []),
     ];
   }
 }
+
+interface Setting {
+  readonly name: string;
+  readonly isRight: (is: string) => boolean;
+  readonly value: (is: string) => string;
+}
+
+function on(name: string): Setting {
+  return { name, isRight: (is) => is === ON, value: () => ON };
+}
+
+/**
+ * Below zero: packets with a hop-by-hop option that the kernel does not know are dropped without an answer, which would be
+ * sent before any rule is asked, to whatever address a pod has sent from. The amount is how many options there may be.
+ */
+const silentOptions: Setting = {
+  name: "net/ipv6/max_hbh_opts_number",
+  isRight: (is) => Number(is) <= 0,
+  value: (is) => `-${is}`,
+};

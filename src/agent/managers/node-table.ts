@@ -10,13 +10,13 @@ import { readContents } from "../../kernel/nft/intact.ts";
 import { readPresent } from "../../kernel/nft/present.ts";
 import type { NftPresent } from "../../kernel/nft/text.ts";
 
-const FAMILY = "inet";
 const NAME = "trunkline";
 
 /** How names of a part's objects begin, where that is not the part's own name. */
 const starts: Readonly<Record<string, readonly string[]>> = {
   policy: ["policy-", "pod-"],
   snat: ["nat-"],
+  "ipv6-guard": ["pod-"],
 };
 
 interface Part {
@@ -30,6 +30,7 @@ interface Part {
 
 export class NodeTable {
   readonly #nft: Nft;
+  readonly #family: "inet" | "ip6";
   readonly #parts = new Map<string, Part>();
   /** Parts that have not committed yet. */
   readonly #silent = new Set<string>();
@@ -38,12 +39,13 @@ export class NodeTable {
   #watch: { stop(): void } | undefined;
 
   /** @param parts names of all that will commit */
-  constructor(nft: Nft, parts: readonly string[]) {
+  constructor(nft: Nft, parts: readonly string[], family: "inet" | "ip6" = "inet") {
     this.#nft = nft;
+    this.#family = family;
     for (const name of parts) {
       const own = starts[name] ?? [`${name}-`];
       this.#parts.set(name, {
-        document: new NftTable(FAMILY, NAME),
+        document: new NftTable(family, NAME),
         owns: (object) => own.some((start) => object.startsWith(start)),
         suspect: true,
         foreign: false,
@@ -92,6 +94,16 @@ export class NodeTable {
     });
   }
 
+  /** Takes the table away, whoever made it; the next commit of each part makes it anew. */
+  remove(): Promise<void> {
+    return this.#inTurn(async () => {
+      const heading = `${this.#family} ${NAME}`;
+      for (const part of this.#parts.values()) part.suspect = true;
+      // `add` before `delete`: deleting a table that is not there would be an error.
+      await this.#nft.run(`add table ${heading}\ndelete table ${heading}\n`);
+    });
+  }
+
   #part(name: string): Part {
     const part = this.#parts.get(name);
     if (part === undefined) throw new RangeError(`the table has no part ${name}`);
@@ -101,7 +113,8 @@ export class NodeTable {
   async #isGone({ document }: Part): Promise<boolean> {
     const [chain] = document.chainNames();
     return (
-      chain !== undefined && (await this.#nft.text(`list chain ${FAMILY} ${NAME} ${chain}`)) === undefined
+      chain !== undefined &&
+      (await this.#nft.text(`list chain ${this.#family} ${NAME} ${chain}`)) === undefined
     );
   }
 
@@ -122,13 +135,13 @@ export class NodeTable {
 
   /** Returns the transactions that would bring a part to its wanted state whatever the kernel has of it: the gentler first. */
   async #whole({ document, owns }: Part): Promise<readonly [string, string]> {
-    const all = (await readPresent(this.#nft, FAMILY, NAME)) ?? { chains: [], sets: [], maps: [] };
+    const all = (await readPresent(this.#nft, this.#family, NAME)) ?? { chains: [], sets: [], maps: [] };
     const present: NftPresent = {
       chains: all.chains.filter(owns),
       sets: all.sets.filter(owns),
       maps: all.maps.filter(owns),
     };
-    const contents = await readContents(this.#nft, `${FAMILY} ${NAME}`, present, document.rangeSets());
+    const contents = await readContents(this.#nft, `${this.#family} ${NAME}`, present, document.rangeSets());
     return [document.refill(present, contents), document.rebuild(present)];
   }
 
@@ -144,14 +157,14 @@ export class NodeTable {
 
   /** Objects that belong to no part: an earlier version's. They go once all that is ours is in force. */
   async #removeStrangers(): Promise<void> {
-    const present = await readPresent(this.#nft, FAMILY, NAME);
+    const present = await readPresent(this.#nft, this.#family, NAME);
     if (present === undefined) return;
     const parts = [...this.#parts.values()];
     const strange = (name: string): boolean => !parts.some(({ owns }) => owns(name));
     const [chains, sets, maps] = [present.chains, present.sets, present.maps].map((names) =>
       names.filter(strange),
     );
-    const heading = `${FAMILY} ${NAME}`;
+    const heading = `${this.#family} ${NAME}`;
     const lines = [
       ...(chains ?? []).map((name) => `flush chain ${heading} ${name}`),
       ...(sets ?? []).map((name) => `delete set ${heading} ${name}`),

@@ -8,6 +8,7 @@ import type { Namespace } from "./namespace.ts";
 const starts = new Map([
   ["net/ipv4/ip_default_ttl", "64"],
   ["net/netfilter/nf_conntrack_max", "262144"],
+  ["net/ipv6/max_hbh_opts_number", "8"],
 ]);
 
 /** Those of which the kernel tells. */

@@ -43,6 +43,10 @@ export interface GuardSettings {
   readonly reversePath: boolean;
 }
 
+/** What a pod may send from other addresses than its own: it must find its gateway. */
+export const fromPodSource =
+  "ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert }";
+
 /** Sets up what guards addresses: it stays when policies are switched off. */
 export function writeGuard(table: NftTable): void {
   for (const family of families) table.setSet(`pod-own${family}`, { key: ["ifname", addressType[family]] });
@@ -50,7 +54,7 @@ export function writeGuard(table: NftTable): void {
     rules: [
       "iifname . ip saddr @pod-own4 return",
       "iifname . ip6 saddr @pod-own6 return",
-      "ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } return",
+      `${fromPodSource} return`,
       "drop",
     ],
   });
