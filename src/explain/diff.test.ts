@@ -105,11 +105,11 @@ describe("what would change", () => {
   });
 
   it("hangs on addresses that new pods have not got yet", () => {
-    const toSome = (cidr: string) =>
+    const toSome = (...cidrs: string[]) =>
       policy("out", {
         podSelector: { matchLabels: { app: "shop" } },
         policyTypes: ["Egress"],
-        egress: [{ to: [{ ipBlock: { cidr } }] }],
+        egress: cidrs.map((cidr) => ({ to: [{ ipBlock: { cidr } }] })),
       });
     const facts = overlay(cluster(), [
       deployment("new", { app: "free" }),
@@ -129,6 +129,11 @@ describe("what would change", () => {
       [{ before: true, after: null, by: { by: "egress", policy: "default/out" } }],
     ]);
     expect(about(narrow, narrow)).toEqual([[], []]);
+    // The same addresses in other words, and others.
+    const halves = overlay(facts, [toSome("10.1.0.0/27", "10.1.0.32/27")]);
+    expect(about(narrow, halves)).toEqual([[], []]);
+    const moved = overlay(facts, [toSome("10.1.1.0/26")]);
+    expect(about(narrow, moved)).toMatchObject([[], [{ before: null, after: null }]]);
     expect(changesText(difference(facts, narrow))).toContain(
       "? deployment/default/shop → deployment/default/new 80/tcp (cannot tell: policy default/out, spec.egress[0],",
     );

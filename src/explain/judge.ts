@@ -67,6 +67,8 @@ export interface Doubt {
   readonly by: "egress" | "ingress";
   readonly policy?: string;
   readonly rule?: string;
+  /** Equal where it hangs on the same. */
+  readonly key: string;
   /** Words are made only where they are read. */
   readonly reason: () => string;
 }

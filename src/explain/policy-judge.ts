@@ -109,16 +109,18 @@ function tableEnd(facts: ClusterFacts, end: End, ip: string | undefined): FlowEn
   return { ...plain, mayBe: mayBeOf(facts, end.pod, end.family) };
 }
 
-function doubtInWords({ direction, policy, path, what }: DoubtFound, { from, to }: Pair): Doubt {
+function doubtInWords({ direction, policy, path, what, key }: DoubtFound, { from, to }: Pair): Doubt {
   const [self, peer] = direction === "egress" ? [from, to] : [to, from];
   if (what === "own-node")
     return {
       by: direction,
+      key,
       reason: () =>
         `${peer.name} may be on ${self.name}'s own node, whose traffic always comes in; from other nodes it is denied`,
     };
   return {
     by: direction,
+    key,
     ...(policy !== undefined && { policy }),
     ...(path !== undefined && { rule: path }),
     reason: () =>

@@ -82,6 +82,58 @@ describe("policy matrix -f", () => {
     expect(into[1]?.by).toMatchObject({ by: "ingress", policy: "default/to-web" });
   });
 
+  it("says where a range may or may not hold a pod's address, and diff ends with 3 where only that may change", async () => {
+    const out = (cidr: string) =>
+      `${asMeant}---\n{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: out}, spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: ${cidr}}}]}]}}\n`;
+    writeFileSync(file("some.yaml"), out("10.1.0.0/16"));
+    writeFileSync(file("other.yaml"), out("10.2.0.0/16"));
+    const allowed = async (...words: string[]) => {
+      const { code, stdout } = await run(["policy", "matrix", "-o", "json", "--port", "80/tcp", ...words]);
+      expect(code).toBe(0);
+      const { cells } = JSON.parse(stdout) as {
+        cells: { from: string; to: string; allowed: boolean | null }[];
+      };
+      return cells.find(({ from, to }) => from === "pod/default/web" && to === "pod/default/other")?.allowed;
+    };
+    writeFileSync(
+      file("pool.yaml"),
+      "{apiVersion: crd.projectcalico.org/v1, kind: IPPool, metadata: {name: p}, spec: {cidr: 10.1.0.0/16}}\n",
+    );
+    expect(await allowed("-f", file("some.yaml"))).toBeNull();
+    expect(await allowed("-f", file("some.yaml"), file("pool.yaml"))).toBe(true);
+    expect(await allowed("-f", file("other.yaml"), file("pool.yaml"))).toBe(false);
+    const text = await run(["policy", "matrix", "-f", file("some.yaml"), "--port", "80/tcp"]);
+    expect(text.stdout).toContain("? cannot tell");
+    const diff = await run([
+      "policy",
+      "diff",
+      "--from",
+      file("meant.yaml"),
+      "-f",
+      file("some.yaml"),
+      "--port",
+      "80/tcp",
+    ]);
+    expect(diff.stdout).toContain("? pod/default/web → pod/default/other 80/tcp (cannot tell: ");
+    expect(diff.code).toBe(1);
+    // Known pools on one side only: ranges are reached alike, and of the pods alone it cannot be told.
+    writeFileSync(
+      file("both.yaml"),
+      `${out("10.1.0.0/16")}---\n{apiVersion: crd.projectcalico.org/v1, kind: IPPool, metadata: {name: p}, spec: {cidr: 10.0.0.0/8}}\n`,
+    );
+    const unclear = await run([
+      "policy",
+      "diff",
+      "--from",
+      file("some.yaml"),
+      "-f",
+      file("both.yaml"),
+      "--port",
+      "80/tcp",
+    ]);
+    expect(unclear).toMatchObject({ code: 3, stdout: expect.stringContaining("cannot be told") });
+  });
+
   it("reads workloads of which nobody but a kubelet would complain, and warns", async () => {
     writeFileSync(file("nameless.yaml"), asMeant.replaceAll("[{name: c", "[{image: c"));
     const { code, stdout, stderr } = await run(["policy", "matrix", "-f", file("nameless.yaml")]);

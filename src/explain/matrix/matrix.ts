@@ -212,10 +212,10 @@ export class PolicyRefusals {
     return { allowed: null, by: { by, ...(policy === undefined ? {} : { policy }), reason } };
   }
 
-  /** Returns on which rule it hangs that it cannot be told: equal texts, equal rules. */
+  /** Returns what it hangs on that it cannot be told: equal texts, the same. */
   hangsOn(pair: Pair, port: Port): string {
-    const { by, policy, rule } = this.#reach.doubt(pair, port) ?? {};
-    return `${by} ${policy} ${rule}`;
+    const { by, key } = this.#reach.doubt(pair, port) ?? {};
+    return `${by} ${key}`;
   }
 }
 

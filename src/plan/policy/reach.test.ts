@@ -163,6 +163,7 @@ describe("addresses that are not known yet", () => {
       policy: "x/p",
       path: "spec.ingress[0]",
       what: "address",
+      key: "4/167837952-167903231",
     });
   });
 

@@ -29,6 +29,8 @@ export interface Doubt {
   readonly path: string | undefined;
   /** own-node: the sender may be on the pod's own node. */
   readonly what: "address" | "own-node";
+  /** Equal where it hangs on the same: on which of its addresses an end may not pass with. */
+  readonly key: string;
 }
 
 /** Pods that the same policies govern in one direction and, coming in, that give the same numbers to port names. */
@@ -41,6 +43,8 @@ interface Group {
   readonly allowed: Map<string, Matching>;
   /** The same rule by rule, where it is asked which of them may let an end pass. */
   readonly byRule: Map<string, readonly { readonly doubt: Doubt; readonly perhaps: Bits }[]>;
+  /** The same as addresses that none of them lets pass, of those that some ends may get. */
+  readonly denied: Map<string, string>;
 }
 
 interface Entry {
@@ -192,7 +196,7 @@ export class ReachTable {
     return (
       this.#doubtOf(to.ingress, fromAt, protocol, port) ??
       (mayBeOwnNode(from, to.pod)
-        ? { direction: "ingress", policy: undefined, path: undefined, what: "own-node" }
+        ? { direction: "ingress", policy: undefined, path: undefined, what: "own-node", key: "own-node" }
         : undefined)
     );
   }
@@ -204,12 +208,25 @@ export class ReachTable {
         (policy[group.direction] ?? []).map((rule) => {
           const { perhaps } = this.#matched(group, [rule], protocol, port);
           const { direction } = group;
-          const doubt = { direction, policy: policy.key, path: rule.path, what: "address" } as const;
+          const doubt = { direction, policy: policy.key, path: rule.path, what: "address", key: "" } as const;
           return { doubt, perhaps };
         }),
       ),
     );
-    return rules.find(({ perhaps }) => has(perhaps, peerAt))?.doubt;
+    const doubt = rules.find(({ perhaps }) => has(perhaps, peerAt))?.doubt;
+    return doubt && { ...doubt, key: this.#denied(group, peerAt, protocol, port) };
+  }
+
+  /** Returns the addresses with which an end may not pass, of those that it may get. */
+  #denied(group: Group, peerAt: number, protocol: string, port: number): string {
+    const { mayBe } = this.#entries[peerAt] ?? { mayBe: [] };
+    return getOrMake(group.denied, `${protocol} ${port} ${rangesKey(mayBe)}`, () => {
+      const ranges: IpRange[] = [];
+      for (const policy of group.policies)
+        for (const rule of policy[group.direction] ?? [])
+          this.#allow(this.#none(), ranges, group, { rule, protocol, port });
+      return rangesKey(mayBe.flatMap((range) => subtractRanges(range, ranges)));
+    });
   }
 
   #groupOf(pod: Pod, direction: Direction): Group | undefined {
@@ -227,6 +244,7 @@ export class ReachTable {
       pod,
       allowed: new Map(),
       byRule: new Map(),
+      denied: new Map(),
     }));
   }
 

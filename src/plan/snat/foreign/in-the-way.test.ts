@@ -142,6 +142,19 @@ describe("rules that samples missed", () => {
     expect(found(plan, read(`-A POSTROUTING ${match} -j MASQUERADE`), exits)).toEqual(expected);
   });
 
+  it("of two chains with one priority nobody knows which is first: both are in the way", () => {
+    const chain = { family: "ip", table: "x", name: "late", type: "nat", hook: "postrouting", prio: 100 };
+    const native = parseNftJson([
+      { chain: { ...chain, policy: "accept" } },
+      { rule: { family: "ip", table: "x", chain: "late", handle: 2, expr: [{ masquerade: null }] } },
+    ]);
+    const { chains } = read("-A POSTROUTING -j MASQUERADE\n-A POSTROUTING -j MASQUERADE");
+    expect(found(plan, { chains: [...chains, ...native], unreadable: [] })).toEqual([
+      "POSTROUTING 1",
+      "late 1",
+    ]);
+  });
+
   it("a chain before ours changes what we would do", () => {
     const early = (target: object) => ({
       chains: parseNftJson([

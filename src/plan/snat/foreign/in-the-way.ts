@@ -65,7 +65,6 @@ class Search {
     this.#plan = plan;
     this.#foreign = foreign;
     this.#family = family;
-    // Legacy and nft stand at the same priority; the one that was registered first goes first, which is not known.
     this.#hooked = foreign.chains
       .filter((chain) => chain.hook === "postrouting" && chain.type === "nat")
       .toSorted((a, b) => (a.priority ?? 0) - (b.priority ?? 0));
@@ -89,22 +88,25 @@ class Search {
     const early = this.#hooked.filter(({ priority = 0 }) => priority < NAT_PRIORITY);
     const late = this.#hooked.filter(({ priority = 0 }) => priority >= NAT_PRIORITY);
     const protocols = protocolsOf(this.#foreign);
+    const orders = turned(early).flatMap((first) => turned(late).map((then) => [first, then] as const));
     for (const [at, source] of this.#cells.entries()) {
       // Nothing leaves for itself; a cell of several addresses has two of them.
       const self = source.first === source.last ? 1n << BigInt(at) : 0n;
       const to = (this.#isPods[at] ? this.#destinations : toPods) & ~self;
       if (to === 0n) continue;
       for (const protocol of protocols) {
-        const before = walk.walk(early, { source, protocol }, to);
-        const after = walk.walk(late, { source, protocol }, before.passed);
-        const surely = inOneWayOnly([
-          ...before.translated.values(),
-          ...after.translated.values(),
-          before.dropped | after.dropped,
-          after.passed,
-        ]);
-        this.#judge({ at, outcomes: before, isBefore: true, surely }, out);
-        this.#judge({ at, outcomes: after, isBefore: false, surely }, out);
+        for (const [first, then] of orders) {
+          const before = walk.walk(first, { source, protocol }, to);
+          const after = walk.walk(then, { source, protocol }, before.passed);
+          const surely = inOneWayOnly([
+            ...before.translated.values(),
+            ...after.translated.values(),
+            before.dropped | after.dropped,
+            after.passed,
+          ]);
+          this.#judge({ at, outcomes: before, isBefore: true, surely }, out);
+          this.#judge({ at, outcomes: after, isBefore: false, surely }, out);
+        }
       }
     }
   }
@@ -155,6 +157,19 @@ class Search {
       );
     return !holdsNode && !touchesPods && !meansPods;
   }
+}
+
+/**
+ * Returns the orders in which a hook's chains may be called, so that each of those with one priority is the first of them
+ * in some: the kernel calls first who was registered first, which nobody can see (iptables' two variants, and nftables'
+ * chains for source translation, all stand at 100).
+ */
+function turned(chains: readonly ForeignChain[]): readonly (readonly ForeignChain[])[] {
+  const groups = [...Map.groupBy(chains, ({ priority = 0 }) => priority).values()];
+  const most = Math.max(1, ...groups.map(({ length }) => length));
+  return Array.from({ length: most }, (_, by) =>
+    groups.flatMap((group) => [...group.slice(by % group.length), ...group.slice(0, by % group.length)]),
+  );
 }
 
 /** One sender's walk through the chains before ours, or through those after it. */
