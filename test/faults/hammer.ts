@@ -325,8 +325,8 @@ export class Hammer {
       [1, () => this.#outage()],
       [1, () => this.#stopStore()],
       [1, () => this.#collectSome()],
-      [3, () => this.#spoilSome()],
-      [3, () => this.#flipSome()],
+      [2, () => this.#spoilSome()],
+      [2, () => this.#flipSome()],
     ];
     const kinds = weighted.flatMap(([weight, work]) => Array.from({ length: weight }, () => work));
     const running = new Set<Promise<void>>();
