@@ -39,8 +39,8 @@ beforeAll(async () => {
   objects.push(pod("web", "node2", "two"), pod("open", "node2", "two"), policy);
   await commands.ask("apply", "-f", commands.file("objects.yaml", objects.join("")));
   await commands.ask("wait", "--for", "ready", "pod", "--all");
-});
-afterAll(() => commands.end());
+}, 60_000);
+afterAll(() => commands.end(), 60_000);
 
 const probe = async (to: string): Promise<object> => {
   const { stdout } = await commands.say(
