@@ -1,8 +1,6 @@
 // What the daemons' commands share: they must be told which cluster is meant, end in time, and write for nobody else's eyes.
-import { existsSync } from "node:fs";
 import { TrunklineError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { parseStoreAddress } from "../store/address.ts";
 import type { StoreOptions } from "./context.ts";
 
 /** Longer than a pod's ADD may still take; shorter than Kubernetes waits (30 s). */
@@ -11,17 +9,14 @@ const GRACE_MS = 10_000;
 /**
  * A daemon changes machines and clusters: unlike other commands it never takes the lab that happens to run.
  * @param netns namespace that an agent is told to be in; a lab's objects are about namespaces, never about the machine itself
- * @throws `cli.daemon-cluster`, `cli.daemon-netns`, `cli.daemon-store`, `cli.store`
+ * @throws `cli.daemon-cluster`, `cli.daemon-netns`
  */
 export function assertMeant(daemon: "agent" | "controller", options: StoreOptions, netns?: string): void {
-  const { lab, store } = options;
-  if (store === undefined && lab === undefined) throw new TrunklineError("cli.daemon-cluster", { daemon });
+  const { lab, store, kubeconfig } = options;
+  if (store === undefined && lab === undefined && kubeconfig === undefined)
+    throw new TrunklineError("cli.daemon-cluster", { daemon });
   if (daemon === "agent" && lab !== undefined && netns === undefined)
     throw new TrunklineError("cli.daemon-netns", { lab });
-  if (store === undefined) return;
-  const address = parseStoreAddress(store, process.env);
-  if (address.driver === "sqlite" && !existsSync(address.path))
-    throw new TrunklineError("cli.daemon-store", { path: address.path, daemon });
 }
 
 /**

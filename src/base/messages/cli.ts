@@ -18,11 +18,9 @@ export const cliMessages = {
   "cli.no-store": (d: { path: string }) =>
     `there is no store ${d.path}; \`trunkline apply --store sqlite:${d.path} -f …\` makes one`,
   "cli.daemon-cluster": (d: { daemon: string }) =>
-    `say whose ${d.daemon} this is: --store sqlite:PATH or etcd:URL (or --lab NAME); nothing was changed`,
+    `say whose ${d.daemon} this is: --kubeconfig FILE, --store sqlite:PATH, etcd:URL or kubernetes: (or --lab NAME); nothing was changed`,
   "cli.daemon-netns": (d: { lab: string }) =>
     `lab ${d.lab} lives in namespaces: say with --netns which one is the node's; this machine's own network is not part of it, and was not changed`,
-  "cli.daemon-store": (d: { path: string; daemon: string }) =>
-    `there is no store ${d.path} for the ${d.daemon}; \`trunkline apply --store sqlite:${d.path} -f …\` makes one`,
   "cli.snat-node": (d: {
     name: string | undefined;
     known: readonly string[];
