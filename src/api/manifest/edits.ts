@@ -13,6 +13,7 @@ import {
   type YAMLSeq,
 } from "yaml";
 import type { Path, Position, TextEdit } from "../../base/problem.ts";
+import { kubectlScalars } from "./scalars.ts";
 
 export type Change =
   /** Makes a list's item, which is at `path`, part of the item before it. */
@@ -121,7 +122,9 @@ function appended(source: string, list: YAMLSeq, item: unknown): Replacement | u
   const newline = source.indexOf("\n", content);
   const at = newline < 0 ? source.length : newline;
   const before = source[at - 1] === "\r" ? at - 1 : at;
-  const lines = stringify(item, { indentSeq: false }).trimEnd().split("\n");
+  const lines = stringify(item, { ...kubectlScalars, indentSeq: false })
+    .trimEnd()
+    .split("\n");
   const text = lines.map((line, index) => `\n${place.indent}${index === 0 ? "- " : "  "}${line}`).join("");
   return { start: before, end: before, text };
 }
@@ -135,7 +138,7 @@ function rewritten(node: unknown, to: string): Replacement | undefined {
   return undefined;
 }
 
-/** Quotes what YAML would not read as a text: numbers, true, null and the like. */
+/** Quotes what kubectl would not read as a text: numbers, true, on, null and the like. */
 function plainText(text: string): string {
-  return stringify(text, { lineWidth: 0, defaultStringType: Scalar.PLAIN }).trimEnd();
+  return stringify(text, { ...kubectlScalars, lineWidth: 0, defaultStringType: Scalar.PLAIN }).trimEnd();
 }

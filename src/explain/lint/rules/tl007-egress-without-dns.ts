@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
 import type { NetworkPolicyPort } from "../../../api/kinds/network-policy.ts";
+import { kubectlScalars } from "../../../api/manifest/scalars.ts";
 import { selectorCovers } from "../../selectors.ts";
 import type { Rule } from "../rule.ts";
 import type { LintView, PolicyView } from "../view.ts";
@@ -24,7 +25,7 @@ export const egressWithoutDns: Rule = {
         message: `the pods that policy ${policy.name} selects may not send to UDP port 53 anywhere, so they cannot resolve names`,
         fix: "Add a rule for DNS, unless these pods work with addresses only.",
         change: { what: "append", path: ["spec", "egress"], item: dnsRule },
-        corrected: stringify({ egress: [dnsRule] }, { indentSeq: false }),
+        corrected: stringify({ egress: [dnsRule] }, { ...kubectlScalars, indentSeq: false }),
       };
     }
   },

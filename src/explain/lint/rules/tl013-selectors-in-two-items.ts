@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import { kubectlScalars } from "../../../api/manifest/scalars.ts";
 import { formatSelector } from "../../selectors.ts";
 import type { Rule } from "../rule.ts";
 
@@ -45,4 +46,4 @@ export const selectorsInTwoItems: Rule = {
   },
 };
 
-const layout = { indentSeq: false, aliasDuplicateObjects: false };
+const layout = { ...kubectlScalars, indentSeq: false, aliasDuplicateObjects: false };

@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import { kubectlScalars } from "../../../api/manifest/scalars.ts";
 import type { Report, Rule } from "../rule.ts";
 import type { PolicyView, RuleView } from "../view.ts";
 
@@ -43,6 +44,9 @@ function report(policy: PolicyView, rules: readonly RuleView[], peers: RuleView,
       `'${peers.peersKey}' before it allows every port`,
     fix: `Make 'ports' part of the item above: remove the dash before it and align it with '${peers.peersKey}'.`,
     change: { what: "join", path: ports.path },
-    corrected: stringify({ [field]: merged }, { indentSeq: false, aliasDuplicateObjects: false }),
+    corrected: stringify(
+      { [field]: merged },
+      { ...kubectlScalars, indentSeq: false, aliasDuplicateObjects: false },
+    ),
   };
 }
