@@ -11,7 +11,7 @@ import { travel } from "./journey/journey.ts";
 import type { DirectionVerdict, Flow, Judges, SourceDecision } from "./judge.ts";
 import { portsOf } from "./listening.ts";
 import { formatPort, type Port } from "./ports.ts";
-import { type Provenance, provenanceOf } from "./provenance.ts";
+import { type AddressDecision, decisionAbout, type Provenance, provenanceOf } from "./provenance.ts";
 import { type Admission, admissionOf, agreed, doubtsOf, isOpen, type Told, toldOf } from "./told.ts";
 import { type Hop, tunnelSource } from "./way.ts";
 
@@ -21,6 +21,8 @@ export type ToldVerdict = Omit<DirectionVerdict, "allowed"> & { readonly allowed
 export interface Explanation {
   readonly from: Provenance;
   readonly to: Provenance;
+  /** What decided where the sender's address is from, if it is a pod's. */
+  readonly address: AddressDecision | null;
   /** `80/tcp`; null: an ICMP echo. */
   readonly port: string | null;
   /** Policies of both ends and the far host's own list let it pass; null: that hangs on `unknown`. */
@@ -72,9 +74,11 @@ export function explain(
   const source = agreed(worlds, (one) => one.snat.sourceSeen ?? null);
   const answer = answerOf(worlds);
   const unknown = answer === "unknown" ? doubtsOf(worlds) : [];
+  const provenance = provenanceOf(facts, from, flow.source);
   return {
-    from: provenanceOf(facts, from, flow.source),
+    from: provenance,
     to: provenanceOf(facts, flow.to, flow.destination),
+    address: decisionAbout(facts, from, provenance) ?? null,
     port: asked ? formatPort(asked) : null,
     allowed,
     // Refused here in one world and there in another is refused.

@@ -3,6 +3,7 @@ import type { Pod } from "../api/kinds/core.ts";
 import { cidrContains, tryParseCidr, tryParseIp } from "../base/ip.ts";
 import { chooseAddresses, type Reason } from "../plan/addressing/choose.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
+import { subnetOf } from "../plan/subnets/of-address.ts";
 import type { End } from "./ends.ts";
 import { isOnNode, nodeOf } from "./ends.ts";
 
@@ -16,6 +17,8 @@ export interface Provenance {
   readonly block?: string;
   /** The node that owns the block, where it is not the pod's own. */
   readonly lender?: string;
+  /** Id of the vSwitch. */
+  readonly vSwitch?: string;
   readonly reason: string;
   /** Why those pools, with the objects that decide it; as the objects stand now. */
   readonly chosen?: readonly Reason[];
@@ -48,6 +51,13 @@ export function provenanceOf(facts: ClusterFacts, end: End, address: string): Pr
       ...(end.type === "pod" && node !== undefined ? { chosen: choiceOf(facts, end.pod, node) } : {}),
     };
   }
+  const subnet = subnetOf(facts, address);
+  if (subnet) {
+    const { name } = subnet.metadata;
+    const { cidr, zone } = subnet.spec;
+    const source = node === undefined ? "" : `, by the configuration of ${node} (NodeConfig/${node})`;
+    return { ...base, vSwitch: name, reason: `of vSwitch ${name} (${cidr}, zone ${zone})${source}` };
+  }
   return { ...base, reason: "no block of any pool holds it" };
 }
 
@@ -63,6 +73,38 @@ function whyNobodys(facts: ClusterFacts, address: string): string {
   const pool = [...facts.pools.values()].find(({ spec }) => holds(spec.cidr));
   if (pool) return `free: no node has claimed a block of pool ${pool.metadata.name} that holds it`;
   return "an address outside of the cluster that no object names";
+}
+
+/** What decided where a pod's address is from. */
+export interface AddressDecision {
+  readonly decidedBy: "PodNetworking" | "NodeConfig" | "annotation" | "pool";
+  /** `KIND/NAME` */
+  readonly object: string;
+  readonly vSwitchID: string | null;
+  readonly interface: "shared" | "trunk" | "exclusive" | null;
+  readonly vid: number | null;
+}
+
+/** Returns what decided where a pod's address is from; undefined for all who are no pods with an address of their own. */
+export function decisionAbout(facts: ClusterFacts, end: End, from: Provenance): AddressDecision | undefined {
+  if (end.type !== "pod" || isOnNode(end)) return undefined;
+  const { vSwitch, pool, node } = from;
+  if (vSwitch !== undefined)
+    return {
+      decidedBy: "NodeConfig",
+      object: `NodeConfig/${node ?? ""}`,
+      vSwitchID: vSwitch,
+      interface: "shared",
+      vid: null,
+    };
+  const { name, namespace = "default", annotations = {} } = end.pod.metadata;
+  const ofNamespace = facts.namespaces.get(namespace)?.metadata.annotations ?? {};
+  const asks = (texts: object) =>
+    Object.keys(texts).some((key) => /^cni\.projectcalico\.org\/ip(v[46]pools|Addrs)$/.test(key));
+  const none = { vSwitchID: null, interface: null, vid: null };
+  if (asks(annotations)) return { decidedBy: "annotation", object: `Pod/${namespace}/${name}`, ...none };
+  if (asks(ofNamespace)) return { decidedBy: "annotation", object: `Namespace/${namespace}`, ...none };
+  return pool === undefined ? undefined : { decidedBy: "pool", object: `IPPool/${pool}`, ...none };
 }
 
 function choiceOf(facts: ClusterFacts, pod: Pod, node: string): readonly Reason[] {

@@ -3,6 +3,7 @@ import { cidrContains, tryParseCidr, tryParseIp } from "../base/ip.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { type PlannedRoute, planRoutes, type RouteReason, routeFor } from "../plan/routing/plan-routes.ts";
 import { innerAddress, tunnelTypes, wantedTunnels } from "../plan/routing/tunnels.ts";
+import { subnetOf } from "../plan/subnets/of-address.ts";
 import { type End, isOnNode, nodeOf } from "./ends.ts";
 
 export interface Hop {
@@ -90,6 +91,12 @@ function onward(facts: ClusterFacts, at: string, to: End, destination: string, b
       return { hops: [...before, hop], broken: `${prefix} is routed to ${next}, where ${to.name} is not` };
     }
     return onward(facts, next, to, destination, [...before, hop]);
+  }
+  const subnet = subnetOf(facts, destination);
+  if (subnet && nodeOf(to) !== undefined) {
+    const by = `the network around the cluster, which has subnet ${subnet.metadata.name}`;
+    const next = `node/${nodeOf(to)}`;
+    return onward(facts, nodeOf(to)!, to, destination, [...before, { at: here, to: next, by }]);
   }
   if (isOnNode(to) || nodeOf(to) === undefined) {
     return { hops: [...before, { at: here, to: to.name, by: "the node's own routes, through its uplink" }] };

@@ -47,9 +47,9 @@ function machineNow(machine: Machine, { kernel, plan }: Looked): Machine {
   const names = new Map(links.map(({ index, name }) => [index, name]));
   const addresses = kernel.addresses.list();
   const networks = new Map(plan.interfaces.map(({ name, lan }) => [name, lan.name]));
-  const now = links.map(({ index, name }): GroundLink => {
+  const now = links.map(({ index, name, alias }): GroundLink => {
     const tunnel = tunnelTypes.some(({ device }) => device === name) ? tunnelNetwork(name) : undefined;
-    const network = networks.get(name) ?? tunnel;
+    const network = networks.get(name) ?? tunnel ?? networkOfInterface(alias);
     const own = addresses.filter(({ linkIndex, scope }) => linkIndex === index && scope === "global");
     const deprecated = own.filter((one) => one.deprecated).map(({ address }) => address);
     return {
@@ -68,6 +68,11 @@ function machineNow(machine: Machine, { kernel, plan }: Looked): Machine {
     bound: machine.bound ?? machine.links.flatMap((link) => link.addresses.map(bare)),
     ...(rules.length > 0 && { rules }),
   };
+}
+
+/** What the lab's provider attaches says by its alias where it stands. */
+function networkOfInterface(alias: string | undefined): string | undefined {
+  return /^network (\S+) \(/.exec(alias ?? "")?.[1];
 }
 
 /** Links to pods come and go, and plans know where pods are. */

@@ -105,7 +105,14 @@ describe("vswitch-pinning", () => {
     ]) {
       const probe = await trunkline.json<Probe>("probe", ...ends);
       expect([...ends, probe.reachable]).toEqual([...ends, true]);
+      const told = await trunkline.json<Probe>("explain", ...ends);
+      expect([...ends, told.reachable, told.sourceSeen]).toEqual([...ends, true, probe.sourceSeen]);
     }
+    const denied = await trunkline.say("explain", "pod/elsewhere", "host/db:3306", "--lab", trunkline.lab);
+    expect([denied.code, denied.stdout]).toEqual([
+      1,
+      expect.stringMatching(/host\/db admits only 10\.2\.1\.0\/24/),
+    ]);
   });
 
   it("publishes what is in force: sources, hash, since when", async () => {

@@ -1,9 +1,11 @@
 // A network that is known whole, asked one step at a time: whose an address is, where a machine sends a packet, and which
 // address it speaks with. The journey of a packet through it is journey/journey.ts.
 import { isTerminal, type Node, podIps } from "../../api/kinds/core.ts";
-import { cidrContains, cidrOf, type Ip, parseIp } from "../../base/ip.ts";
+import { subnetGateway } from "../../api/subnets.ts";
+import { cidrContains, cidrOf, type Ip, parseIp, tryParseCidr } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { innerAddress, outerAddress, tunnelTypes } from "../../plan/routing/tunnels.ts";
+import { subnetOf } from "../../plan/subnets/of-address.ts";
 import { type End, nodeOf, podEnd } from "../ends.ts";
 import { bare, type Ground, type GroundLink, type Machine, tunnelNetwork } from "./ground.ts";
 import { isBroadcast, type KnownRoute, routesOf } from "./routes-of.ts";
@@ -72,7 +74,13 @@ export class Atlas {
     const pods = [...facts.pods.values()].toSorted((a, b) => Number(isLeaving(b)) - Number(isLeaving(a)));
     for (const pod of pods) {
       if (pod.spec.hostNetwork || isTerminal(pod)) continue;
-      for (const ip of podIps(pod)) this.#pods.set(`node/${pod.spec.nodeName} ${ip}`, podEnd(pod));
+      for (const ip of podIps(pod)) {
+        this.#pods.set(`node/${pod.spec.nodeName} ${ip}`, podEnd(pod));
+        const subnet = subnetOf(facts, ip)?.metadata.name;
+        const node = this.#machines.get(`node/${pod.spec.nodeName}`);
+        // The network around the cluster knows on which machine's interface an address is.
+        if (subnet !== undefined && node) this.#answers(subnet, ip, node);
+      }
     }
   }
 
@@ -155,8 +163,14 @@ export class Atlas {
    * Returns where a machine sends a packet.
    * @param own it is the machine's own
    * @param steered the node that it is sent to whatever the routes say
+   * @param source the address that it comes from, where that is one
    */
-  onward(machine: Machine, destination: string, own: boolean, steered?: string): Onward {
+  onward(
+    machine: Machine,
+    destination: string,
+    own: boolean,
+    { steered, source }: { readonly steered?: string | undefined; readonly source?: string | undefined } = {},
+  ): Onward {
     const { name } = machine;
     if (this.isLocal(machine, destination)) return { type: "local" };
     const holder = steered === undefined ? undefined : this.machine(`node/${steered}`);
@@ -165,6 +179,9 @@ export class Atlas {
       return nowhere("it passes nothing on", `${name} passes on nothing for others`, false);
     if (holder) return this.#steer(machine, holder, destination);
     if (pod) return { type: "pod", end: pod };
+    const interfaceWay =
+      own || source === undefined ? undefined : this.#byInterface(machine, source, destination);
+    if (interfaceWay) return interfaceWay;
     const ip = parseIp(destination);
     const route = isLinkLocal6(ip) ? undefined : this.#routeFor(machine, ip);
     if (!route) return nowhere("no route", `${name} has no route to ${destination}`, true);
@@ -220,6 +237,21 @@ export class Atlas {
     return "its packets go round in circles";
   }
 
+  /** What pods of a subnet send leaves by their own interface, but for what is for pods of pools (interface-routes.ts). */
+  #byInterface(machine: Machine, source: string, destination: string): Onward | undefined {
+    if (!this.#pods.has(`${machine.name} ${source}`)) return undefined;
+    const subnet = subnetOf(this.#facts, source);
+    const isOfPool = [...this.#facts.pools.values()].some(({ spec }) => isInRange(destination, spec.cidr));
+    if (!subnet || isOfPool) return undefined;
+    const network = subnet.metadata.name;
+    const via = subnetGateway(subnet.spec);
+    const by = `the gateway of subnet ${network}, which its address is of`;
+    const machines = this.#neighbours.get(`${network} ${via}`);
+    if (!machines) return nowhere(by, `nobody on network ${network} has ${via}`, false);
+    const link = machine.links.find((one) => one.network === network) ?? { network, addresses: [] };
+    return { type: "next", machines, link, via, by };
+  }
+
   /** Returns the link that a machine's own packets leave by; undefined: none. */
   wayOut(machine: Machine, destination: string): GroundLink | "broadcast" | undefined {
     const ip = parseIp(destination);
@@ -253,6 +285,11 @@ function nowhere(by: string, why: string, told: boolean): Onward {
 
 function isLeaving(pod: { readonly metadata: { readonly deletionTimestamp?: string } }): boolean {
   return pod.metadata.deletionTimestamp !== undefined;
+}
+
+function isInRange(address: string, range: string): boolean {
+  const found = tryParseCidr(range);
+  return found !== undefined && cidrContains(found, parseIp(address));
 }
 
 function isIn(ip: Ip, text: string): boolean {

@@ -93,7 +93,7 @@ class Way {
       if (!own && this.#isMartian(machine, answer))
         return lost(seen, `${machine.name} takes it for its own, from outside`);
       this.#checkUnknown(machine, known);
-      const next = this.#network.atlas.onward(machine, answer.destination, own);
+      const next = this.#network.atlas.onward(machine, answer.destination, own, { source: answer.source });
       if (next.type === "unknown") throw this.#choices.untold(next.why);
       if (next.type === "nowhere") return lost(seen, next.why);
       const out = next.type === "next" ? next.link.name : next.type === "pod" ? podLink.name : "lo";

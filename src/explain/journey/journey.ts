@@ -276,7 +276,9 @@ class Journey {
     }
     const steered = this.#steered;
     this.#steered = undefined;
-    const next = atlas.onward(machine, this.#destination, own, steered);
+    const { first, last } = this.#source;
+    const source = first === last ? rangeName(this.#source) : undefined;
+    const next = atlas.onward(machine, this.#destination, own, { steered, source });
     if (next.type === "unknown") throw this.#choices.untold(next.why);
     return next;
   }

@@ -51,7 +51,14 @@ export class Wiring {
     try {
       const { mtu } = lan;
       const peer = { name: port, netns: { name: lan.netns }, mtu, up: true };
-      node.links.add({ kind: "veth", name: `eth${at}`, mac, mtu, alias: `interface ${id}`, peer });
+      node.links.add({
+        kind: "veth",
+        name: `eth${at}`,
+        mac,
+        mtu,
+        alias: `network ${vSwitchID} (${id})`,
+        peer,
+      });
       const master = wire.links.get(BRIDGE)?.index;
       wire.links.change(port, { alias: id, ...(master !== undefined && { master }) });
     } finally {
