@@ -1,15 +1,21 @@
 // The cluster's daemon: what one process does for all nodes. It holds no state of its own, and a second one does no harm.
 import type { Logger } from "../base/log.ts";
+import type { ProviderPlace } from "../cloud/provider.ts";
 import type { Store } from "../store/store.ts";
 import { IpamCollector } from "./ipam-gc.ts";
 import { OwnerGc } from "./owner-gc.ts";
 import { PolicyEvents } from "./policy-events.ts";
 import { PoolTunnels } from "./pool-tunnels.ts";
 import { SourceNatConditions } from "./source-nat-conditions.ts";
+import { SubnetKeeper } from "./subnet-keeper.ts";
 
 export interface ControllerOptions {
   readonly store: Store;
   readonly logger: Logger;
+  /** Whom to ask about subnets; undefined: nobody. */
+  readonly cloud?: ProviderPlace | undefined;
+  /** Milliseconds since 1970; default: the machine's clock. */
+  readonly now?: (() => number) | undefined;
 }
 
 export interface Controller {
@@ -17,13 +23,20 @@ export interface Controller {
 }
 
 /** Starts the controller; settles when it has seen the store once. */
-export async function startController({ store, logger }: ControllerOptions): Promise<Controller> {
+export async function startController({
+  store,
+  logger,
+  cloud,
+  now = Date.now,
+}: ControllerOptions): Promise<Controller> {
   const garbage = new OwnerGc(store, logger);
   const addresses = new IpamCollector({ store, logger });
   const policies = new PolicyEvents(store, logger);
   const sourceNats = new SourceNatConditions(store, logger);
   const tunnels = new PoolTunnels(store, logger);
+  const subnets = new SubnetKeeper({ store, logger, cloud, now });
   await garbage.start();
+  subnets.start();
   policies.start();
   sourceNats.start();
   addresses.start();
@@ -37,6 +50,7 @@ export async function startController({ store, logger }: ControllerOptions): Pro
         policies.stop(),
         sourceNats.stop(),
         tunnels.stop(),
+        subnets.stop(),
       ]);
     },
   };

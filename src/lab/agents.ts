@@ -135,10 +135,14 @@ export async function startApart(
 }
 
 /** Starts the controller in this process. */
-export async function startControllerHere(store: Store, logger: Logger): Promise<Supervisor> {
+export async function startControllerHere(
+  store: Store,
+  logger: Logger,
+  cloud: ProviderPlace | undefined,
+): Promise<Supervisor> {
   const supervisor = new Supervisor({
     start: async () => {
-      const controller = await startController({ store, logger });
+      const controller = await startController({ store, logger, cloud });
       return partOfThisProcess(async () => controller.stop());
     },
     onFailure: (error) => logger.error({ error: textOf(error) }, "the controller cannot be started again"),
@@ -152,8 +156,10 @@ export async function startControllerApart(
   store: string,
   logFile: string,
   logger: Logger,
+  door: ProviderDoor | undefined,
 ): Promise<Supervisor> {
   const args = ["controller", "--store", `sqlite:${store}`];
+  if (door) args.push("--provider", `lab:${door.control}`, "--cluster", door.cluster);
   const supervisor = new Supervisor({
     start: () => startDaemon(trunklineExecutable(), args, { logFile }),
     onExit: (pid) => logger.warn({ pid }, "the controller's process has ended"),

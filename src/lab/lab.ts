@@ -400,9 +400,12 @@ export class Lab {
       part.start();
       this.#stops.push(() => part.stop());
     }
+    const cluster = this.#file.name;
+    const cloud = this.#provider && { provider: this.#provider.for("controller"), cluster };
+    const door = this.#provider && { control: paths.control, cluster };
     const controller = separate
-      ? await startControllerApart(paths.store, path.join(paths.folder, "controller.log"), logger)
-      : await startControllerHere(store, logger);
+      ? await startControllerApart(paths.store, path.join(paths.folder, "controller.log"), logger, door)
+      : await startControllerHere(store, logger, cloud);
     this.#controller = controller;
     this.#stops.push(() => controller.stop());
   }

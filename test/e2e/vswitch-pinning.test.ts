@@ -241,6 +241,20 @@ describe("an exhausted vSwitch", () => {
     expect(condition?.message).toMatch(
       /vSwitch vsw-1 \(zone h\) has no free address of 4: delete pods .*since 2/,
     );
+    const subnet = await until(async () => {
+      const found = await trunkline.json<Subnet>("get", "subnet", "vsw-1");
+      return found.status?.shortBy === 12 ? found : undefined;
+    });
+    expect(subnet.status).toMatchObject({ totalAddresses: 4, availableAddresses: 0, servedPods: 6 });
+    expect(conditionOf(subnet, "LowCapacity")).toMatchObject({ status: "True" });
+    expect(conditionOf(subnet, "LowCapacity")?.message).toMatch(/vsw-1 \(zone h\).*12 short/);
+    expect(conditionOf(subnet, "Exhausted")?.status).toBe("True");
+    const warnings = (await trunkline.json<List<Event>>("get", "events", "-A")).items.map(
+      ({ reason }) => reason,
+    );
+    expect(warnings).toEqual(
+      expect.arrayContaining(["VSwitchLowCapacity", "VSwitchExhausted", "AllocIPFailed"]),
+    );
     const running = (await state()).filter(({ status }) => status?.phase === "Running");
     await trunkline.ask("delete", "pod", ...running.slice(0, 2).map(({ metadata }) => metadata.name));
     for (const { metadata } of waiting)
@@ -252,5 +266,13 @@ describe("an exhausted vSwitch", () => {
         : undefined;
     });
     expect(new Set(after.map(({ status }) => status?.podIP)).size).toBe(4);
+    const told = (await trunkline.json<List<Event>>("get", "events")).items.map(({ reason }) => reason);
+    expect(told).toContain("AllocIPSucceed");
+    // Of four addresses all are taken; without pods all are free again, whatever nodes keep ready.
+    await trunkline.ask("delete", "pod", "--all");
+    await until(async () => {
+      const found = await trunkline.json<Subnet>("get", "subnet", "vsw-1");
+      return found.status?.availableAddresses === 4 && found.status.shortBy === 0 ? found : undefined;
+    });
   });
 });

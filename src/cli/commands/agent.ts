@@ -3,15 +3,15 @@ import { hostname } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
 import { startAgent } from "../../agent/agent.ts";
 import { standardParts } from "../../agent/standard.ts";
-import { remoteCloud } from "../../cloud/lab/client.ts";
 import { defaultAgentSocket, defaultQueueDir } from "../../cni/config.ts";
 import { linuxMachine } from "../../kernel/index.ts";
 import { openStore, type StoreOptions, storeOptions } from "../context.ts";
 import { askedToEnd, assertMeant, keepPrivate } from "../daemon.ts";
 import { jsonLogger, logLevels } from "../json-logger.ts";
 import { addressCooldownOption } from "../options.ts";
+import { type ProviderOptions, providerOf, providerOptions } from "../provider.ts";
 
-interface Options extends StoreOptions {
+interface Options extends StoreOptions, ProviderOptions {
   readonly node: string;
   readonly state: string;
   readonly socket: string;
@@ -21,8 +21,6 @@ interface Options extends StoreOptions {
   readonly healthPort?: number;
   readonly healthAddress?: string;
   readonly addressCooldown?: number;
-  readonly provider?: string;
-  readonly cluster: string;
   readonly logLevel: (typeof logLevels)[number];
 }
 
@@ -40,11 +38,9 @@ export function command(): Command {
     .option("--health-port <port>", "TCP port for the same; 0: any free one", portNumber)
     .option("--health-address <address>", "address of that port; default: 127.0.0.1")
     .addOption(addressCooldownOption())
-    .option("--provider <which>", "who has the subnets of eni-config: lab:SOCKET", providerSocket)
-    .option("--cluster <name>", "name of the cluster, in the tags of what is made at the provider", "default")
     .option("--log-level <level>", logLevels.join(", "), "info")
     .action((options: Options) => run(options));
-  return storeOptions(agent);
+  return storeOptions(providerOptions(agent));
 }
 
 async function run(options: Options): Promise<void> {
@@ -65,12 +61,7 @@ async function run(options: Options): Promise<void> {
       options.queue ?? (options.state === defaultState ? defaultQueueDir : `${options.state}/cni-queue`),
     logger,
     ...(options.addressCooldown !== undefined && { addressCooldownMs: options.addressCooldown }),
-    ...(options.provider !== undefined && {
-      cloud: {
-        provider: remoteCloud(options.provider, `agent/${options.node}`),
-        cluster: options.cluster,
-      },
-    }),
+    cloud: providerOf(options, `agent/${options.node}`),
     processMetrics: true,
     health: {
       ...(options.healthSocket !== undefined && { socketPath: options.healthSocket }),
@@ -84,12 +75,6 @@ async function run(options: Options): Promise<void> {
   logger.info({ signal }, "stopping");
   await agent.stop();
   await store.close();
-}
-
-function providerSocket(text: string): string {
-  const socket = /^lab:(.+)$/.exec(text)?.[1];
-  if (socket === undefined) throw new InvalidArgumentError("the provider that is there is lab:SOCKET");
-  return socket;
 }
 
 function portNumber(text: string): number {

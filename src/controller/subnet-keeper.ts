@@ -1,0 +1,239 @@
+// Looks after subnets: their figures and warnings on the object, whether the provider still has them, and interfaces that
+// nobody knows any more.
+import { setTimeout as pause } from "node:timers/promises";
+import { equalJson } from "../api/equal.ts";
+import { type Condition, type Node, nodeKind, type Pod, podKind } from "../api/kinds/core.ts";
+import { type NodeConfig, nodeConfigKind } from "../api/kinds/node-config.ts";
+import { type PodENI, podEniKind } from "../api/kinds/pod-eni.ts";
+import { type Subnet, subnetKind } from "../api/kinds/subnet.ts";
+import { isError, textOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { ProviderPlace } from "../cloud/provider.ts";
+import { type CloudInterface, nodeTag, ourTags } from "../cloud/types.ts";
+import { type SubnetFigures, subnetFigures } from "../plan/subnets/capacity.ts";
+import { EventRecorder } from "../store/event-recorder.ts";
+import { Informer } from "../store/informer.ts";
+import type { Store } from "../store/store.ts";
+
+export interface SubnetKeeperOptions {
+  readonly store: Store;
+  readonly logger: Logger;
+  readonly cloud: ProviderPlace | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** Pods come in swarms. */
+const GATHER_MS = 300;
+const LOOK_MS = 30_000;
+/** What is younger may be on its way to somebody who has not written it down yet. */
+const LEAK_AGE_MS = 600_000;
+const ATTEMPTS = 5;
+
+export class SubnetKeeper {
+  readonly #options: SubnetKeeperOptions;
+  readonly #events: EventRecorder;
+  readonly #subnets: Informer<Subnet>;
+  readonly #pods: Informer<Pod>;
+  readonly #nodes: Informer<Node>;
+  readonly #nodeConfigs: Informer<NodeConfig>;
+  readonly #podEnis: Informer<PodENI>;
+  readonly #ending = new AbortController();
+  /** What the provider said last, by subnet. */
+  #foreign = new Map<string, readonly string[]>();
+  #found: ReadonlySet<string> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> | undefined;
+  #looking: Promise<void> | undefined;
+
+  constructor(options: SubnetKeeperOptions) {
+    const { store, logger } = options;
+    this.#options = options;
+    this.#events = new EventRecorder(store, { component: "trunkline-controller" }, logger);
+    this.#subnets = new Informer(store, subnetKind, { logger });
+    this.#pods = new Informer(store, podKind, { logger });
+    this.#nodes = new Informer(store, nodeKind, { logger });
+    this.#nodeConfigs = new Informer(store, nodeConfigKind, { logger });
+    this.#podEnis = new Informer(store, podEniKind, { logger });
+  }
+
+  start(): void {
+    const all = [this.#subnets, this.#pods, this.#nodes, this.#nodeConfigs, this.#podEnis];
+    this.#subnets.on(() => this.#note());
+    for (const informer of [this.#pods, this.#nodeConfigs, this.#podEnis] as Informer<Pod>[])
+      informer.on(() => this.#note());
+    for (const informer of all) informer.start();
+    if (this.#options.cloud) this.#looking = this.#keepLooking(this.#options.cloud);
+  }
+
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    clearTimeout(this.#timer);
+    const all = [this.#subnets, this.#pods, this.#nodes, this.#nodeConfigs, this.#podEnis];
+    await Promise.all([...all.map((informer) => informer.stop()), this.#writing, this.#looking]);
+  }
+
+  #note(): void {
+    if (this.#timer || this.#ending.signal.aborted || this.#subnets.cache.size === 0) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#writing = this.#write();
+    }, GATHER_MS);
+  }
+
+  async #write(): Promise<void> {
+    const facts = {
+      pods: this.#pods.cache,
+      nodeConfigs: this.#nodeConfigs.cache,
+      podEnis: this.#podEnis.cache,
+    };
+    for (const subnet of this.#subnets.cache.values()) {
+      const { name } = subnet.metadata;
+      try {
+        await this.#tell(name, subnetFigures(facts, subnet, this.#foreign.get(name) ?? []));
+      } catch (error) {
+        this.#options.logger.warn(
+          { subnet: name, error: textOf(error) },
+          "a subnet's state could not be written",
+        );
+        this.#note();
+      }
+    }
+  }
+
+  async #tell(name: string, figures: SubnetFigures): Promise<void> {
+    const { store, now } = this.#options;
+    const at = new Date(now()).toISOString().replace(/\.\d+Z$/, "Z");
+    for (let left = ATTEMPTS; ; left--) {
+      const subnet = await store.get(subnetKind, name);
+      if (!subnet) return;
+      const said = saidOf(subnet, figures, this.#found);
+      const before = subnet.status?.conditions ?? [];
+      const conditions = said.reduce((list, one) => withCondition(list, one, at), [...before]);
+      const status = { ...figures, conditions };
+      if (equalJson(status, subnet.status)) return;
+      try {
+        await store.update(subnetKind, { ...subnet, status });
+        this.#warn(subnet, figures, said);
+        return;
+      } catch (error) {
+        if (!isError(error, "store.conflict") || left === 0) throw error;
+      }
+    }
+  }
+
+  #warn(
+    { apiVersion, kind, metadata, status }: Subnet,
+    figures: SubnetFigures,
+    said: readonly Condition[],
+  ): void {
+    const object = { apiVersion, kind, name: metadata.name, uid: metadata.uid };
+    const warn = (type: string, reason: string) => {
+      const message = said.find((one) => one.type === type)?.message ?? "";
+      this.#events.record({ object, reason, message, type: "Warning" });
+    };
+    if (figures.shortBy > 0 && figures.shortBy !== status?.shortBy) warn("LowCapacity", "VSwitchLowCapacity");
+    if (figures.availableAddresses === 0 && status?.availableAddresses !== 0)
+      warn("Exhausted", "VSwitchExhausted");
+  }
+
+  async #keepLooking(cloud: ProviderPlace): Promise<void> {
+    const { signal } = this.#ending;
+    await this.#subnets.synced;
+    while (!signal.aborted) {
+      try {
+        await this.#look(cloud);
+      } catch (error) {
+        // The figures stay as they were; nothing is taken for gone because nobody answers.
+        this.#options.logger.warn({ error: textOf(error) }, "the provider of subnets does not answer");
+      }
+      await pause(LOOK_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  async #look(cloud: ProviderPlace): Promise<void> {
+    const ids = [...this.#subnets.cache.keys()];
+    if (ids.length === 0) return;
+    const found = await cloud.provider.describeSubnets(ids);
+    this.#found = new Set(found.map(({ id }) => id));
+    const all = await cloud.provider.describeInterfaces({});
+    const ours = Object.entries(ourTags(cloud.cluster));
+    const isOurs = ({ tags }: CloudInterface) => ours.every(([key, value]) => tags[key] === value);
+    const foreign = new Map<string, string[]>();
+    for (const one of all)
+      if (!isOurs(one)) foreign.set(one.vSwitchID, [...(foreign.get(one.vSwitchID) ?? []), ...one.addresses]);
+    this.#foreign = foreign;
+    this.#note();
+    for (const one of all) if (isOurs(one) && this.#isLeaked(one)) await this.#collect(cloud, one);
+  }
+
+  /** Nobody knows it, its node is gone, and it is not new. When in doubt, it is kept. */
+  #isLeaked(one: CloudInterface): boolean {
+    const { id, tags, createdAt } = one;
+    const age = this.#options.now() - Date.parse(createdAt);
+    const node = tags[nodeTag];
+    if (node === undefined || this.#nodes.cache.has(node) || !(age > LEAK_AGE_MS)) return false;
+    const ofNodes = [...this.#nodeConfigs.cache.entries()].some(
+      ([name, { status }]) => this.#nodes.cache.has(name) && status?.interfaces?.some((own) => own.id === id),
+    );
+    const ofPods = [...this.#podEnis.cache.values()].some(({ spec }) =>
+      spec.allocations?.some(({ eni }) => eni.id === id),
+    );
+    return !ofNodes && !ofPods;
+  }
+
+  async #collect({ provider }: ProviderPlace, { id, instanceID, status }: CloudInterface): Promise<void> {
+    this.#options.logger.info({ interface: id }, "an interface that nobody knows is taken away");
+    // It is deleted in a later round, once the provider shows it as free.
+    if (status === "Available") await provider.deleteInterface(id);
+    else if (instanceID !== undefined) await provider.detachInterface({ id, instanceID });
+  }
+}
+
+function saidOf(
+  { metadata, spec }: Subnet,
+  { shortBy, availableAddresses, servedPods, totalAddresses }: SubnetFigures,
+  found: ReadonlySet<string> | undefined,
+): Condition[] {
+  const { name } = metadata;
+  const where = `vSwitch ${name} (zone ${spec.zone})`;
+  const free = `${availableAddresses} of ${totalAddresses} addresses free for ${servedPods} pods`;
+  const help = "add a larger vSwitch to eni-config, or move pods to another one";
+  const isShort = shortBy > 0;
+  const isEmpty = availableAddresses === 0;
+  return [
+    {
+      type: "LowCapacity",
+      status: isShort ? "True" : "False",
+      reason: isShort ? "FewerThanTwiceServed" : "Enough",
+      message: isShort
+        ? `${where} has ${free}: ${shortBy} short of twice as many; ${help}`
+        : `${where} has ${free}`,
+    },
+    {
+      type: "Exhausted",
+      status: isEmpty ? "True" : "False",
+      reason: isEmpty ? "NoFreeAddress" : "Free",
+      message: isEmpty
+        ? `${where} has no free address, ${shortBy} short of twice the pods it serves; delete pods, or ${help}`
+        : `${where} has ${free}`,
+    },
+    ...(found
+      ? [
+          {
+            type: "Found",
+            status: found.has(name) ? ("True" as const) : ("False" as const),
+            reason: found.has(name) ? "AtProvider" : "NotAtProvider",
+            message: found.has(name) ? "the provider has it" : "the provider has no vSwitch of this id",
+          },
+        ]
+      : []),
+  ];
+}
+
+function withCondition(conditions: readonly Condition[], condition: Condition, at: string): Condition[] {
+  const before = conditions.find(({ type }) => type === condition.type);
+  const since = before?.status === condition.status ? (before.lastTransitionTime ?? at) : at;
+  const fresh = { ...condition, lastTransitionTime: since };
+  return before ? conditions.map((one) => (one === before ? fresh : one)) : [...conditions, fresh];
+}
