@@ -86,6 +86,11 @@ const commands: readonly CommandEntry[] = [
     load: () => import("./commands/explain.ts"),
   },
   {
+    name: "allowlist",
+    summary: "print the ranges that a database must admit for a workload",
+    load: () => import("./commands/allowlist.ts"),
+  },
+  {
     name: "ipam",
     summary: "addresses: show who holds what, check it, release what leaked",
     load: () => import("./commands/ipam.ts"),

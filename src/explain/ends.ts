@@ -111,7 +111,7 @@ function rank(pod: Pod): number {
 }
 
 /** A Deployment's pods belong to its ReplicaSet, a CronJob's to a Job: those are known by name and hash only. */
-function podsOf(facts: ClusterFacts, kind: string, namespace: string, name: string): Pod[] {
+export function podsOf(facts: ClusterFacts, kind: string, namespace: string, name: string): Pod[] {
   return [...facts.pods.values()].filter((pod) => {
     if (pod.metadata.namespace !== namespace) return false;
     return (pod.metadata.ownerReferences ?? []).some((owner) => {

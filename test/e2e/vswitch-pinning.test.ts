@@ -108,6 +108,25 @@ describe("vswitch-pinning", () => {
       const told = await trunkline.json<Probe>("explain", ...ends);
       expect([...ends, told.reachable, told.sourceSeen]).toEqual([...ends, true, probe.sourceSeen]);
     }
+    // What the database must admit is the vSwitch, and nothing else; what it must admit for the other pod it does not.
+    expect(await trunkline.ask("allowlist", "host/db", "--for", "deploy/nginx-fixed")).toBe("10.2.1.0/24\n");
+    const list = await trunkline.json<object>("allowlist", "host/db", "--for", "deploy/nginx-fixed");
+    expect(list).toMatchObject({
+      to: "host/db",
+      for: "deployment/default/nginx-fixed",
+      ranges: ["10.2.1.0/24"],
+      admitted: ["10.2.1.0/24"],
+      missing: [],
+    });
+    const other = await trunkline.say(
+      "allowlist",
+      "host/db",
+      "--for",
+      "pod/elsewhere",
+      "--lab",
+      trunkline.lab,
+    );
+    expect([other.code, other.stdout]).toEqual([1, "10.2.0.0/24\n"]);
     const denied = await trunkline.say("explain", "pod/elsewhere", "host/db:3306", "--lab", trunkline.lab);
     expect([denied.code, denied.stdout]).toEqual([
       1,

@@ -1,0 +1,62 @@
+import { describe, expect, it } from "vitest";
+import type { NodeConfig } from "../../api/kinds/node-config.ts";
+import type { Subnet } from "../../api/kinds/subnet.ts";
+import { cluster, host, pod, pool } from "../cluster.suite.ts";
+import { findEnd } from "../ends.ts";
+import { judgesOf } from "../plans.ts";
+import { parseEnd } from "../target.ts";
+import { allowlist, type Workload } from "./allowlist.ts";
+
+const meta = (name: string) => ({ name, uid: name, resourceVersion: "1", creationTimestamp: "" });
+const subnet: Subnet = {
+  apiVersion: "trunkline.dev/v1alpha1",
+  kind: "Subnet",
+  metadata: meta("vsw-1"),
+  spec: { zone: "h", cidr: "10.2.1.0/24" },
+};
+const config: NodeConfig = {
+  apiVersion: "trunkline.dev/v1alpha1",
+  kind: "NodeConfig",
+  metadata: meta("n2"),
+  status: { vSwitchIDs: ["vsw-1"] },
+};
+const db = host("db", "172.17.0.9", { admit: ["10.2.1.0/24"] });
+
+function list(of: ReturnType<typeof cluster>, workload?: Workload) {
+  const made = allowlist(of, judgesOf(of), findEnd(of, parseEnd("host/db"), "default"), undefined, workload);
+  return { ...made, sources: made.sources.map(({ why }) => why) };
+}
+
+describe("the ranges that a database must admit", () => {
+  it("are the whole subnet of pods that have addresses of it, or wait for one", () => {
+    const of = cluster(
+      pool("pods", "10.1.0.0/16"),
+      subnet,
+      config,
+      db,
+      pod("a", "10.2.1.7", "n2"),
+      pod("b", "10.2.1.8", "n2"),
+    );
+    expect(list(of, { kind: "Pod", namespace: "default", name: "a" })).toMatchObject({
+      to: "host/db",
+      for: "pod/default/a",
+      ranges: ["10.2.1.0/24"],
+      admitted: ["10.2.1.0/24"],
+      missing: [],
+      sources: [expect.stringMatching(/vSwitch vsw-1.*NodeConfig\/n2/)],
+    });
+  });
+
+  it("are the blocks of pods that are not translated, and what is seen of those that are", () => {
+    const plain = cluster(pool("pods", "10.1.0.0/16", false), db);
+    expect(list(plain)).toMatchObject({ ranges: ["10.1.0.0/26", "10.1.0.64/26"], admitted: [], for: null });
+    expect(list(plain).missing).toEqual(["10.1.0.0/26", "10.1.0.64/26"]);
+    const translated = cluster(pool("pods", "10.1.0.0/16", true), db);
+    expect(list(translated).ranges).toEqual(["192.168.18.3/32", "192.168.18.4/32"]);
+  });
+
+  it("are none where there is nobody", () => {
+    const of = cluster(pool("pods", "10.1.0.0/16"), db);
+    expect(list(of, { kind: "Deployment", namespace: "default", name: "none" }).ranges).toEqual([]);
+  });
+});
