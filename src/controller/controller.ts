@@ -1,6 +1,8 @@
 // The cluster's daemon: what one process does for all nodes. It holds no state of its own, and a second one does no harm.
 import type { Logger } from "../base/log.ts";
 import type { ProviderPlace } from "../cloud/provider.ts";
+import { systemClock } from "../ipam/clock.ts";
+import type { Clock } from "../ipam/types.ts";
 import type { Store } from "../store/store.ts";
 import { IpamCollector } from "./ipam-gc.ts";
 import { OwnerGc } from "./owner-gc.ts";
@@ -14,8 +16,8 @@ export interface ControllerOptions {
   readonly logger: Logger;
   /** Whom to ask about subnets; undefined: nobody. */
   readonly cloud?: ProviderPlace | undefined;
-  /** Milliseconds since 1970; default: the machine's clock. */
-  readonly now?: (() => number) | undefined;
+  /** Default: the machine's. */
+  readonly clock?: Pick<Clock, "now" | "sleep"> | undefined;
 }
 
 export interface Controller {
@@ -27,14 +29,14 @@ export async function startController({
   store,
   logger,
   cloud,
-  now = Date.now,
+  clock = systemClock,
 }: ControllerOptions): Promise<Controller> {
   const garbage = new OwnerGc(store, logger);
   const addresses = new IpamCollector({ store, logger });
   const policies = new PolicyEvents(store, logger);
   const sourceNats = new SourceNatConditions(store, logger);
   const tunnels = new PoolTunnels(store, logger);
-  const subnets = new SubnetKeeper({ store, logger, cloud, now });
+  const subnets = new SubnetKeeper({ store, logger, cloud, clock });
   await garbage.start();
   subnets.start();
   policies.start();

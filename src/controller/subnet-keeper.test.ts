@@ -6,6 +6,7 @@ import { silent } from "../base/log.ts";
 import { LabCloud } from "../cloud/lab/lab-cloud.ts";
 import { emptyCloud } from "../cloud/lab/state.ts";
 import { nodeTag, ourTags } from "../cloud/types.ts";
+import { systemClock } from "../ipam/clock.ts";
 import { memoryStore } from "../store/memory.ts";
 import { SubnetKeeper } from "./subnet-keeper.ts";
 
@@ -28,7 +29,8 @@ describe("who looks after subnets", () => {
     });
     await store.create(subnetKind, { ...subnetKind, metadata: { name: "vsw-1" }, spec } as never);
     const place = { provider: cloud.for("controller"), cluster: "test" };
-    const keeper = () => new SubnetKeeper({ store, logger: silent, cloud: place, now: () => now });
+    const keeper = () =>
+      new SubnetKeeper({ store, logger: silent, cloud: place, clock: { ...systemClock, now: () => now } });
     const start = () => {
       const made = keeper();
       made.start();

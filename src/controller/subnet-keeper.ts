@@ -1,6 +1,5 @@
 // Looks after subnets: their figures and warnings on the object, whether the provider still has them, and interfaces that
 // nobody knows any more.
-import { setTimeout as pause } from "node:timers/promises";
 import { equalJson } from "../api/equal.ts";
 import { type Condition, type Node, nodeKind, type Pod, podKind } from "../api/kinds/core.ts";
 import { type NodeConfig, nodeConfigKind } from "../api/kinds/node-config.ts";
@@ -10,6 +9,7 @@ import { isError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { ProviderPlace } from "../cloud/provider.ts";
 import { type CloudInterface, nodeTag, ourTags } from "../cloud/types.ts";
+import type { Clock } from "../ipam/types.ts";
 import { type SubnetFigures, subnetFigures } from "../plan/subnets/capacity.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import { Informer } from "../store/informer.ts";
@@ -19,8 +19,8 @@ export interface SubnetKeeperOptions {
   readonly store: Store;
   readonly logger: Logger;
   readonly cloud: ProviderPlace | undefined;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
+  /** Of stamps, of ages, and of the time between looks. */
+  readonly clock: Pick<Clock, "now" | "sleep">;
 }
 
 /** Pods come in swarms. */
@@ -102,8 +102,8 @@ export class SubnetKeeper {
   }
 
   async #tell(name: string, figures: SubnetFigures): Promise<void> {
-    const { store, now } = this.#options;
-    const at = new Date(now()).toISOString().replace(/\.\d+Z$/, "Z");
+    const { store, clock } = this.#options;
+    const at = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
     for (let left = ATTEMPTS; ; left--) {
       const subnet = await store.get(subnetKind, name);
       if (!subnet) return;
@@ -147,7 +147,7 @@ export class SubnetKeeper {
         // The figures stay as they were; nothing is taken for gone because nobody answers.
         this.#options.logger.warn({ error: textOf(error) }, "the provider of subnets does not answer");
       }
-      await pause(LOOK_MS, undefined, { signal }).catch(() => {});
+      await this.#options.clock.sleep(LOOK_MS, signal);
     }
   }
 
@@ -170,7 +170,7 @@ export class SubnetKeeper {
   /** Nobody knows it, its node is gone, and it is not new. When in doubt, it is kept. */
   #isLeaked(one: CloudInterface): boolean {
     const { id, tags, createdAt } = one;
-    const age = this.#options.now() - Date.parse(createdAt);
+    const age = this.#options.clock.now() - Date.parse(createdAt);
     const node = tags[nodeTag];
     if (node === undefined || this.#nodes.cache.has(node) || !(age > LEAK_AGE_MS)) return false;
     const ofNodes = [...this.#nodeConfigs.cache.entries()].some(

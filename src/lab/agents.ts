@@ -11,6 +11,7 @@ import { startController } from "../controller/controller.ts";
 import { startDaemon } from "../kernel/exec/index.ts";
 import type { Machine } from "../kernel/kernel.ts";
 import type { Store } from "../store/store.ts";
+import type { LabClock } from "./clock.ts";
 import { trunklineExecutable } from "./installation.ts";
 import type { nodePaths } from "./state.ts";
 import { type Running, Supervisor } from "./supervisor.ts";
@@ -51,6 +52,8 @@ export async function startHere(
     readonly store: Store;
     readonly cluster: ClusterWatch;
     readonly cloud: ProviderPlace | undefined;
+    /** Milliseconds since 1970, by the lab's clock. */
+    readonly now: () => number;
   },
   { onChange }: Fate,
 ): Promise<NodeAgent> {
@@ -138,11 +141,11 @@ export async function startApart(
 export async function startControllerHere(
   store: Store,
   logger: Logger,
-  cloud: ProviderPlace | undefined,
+  { cloud, clock }: { readonly cloud: ProviderPlace | undefined; readonly clock: LabClock },
 ): Promise<Supervisor> {
   const supervisor = new Supervisor({
     start: async () => {
-      const controller = await startController({ store, logger, cloud });
+      const controller = await startController({ store, logger, cloud, clock });
       return partOfThisProcess(async () => controller.stop());
     },
     onFailure: (error) => logger.error({ error: textOf(error) }, "the controller cannot be started again"),

@@ -152,6 +152,10 @@ function handlersOf(lab: Lab, record: () => LabRecord, end: () => void) {
     "node-remove": ({ name }: { name: string }) => lab.nodeChanges.remove(name),
     "node-renumber": ({ name, address }: { name: string; address: string }) =>
       lab.nodeChanges.renumber(name, address),
+    clock: async ({ advanceMs }: { advanceMs?: number }) => {
+      if (advanceMs !== undefined) await lab.clock.advance(advanceMs);
+      return lab.clock.state;
+    },
     provider: async (body: ProviderAct) => lab.provider.act(body),
     cloud: ({ caller, method, args }: CloudCallBody) => callCloud(lab.provider.for(caller), method, args),
     // The answer has to leave before the door is shut.

@@ -17,6 +17,7 @@ import { openSqliteStore } from "../store/sqlite/store.ts";
 import type { Store } from "../store/store.ts";
 import { startControllerApart, startControllerHere } from "./agents.ts";
 import { type CapturedPacket, type CapturePoint, startCapture } from "./capture.ts";
+import { LabClock } from "./clock.ts";
 import { completeNode, nodeFor, registerCluster, reportNode } from "./cluster.ts";
 import { standIns } from "./events.ts";
 import { Eviction } from "./eviction.ts";
@@ -66,6 +67,7 @@ export interface LabOptions {
 
 export class Lab {
   readonly store: Store;
+  readonly clock: LabClock;
   readonly #options: LabOptions;
   readonly #cluster: ClusterWatch;
   readonly #pods: Informer<Pod>;
@@ -87,6 +89,7 @@ export class Lab {
     this.#options = options;
     this.#file = options.file;
     this.store = openSqliteStore(paths.store);
+    this.clock = new LabClock(path.join(paths.folder, "clock.json"));
     this.#cluster = new ClusterWatch(this.store, logger);
     this.#pods = new Informer(this.store, podKind, { logger });
     this.#nodes = new Informer(this.store, nodeKind, { logger });
@@ -285,7 +288,7 @@ export class Lab {
       members: () => built.members,
       file: () => this.#file,
       stateFile: path.join(paths.folder, "cloud.json"),
-      now: Date.now,
+      now: () => this.clock.now(),
       kill: (name) => {
         this.act(name, "kill").catch((error: unknown) =>
           logger.warn({ name, error: textOf(error) }, "it cannot be killed"),
@@ -373,6 +376,7 @@ export class Lab {
       cluster: this.#cluster,
       pods: this.#pods,
       provider: this.#provider,
+      clock: this.clock,
       onChange: (serves) => this.#nodeChanged(name, serves),
       respond: (own) => this.#responder(member.kernel, own, [NODE_PORT], name),
     });
@@ -405,7 +409,7 @@ export class Lab {
     const door = this.#provider && { control: paths.control, cluster };
     const controller = separate
       ? await startControllerApart(paths.store, path.join(paths.folder, "controller.log"), logger, door)
-      : await startControllerHere(store, logger, cloud);
+      : await startControllerHere(store, logger, { cloud, clock: this.clock });
     this.#controller = controller;
     this.#stops.push(() => controller.stop());
   }

@@ -4,6 +4,7 @@ import { TrunklineError } from "../../base/errors.ts";
 import { formatProblem } from "../../base/problem.ts";
 import { findLab, type LabEntry, type LabRecord, labPaths, listLabs } from "../../lab/state.ts";
 import { keepPrivate } from "../daemon.ts";
+import { clockCommand } from "../lab/clock.ts";
 import { nodeCommand } from "../lab/node.ts";
 import { processCommand } from "../lab/process.ts";
 import { providerCommand } from "../lab/provider.ts";
@@ -46,6 +47,7 @@ export function command(): Command {
     .action((who: string, words: string[], options: { namespace?: string; lab?: string }) =>
       exec(who, words, options),
     );
+  lab.addCommand(clockCommand());
   lab.addCommand(providerCommand());
   lab
     .command("show [name]")

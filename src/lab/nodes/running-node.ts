@@ -10,6 +10,7 @@ import { EventRecorder } from "../../store/event-recorder.ts";
 import type { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
 import { type NodeAgent, startApart, startHere } from "../agents.ts";
+import type { LabClock } from "../clock.ts";
 import { standIns } from "../events.ts";
 import type { LabFile } from "../file/lab-file.ts";
 import type { Responder } from "../net/responder.ts";
@@ -34,6 +35,7 @@ export interface NodeParts {
   readonly store: Store;
   readonly cluster: ClusterWatch;
   readonly pods: Informer<Pod>;
+  readonly clock: LabClock;
   /** Whom its agent asks for interfaces; undefined in a lab without subnets. */
   readonly provider: LabProvider | undefined;
   /** Told when its agent ends although it should not, and when it serves again. */
@@ -71,7 +73,11 @@ export class RunningNode {
     const door = provider && { control: paths.control, cluster: file.name };
     const agent = parts.separate
       ? await startApart({ ...place, door }, paths.store, { onChange })
-      : await startHere(place, { machine, store, cluster, cloud }, { onChange });
+      : await startHere(
+          place,
+          { machine, store, cluster, cloud, now: () => parts.clock.now() },
+          { onChange },
+        );
     try {
       await agent.ready;
       await installCni({

@@ -1,0 +1,53 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { LabClock } from "./clock.ts";
+
+const HOUR_MS = 3_600_000;
+
+describe("the lab's clock", () => {
+  let folder = "";
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), "lab-clock-"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+  const open = () => new LabClock(path.join(folder, "clock.json"));
+
+  it("wakes who sleeps in the order in which their time comes, and as often as it comes", async () => {
+    const clock = open();
+    const woken: string[] = [];
+    const ending = new AbortController();
+    const every = async (name: string, ms: number) => {
+      while (!ending.signal.aborted) {
+        await clock.sleep(ms, ending.signal);
+        if (!ending.signal.aborted) woken.push(name);
+      }
+    };
+    const all = [every("long", HOUR_MS), every("short", HOUR_MS / 2 - 1000), every("never", 3 * HOUR_MS)];
+    await clock.advance(HOUR_MS + 1000);
+    expect(woken).toEqual(["short", "short", "long"]);
+    ending.abort();
+    await Promise.all(all);
+  });
+
+  it("goes on from where it was, and never back", async () => {
+    const first = open();
+    await first.advance(HOUR_MS);
+    const again = open();
+    expect(again.now() - Date.now()).toBeGreaterThanOrEqual(HOUR_MS);
+    expect(again.state.ahead).toBe("1h0m0s");
+    const before = again.now();
+    await again.advance(0);
+    expect(again.now()).toBeGreaterThanOrEqual(before);
+  });
+
+  it("is done with sleeping where the sleeper is told to end", async () => {
+    const clock = open();
+    await clock.sleep(HOUR_MS, AbortSignal.abort());
+    const ending = new AbortController();
+    const sleeping = clock.sleep(HOUR_MS, ending.signal);
+    ending.abort();
+    await sleeping;
+  });
+});

@@ -1,0 +1,82 @@
+// The lab's one clock: of stamps, of waits that last minutes, of the provider's ages. It runs as the machine's does, and can
+// be moved ahead; sockets and packets do not follow it.
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
+import { goDuration } from "../api/pod-networking.ts";
+import type { Clock } from "../ipam/types.ts";
+
+interface Sleeper {
+  readonly at: number;
+  readonly wake: () => void;
+}
+
+/** For those who were woken to do what fell due, in milliseconds. */
+const TURN_MS = 20;
+
+export class LabClock implements Pick<Clock, "now" | "sleep"> {
+  readonly #file: string;
+  readonly #sleepers = new Set<Sleeper>();
+  #ahead: number;
+
+  /** @param file where it is kept how far it is ahead */
+  constructor(file: string) {
+    this.#file = file;
+    this.#ahead = readAhead(file);
+  }
+
+  /** Milliseconds since 1970. */
+  now(): number {
+    return Date.now() + this.#ahead;
+  }
+
+  get state(): { readonly now: string; readonly ahead: string } {
+    const whole = Math.round(this.#ahead / 1000) * 1000;
+    return { now: new Date(this.now()).toISOString(), ahead: goDuration(whole) };
+  }
+
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    const woken = Promise.withResolvers<void>();
+    const sleeper: Sleeper = { at: this.now() + ms, wake: () => woken.resolve() };
+    const timer = setTimeout(sleeper.wake, ms);
+    this.#sleepers.add(sleeper);
+    signal?.addEventListener("abort", sleeper.wake, { once: true });
+    try {
+      if (!signal?.aborted) await woken.promise;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", sleeper.wake);
+      this.#sleepers.delete(sleeper);
+    }
+  }
+
+  /** Moves the clock; settles once everybody whose time came on the way has had a turn, one after the other. */
+  async advance(ms: number): Promise<void> {
+    const ahead = this.#ahead + ms;
+    for (;;) {
+      const due = [...this.#sleepers].filter(({ at }) => at <= Date.now() + ahead);
+      const [first] = due.toSorted((a, b) => a.at - b.at);
+      if (!first) break;
+      this.#moveTo(first.at);
+      first.wake();
+      await pause(TURN_MS);
+    }
+    this.#moveTo(Date.now() + ahead);
+    await pause(TURN_MS);
+  }
+
+  /** Never back: what was due meanwhile took its time. */
+  #moveTo(at: number): void {
+    this.#ahead = Math.max(this.#ahead, at - Date.now());
+    writeFileSync(`${this.#file}.new`, JSON.stringify({ aheadMs: this.#ahead }), { mode: 0o600 });
+    renameSync(`${this.#file}.new`, this.#file);
+  }
+}
+
+function readAhead(file: string): number {
+  try {
+    return (JSON.parse(readFileSync(file, "utf8")) as { aheadMs: number }).aheadMs;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
+    throw error;
+  }
+}
