@@ -27,7 +27,7 @@ describe("doctor", () => {
     await trunkline.up("examples/first-light");
     await trunkline.ask("apply", "-f", "examples/first-light/workloads.yaml");
     await trunkline.ask("wait", "--for", "ready", "--all", "-A", "--timeout", "60s");
-  });
+  }, 120_000);
   afterAll(() => trunkline.end());
 
   it("has nothing to say where iptables drops what it forwards by policy: pods pass", async () => {
