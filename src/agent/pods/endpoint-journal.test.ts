@@ -136,9 +136,10 @@ describe("EndpointJournal", () => {
   it("begins nothing on a full disk, ends what ends, and catches up when there is room", () => {
     vi.useFakeTimers();
     try {
+      const before = open();
+      for (const name of ["a", "b"]) before.put(endpoint(name));
+      before.close();
       const journal = open();
-      for (const name of ["a", "b"]) journal.put(endpoint(name));
-      journal.close();
       // Every write to it fails with ENOSPC; and nothing can be put in its place.
       rmSync(file());
       symlinkSync("/dev/full", file());

@@ -32,6 +32,7 @@ export class EndpointJournal {
   #keep: boolean;
   #fault: TrunklineError<"agent.journal"> | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #closed = false;
 
   /** Reads what is there. What cannot be read is kept in a copy and logged; a disk that fails is tried again later. */
   constructor(folder: string, logger: Logger) {
@@ -112,8 +113,9 @@ export class EndpointJournal {
     if (this.#live.delete(key)) this.#appendIfPossible({ gone: key });
   }
 
-  /** Using the journal afterwards opens it again. */
+  /** Using the journal afterwards opens it again, but nothing is tried again any more. */
   close(): void {
+    this.#closed = true;
     clearInterval(this.#retry);
     this.#retry = undefined;
     this.#file.close();
@@ -169,7 +171,7 @@ export class EndpointJournal {
     const fault = new TrunklineError("agent.journal", facts, { cause: error });
     if (this.#fault === undefined) this.#logger.error(facts, fault.message);
     this.#fault = fault;
-    this.#retry ??= setInterval(() => this.#tryWriteAnew(), RETRY_MS).unref();
+    if (!this.#closed) this.#retry ??= setInterval(() => this.#tryWriteAnew(), RETRY_MS).unref();
     return fault;
   }
 }

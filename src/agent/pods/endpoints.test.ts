@@ -68,6 +68,7 @@ class Node {
     const { machine, kernel, held } = this;
     const journal = new EndpointJournal(this.folder, silent);
     this.journal = journal;
+    journals.push(journal);
     const put = journal.put.bind(journal);
     const note = journal.note.bind(journal);
     const remove = journal.remove.bind(journal);
@@ -138,10 +139,15 @@ const only = (name: string, ip: string) => ({
 });
 
 let node: Node;
+/** Of all agents, also of those that were killed: what they still do must not bring back a folder that is gone. */
+const journals: EndpointJournal[] = [];
 beforeEach(() => {
   node = new Node();
 });
-afterEach(() => rmSync(node.folder, { recursive: true, force: true }));
+afterEach(() => {
+  for (const journal of journals.splice(0)) journal.close();
+  rmSync(node.folder, { recursive: true, force: true });
+});
 
 describe("Endpoints", () => {
   it("makes a pod's wire once, and answers a repeated ADD the same", async () => {
