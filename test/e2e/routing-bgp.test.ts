@@ -102,7 +102,7 @@ describe("BGP in two LANs with a router between them", () => {
     await trunkline.up(file("lab.yaml", lab), "--separate");
     await trunkline.ask("apply", "-f", file("objects.yaml", objects));
     await trunkline.ask("wait", "--for", "ready", "--all", "--timeout", "60s");
-  });
+  }, 120_000);
   // Tests come in any order: each begins with nothing but r1's peerings, and routes that have come with them.
   beforeEach(async () => {
     await trunkline.say(
@@ -119,7 +119,7 @@ describe("BGP in two LANs with a router between them", () => {
       (list) =>
         list.length === 4 && list.every((row) => row.inKernel && (row.via === null || row.through === "bgp")),
     );
-  });
+  }, 60_000);
   afterAll(() => trunkline.end());
 
   it("brings pods' ranges through the router, and says who announced what", async () => {

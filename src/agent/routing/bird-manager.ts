@@ -1,5 +1,6 @@
 // Keeps the node's BIRD equal to the plan, and tells how its sessions stand. Nothing here holds up pods: BIRD is spoken
 // to in a queue of its own, and what fails there is a problem that is told and tried again.
+import { setTimeout as sleep } from "node:timers/promises";
 import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { birdConfigText } from "../../bird/config/text.ts";
@@ -48,6 +49,8 @@ const HOLD_EXTRA_MS = 10_000;
 /** How long the old protocol goes on beside the new one: at most, and after the new one has told everything. */
 const LINGER_MS = 30_000;
 const SETTLED_MS = 3000;
+/** All nodes hear of a change of objects within this. */
+const OTHERS_MS = 300;
 
 export class BirdManager implements Manager {
   readonly name = "bird";
@@ -106,7 +109,8 @@ export class BirdManager implements Manager {
     this.#known = { facts, plan, protocols, farEnds };
     this.#want();
     // The other ends are about to begin their sessions anew, and will take back what they have told.
-    if (before && before.farEnds !== farEnds && plan.config) this.#hold();
+    const disturbed = before !== undefined && (before.farEnds !== farEnds || this.#disturbs());
+    if (disturbed && this.#inForce && plan.config) this.#hold();
     if (!plan.config) this.#holds.drop();
     this.#lookSoon(0);
   }
@@ -144,6 +148,12 @@ export class BirdManager implements Manager {
     await this.#looking;
   }
 
+  /** Without the program nothing that is planned of routes can come about. */
+  notReady(): readonly string[] {
+    const { error } = this.#process;
+    return this.#known?.plan.config && isError(error, "bird.missing") ? [error.message] : [];
+  }
+
   problems() {
     const { error } = this.#process;
     const own =
@@ -160,10 +170,17 @@ export class BirdManager implements Manager {
   }
 
   /** Copies what may vanish for a moment. A change of filters or of announcements takes nothing from this node. */
-  #beforeChange(what: "start" | "configure"): void {
-    const next = this.#wanted?.config;
-    if (what === "configure" && this.#inForce && next && keepsRoutes(this.#inForce, next)) return;
+  async #beforeChange(what: "start" | "configure"): Promise<void> {
+    if (what === "configure" && !this.#disturbs()) return;
     this.#hold();
+    // The other ends must have copied theirs before this end closes sessions.
+    if (what === "configure" && this.#inForce) await sleep(OTHERS_MS);
+  }
+
+  /** Whether what is wanted takes away sessions that BIRD has, or begins them anew. */
+  #disturbs(): boolean {
+    const next = this.#wanted?.config;
+    return !(this.#inForce && next && keepsRoutes(this.#inForce, next));
   }
 
   #hold(): void {

@@ -40,7 +40,10 @@ describe("a session that does not stand", () => {
   });
 
   it("is told apart by what BIRD says", () => {
-    const said = (text: string) => look([session("r")], { r: state("Active", text) })["r"];
+    const said = (text: string) => {
+      look([session("r")], { r: state("Established") });
+      return look([session("r")], { r: state("Active", text) })["r"];
+    };
     expect(said("BGP Error: Bad peer AS")).toBe("wrong-as");
     expect(said("Received: Bad peer AS: 64512")).toBe("wrong-as");
     expect(said("Socket: Connection refused")).toBe("connection-refused");
@@ -48,6 +51,17 @@ describe("a session that does not stand", () => {
     expect(said("Received: Maximum number of prefixes reached")).toBe("too-many-prefixes");
     expect(said("Received: Administrative shutdown")).toBe("peer-closed");
     expect(said("Socket: No route to host")).toBe("no-answer");
+  });
+
+  it("is what BGP has said until the session stands or is changed, though the peer only hangs up now", () => {
+    look([session("r")], { r: state("Active", "Received: Maximum number of prefixes reached") });
+    expect(look([session("r")], { r: state("Active", "Socket: Connection closed") })).toEqual({
+      r: "too-many-prefixes",
+    });
+    expect(look([session("r")], { r: state("Connect") })).toEqual({ r: "too-many-prefixes" });
+    expect(look([session("r", { peerAS: 1 })], { r: state("Connect") })).toEqual({ r: "no-answer" });
+    look([session("r")], { r: state("Established") });
+    expect(look([session("r")], { r: state("Connect") })).toEqual({ r: "no-answer" });
   });
 
   it("is told apart by the kernel's counters, as long as they are news", () => {

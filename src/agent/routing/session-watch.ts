@@ -9,12 +9,20 @@ import type { SignatureCounts } from "./tcp-signatures.ts";
 const NEWS_MS = 16_000;
 /** For so long a connection that is being made is no fault. */
 const PATIENCE_MS = 3000;
+/** Said once, and true until the session stands. */
+const lasting: ReadonlySet<SessionErrorCode> = new Set([
+  "wrong-as",
+  "too-many-prefixes",
+  "hold-timer-expired",
+]);
 
 export class SessionWatch {
   readonly #now: () => number;
   #counts: SignatureCounts | undefined;
   readonly #rose = new Map<keyof SignatureCounts, number>();
   readonly #hanging = new Map<string, number>();
+  /** What was last said in BGP's own words: a peer that was told off mostly just hangs up from then on. */
+  readonly #reasons = new Map<string, { readonly error: SessionError; readonly of: string }>();
 
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
@@ -51,13 +59,17 @@ export class SessionWatch {
     const { held, protocol, localAddress, peer } = session;
     if (held) return held;
     const state = look.protocols.get(protocol);
-    if (state?.bgpState === "Established") return undefined;
+    if (state?.bgpState === "Established") {
+      this.#reasons.delete(protocol);
+      return undefined;
+    }
     if (localAddress !== undefined && !look.here.has(localAddress))
       return { code: "no-local-address", message: `no interface of the node holds ${localAddress}` };
     const signature = this.#signature(session, look);
     if (signature) return signature;
     const said = state?.lastError === undefined ? undefined : wordsOf(state.lastError, session);
-    if (said) return said;
+    const reason = this.#reason(session, said);
+    if (reason) return reason;
     const since = this.#hanging.get(protocol) ?? look.now;
     if (look.now - since < PATIENCE_MS && state?.lastError === undefined)
       return { code: "no-answer", message: `${peer} has not answered yet` };
@@ -66,6 +78,16 @@ export class SessionWatch {
       code: "no-answer",
       message: `${peer} ${passive}${state?.lastError ? `: ${state.lastError}` : ""}`,
     };
+  }
+
+  /** Returns what BGP itself has said last, as long as nobody has changed the session, or else what is said now. */
+  #reason(session: Session, said: SessionError | undefined): SessionError | undefined {
+    const of = `${session.peerAS} ${session.localAS} ${session.password ?? ""}`;
+    if (said && lasting.has(said.code)) this.#reasons.set(session.protocol, { error: said, of });
+    const kept = this.#reasons.get(session.protocol);
+    // Somebody who does not listen is not the one who spoke.
+    if (!kept || kept.of !== of || said?.code === "connection-refused") return said;
+    return kept.error;
   }
 
   /** Accuses only those that hang, and says so where several may be meant. */
