@@ -78,7 +78,7 @@ export class BirdManager implements Manager {
     this.#options = options;
     this.#files = birdFiles(stateDir);
     this.#holds = new RouteHolds(kernel, logger);
-    this.#reader = new BirdReader(kernel);
+    this.#reader = new BirdReader(kernel, this.#files.log);
     this.#status = new PeerStatus(options);
     this.#process = new BirdProcess({
       node,

@@ -1,5 +1,6 @@
 // One look at BIRD: how its sessions stand, what it has refused, and how far it has come after a start.
 import type { BirdControl } from "../../bird/control.ts";
+import { BirdLog } from "../../bird/read/log.ts";
 import {
   type ProtocolState,
   type RipNeighbour,
@@ -50,8 +51,12 @@ export class BirdReader {
   #refused: { key: string; routes: readonly RefusedRoute[] } = { key: "", routes: [] };
   #unresolved: { key: string; routes: BirdView["unresolved"] } = { key: "", routes: [] };
 
-  constructor(kernel: Kernel) {
+  readonly #log: BirdLog;
+
+  /** @param logFile BIRD's log */
+  constructor(kernel: Kernel, logFile: string) {
     this.#kernel = kernel;
+    this.#log = new BirdLog(logFile);
   }
 
   /** @param control undefined while BIRD is away or not as it should be */
@@ -64,7 +69,7 @@ export class BirdReader {
     const text = control ? (await control.command("show protocols all")).text : "";
     const protocols = readProtocols(text);
     const counts = readSignatureCounts(this.#kernel.netstat());
-    const errors = this.#watch.look(plan.sessions, protocols, counts, here);
+    const errors = this.#watch.look(plan.sessions, protocols, counts, here, this.#log.news());
     const rip = [...protocols.values()].filter(({ type }) => type === "RIP" || type === "RIPng");
     const ripNeighbours: RipNeighbour[] = [];
     for (const { name } of control ? rip : [])

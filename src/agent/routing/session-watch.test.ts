@@ -64,6 +64,16 @@ describe("a session that does not stand", () => {
     expect(look([session("r")], { r: state("Connect") })).toEqual({ r: "no-answer" });
   });
 
+  it("has the reason that stands in BIRD's log, though something else has happened since", () => {
+    const said = [{ protocol: "r", text: "Received: Maximum number of prefixes reached: 0001" }];
+    const states = new Map([["r", state("Active", "Socket: Connection reset by peer")]]);
+    const found = watch.look([session("r")], states, quiet, here, said);
+    expect(found.get("r")?.code).toBe("too-many-prefixes");
+    expect(look([session("r")], { r: state("Active", "Socket: Connection reset by peer") })).toEqual({
+      r: "too-many-prefixes",
+    });
+  });
+
   it("is told apart by the kernel's counters, as long as they are news", () => {
     const signed = session("r", { signed: true });
     const hangs = { r: state("Connect") };

@@ -1,5 +1,7 @@
 // Why a session does not stand, from what BIRD says and what the kernel counts. BIRD says the same of a peer with a wrong
 // password as of one that is not there; the kernel knows, but not of whom.
+
+import type { SaidBySession } from "../../bird/read/log.ts";
 import type { ProtocolState } from "../../bird/read/protocols.ts";
 import type { SessionError, SessionErrorCode } from "../../plan/routing/bird/report.ts";
 import type { Session } from "../../plan/routing/bird/sessions.ts";
@@ -34,8 +36,11 @@ export class SessionWatch {
     protocols: ReadonlyMap<string, ProtocolState>,
     counts: SignatureCounts,
     here: ReadonlySet<string>,
+    said: readonly SaidBySession[] = [],
   ): ReadonlyMap<string, SessionError> {
     const now = this.#now();
+    for (const session of sessions)
+      for (const { protocol, text } of said) if (protocol === session.protocol) this.#remember(session, text);
     this.#count(counts, now);
     const hanging = sessions.filter(({ protocol }) => isHanging(protocols.get(protocol)));
     const names = new Set(hanging.map(({ protocol }) => protocol));
@@ -82,12 +87,17 @@ export class SessionWatch {
 
   /** Returns what BGP itself has said last, as long as nobody has changed the session, or else what is said now. */
   #reason(session: Session, said: SessionError | undefined): SessionError | undefined {
-    const of = `${session.peerAS} ${session.localAS} ${session.password ?? ""}`;
+    const of = settingsOf(session);
     if (said && lasting.has(said.code)) this.#reasons.set(session.protocol, { error: said, of });
     const kept = this.#reasons.get(session.protocol);
     // Somebody who does not listen is not the one who spoke.
     if (!kept || kept.of !== of || said?.code === "connection-refused") return said;
     return kept.error;
+  }
+
+  #remember(session: Session, text: string): void {
+    const error = wordsOf(text, session);
+    if (error) this.#reasons.set(session.protocol, { error, of: settingsOf(session) });
   }
 
   /** Accuses only those that hang, and says so where several may be meant. */
@@ -119,6 +129,10 @@ interface Look {
   readonly hanging: readonly Session[];
   readonly here: ReadonlySet<string>;
   readonly now: number;
+}
+
+function settingsOf({ peerAS, localAS, password = "" }: Session): string {
+  return `${peerAS} ${localAS} ${password}`;
 }
 
 function isHanging(state: ProtocolState | undefined): boolean {
