@@ -3,7 +3,7 @@
 import { isTerminal } from "../api/kinds/core.ts";
 import { TrunklineError } from "../base/errors.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
-import { explore, type World } from "../plan/foreign/index.ts";
+import { Choices, explore, type World } from "../plan/foreign/index.ts";
 import { type End, isOnNode, nodeOf } from "./ends.ts";
 import { fateOf, guessedFate, type Outcome, type PlacedFlow } from "./fate.ts";
 import { type Atlas, isLoopback } from "./ground/atlas.ts";
@@ -67,7 +67,7 @@ export function explain(
   const flow = { ...endsOf(facts, judges.atlas, from, to), port: asked };
   const worlds = worldsOf(facts, judges, flow);
   // What is said at length is so in the first world of which anything can be told.
-  const told = worlds.find((world) => world.told)?.told ?? guessed(facts, judges, flow);
+  const told = worlds.find((world) => world.told)?.told ?? guessed(facts, judges, flow, new Choices([]));
   const { egress, ingress, admission, snat, fate } = told;
   const allowed = sureOr(agreed(worlds, (one) => one.allowed));
   const reachable = agreed(worlds, (one) => one.reachable);
@@ -106,32 +106,31 @@ function sureOr<T>(found: { sure: true; value: T } | { sure: false }): T | null 
 /** Returns the answer about a flow in every world that there may be; where nothing is unknown, that is one. */
 export function worldsOf(facts: ClusterFacts, judges: Judges, flow: PlacedFlow): readonly World<Told>[] {
   const { network } = judges;
-  if (!network?.atlas.machineOf(flow.from)) {
-    const told = guessed(facts, judges, flow);
-    const { by, sourceSeen } = told.snat;
-    if (sourceSeen === undefined || !judges.stale.has(sourceSeen)) return [{ told, doubts: [] }];
-    const holder = by ?? nodeOf(flow.from) ?? "";
-    const doubts = [`whether node ${holder} still holds ${sourceSeen}: it does not renew its lease`];
-    return [
-      { told, doubts },
-      { told: undefined, doubts },
-    ];
-  }
+  if (!network?.atlas.machineOf(flow.from))
+    return explore((choices) => {
+      const told = guessed(facts, judges, flow, choices);
+      const { by, sourceSeen } = told.snat;
+      if (sourceSeen === undefined || !judges.stale.has(sourceSeen)) return told;
+      const holder = by ?? nodeOf(flow.from) ?? "";
+      const doubt = `whether node ${holder} still holds ${sourceSeen}: it does not renew its lease`;
+      if (choices.pick(2, doubt) === 1) throw choices.untold(doubt);
+      return told;
+    });
   return explore((choices) => {
     const travelled = travel(network, flow, choices);
     const fate = fateOf(network, flow, travelled, choices);
     const { egress, ingress, snat } = travelled;
-    const admission = flow.port && admissionOf(fate, flow.from, flow.to, snat.sourceSeen);
+    const admission = flow.port && admissionOf(fate, flow.from, flow.to, snat.sourceSeen, choices);
     return toldOf({ egress, ingress, snat, fate, admission });
   });
 }
 
 /** Returns as much as objects tell. */
-function guessed(facts: ClusterFacts, judges: Judges, flow: PlacedFlow): Told {
+function guessed(facts: ClusterFacts, judges: Judges, flow: PlacedFlow, choices: Choices): Told {
   const { egress, ingress } = judges.policies(flow);
   const snat = judges.source(flow);
   const fate = guessedFate(facts, judges.atlas, flow);
-  const admission = flow.port && admissionOf(fate, flow.from, flow.to, snat.sourceSeen);
+  const admission = flow.port && admissionOf(fate, flow.from, flow.to, snat.sourceSeen, choices);
   return toldOf({ egress, ingress, snat, fate, admission });
 }
 

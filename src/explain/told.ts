@@ -1,9 +1,10 @@
 // What is said of a flow in one world, where everything is definite, and what can be said of all worlds together.
 
-import { cidrContains, tryParseCidr, tryParseIp } from "../base/ip.ts";
-import type { World } from "../plan/foreign/index.ts";
+import { cidrRange, type IpRange, tryParseCidr, tryParseIp } from "../base/ip.ts";
+import type { Choices, World } from "../plan/foreign/index.ts";
 import type { End } from "./ends.ts";
 import type { Fate, Outcome } from "./fate.ts";
+import { rangeOf } from "./journey/parcel.ts";
 import type { DirectionVerdict, SourceDecision } from "./judge.ts";
 
 export interface Admission {
@@ -56,27 +57,44 @@ export function isOpen({ allowed, reachable }: Pick<Told, "allowed" | "reachable
   return allowed && reachable !== false;
 }
 
-/** A host outside may serve some ranges only: it looks at the address that it sees. Itself it always serves. */
+/**
+ * A host outside may serve some ranges only: it looks at the address that it sees. Itself it always serves.
+ * @param sourceSeen an address, or a range of which the kernel picks one
+ */
 export function admissionOf(
   { machine }: Fate,
   from: End,
   to: End,
   sourceSeen: string | undefined,
+  choices: Choices,
 ): Admission | undefined {
   const { name } = machine ?? to;
   const list = machine ? machine.admit : to.type === "host" ? to.host.spec.admit : undefined;
   if (sourceSeen === undefined || from.name === name || list === undefined) return undefined;
-  const ip = tryParseIp(sourceSeen);
-  const found = list.find((text) => {
-    const range = tryParseCidr(text);
-    return text === sourceSeen || (ip && range && cidrContains(range, ip));
-  });
+  const seen = rangeOf(sourceSeen);
+  const listed = list.map((text) => ({ text, range: tryRange(text) }));
+  const whole = listed.find(
+    ({ range }) =>
+      range && range.first <= seen.first && seen.last <= range.last && range.family === seen.family,
+  );
+  const part = listed.find(
+    ({ range }) =>
+      range && range.family === seen.family && range.first <= seen.last && seen.first <= range.last,
+  );
+  const found = whole ?? (part && choices.pick(2, `which of ${sourceSeen} is used`) === 0 ? part : undefined);
   return found === undefined
     ? {
         allowed: false,
         reason: `${name} admits only ${list.join(", ") || "nobody"}, and sees ${sourceSeen}`,
       }
-    : { allowed: true, reason: `${name} admits ${found}, which holds ${sourceSeen}` };
+    : { allowed: true, reason: `${name} admits ${found.text}, which holds ${sourceSeen}` };
+}
+
+function tryRange(text: string): IpRange | undefined {
+  const cidr = tryParseCidr(text);
+  if (cidr) return cidrRange(cidr);
+  const ip = tryParseIp(text);
+  return ip && { family: ip.family, first: ip.value, last: ip.value };
 }
 
 /** What is the same in all worlds, or not. */

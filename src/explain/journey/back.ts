@@ -15,7 +15,8 @@ import { podLink } from "../ground/atlas.ts";
 import type { Machine } from "../ground/ground.ts";
 import type { Network } from "../judge.ts";
 import { passHook, type Refused } from "./hook.ts";
-import { MOST_HOPS, one, type Passed, type Start, type Tracked, type Travelled } from "./journey.ts";
+import { MOST_HOPS, type Passed, type Tracked, type Travelled } from "./journey.ts";
+import { one, type Start } from "./parcel.ts";
 
 interface Answer {
   source: string;

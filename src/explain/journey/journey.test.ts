@@ -275,6 +275,42 @@ describe("the way back", () => {
   });
 });
 
+describe("a source that is one of several", () => {
+  const snat = rules(
+    iptables("nat", "-A POSTROUTING -s 10.1.0.0/16 -j SNAT --to-source 192.168.18.60-192.168.18.63"),
+  );
+
+  it.each([
+    ["192.168.18.60/30", "yes"],
+    ["192.168.18.0/24", "yes"],
+    ["192.168.18.60/31", "unknown"],
+    ["192.168.18.64/30", "no"],
+  ])("%s: %s", (cidr, verdict) => {
+    const of = facts(isolated("api", { from: [{ ipBlock: { cidr } }] }));
+    const { ingress } = ask("pod/web", "pod/api:80", { of, n1: snat });
+    expect(ingress.allowed).toBe({ yes: true, no: false, unknown: null }[verdict]);
+    const picky: Ground = {
+      machines: named.machines.map((one) => (one.name === "host/choosy" ? { ...one, admit: [cidr] } : one)),
+    };
+    const { admission } = ask("pod/web", "host/choosy:80", { n1: snat, on: picky });
+    expect(admission?.allowed).toBe({ yes: true, no: false, unknown: null }[verdict]);
+  });
+});
+
+it("a hostPort of which nobody knows where it leads makes no sure cell", () => {
+  const of = facts(pod("mapped", "10.1.0.66", "n2", { ports: [{ containerPort: 80, hostPort: 8080 }] }));
+  const judges = judgesOf(of, {}, { ...named, hostPorts: true });
+  const ends = [findEnd(of, parseEnd("pod/web"), "default"), findEnd(of, parseEnd("node/n2"), "default")];
+  const cells = [
+    ...matrixCells(of, judges, { ends, ports: [{ port: 8080, protocol: "TCP" }], view: "live" }),
+  ];
+  const cell = cells.find((one) => one.from === "pod/default/web" && one.to === "node/n2");
+  expect(cell).toMatchObject({
+    allowed: null,
+    by: { by: "unknown", reason: expect.stringContaining("hostPort of pod/default/mapped") },
+  });
+});
+
 it("a pod that is being deleted may be gone, and its address is the next one's", () => {
   const leaving = pod("old", "10.1.0.70", "n2", { ports: [{ containerPort: 80 }] });
   const old = { ...leaving, metadata: { ...leaving.metadata, deletionTimestamp: "2026-11-01T00:00:00Z" } };

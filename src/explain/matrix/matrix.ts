@@ -235,15 +235,20 @@ function journeyRefusal(
   refusal: (told: Told) => Refusal | undefined = refusalOf,
 ): Against | undefined {
   const worlds = worldsOf(facts, judges, flow);
-  const found = worlds.map(({ told }) => (told ? (refusal(told) ?? "none") : "untold"));
+  const found = worlds.map(({ told }) => (told && !isUntold(told) ? (refusal(told) ?? "none") : "untold"));
   if (found.every((one) => one === "none")) return undefined;
   const refusals = found.filter((one) => typeof one !== "string");
   if (refusals.length === found.length) return refused(refusals[0]!);
-  return { allowed: null, by: { by: "unknown", reason: doubtsOf(worlds).join("; ") } };
+  const [untold] = worlds.flatMap(({ told }) => (told && isUntold(told) ? [told.fate.reason] : []));
+  return { allowed: null, by: { by: "unknown", reason: untold ?? doubtsOf(worlds).join("; ") } };
+}
+
+/** It is led elsewhere by rules that nobody has looked at. */
+function isUntold({ fate: { machine, outcome } }: Told): boolean {
+  return machine !== undefined && outcome === undefined;
 }
 
 function refusalOf({ egress, ingress, admission, snat, fate }: Told): Refusal | undefined {
-  if (fate.diverted) return undefined;
   for (const [by, { allowed, policy, reason }] of [
     ["egress", egress],
     ["ingress", ingress],
