@@ -2,7 +2,7 @@
 // comes back. Where the network is known whole (a lab), that is definite; else it is as much as objects tell.
 import { isTerminal, type Pod } from "../api/kinds/core.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
-import type { Choices } from "../plan/foreign/index.ts";
+import type { Choices, Hook } from "../plan/foreign/index.ts";
 import { isOnNode, podName } from "./ends.ts";
 import type { Atlas, Stop } from "./ground/atlas.ts";
 import type { Machine } from "./ground/ground.ts";
@@ -70,7 +70,10 @@ export function fateOf(network: Network, start: Start, travelled: Travelled, cho
   };
   if (refused) {
     const broken = `${refused.at.name} ${verbs[refused.as]} it: ${refused.by}`;
-    const outcome = refused.as === "dropped" ? "filtered" : back(refused.as, errorFrom(refused.at)).outcome;
+    const outcome =
+      refused.as === "dropped" || isSendRefused(start, refused.hook)
+        ? "filtered"
+        : back(refused.as, errorFrom(refused.at)).outcome;
     return {
       hops,
       broken,
@@ -120,6 +123,11 @@ export function fateOf(network: Network, start: Start, travelled: Travelled, cho
     outcome: cut === undefined ? outcome : "filtered",
     refusal: back("refused", place).outcome,
   };
+}
+
+/** What a machine's own kernel keeps from being sent fails at once; only TCP goes on waiting, and hears what is said of it. */
+function isSendRefused(start: Start, hook: Hook): boolean {
+  return !isPodOf(start) && (hook === "output" || hook === "postrouting") && start.port?.protocol !== "TCP";
 }
 
 const verbs = { dropped: "drops", refused: "rejects", unreachable: "rejects" } as const;

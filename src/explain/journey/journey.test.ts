@@ -211,6 +211,14 @@ describe("filters of others", () => {
     expect(ask("pod/web", to, { n1: rules(iptables("filter", rule)) }).expected).toBe(outcome);
   });
 
+  it("on the sender's own machine fail at once, but for TCP, which hears what is said of it", () => {
+    const n1 = rules(iptables("filter", "-A OUTPUT -d 172.17.0.0/24 -j REJECT"));
+    const told = ["host/out:80", "host/out:53/udp", "host/out/icmp"].map(
+      (to) => ask("node/n1", to, { n1 }).expected,
+    );
+    expect(told).toEqual(["refused", "filtered", "filtered"]);
+  });
+
   it("come after our own, and before where there is no way", () => {
     const of = facts(isolated("db"));
     const reject = rules(iptables("filter", "-A FORWARD -j REJECT"));

@@ -55,7 +55,7 @@ export interface Travelled {
   readonly port: Port | undefined;
   readonly source: IpRange;
   /** A rule of another program that stops it on the way. */
-  readonly refused?: Refused & { readonly at: Machine };
+  readonly refused?: Refused & { readonly at: Machine; readonly hook: Hook };
   readonly asked: readonly Asked[];
   readonly tracked: readonly Tracked[];
   readonly passed: readonly Passed[];
@@ -285,7 +285,7 @@ class Journey {
     this.#parcel.mark = packet.mark;
     this.#passed.push({ machine, hook, before, after: { ...packet } });
     if (refused && !this.#refused) {
-      this.#refused = { ...refused, at: machine };
+      this.#refused = { ...refused, at: machine, hook };
       this.#asked.push("rules");
     }
     const tracked = this.#tracked.at(-1);

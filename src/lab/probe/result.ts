@@ -42,6 +42,8 @@ export function fromErrno(error: unknown): ProbeResult {
     // A blackhole route among the sender's own, or an address that means nobody without the name of a link.
     case "EINVAL":
       return failed("unreachable", `unreachable (${code}): a router or the sender's own routes said so`);
+    case "EPERM":
+      return failed("filtered", "filtered: a rule on the sender's own machine stops it (EPERM)");
     default:
       return failed("failed", error instanceof Error ? error.message : String(error));
   }
