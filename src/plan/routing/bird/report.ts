@@ -68,7 +68,7 @@ export function sessionReport(session: Session, live?: LiveSession): SessionRepo
     localAS: session.localAS,
     peerAS: session.peerAS,
     object: session.object,
-    state: live?.state ?? (session.held ? "Down" : null),
+    state: live?.state ?? null,
     since: live?.since ?? null,
     error: live?.error ?? session.held ?? null,
     password: session.signed,
