@@ -10,7 +10,7 @@ export const labMessages = {
   "lab.several": (d: { names: readonly string[] }) =>
     `several labs are running (${list(d.names)}): say which with --lab NAME`,
   "lab.no-file": (d: { word: string }) =>
-    `there is no lab file or example '${d.word}'; examples are 'examples/first-light', 'examples/network-policy', 'examples/source-nat' and 'examples/vswitch-pinning'`,
+    `there is no lab file or example '${d.word}'; examples are 'examples/first-light', 'examples/network-policy', 'examples/routing-bgp' (-rr, -rip, -vxlan), 'examples/source-nat' and 'examples/vswitch-pinning'`,
   "lab.cni": (d: { plugin: string; command: string; code: number; message: string }) =>
     `plugin '${d.plugin}' failed (${d.command}, code ${d.code}): ${d.message}`,
   "lab.no-cni-config": (d: { folder: string }) =>

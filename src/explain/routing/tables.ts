@@ -71,7 +71,7 @@ export function clusterRows(facts: ClusterFacts, live: ReadonlyMap<string, NodeR
     if (!rows.has(key)) rows.set(key, row);
   };
   for (const row of announced(facts))
-    put(row.through === "direct" ? row : { ...row, ...heardBy(nodes, row.prefix, row.through) });
+    put(isBirds(row.through) ? { ...row, ...heardBy(nodes, row.prefix, row.through) } : row);
   const first = origins(nodes);
   for (const node of nodes) {
     for (const route of node.routes) {
@@ -185,6 +185,10 @@ function mtusOfNode(
   );
   const pod = Number.isFinite(least) ? tunnelMtus(facts, least, used).pod : null;
   return { pod, ipip: mtuOf("tunl0") ?? null, vxlan: mtuOf("vxlan.tl") ?? mtuOf("vxlan6.tl") ?? null };
+}
+
+function isBirds(through: Through): boolean {
+  return through === "bgp" || through === "rip";
 }
 
 /** By which neighbour some node has learned a prefix. */
