@@ -35,6 +35,15 @@ export default defineConfig({
       {
         test: {
           ...common,
+          name: "vm",
+          include: ["test/vm/**/*.test.ts"],
+          testTimeout: 900_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          ...common,
           name: "faults",
           include: ["test/faults/**/*.test.ts"],
           testTimeout: 900_000,

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # `npm test`: sets up, checks, and runs the quick suites (unit, kernel, e2e) within five minutes.
 # `scripts/test.sh long` runs the suites that take longer (store, faults, long), `scripts/test.sh kube` those against a real
-# API server, which it builds first (scripts/kube/build.sh).
+# API server, which it builds first (scripts/kube/build.sh), `scripts/test.sh vm` those for what this kernel lacks, in a
+# virtual machine (scripts/vm/run.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh --dev
@@ -11,6 +12,8 @@ mkdir -p "$results"
 
 if [ "${1:-quick}" = long ]; then
   projects=(store faults long)
+elif [ "${1:-quick}" = vm ]; then
+  projects=(vm)
 elif [ "${1:-quick}" = kube ]; then
   bash scripts/kube/build.sh
   projects=(kube)
