@@ -6,6 +6,8 @@ const common = {
   isolate: false,
   sequence: { shuffle: { files: true, tests: true } },
   testTimeout: 20_000,
+  // A lab that starts beside other work takes longer than vitest's ten seconds.
+  hookTimeout: 60_000,
 };
 
 export default defineConfig({

@@ -21,10 +21,10 @@ function ninePods(): string {
   );
   return ["x", "y", "z"]
     .flatMap((namespace) => [
-      `apiVersion: v1\nkind: Namespace\nmetadata: {name: ${namespace}}\n`,
+      `apiVersion: v1\nkind: Namespace\nmetadata: {name: "${namespace}"}\n`,
       ...["a", "b", "c"].map(
         (pod) =>
-          `apiVersion: v1\nkind: Pod\nmetadata: {name: ${pod}, namespace: ${namespace}}\n` +
+          `apiVersion: v1\nkind: Pod\nmetadata: {name: ${pod}, namespace: "${namespace}"}\n` +
           `spec: {containers: [{name: c, image: i, ports: [${ports.join(", ")}]}]}\n`,
       ),
     ])
