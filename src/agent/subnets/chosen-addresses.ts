@@ -4,6 +4,7 @@ import { type Pod, podKind } from "../../api/kinds/core.ts";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { wantsOwnNetwork } from "../../plan/subnets/demand.ts";
+import { networksOf } from "../../plan/subnets/pod-network.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
 import type { AgentParts } from "../agent.ts";
 import type { Changes, Manager } from "../managers/manager.ts";
@@ -100,6 +101,17 @@ export class ChosenAddresses implements AddressSource {
     if (ofSubnets || facts.podNetworkings.size > 0) {
       const object = await this.#objectOf(request);
       if (object && wantsOwnNetwork(object)) throw new TrunklineError("subnet.pod-eni", { pod: podKey(pod) });
+      // Selected at admission or not: who is meant for a network of its own does not start on the shared one.
+      if (pod && facts.podNetworkings.size > 0) {
+        if (!object) throw new TrunklineError("subnet.pod-unknown", { pod: podKey(pod) });
+        const namespace = facts.namespaces.get(pod.namespace);
+        const [network] = networksOf(object, namespace, facts.podNetworkings.values());
+        if (network)
+          throw new TrunklineError("subnet.pod-networking", {
+            pod: podKey(pod),
+            network: network.metadata.name,
+          });
+      }
     }
     // Nothing is guessed while nobody has said where this node's pods belong.
     if (!config)

@@ -17,4 +17,9 @@ export const subnetMessages = {
       : `the provider did not do what is needed: ${d.why}`,
   "subnet.pod-eni": (d: { pod: string }) =>
     `pod ${d.pod} is to have a network of its own (annotation k8s.aliyun.com/pod-eni), and has no PodENI yet`,
+  "subnet.pod-networking": (d: { pod: string; network: string }) =>
+    `pod ${d.pod} is selected by PodNetworking ${d.network}, which this version reads and does not serve yet: it does not ` +
+    `start on another network instead; change the selector or the pod's labels, or delete the PodNetworking`,
+  "subnet.pod-unknown": (d: { pod: string }) =>
+    `pod ${d.pod} is not known to this node yet, so nobody can tell which PodNetworking selects it`,
 };
