@@ -81,7 +81,7 @@ describe("object commands", () => {
     expect(list).toMatchObject({ apiVersion: "v1", kind: "List" });
     expect(list.items.map((pod) => pod.metadata.name)).toEqual(["single"]);
     expect((await run("describe", "ippool", "pool")).out).toMatch(
-      /ipipMode Always is accepted, but there are no tunnels yet/,
+      /Routes: +by IP in IP between all nodes \(Always\)/,
     );
     const gone = await run("delete", "ns/shop");
     expect(gone).toMatchObject({ code: 0, out: "namespace/shop deleted\n" });

@@ -6,8 +6,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Explanation } from "../../src/explain/explain.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import type { ProbeAnswer } from "../../src/lab/lab.ts";
-import type { PlannedCell } from "./cells.ts";
-import { Commands } from "./trunkline.ts";
+import type { PlannedCell } from "../e2e/cells.ts";
+import { Commands } from "../e2e/trunkline.ts";
 
 const lab = `
 name: meddled

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { BGPPeer } from "../../src/api/kinds/routing/bgp.ts";
 import type { SessionReport } from "../../src/plan/routing/bird/report.ts";
-import { Commands } from "./trunkline.ts";
+import { Commands } from "../e2e/trunkline.ts";
 
 const lab = `
 name: routing

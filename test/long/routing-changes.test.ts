@@ -4,7 +4,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SessionReport } from "../../src/plan/routing/bird/report.ts";
-import { Commands } from "./trunkline.ts";
+import { Commands } from "../e2e/trunkline.ts";
 
 const lab = `
 name: routing-changes
