@@ -91,6 +91,11 @@ const commands: readonly CommandEntry[] = [
     load: () => import("./commands/allowlist.ts"),
   },
   {
+    name: "import",
+    summary: "translate Calico's settings, and say what became of each",
+    load: () => import("./commands/import.ts"),
+  },
+  {
     name: "ipam",
     summary: "addresses: show who holds what, check it, release what leaked",
     load: () => import("./commands/ipam.ts"),

@@ -13,6 +13,8 @@ export const cliMessages = {
     `${d.kind} '${d.name}' does not exist${d.namespace === undefined ? "" : ` in namespace ${d.namespace}`}`,
   "cli.jsonpath": (d: { text: string; column: number; why: string }) =>
     `'${d.text}' is not a JSONPath template: ${d.why} (column ${d.column})`,
+  "cli.import-nothing": (_d: object) =>
+    "there are no settings of Calico's: no DaemonSet calico-node, and no ConfigMap calico-config",
   "cli.context": (_d: object) => "--context is for --kubeconfig, which is not given",
   "cli.store": (d: { text: string; why: string }) => `'${d.text}' is not a store: ${d.why}`,
   "cli.no-store": (d: { path: string }) =>
