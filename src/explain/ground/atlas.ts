@@ -26,7 +26,7 @@ export type Stop =
 /** Where a machine sends a packet. */
 export type Onward =
   | { readonly type: "local" }
-  /** All who have the address: more than one where two machines claim it. */
+  /** All who have the address: more than one where two machines claim it, none where nobody answers for it. */
   | {
       readonly type: "next";
       readonly machines: readonly Machine[];
@@ -216,11 +216,8 @@ export class Atlas {
         ...(via !== undefined && { via }),
       };
     }
-    if (!machines || network === undefined) {
-      const place = network === undefined ? `link ${link.name ?? "?"} of ${name}` : `network ${network}`;
-      return nowhere(route.by, `nobody on ${place} has ${via ?? destination}`, false);
-    }
-    return { type: "next", machines, link, by: route.by, ...(via !== undefined && { via }) };
+    // The kernel asks who has the address only when the packet has passed all of its hooks.
+    return { type: "next", machines: machines ?? [], link, by: route.by, ...(via !== undefined && { via }) };
   }
 
   /** What is in a tunnel goes the way of the packets that it is packed in. Returns why these do not arrive, if so. */
@@ -232,7 +229,9 @@ export class Atlas {
       if (next.type === "nowhere" || next.type === "unknown") return next.why;
       if (next.type === "pod") return `${next.end.name} has that address`;
       // Of two that claim an address either may be asked: that is told where the packet itself goes there.
-      machine = next.machines[0]!;
+      const [first] = next.machines;
+      if (!first) return nobodyHas(machine, next, outer);
+      machine = first;
     }
     return "its packets go round in circles";
   }
@@ -247,9 +246,8 @@ export class Atlas {
     const via = subnetGateway(subnet.spec);
     const by = `the gateway of subnet ${network}, which its address is of`;
     const machines = this.#neighbours.get(`${network} ${via}`);
-    if (!machines) return nowhere(by, `nobody on network ${network} has ${via}`, false);
     const link = machine.links.find((one) => one.network === network) ?? { network, addresses: [] };
-    return { type: "next", machines, link, via, by };
+    return { type: "next", machines: machines ?? [], link, via, by };
   }
 
   /** Returns the link that a machine's own packets leave by; undefined: none. */
@@ -277,6 +275,17 @@ export class Atlas {
     this.#routes.set(machine, routes);
     return routes.find(({ range }) => cidrContains(range, ip));
   }
+}
+
+/** Says that nobody answers for the next hop of a packet to `destination`. */
+export function nobodyHas(
+  machine: Machine,
+  { link, via }: { readonly link: GroundLink; readonly via?: string },
+  destination: string,
+): string {
+  const { network, name } = link;
+  const place = network === undefined ? `link ${name ?? "?"} of ${machine.name}` : `network ${network}`;
+  return `nobody on ${place} has ${via ?? destination}`;
 }
 
 function nowhere(by: string, why: string, told: boolean): Onward {

@@ -11,7 +11,7 @@ import {
   walkChain,
 } from "../../plan/foreign/index.ts";
 import { rangeName } from "../../plan/snat/index.ts";
-import { podLink } from "../ground/atlas.ts";
+import { nobodyHas, podLink } from "../ground/atlas.ts";
 import type { Machine } from "../ground/ground.ts";
 import type { Network } from "../judge.ts";
 import { passHook, type Refused } from "./hook.ts";
@@ -108,8 +108,9 @@ class Way {
       if (next.type === "local") return this.#end(machine.name, this.#isSender(machine), answer, seen);
       if (next.type === "pod")
         return this.#end(next.end.name, next.end.name === this.#start.from.name, answer, seen);
-      if (next.perhaps !== undefined && this.#choices.pick(2, next.perhaps) === 1)
-        return lost(seen, `nobody on network ${next.link.network} has ${next.via ?? answer.destination}`);
+      const isLost = next.machines.length === 0;
+      if (isLost || (next.perhaps !== undefined && this.#choices.pick(2, next.perhaps) === 1))
+        return lost(seen, nobodyHas(machine, next, answer.destination));
       const names = next.machines.map(({ name }) => name).join(" and ");
       const doubt = `${names} both answer for ${next.via ?? answer.destination} on network ${next.link.network}`;
       const target = next.machines[this.#choices.pick(next.machines.length, doubt)]!;

@@ -227,6 +227,15 @@ describe("filters of others", () => {
   });
 });
 
+it("an address that nobody has is asked for behind the filters: a packet that they refuse is refused", () => {
+  const nobody = "192.168.18.77:80";
+  expect(ask("pod/web", nobody, {})).toMatchObject({ verdict: "no", expected: "filtered" });
+  const refusing = rules(
+    iptables("filter", "-A FORWARD -d 192.168.18.0/24 -p tcp -j REJECT --reject-with tcp-reset"),
+  );
+  expect(ask("pod/web", nobody, { n1: refusing })).toMatchObject({ verdict: "no", expected: "refused" });
+});
+
 describe("the way back", () => {
   it("of a translated source leads through the machine that translated, and no other", () => {
     const snat = (address: string) =>

@@ -10,7 +10,7 @@ import type { Choices, Hook, HookPacket } from "../../plan/foreign/index.ts";
 import { NAT_PRIORITY } from "../../plan/snat/nft.ts";
 import { rangeName } from "../../plan/snat/source-nat-rules.ts";
 import { type End, endAt, isOnNode } from "../ends.ts";
-import { isLoopback, type Onward, podLink, type Stop } from "../ground/atlas.ts";
+import { isLoopback, nobodyHas, type Onward, podLink, type Stop } from "../ground/atlas.ts";
 import { type GroundLink, type Machine, nodeName } from "../ground/ground.ts";
 import type { DirectionVerdict, Network, PolicyVerdict, SourceDecision } from "../judge.ts";
 import type { Port } from "../ports.ts";
@@ -198,8 +198,8 @@ class Journey {
       return this.#toPod(next.end);
     }
     const { machines, link, via, by: why, perhaps } = next;
-    if (perhaps !== undefined && this.#choices.pick(2, perhaps) === 1) {
-      const nobody = `nobody on network ${link.network} has ${via ?? this.#parcel.destination}`;
+    if (machines.length === 0 || (perhaps !== undefined && this.#choices.pick(2, perhaps) === 1)) {
+      const nobody = nobodyHas(machine, next, this.#parcel.destination);
       return this.#lost(machine, at, { by: why, why: nobody, told: false });
     }
     const names = machines.map(({ name }) => name).join(" and ");
