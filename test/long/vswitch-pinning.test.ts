@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Event, Node, Pod } from "../../src/api/kinds/core.ts";
 import type { NodeConfig } from "../../src/api/kinds/node-config.ts";
 import type { Subnet } from "../../src/api/kinds/subnet.ts";
-import { Commands } from "./trunkline.ts";
+import { Commands } from "../e2e/trunkline.ts";
 
 const manifest = path.resolve(import.meta.dirname, "../../examples/vswitch-pinning/vswitch-pinning.yaml");
 const pinned = /^10\.2\.1\.\d+$/;

@@ -2,7 +2,7 @@
 // admit some ranges only, translated and plain sources, and pods on their node's network.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Explanation } from "../../src/explain/explain.ts";
-import { Commands } from "./trunkline.ts";
+import { Commands } from "../e2e/trunkline.ts";
 
 const lab = `
 name: answers
