@@ -35,9 +35,9 @@ const pod = (
 apiVersion: v1
 kind: Pod
 metadata:
-  name: ${name}
+  name: "${name}"
   namespace: ${namespace}
-  labels: {app: ${name}${labels}}
+  labels: {app: "${name}"${labels}}
   annotations:
     cni.projectcalico.org/ipv4pools: '["${pool}"]'
     cni.projectcalico.org/ipv6pools: '["${pool}6"]'
@@ -49,7 +49,7 @@ ${snat ? `    trunkline.dev/snat: ${snat}\n` : ""}spec:
 const pool = (name: string, third: number, more = "") => `---
 apiVersion: crd.projectcalico.org/v1
 kind: IPPool
-metadata: {name: ${name}}
+metadata: {name: "${name}"}
 spec: {cidr: 172.16.${third}.0/24, blockSize: 28${more}}
 ---
 apiVersion: crd.projectcalico.org/v1
@@ -287,8 +287,8 @@ describe("the precedence table with real packets", () => {
     const mine = own.get("free/masq") ?? [];
     await both("node/node1", "203.0.113.10:80", "192.168.18.11", "not-a-pod");
     await both("node/node1", "[2001:db8::10]:80", "fd18::11", "not-a-pod");
-    await both("host/internet", `${four}:80`, "203.0.113.10", undefined);
-    await both("host/internet", `[${six}]:80`, "2001:db8::10", undefined);
+    await both("host/internet", `${four}:80`, "203.0.113.10", "not-a-pod");
+    await both("host/internet", `[${six}]:80`, "2001:db8::10", "not-a-pod");
     await both("free/masq", "192.168.18.11:9090", mine[0], "own-node");
     await both("free/masq", "[fd18::11]:9090", mine[1], "own-node");
     await both("free/masq", `${four}:80`, mine[0], "pod-to-pod");

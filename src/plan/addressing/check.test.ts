@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { blockName, type Loan } from "../../api/kinds/address-block.ts";
 import type { Pod } from "../../api/kinds/core.ts";
+import type { Subnet } from "../../api/kinds/subnet.ts";
 import { withOwnerMissing } from "../../ipam/block-object.ts";
 import { Ledger } from "../../ipam/ledger.ts";
 import type { Holding } from "../../ipam/types.ts";
@@ -141,6 +142,14 @@ describe("checkAddresses", () => {
   it("finds pods whose address their node does not hold, or that is in no pool", () => {
     const cluster = facts({ pods: [pod("one", "a", "10.1.0.1"), pod("two", "a", "10.9.0.1")] });
     expect(kinds(cluster, { a: [] })).toEqual(["not-allocated 10.1.0.1", "outside-pools 10.9.0.1"]);
+    const subnet: Subnet = {
+      apiVersion: "trunkline.dev/v1alpha1",
+      kind: "Subnet",
+      metadata: meta("vsw-1"),
+      spec: { zone: "z", cidr: "10.9.0.0/24" },
+    };
+    const subnets = new Map([["vsw-1", subnet]]);
+    expect(kinds({ ...cluster, subnets }, { a: [] })).toEqual(["not-allocated 10.1.0.1"]);
   });
 
   it("finds blocks of nodes that are gone, blocks outside of pools, and journals that cannot be read", () => {

@@ -14,6 +14,7 @@ import { isRecovered } from "../../ipam/recovery.ts";
 import { tunnelDeviceOf } from "../../ipam/tunnel-owner.ts";
 import type { HeldAddress, Holding } from "../../ipam/types.ts";
 import type { ClusterFacts } from "../facts.ts";
+import { subnetOf } from "../subnets/of-address.ts";
 
 export type FindingKind =
   | "duplicate"
@@ -255,6 +256,8 @@ function podFindings(facts: ClusterFacts, journals: Journals, pod: Pod): Finding
   const key = keyOfPod(pod);
   return podIps(pod).flatMap((address): Finding[] => {
     const common = { what: address, node, pod: key };
+    // Of a subnet: the node's interfaces hold it, and no block.
+    if (subnetOf(facts, address)) return [];
     if (!insidePools(facts, hostRange(address)))
       return [{ ...common, kind: "outside-pools", message: `${address} of pod ${key} is in no pool` }];
     const held = holdings?.some((holding) => holding.addresses.some((one) => one.address === address));
