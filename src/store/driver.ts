@@ -46,3 +46,9 @@ export function watchKind<T extends KubeObject>(
   // The hub filters by kind, so the events are of the kind that was asked for.
   return hub.watch(wish, () => since(wish.kind), signal) as unknown as AsyncIterable<WatchEvent<T>>;
 }
+
+/** Orders objects by namespace and name, as listings do. */
+export function byKey(a: KubeObject, b: KubeObject): number {
+  const [left, right] = [keyOf(a), keyOf(b)];
+  return left < right ? -1 : left > right ? 1 : 0;
+}

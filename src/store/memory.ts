@@ -2,7 +2,7 @@
 import { deepFreeze } from "../api/equal.ts";
 import { type Draft, type Kind, type KubeObject, keyOf } from "../api/object.ts";
 import { TrunklineError } from "../base/errors.ts";
-import { type DriverOptions, driverOptions, freshObject, watchKind } from "./driver.ts";
+import { byKey, type DriverOptions, driverOptions, freshObject, watchKind } from "./driver.ts";
 import type { DeleteOptions, Listing, Store, WatchEvent } from "./store.ts";
 import { checkNamespace, deleted, kindKey, type Transition, updated, withVersion } from "./transition.ts";
 import { type Change, WatchHub } from "./watch-hub.ts";
@@ -112,9 +112,4 @@ class MemoryStore implements Store {
   #checkOpen(): void {
     if (this.#closed) throw new TrunklineError("store.closed", { place: "memory" });
   }
-}
-
-function byKey(a: KubeObject, b: KubeObject): number {
-  const [left, right] = [keyOf(a), keyOf(b)];
-  return left < right ? -1 : left > right ? 1 : 0;
 }

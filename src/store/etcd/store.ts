@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { deepFreeze } from "../../api/equal.ts";
 import type { Draft, Kind, KubeObject } from "../../api/object.ts";
 import { isError, TrunklineError } from "../../base/errors.ts";
-import { freshObject } from "../driver.ts";
+import { byKey, freshObject } from "../driver.ts";
 import type { DeleteOptions, Listing, Store, WatchEvent } from "../store.ts";
 import { checkNamespace, deleted, type Transition, updated, withVersion } from "../transition.ts";
 import { type Change, type Entry, Gateway, type Header } from "./gateway.ts";
@@ -126,7 +126,7 @@ class EtcdStore implements Store {
       for (const entry of page.entries) items.push(objectOf<T>(entry));
       const last = page.entries.at(-1);
       if (!page.more || last === undefined)
-        return { items: items.toSorted(byName), revision: String(revision) };
+        return { items: items.toSorted(byKey), revision: String(revision) };
       from = `${last.key}\0`;
     }
   }
@@ -300,9 +300,4 @@ function eventOf<T extends KubeObject>(kind: Kind<T>, prefix: string, change: Ch
 // What stands below the prefix was written by this class.
 function objectOf<T extends KubeObject>({ value, modified }: Entry): T {
   return deepFreeze(withVersion(JSON.parse(value) as T, modified));
-}
-
-function byName({ metadata: a }: KubeObject, { metadata: b }: KubeObject): number {
-  const [left, right] = [`${a.namespace ?? ""}/${a.name}`, `${b.namespace ?? ""}/${b.name}`];
-  return left < right ? -1 : left > right ? 1 : 0;
 }

@@ -3,8 +3,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { immortalNamespaces } from "../../api/defaults.ts";
 import { deepFreeze } from "../../api/equal.ts";
-import { type Draft, type Kind, type KubeObject, keyOf } from "../../api/object.ts";
+import type { Draft, Kind, KubeObject } from "../../api/object.ts";
 import { isError, TrunklineError } from "../../base/errors.ts";
+import { byKey } from "../driver.ts";
 import type { DeleteOptions, Listing, Store, WatchEvent } from "../store.ts";
 import { checkNamespace, updated } from "../transition.ts";
 import type { Access } from "./access.ts";
@@ -190,7 +191,7 @@ class KubernetesStore implements Store {
       revision ??= page.metadata?.resourceVersion ?? "";
       next = page.metadata?.continue ?? "";
     } while (next !== "");
-    return { items: items.toSorted(byName), revision: revision ?? "" };
+    return { items: items.toSorted(byKey), revision: revision ?? "" };
   }
 
   /**
@@ -219,7 +220,7 @@ class KubernetesStore implements Store {
         if (type !== "BOOKMARK") items.push(this.#taken(kind, object));
         else if (object.metadata.annotations?.["k8s.io/initial-events-end"] === "true") {
           this.#streams = true;
-          return { items: items.toSorted(byName), revision: object.metadata.resourceVersion };
+          return { items: items.toSorted(byKey), revision: object.metadata.resourceVersion };
         }
       }
     } catch (error) {
@@ -382,9 +383,4 @@ class KubernetesStore implements Store {
     if (this.#closing.signal.aborted)
       throw new TrunklineError("store.closed", { place: this.#client.server });
   }
-}
-
-function byName(a: KubeObject, b: KubeObject): number {
-  const [left, right] = [keyOf(a), keyOf(b)];
-  return left < right ? -1 : left > right ? 1 : 0;
 }
