@@ -10,6 +10,7 @@ import type { Kernel, Machine, NetnsRef } from "../kernel/kernel.ts";
 import type { ClusterFacts, LocalEndpoint, NodeFacts } from "../plan/facts.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import type { Store } from "../store/store.ts";
+import { RateLimiter } from "./bandwidth/rate-limiter.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { watchKernel } from "./managers/kernel-watcher.ts";
 import type { Manager, NewsGroup } from "./managers/manager.ts";
@@ -135,6 +136,7 @@ class RunningAgent implements Agent {
   readonly #options: AgentOptions;
   readonly #cluster: ClusterWatch;
   readonly #kernel: Kernel;
+  readonly #events: EventRecorder;
   readonly #becameReady = Promise.withResolvers<void>();
   /** How to undo `start`, in the order in which it happened. */
   readonly #stops: (() => void | Promise<void>)[] = [];
@@ -159,6 +161,8 @@ class RunningAgent implements Agent {
     this.#options = options;
     this.#cluster = options.cluster ?? new ClusterWatch(options.store, options.logger);
     this.#kernel = options.machine.open(options.netns);
+    const { store, logger } = options;
+    this.#events = new EventRecorder(store, { component: "trunkline-agent", host: options.node }, logger);
     this.#stops.push(() => this.#kernel.close());
   }
 
@@ -185,9 +189,17 @@ class RunningAgent implements Agent {
     const addresses = await this.#options.addresses(parts);
     this.#addresses = addresses;
     this.#stops.push(() => addresses.stop?.());
-    this.#managers = [...(addresses.managers ?? []), ...this.#options.managers(parts, addresses)];
+    const limiter = new RateLimiter({
+      machine: this.#options.machine,
+      kernel: this.#kernel,
+      logger,
+      pods: facts.pods,
+      endpoints: () => this.endpoints.known,
+      events: this.#events,
+    });
+    this.#managers = [...(addresses.managers ?? []), ...this.#options.managers(parts, addresses), limiter];
     for (const manager of this.#managers) this.#stops.push(() => manager.stop?.());
-    this.#makeEndpoints(journal);
+    this.#makeEndpoints(journal, limiter);
     await this.endpoints.recover();
     // Wires of an earlier version lack what this one's rules count on.
     this.#repair();
@@ -231,7 +243,7 @@ class RunningAgent implements Agent {
     return this.#reconciler.startedOnce ? [] : ["the node's rules and routes are not in force yet"];
   }
 
-  #makeEndpoints(journal: EndpointJournal): void {
+  #makeEndpoints(journal: EndpointJournal, limiter: RateLimiter): void {
     const { machine, logger } = this.#options;
     const { facts } = this.#cluster;
     this.endpoints = new Endpoints({
@@ -241,6 +253,7 @@ class RunningAgent implements Agent {
       addresses: this.#addresses,
       logger,
       inForce: () => this.#reconciler.inForce(),
+      limit: (endpoint) => limiter.begin(endpoint),
       changed: (key) => {
         this.#reconciler.note("endpoints", key);
         // Before the first such pod sends anything.
@@ -274,8 +287,8 @@ class RunningAgent implements Agent {
   }
 
   async #serve(): Promise<void> {
-    const { machine, netns, socketPath, store, logger } = this.#options;
-    const events = new EventRecorder(store, { component: "trunkline-agent", host: this.node }, logger);
+    const { machine, netns, socketPath, logger } = this.#options;
+    const events = this.#events;
     const handler = new CniHandler({
       machine,
       nodeNetnsId: machine.identityOf(netns),

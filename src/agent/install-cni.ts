@@ -33,7 +33,10 @@ export interface InstallOptions {
   readonly network: string;
   /** Bytes; default: as the node's uplink. */
   readonly mtu?: number;
-  /** Plugins to chain behind ours where they are installed; default: portmap and bandwidth. */
+  /**
+   * Plugins to chain behind ours where they are installed; default: portmap. Not the bandwidth plugin: limits are ours, and
+   * a link has one root queue.
+   */
   readonly chain?: readonly string[];
   /** How long to wait for the agent, in milliseconds. */
   readonly timeoutMs: number;
@@ -59,7 +62,7 @@ export async function installCni(options: InstallOptions): Promise<Installed> {
     chmodSync(temporary, 0o755);
   });
   await waitForAgent(options.agentSocket, options.timeoutMs);
-  const found = (options.chain ?? ["portmap", "bandwidth"]).flatMap((name) => {
+  const found = (options.chain ?? ["portmap"]).flatMap((name) => {
     const file = [options.binDir, ...options.pluginPath]
       .map((folder) => path.join(folder, name))
       .find(isExecutable);

@@ -12,6 +12,7 @@ import { changeTests } from "./suite/changes.suite.ts";
 import { eventTests } from "./suite/events.suite.ts";
 import { linkTests, namespaceTests } from "./suite/links.suite.ts";
 import { nftTests } from "./suite/nft.suite.ts";
+import { rateLimitTests } from "./suite/rate-limits.suite.ts";
 import { routeTests } from "./suite/routes.suite.ts";
 import type { Scene } from "./suite/scene.suite.ts";
 
@@ -55,6 +56,7 @@ export function kernelSuite(title: string, makeMachine: () => Machine, prefix: s
     describe("changes on another thread", () => changeTests(scene));
     describe("rules", () => ruleTests(scene));
     describe("neighbours", () => neighbourTests(scene));
+    describe("rate limits", () => rateLimitTests(scene));
     describe("features", () => featureTests(scene));
     describe("sysctl", () => sysctlTests(scene));
     describe("nft", () => nftTests(scene));

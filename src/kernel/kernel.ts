@@ -30,6 +30,7 @@ export interface Kernel {
   readonly routes: Routes;
   readonly rules: Rules;
   readonly neighbours: Neighbours;
+  readonly rateLimits: RateLimits;
   readonly sysctl: Sysctl;
   readonly nft: Nft;
   readonly conntrack: Conntrack;
@@ -156,12 +157,13 @@ export interface Links {
   remove(nameOrIndex: string | number): Promise<void>;
 }
 
-/** What `Kernel.apply` does: change a link, add an address, add or replace a route or a neighbour. */
+/** What `Kernel.apply` does: change a link, add an address, add or replace a route, a neighbour or a rate limit. */
 export type Change =
   | { readonly kind: "link"; readonly index: number; readonly to: Omit<LinkChange, "netns"> }
   | { readonly kind: "address"; readonly address: LinkAddress }
   | { readonly kind: "route"; readonly route: Route }
-  | { readonly kind: "neighbour"; readonly neighbour: Neighbour };
+  | { readonly kind: "neighbour"; readonly neighbour: Neighbour }
+  | { readonly kind: "rate-limit"; readonly limit: RateLimit };
 
 export interface LinkAddress {
   readonly linkIndex: number;
@@ -278,6 +280,30 @@ export interface Neighbours {
   list(options?: { linkIndex?: number; fdb?: boolean; proxy?: boolean }): Neighbour[];
   replace(neighbour: Neighbour): void;
   remove(neighbour: Neighbour): void;
+}
+
+/** A token bucket (tc-tbf(8)) as the root queue of a link: what is sent out by it is no faster. */
+export interface RateLimit {
+  readonly linkIndex: number;
+  readonly bytesPerSecond: number;
+  /** Bytes that may go at once after a silence; at least a whole frame. */
+  readonly burst: number;
+  /** Bytes that may wait, the burst included; what is beyond is dropped. */
+  readonly queue: number;
+}
+
+export interface RateLimitState extends Omit<RateLimit, "burst"> {
+  /** Since the limit was made. */
+  readonly sentBytes: number;
+  /** Packets. */
+  readonly drops: number;
+}
+
+/** Limits of ours, known by their handle; other queues are not seen. They are put by `Kernel.apply`, and go with their link. */
+export interface RateLimits {
+  list(): RateLimitState[];
+  /** Succeeds if there is none. */
+  remove(linkIndex: number): void;
 }
 
 export interface Sysctl {

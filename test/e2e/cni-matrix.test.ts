@@ -255,7 +255,7 @@ describe.skipIf("missing" in tool)("the CNI verbs, asked by cnitool", () => {
       timeoutMs: 5000,
     };
     const installed = await installCni(options);
-    expect(installed.plugins).toEqual(["trunkline", "portmap", "bandwidth"]);
+    expect(installed.plugins).toEqual(["trunkline", "portmap"]);
     expect(path.basename(installed.configuration)).toBe("10-trunkline.conflist");
     const before = statSync(installed.configuration);
     expect(await installCni(options)).toEqual(installed);

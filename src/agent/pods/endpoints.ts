@@ -49,6 +49,8 @@ export interface EndpointsOptions {
   readonly logger: Logger;
   /** Settles when the node's rules hold for the endpoints as they are now; rejects if that takes too long. */
   readonly inForce: (key: string) => Promise<void>;
+  /** Limits what the pod may send and receive; its wire is made, and nobody was told of it yet. */
+  readonly limit?: (endpoint: Endpoint) => Promise<void>;
   /** An endpoint came or went. */
   readonly changed: (key: string) => void;
 }
@@ -207,6 +209,7 @@ export class Endpoints {
     const wire = await this.#wiring.run(endpoint.netnsId, () =>
       attachWire(machine, kernel, wireOf(endpoint, mtu)),
     );
+    await this.#options.limit?.(endpoint);
     await inForce;
     const result = resultOf(endpoint, wire, mtu);
     this.#begin({ ...endpoint, phase: "ready", result });

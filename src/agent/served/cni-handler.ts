@@ -193,6 +193,8 @@ function failureOf(error: unknown): CniFailure {
   if (isError(error, "cni.failed")) return failure(error.data.code, error.data.msg, error.data.details);
   if (isError(error, "kernel.no-netns"))
     return failure(failureCode.invalidNetns, "CNI_NETNS cannot be opened", text);
+  if (isError(error, "agent.bandwidth") || isError(error, "agent.no-limit"))
+    return failure(failureCode.invalidConfig, "the pod's bandwidth cannot be limited", text);
   if (isError(error, "agent.interface-exists")) return failure(failureCode.interfaceExists, text);
   if (isError(error, "agent.journal") || isError(error, "ipam.journal"))
     return failure(failureCode.tryAgainLater, "the agent's state cannot be written", text);

@@ -34,3 +34,10 @@ export function compareQuantities(a: unknown, b: unknown): number {
 export function isWholeQuantity(quantity: unknown): boolean {
   return Number.isInteger(amountOf(quantity));
 }
+
+const form = /^[-+]?(\d+(\.\d*)?|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?\d+)?$/;
+
+/** Returns how much a quantity is; undefined where the text is none. */
+export function quantityAmount(text: string): number | undefined {
+  return form.test(text) ? amountOf(text) : undefined;
+}

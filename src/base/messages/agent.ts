@@ -3,6 +3,10 @@ export const agentMessages = {
     `the namespace ${d.netns} has an interface ${d.name} already`,
   "agent.wire-lost": (d: { name: string; netns: string }) =>
     `the interface ${d.name} in ${d.netns} went away while it was being set up`,
+  "agent.bandwidth": (d: { pod: string; annotation: string; value: string; why: string }) =>
+    `annotation ${d.annotation} of pod ${d.pod} is '${d.value}': ${d.why}`,
+  "agent.no-limit": (d: { pod: string; why: string }) =>
+    `the bandwidth of pod ${d.pod} cannot be limited as its annotations ask for (the kernel's token bucket filter, sch_tbf): ${d.why}`,
   "agent.journal": (d: { path: string; why: string }) =>
     `The journal of pods' interfaces ${d.path} cannot be written: ${d.why}`,
   "agent.no-ipv6": (d: { ips: readonly string[] }) =>

@@ -1,5 +1,6 @@
 // What is particular about each kind. A kind without words of its own is shown as it is written.
 
+import { bandwidthOf, bitRateText, directions } from "../../api/bandwidth.ts";
 import { calicoSelector } from "../../api/calico-selector.ts";
 import { type Node, nodeKind, type Pod, podIps, podKind, runningContainers } from "../../api/kinds/core.ts";
 import { blockSizeBounds, type IPPool } from "../../api/kinds/ip-pool.ts";
@@ -55,8 +56,23 @@ function podLines(pod: Pod): Lines {
         .join("\n"),
     ],
     ["Ports", ports.join(", ") || "<none>"],
+    ...optional("Bandwidth", bandwidthText(pod)),
     ...conditionLines(pod),
   ];
+}
+
+function bandwidthText({ metadata }: Pod): string | undefined {
+  const { limits, faults } = bandwidthOf(metadata.annotations);
+  const all = [
+    ...directions.flatMap((direction) => {
+      const limit = limits[direction];
+      if (!limit) return [];
+      const way = direction === "ingress" ? "to the pod" : "from the pod";
+      return [`${way} ${bitRateText(limit.bytesPerSecond)} (${limit.annotation})`];
+    }),
+    ...faults.map(({ annotation, value, why }) => `refused: ${annotation} is '${value}': ${why}`),
+  ];
+  return all.length === 0 ? undefined : all.join("\n");
 }
 
 async function nodeLines({ store, blocks }: Sources, node: Node): Promise<Lines> {

@@ -7,7 +7,7 @@ import type { Diagnosis } from "../../explain/doctor/diagnose.ts";
 import { isMissingCommand, run } from "../../kernel/exec/index.ts";
 import { type Kernel, linuxMachine } from "../../kernel/index.ts";
 
-const referencePlugins = ["/usr/lib/cni/portmap", "/usr/lib/cni/bandwidth"];
+const portmapPlugin = "/usr/lib/cni/portmap";
 
 /** Returns what this machine lacks; nothing where all is there. */
 export async function checkMachine(): Promise<Diagnosis[]> {
@@ -21,14 +21,8 @@ export async function checkMachine(): Promise<Diagnosis[]> {
       "machine.no-plugin",
       "the CNI executable is not built: run 'npm run build' in the checkout",
     );
-  for (const plugin of referencePlugins) {
-    if (!existsSync(plugin))
-      machine(
-        "warning",
-        "machine.no-chained-plugin",
-        `${plugin} is missing, so pods get no ${nameOf(plugin)}`,
-      );
-  }
+  if (!existsSync(portmapPlugin))
+    machine("warning", "machine.no-chained-plugin", `${portmapPlugin} is missing, so pods get no host ports`);
   found.push(...(await checkKernel()));
   try {
     const { stdout } = await run("nft", ["--version"]);
@@ -79,8 +73,4 @@ function executable(path: string): boolean {
     if (["ENOENT", "EACCES"].includes((error as NodeJS.ErrnoException).code ?? "")) return false;
     throw error;
   }
-}
-
-function nameOf(plugin: string): string {
-  return plugin.endsWith("portmap") ? "host ports" : "bandwidth limits";
 }

@@ -13,6 +13,7 @@ import { FakeLinks } from "./links.ts";
 import { type FakeLink, Namespace } from "./namespace.ts";
 import { FakeNeighbours } from "./neighbours.ts";
 import { FakeNft } from "./nft/nft.ts";
+import { FakeRateLimits } from "./rate-limits.ts";
 import { FakeConntrack, FakeSockets } from "./rest.ts";
 import { FakeRoutes } from "./routes.ts";
 import { FakeRules } from "./rules.ts";
@@ -135,6 +136,7 @@ export class FakeKernel implements Kernel {
   readonly routes: FakeRoutes;
   readonly rules: FakeRules;
   readonly neighbours: FakeNeighbours;
+  readonly rateLimits: FakeRateLimits;
   readonly sysctl: FakeSysctl;
   readonly nft: FakeNft;
   readonly conntrack: FakeConntrack;
@@ -150,6 +152,7 @@ export class FakeKernel implements Kernel {
     this.routes = new FakeRoutes(context);
     this.rules = new FakeRules(context);
     this.neighbours = new FakeNeighbours(context);
+    this.rateLimits = new FakeRateLimits(context);
     this.sysctl = new FakeSysctl(context);
     this.nft = new FakeNft(context);
     this.conntrack = new FakeConntrack(context);
@@ -175,7 +178,8 @@ export class FakeKernel implements Kernel {
     if (change.kind === "link") this.links.change(change.index, change.to);
     else if (change.kind === "address") this.addresses.add(change.address);
     else if (change.kind === "route") this.routes.replace(change.route);
-    else this.neighbours.replace(change.neighbour);
+    else if (change.kind === "neighbour") this.neighbours.replace(change.neighbour);
+    else this.rateLimits.put(change.limit);
   }
 
   watch(groups: readonly EventGroup[], onEvent: (event: KernelEvent) => void): { stop(): void } {

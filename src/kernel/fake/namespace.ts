@@ -6,6 +6,7 @@ import type {
   Link,
   LinkAddress,
   Neighbour,
+  RateLimit,
   Route,
   Rule,
 } from "../kernel.ts";
@@ -24,6 +25,7 @@ export interface FakeLink {
   /** What a vlan or macvlan stands on. */
   base?: FakeLink;
   vlanId?: number;
+  rateLimit?: RateLimit;
 }
 
 interface Watcher {

@@ -5,12 +5,14 @@ import {
   type LinkChange,
   MAIN_TABLE,
   type Neighbour,
+  type RateLimit,
   type Route,
 } from "../kernel.ts";
 import { AddressMessage, writeAddress } from "../netlink/address.ts";
 import { LinkMessage, writeLinkChange } from "../netlink/link.ts";
 import { Flag } from "../netlink/message.ts";
 import { NeighbourMessage, writeNeighbour } from "../netlink/neighbour.ts";
+import { QdiscMessage, writeRateLimit } from "../netlink/qdisc.ts";
 import { RouteMessage, writeRoute } from "../netlink/route.ts";
 import type { Request } from "../netlink/socket.ts";
 
@@ -55,6 +57,15 @@ export function newNeighbour(neighbour: Neighbour): Request {
   };
 }
 
+export function newRateLimit(limit: RateLimit): Request {
+  return {
+    type: QdiscMessage.new,
+    flags: Flag.create | Flag.replace,
+    build: (writer) => writeRateLimit(writer, limit),
+    attempt: () => `limit the rate of link ${limit.linkIndex}`,
+  };
+}
+
 export function requestOf(change: Change): Request {
   switch (change.kind) {
     case "link":
@@ -65,6 +76,8 @@ export function requestOf(change: Change): Request {
       return newRoute(change.route, "replace");
     case "neighbour":
       return newNeighbour(change.neighbour);
+    case "rate-limit":
+      return newRateLimit(change.limit);
   }
 }
 

@@ -12,6 +12,7 @@ import { Context } from "./context.ts";
 import { watchEvents } from "./events.ts";
 import { LinuxLinks } from "./links.ts";
 import { LinuxNeighbours } from "./neighbours.ts";
+import { LinuxRateLimits } from "./rate-limits.ts";
 import { LinuxRoutes } from "./routes.ts";
 import { LinuxRules } from "./rules.ts";
 
@@ -21,6 +22,7 @@ export class LinuxKernel implements Kernel {
   readonly routes: LinuxRoutes;
   readonly rules: LinuxRules;
   readonly neighbours: LinuxNeighbours;
+  readonly rateLimits: LinuxRateLimits;
   readonly sysctl: LinuxSysctl;
   readonly nft: LinuxNft;
   readonly conntrack: LinuxConntrack;
@@ -38,6 +40,7 @@ export class LinuxKernel implements Kernel {
     this.routes = new LinuxRoutes(context);
     this.rules = new LinuxRules(context);
     this.neighbours = new LinuxNeighbours(context);
+    this.rateLimits = new LinuxRateLimits(context);
     this.sysctl = new LinuxSysctl((body, attempt) => {
       context.check(attempt);
       return context.inside(body);

@@ -88,7 +88,8 @@ export class RunningNode {
         agentSocket: own.agentSocket,
         queueDir: own.cniQueue,
         network: "trunkline",
-        chain: file.chainedPlugins,
+        // Earlier lab files name bandwidth, too; the agent limits it itself.
+        chain: file.chainedPlugins.filter((plugin) => plugin !== "bandwidth"),
         timeoutMs: INSTALL_TIMEOUT_MS,
       });
     } catch (error) {

@@ -52,23 +52,11 @@ describe("what the lab makes of a pod", () => {
     });
   });
 
-  it("asks plugins for host ports and bandwidth, and for nothing where there is none", () => {
+  it("asks plugins for host ports, and for nothing where there is none", () => {
     expect(capabilitiesOf(pod({}, { containerPort: 80 }))).toEqual({});
     expect(capabilitiesOf(pod({}, { containerPort: 80, hostPort: 8080, protocol: "UDP" }))).toEqual({
       portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "udp" }],
     });
-    const limited = pod({
-      "kubernetes.io/ingress-bandwidth": "1.5M",
-      "kubernetes.io/egress-bandwidth": "10Ki",
-    });
-    expect(capabilitiesOf(limited)).toEqual({
-      bandwidth: {
-        ingressRate: 1_500_000,
-        ingressBurst: 2147483647,
-        egressRate: 10240,
-        egressBurst: 2147483647,
-      },
-    });
-    expect(capabilitiesOf(pod({ "kubernetes.io/egress-bandwidth": "fast" }))).toEqual({});
+    expect(capabilitiesOf(pod({ "kubernetes.io/egress-bandwidth": "10M" }))).toEqual({});
   });
 });

@@ -1,0 +1,41 @@
+import { Errno } from "../ffi/libc.ts";
+import { refusal } from "../ffi/refusal.ts";
+import type { RateLimitState, RateLimits } from "../kernel.ts";
+import { QdiscMessage, readRateLimit, writeQdiscQuery, writeRateLimitRemoval } from "../netlink/qdisc.ts";
+import type { Context } from "./context.ts";
+
+export class LinuxRateLimits implements RateLimits {
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  list(): RateLimitState[] {
+    const attempt = (): string => "list queues";
+    const found: RateLimitState[] = [];
+    const { errno, text } = this.#context.route(attempt).dump(
+      QdiscMessage.get,
+      writeQdiscQuery,
+      attempt,
+      (message) => {
+        const limit = readRateLimit(message);
+        if (limit) found.push(limit);
+      },
+      () => found.splice(0),
+    );
+    if (errno !== 0) throw refusal(attempt(), errno, text);
+    return found;
+  }
+
+  remove(linkIndex: number): void {
+    const attempt = (): string => `take the rate limit of link ${linkIndex} away`;
+    // The kernel goes by the link alone where the handle is not the root's: somebody else's would be taken.
+    if (!this.list().some((one) => one.linkIndex === linkIndex)) return;
+    const { errno, text } = this.#context
+      .route(attempt)
+      .tryRequest(QdiscMessage.delete, 0, (writer) => writeRateLimitRemoval(writer, linkIndex), attempt);
+    if (errno !== 0 && errno !== Errno.ENOENT && errno !== Errno.ENODEV)
+      throw refusal(attempt(), errno, text);
+  }
+}
