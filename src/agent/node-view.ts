@@ -1,7 +1,13 @@
 // What the node is like: its addresses by its Node object, the uplink that holds them, and the pods on it.
 import { TrunklineError } from "../base/errors.ts";
 import type { Kernel, KernelEvent } from "../kernel/kernel.ts";
-import { type ClusterFacts, type LocalEndpoint, type NodeFacts, nodeIps } from "../plan/facts.ts";
+import {
+  type ClusterFacts,
+  internalIps,
+  type LocalEndpoint,
+  type NodeFacts,
+  nodeIps,
+} from "../plan/facts.ts";
 import { isCard, tunnelMtus, usedTunnels } from "../plan/routing/tunnel-settings.ts";
 import { leastMtu } from "./node-links.ts";
 
@@ -54,15 +60,17 @@ export class NodeView {
   #read() {
     const object = this.#facts.nodes.get(this.#node);
     const addresses = object === undefined ? [] : nodeIps(object);
+    // What an agent has written down proves nothing about the machine: it may have been another one's.
+    const said = object === undefined ? [] : internalIps(object);
     const here = this.#kernel.addresses.list();
-    for (const address of addresses) {
+    for (const address of said) {
       const found = here.find((entry) => entry.address.startsWith(`${address}/`));
       const link = found && this.#kernel.links.get(found.linkIndex);
       if (!link) continue;
-      const least = leastMtu(this.#kernel, link.name);
+      const least = leastMtu(this.#kernel, { uplink: link.name, addresses });
       return { node: this.#node, addresses, uplink: link.name, least, endpoints: this.#endpoints };
     }
-    throw this.#noUplink(addresses);
+    throw this.#noUplink(said);
   }
 
   #noUplink(addresses: readonly string[]) {

@@ -1,6 +1,7 @@
 // What every agent is made of, in production as in the lab.
 
 import type { AgentOptions } from "./agent.ts";
+import { AddressManager } from "./managers/address-manager.ts";
 import { ForwardManager } from "./managers/forward-manager.ts";
 import { Ipv6Guard } from "./managers/ipv6-guard.ts";
 import { NodeTable } from "./managers/node-table.ts";
@@ -21,6 +22,7 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
     // Every manager that writes into the table is named here.
     const table = new NodeTable(kernel.nft, ["tunnel", "policy", "snat"]);
     return [
+      new AddressManager(parts),
       new TunnelManager({ ...parts, table, addresses: addresses.tunnels }),
       new RoutingManager(kernel, logger),
       new BirdManager(parts),

@@ -9,10 +9,12 @@ import type { NodeConfig } from "../api/kinds/node-config.ts";
 import type { PodENI } from "../api/kinds/pod-eni.ts";
 import type { PodNetworking } from "../api/kinds/pod-networking.ts";
 import type { BGPConfiguration, BGPFilter, BGPPeer } from "../api/kinds/routing/bgp.ts";
+import { nodeAnnotation } from "../api/kinds/routing/node-annotations.ts";
 import type { RoutingConfiguration } from "../api/kinds/routing/routing-configuration.ts";
 import type { Secret } from "../api/kinds/secret.ts";
 import type { SourceNAT } from "../api/kinds/source-nat.ts";
 import type { Subnet } from "../api/kinds/subnet.ts";
+import { formatIp, tryParseIp } from "../base/ip.ts";
 
 export interface ClusterFacts {
   /** By name. */
@@ -86,8 +88,19 @@ export function emptyFacts(): ClusterFacts {
 }
 
 /** Returns a node's InternalIP addresses. */
-export function nodeIps(node: Node): readonly string[] {
+export function internalIps(node: Node): readonly string[] {
   return (node.status?.addresses ?? [])
     .filter((entry) => entry.type === "InternalIP")
     .map((entry) => entry.address);
+}
+
+/** Returns the addresses that are known to be a node's: its InternalIPs, and what its agent has found and written down. */
+export function nodeIps(node: Node): readonly string[] {
+  const own = internalIps(node);
+  const found = (["ipv4Address", "ipv6Address"] as const).flatMap((name) => {
+    const [address = ""] = nodeAnnotation(node, name)?.split("/") ?? [];
+    const ip = tryParseIp(address);
+    return ip && !own.includes(address) ? [formatIp(ip)] : [];
+  });
+  return found.length === 0 ? own : [...new Set([...own, ...found])];
 }

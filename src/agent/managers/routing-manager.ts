@@ -139,7 +139,7 @@ function worded(problem: RouteProblem): string {
     case "node-unknown":
       return `node ${problem.node} is not known`;
     case "node-without-address":
-      return `node ${problem.node} has no InternalIP of that family`;
+      return `node ${problem.node} has no address of that family`;
     case "bad-range":
       return "that is not a range";
   }

@@ -135,7 +135,7 @@ export class TunnelManager implements Manager {
     const all = { 4: new Set<string>(), 6: new Set<string>() };
     const others = { 4: new Set<string>(), 6: new Set<string>() };
     for (const node of facts.nodes.values()) {
-      const detected = ([4, 6] as const).flatMap((family) => nodeAddress(node, family)?.address ?? []);
+      const detected = ([4, 6] as const).flatMap((family) => nodeAddress(facts, node, family)?.address ?? []);
       const own = [...nodeIps(node), ...networksOf(node).map(({ address }) => address), ...detected];
       for (const address of own) {
         const family = address.includes(":") ? 6 : 4;
@@ -147,13 +147,13 @@ export class TunnelManager implements Manager {
     writeTunnelGuard(this.#options.table.document(PART), types, { all: lists(all), others: lists(others) });
   }
 
-  async #stand(facts: ClusterFacts, { uplink }: NodeFacts, type: TunnelType): Promise<State> {
+  async #stand(facts: ClusterFacts, own: NodeFacts, type: TunnelType): Promise<State> {
     const { kernel, node } = this.#options;
     this.#lingering.delete(type);
     const self = facts.nodes.get(node);
-    const local = self && outerAddress(self, type.family);
+    const local = self && outerAddress(facts, self, type.family);
     if (local === undefined) return { waits: `the node has no IPv${type.family} address` };
-    const least = leastMtu(kernel, uplink);
+    const least = leastMtu(kernel, own);
     const mtu = tunnelMtus(facts, least, [type])[type.kind] ?? least;
     const inner = this.#inner(facts, type);
     try {

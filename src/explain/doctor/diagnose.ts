@@ -3,6 +3,7 @@ import { checkPools, serviceRangesOf } from "../../api/pools.ts";
 import { formatProblem, type Problem } from "../../base/problem.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import { compilePolicy, readSwitch } from "../../plan/policy/index.ts";
+import { ADDRESS_CONDITION, sharedAddresses } from "../../plan/routing/node-address.ts";
 import { planRoutes } from "../../plan/routing/plan-routes.ts";
 import { planSnat } from "../../plan/snat/index.ts";
 
@@ -23,11 +24,22 @@ export function diagnose(facts: ClusterFacts): Diagnosis[] {
 
 function nodes(facts: ClusterFacts): Diagnosis[] {
   const found: Diagnosis[] = [];
+  for (const family of [4, 6] as const)
+    for (const [address, [first = "", ...others]] of sharedAddresses(facts, family))
+      found.push(
+        error(
+          "node.address-in-use",
+          `Node/${first}`,
+          `its address ${address} is also that of ${others.join(", ")}: routes and sessions lead to any of them`,
+        ),
+      );
   for (const [name, node] of sorted(facts.nodes)) {
     const object = `Node/${name}`;
     if (nodeIps(node).length === 0)
       found.push(error("node.no-address", object, "it has no InternalIP, so no route leads to its pods"));
-    for (const { type, status, message } of node.status?.conditions ?? []) {
+    for (const { type, status, reason, message } of node.status?.conditions ?? []) {
+      if (type === ADDRESS_CONDITION && status === "False" && reason === "NotDetected")
+        found.push(error("node.address-not-found", object, message ?? "no reason given"));
       if (type !== "Ready" || status === "True") continue;
       found.push(error("node.not-ready", object, `it is not ready: ${message ?? "no reason given"}`));
     }

@@ -102,7 +102,7 @@ export class Atlas {
       const inner = innerAddress(node, type);
       if (inner === undefined) continue;
       this.#held.set(inner, machine);
-      const outer = outerAddress(node, type.family);
+      const outer = outerAddress(this.#facts, node, type.family);
       for (const address of [inner, outer ?? inner])
         this.#answers(tunnelNetwork(type.device), address, machine);
     }

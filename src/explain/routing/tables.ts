@@ -97,11 +97,13 @@ export function nodeTable(facts: ClusterFacts, name: string, live: NodeRouting |
     rows.push({ ...refusedRow(facts, one), type: "unicast", dev: null, inKernel: false });
   const node = facts.nodes.get(name);
   const address = (family: 4 | 6) => {
-    const found = node && nodeAddress(node, family);
+    const found = node && nodeAddress(facts, node, family);
     return found ? `${found.address}/${found.length ?? (family === 4 ? 32 : 128)}` : null;
   };
   const uplink = live?.links.find((link) =>
-    link.addresses.some((one) => node && one === (nodeAddress(node, 4) ?? nodeAddress(node, 6))?.address),
+    link.addresses.some(
+      (one) => node && one === (nodeAddress(facts, node, 4) ?? nodeAddress(facts, node, 6))?.address,
+    ),
   );
   return {
     node: name,
@@ -371,7 +373,7 @@ function poolOf(facts: ClusterFacts, prefix: string): string | null {
 
 function addressOf(facts: ClusterFacts, name: string, prefix: string): string | null {
   const node = facts.nodes.get(name);
-  return (node && nodeAddress(node, prefix.includes(":") ? 6 : 4)?.address) ?? null;
+  return (node && nodeAddress(facts, node, prefix.includes(":") ? 6 : 4)?.address) ?? null;
 }
 
 interface Sortable {

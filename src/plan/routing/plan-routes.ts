@@ -137,9 +137,9 @@ function routed(
   const owner = because.node;
   const node = facts.nodes.get(owner);
   if (!node) return { prefix: destination, node: owner, why: "node-unknown" };
-  const via = outerAddress(node, range.family);
+  const via = outerAddress(facts, node, range.family);
   if (via === undefined) return { prefix: destination, node: owner, why: "node-without-address" };
-  const passage = passageOf(facts.pools.get(pool), facts.nodes.get(from), node);
+  const passage = passageOf(facts, facts.pools.get(pool), facts.nodes.get(from), node);
   const route = { ...common(range, destination), type: "unicast", via } as const;
   if (passage.through === "direct") {
     const noTunnel = "because" in passage ? { noTunnel: passage.because } : {};

@@ -86,16 +86,22 @@ describe("the passage between two nodes", () => {
       { through: "tunnel", type: vxlan6, inner: "fd00:10::3", outer: "fd00:18::13" },
     ],
   ] as const)("for %j to %#", (spec, to, expected) => {
-    expect(passageOf(pool(spec as never), near[0], to)).toEqual(expected);
+    expect(passageOf(emptyFacts(), pool(spec as never), near[0], to)).toEqual(expected);
   });
 
   it("is a tunnel only where the sender's own device stands, and always where nobody knows its network", () => {
     const spec = pool({ vxlanMode: "CrossSubnet" });
-    expect(passageOf(spec, unready, far)).toEqual({ through: "direct", because: "same-subnet" });
-    expect(passageOf(spec, unready, near[0])).toEqual({ through: "direct", because: "not-ready" });
+    expect(passageOf(emptyFacts(), spec, unready, far)).toEqual({
+      through: "direct",
+      because: "same-subnet",
+    });
+    expect(passageOf(emptyFacts(), spec, unready, near[0])).toEqual({
+      through: "direct",
+      because: "not-ready",
+    });
     const unknown = { ...near[0], metadata: { ...near[0].metadata, annotations: inner(1) } } as Node;
-    expect(passageOf(spec, unknown, near[1])).toMatchObject({ through: "tunnel" });
-    expect(passageOf(pool({ ipipMode: "Always" }), lacking(near[0]), far)).toMatchObject({
+    expect(passageOf(emptyFacts(), spec, unknown, near[1])).toMatchObject({ through: "tunnel" });
+    expect(passageOf(emptyFacts(), pool({ ipipMode: "Always" }), lacking(near[0]), far)).toMatchObject({
       because: "kernel",
     });
   });

@@ -15,7 +15,7 @@ import {
   tryParseIp,
 } from "../../base/ip.ts";
 import type { ClusterFacts } from "../facts.ts";
-import { nodeAddress } from "./node-address.ts";
+import { type AddressFacts, nodeAddress } from "./node-address.ts";
 
 /** IP in IP (RFC 2003), VXLAN (RFC 7348) over IPv4 and over IPv6; each carries the family that it goes over. */
 export type TunnelKind = "ipip" | "vxlan" | "vxlan6";
@@ -90,7 +90,7 @@ export function tunnelEnds(facts: ClusterFacts, self: string, type: TunnelType):
   return [...facts.nodes.values()]
     .flatMap((node) => {
       const { name } = node.metadata;
-      const outer = outerAddress(node, type.family);
+      const outer = outerAddress(facts, node, type.family);
       const inner = innerAddress(node, type);
       if (name === self || outer === undefined || inner === undefined) return [];
       return [{ node: name, outer, inner, mac: nodeAnnotation(node, "vxlanTunnelMac") ?? tunnelMac(name) }];
@@ -99,8 +99,8 @@ export function tunnelEnds(facts: ClusterFacts, self: string, type: TunnelType):
 }
 
 /** Returns the address that other nodes reach a node by, written as the kernel lists it. */
-export function outerAddress(node: Node, family: Family): string | undefined {
-  const found = nodeAddress(node, family)?.address;
+export function outerAddress(facts: AddressFacts, node: Node, family: Family): string | undefined {
+  const found = nodeAddress(facts, node, family)?.address;
   return found === undefined ? undefined : formatIp(parseIp(found));
 }
 
@@ -119,15 +119,20 @@ export type Passage =
   | { readonly through: "tunnel"; readonly type: TunnelType; readonly inner: string; readonly outer: string };
 
 /** Returns how packets go from `from` to `to` for the addresses of a pool. */
-export function passageOf(pool: IPPool | undefined, from: Node | undefined, to: Node): Passage {
+export function passageOf(
+  facts: AddressFacts,
+  pool: IPPool | undefined,
+  from: Node | undefined,
+  to: Node,
+): Passage {
   const tunnel = pool && tunnelOf(pool);
   if (!tunnel || !from) return { through: "direct" };
   const { type, crossSubnet } = tunnel;
   if (type.kind === "ipip" && (lacksIpip(from) || lacksIpip(to)))
     return { through: "direct", because: "kernel" };
-  const outer = outerAddress(to, type.family);
+  const outer = outerAddress(facts, to, type.family);
   if (outer === undefined) return { through: "direct", because: "not-ready" };
-  if (crossSubnet && isNeighbour(from, outer, type.family))
+  if (crossSubnet && isNeighbour(facts, from, outer, type.family))
     return { through: "direct", because: "same-subnet" };
   const inner = innerAddress(to, type);
   if (inner === undefined || innerAddress(from, type) === undefined)
@@ -136,8 +141,8 @@ export function passageOf(pool: IPPool | undefined, from: Node | undefined, to: 
 }
 
 /** A node whose prefix length nobody knows has no neighbours: encapsulated packets reach them all the same. */
-function isNeighbour(from: Node, address: string, family: Family): boolean {
-  const own = nodeAddress(from, family);
+function isNeighbour(facts: AddressFacts, from: Node, address: string, family: Family): boolean {
+  const own = nodeAddress(facts, from, family);
   if (own?.length === undefined) return false;
   return cidrContains(cidrOf(parseIp(own.address), own.length), parseIp(address));
 }

@@ -4,6 +4,7 @@ import { parseGoDuration } from "../../../base/go-duration.ts";
 import { tryParseCidr, tryParseIp } from "../../../base/ip.ts";
 import { parseAsNumber } from "../../as-number.ts";
 import { parseCommunity, parsePeerAddress } from "../../bgp-words.ts";
+import { readMethod } from "../../detection-method.ts";
 import {
   address,
   cidr,
@@ -243,31 +244,11 @@ export const bgpFilterSchema = schemaOf<BGPFilter>()(
   }),
 );
 
-const method = text("routing.node-address", (value) => {
-  if (/^(first-found|kubernetes-internal-ip|none)$/.test(value)) return undefined;
-  const [name, ...rest] = value.split("=");
-  const argument = rest.join("=");
-  const list = argument.split(",").map((one) => one.trim());
-  if (name === "interface" || name === "skip-interface") return whyNotPatterns(list);
-  if (name === "can-reach") return argument === "" ? "lacks the address behind 'can-reach='" : undefined;
-  if (name === "cidr") {
-    const wrong = list.find((one) => !tryParseCidr(one));
-    return wrong === undefined ? undefined : `'${wrong}' is not a range`;
-  }
-  return (
-    `must be first-found, interface=REGEX, skip-interface=REGEX, can-reach=ADDRESS, cidr=LIST, ` +
-    `kubernetes-internal-ip or none; it is '${value}'`
-  );
-});
-
-function whyNotPatterns(list: readonly string[]): string | undefined {
-  for (const one of list) {
-    if (one === "") return "holds an empty pattern";
-    const why = whyNotPattern(one);
-    if (why !== undefined) return why;
-  }
-  return undefined;
-}
+const method = (family: 4 | 6) =>
+  text("routing.node-address", (value) => {
+    const read = readMethod(value, family);
+    return "wrong" in read ? read.wrong : undefined;
+  });
 
 function whyNotPattern(one: string): string | undefined {
   try {
@@ -308,7 +289,10 @@ export const routingConfigurationSchema = schemaOf<RoutingConfiguration>()(
         garbageTime: seconds(65_535, 1).exactOptional(),
         password: secretReference.exactOptional(),
       }).exactOptional(),
-      nodeAddress: fields({ ipv4: method.exactOptional(), ipv6: method.exactOptional() }).exactOptional(),
+      nodeAddress: fields({
+        ipv4: method(4).exactOptional(),
+        ipv6: method(6).exactOptional(),
+      }).exactOptional(),
       mtu: fields({
         pod: mtu.exactOptional(),
         ipip: mtu.exactOptional(),

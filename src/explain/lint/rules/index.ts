@@ -32,6 +32,8 @@ import { peerAs } from "./tl029-peer-as.ts";
 import { bgpReference } from "./tl030-bgp-reference.ts";
 import { reflectorWithoutClients } from "./tl031-reflector-without-clients.ts";
 import { announcedPool } from "./tl032-announced-pool.ts";
+import { nodeAddressShared } from "./tl033-node-address.ts";
+import { tunnelKernel } from "./tl034-tunnel-kernel.ts";
 
 export const rules: readonly Rule[] = [
   selectsNothing,
@@ -66,4 +68,6 @@ export const rules: readonly Rule[] = [
   bgpReference,
   reflectorWithoutClients,
   announcedPool,
+  nodeAddressShared,
+  tunnelKernel,
 ];

@@ -24,7 +24,7 @@ export const peerAs: Rule = {
       if (!address || as === undefined) continue;
       const path = ["spec", "asNumber"];
       const node = [...view.facts.nodes.values()].find(
-        (one) => nodeAddress(one, address.ip.family)?.address === address.address,
+        (one) => nodeAddress(view.facts, one, address.ip.family)?.address === address.address,
       );
       if (node) {
         const own = nodeAs(view.facts, node);

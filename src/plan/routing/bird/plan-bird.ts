@@ -50,11 +50,11 @@ export function planBird(facts: ClusterFacts, name: string, links: readonly Node
   if (!node || protocols.size === 0) return { config: undefined, sessions: [] };
   const sessions = sessionsOf(facts, name);
   const families = ([4, 6] as const)
-    .filter((family) => nodeAddress(node, family) !== undefined)
+    .filter((family) => nodeAddress(facts, node, family) !== undefined)
     .map((family) => planFamily(facts, node, family, sessions, links));
   return {
     config: {
-      routerId: routerId(node),
+      routerId: routerId(facts, node),
       restartWait: RESTART_WAIT,
       ignoredInterfaces: bgpSettings(facts).ignoredInterfaces ?? [],
       families,
@@ -248,10 +248,10 @@ function planRip(
 }
 
 /** BGP's identifier is an IPv4 address (RFC 6286: any number but 0); a node without one gets one from its IPv6 address. */
-function routerId(node: Node): string {
-  const v4 = nodeAddress(node, 4)?.address;
+function routerId(facts: ClusterFacts, node: Node): string {
+  const v4 = nodeAddress(facts, node, 4)?.address;
   if (v4 !== undefined) return v4;
-  const v6 = tryParseIp(nodeAddress(node, 6)?.address ?? "");
+  const v6 = tryParseIp(nodeAddress(facts, node, 6)?.address ?? "");
   const value = (v6?.value ?? 1n) & 0xffff_ffffn || 1n;
   return formatIp({ family: 4, value });
 }

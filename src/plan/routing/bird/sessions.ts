@@ -109,8 +109,8 @@ class SessionPlanner {
     for (const other of this.#facts.nodes.values()) {
       if (other.metadata.name === node.metadata.name) continue;
       for (const family of FAMILIES) {
-        const own = nodeAddress(node, family)?.address;
-        const theirs = nodeAddress(other, family)?.address;
+        const own = nodeAddress(this.#facts, node, family)?.address;
+        const theirs = nodeAddress(this.#facts, other, family)?.address;
         if (own === undefined || theirs === undefined || own === theirs) continue;
         const cause = this.#cause(node, other, family);
         if (cause !== undefined) yield this.#nodeSession(node, other, family, cause);
@@ -133,13 +133,13 @@ class SessionPlanner {
     if (!isLocal(node)) return false;
     if (isTarget) return isTarget(other.metadata.labels);
     if (address?.ip.family !== family) return false;
-    return nodeAddress(other, family)?.address === address.address;
+    return nodeAddress(this.#facts, other, family)?.address === address.address;
   }
 
   #nodeSession(node: Node, other: Node, family: Family, cause: Cause): Session {
     const facts = this.#facts;
-    const peer = nodeAddress(other, family)!.address;
-    const own = nodeAddress(node, family)!.address;
+    const peer = nodeAddress(this.#facts, other, family)!.address;
+    const own = nodeAddress(this.#facts, node, family)!.address;
     const back = this.#cause(other, node, family);
     const localAS = this.#asFor(node, cause);
     const peerAS = back === undefined ? nodeAs(facts, other) : this.#asFor(other, back);
@@ -167,7 +167,7 @@ class SessionPlanner {
       const { family } = address.ip;
       const port = address.port ?? USUAL_PORT;
       const key = `${address.address} ${port}`;
-      if (nodeAddress(node, family) === undefined || taken.has(key)) continue;
+      if (nodeAddress(this.#facts, node, family) === undefined || taken.has(key)) continue;
       taken.add(key);
       const localAS = this.#asFor(node, peering);
       const peerAS = parseAsNumber(object.spec.asNumber ?? 0) ?? localAS;
@@ -188,7 +188,7 @@ class SessionPlanner {
 
   #nodeAt({ address, ip }: PeerAddress): Node | undefined {
     for (const node of this.#facts.nodes.values())
-      if (nodeAddress(node, ip.family)?.address === address) return node;
+      if (nodeAddress(this.#facts, node, ip.family)?.address === address) return node;
     return undefined;
   }
 
@@ -211,7 +211,8 @@ class SessionPlanner {
       family,
       peer,
       port,
-      localAddress: spec?.sourceAddress === "None" ? undefined : nodeAddress(node, family)?.address,
+      localAddress:
+        spec?.sourceAddress === "None" ? undefined : nodeAddress(this.#facts, node, family)?.address,
       localPort: nodePort(facts, node.metadata.name),
       object: cause === "mesh" ? `BGPConfiguration/${DEFAULT_NAME}` : `BGPPeer/${cause.object.metadata.name}`,
       signed: password.state !== "none",
