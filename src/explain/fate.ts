@@ -6,7 +6,7 @@ import type { Choices, Hook } from "../plan/foreign/index.ts";
 import { isOnNode, podName } from "./ends.ts";
 import type { Atlas, Stop } from "./ground/atlas.ts";
 import type { Machine } from "./ground/ground.ts";
-import { whyCutOff, whyNoReturn } from "./journey/back.ts";
+import { type Answering, whyCutOff, whyNoReturn } from "./journey/back.ts";
 import type { Travelled } from "./journey/journey.ts";
 import type { Start } from "./journey/parcel.ts";
 import type { Flow, Network } from "./judge.ts";
@@ -65,7 +65,9 @@ export function fateOf(network: Network, start: Start, travelled: Travelled, cho
   const { hops, stop, refused, port, destination } = travelled;
   const machine = stop.type === "machine" ? { machine: stop.machine } : {};
   const back = (outcome: Outcome, at: Place) => {
-    const why = at && answerLost(network, start, travelled, at, choices);
+    const isAnswer = outcome === "answered";
+    const answering = at && { ...at, error: at.error && !isAnswer, more: isAnswer };
+    const why = answering && answerLost(network, start, travelled, answering, choices);
     return { outcome: why === undefined ? outcome : ("filtered" as const), why };
   };
   if (refused) {
@@ -133,7 +135,7 @@ function isSendRefused(start: Start, hook: Hook): boolean {
 const verbs = { dropped: "drops", refused: "rejects", unreachable: "rejects" } as const;
 
 /** Where the answer begins; undefined: the packet never left its sender. */
-type Place = { readonly machine: Machine; readonly pod: boolean; readonly error: boolean } | undefined;
+type Place = Omit<Answering, "more"> | undefined;
 
 function placeOf(atlas: Atlas, stop: Exclude<Stop, { type: "lost" }>, port: Port | undefined): Place {
   // The refusal of a datagram is an error message.
@@ -151,7 +153,7 @@ function answerLost(
   network: Network,
   start: Start,
   travelled: Travelled,
-  place: NonNullable<Place>,
+  place: Answering,
   choices: Choices,
 ): string | undefined {
   const { from } = start;

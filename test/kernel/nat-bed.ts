@@ -8,7 +8,13 @@ import path from "node:path";
 import { NodeTable } from "../../src/agent/managers/node-table.ts";
 import { SnatManager } from "../../src/agent/managers/snat-manager.ts";
 import { silent } from "../../src/base/log.ts";
-import { type Kernel, linuxMachine, MAIN_TABLE, ROUTE_PROTOCOL } from "../../src/kernel/index.ts";
+import {
+  type Kernel,
+  linuxMachine,
+  MAIN_TABLE,
+  POD_LINK_GROUP,
+  ROUTE_PROTOCOL,
+} from "../../src/kernel/index.ts";
 import type { ClusterFacts, LocalEndpoint, NodeFacts } from "../../src/plan/facts.ts";
 import { memoryStore } from "../../src/store/memory.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -132,6 +138,7 @@ export class NatBed {
     const length = family === 4 ? 32 : 128;
     const name = `pod${this.pods.length}`;
     const host = node.kernel.links.add({
+      group: POD_LINK_GROUP,
       kind: "veth",
       name,
       up: true,

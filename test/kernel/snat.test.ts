@@ -1,6 +1,7 @@
 import { once } from "node:events";
-import { createServer, type Socket } from "node:net";
+import { createServer, Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { MAIN_TABLE } from "../../src/kernel/index.ts";
 import {
   type Cluster,
   clusterFacts,
@@ -121,6 +122,47 @@ describe("source translation with real packets", () => {
     expect(await bed.seen(web, near.ip, 82)).toBe(web.ip);
     expect(await bed.seen(web, internetHost)).toBe("192.168.18.11");
     for (const server of servers) server.close();
+  });
+
+  it("leaves alone what another node's pod sends through this one", async () => {
+    const other = bed.addNode(2);
+    const pods4 = pool("pods", "172.16.0.0/16", { natOutgoing: true });
+    const away = bed.addPod(other, "172.16.2.5");
+    const uplink = other.kernel.links.get("eth0")?.index ?? 0;
+    const around = {
+      family: 4,
+      destination: `${vpcHost}/32`,
+      via: node.address,
+      linkIndex: uplink,
+      type: "unicast",
+      protocol: 4,
+      table: MAIN_TABLE,
+    } as const;
+    other.kernel.routes.add(around);
+    node.kernel.sysctl.set("net/ipv4/conf/all/send_redirects", 0);
+    const nodes = [
+      clusterNode("node1", ["192.168.18.11", "fd18::11"]),
+      clusterNode("node2", ["192.168.18.12", "fd18::12"]),
+    ];
+    const given = facts({ pools: [pods4], nodes, pods: [pod("away", "172.16.2.5", { node: "node2" })] });
+    await bed.apply(node, given);
+    await bed.apply(other, given);
+    const server = createServer((socket) => {
+      socket.on("error", () => socket.destroy());
+      socket.on("data", (data) => socket.end(`${peer(socket)} ${data.toString()}`));
+    });
+    server.listen({ fd: away.kernel.sockets.listenTcp("0.0.0.0", 80) });
+    await once(server, "listening");
+    const fd = bed.outside.sockets.connectTcp("172.16.2.5", 80, vpcHost);
+    const socket = new Socket({ fd, readable: true, writable: true });
+    socket.write("hello");
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    expect(answer.toString()).toBe(`${vpcHost} hello`);
+    socket.destroy();
+    server.close();
+    // What a pod of the node itself opens is translated as before, and what the other node's does is translated there.
+    expect(await bed.seen(web, internetHost)).toBe(node.address);
+    expect(await bed.seen(away, internetHost)).toBe(other.address);
   });
 
   it("takes ports from the ranges that were set", async () => {

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { podIps } from "../../src/api/kinds/core.ts";
+import { bare } from "../../src/explain/ground/ground.ts";
 import { disagreements, everybodyOf, type Question } from "../e2e/agreement.ts";
 import { bothMatrices, keyOf, type PlannedCell, type ProbedCell, verdicts } from "../e2e/cells.ts";
 import { Commands } from "../e2e/trunkline.ts";
@@ -69,6 +70,11 @@ async function meddled(commands: Commands, seed: number): Promise<void> {
     nets: [...new Set(networks.flatMap((text) => /^(\d+\.\d+\.\d+)\./.exec(text)?.[1] ?? []))].map(
       (net) => `${net}.0/24`,
     ),
+    nodeAddresses: ground.machines
+      .flatMap(({ name, links }) =>
+        name.startsWith("node/") ? links.flatMap(({ addresses }) => addresses.map(bare)) : [],
+      )
+      .filter((address) => !address.includes(":")),
   };
   if (scenery.pods.length === 0) return;
   const namespaces = new Map(members.map(({ name, netns }) => [name, netns]));

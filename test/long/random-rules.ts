@@ -17,6 +17,8 @@ export interface Scenery {
   readonly pods: readonly string[];
   /** Ranges of networks, IPv4. */
   readonly nets: readonly string[];
+  /** Addresses of nodes, IPv4. */
+  readonly nodeAddresses: readonly string[];
 }
 
 /** Returns what is done to a lab. */
@@ -26,6 +28,7 @@ export function meddlingsOf(dice: Dice, scenery: Scenery): Meddling[] {
     ...dice
       .some([...scenery.nodes, ...scenery.hosts], 30)
       .flatMap((member) => addressesOf(dice, member, scenery)),
+    ...dice.some(scenery.nodes, 30).flatMap((member) => routesOf(dice, member, scenery)),
   ];
 }
 
@@ -121,6 +124,21 @@ function addressesOf(dice: Dice, member: string, { nets }: Scenery): Meddling[] 
   }));
 }
 
+/** Ways that nobody planned: round by another node, into the node itself, or nowhere. */
+function routesOf(dice: Dice, member: string, { nets, pods: targets, nodeAddresses }: Scenery): Meddling[] {
+  const inNet = (last: number) => `${dice.one(nets).replace(/0\/24$/, "")}${last}/32`;
+  const to = () => dice.one([dice.one(nets), inNet(1 + dice.below(20)), `${dice.one(targets)}/32`]);
+  const more = [
+    [to(), "via", dice.one(nodeAddresses)],
+    [inNet(1 + dice.below(20)), "via", dice.one(nodeAddresses)],
+    [inNet(1 + dice.below(20)), "dev", dice.one(["lo", "eth0"])],
+    ["blackhole", inNet(1 + dice.below(20))],
+  ] as const;
+  return dice
+    .some(more, 35)
+    .map((words) => ({ member, command: ["ip", "route", "replace", ...words, "metric", "5"] }));
+}
+
 /** Does it, in a lab's namespaces by their members' names. */
 export async function meddle(
   namespaces: ReadonlyMap<string, string>,
@@ -129,7 +147,7 @@ export async function meddle(
   for (const { member, command, input } of meddlings) {
     const [program = "", ...args] = command;
     const netns = { name: namespaces.get(member) ?? member };
-    // An address may be there already.
+    // An address may be there already, and a way be out of reach.
     const codes = program === "ip" ? ("any" as const) : [0];
     await run(program, args, { netns, codes, ...(input !== undefined && { input }) });
   }

@@ -2,21 +2,15 @@
 // machines that translated the first packet know the connection, and they alone translate the answer back, whatever the
 // routes. Nat chains are not asked again, filters are.
 import { formatIp, type IpRange, parseIp } from "../../base/ip.ts";
-import {
-  type Choices,
-  chainsOn,
-  type Hook,
-  type HookPacket,
-  noRules,
-  walkChain,
-} from "../../plan/foreign/index.ts";
-import { rangeName } from "../../plan/snat/index.ts";
+import { type Choices, chainsOn, type Hook, type HookPacket, walkChain } from "../../plan/foreign/index.ts";
+import { decideSnat, rangeName } from "../../plan/snat/index.ts";
+import { NAT_PRIORITY } from "../../plan/snat/nft.ts";
 import { nobodyHas, podLink } from "../ground/atlas.ts";
-import type { Machine } from "../ground/ground.ts";
+import { type Machine, nodeName } from "../ground/ground.ts";
 import type { Network } from "../judge.ts";
-import { passHook, type Refused } from "./hook.ts";
+import { passHook } from "./hook.ts";
 import { MOST_HOPS, type Passed, type Tracked, type Travelled } from "./journey.ts";
-import { one, type Start } from "./parcel.ts";
+import { isPassing, one, type Start } from "./parcel.ts";
 
 interface Answer {
   source: string;
@@ -26,18 +20,28 @@ interface Answer {
   readonly port: number | undefined;
 }
 
+/** Who answers, and what with. */
+export interface Answering {
+  readonly machine: Machine;
+  /** A pod on that machine does. */
+  readonly pod: boolean;
+  /** It is an ICMP error message. */
+  readonly error: boolean;
+  /** More follows than the one packet. */
+  readonly more: boolean;
+}
+
 /** Kernels give each connection one of few: each of them is asked. More than that are taken to be alike. */
 const MOST_SOURCES = 8n;
 
 /**
  * Returns why what the far end says never comes back; undefined: it does.
- * @param from the machine that answers, and whether a pod of it does
  */
 export function whyNoReturn(
   network: Network,
   start: Start,
   travelled: Travelled,
-  from: { readonly machine: Machine; readonly pod: boolean; readonly error: boolean },
+  from: Answering,
   choices: Choices,
 ): string | undefined {
   const { first, last, family } = travelled.source;
@@ -67,14 +71,7 @@ class Way {
     this.#open = travelled.tracked.toReversed();
   }
 
-  follow(
-    {
-      machine: first,
-      pod,
-      error,
-    }: { readonly machine: Machine; readonly pod: boolean; readonly error: boolean },
-    seen: string,
-  ): string | undefined {
+  follow({ machine: first, pod, error, more }: Answering, seen: string): string | undefined {
     const { destination, port } = this.#travelled;
     const answer: Answer = {
       source: destination,
@@ -82,28 +79,32 @@ class Way {
       destination: seen,
       port: port?.port,
     };
-    const state = error ? "related" : "established";
+    const known = error ? ("related" as const) : ("established" as const);
+    const unknown = this.#statesWhereUnknown(error, more);
     let machine = first;
     let by: string | undefined = pod ? podLink.name : "";
     for (let hops = 0; hops <= MOST_HOPS; hops++) {
       const tracked = this.#translate(machine, answer);
-      const known = tracked !== undefined;
-      const pass = (hook: Hook, out: string | undefined) =>
-        this.#pass(machine, hook, answer, { by, out, state: known ? state : "invalid", tracked });
       const own = by === "";
       if (!own && this.#isMartian(machine, answer))
         return lost(seen, `${machine.name} takes it for its own, from outside`);
-      this.#checkUnknown(machine, known);
       const next = this.#network.atlas.onward(machine, answer.destination, own, { source: answer.source });
       if (next.type === "unknown") throw this.#choices.untold(next.why);
       if (next.type === "nowhere") return lost(seen, next.why);
       const out = next.type === "next" ? next.link.name : next.type === "pod" ? podLink.name : "lo";
-      const refused =
-        (own
-          ? (pass("output", out) ?? pass("postrouting", out))
-          : (pass("prerouting", "") ?? (next.type === "local" ? undefined : pass("forward", out)))) ??
-        (next.type === "local" ? pass("input", "") : own ? undefined : pass("postrouting", out));
-      if (refused) return lost(seen, `${machine.name} refuses it: ${refused.by}`);
+      const hooks = [
+        ...(own ? (["output"] as const) : (["prerouting"] as const)),
+        ...(next.type === "local" ? (["input"] as const) : own ? [] : (["forward"] as const)),
+        ...(next.type === "local" ? [] : (["postrouting"] as const)),
+      ];
+      for (const now of tracked ? [known] : unknown) {
+        for (const hook of hooks) {
+          const isOut = hook !== "prerouting" && hook !== "input";
+          const way = { by, out: isOut ? out : "", state: now, tracked };
+          const stopped = this.#pass(machine, hook, answer, way);
+          if (stopped !== undefined) return lost(seen, stopped);
+        }
+      }
       answer.source = answer.sourceLater;
       if (next.type === "local") return this.#end(machine.name, this.#isSender(machine), answer, seen);
       if (next.type === "pod")
@@ -134,6 +135,17 @@ class Way {
     return tracked;
   }
 
+  /**
+   * What a machine that sees only the answers takes them for. A datagram begins something; of TCP the first answer is
+   * nothing that it knows, but what follows begins something too (`nf_conntrack_tcp_loose`).
+   */
+  #statesWhereUnknown(error: boolean, more: boolean): readonly HookPacket["state"][] {
+    const protocol = error ? undefined : this.#start.port?.protocol;
+    if (protocol === "UDP") return ["new"];
+    return protocol === "TCP" && more ? ["invalid", "new"] : ["invalid"];
+  }
+
+  /** Returns what becomes of the answer at a hook, unless it passes as it is. */
   #pass(
     machine: Machine,
     hook: Hook,
@@ -144,12 +156,15 @@ class Way {
       state: HookPacket["state"];
       tracked: Tracked | undefined;
     },
-  ): Refused | undefined {
+  ): string | undefined {
     const { before } = this.#travelled.passed[0] ?? {};
+    if (!before) return undefined;
     const rules = this.#network.rulesOf(machine.name);
-    if (!rules || !before) return undefined;
     const { tracked } = way;
-    return passHook({
+    const isBeginning = `${machine.name}, which sees only the answers, takes them for something new`;
+    let changed: string | undefined;
+    const own = this.#ownSource(machine, answer, way.by);
+    const refused = passHook({
       hook,
       rules,
       choices: this.#choices,
@@ -170,17 +185,30 @@ class Way {
         isLocal: (address) => this.#network.atlas.isLocal(machine, address),
         isFirst: false,
       },
+      ...(hook === "postrouting" && {
+        ownNat: {
+          priority: NAT_PRIORITY,
+          run: () => {
+            changed = own;
+            return own !== undefined;
+          },
+        },
+      }),
+      translate: (rule) => {
+        changed = rule;
+      },
     });
+    if (refused) return `${machine.name} refuses it: ${refused.by}`;
+    return changed === undefined ? undefined : `${isBeginning} and translates them: ${changed}`;
   }
 
-  /** A machine that sees answers only may take them for the beginning of something, and translate them. */
-  #checkUnknown(machine: Machine, known: boolean): void {
-    const rules = this.#network.rulesOf(machine.name) ?? noRules;
-    const asked = [...rules.chains.values()].some(
-      ({ base, rules: list }) => base?.type === "nat" && list.length > 0,
-    );
-    if (!known && asked && this.#start.port?.protocol === "UDP")
-      throw this.#choices.untold(`${machine.name} sees only the answers, and others translate there`);
+  /** Returns why our own rules of a node would translate what it does not know, if they do. */
+  #ownSource(machine: Machine, { source, destination }: Answer, by: string | undefined): string | undefined {
+    const node = nodeName(machine.name);
+    if (node === undefined) return undefined;
+    const flow = { source, destination, passing: isPassing(by) };
+    const { action, reason } = decideSnat(this.#network.planOf(node), flow);
+    return action === "None" ? undefined : reason;
   }
 
   #isMartian(machine: Machine, { source }: Answer): boolean {

@@ -259,6 +259,41 @@ describe("the way back", () => {
     });
   });
 
+  // n2 sends what is for host/out to n1, which never sees what host/out sends.
+  const around: Ground = {
+    machines: named.machines.map((machine) =>
+      machine.name === "node/n2"
+        ? { ...machine, routes: [{ to: "172.17.0.9/32", via: "192.168.18.3" }, ...machine.routes] }
+        : machine,
+    ),
+  };
+
+  it.each([
+    ["pod/api:80", "filtered"],
+    ["pod/api:80/udp", "filtered"],
+    ["pod/api:81", "refused"],
+    ["pod/api/icmp", "answered"],
+  ])(
+    "may lead over a node that sees nothing else: ours leave it alone, others' do not: %s",
+    (to, expected) => {
+      const of = cluster(
+        pool("pods", "10.1.0.0/16", true),
+        host("gateway", "192.168.18.1", { role: "router", ports: [] }),
+        pod("api", "10.1.0.65", "n2", {
+          ports: [{ containerPort: 80 }, { containerPort: 80, protocol: "UDP" as const }],
+        }),
+      );
+      const ours = ask("host/out", to, { of, on: around });
+      expect(ours.expected).toBe(to.includes("81") ? "refused" : "answered");
+      const theirs = ask("host/out", to, { of, on: around, n1: rules(masquerade) });
+      expect(theirs.expected).toBe(expected);
+      if (expected === "filtered")
+        expect(theirs.reasons[0]).toContain(
+          "node/n1, which sees only the answers, takes them for something new",
+        );
+    },
+  );
+
   it("to an egress address that its holder does not have any more is not known", () => {
     const held = {
       apiVersion: sourceNatKind.apiVersion,

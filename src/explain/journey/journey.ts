@@ -272,7 +272,10 @@ class Journey {
       ...(node !== undefined &&
         hook === "postrouting" &&
         out && {
-          ownNat: { priority: NAT_PRIORITY, run: () => this.#parcel.translateOwn(machine, node, out, via) },
+          ownNat: {
+            priority: NAT_PRIORITY,
+            run: () => this.#parcel.translateOwn(machine, node, { by, out, via }),
+          },
         }),
       translate: (rule, to) => {
         this.#parcel.translate(machine, rule, to, { by, out, via });

@@ -5,6 +5,7 @@ import { protocolNumbers } from "../../plan/foreign/types.ts";
 import { decideSnat, rangeName } from "../../plan/snat/index.ts";
 import { STEER_MASK, STEER_PRIORITY, steerMark } from "../../plan/snat/nft.ts";
 import type { End } from "../ends.ts";
+import { podLink } from "../ground/atlas.ts";
 import { bare, type GroundLink, type Machine, nodeName } from "../ground/ground.ts";
 import { chooseSource } from "../ground/source.ts";
 import type { Network, SourceDecision } from "../judge.ts";
@@ -98,7 +99,7 @@ export class Parcel {
   steering(node: string, packet: HookPacket): OwnPart {
     const run = () => {
       const plan = this.#network.planOf(node);
-      const decision = decideSnat(plan, this.flow());
+      const decision = decideSnat(plan, this.flow(isPassing(packet.in)));
       if (decision.by === undefined || decision.by === node) return false;
       const steer = plan.steers.find(({ holder }) => holder === decision.by);
       if (!steer) return false;
@@ -111,12 +112,16 @@ export class Parcel {
     return { priority: STEER_PRIORITY, run };
   }
 
-  flow() {
-    return { source: formatIp(ipOf(this.source)), destination: this.destination };
+  flow(passing: boolean) {
+    return { source: formatIp(ipOf(this.source)), destination: this.destination, passing };
   }
 
-  translateOwn(machine: Machine, node: string, out: GroundLink, via: string | undefined): boolean {
-    const decision = decideSnat(this.#network.planOf(node), this.flow());
+  translateOwn(
+    machine: Machine,
+    node: string,
+    { by, out, via }: Way & { readonly out: GroundLink },
+  ): boolean {
+    const decision = decideSnat(this.#network.planOf(node), this.flow(isPassing(by)));
     if (decision.by !== undefined) return false;
     const told = { ...decisionOf(decision), ...this.#elsewhere(machine) };
     switch (decision.action) {
@@ -241,6 +246,11 @@ export class Parcel {
     const reason = `${this.destination} is an address of node ${node} itself, which holds the source address`;
     this.snat = { ...rest, reason };
   }
+}
+
+/** Returns whether who comes to a node by that link is not its own pod, nor the node itself. */
+export function isPassing(by: string | undefined): boolean {
+  return by !== podLink.name && by !== "";
 }
 
 function numberOf(port: Port | undefined, family: Family): number {

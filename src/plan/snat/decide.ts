@@ -19,6 +19,8 @@ import type { Base, PodSource, SnatPlan, Translation } from "./types.ts";
 export interface SnatFlow {
   readonly source: string;
   readonly destination: string;
+  /** It came to the node by a link that is no pod's: a pod of another node may have sent it. Default: a pod of this node has. */
+  readonly passing?: boolean;
 }
 
 export interface SnatDecision {
@@ -57,6 +59,13 @@ export function decideSnat(plan: SnatPlan, flow: SnatFlow): SnatDecision {
   }
   if (within(plan.inside[destination.family], destination)) {
     return { ...keep, row: "pod-to-pod", reason: `${to} is within the pods' ranges` };
+  }
+  const passing = pod === undefined && flow.passing === true && !within(plan.home[source.family], source);
+  if (passing || base.row === "not-a-pod") {
+    const decided = pod && clauseDecision(plan, pod, source, destination);
+    return (
+      decided ?? { ...keep, row: "not-a-pod", reason: `${flow.source} is no pod's of node ${plan.node}` }
+    );
   }
   return (
     (pod && clauseDecision(plan, pod, source, destination)) ?? baseDecision(plan, base, source, destination)

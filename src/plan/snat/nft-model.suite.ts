@@ -1,6 +1,7 @@
 // How the kernel walks our chains for a connection's first packet, in short words. Test only: the tracer reads the table's
 // text, and knows nothing of plans.
 import { parseIp } from "../../base/ip.ts";
+import { POD_LINK_GROUP } from "../../kernel/kernel.ts";
 import type { NftTable } from "../../kernel/nft/document.ts";
 import { protocolNumbers } from "../trace/packet.ts";
 import { tableOf } from "../trace/table.ts";
@@ -12,6 +13,8 @@ export interface ModelPacket {
   readonly destination: string;
   /** Default: one without ports, of which the address alone is translated. */
   readonly protocol?: "tcp" | "udp" | "icmp";
+  /** It came in by a link that is no pod's. */
+  readonly passing?: boolean;
 }
 
 /** Returns `none`, `drop`, `masquerade` or `snat ADDRESSES`, as the chain's statements would have it. */
@@ -29,12 +32,16 @@ export function steeredTo(table: NftTable, packet: ModelPacket): number | undefi
   return (mark & STEER_MASK) === 0 ? undefined : mark >>> 24;
 }
 
-function walk(table: NftTable, hook: string, { source, destination, protocol = "icmp" }: ModelPacket) {
+function walk(
+  table: NftTable,
+  hook: string,
+  { source, destination, protocol = "icmp", passing }: ModelPacket,
+) {
   return trace(tableOf(table), [hook], {
     source: parseIp(source),
     destination: parseIp(destination),
     protocol: protocolNumbers[protocol] ?? 0,
-    in: { name: "tl1", group: 0 },
+    in: passing === true ? { name: "eth1", group: 0 } : { name: "tl1", group: POD_LINK_GROUP },
     out: { name: "eth0", group: 0 },
   });
 }

@@ -83,6 +83,7 @@ describe("the nft text", () => {
         chain nat-postrouting { type nat hook postrouting priority 90; policy accept; }
           ip daddr @nat-inside4-15c14477622e accept
           ip saddr vmap @nat-pods4
+          iifgroup & 0xffff0000 != 0x544c0000 accept
           ip saddr vmap @nat-ranges4-df1070de9c64
       }
       "
@@ -310,40 +311,45 @@ describe("kernel's and evaluator's answers", () => {
       { nil: undefined },
     ),
     holder: fc.constantFrom(undefined, "node1", "node2", "node3"),
+    podCidrs: fc.constantFrom([], ["10.0.2.0/24", "fd20::/64"], ["172.16.1.0/24"]),
   });
 
   it("agree on every flow", () => {
     fc.assert(
-      fc.property(cluster, fc.array(fc.tuple(address, address), { maxLength: 20 }), (given, flows) => {
-        const holders = given.holder === undefined ? {} : { "192.168.18.250": given.holder };
-        const plan = planOf({
-          pools: given.pools,
-          pods: given.pods.map(([ip, app, snat, node], n) =>
-            pod(`p${n}`, ip, { labels: { app }, node, ...(snat === undefined ? {} : { snat }) }),
-          ),
-          namespaces: [namespace("shop", given.namespaceWish)],
-          nodes: [
-            clusterNode("node1", nodeIp, { egress: "yes" }),
-            clusterNode("node2", "192.168.18.12", { egress: "yes" }),
-          ],
-          sourceNats: [sourceNat("x", given.rules, { holders })],
-          ...(given.config === undefined ? {} : { config: JSON.stringify(given.config) }),
-        });
-        const table = tableOf(plan);
-        for (const [source, destination] of flows) {
-          if (parseIp(source).family !== parseIp(destination).family) continue;
-          const decision = decideSnat(plan, { source, destination });
-          const index = steeredTo(table, { source, destination });
-          expect(plan.steers.find((steer) => steer.index === index)?.holder).toBe(decision.by);
-          const kernel = postrouting(table, { source, destination });
-          if (decision.by !== undefined || decision.action === "None") expect(kernel).toBe("none");
-          else if (decision.action === "Address") expect(kernel).toMatch(/^snat /);
-          else expect(kernel).toBe(decision.action.toLowerCase());
-          if (kernel.startsWith("snat") && !kernel.includes("-")) {
-            expect(kernel).toBe(`snat ${formatIp(parseIp(decision.sourceSeen ?? ""))}`);
+      fc.property(
+        cluster,
+        fc.array(fc.tuple(address, address, fc.boolean()), { maxLength: 20 }),
+        (given, flows) => {
+          const holders = given.holder === undefined ? {} : { "192.168.18.250": given.holder };
+          const plan = planOf({
+            pools: given.pools,
+            pods: given.pods.map(([ip, app, snat, node], n) =>
+              pod(`p${n}`, ip, { labels: { app }, node, ...(snat === undefined ? {} : { snat }) }),
+            ),
+            namespaces: [namespace("shop", given.namespaceWish)],
+            nodes: [
+              { ...clusterNode("node1", nodeIp, { egress: "yes" }), spec: { podCIDRs: given.podCidrs } },
+              clusterNode("node2", "192.168.18.12", { egress: "yes" }),
+            ],
+            sourceNats: [sourceNat("x", given.rules, { holders })],
+            ...(given.config === undefined ? {} : { config: JSON.stringify(given.config) }),
+          });
+          const table = tableOf(plan);
+          for (const [source, destination, passing] of flows) {
+            if (parseIp(source).family !== parseIp(destination).family) continue;
+            const decision = decideSnat(plan, { source, destination, passing });
+            const index = steeredTo(table, { source, destination, passing });
+            expect(plan.steers.find((steer) => steer.index === index)?.holder).toBe(decision.by);
+            const kernel = postrouting(table, { source, destination, passing });
+            if (decision.by !== undefined || decision.action === "None") expect(kernel).toBe("none");
+            else if (decision.action === "Address") expect(kernel).toMatch(/^snat /);
+            else expect(kernel).toBe(decision.action.toLowerCase());
+            if (kernel.startsWith("snat") && !kernel.includes("-")) {
+              expect(kernel).toBe(`snat ${formatIp(parseIp(decision.sourceSeen ?? ""))}`);
+            }
           }
-        }
-      }),
+        },
+      ),
       { numRuns: 500 },
     );
   });

@@ -1,14 +1,15 @@
 // Writes a plan into the node's nftables table. Our part of it are the objects named `nat-…`.
 //
 // A connection's first packet takes a fixed number of look-ups, however many ranges or pods there are: is the
-// destination a pod's (interval set), does the source ask for something of its own (hash map), which range is it from
-// (interval map), and one interval map over destinations. Order of precedence never becomes an order of rules: clauses
+// destination a pod's (interval set), does the source ask for something of its own (hash map), does it come from a pod of
+// this node, which range is it from (interval map), and one interval map over destinations. Order of precedence never becomes an order of rules: clauses
 // are flattened into disjoint intervals first.
 //
 // Sets of intervals are named by their contents and replaced as a whole: a range that becomes two halves would overlap
 // itself within one transaction.
 import { createHash } from "node:crypto";
 import { cidrRange, type Family, type IpRange } from "../../base/ip.ts";
+import { POD_LINK_GROUP, POD_LINK_GROUP_MASK } from "../../kernel/kernel.ts";
 import type { NftTable } from "../../kernel/nft/document.ts";
 import { layered, mostSpecific, type Segment } from "./intervals.ts";
 import { linkLocalEntries } from "./masq-types.ts";
@@ -26,6 +27,11 @@ const STEER_SHIFT = 24;
 const addressType = { 4: "ipv4_addr", 6: "ipv6_addr" } as const;
 const header = { 4: "ip", 6: "ip6" } as const;
 const families = [4, 6] as const;
+/**
+ * Of a packet that came in by a link that is no pod's. Linux knows that link after routing since 5.7; the node's own packets
+ * came in by none, and do not match.
+ */
+const passesThrough = `iifgroup & 0x${POD_LINK_GROUP_MASK.toString(16)} != 0x${POD_LINK_GROUP.toString(16)}`;
 const wholeRange = {
   4: { family: 4, first: 0n, last: (1n << 32n) - 1n },
   6: { family: 6, first: 0n, last: (1n << 128n) - 1n },
@@ -66,13 +72,13 @@ class Writer {
 
   #dispatch(): string[] {
     const rules: string[] = [];
-    for (const family of families) {
-      const ranges = this.#plan.ranges[family];
+    const asked = families.filter(
+      (family) => this.#plan.ranges[family].length > 0 || podsOf(this.#plan, family).length > 0,
+    );
+    for (const family of asked) {
       const pods = podsOf(this.#plan, family);
-      if (ranges.length === 0 && pods.length === 0) continue;
-      const ip = header[family];
       const inside = this.#insideSet(family);
-      if (inside !== undefined) rules.push(`${ip} daddr @${inside} accept`);
+      if (inside !== undefined) rules.push(`${header[family]} daddr @${inside} accept`);
       // Stays while it is empty, so that a pod's arrival is an element and no change of rules.
       const own = `nat-pods${family}`;
       this.#hashMap(
@@ -80,23 +86,39 @@ class Writer {
         family,
         new Map(pods.map(([address, pod]) => [address, this.#podVerdict(pod, family)])),
       );
-      rules.push(`${ip} saddr vmap @${own}`);
-      const verdicts = ranges.map(({ first, last, value }) => ({
+      rules.push(`${header[family]} saddr vmap @${own}`);
+    }
+    const maps = asked.flatMap((family) => {
+      const verdicts = this.#plan.ranges[family].map(({ first, last, value }) => ({
         first,
         last,
         value: this.#baseVerdict(value),
       }));
       const map = this.#intervalMap("ranges", family, verdicts);
-      if (map !== undefined) rules.push(`${ip} saddr vmap @${map}`);
-    }
-    return rules;
+      return map === undefined ? [] : [{ family, rule: `${header[family]} saddr vmap @${map}` }];
+    });
+    const passing = this.#passing(maps.map(({ family }) => family));
+    return [...rules, ...passing, ...maps.map(({ rule }) => rule)];
+  }
+
+  /** Another node's pods, which their own node decides about: what passes here may be in the middle of a connection. */
+  #passing(list: readonly Family[]): string[] {
+    const homes = list.filter((family) => this.#plan.home[family].length > 0);
+    if (list.length === 0 || homes.length === 0) return list.length === 0 ? [] : [`${passesThrough} accept`];
+    return list.map((family) => {
+      const home = this.#rangeSet("home", this.#plan.home[family], family);
+      return `${passesThrough} ${header[family]} saddr != @${home} accept`;
+    });
   }
 
   #insideSet(family: Family): string | undefined {
     const ranges = this.#plan.inside[family];
-    if (ranges.length === 0) return undefined;
+    return ranges.length === 0 ? undefined : this.#rangeSet("inside", ranges, family);
+  }
+
+  #rangeSet(what: string, ranges: readonly IpRange[], family: Family): string {
     const keys = ranges.map(rangeName);
-    const name = this.#keep(`nat-inside${family}-${digest(keys.join())}`);
+    const name = this.#keep(`nat-${what}${family}-${digest(keys.join())}`);
     if (this.#table.hasSet(name)) return name;
     this.#table.setSet(name, { key: [addressType[family]], interval: true });
     for (const key of keys) this.#table.setElement(name, key);

@@ -1,9 +1,12 @@
 // One node's source translation, from the facts alone.
 
+import type { Node } from "../../api/kinds/core.ts";
 import { wording } from "../../base/errors.ts";
-import { tryParseIp } from "../../base/ip.ts";
+import { cidrRange, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import { type ClusterFacts, type NodeFacts, nodeIps } from "../facts.ts";
+import { unionOf } from "./intervals.ts";
 import { type ChangedPods, WishBook } from "./pods.ts";
+import { perFamily } from "./ranges.ts";
 import { type ObjectProblem, type ReadyRule, rangeText } from "./source-nat-rules.ts";
 import type { EgressAddress, SnatPlan, Steer } from "./types.ts";
 
@@ -26,6 +29,7 @@ export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemor
   const { book = new WishBook(), changed = "all" } = memory;
   const cluster = book.cluster.read(facts, memory.lastGood);
   const { config, inside, ranges, rules } = cluster;
+  const home = homeOf(facts.nodes.get(node.node));
   const holderOf = (rule: ReadyRule, address: string) => {
     const written = rule.holders.get(address);
     const isWrong = memory.held !== undefined && written === node.node;
@@ -41,6 +45,7 @@ export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemor
     node: node.node,
     nodeAddresses: node.addresses,
     inside,
+    home,
     ranges,
     pods: wishes.pods,
     config,
@@ -50,6 +55,14 @@ export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemor
     steers: steersOf(facts, rules, node.node),
     problems: [...cluster.problems, ...wishes.problems, ...unheld(egress, rules)],
   };
+}
+
+function homeOf(node: Node | undefined): SnatPlan["home"] {
+  const ranges = (node?.spec?.podCIDRs ?? []).flatMap((text) => {
+    const cidr = tryParseCidr(text);
+    return cidr ? [cidrRange(cidr)] : [];
+  });
+  return perFamily((family) => unionOf(ranges, family));
 }
 
 function egressAddresses(

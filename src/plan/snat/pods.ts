@@ -8,7 +8,7 @@ import { type ClusterPart, ClusterParts } from "./cluster-part.ts";
 import { segmentAt } from "./intervals.ts";
 import { baseOf } from "./ranges.ts";
 import { type ObjectProblem, type ReadyRule, rangeText } from "./source-nat-rules.ts";
-import type { Clause, PodSource, PodWishes } from "./types.ts";
+import type { Base, Clause, PodSource, PodWishes } from "./types.ts";
 
 export const SNAT_ANNOTATION = "trunkline.dev/snat";
 
@@ -109,13 +109,15 @@ export class WishBook {
     this.#special = new Set();
     const put = (pod: string, { ip, text }: Address, local: boolean, all: readonly Clause[]) => {
       const clauses = all.filter((clause) => clause.family === undefined || clause.family === ip.family);
-      const base = segmentAt(ranges[ip.family], ip.value)?.value;
-      const asks = base ? clauses.length > 0 : local;
+      const found = segmentAt(ranges[ip.family], ip.value)?.value;
+      const asks = clauses.length > 0 || (local && found === undefined);
       if (all.length > 0 || asks) this.#special.add(text);
       // What was put before, by another pod with the address, holds no more.
       pods.delete(text);
-      if (asks)
-        pods.set(text, { pod, clauses, base: base ?? baseOf(undefined, `Pod/${pod}`, config, ip.family) });
+      if (!asks) return;
+      const object = `Pod/${pod}`;
+      const base = local ? (found ?? baseOf(undefined, object, config, ip.family)) : notOurs(object);
+      pods.set(text, { pod, clauses, base });
     };
     // By key, so that two objects with one address give the same plan in whatever order they came.
     for (const [key, entry] of [...this.#entries].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
@@ -176,9 +178,15 @@ function entryOf(key: string, context: PodsContext, mayHold: boolean): Entry | u
   if ((!local && !mayHold) || pod.spec.hostNetwork === true || isTerminal(pod)) return undefined;
   const problems: ObjectProblem[] = [];
   const clauses = clausesOf(key, pod, local, context, problems);
-  if (!local && !clauses.some((clause) => clause.row === "source-nat"))
+  const forHolder = ({ action }: Clause) => action.type === "address" || action.type === "drop";
+  if (!local && !clauses.some(forHolder))
     return problems.length === 0 ? undefined : { local, ips: [], clauses: [], problems };
   return { local, ips: addressesOf(podIps(pod)), clauses, problems };
+}
+
+/** What is asked of a node that another node's pods send through without being sent to it. */
+function notOurs(object: string): Base {
+  return { type: "none", row: "not-a-pod", object };
 }
 
 function clausesOf(
@@ -232,6 +240,8 @@ function ruleClauses(rule: ReadyRule, pod: string, local: boolean, context: Pods
   } as const;
   const id = `${rule.name} ${rule.path}`;
   const { action } = rule;
+  // Of another node's pods that node decides, but for egress addresses.
+  if (!local && action.type !== "egress") return [{ ...common, key: `${id} -`, action: { type: "none" } }];
   if (action.type === "none" || action.type === "masquerade")
     return [{ ...common, key: id, action: { type: action.type } }];
   return ([4, 6] as const).flatMap((family): Clause[] => {

@@ -8,7 +8,11 @@ export interface SnatRow {
 }
 
 export const snatRows = [
-  { id: "not-a-pod", when: "the source is no pod's address", outcome: "left alone" },
+  {
+    id: "not-a-pod",
+    when: "the source is no address of a pod of this node, nor sent here for an egress address",
+    outcome: "left alone",
+  },
   {
     id: "own-node",
     when: "the destination is an address of the pod's own node",

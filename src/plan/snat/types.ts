@@ -93,9 +93,14 @@ export interface SnatPlan {
   readonly nodeAddresses: readonly string[];
   /** Destinations that are pods': never translated. */
   readonly inside: PerFamily<readonly IpRange[]>;
+  /** Ranges that only pods of this node have, whoever has wired them: its podCIDRs. */
+  readonly home: PerFamily<readonly IpRange[]>;
   /** Whole ranges of pods, and what they ask for. */
   readonly ranges: PerFamily<readonly Segment<Base>[]>;
-  /** Pods that ask for something else than their range does, by address. */
+  /**
+   * Pods that ask for something else than their range does, by address. Of another node's pods only what is sent here so
+   * that an egress address of this node is used.
+   */
   readonly pods: ReadonlyMap<string, PodSource>;
   readonly config: ConfigStatus;
   readonly randomFully: boolean;
