@@ -74,23 +74,24 @@ function differing(
   names: readonly string[],
   ports: readonly (readonly [string, Port])[],
 ): (readonly [from: string, to: string, port: string])[] {
-  const found: { readonly at: number; readonly cell: readonly [string, string, string] }[] = [];
-  for (const [toAt, to] of names.entries())
-    for (const [portAt, [text, port]] of ports.entries()) {
-      // Of one target all senders at once.
-      const [could, can] = [old.into(to, port), fresh.into(to, port)];
-      for (const [fromAt, from] of names.entries()) {
-        const [was, is] = [could(from), can(from)];
+  const found: (readonly [string, string, string])[] = [];
+  for (const from of names) {
+    // Of one sender all targets at once.
+    const rows = ports.map(
+      ([text, port]) => [text, port, old.outOf(from, port), fresh.outOf(from, port)] as const,
+    );
+    for (const to of names)
+      for (const [text, port, could, can] of rows) {
+        const [was, is] = [could(to), can(to)];
         // Where there is no such pair nothing is allowed; what hangs on the same on both sides is no change.
         const isSame =
           was === null && is === null
             ? old.hangsOn(from, to, port) === fresh.hangsOn(from, to, port)
             : orNot(was) === orNot(is);
-        if (isSame) continue;
-        found.push({ at: (fromAt * names.length + toAt) * ports.length + portAt, cell: [from, to, text] });
+        if (!isSame) found.push([from, to, text]);
       }
-    }
-  return found.toSorted((a, b) => a.at - b.at).map(({ cell }) => cell);
+  }
+  return found;
 }
 
 function orNot(answer: boolean | null | undefined): boolean | null {
@@ -113,15 +114,15 @@ class Judged {
     return pair && this.#refusals.allows(pair, port);
   }
 
-  /** The same of one target, for any sender. */
-  into(toName: string, port: Port): (fromName: string) => boolean | null | undefined {
-    const to = this.#ends.get(toName);
-    if (to === undefined) return () => undefined;
-    const known = this.#refusals.into(to, port);
-    return (fromName) => {
-      const from = this.#ends.get(fromName);
-      if (from === undefined || (from.type === "address" && to.type === "address")) return undefined;
-      const answer = known(from);
+  /** The same of one sender, for any target. */
+  outOf(fromName: string, port: Port): (toName: string) => boolean | null | undefined {
+    const from = this.#ends.get(fromName);
+    if (from === undefined) return () => undefined;
+    const known = this.#refusals.outOf(from, port);
+    return (toName) => {
+      const to = this.#ends.get(toName);
+      if (to === undefined || (from.type === "address" && to.type === "address")) return undefined;
+      const answer = known(to);
       return answer === undefined ? this.allows(fromName, toName, port) : answer;
     };
   }

@@ -80,10 +80,10 @@ export interface Reach {
    */
   refusing(pair: Pair, port: Port): "egress" | "ingress" | "unknown" | undefined;
   /**
-   * Returns what says of any end whether policies let it reach `to`; null: unknown. For all ends at once: much faster
+   * Returns what says of any end whether policies let `from` reach it; null: unknown. For all ends at once: much faster
    * than `refusing`, which is to be asked where this says undefined.
    */
-  into(to: End, port: Port): (from: End) => boolean | null | undefined;
+  outOf(from: End, port: Port): (to: End) => boolean | null | undefined;
   /** Returns why it is unknown. */
   doubt(pair: Pair, port: Port): Doubt | undefined;
 }

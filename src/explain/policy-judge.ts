@@ -23,7 +23,7 @@ const off: DirectionVerdict = {
   reason: "policies are switched off (disable_network_policy in kube-system/eni-config)",
 };
 
-const open: Reach = { refusing: () => undefined, into: () => () => true, doubt: () => undefined };
+const open: Reach = { refusing: () => undefined, outOf: () => () => true, doubt: () => undefined };
 
 /** Returns what policies say about flows among these facts. */
 export function policyJudge(facts: ClusterFacts): Pick<Judges, "policies" | "reach"> {
@@ -77,15 +77,15 @@ function reachAmong(
       const apart = from === to && from.type === "pod" && isStandIn(from.pod);
       return table.refusing(here, there, port.protocol, port.port, apart);
     },
-    into: (to, { protocol, port }) => {
-      const there = firsts.get(to);
-      if (there === undefined) return () => undefined;
-      const { sure, perhaps } = table.into(there.place, protocol, port);
-      return (from) => {
-        const here = firsts.get(from);
+    outOf: (from, { protocol, port }) => {
+      const here = firsts.get(from);
+      if (here === undefined) return () => undefined;
+      const { sure, perhaps } = table.outOf(here.place, protocol, port);
+      return (to) => {
+        const there = firsts.get(to);
         // A workload and itself are two of its pods.
-        if (here === undefined || from === to || here.family * there.family === 24) return undefined;
-        return hasPlace(sure, here.place) || (hasPlace(perhaps, here.place) ? null : false);
+        if (there === undefined || from === to || here.family * there.family === 24) return undefined;
+        return hasPlace(sure, there.place) || (hasPlace(perhaps, there.place) ? null : false);
       };
     },
     doubt: (pair, port) => {

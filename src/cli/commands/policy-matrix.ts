@@ -10,6 +10,7 @@ import {
   policyPorts,
 } from "../../explain/matrix/matrix.ts";
 import { rangeEnds } from "../../explain/matrix/ranges.ts";
+import { matrixText } from "../../explain/matrix/text.ts";
 import { judgesOf } from "../../explain/plans.ts";
 import { type Port, parsePorts } from "../../explain/ports.ts";
 import { collectFacts } from "../../plan/collect.ts";
@@ -62,7 +63,11 @@ async function run(options: Options): Promise<void> {
     ? await Promise.all([lookAtMachines(options), groundOf(options)])
     : [undefined, undefined];
   const judges = judgesOf(facts, known, ground);
-  await write(formatMatrix(matrixCells(facts, judges, question), options.output, options.why));
+  await write(
+    options.output === "text"
+      ? matrixText(facts, judges, question, options.why)
+      : formatMatrix(matrixCells(facts, judges, question), options.output),
+  );
 }
 
 /** Writes pieces in chunks of some size, and waits where a pipe is full: a large cluster's matrix exceeds memory. */

@@ -1,17 +1,19 @@
-// A matrix as text, JSON, CSV, Graphviz DOT and SVG. Those that list cells stream them, line by line.
+// A matrix as JSON, CSV, Graphviz DOT and SVG (as text: text.ts). Those that list cells stream them, line by line.
 import { getOrMake } from "../../plan/policy/selector-index.ts";
 import type { Cell, Refusal } from "./matrix.ts";
 
 export const matrixFormats = ["text", "json", "csv", "dot", "svg"] as const;
 export type MatrixFormat = (typeof matrixFormats)[number];
 
-/** Gives the text of a matrix in pieces; `why` adds a line for every refusal to the text format. */
-export function* formatMatrix(cells: Iterable<Cell>, format: MatrixFormat, why = false): Generator<string> {
+/** Gives a matrix in one of the formats for programs, in pieces. */
+export function* formatMatrix(
+  cells: Iterable<Cell>,
+  format: Exclude<MatrixFormat, "text">,
+): Generator<string> {
   if (format === "json") yield* json(cells);
   else if (format === "csv") yield* csv(cells);
   else if (format === "dot") yield* dot(cells);
-  else if (format === "svg") yield* svg(gridOf(cells));
-  else yield* text(cells, why);
+  else yield* svg(gridOf(cells));
 }
 
 function* json(cells: Iterable<Cell>): Generator<string> {
@@ -88,57 +90,7 @@ function keyOf(from: string, to: string, port: string): string {
   return `${from} ${to} ${port}`;
 }
 
-const newRows = () => new Map<string, string[]>();
-const newRow = (): string[] => [];
-
-/** Of a cell no more than its mark is kept: a large cluster has millions. */
-function* text(cells: Iterable<Cell>, why: boolean): Generator<string> {
-  const rows = new Map<string, Map<string, string[]>>();
-  const columns = new Map<string, number>();
-  const names = new Set<string>();
-  const against: Cell[] = [];
-  let [all, open, unknown] = [0, 0, 0];
-  for (const cell of cells) {
-    const { from, to, port, allowed } = cell;
-    const column = columns.get(to) ?? columns.size;
-    columns.set(to, column);
-    names.add(from);
-    const marks = getOrMake(getOrMake(rows, port, newRows), from, newRow);
-    // Of a target that has no such port the place stays empty.
-    while (marks.length < column) marks.push(" ");
-    marks.push(markOf(allowed));
-    all++;
-    if (allowed) open++;
-    else if (why) against.push(cell);
-    if (allowed === null) unknown++;
-  }
-  if (all === 0) {
-    yield "nothing to compare: no pods, workloads or hosts\n";
-    return;
-  }
-  const width = Math.max(...[...names].map((name) => name.length));
-  const gap = String(columns.size).length + 1;
-  const sign = unknown > 0 ? "   ? cannot tell" : "";
-  yield `+ allowed   . denied${sign}   rows: from   columns: to\n`;
-  const heading = [...columns.values()].map((index) => String(index + 1).padStart(gap)).join("");
-  for (const [port, ofPort] of rows) {
-    yield `\n${port}\n${" ".repeat(width)}${heading}\n`;
-    for (const [from, marks] of ofPort) {
-      yield `${from.padEnd(width)}${marks.map((mark) => mark.padStart(gap)).join("")}\n`;
-    }
-  }
-  yield "\n";
-  for (const [to, index] of columns) yield `${String(index + 1).padStart(gap - 1)}  ${to}\n`;
-  yield `\n${open} of ${all} allowed${unknown > 0 ? `, ${unknown} cannot be told` : ""}\n`;
-  for (const cell of against)
-    yield `${cell.from} → ${cell.to} ${cell.port}: ${cell.by?.by} ${whyNot(cell)}\n`;
-}
-
-function markOf(allowed: Cell["allowed"]): string {
-  return allowed === null ? "?" : allowed ? "+" : ".";
-}
-
-function whyNot({ allowed, by }: Cell): string {
+export function whyNot({ allowed, by }: Pick<Cell, "allowed" | "by">): string {
   return `${allowed === null ? "cannot tell" : "denied"}: ${by?.reason}`;
 }
 

@@ -11,6 +11,7 @@ import { parsePorts } from "../ports.ts";
 import { formatMatrix, type MatrixFormat, matrixFormats } from "./formats.ts";
 import { type Cell, clusterEnds, matrixCells } from "./matrix.ts";
 import { rangeEnds } from "./ranges.ts";
+import { matrixText } from "./text.ts";
 
 const manifests = (text: string) =>
   factsOf(parseManifests(text, "f.yaml").objects.map((item) => item.object));
@@ -18,6 +19,13 @@ const manifests = (text: string) =>
 function offline(facts: ClusterFacts, ports: string): Cell[] {
   const ends = [...clusterEnds(facts), ...rangeEnds(facts)];
   return [...matrixCells(facts, judgesOf(facts), { ends, ports: parsePorts(ports), view: "policies" })];
+}
+
+/** The same as text, with the reasons. */
+function offlineText(facts: ClusterFacts, ports: string): string {
+  const ends = [...clusterEnds(facts), ...rangeEnds(facts)];
+  const question = { ends, ports: parsePorts(ports), view: "policies" } as const;
+  return [...matrixText(facts, judgesOf(facts), question, true)].join("");
 }
 
 function live(facts: ClusterFacts, ports?: string): Cell[] {
@@ -95,7 +103,10 @@ describe("from manifests alone", () => {
   });
 
   it.each(matrixFormats)("is written as %s", async (format) => {
-    const text = [...formatMatrix(cells, format, true)].join("");
+    const text =
+      format === "text"
+        ? offlineText(manifests(shop), "8080/tcp,6379/tcp")
+        : [...formatMatrix(cells, format)].join("");
     await expect(text).toMatchFileSnapshot(`../golden/matrix.${endings[format]}`);
   });
 });
@@ -175,8 +186,23 @@ spec:
     expect(asking(`cni.projectcalico.org/ipAddrs: '["10.1.0.9"]'`)).toBe(true);
   });
 
+  it.each(["10.9.0.0/16", "10.0.0.0/8", "0.0.0.0/0"])("has the same marks as cells: out to %s", (range) => {
+    const facts = manifests(out(range));
+    const cells = offline(facts, "80/tcp,81/tcp");
+    const marks = { true: "+", false: ".", null: "?" } as const;
+    const expected = cells.map(({ port, from, allowed: is }) => [port, from, marks[`${is}`]].join(" "));
+    const found: string[] = [];
+    let port = "";
+    for (const line of offlineText(facts, "80/tcp,81/tcp").split("\n")) {
+      if (/^\d+\/tcp$/.test(line)) port = line;
+      const row = /^(\S+) +([+.?](?: +[+.?])*)$/.exec(line);
+      if (row) found.push(...(row[2] ?? "").split(/ +/).map((mark) => `${port} ${row[1]} ${mark}`));
+    }
+    expect(found.toSorted()).toEqual(expected.toSorted());
+  });
+
   it("has a sign of its own, and why", () => {
-    const text = [...formatMatrix(offline(manifests(out("10.9.0.0/16")), "80/tcp"), "text", true)].join("");
+    const text = offlineText(manifests(out("10.9.0.0/16")), "80/tcp");
     expect(text).toContain("? cannot tell");
     expect(text).toContain("6 of 8 allowed, 2 cannot be told");
     expect(text).toContain(

@@ -2,6 +2,7 @@
 import { isTerminal } from "../../api/kinds/core.ts";
 import { soundSpec } from "../../api/sound-policy.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
+import { getOrMake } from "../../plan/policy/selector-index.ts";
 import { type End, hostEnd, podEnd } from "../ends.ts";
 import { chosenSource, worldsOf } from "../explain.ts";
 import { type Fate, guessedFate, type PlacedFlow } from "../fate.ts";
@@ -32,7 +33,7 @@ export interface Cell {
 }
 
 /** What is known against a cell: it is refused (false), or that cannot be told (null). */
-interface Against {
+export interface Against {
   readonly allowed: false | null;
   readonly by: Refusal;
 }
@@ -79,32 +80,66 @@ export function policyPorts(facts: ClusterFacts): Port[] {
   );
 }
 
-/** Gives the cells one by one, since large clusters have more of them than memory; two ranges make no cell. */
-export function* matrixCells(facts: ClusterFacts, judges: Judges, question: MatrixQuestion): Generator<Cell> {
-  const policies = new PolicyRefusals(facts, judges, question.ends);
-  const ports = question.ports === "declared" ? undefined : question.ports.map(named);
-  const targets = question.ends.map((to) => [to, ports ?? uniquePorts(portsOf(to)).map(named)] as const);
-  // Two bits for each cell; where that is too much, or more than policies counts, cells are asked one by one.
-  const count = targets.reduce((sum, [, list]) => sum + list.length * question.ends.length, 0);
-  const isQuick = question.view === "policies" && count <= MOST_BITS;
-  const columns = targets.map(([to, list]) => ({
-    to,
-    cells: list.map((one) => ({ ...one, lets: isQuick ? policies.into(to, one.port) : () => undefined })),
-  }));
-  for (const from of question.ends) {
-    for (const { to, cells } of columns) {
-      if (from.type === "address" && to.type === "address") continue;
-      for (const { port, text, lets } of cells) {
-        const against = lets(from)
-          ? undefined
-          : cellOf(facts, judges, policies, question.view, policies.pair(from, to), port);
-        yield { from: from.name, to: to.name, port: text, allowed: true, ...against };
-      }
-    }
-  }
+/** A target, and the ports that are asked of it. */
+export interface Column {
+  readonly to: End;
+  readonly ports: readonly NamedPort[];
 }
 
-const MOST_BITS = 2 ** 30;
+/** One sender, asked about any target. */
+export interface Row {
+  readonly from: End;
+  /** Says quickly whether it may pass; null: cannot tell; undefined: only `against` knows. */
+  readonly lets: (to: End, port: NamedPort) => boolean | null | undefined;
+  /** Returns what is known against it; undefined: nothing. */
+  readonly against: (to: End, port: NamedPort) => Against | undefined;
+}
+
+/** Returns the columns of a matrix, and its rows one by one. */
+export function matrixOf(
+  facts: ClusterFacts,
+  judges: Judges,
+  question: MatrixQuestion,
+): { readonly columns: readonly Column[]; readonly rows: Iterable<Row> } {
+  const { ends, view } = question;
+  const policies = new PolicyRefusals(facts, judges, ends);
+  const chosen = question.ports === "declared" ? undefined : uniquePorts(question.ports);
+  const columns = ends.map((to) => ({ to, ports: (chosen ?? uniquePorts(portsOf(to))).map(named) }));
+  const rowOf = (from: End): Row => {
+    const known = new Map<string, (to: End) => boolean | null | undefined>();
+    return {
+      from,
+      // What more than policies decides is asked cell by cell.
+      lets:
+        view === "policies"
+          ? (to, { port, text }) => getOrMake(known, text, () => policies.outOf(from, port))(to)
+          : () => undefined,
+      against: (to, { port }) => cellOf(facts, judges, policies, view, policies.pair(from, to), port),
+    };
+  };
+  return { columns, rows: ends.values().map(rowOf) };
+}
+
+/** Whether two ends make cells: two ranges do not. */
+export function isPair(from: End, to: End): boolean {
+  return from.type !== "address" || to.type !== "address";
+}
+
+/** Gives the cells one by one, since large clusters have more of them than memory. */
+export function* matrixCells(facts: ClusterFacts, judges: Judges, question: MatrixQuestion): Generator<Cell> {
+  const { columns, rows } = matrixOf(facts, judges, question);
+  for (const { from, lets, against } of rows)
+    for (const { to, ports } of columns) {
+      if (!isPair(from, to)) continue;
+      for (const port of ports) {
+        const known = lets(to, port) ? undefined : against(to, port);
+        // Spelled out, as spreading costs more than all else in millions of cells.
+        yield known
+          ? { from: from.name, to: to.name, port: port.text, allowed: known.allowed, by: known.by }
+          : { from: from.name, to: to.name, port: port.text, allowed: true };
+      }
+    }
+}
 
 function cellOf(
   facts: ClusterFacts,
@@ -142,7 +177,12 @@ function isFollowed({ foreign, network }: Judges, { from }: PlacedFlow): boolean
   return foreign && network?.atlas.machineOf(from) !== undefined;
 }
 
-function named(port: Port): { readonly port: Port; readonly text: string } {
+export interface NamedPort {
+  readonly port: Port;
+  readonly text: string;
+}
+
+function named(port: Port): NamedPort {
   return { port, text: formatPort(port) };
 }
 
@@ -166,11 +206,11 @@ export class PolicyRefusals {
     return { from, to, ...addressPair(this.#judges.atlas, from, to) };
   }
 
-  /** Returns what says of any end whether policies let it reach `to`; undefined: ask for the pair. */
-  into(to: End, port: Port): (from: End) => boolean | null | undefined {
+  /** Returns what says of any end whether policies let `from` reach it; undefined: ask for the pair. */
+  outOf(from: End, port: Port): (to: End) => boolean | null | undefined {
     // Where the network is known, a pair may speak with other addresses than its first, or be translated.
     const { atlas, foreign } = this.#judges;
-    return atlas || foreign ? () => undefined : this.#reach.into(to, port);
+    return atlas || foreign ? () => undefined : this.#reach.outOf(from, port);
   }
 
   /** Returns whether policies allow it; null: cannot tell. */

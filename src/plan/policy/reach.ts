@@ -68,8 +68,8 @@ export class ReachTable {
   /** Ends whose addresses are not known, by what these may be. */
   readonly #unknown = new Map<string, { readonly mayBe: readonly IpRange[]; readonly places: number[] }>();
   readonly #namedBits = new Map<string, Bits>();
-  readonly #egressMembers = new Map<Group | undefined, Bits>();
-  readonly #nodeMembers = new Map<string | undefined, Matching>();
+  readonly #ingressMembers = new Map<Group | undefined, Bits>();
+  readonly #nodePods = new Map<string | undefined, Bits>();
 
   /** A pod that has addresses stands once for each that flows may have. */
   constructor(program: PolicyProgram, ends: readonly FlowEnd[]) {
@@ -125,64 +125,64 @@ export class ReachTable {
   }
 
   /**
-   * Returns which ends may reach one end, by their places, surely and perhaps: all at once, and much faster than one by
+   * Returns which ends one end may reach, by their places, surely and perhaps: all at once, and much faster than one by
    * one. An end and itself are one pod.
    */
-  into(toAt: number, protocol: string, port: number): Matching {
-    const to = this.#entries[toAt];
-    const out = this.#lettingOut(toAt, protocol, port);
-    if (to?.ingress !== undefined) {
-      const { sure, perhaps } = this.#allowed(to.ingress, protocol, port);
-      const own = this.#onNode(to.pod?.spec.nodeName);
-      for (let word = 0; word < sure.length; word++) {
-        const home = own.sure[word] ?? 0;
-        out.sure[word] = (out.sure[word] ?? 0) & ((sure[word] ?? 0) | home);
-        out.perhaps[word] =
-          (out.perhaps[word] ?? 0) & ((perhaps[word] ?? 0) | home | (own.perhaps[word] ?? 0));
-      }
+  outOf(fromAt: number, protocol: string, port: number): Matching {
+    const from = this.#entries[fromAt];
+    const out = this.#lettingIn(fromAt, protocol, port);
+    if (from?.egress !== undefined) {
+      const { sure, perhaps } = this.#allowed(from.egress, protocol, port);
+      keep(out.sure, sure);
+      keep(out.perhaps, perhaps);
     }
     // A pod cannot be cut from itself.
-    if (to?.key !== undefined)
-      for (const [at, { key }] of this.#entries.entries())
-        if (key === to.key) {
+    if (from?.key !== undefined)
+      for (const at of this.#podsOf.get(from.pod?.metadata.namespace ?? "default") ?? [])
+        if (this.#entries[at]?.key === from.key) {
           set(out.sure, at);
           set(out.perhaps, at);
         }
     return out;
   }
 
-  /** Returns the ends whose own policies let them reach one end. */
-  #lettingOut(toAt: number, protocol: string, port: number): Matching {
-    const free = this.#members().get(undefined);
+  /** Returns the ends whose own policies let one end in. */
+  #lettingIn(fromAt: number, protocol: string, port: number): Matching {
+    const members = this.#members();
+    const free = members.get(undefined);
     const out = { sure: free?.slice() ?? this.#none(), perhaps: free?.slice() ?? this.#none() };
-    for (const [group, members] of this.#members()) {
+    for (const [group, ends] of members) {
       if (group === undefined) continue;
       const { sure, perhaps } = this.#allowed(group, protocol, port);
-      if (has(sure, toAt)) add(out.sure, members);
-      if (has(perhaps, toAt)) add(out.perhaps, members);
+      if (has(sure, fromAt)) add(out.sure, ends);
+      if (has(perhaps, fromAt)) add(out.perhaps, ends);
     }
+    const { node, onSomeNode } = this.#entries[fromAt] ?? {};
+    if (onSomeNode) out.perhaps.fill(0xffffffff);
+    if (node === undefined) return out;
+    // Traffic from the pod's own node always comes in.
+    for (const home of [this.#podsOn(node), this.#podsOn(undefined)]) add(out.perhaps, home);
+    add(out.sure, this.#podsOn(node));
     return out;
   }
 
-  /** The ends of each group by what governs their way out; undefined: nothing. */
+  /** The ends of each group by what governs their way in; undefined: nothing. */
   #members(): ReadonlyMap<Group | undefined, Bits> {
-    if (this.#egressMembers.size === 0)
-      for (const [at, { egress }] of this.#entries.entries())
+    if (this.#ingressMembers.size === 0)
+      for (const [at, { ingress }] of this.#entries.entries())
         set(
-          getOrMake(this.#egressMembers, egress, () => this.#none()),
+          getOrMake(this.#ingressMembers, ingress, () => this.#none()),
           at,
         );
-    return this.#egressMembers;
+    return this.#ingressMembers;
   }
 
-  /** The ends that are on a node's own network, surely or perhaps; undefined: of a pod that has no node yet. */
-  #onNode(name: string | undefined): Matching {
-    return getOrMake(this.#nodeMembers, name, () => {
-      const found = { sure: this.#none(), perhaps: this.#none() };
-      for (const [at, { node, onSomeNode }] of this.#entries.entries()) {
-        if (node !== undefined && node === name) set(found.sure, at);
-        if (onSomeNode || (node !== undefined && name === undefined)) set(found.perhaps, at);
-      }
+  /** The pods that stand on a node; undefined: that have none yet. */
+  #podsOn(node: string | undefined): Bits {
+    return getOrMake(this.#nodePods, node, () => {
+      const found = this.#none();
+      for (const [at, { pod }] of this.#entries.entries())
+        if (pod !== undefined && pod.spec.nodeName === node) set(found, at);
       return found;
     });
   }
@@ -388,6 +388,10 @@ function set(bits: Bits, at: number): void {
 
 function add(bits: Bits, more: Bits): void {
   for (let at = 0; at < bits.length; at++) bits[at] = (bits[at] ?? 0) | (more[at] ?? 0);
+}
+
+function keep(bits: Bits, only: Bits): void {
+  for (let at = 0; at < bits.length; at++) bits[at] = (bits[at] ?? 0) & (only[at] ?? 0);
 }
 
 function both(a: Bits, b: Bits): Bits {
