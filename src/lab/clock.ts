@@ -56,17 +56,17 @@ export class LabClock implements Pick<Clock, "now" | "sleep"> {
       const due = [...this.#sleepers].filter(({ at }) => at <= Date.now() + ahead);
       const [first] = due.toSorted((a, b) => a.at - b.at);
       if (!first) break;
-      this.#moveTo(first.at);
+      this.#setAhead(first.at - Date.now());
       first.wake();
       await pause(TURN_MS);
     }
-    this.#moveTo(Date.now() + ahead);
+    this.#setAhead(ahead);
     await pause(TURN_MS);
   }
 
   /** Never back: what was due meanwhile took its time. */
-  #moveTo(at: number): void {
-    this.#ahead = Math.max(this.#ahead, at - Date.now());
+  #setAhead(ms: number): void {
+    this.#ahead = Math.max(this.#ahead, ms);
     writeFileSync(`${this.#file}.new`, JSON.stringify({ aheadMs: this.#ahead }), { mode: 0o600 });
     renameSync(`${this.#file}.new`, this.#file);
   }
