@@ -3,7 +3,9 @@ import type { Pod } from "../api/kinds/core.ts";
 import { cidrContains, tryParseCidr, tryParseIp } from "../base/ip.ts";
 import { chooseAddresses, type Reason } from "../plan/addressing/choose.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
+import { podNetworkingAnnotation } from "../plan/subnets/demand.ts";
 import { subnetOf } from "../plan/subnets/of-address.ts";
+import { podInterface } from "../plan/subnets/pod-interface.ts";
 import type { End } from "./ends.ts";
 import { isOnNode, nodeOf } from "./ends.ts";
 
@@ -55,7 +57,12 @@ export function provenanceOf(facts: ClusterFacts, end: End, address: string): Pr
   if (subnet) {
     const { name } = subnet.metadata;
     const { cidr, zone } = subnet.spec;
-    const source = node === undefined ? "" : `, by the configuration of ${node} (NodeConfig/${node})`;
+    const own = end.type === "pod" ? podInterface(facts, end.pod) : undefined;
+    const source = own?.held
+      ? `, on interface ${own.id}, which is the pod's alone (${own.kind}${own.vid === undefined ? "" : `, VLAN ${own.vid}`})`
+      : node === undefined
+        ? ""
+        : `, by the configuration of ${node} (NodeConfig/${node})`;
     return { ...base, vSwitch: name, reason: `of vSwitch ${name} (${cidr}, zone ${zone})${source}` };
   }
   return { ...base, reason: "no block of any pool holds it" };
@@ -88,16 +95,17 @@ export interface AddressDecision {
 /** Returns what decided where a pod's address is from; undefined for all who are no pods with an address of their own. */
 export function decisionAbout(facts: ClusterFacts, end: End, from: Provenance): AddressDecision | undefined {
   if (end.type !== "pod" || isOnNode(end)) return undefined;
-  const { vSwitch, pool, node } = from;
-  if (vSwitch !== undefined)
-    return {
-      decidedBy: "NodeConfig",
-      object: `NodeConfig/${node ?? ""}`,
-      vSwitchID: vSwitch,
-      interface: "shared",
-      vid: null,
-    };
+  const { pool, node } = from;
   const { name, namespace = "default", annotations = {} } = end.pod.metadata;
+  const found = podInterface(facts, end.pod);
+  const place = found && { vSwitchID: found.vSwitchID, interface: found.kind, vid: found.vid ?? null };
+  if (place && found.held) {
+    const network = annotations[podNetworkingAnnotation];
+    return network === undefined
+      ? { decidedBy: "annotation", object: `Pod/${namespace}/${name}`, ...place }
+      : { decidedBy: "PodNetworking", object: `PodNetworking/${network}`, ...place };
+  }
+  if (place) return { decidedBy: "NodeConfig", object: `NodeConfig/${node ?? ""}`, ...place };
   const ofNamespace = facts.namespaces.get(namespace)?.metadata.annotations ?? {};
   const asks = (texts: object) =>
     Object.keys(texts).some((key) => /^cni\.projectcalico\.org\/ip(v[46]pools|Addrs)$/.test(key));

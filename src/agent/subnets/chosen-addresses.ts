@@ -4,6 +4,7 @@ import { type Pod, podKind } from "../../api/kinds/core.ts";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { wantsOwnNetwork } from "../../plan/subnets/demand.ts";
+import { isExclusiveNode } from "../../plan/subnets/own-interface.ts";
 import { networksOf } from "../../plan/subnets/pod-network.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
 import type { AgentParts } from "../agent.ts";
@@ -19,8 +20,11 @@ import { endpointKey, podKey } from "../pods/endpoint.ts";
 import { type PoolAddresses, poolAddresses } from "../pods/pool-addresses.ts";
 import { ConfigManager } from "./config-manager.ts";
 import { InterfaceManager } from "./interface-manager.ts";
+import type { OwnWire } from "./own-book.ts";
+import { OwnWires } from "./own-wires.ts";
 import { PodWaits } from "./pod-waits.ts";
 import { SubnetPool } from "./pool.ts";
+import type { OwnInterface } from "./pool-book.ts";
 import { PoolReporter } from "./pool-reporter.ts";
 
 /** How long ADD waits for a pod's object that the node has not heard of yet, in milliseconds. */
@@ -40,6 +44,8 @@ export class ChosenAddresses implements AddressSource {
   readonly #pools: PoolAddresses;
   readonly #config: ConfigManager;
   readonly #subnets: SubnetPool | undefined;
+  /** Interfaces that single pods have to themselves. */
+  readonly #own: OwnWires;
   readonly #waits: PodWaits;
   readonly #reporter: PoolReporter | undefined;
 
@@ -62,6 +68,7 @@ export class ChosenAddresses implements AddressSource {
         restMs: parts.addressCooldownMs ?? DEFAULT_REST_MS,
         config: () => this.#config.current,
         instanceID: () => instanceOf(facts, node),
+        isExclusive: () => isExclusiveNode(facts.nodes.get(node)),
         changed: () => this.#reporter?.note(),
         came: () => this.#waits.hurry(node),
       });
@@ -73,12 +80,22 @@ export class ChosenAddresses implements AddressSource {
       this.#config.on(() => subnets.poke());
     }
     const book = this.#subnets?.book;
-    this.managers = [
-      pools.manager,
-      this.#config,
-      ...(book ? [new InterfaceManager({ kernel, logger, interfaces: () => book.interfaces })] : []),
-      ...(this.#subnets ? [this.#follower(this.#subnets)] : []),
-    ];
+    const interfaces = new InterfaceManager({
+      kernel,
+      logger,
+      interfaces: () => book?.interfaces ?? new Map<string, OwnInterface>(),
+      own: () => this.#own.book.wires,
+    });
+    this.#own = new OwnWires({
+      kernel,
+      facts,
+      logger,
+      stateDir,
+      provider: cloud?.provider,
+      instanceID: () => instanceOf(facts, node),
+      changed: () => interfaces.touch(),
+    });
+    this.managers = [pools.manager, this.#config, this.#follower(), interfaces];
   }
 
   async allocate(request: AddressRequest): Promise<readonly string[]> {
@@ -98,9 +115,12 @@ export class ChosenAddresses implements AddressSource {
     const { pod } = request;
     const config = this.#config.current;
     const ofSubnets = config !== undefined && config.state !== "none";
-    if (ofSubnets || facts.podNetworkings.size > 0) {
+    if (ofSubnets || facts.podNetworkings.size > 0 || facts.podEnis.size > 0) {
       const object = await this.#objectOf(request);
-      if (object && wantsOwnNetwork(object)) throw new TrunklineError("subnet.pod-eni", { pod: podKey(pod) });
+      if (object && wantsOwnNetwork(object)) {
+        const { uid } = object.metadata;
+        return [await this.#own.allocate({ key: endpointKey(request), pod: podKey(pod), uid })];
+      }
       // Selected at admission or not: who is meant for a network of its own does not start on the shared one.
       if (pod && facts.podNetworkings.size > 0) {
         if (!object) throw new TrunklineError("subnet.pod-unknown", { pod: podKey(pod) });
@@ -128,6 +148,7 @@ export class ChosenAddresses implements AddressSource {
 
   async release(owner: AddressOwner): Promise<void> {
     // Whichever of them gave it, whatever the configuration says by now.
+    await this.#own.release(endpointKey(owner));
     this.#subnets?.release(endpointKey(owner));
     await this.#pools.release(owner);
   }
@@ -141,7 +162,7 @@ export class ChosenAddresses implements AddressSource {
   }
 
   owners() {
-    return this.#pools.owners();
+    return [...this.#pools.owners(), ...[...this.#own.book.wires.values()].map(ownerOf)];
   }
 
   notReady(): string | undefined {
@@ -149,20 +170,23 @@ export class ChosenAddresses implements AddressSource {
   }
 
   async stop(): Promise<void> {
+    this.#own.stop();
     await this.#subnets?.stop();
     await this.#reporter?.stop();
     await this.#waits.stop();
     await this.#pools.stop();
   }
 
-  /** Tells the pool of what may help those who wait for it. */
-  #follower(subnets: SubnetPool): Manager {
+  /** Tells those who wait of what may help them. */
+  #follower(): Manager {
     return {
       name: "subnets",
       concerns: [],
-      apply: async (_facts: ClusterFacts, _node: NodeFacts, changes: Changes) => {
+      apply: async (_facts: ClusterFacts, node: NodeFacts, changes: Changes) => {
         if (["pods", "nodes", "nodeconfigs", "subnets"].some((kind) => changes.has(kind)))
-          subnets.poke(GATHER_MS);
+          this.#subnets?.poke(GATHER_MS);
+        if (["podenis", "subnets", "nodes"].some((kind) => changes.has(kind))) this.#own.look();
+        if (["podenis", "endpoints"].some((kind) => changes.get(kind) === "all")) this.#own.heal(node);
       },
       resync: async () => {},
     };
@@ -192,6 +216,12 @@ const GATHER_MS = 20;
 
 function ownsAddress(subnets: SubnetPool, address: string): boolean {
   return [...subnets.book.interfaces.values()].some(({ addresses }) => addresses.includes(address));
+}
+
+function ownerOf({ key, pod, uid }: OwnWire): Pick<AddressOwner, "containerId" | "ifName" | "pod"> {
+  const [containerId = "", ifName = ""] = key.split("/");
+  const [namespace = "", name = ""] = pod.split("/");
+  return { containerId, ifName, pod: { namespace, name, uid } };
 }
 
 /** Returns the provider's id of a node's machine: the part of its providerID behind the region. */

@@ -1,6 +1,6 @@
 // Keeps the links of the node's interfaces, and the rules and routes that lead pods' traffic to them, equal to the plan.
 import type { Logger } from "../../base/log.ts";
-import { type Kernel, type Link, ROUTE_PROTOCOL, type Route, type Rule } from "../../kernel/kernel.ts";
+import { type Kernel, ROUTE_PROTOCOL, type Route, type Rule } from "../../kernel/kernel.ts";
 import { sameRoute } from "../../kernel/route.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import {
@@ -12,6 +12,8 @@ import {
   subnetRulePriorities,
 } from "../../plan/subnets/interface-routes.ts";
 import type { Changes, Manager } from "../managers/manager.ts";
+import { isOwnVlan, linksByMac, ownLink, setUpLink } from "./interface-links.ts";
+import type { OwnWire } from "./own-book.ts";
 import type { OwnInterface } from "./pool-book.ts";
 
 const priorities: ReadonlySet<number> = new Set(Object.values(subnetRulePriorities));
@@ -19,7 +21,10 @@ const priorities: ReadonlySet<number> = new Set(Object.values(subnetRulePrioriti
 export interface InterfaceManagerOptions {
   readonly kernel: Kernel;
   readonly logger: Logger;
+  /** Shared by pods. */
   readonly interfaces: () => ReadonlyMap<string, OwnInterface>;
+  /** Each with one pod. */
+  readonly own: () => ReadonlyMap<string, OwnWire>;
 }
 
 export class InterfaceManager implements Manager {
@@ -28,14 +33,27 @@ export class InterfaceManager implements Manager {
   readonly #options: InterfaceManagerOptions;
   /** What is in force, as text. */
   #done = "";
-  /** Tables that may have routes of ours. */
+  /** Interfaces without a link, and why. */
   #missing: readonly string[] = [];
+  /** There may be VLANs of ours that no pod has. */
+  #mayHaveVlans = true;
+  #last: readonly [ClusterFacts, NodeFacts] | undefined;
 
   constructor(options: InterfaceManagerOptions) {
     this.#options = options;
   }
 
   async apply(facts: ClusterFacts, node: NodeFacts, _changes: Changes): Promise<void> {
+    this.#last = [facts, node];
+    this.#follow(facts, node);
+  }
+
+  /** Interfaces have changed: what is known of the node else is as it was. */
+  touch(): void {
+    if (this.#last) this.#follow(...this.#last);
+  }
+
+  #follow(facts: ClusterFacts, node: NodeFacts): void {
     const wanted = this.#plan(facts, node);
     const text = JSON.stringify(wanted);
     if (text === this.#done) return;
@@ -44,7 +62,9 @@ export class InterfaceManager implements Manager {
   }
 
   async resync(facts: ClusterFacts, node: NodeFacts): Promise<void> {
+    this.#last = [facts, node];
     const wanted = this.#plan(facts, node);
+    await this.#removeVlans();
     // Where nothing is wanted and nothing was made there is nothing to compare.
     if (wanted.rules.length === 0 && this.#done === JSON.stringify(wanted)) return;
     this.#done = "";
@@ -53,46 +73,52 @@ export class InterfaceManager implements Manager {
   }
 
   problems() {
-    return this.#missing.map((id) => ({
+    return this.#missing.map((what) => ({
       code: "interfaces.missing",
-      message: `interface ${id} is attached, and the machine has no link with its MAC address`,
+      message: `interface ${what}`,
     }));
   }
 
   #plan(facts: ClusterFacts, node: NodeFacts): SubnetRouting {
-    const { kernel, interfaces } = this.#options;
-    const own = [...interfaces().values()];
-    const links = own.length === 0 ? [] : kernel.links.list();
-    const byMac = new Map<string, Link>();
-    // A VLAN on an interface may have the same address; the interface itself comes first.
-    for (const link of links) if (link.mac && !byMac.has(link.mac)) byMac.set(link.mac, link);
+    const { kernel, interfaces, own } = this.#options;
+    const shared = [...interfaces().values()];
+    const wires = [...own().values()];
     const missing: string[] = [];
-    const routed = own.map(({ id, mac, slot, vSwitchID, cidr, gateway, addresses }): RoutedInterface => {
+    const links = shared.length + wires.length === 0 ? [] : kernel.links.list();
+    const byMac = linksByMac(links);
+    const routed = shared.map(({ id, mac, slot, vSwitchID, cidr, gateway, addresses }): RoutedInterface => {
       const link = byMac.get(mac);
-      if (link) this.#setUp(link);
-      else missing.push(id);
-      return {
-        slot,
-        vSwitchID,
-        cidr,
-        gateway,
-        addresses,
-        link: link && { index: link.index, name: link.name },
-      };
+      if (link) setUpLink(kernel, link);
+      else missing.push(`${id} is attached, and the machine has no link with its MAC address`);
+      const where = link && { index: link.index, name: link.name };
+      return { slot, vSwitchID, cidr, gateway, addresses, link: where };
     });
+    for (const wire of wires) {
+      const { slot, vSwitchID, cidr, gateway, address } = wire;
+      const link = ownLink(kernel, wire, links);
+      if (typeof link === "string") missing.push(`${wire.id} is pod ${wire.pod}'s, and ${link}`);
+      else setUpLink(kernel, link);
+      const where = typeof link === "string" ? undefined : { index: link.index, name: link.name };
+      routed.push({ slot, vSwitchID, cidr, gateway, addresses: [address], own: true, link: where });
+    }
     this.#missing = missing;
+    this.#mayHaveVlans ||= wires.some(({ kind }) => kind === "trunk");
     const pods = [...node.endpoints.values()].flatMap(({ ips }) => ips);
     const pools = [...facts.pools.values()].map(({ spec }) => spec.cidr).toSorted();
     return planInterfaceRoutes(routed, pods, pools);
   }
 
-  #setUp(link: Link): void {
-    const { kernel } = this.#options;
-    // The answer to what left by another interface comes in by this one.
-    const loose = "2";
-    if (kernel.sysctl.get(`net/ipv4/conf/${link.name}/rp_filter`) !== loose)
-      kernel.links.change(link.index, { ipv4: { reversePath: "loose", forwarding: true } });
-    if (!link.up) kernel.links.change(link.index, { up: true });
+  /** VLANs of members that no pod has any more: whoever removed them died before it came to that. */
+  async #removeVlans(): Promise<void> {
+    const { kernel, own, logger } = this.#options;
+    if (!this.#mayHaveVlans) return;
+    const wanted = new Set([...own().values()].map(({ vid }) => `tlv${vid}`));
+    for (const link of kernel.links.list()) {
+      if (!isOwnVlan(link) || wanted.has(link.name)) continue;
+      logger.info({ link: link.name }, "a VLAN without a pod is removed");
+      await kernel.links.remove(link.index);
+    }
+    this.#mayHaveVlans = own().size > 0;
   }
 
   #carryOut({ rules, routes }: SubnetRouting): void {

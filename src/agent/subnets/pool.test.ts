@@ -30,11 +30,13 @@ describe("a node's pool of subnet addresses", () => {
   let folder = "";
   let cloud: LabCloud;
   let config: NodeConfigResult;
+  let isExclusive = false;
   const pools: SubnetPool[] = [];
   const nodeConfigs = new Map<string, NodeConfig>();
   beforeEach(() => {
     folder = mkdtempSync(path.join(tmpdir(), "subnet-pool-"));
     config = applied();
+    isExclusive = false;
     nodeConfigs.clear();
     cloud = new LabCloud({
       state: emptyCloud(),
@@ -68,6 +70,7 @@ describe("a node's pool of subnet addresses", () => {
       restMs,
       config: () => config,
       instanceID: () => `i-${node}`,
+      isExclusive: () => isExclusive,
       changed: () => {},
       came: () => {},
     });
@@ -134,6 +137,15 @@ describe("a node's pool of subnet addresses", () => {
     for (let n = 0; n < 10; n++)
       expect(await codeOf(other.allocate({ key: "5", uid: "5" }))).toBe("subnet.exhausted");
     expect(made("AssignPrivateIpAddresses")).toBe(before);
+  });
+
+  it("gives every pod an interface of its own on a node of that mode", async () => {
+    isExclusive = true;
+    config = applied({ settings: { maxPoolSize: 0, minPoolSize: 0, selection: "ordered", tags: {} } });
+    const pool = open();
+    await ask(pool, "1", "2");
+    expect(cloud.interfaces().map(({ addresses }) => addresses.length)).toEqual([1, 1]);
+    expect(await codeOf(pool.allocate({ key: "3", uid: "3" }))).toBe("subnet.node-full");
   });
 
   it("says that a machine is full", async () => {

@@ -33,6 +33,8 @@ export interface SubnetPoolOptions {
   readonly config: () => NodeConfigResult | undefined;
   /** The provider's id of this machine; undefined while nobody has said it. */
   readonly instanceID: () => string | undefined;
+  /** Every pod of the node has an interface to itself. */
+  readonly isExclusive: () => boolean;
   /** Interfaces or their addresses have changed. */
   readonly changed: () => void;
   /** Addresses have come while nobody waited here for one; those pods may be tried again. */
@@ -138,7 +140,8 @@ export class SubnetPool {
     return [...this.book.interfaces.values()].map((one) => {
       const used = this.book.usedOf(one);
       const { id, vSwitchID, securityGroupIDs, mac, hash, addresses } = one;
-      return { id, vSwitchID, securityGroupIDs, mac, hash, used, idle: addresses.length - used };
+      const idle = addresses.length - used;
+      return { id, vSwitchID, securityGroupIDs, mac, hash, addresses: addresses.toSorted(), used, idle };
     });
   }
 
@@ -505,12 +508,14 @@ export class SubnetPool {
 
   async #limitsOf(instanceID: string): Promise<InstanceLimits> {
     this.#limits ??= await insisting(() => this.#options.provider.describeInstance(instanceID));
-    return this.#limits;
+    return this.limits ?? this.#limits;
   }
 
   /** Machine's limits, where they are known. */
   get limits(): InstanceLimits | undefined {
-    return this.#limits;
+    return this.#limits && this.#options.isExclusive()
+      ? { ...this.#limits, ipv4PerAdapter: 1 }
+      : this.#limits;
   }
 
   async #subnetOf(id: string, known = false): Promise<CloudSubnet | undefined> {

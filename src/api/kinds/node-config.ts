@@ -45,6 +45,8 @@ export interface NodeInterface {
   readonly mac: string;
   /** Hash of the configuration that it was made by. */
   readonly hash: string;
+  /** All of its addresses. */
+  readonly addresses?: readonly string[];
   /** Addresses that pods have. */
   readonly used: number;
   /** Addresses that wait for pods. */

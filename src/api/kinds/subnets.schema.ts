@@ -98,6 +98,7 @@ export const nodeConfigSchema = schemaOf<NodeConfig>()(
             securityGroupIDs: z.array(z.string()),
             mac: z.string(),
             hash: z.string(),
+            addresses: z.array(z.string()).exactOptional(),
             used: count,
             idle: count,
           }),

@@ -138,7 +138,11 @@ export class LabCloud {
 
   /** Makes links of all that is attached already: after a lab is started again. */
   async rewire(): Promise<void> {
-    for (const one of this.#state.interfaces)
+    // Members stand on their trunks.
+    const order = this.#state.interfaces.toSorted(
+      (a, b) => Number(b.type === "Trunk") - Number(a.type === "Trunk"),
+    );
+    for (const one of order)
       if (one.status === "InUse" && one.type !== "Primary")
         await this.#options.wiring?.(this.#seen(one), false);
   }

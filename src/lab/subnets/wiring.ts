@@ -1,5 +1,8 @@
 // Makes links of what the lab's cloud attaches: a veth from a node into the vSwitch's wire, with the interface's MAC address.
+// A trunk's member is a VLAN of the trunk's veth on the wire's side, as a cloud's network has it; where the kernel knows no
+// VLANs it is a veth of its own, which the node finds by its MAC.
 // The cloud's own network knows which interface has which address, so nobody asks by ARP: the router is told.
+import { isError } from "../../base/errors.ts";
 import type { CloudInterface } from "../../cloud/types.ts";
 import type { Kernel, Machine } from "../../kernel/kernel.ts";
 import type { BuiltMember } from "../topology/build.ts";
@@ -19,6 +22,7 @@ export interface WiringParts {
 
 export class Wiring {
   readonly #parts: WiringParts;
+  #knowsVlans = true;
 
   constructor(parts: WiringParts) {
     this.#parts = parts;
@@ -34,10 +38,56 @@ export class Wiring {
     const node = this.#parts.members().get(this.#parts.nodeOf(one.instanceID ?? "") ?? "");
     this.#tellRouter(one, gone ? [] : one.addresses);
     if (!node) return;
-    const present = node.kernel.links.list().find(({ mac }) => mac === one.mac);
+    const present = node.kernel.links.list().find(({ mac, kind }) => mac === one.mac && kind !== "vlan");
     if (gone) {
       if (present) await node.kernel.links.remove(present.index);
-    } else if (!present) this.#plugIn(node.kernel, one);
+      else if (one.vid !== undefined) await this.#unplugMember(one);
+    } else if (!present && !(one.vid !== undefined && this.#plugInMember(one)))
+      this.#plugIn(node.kernel, one);
+  }
+
+  /** Returns whether the member is on its trunk; false where the kernel knows no VLANs. */
+  #plugInMember({ id, vSwitchID, vid = 0, trunkENIID = "" }: CloudInterface): boolean {
+    const { topology, machine } = this.#parts;
+    const lan = topology.lans.find(({ name }) => name === vSwitchID);
+    if (!lan || !this.#knowsVlans) return false;
+    const wire = machine.open({ name: lan.netns });
+    try {
+      if (wire.links.get(portName(id))) return true;
+      for (const { netns } of topology.lans) {
+        const there = machine.open({ name: netns });
+        try {
+          const trunk = there.links.get(portName(trunkENIID));
+          if (!trunk) continue;
+          const name = portName(id);
+          const where = { name: lan.netns };
+          there.links.add({ kind: "vlan", name, lower: trunk.index, vlanId: vid, netns: where });
+        } finally {
+          there.close();
+        }
+        const master = wire.links.get(BRIDGE)?.index;
+        wire.links.change(portName(id), { alias: id, up: true, ...(master !== undefined && { master }) });
+        return true;
+      }
+      return false;
+    } catch (error) {
+      if (!isError(error, "kernel.refused")) throw error;
+      this.#knowsVlans = false;
+      return false;
+    } finally {
+      wire.close();
+    }
+  }
+
+  async #unplugMember({ id, vSwitchID }: CloudInterface): Promise<void> {
+    const lan = this.#parts.topology.lans.find(({ name }) => name === vSwitchID);
+    if (!lan) return;
+    const wire = this.#parts.machine.open({ name: lan.netns });
+    try {
+      await wire.links.remove(portName(id));
+    } finally {
+      wire.close();
+    }
   }
 
   #plugIn(node: Kernel, { vSwitchID, mac, id }: CloudInterface): void {
@@ -46,7 +96,7 @@ export class Wiring {
     const taken = new Set(node.links.list().map(({ name }) => name));
     let at = 1;
     while (taken.has(`eth${at}`)) at++;
-    const port = `e${id.replace(/^eni-lab/, "")}`;
+    const port = portName(id);
     const wire = this.#parts.machine.open({ name: lan.netns });
     try {
       const { mtu } = lan;
@@ -76,4 +126,9 @@ export class Wiring {
       if (known.mac === mac && !addresses.includes(known.address)) neighbours.remove(known);
     for (const address of addresses) neighbours.replace({ linkIndex, address, mac, state: "permanent" });
   }
+}
+
+/** Returns the name of an interface's end on the wire's side. */
+function portName(id: string): string {
+  return `e${id.replace(/^eni-lab/, "")}`;
 }

@@ -7,6 +7,9 @@ export const networkReadyCondition = "trunkline.dev/NetworkReady";
 /** "true": the pod has a PodENI. */
 export const podEniAnnotation = "k8s.aliyun.com/pod-eni";
 
+/** Name of the PodNetworking that admission has found for a pod. */
+export const podNetworkingAnnotation = "k8s.aliyun.com/pod-networking";
+
 /** Returns whether a pod is to have a network of its own, other than its node's. */
 export function wantsOwnNetwork(pod: Pick<Pod, "metadata">): boolean {
   return pod.metadata.annotations?.[podEniAnnotation] === "true";

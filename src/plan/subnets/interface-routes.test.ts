@@ -45,6 +45,18 @@ describe("the way of subnets' pods", () => {
     ]);
   });
 
+  it("leads what one pod has to itself by its own interface, pod or none, and takes no range for it", () => {
+    const own = { ...second, own: true as const };
+    const { rules } = planInterfaceRoutes([own], [], []);
+    expect(rules.map(({ priority, from, to, table }) => [priority, from ?? to, table])).toEqual([
+      [subnetRulePriorities.local, "10.2.1.0/24", 254],
+      [subnetRulePriorities.stray, undefined, 8500],
+      [subnetRulePriorities.pod, "10.2.1.3/32", 8502],
+    ]);
+    const gone = planInterfaceRoutes([{ ...own, link: undefined }], [], []);
+    expect(gone.routes[0]).toMatchObject({ table: 8502, type: "unreachable" });
+  });
+
   it("ends where an interface is not there, and does not go round by the node's own", () => {
     const { rules, routes } = planInterfaceRoutes([one(1, ["10.2.1.1"], undefined)], ["10.2.1.1"], []);
     expect(routes.map(({ table, type }) => [table, type])).toEqual([

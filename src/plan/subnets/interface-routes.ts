@@ -1,5 +1,7 @@
 // How pods' traffic leaves by the interface that their addresses stand on: the cloud takes an address from its own
-// interface only. A table an interface, and rules that choose among them by the source.
+// interface only. A table an interface, and rules that choose among them by the source. It is the same for shared
+// interfaces and for those that a pod has to itself (exclusive ones, members of a trunk): these stay in the node, too, so
+// that policies, source translation and counters find every pod at the end of one kind of wire.
 //
 // In the order of the rules: what goes to a pod of this node, and what goes to pods of block pools, by the main table, as if
 // there were no subnets; then by source to the interface's gateway, also towards other nodes. What comes in by an interface
@@ -20,6 +22,8 @@ export interface RoutedInterface {
   readonly cidr: string;
   readonly gateway: string;
   readonly addresses: readonly string[];
+  /** One pod has it to itself: an exclusive interface, or a member of the node's trunk. */
+  readonly own?: true;
   /** Where the node's kernel has it; undefined while it is not there. */
   readonly link: { readonly index: number; readonly name: string } | undefined;
 }
@@ -47,12 +51,11 @@ export function planInterfaceRoutes(
     rules.push({ family: 4, priority, table, protocol: ROUTE_PROTOCOL, ...more });
   const common = { family: 4, protocol: ROUTE_PROTOCOL, destination: "0.0.0.0/0" } as const;
   const ranges = new Map<string, RoutedInterface>();
-  for (const one of here) if (!ranges.has(one.cidr)) ranges.set(one.cidr, one);
-  for (const [cidr, first] of ranges) {
-    // Of the main table only the pods' own routes count.
+  for (const one of here) if (!one.own && !ranges.has(one.cidr)) ranges.set(one.cidr, one);
+  // Of the main table only the pods' own routes count.
+  for (const cidr of new Set(here.map((one) => one.cidr)))
     rule(subnetRulePriorities.local, MAIN_TABLE, { to: cidr, suppressPrefixLength: 31 });
-    rule(subnetRulePriorities.subnet, tableOf(first), { from: cidr });
-  }
+  for (const [cidr, first] of ranges) rule(subnetRulePriorities.subnet, tableOf(first), { from: cidr });
   for (const pool of pools)
     if (tryParseCidr(pool)?.family === 4) rule(subnetRulePriorities.blocks, MAIN_TABLE, { to: pool });
   for (const one of here) {
@@ -66,9 +69,11 @@ export function planInterfaceRoutes(
   }
   routes.push({ ...common, type: "blackhole", table: STRAY_TABLE });
   const owners = new Map(here.flatMap((one) => one.addresses.map((address) => [address, one] as const)));
-  for (const address of [...pods].toSorted()) {
+  // What a pod has to itself is its own before the pod's end is there: nothing of it leaves by another interface.
+  const addressed = new Set([...pods, ...here.flatMap((one) => (one.own ? one.addresses : []))]);
+  for (const address of [...addressed].toSorted()) {
     const owner = owners.get(address);
-    // The first interface of a range takes all of it.
+    // The first shared interface of a range takes all of it.
     if (owner && ranges.get(owner.cidr) !== owner)
       rule(subnetRulePriorities.pod, tableOf(owner), { from: `${address}/32` });
   }

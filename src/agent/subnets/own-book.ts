@@ -1,0 +1,101 @@
+// What a node knows of interfaces that single pods have to themselves: written down before they are used, so that an agent
+// that starts anew leads those pods' traffic rightly before it has heard of anything.
+import path from "node:path";
+import { textOf } from "../../base/errors.ts";
+import { JournalFile } from "../../base/journal/file.ts";
+import { parseJson } from "../../base/journal/lines.ts";
+import type { Logger } from "../../base/log.ts";
+import { LAST_SUBNET_TABLE, type RoutedInterface, STRAY_TABLE } from "../../plan/subnets/interface-routes.ts";
+import type { OwnAddress } from "../../plan/subnets/own-interface.ts";
+
+export interface OwnWire extends OwnAddress {
+  /** Of the endpoint: `containerId/interface`. */
+  readonly key: string;
+  /** `namespace/name` */
+  readonly pod: string;
+  readonly uid: string;
+  /** Number of its routing table; see RoutedInterface. */
+  readonly slot: RoutedInterface["slot"];
+  /** Of the trunk that carries a member; absent where the machine has a link for the member itself. */
+  readonly trunkMac?: string;
+}
+
+/** Those of pools count from 1 upwards. */
+const LAST_SLOT = LAST_SUBNET_TABLE - STRAY_TABLE;
+
+export class OwnBook {
+  readonly #file: JournalFile;
+  readonly #wires = new Map<string, OwnWire>();
+
+  constructor(folder: string, logger: Logger) {
+    this.#file = new JournalFile(path.join(folder, "own-interfaces.json"));
+    for (const wire of readFile(this.#file, logger)) this.#wires.set(wire.key, wire);
+  }
+
+  /** By key of the endpoint. */
+  get wires(): ReadonlyMap<string, OwnWire> {
+    return this.#wires;
+  }
+
+  /** @throws what the system says: then nothing has changed */
+  put(wire: OwnWire): void {
+    this.#change(() => this.#wires.set(wire.key, wire));
+  }
+
+  /** Returns what that endpoint had. @throws what the system says: then nothing has changed */
+  remove(key: string): OwnWire | undefined {
+    const wire = this.#wires.get(key);
+    if (wire) this.#change(() => this.#wires.delete(key));
+    return wire;
+  }
+
+  freeSlot(): number {
+    const taken = new Set([...this.#wires.values()].map(({ slot }) => slot));
+    let slot = LAST_SLOT;
+    while (taken.has(slot)) slot--;
+    return slot;
+  }
+
+  #change(change: () => void): void {
+    const before = [...this.#wires];
+    change();
+    try {
+      this.#file.replaceNow(`${JSON.stringify([...this.#wires.values()])}\n`);
+    } catch (error) {
+      this.#wires.clear();
+      for (const [key, wire] of before) this.#wires.set(key, wire);
+      throw error;
+    }
+  }
+}
+
+/** What cannot be read is no loss: PodENIs say the same of pods that run. */
+function readFile(file: JournalFile, logger: Logger): readonly OwnWire[] {
+  const refuse = (why: string): readonly OwnWire[] => {
+    logger.error({ file: file.path, why }, "the list of pods' own interfaces cannot be read: PodENIs are");
+    return [];
+  };
+  let text: string;
+  try {
+    text = file.read();
+  } catch (error) {
+    return refuse(textOf(error));
+  }
+  if (text === "") return [];
+  const parsed = parseJson(text);
+  if (!Array.isArray(parsed)) return refuse("it is no list");
+  return parsed.every(isWire) ? parsed : refuse("an entry is no interface");
+}
+
+function isWire(value: unknown): value is OwnWire {
+  const one = (value ?? {}) as Readonly<Record<keyof OwnWire, unknown>>;
+  const texts = [one.key, one.pod, one.uid, one.id, one.mac, one.vSwitchID, one.cidr, one.gateway];
+  return (
+    [...texts, one.address].every((text) => typeof text === "string") &&
+    typeof one.slot === "number" &&
+    (one.kind === "exclusive" || (one.kind === "trunk" && typeof one.vid === "number")) &&
+    (one.trunkMac === undefined || typeof one.trunkMac === "string") &&
+    Array.isArray(one.securityGroupIDs) &&
+    one.securityGroupIDs.every((id) => typeof id === "string")
+  );
+}
