@@ -16,6 +16,7 @@ import { watchKernel } from "./managers/kernel-watcher.ts";
 import type { Manager, NewsGroup } from "./managers/manager.ts";
 import { NodeSettings } from "./managers/node-settings.ts";
 import { Reconciler } from "./managers/reconciler.ts";
+import { NodeSetup } from "./node-setup.ts";
 import { NodeView } from "./node-view.ts";
 import type { AddressSource } from "./pods/addresses.ts";
 import { type Endpoint, podKey } from "./pods/endpoint.ts";
@@ -78,6 +79,8 @@ export interface AgentOptions {
   readonly processMetrics?: boolean;
   /** Seconds between comparisons with the kernel that no event asked for; default 60. */
   readonly resyncSeconds?: number;
+  /** Says on the Node object when it can serve pods; undefined: nobody waits for that. */
+  readonly setUpNode?: { readonly startupTaint: string | undefined };
   /** Seconds for which a pod must be gone from the store, and its namespace too, until its addresses are taken back. */
   readonly graceSeconds?: number;
 }
@@ -114,6 +117,7 @@ const ALL_KINDS = [
   "bgpfilters",
   "routingconfigurations",
   "secrets",
+  "servicecidrs",
 ];
 
 /** Starts an agent; settles when it serves its sockets, which is before the node is ready. */
@@ -359,6 +363,7 @@ class RunningAgent implements Agent {
       return this.#cleaning;
     });
     if (cluster === undefined) this.#stops.push(() => this.#cluster.stop());
+    this.#setUpNode();
     void this.#addresses.ready?.then(() => this.#lookReady());
     void this.#cluster.start().then(() => {
       if (this.#stopped) return;
@@ -367,6 +372,18 @@ class RunningAgent implements Agent {
       for (const kind of [...ALL_KINDS, "endpoints"]) this.#reconciler.noteAll(kind);
       this.#reconciler.start();
     });
+  }
+
+  #setUpNode(): void {
+    const { setUpNode, node, store, logger } = this.#options;
+    if (setUpNode === undefined) return;
+    const setup = new NodeSetup({ node, store, logger, ...setUpNode });
+    const itself = () => this.#cluster.facts.nodes.get(node);
+    const forget = this.#cluster.on((kind, key) => {
+      if (kind === "nodes" && key === node) setup.look(itself());
+    });
+    void this.ready.then(() => setup.ready(itself()));
+    this.#stops.push(forget, () => setup.stop());
   }
 
   #lookReady(): void {

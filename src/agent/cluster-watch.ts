@@ -11,6 +11,7 @@ import { podNetworkingKind } from "../api/kinds/pod-networking.ts";
 import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "../api/kinds/routing/bgp.ts";
 import { routingConfigurationKind } from "../api/kinds/routing/routing-configuration.ts";
 import { secretKind } from "../api/kinds/secret.ts";
+import { serviceCidrKind } from "../api/kinds/service-cidr.ts";
 import { sourceNatKind } from "../api/kinds/source-nat.ts";
 import { subnetKind } from "../api/kinds/subnet.ts";
 import { type Kind, type KubeObject, keyOf } from "../api/object.ts";
@@ -32,9 +33,14 @@ export class ClusterWatch {
 
   constructor(store: Store, logger: Logger) {
     const informers: Informer<KubeObject>[] = [];
-    const follow = <T extends KubeObject>(kind: Kind<T>, namespace?: string): ReadonlyMap<string, T> => {
+    const follow = <T extends KubeObject>(
+      kind: Kind<T>,
+      namespace?: string,
+      optional = false,
+    ): ReadonlyMap<string, T> => {
       const informer = new Informer<T>(store, kind, {
         logger,
+        optional,
         ...(namespace !== undefined && { namespace }),
       });
       informer.on((change) => this.#tell(kind.plural, change));
@@ -59,7 +65,9 @@ export class ClusterWatch {
       bgpPeers: follow(bgpPeerKind),
       bgpFilters: follow(bgpFilterKind),
       routingConfigurations: follow(routingConfigurationKind),
-      secrets: follow(secretKind, settingsNamespace),
+      // An agent may read passwords only where somebody allows it to.
+      secrets: follow(secretKind, settingsNamespace, true),
+      serviceCidrs: follow(serviceCidrKind, undefined, true),
     };
     this.#informers = informers;
   }

@@ -54,13 +54,19 @@ export interface Installed {
 /** First in lexical order: runtimes take the first file of the folder. */
 const fileName = "10-trunkline.conflist";
 
-/** @throws `agent.not-serving` when the time is over; what the system says about files */
-export async function installCni(options: InstallOptions): Promise<Installed> {
-  const executable = path.join(options.binDir, "trunkline");
+/** Puts the executable in its folder; returns its path. @throws what the system says about files */
+export function installExecutable({ source, binDir }: Pick<InstallOptions, "source" | "binDir">): string {
+  const executable = path.join(binDir, "trunkline");
   replaceFile(executable, (temporary) => {
-    copyFileSync(options.source, temporary);
+    copyFileSync(source, temporary);
     chmodSync(temporary, 0o755);
   });
+  return executable;
+}
+
+/** @throws `agent.not-serving` when the time is over; what the system says about files */
+export async function installCni(options: InstallOptions): Promise<Installed> {
+  const executable = installExecutable(options);
   await waitForAgent(options.agentSocket, options.timeoutMs);
   const found = (options.chain ?? ["portmap"]).flatMap((name) => {
     const file = [options.binDir, ...options.pluginPath]

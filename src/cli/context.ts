@@ -41,14 +41,16 @@ export function storeOptions(command: Command): Command {
 /**
  * Opens the objects that the options name; the caller closes them.
  * @param missing whether a store's file that is not there is made: a name that was mistyped is no empty cluster
+ * @param keep what is kept of a cluster's objects: a daemon holds them all, and needs of them what a network is made of
  * @throws TrunklineError `lab.unknown`, `lab.none`, `lab.several`, `lab.dead`, `cli.store`, `cli.no-store`, `cli.context`,
  *   `store.open`, `store.access`
  */
 export async function openStore(
   options: StoreOptions,
   missing: "refuse" | "make" = "refuse",
+  keep: "all" | "network" = "all",
 ): Promise<Store> {
-  if (options.kubeconfig !== undefined) return openCluster(options.kubeconfig, options.context);
+  if (options.kubeconfig !== undefined) return openCluster(options.kubeconfig, options.context, keep);
   if (options.context !== undefined) throw new TrunklineError("cli.context", {});
   const address: StoreAddress =
     options.store === undefined
@@ -63,7 +65,7 @@ export async function openStore(
       import("../store/kubernetes/store.ts"),
       import("../store/kubernetes/access.ts"),
     ]);
-    return kubernetesStore(podAccess(process.env));
+    return kubernetesStore(podAccess(process.env), { keep });
   }
   if (missing === "refuse" && options.store !== undefined && !existsSync(address.path))
     throw new TrunklineError("cli.no-store", { path: address.path });
@@ -71,14 +73,24 @@ export async function openStore(
   return openSqliteStore(address.path);
 }
 
-async function openCluster(file: string, context: string | undefined): Promise<Store> {
+async function openCluster(
+  file: string,
+  context: string | undefined,
+  keep: "all" | "network",
+): Promise<Store> {
   const [{ kubernetesStore }, { kubeconfigAccess }, { run }] = await Promise.all([
     import("../store/kubernetes/store.ts"),
     import("../store/kubernetes/access.ts"),
     import("../kernel/exec/index.ts"),
   ]);
   const plugin = async (call: PluginCall) => (await run(call.command, call.args, { env: call.env })).stdout;
-  return kubernetesStore(kubeconfigAccess(file, { run: plugin, ...(context !== undefined && { context }) }));
+  const access = kubeconfigAccess(file, { run: plugin, ...(context !== undefined && { context }) });
+  return kubernetesStore(access, { keep });
+}
+
+/** Returns whether the options name a Kubernetes cluster. */
+export function isKubernetes({ kubeconfig, store }: StoreOptions): boolean {
+  return kubeconfig !== undefined || store === "kubernetes:";
 }
 
 /** Runs `body` with the objects that the options name. */

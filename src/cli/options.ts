@@ -89,3 +89,11 @@ function milliseconds(text: string): number {
   // Timers hold 31 bits; nobody waits for 24 days.
   return Math.min(found, 2 ** 31 - 1);
 }
+
+/** Reads a TCP port, for an option; 0 means any. */
+export function portNumber(text: string): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port > 65535)
+    throw new InvalidArgumentError("a port is a number from 0 to 65535");
+  return port;
+}

@@ -1,4 +1,5 @@
-// The cluster's daemon: what one process does for all nodes. It holds no state of its own, and a second one does no harm.
+// The cluster's daemon: what one process does for all nodes. It holds no state of its own, and a second one does no harm;
+// where several are started, one of them acts (leader/).
 import type { Logger } from "../base/log.ts";
 import type { ProviderPlace } from "../cloud/provider.ts";
 import { systemClock } from "../ipam/clock.ts";
@@ -16,6 +17,8 @@ export interface ControllerOptions {
   readonly logger: Logger;
   /** Whom to ask about subnets; undefined: nobody. */
   readonly cloud?: ProviderPlace | undefined;
+  /** Whether somebody else deletes what has lost its owners, as Kubernetes does; default: nobody. */
+  readonly ownersAreKept?: boolean;
   /** Default: the machine's. */
   readonly clock?: Pick<Clock, "now" | "sleep"> | undefined;
 }
@@ -29,15 +32,16 @@ export async function startController({
   store,
   logger,
   cloud,
+  ownersAreKept = false,
   clock = systemClock,
 }: ControllerOptions): Promise<Controller> {
-  const garbage = new OwnerGc(store, logger);
+  const garbage = ownersAreKept ? undefined : new OwnerGc(store, logger);
   const addresses = new IpamCollector({ store, logger });
   const policies = new PolicyEvents(store, logger);
   const sourceNats = new SourceNatConditions(store, logger);
   const tunnels = new PoolTunnels(store, logger);
   const subnets = new SubnetKeeper({ store, logger, cloud, clock });
-  await garbage.start();
+  await garbage?.start();
   subnets.start();
   policies.start();
   sourceNats.start();
@@ -47,7 +51,7 @@ export async function startController({
   return {
     async stop() {
       await Promise.all([
-        garbage.stop(),
+        garbage?.stop(),
         addresses.close(),
         policies.stop(),
         sourceNats.stop(),

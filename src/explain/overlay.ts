@@ -51,6 +51,7 @@ export function overlay(
     bgpFilters: merged(facts.bgpFilters, added.bgpFilters),
     routingConfigurations: merged(facts.routingConfigurations, added.routingConfigurations),
     secrets: merged(facts.secrets, added.secrets),
+    serviceCidrs: merged(facts.serviceCidrs, added.serviceCidrs),
     subnets: merged(facts.subnets, added.subnets),
     nodeConfigs: merged(facts.nodeConfigs, added.nodeConfigs),
     podNetworkings: merged(facts.podNetworkings, added.podNetworkings),

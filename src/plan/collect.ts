@@ -10,9 +10,11 @@ import { podNetworkingKind } from "../api/kinds/pod-networking.ts";
 import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "../api/kinds/routing/bgp.ts";
 import { routingConfigurationKind } from "../api/kinds/routing/routing-configuration.ts";
 import { secretKind } from "../api/kinds/secret.ts";
+import { serviceCidrKind } from "../api/kinds/service-cidr.ts";
 import { sourceNatKind } from "../api/kinds/source-nat.ts";
 import { subnetKind } from "../api/kinds/subnet.ts";
 import { type Kind, type KubeObject, keyOf } from "../api/object.ts";
+import { isError } from "../base/errors.ts";
 import type { Store } from "../store/store.ts";
 import type { ClusterFacts } from "./facts.ts";
 
@@ -24,6 +26,15 @@ export async function collectFacts(store: Store): Promise<ClusterFacts> {
   const read = async <T extends KubeObject>(kind: Kind<T>, namespace?: string) => {
     const { items } = await store.list(kind, namespace);
     return new Map(items.map((item) => [keyOf(item), item]));
+  };
+  // A cluster may be older than the kind, and whoever asks may not be allowed to read passwords.
+  const readIfAny = async <T extends KubeObject>(kind: Kind<T>, namespace?: string) => {
+    try {
+      return await read(kind, namespace);
+    } catch (error) {
+      if (isError(error, "store.unserved") || isError(error, "store.refused")) return new Map<string, T>();
+      throw error;
+    }
   };
   const [objects, routing, interfaces] = await Promise.all([
     Promise.all([
@@ -42,12 +53,13 @@ export async function collectFacts(store: Store): Promise<ClusterFacts> {
       read(bgpPeerKind),
       read(bgpFilterKind),
       read(routingConfigurationKind),
-      read(secretKind, settingsNamespace),
+      readIfAny(secretKind, settingsNamespace),
+      readIfAny(serviceCidrKind),
     ]),
     Promise.all([read(subnetKind), read(nodeConfigKind), read(podNetworkingKind), read(podEniKind)]),
   ]);
   const [nodes, namespaces, pools, blocks, sourceNats, hosts, pods, policies, configMaps] = objects;
-  const [bgpConfigurations, bgpPeers, bgpFilters, routingConfigurations, secrets] = routing;
+  const [bgpConfigurations, bgpPeers, bgpFilters, routingConfigurations, secrets, serviceCidrs] = routing;
   const [subnets, nodeConfigs, podNetworkings, podEnis] = interfaces;
   return {
     nodes,
@@ -64,6 +76,7 @@ export async function collectFacts(store: Store): Promise<ClusterFacts> {
     bgpFilters,
     routingConfigurations,
     secrets,
+    serviceCidrs,
     subnets,
     nodeConfigs,
     podNetworkings,

@@ -12,6 +12,7 @@ import type { BGPConfiguration, BGPFilter, BGPPeer } from "../api/kinds/routing/
 import { nodeAnnotation } from "../api/kinds/routing/node-annotations.ts";
 import type { RoutingConfiguration } from "../api/kinds/routing/routing-configuration.ts";
 import type { Secret } from "../api/kinds/secret.ts";
+import type { ServiceCIDR } from "../api/kinds/service-cidr.ts";
 import type { SourceNAT } from "../api/kinds/source-nat.ts";
 import type { Subnet } from "../api/kinds/subnet.ts";
 import { formatIp, tryParseIp } from "../base/ip.ts";
@@ -41,6 +42,8 @@ export interface ClusterFacts {
   readonly routingConfigurations: ReadonlyMap<string, RoutingConfiguration>;
   /** Only those of kube-system, by `namespace/name`. */
   readonly secrets: ReadonlyMap<string, Secret>;
+  /** Ranges of Services; none where the cluster has no such objects. */
+  readonly serviceCidrs: ReadonlyMap<string, ServiceCIDR>;
 }
 
 /** What a node's agent knows of itself beyond the objects. */
@@ -84,6 +87,7 @@ export function emptyFacts(): ClusterFacts {
     bgpFilters: new Map(),
     routingConfigurations: new Map(),
     secrets: new Map(),
+    serviceCidrs: new Map(),
   };
 }
 

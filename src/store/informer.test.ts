@@ -115,3 +115,38 @@ describe("informer", () => {
     expect(await until(2)).toEqual(["added one", "added two"]);
   });
 });
+
+it.each(["store.unserved", "store.refused"] as const)(
+  "goes on without an optional kind (%s)",
+  async (code) => {
+    const store = memoryStore();
+    let asked = 0;
+    const without: Store = {
+      ...methodsOf(store),
+      async list() {
+        asked++;
+        throw code === "store.unserved"
+          ? new TrunklineError(code, { kind: "ConfigMap", apiVersion: "v1" })
+          : new TrunklineError(code, { place: "there", why: "forbidden" });
+      },
+    };
+    const informer = new Informer(without, configMapKind, { optional: true, backoffMs: [1, 1] }).start();
+    await informer.synced;
+    expect(informer.cache.size).toBe(0);
+    // Not at once again: what is missing is brought by people.
+    expect(asked).toBe(1);
+    await informer.stop();
+  },
+);
+
+function methodsOf(store: Store): Store {
+  return {
+    get: store.get.bind(store),
+    list: store.list.bind(store),
+    create: store.create.bind(store),
+    update: store.update.bind(store),
+    delete: store.delete.bind(store),
+    watch: store.watch.bind(store),
+    close: store.close.bind(store),
+  };
+}

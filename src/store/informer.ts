@@ -16,7 +16,12 @@ export interface InformerOptions {
   readonly logger?: Logger;
   /** First pause after a failure, and the longest one, in milliseconds; default 50 and 5000. A listing resets it. */
   readonly backoffMs?: readonly [first: number, longest: number];
+  /** The server may lack the kind, or the right to read it may be missing: then it has no objects, and is asked again. */
+  readonly optional?: boolean;
 }
+
+/** Definitions and rights are added by people: soon enough for them, ms. */
+const absentPauseMs = 60_000;
 
 export class Informer<T extends KubeObject> {
   readonly kind: Kind<T>;
@@ -79,6 +84,13 @@ export class Informer<T extends KubeObject> {
         if (signal.aborted || isError(error, "store.closed")) return;
         // A history that is gone is no failure: list again at once.
         if (isError(error, "store.gone")) continue;
+        const absent = isError(error, "store.unserved") || isError(error, "store.refused");
+        if (absent && this.#options.optional === true) {
+          this.#logger.info({ kind: this.kind.kind, why: textOf(error) }, "goes on without these objects");
+          this.#synced.resolve();
+          await this.#pause(absentPauseMs);
+          continue;
+        }
         this.#logger.warn({ kind: this.kind.kind, error: textOf(error), pauseMs: pause }, "watch failed");
         await this.#pause(pause);
         pause = Math.min(2 * pause, longest);

@@ -136,11 +136,14 @@ async function ready(port: number, child: ChildProcess): Promise<void> {
   throw new Error("the API server is not ready after a minute");
 }
 
+/** Returns the folder of the programs that scripts/kube/build.sh builds. */
+export function kubeFolder(): string {
+  return process.env["TRUNKLINE_KUBE"] ?? path.join(process.env["HOME"] ?? "/root", ".cache/trunkline-kube");
+}
+
 /** Returns the API server's executable. @throws if it was not built (scripts/kube/build.sh) */
 export function apiServerBinary(): string {
-  const folder =
-    process.env["TRUNKLINE_KUBE"] ?? path.join(process.env["HOME"] ?? "/root", ".cache/trunkline-kube");
-  const binary = path.join(folder, "kube-apiserver");
+  const binary = path.join(kubeFolder(), "kube-apiserver");
   if (!existsSync(binary)) throw new Error(`${binary} is not there: run scripts/kube/build.sh`);
   return binary;
 }

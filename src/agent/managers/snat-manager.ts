@@ -27,6 +27,7 @@ export interface SnatManagerOptions {
 
 const concernedKinds = [
   "configmaps",
+  "servicecidrs",
   "ippools",
   "hosts",
   "nodes",

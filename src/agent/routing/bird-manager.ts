@@ -39,6 +39,7 @@ const concernedKinds = [
   "bgpfilters",
   "routingconfigurations",
   "secrets",
+  "servicecidrs",
   "configmaps",
 ];
 const LOOK_MS = 1000;

@@ -12,6 +12,7 @@ import { podNetworkingKind } from "./pod-networking.ts";
 import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "./routing/bgp.ts";
 import { routingConfigurationKind } from "./routing/routing-configuration.ts";
 import { secretKind } from "./secret.ts";
+import { serviceCidrKind } from "./service-cidr.ts";
 import { sourceNatKind } from "./source-nat.ts";
 import { subnetKind } from "./subnet.ts";
 import {
@@ -51,6 +52,7 @@ export const allKinds: readonly Kind[] = [
   bgpPeerKind,
   bgpFilterKind,
   routingConfigurationKind,
+  serviceCidrKind,
   ...opaqueKinds,
 ];
 

@@ -5,6 +5,7 @@ import { birdMessages } from "./bird.ts";
 import { cliMessages } from "./cli.ts";
 import { cloudMessages } from "./cloud.ts";
 import { cniMessages } from "./cni.ts";
+import { controllerMessages } from "./controller.ts";
 import { explainMessages } from "./explain.ts";
 import { ipamMessages } from "./ipam.ts";
 import { kernelMessages } from "./kernel.ts";
@@ -23,6 +24,7 @@ export const catalog = {
   ...cliMessages,
   ...cloudMessages,
   ...cniMessages,
+  ...controllerMessages,
   ...explainMessages,
   ...ipamMessages,
   ...kernelMessages,

@@ -1,14 +1,19 @@
 // trunkline agent: the node's daemon.
 import { hostname } from "node:os";
-import { Command, InvalidArgumentError } from "commander";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Command } from "commander";
 import { startAgent } from "../../agent/agent.ts";
+import { shimPath } from "../../agent/shim-path.ts";
 import { standardParts } from "../../agent/standard.ts";
+import { textOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
 import { defaultAgentSocket, defaultQueueDir } from "../../cni/config.ts";
 import { linuxMachine } from "../../kernel/index.ts";
-import { openStore, type StoreOptions, storeOptions } from "../context.ts";
+import { isKubernetes, openStore, type StoreOptions, storeOptions } from "../context.ts";
 import { askedToEnd, assertMeant, keepPrivate } from "../daemon.ts";
 import { jsonLogger, logLevels } from "../json-logger.ts";
-import { addressCooldownOption } from "../options.ts";
+import { addressCooldownOption, portNumber } from "../options.ts";
 import { type ProviderOptions, providerOf, providerOptions } from "../provider.ts";
 
 interface Options extends StoreOptions, ProviderOptions {
@@ -21,9 +26,14 @@ interface Options extends StoreOptions, ProviderOptions {
   readonly healthPort?: number;
   readonly healthAddress?: string;
   readonly addressCooldown?: number;
+  readonly startupTaint: string;
+  readonly cniConfDir?: string;
+  readonly cniBinDir: string;
+  readonly cniPluginPath: string;
   readonly logLevel: (typeof logLevels)[number];
 }
 
+const RETRY_MS = 10_000;
 const defaultState = "/var/lib/trunkline";
 
 export function command(): Command {
@@ -38,6 +48,17 @@ export function command(): Command {
     .option("--health-port <port>", "TCP port for the same; 0: any free one", portNumber)
     .option("--health-address <address>", "address of that port; default: 127.0.0.1")
     .addOption(addressCooldownOption())
+    .option(
+      "--startup-taint <key>",
+      "taint that is taken off the node once it serves; '' for none. In a Kubernetes cluster only",
+      "trunkline.dev/agent-not-ready",
+    )
+    .option(
+      "--cni-conf-dir <folder>",
+      "write the container runtime's configuration there once the node serves; default: install-cni does",
+    )
+    .option("--cni-bin-dir <folder>", "with it: where the runtime looks for plugins", "/opt/cni/bin")
+    .option("--cni-plugin-path <folders>", "with it: further folders with plugins", "/usr/lib/cni")
     .option("--log-level <level>", logLevels.join(", "), "info")
     .action((options: Options) => run(options));
   return storeOptions(providerOptions(agent));
@@ -48,7 +69,9 @@ async function run(options: Options): Promise<void> {
   keepPrivate();
   const logger = jsonLogger(options.logLevel, { component: "agent", node: options.node });
   const stopping = askedToEnd(logger);
-  const store = await openStore(options);
+  const store = await openStore(options, "refuse", "network");
+  const queueDir =
+    options.queue ?? (options.state === defaultState ? defaultQueueDir : `${options.state}/cni-queue`);
   const agent = await startAgent({
     ...standardParts,
     node: options.node,
@@ -57,12 +80,12 @@ async function run(options: Options): Promise<void> {
     netns: options.netns === undefined ? "self" : { name: options.netns },
     stateDir: options.state,
     socketPath: options.socket,
-    queueDir:
-      options.queue ?? (options.state === defaultState ? defaultQueueDir : `${options.state}/cni-queue`),
+    queueDir,
     logger,
     ...(options.addressCooldown !== undefined && { addressCooldownMs: options.addressCooldown }),
     cloud: providerOf(options, `agent/${options.node}`),
     processMetrics: true,
+    ...(isKubernetes(options) && { setUpNode: { startupTaint: options.startupTaint || undefined } }),
     health: {
       ...(options.healthSocket !== undefined && { socketPath: options.healthSocket }),
       ...(options.healthPort !== undefined && { port: options.healthPort }),
@@ -70,16 +93,36 @@ async function run(options: Options): Promise<void> {
     },
   });
   if (agent.healthPort !== undefined) logger.info({ port: agent.healthPort }, "health is served");
-  void agent.ready.then(() => logger.info({}, "node is ready"));
+  void agent.ready.then(() => {
+    logger.info({}, "node is ready");
+    return configureRuntime(options, queueDir, logger);
+  });
   const signal = await stopping;
   logger.info({ signal }, "stopping");
   await agent.stop();
   await store.close();
 }
 
-function portNumber(text: string): number {
-  const port = Number(text);
-  if (!/^\d{1,5}$/.test(text) || port > 65535)
-    throw new InvalidArgumentError("a port is a number from 0 to 65535");
-  return port;
+/** Tells the container runtime of the plugin; a node that cannot says so in its log and is asked for pods by nobody. */
+async function configureRuntime(options: Options, queueDir: string, logger: Logger): Promise<void> {
+  if (options.cniConfDir === undefined) return;
+  const { installCni } = await import("../../agent/install-cni.ts");
+  for (;;) {
+    try {
+      const { configuration, plugins, version } = await installCni({
+        source: shimPath(),
+        binDir: path.resolve(options.cniBinDir),
+        confDir: path.resolve(options.cniConfDir),
+        pluginPath: options.cniPluginPath.split(":").filter((folder) => folder !== ""),
+        agentSocket: path.resolve(options.socket),
+        queueDir: path.resolve(queueDir),
+        network: "trunkline",
+        timeoutMs: RETRY_MS,
+      });
+      return logger.info({ configuration, plugins, version }, "the container runtime is configured");
+    } catch (error) {
+      logger.error({ error: textOf(error) }, "the container runtime cannot be configured; trying again");
+      await sleep(RETRY_MS, undefined, { ref: false });
+    }
+  }
 }

@@ -1,20 +1,47 @@
 // trunkline controller: the cluster's daemon.
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
 import { Command } from "commander";
-import { startController } from "../../controller/controller.ts";
-import { openStore, type StoreOptions, storeOptions } from "../context.ts";
+import { Gauge, Registry } from "prom-client";
+import { serveHealth } from "../../agent/served/health-server.ts";
+import { tryParseCidr } from "../../base/ip.ts";
+import { type Controller, startController } from "../../controller/controller.ts";
+import { makeDefaultPools, type PoolVariables } from "../../controller/default-pool.ts";
+import { Leader } from "../../controller/leader/leader.ts";
+import type { Store } from "../../store/store.ts";
+import { isKubernetes, openStore, type StoreOptions, storeOptions } from "../context.ts";
 import { askedToEnd, assertMeant, keepPrivate } from "../daemon.ts";
 import { jsonLogger, logLevels } from "../json-logger.ts";
+import { portNumber } from "../options.ts";
 import { type ProviderOptions, providerOf, providerOptions } from "../provider.ts";
 
 interface Options extends StoreOptions, ProviderOptions {
   readonly logLevel: (typeof logLevels)[number];
+  readonly leaderElect?: boolean;
+  readonly leaseNamespace: string;
+  readonly identity?: string;
+  readonly defaultPool?: readonly string[];
+  readonly healthPort?: number;
+  readonly healthAddress?: string;
 }
+
+const leaseName = "trunkline-controller";
 
 export function command(): Command {
   const controller = new Command("controller")
     .description(
       "run the cluster's daemon: collects what owners, namespaces and nodes that are gone have left, looks after subnets",
     )
+    .option("--leader-elect", "act only while holding a Lease; default: yes where several can be started")
+    .option("--no-leader-elect", "act at once: no other controller is started")
+    .option("--lease-namespace <name>", `where the Lease '${leaseName}' is`, "kube-system")
+    .option("--identity <name>", "holder of the Lease; default: this machine's name and a random part")
+    .option(
+      "--default-pool <cidr...>",
+      "pool of a cluster that has none, made at its first start only; more about it: CALICO_IPV4POOL_…",
+    )
+    .option("--health-port <port>", "TCP port for /livez, /readyz and /metrics; 0: any free one", portNumber)
+    .option("--health-address <address>", "address of that port; default: 127.0.0.1")
     .option("--log-level <level>", logLevels.join(", "), "info")
     .action((options: Options) => run(options));
   return storeOptions(providerOptions(controller));
@@ -25,9 +52,60 @@ async function run(options: Options): Promise<void> {
   keepPrivate();
   const logger = jsonLogger(options.logLevel, { component: "controller" });
   const stopping = askedToEnd(logger);
-  const store = await openStore(options);
-  const controller = await startController({ store, logger, cloud: providerOf(options, "controller") });
+  const store = await openStore(options, "refuse", "network");
+  const variables = poolVariables(options);
+  const work = async (given: Store): Promise<Controller> => {
+    await makeDefaultPools(given, variables, logger);
+    // Kubernetes' own controller manager collects what has lost its owners.
+    const ownersAreKept = isKubernetes(options);
+    return startController({ store: given, logger, cloud: providerOf(options, "controller"), ownersAreKept });
+  };
+  const running = isElected(options)
+    ? new Leader(
+        {
+          store,
+          logger,
+          identity: options.identity ?? `${hostname()}_${randomUUID()}`,
+          lease: { name: leaseName, namespace: options.leaseNamespace },
+        },
+        work,
+      ).start()
+    : await work(store);
+  const health = await serve(options, () => !(running instanceof Leader) || running.leads);
+  if (health?.port !== undefined) logger.info({ port: health.port }, "health is served");
   logger.info({ signal: await stopping }, "stopping");
-  await controller.stop();
+  await running.stop();
+  await health?.close();
   await store.close();
+}
+
+/** Only one process can be started beside a file; elsewhere nobody knows how many there are. */
+function isElected(options: Options): boolean {
+  return options.leaderElect ?? (isKubernetes(options) || options.store?.startsWith("etcd:") === true);
+}
+
+/** What pools a first start makes. A lab's objects are its user's: there, no variable of the environment counts. */
+function poolVariables(options: Options): PoolVariables {
+  const variables: Record<string, string | undefined> = isElected(options) ? { ...process.env } : {};
+  for (const cidr of options.defaultPool ?? [])
+    variables[`CALICO_IPV${tryParseCidr(cidr)?.family ?? 4}POOL_CIDR`] = cidr;
+  return variables;
+}
+
+/** One that waits for its turn is as ready as one that acts: it is there. */
+async function serve(options: Options, leads: () => boolean) {
+  const { healthPort: port, healthAddress: address } = options;
+  if (port === undefined) return undefined;
+  const registry = new Registry();
+  registry.registerMetric(
+    new Gauge({
+      name: "trunkline_controller_leads",
+      help: "1 while this process acts for the cluster",
+      registers: [],
+      collect() {
+        this.set(leads() ? 1 : 0);
+      },
+    }),
+  );
+  return serveHealth({ port, ...(address !== undefined && { address }) }, { notReady: () => [], registry });
 }

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { installCni } from "../../agent/install-cni.ts";
+import { installCni, installExecutable } from "../../agent/install-cni.ts";
 import { shimPath } from "../../agent/shim-path.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import { defaultAgentSocket, defaultQueueDir } from "../../cni/config.ts";
@@ -18,6 +18,7 @@ interface Options {
   readonly network: string;
   readonly mtu?: number;
   readonly timeout: number;
+  readonly executableOnly?: boolean;
   readonly output: "text" | "json";
 }
 
@@ -32,6 +33,7 @@ export function command(): Command {
     .option("--network <name>", "name of the network", "trunkline")
     .option("--mtu <bytes>", "MTU of pods' interfaces; default: as the node's uplink", wholeNumber)
     .option("--timeout <seconds>", "how long to wait for the agent", wholeNumber, 60)
+    .option("--executable-only", "leave the configuration to the agent (agent --cni-conf-dir)")
     .addOption(answerOption())
     .action((options: Options) => run(options));
 }
@@ -39,6 +41,12 @@ export function command(): Command {
 async function run(options: Options): Promise<void> {
   const source = shimPath();
   if (!existsSync(source)) throw new TrunklineError("agent.no-shim", { path: source });
+  if (options.executableOnly) {
+    const executable = installExecutable({ source, binDir: path.resolve(options.binDir) });
+    if (options.output === "json") printJson({ executable });
+    else print(`${executable} is installed`);
+    return;
+  }
   say(`waiting for the agent at ${options.socket}`);
   const installed = await installCni({
     source,

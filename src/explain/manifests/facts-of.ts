@@ -10,6 +10,7 @@ import type { PodNetworking } from "../../api/kinds/pod-networking.ts";
 import type { BGPConfiguration, BGPFilter, BGPPeer } from "../../api/kinds/routing/bgp.ts";
 import type { RoutingConfiguration } from "../../api/kinds/routing/routing-configuration.ts";
 import type { Secret } from "../../api/kinds/secret.ts";
+import type { ServiceCIDR } from "../../api/kinds/service-cidr.ts";
 import type { SourceNAT } from "../../api/kinds/source-nat.ts";
 import type { Subnet } from "../../api/kinds/subnet.ts";
 import type { KubeObject } from "../../api/object.ts";
@@ -40,6 +41,7 @@ export function factsOf(objects: Iterable<KubeObject>, namespace = "default"): C
     bgpFilters: new Map<string, BGPFilter>(),
     routingConfigurations: new Map<string, RoutingConfiguration>(),
     secrets: new Map<string, Secret>(),
+    serviceCidrs: new Map<string, ServiceCIDR>(),
     subnets: new Map<string, Subnet>(),
     nodeConfigs: new Map<string, NodeConfig>(),
     podNetworkings: new Map<string, PodNetworking>(),
@@ -71,6 +73,7 @@ export function factsOf(objects: Iterable<KubeObject>, namespace = "default"): C
     else if (object.kind === "BGPFilter") facts.bgpFilters.set(name, object as BGPFilter);
     else if (object.kind === "RoutingConfiguration")
       facts.routingConfigurations.set(name, object as RoutingConfiguration);
+    else if (object.kind === "ServiceCIDR") facts.serviceCidrs.set(name, object as ServiceCIDR);
     else if (object.kind === "Secret") facts.secrets.set(key, placed as Secret);
     else if (object.kind === "ConfigMap") facts.configMaps.set(key, placed as ConfigMap);
     else addPods(facts.pods, placed, owners);

@@ -32,6 +32,7 @@ export class ClusterParts {
       ...facts.pools.values(),
       facts.nodes.size,
       ...facts.nodes.values(),
+      ...facts.serviceCidrs.values(),
       facts.hosts.size,
       ...facts.hosts.values(),
       ...facts.sourceNats.values(),

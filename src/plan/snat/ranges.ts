@@ -102,12 +102,14 @@ export function podRanges(facts: ClusterFacts, config: ConfigStatus): Pick<SnatP
 /** The ConfigMap that names the services' ranges. */
 export const SERVICE_CONFIG_MAP = "kube-system/eni-config";
 
-/** Returns the services' ranges, from eni-config's `service_cidr`. */
+/** Returns the services' ranges: those of ServiceCIDR objects, and eni-config's `service_cidr`. */
 export function readServiceRanges(facts: ClusterFacts): Cidr[] {
   const text = facts.configMaps.get(SERVICE_CONFIG_MAP)?.data?.["eni_conf"];
   // The setting's own reader reports what is wrong with it; here a broken one only means: not known.
   const found = /"service_cidr"\s*:\s*"([^"]*)"/.exec(text ?? "")?.[1];
-  return (found ?? "").split(",").flatMap((part) => tryParseCidr(part.trim()) ?? []);
+  const objects = byName(facts.serviceCidrs).flatMap(({ spec }) => spec?.cidrs ?? []);
+  const texts = new Set([...objects, ...(found ?? "").split(",").map((part) => part.trim())]);
+  return [...texts].flatMap((text) => tryParseCidr(text) ?? []);
 }
 
 export function perFamily<T>(make: (family: 4 | 6) => T): PerFamily<T> {

@@ -31,7 +31,15 @@ export function trimmed<T extends KubeObject>(object: T, keep: "all" | "network"
     ...object,
     metadata: { ...rest, ...(rest.annotations && { annotations: Object.fromEntries(annotations) }) },
   };
-  return object.kind === "Pod" && object.apiVersion === "v1" ? trimmedPod(small) : small;
+  if (object.apiVersion !== "v1") return small;
+  return object.kind === "Pod" ? trimmedPod(small) : object.kind === "Node" ? trimmedNode(small) : small;
+}
+
+/** A node's list of images alone may be most of what it says. */
+function trimmedNode<T extends KubeObject>(node: T): T {
+  const status = Object.entries((Reflect.get(node, "status") as object | undefined) ?? {});
+  const kept = status.filter(([name]) => !["images", "volumesInUse", "volumesAttached"].includes(name));
+  return { ...node, status: Object.fromEntries(kept) };
 }
 
 function trimmedPod<T extends KubeObject>(pod: T): T {
