@@ -11,6 +11,7 @@ import { routingConfigurationKind } from "./kinds/routing/routing-configuration.
 import { schemaFor } from "./kinds/schemas.ts";
 import { sourceNatKind } from "./kinds/source-nat.ts";
 import { subnetKind } from "./kinds/subnet.ts";
+import { subnetLedgerKind } from "./kinds/subnet-ledger.ts";
 import type { Kind } from "./object.ts";
 import { definitionOf } from "./schema.ts";
 
@@ -24,6 +25,7 @@ export const customKinds: readonly Kind[] = [
   sourceNatKind,
   hostKind,
   subnetKind,
+  subnetLedgerKind,
   nodeConfigKind,
   podNetworkingKind,
   podEniKind,

@@ -1,17 +1,50 @@
 // The options by which a daemon is told of its provider of subnets.
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type CredentialSource, Credentials } from "../cloud/alibaba/credentials.ts";
+import { alibabaProvider } from "../cloud/alibaba/provider.ts";
 import { remoteCloud } from "../cloud/lab/client.ts";
 import type { ProviderPlace } from "../cloud/provider.ts";
+import { VlanLinks } from "../cloud/vlan/links.ts";
+import { vlanProvider } from "../cloud/vlan/provider.ts";
+import type { Store } from "../store/store.ts";
+
+type Which =
+  | { readonly kind: "lab"; readonly socket: string }
+  | { readonly kind: "vlan" }
+  | { readonly kind: "alibaba"; readonly region: string };
 
 export interface ProviderOptions {
-  /** Socket of a lab. */
-  readonly provider?: string;
+  readonly provider?: Which;
+  readonly providerCredentials: CredentialSource;
+  readonly providerEndpoint?: string;
+  readonly providerGroup?: readonly string[];
   readonly cluster: string;
 }
 
 export function providerOptions(command: Command): Command {
   return command
-    .option("--provider <which>", "who has the subnets of eni-config: lab:SOCKET", providerSocket)
+    .option(
+      "--provider <which>",
+      "who has the subnets of eni-config: alibaba:REGION, vlan (switches of one's own), or lab:SOCKET",
+      readProvider,
+    )
+    .addOption(
+      new Option(
+        "--provider-credentials <where>",
+        "alibaba: env (ALIBABA_CLOUD_ACCESS_KEY_ID, …), ram-role, ram-role:NAME, or a folder with access-key-id and access-key-secret",
+      )
+        .argParser(readCredentials)
+        .default({ from: "env" }, "env"),
+    )
+    .option(
+      "--provider-endpoint <url>",
+      "alibaba: where its interfaces are, with PRODUCT for ecs or vpc, such as https://PRODUCT-vpc.REGION.aliyuncs.com",
+      readEndpoint,
+    )
+    .option(
+      "--provider-group <id...>",
+      "vlan: security groups that the network's own filters enforce; Trunkline takes their word for it",
+    )
     .option(
       "--cluster <name>",
       "name of the cluster, in the tags of what is made at the provider",
@@ -19,16 +52,61 @@ export function providerOptions(command: Command): Command {
     );
 }
 
-/** @param caller how the provider knows the daemon */
+/** @param caller how the lab's provider knows the daemon */
 export function providerOf(
-  { provider, cluster }: ProviderOptions,
+  options: ProviderOptions,
   caller: string,
+  store: Store,
 ): ProviderPlace | undefined {
-  return provider === undefined ? undefined : { provider: remoteCloud(provider, caller), cluster };
+  const { provider, cluster } = options;
+  if (provider === undefined) return undefined;
+  switch (provider.kind) {
+    case "lab":
+      return { provider: remoteCloud(provider.socket, caller), cluster };
+    case "vlan":
+      return {
+        provider: vlanProvider({ store, securityGroupIDs: options.providerGroup ?? [] }),
+        cluster,
+        machinesAreNodes: true,
+        plugs: ({ facts, node }) =>
+          new VlanLinks({ subnets: facts.subnets, node: () => facts.nodes.get(node) }),
+      };
+    case "alibaba": {
+      const { region } = provider;
+      const { providerCredentials: source, providerEndpoint } = options;
+      const credentials = new Credentials({ source });
+      const endpoint =
+        providerEndpoint === undefined
+          ? {}
+          : { endpoint: (product: string) => providerEndpoint.replaceAll("PRODUCT", product) };
+      return { provider: alibabaProvider({ region, credentials, ...endpoint }), cluster };
+    }
+  }
 }
 
-function providerSocket(text: string): string {
-  const socket = /^lab:(.+)$/.exec(text)?.[1];
-  if (socket === undefined) throw new InvalidArgumentError("the provider that is there is lab:SOCKET");
-  return socket;
+function readProvider(text: string): Which {
+  const [, socket, region] = /^(?:lab:(.+)|alibaba:([a-z0-9-]+)|vlan)$/.exec(text) ?? [];
+  if (socket !== undefined) return { kind: "lab", socket };
+  if (region !== undefined) return { kind: "alibaba", region };
+  if (text === "vlan") return { kind: "vlan" };
+  throw new InvalidArgumentError("it is one of alibaba:REGION, vlan, lab:SOCKET");
+}
+
+function readCredentials(text: string): CredentialSource {
+  if (text === "env") return { from: "env" };
+  const [, role] = /^ram-role(?::([\w.-]+))?$/.exec(text) ?? [];
+  if (text.startsWith("ram-role")) {
+    if (text !== "ram-role" && role === undefined) throw new InvalidArgumentError("a role is ram-role:NAME");
+    return { from: "ram-role", ...(role !== undefined && { role }) };
+  }
+  if (text.startsWith("/")) return { from: "folder", folder: text };
+  throw new InvalidArgumentError("it is one of env, ram-role, ram-role:NAME, or the path of a folder");
+}
+
+function readEndpoint(text: string): string {
+  const url = URL.parse(text.replaceAll("PRODUCT", "ecs"));
+  // Keys that are read on the way are lost.
+  const isLocal = url?.hostname === "127.0.0.1" || url?.hostname === "[::1]";
+  if (url?.protocol === "https:" || (url?.protocol === "http:" && isLocal)) return text;
+  throw new InvalidArgumentError("it must be an https URL");
 }

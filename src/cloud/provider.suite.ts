@@ -71,9 +71,13 @@ export function providerSuite(name: string, open: () => ProviderScene): void {
       expect(await provider.describeInterfaces({ ids: [id] })).toEqual([]);
     });
 
-    it("gives members of a trunk a VLAN each", async () => {
+    it("gives members of a trunk a VLAN each, or says that there are no trunks", async () => {
       const scene = open();
       const { provider, instanceID } = scene;
+      if ((await provider.describeInstance(instanceID)).memberAdapterLimit === 0) {
+        expect(await codeOf(provider.createInterface(request(scene, { type: "Trunk" })))).toMatch(/^Invalid/);
+        return;
+      }
       const trunk = await provider.createInterface(request(scene, { type: "Trunk" }));
       await provider.attachInterface({ id: trunk.id, instanceID });
       const vids = [];

@@ -3,7 +3,11 @@
 // A call that fails says either what the provider refused (`cloud.refused`, nothing was done unless said otherwise) or
 // that there was no answer (`cloud.no-answer`, and it may have been done). A call that makes something carries a token:
 // repeated with the same one it does nothing twice, and answers as the first time.
+
+import type { Node } from "../api/kinds/core.ts";
+import type { Subnet } from "../api/kinds/subnet.ts";
 import { isError } from "../base/errors.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 import type { CloudInterface, CloudSubnet, InstanceLimits, InterfaceStatus, InterfaceType } from "./types.ts";
 
 export interface CreateInterface {
@@ -126,9 +130,37 @@ export function isUnanswered(error: unknown): boolean {
   return isError(error, "cloud.no-answer");
 }
 
+/** By name. */
+export interface PlugFacts {
+  readonly subnets: ReadonlyMap<string, Subnet>;
+  readonly nodes: ReadonlyMap<string, Node>;
+}
+
+/** What a node has to know of an interface to have a link for it. */
+export interface PluggedInterface {
+  readonly id: string;
+  readonly mac: string;
+  readonly vSwitchID: string;
+  readonly addresses: readonly string[];
+}
+
+/** Makes the node's links of what is attached to it, where no cloud plugs anything in. */
+export interface Plugs {
+  /** Makes the link of one interface, if it is not there; it answers for the addresses. @throws what the kernel says */
+  plug(kernel: Kernel, one: PluggedInterface): void;
+  /** The same for all; returns what went wrong, in words. */
+  sync(kernel: Kernel, wanted: readonly PluggedInterface[]): readonly string[];
+  /** Removes links of interfaces that are not wanted (by id). */
+  tidy(kernel: Kernel, wanted: ReadonlySet<string>): Promise<void>;
+}
+
 /** What an agent is told of its provider of subnets. */
 export interface ProviderPlace {
   readonly provider: CloudProvider;
+  /** Who makes the links; undefined: the provider does. */
+  readonly plugs?: ((place: { readonly facts: PlugFacts; readonly node: string }) => Plugs) | undefined;
+  /** The provider knows machines by their nodes' names. */
+  readonly machinesAreNodes?: boolean;
   /** Name of the cluster, for the tags of what is made for it. */
   readonly cluster: string;
 }

@@ -14,6 +14,7 @@ import { type SubnetFigures, subnetFigures } from "../plan/subnets/capacity.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
+import { SubnetFinder } from "./subnet-finder.ts";
 
 export interface SubnetKeeperOptions {
   readonly store: Store;
@@ -38,6 +39,7 @@ export class SubnetKeeper {
   readonly #nodes: Informer<Node>;
   readonly #nodeConfigs: Informer<NodeConfig>;
   readonly #podEnis: Informer<PodENI>;
+  readonly #finder: SubnetFinder | undefined;
   readonly #ending = new AbortController();
   /** What the provider said last, by subnet. */
   #foreign = new Map<string, readonly string[]>();
@@ -55,6 +57,9 @@ export class SubnetKeeper {
     this.#nodes = new Informer(store, nodeKind, { logger });
     this.#nodeConfigs = new Informer(store, nodeConfigKind, { logger });
     this.#podEnis = new Informer(store, podEniKind, { logger });
+    const { cloud } = options;
+    const subnets = this.#subnets.cache;
+    this.#finder = cloud && new SubnetFinder({ store, logger, provider: cloud.provider, subnets });
   }
 
   start(): void {
@@ -70,7 +75,12 @@ export class SubnetKeeper {
     this.#ending.abort();
     clearTimeout(this.#timer);
     const all = [this.#subnets, this.#pods, this.#nodes, this.#nodeConfigs, this.#podEnis];
-    await Promise.all([...all.map((informer) => informer.stop()), this.#writing, this.#looking]);
+    await Promise.all([
+      ...all.map((informer) => informer.stop()),
+      this.#finder?.stop(),
+      this.#writing,
+      this.#looking,
+    ]);
   }
 
   #note(): void {
@@ -140,8 +150,10 @@ export class SubnetKeeper {
   async #keepLooking(cloud: ProviderPlace): Promise<void> {
     const { signal } = this.#ending;
     await this.#subnets.synced;
+    this.#finder?.start();
     while (!signal.aborted) {
       try {
+        await this.#finder?.look();
         await this.#look(cloud);
       } catch (error) {
         // The figures stay as they were; nothing is taken for gone because nobody answers.

@@ -67,7 +67,7 @@ export class ChosenAddresses implements AddressSource {
         logger,
         restMs: parts.addressCooldownMs ?? DEFAULT_REST_MS,
         config: () => this.#config.current,
-        instanceID: () => instanceOf(facts, node),
+        instanceID: () => this.#machine(),
         isExclusive: () => isExclusiveNode(facts.nodes.get(node)),
         changed: () => this.#reporter?.note(),
         came: () => this.#waits.hurry(node),
@@ -80,11 +80,13 @@ export class ChosenAddresses implements AddressSource {
       this.#config.on(() => subnets.poke());
     }
     const book = this.#subnets?.book;
+    const plugs = cloud?.plugs?.({ facts, node });
     const interfaces = new InterfaceManager({
       kernel,
       logger,
       interfaces: () => book?.interfaces ?? new Map<string, OwnInterface>(),
       own: () => this.#own.book.wires,
+      plugs,
     });
     this.#own = new OwnWires({
       kernel,
@@ -92,7 +94,8 @@ export class ChosenAddresses implements AddressSource {
       logger,
       stateDir,
       provider: cloud?.provider,
-      instanceID: () => instanceOf(facts, node),
+      instanceID: () => this.#machine(),
+      plugs,
       changed: () => interfaces.touch(),
     });
     this.managers = [pools.manager, this.#config, this.#follower(), interfaces];
@@ -151,6 +154,12 @@ export class ChosenAddresses implements AddressSource {
     await this.#own.release(endpointKey(owner));
     this.#subnets?.release(endpointKey(owner));
     await this.#pools.release(owner);
+  }
+
+  /** The provider's id of this machine. */
+  #machine(): string | undefined {
+    const { cloud, facts, node } = this.#parts;
+    return cloud?.machinesAreNodes === true ? node : instanceOf(facts, node);
   }
 
   collect(living: AddressesInUse, graceMs: number): Promise<void> {

@@ -1,5 +1,6 @@
 // Keeps the links of the node's interfaces, and the rules and routes that lead pods' traffic to them, equal to the plan.
 import type { Logger } from "../../base/log.ts";
+import type { Plugs } from "../../cloud/provider.ts";
 import { type Kernel, ROUTE_PROTOCOL, type Route, type Rule } from "../../kernel/kernel.ts";
 import { sameRoute } from "../../kernel/route.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
@@ -25,6 +26,8 @@ export interface InterfaceManagerOptions {
   readonly interfaces: () => ReadonlyMap<string, OwnInterface>;
   /** Each with one pod. */
   readonly own: () => ReadonlyMap<string, OwnWire>;
+  /** Who makes the links, where the provider does not. */
+  readonly plugs?: Plugs | undefined;
 }
 
 export class InterfaceManager implements Manager {
@@ -35,6 +38,10 @@ export class InterfaceManager implements Manager {
   #done = "";
   /** Interfaces without a link, and why. */
   #missing: readonly string[] = [];
+  /** Links that could not be made. */
+  #unplugged: readonly string[] = [];
+  /** Ids of interfaces that may have links. */
+  #tidied = "";
   /** There may be VLANs of ours that no pod has. */
   #mayHaveVlans = true;
   #last: readonly [ClusterFacts, NodeFacts] | undefined;
@@ -46,6 +53,7 @@ export class InterfaceManager implements Manager {
   async apply(facts: ClusterFacts, node: NodeFacts, _changes: Changes): Promise<void> {
     this.#last = [facts, node];
     this.#follow(facts, node);
+    if (this.#tidied !== this.#ids().join(" ")) await this.#tidy();
   }
 
   /** Interfaces have changed: what is known of the node else is as it was. */
@@ -65,6 +73,7 @@ export class InterfaceManager implements Manager {
     this.#last = [facts, node];
     const wanted = this.#plan(facts, node);
     await this.#removeVlans();
+    await this.#tidy();
     // Where nothing is wanted and nothing was made there is nothing to compare.
     if (wanted.rules.length === 0 && this.#done === JSON.stringify(wanted)) return;
     this.#done = "";
@@ -73,17 +82,32 @@ export class InterfaceManager implements Manager {
   }
 
   problems() {
-    return this.#missing.map((what) => ({
-      code: "interfaces.missing",
-      message: `interface ${what}`,
-    }));
+    const told = (code: string, all: readonly string[]) =>
+      all.map((what) => ({ code, message: `interface ${what}` }));
+    return [...told("interfaces.unplugged", this.#unplugged), ...told("interfaces.missing", this.#missing)];
+  }
+
+  /** Links of interfaces that the node has no more go. */
+  async #tidy(): Promise<void> {
+    const { plugs, kernel } = this.#options;
+    const ids = this.#ids();
+    await plugs?.tidy(kernel, new Set(ids));
+    this.#tidied = ids.join(" ");
+  }
+
+  #ids(): readonly string[] {
+    const { interfaces, own } = this.#options;
+    return [...interfaces().keys(), ...[...own().values()].map(({ id }) => id)];
   }
 
   #plan(facts: ClusterFacts, node: NodeFacts): SubnetRouting {
-    const { kernel, interfaces, own } = this.#options;
+    const { kernel, interfaces, own, plugs } = this.#options;
     const shared = [...interfaces().values()];
     const wires = [...own().values()];
     const missing: string[] = [];
+    this.#unplugged =
+      plugs?.sync(kernel, [...shared, ...wires.map((wire) => ({ ...wire, addresses: [wire.address] }))]) ??
+      [];
     const links = shared.length + wires.length === 0 ? [] : kernel.links.list();
     const byMac = linksByMac(links);
     const routed = shared.map(({ id, mac, slot, vSwitchID, cidr, gateway, addresses }): RoutedInterface => {

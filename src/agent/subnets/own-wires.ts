@@ -4,7 +4,7 @@
 import path from "node:path";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import type { CloudProvider } from "../../cloud/provider.ts";
+import type { CloudProvider, Plugs } from "../../cloud/provider.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { type OwnAddress, ownInterfaceOf } from "../../plan/subnets/own-interface.ts";
@@ -20,6 +20,8 @@ export interface OwnWiresOptions {
   readonly provider: CloudProvider | undefined;
   /** The provider's id of this machine; undefined while nobody has said it. */
   readonly instanceID: () => string | undefined;
+  /** Who makes the links, where the provider does not. */
+  readonly plugs?: Plugs | undefined;
   /** Wires came or went: rules and routes are to follow at once. */
   readonly changed: () => void;
 }
@@ -153,9 +155,11 @@ export class OwnWires {
 
   /** Puts an interface to use: written down first, so that whoever dies here finds it again. */
   #use(wire: OwnWire): string {
-    const { kernel, logger } = this.#options;
+    const { kernel, logger, plugs } = this.#options;
     const isNew = this.book.wires.get(wire.key) !== wire;
     if (isNew) this.book.put(wire);
+    // Where it cannot be plugged in there is no link, which is then said.
+    plugs?.sync(kernel, [{ ...wire, addresses: [wire.address] }]);
     const link = ownLink(kernel, wire, kernel.links.list());
     try {
       if (typeof link === "string")

@@ -15,6 +15,7 @@ import { secretKind } from "./secret.ts";
 import { serviceCidrKind } from "./service-cidr.ts";
 import { sourceNatKind } from "./source-nat.ts";
 import { subnetKind } from "./subnet.ts";
+import { subnetLedgerKind } from "./subnet-ledger.ts";
 import {
   cronJobKind,
   daemonSetKind,
@@ -45,6 +46,7 @@ export const allKinds: readonly Kind[] = [
   sourceNatKind,
   hostKind,
   subnetKind,
+  subnetLedgerKind,
   nodeConfigKind,
   podNetworkingKind,
   podEniKind,

@@ -6,7 +6,13 @@ import { ipPoolSchema } from "./ip-pool.schema.ts";
 import { networkPolicySchema } from "./network-policy.schema.ts";
 import { addressBlockSchema, hostSchema, sourceNatSchema } from "./own.schema.ts";
 import * as routing from "./routing/routing.schema.ts";
-import { nodeConfigSchema, podEniSchema, podNetworkingSchema, subnetSchema } from "./subnets.schema.ts";
+import {
+  nodeConfigSchema,
+  podEniSchema,
+  podNetworkingSchema,
+  subnetLedgerSchema,
+  subnetSchema,
+} from "./subnets.schema.ts";
 import * as workloads from "./workloads.schema.ts";
 
 const schemas: Readonly<Record<string, z.ZodType>> = {
@@ -28,6 +34,7 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
   SourceNAT: sourceNatSchema,
   Host: hostSchema,
   Subnet: subnetSchema,
+  SubnetLedger: subnetLedgerSchema,
   NodeConfig: nodeConfigSchema,
   PodNetworking: podNetworkingSchema,
   PodENI: podEniSchema,

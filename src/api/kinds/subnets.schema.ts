@@ -17,6 +17,7 @@ import type { NodeConfig } from "./node-config.ts";
 import type { PodENI } from "./pod-eni.ts";
 import type { PodNetworking } from "./pod-networking.ts";
 import type { Subnet } from "./subnet.ts";
+import type { SubnetLedger } from "./subnet-ledger.ts";
 
 /** The prefix length of the smallest range that has an address to give. */
 const longestPrefix = 29;
@@ -62,6 +63,30 @@ export const subnetSchema = schemaOf<Subnet>()(
       shortBy: count.exactOptional(),
       conditions: z.array(condition).exactOptional(),
     }).exactOptional(),
+  }),
+);
+
+export const subnetLedgerSchema = schemaOf<SubnetLedger>()(
+  fields({
+    apiVersion: z.string(),
+    kind: z.literal("SubnetLedger"),
+    metadata: metadata(),
+    spec: fields({
+      interfaces: z.array(
+        fields({
+          id: someText,
+          token: z.string(),
+          status: z.enum(["Available", "InUse"]),
+          instanceID: z.string().exactOptional(),
+          mac: z.string(),
+          securityGroupIDs: z.array(z.string()),
+          addresses: z.array(address),
+          tags: z.record(z.string(), z.string()),
+          createdAt: z.string(),
+          assigned: z.array(fields({ token: z.string(), addresses: z.array(address) })).exactOptional(),
+        }),
+      ),
+    }),
   }),
 );
 

@@ -83,7 +83,7 @@ async function run(options: Options): Promise<void> {
     queueDir,
     logger,
     ...(options.addressCooldown !== undefined && { addressCooldownMs: options.addressCooldown }),
-    cloud: providerOf(options, `agent/${options.node}`),
+    cloud: providerOf(options, `agent/${options.node}`, store),
     processMetrics: true,
     ...(isKubernetes(options) && { setUpNode: { startupTaint: options.startupTaint || undefined } }),
     health: {

@@ -58,7 +58,12 @@ async function run(options: Options): Promise<void> {
     await makeDefaultPools(given, variables, logger);
     // Kubernetes' own controller manager collects what has lost its owners.
     const ownersAreKept = isKubernetes(options);
-    return startController({ store: given, logger, cloud: providerOf(options, "controller"), ownersAreKept });
+    return startController({
+      store: given,
+      logger,
+      cloud: providerOf(options, "controller", given),
+      ownersAreKept,
+    });
   };
   const running = isElected(options)
     ? new Leader(
