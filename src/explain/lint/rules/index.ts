@@ -34,6 +34,12 @@ import { reflectorWithoutClients } from "./tl031-reflector-without-clients.ts";
 import { announcedPool } from "./tl032-announced-pool.ts";
 import { nodeAddressShared } from "./tl033-node-address.ts";
 import { tunnelKernel } from "./tl034-tunnel-kernel.ts";
+import { overlayUnnamed } from "./tl035-overlay-unnamed.ts";
+import { overlayMissing } from "./tl036-overlay-missing.ts";
+import { networkSelectsNothing } from "./tl037-network-selects-nothing.ts";
+import { networksOverlap } from "./tl038-networks-overlap.ts";
+import { vswitchZones } from "./tl039-vswitch-zones.ts";
+import { rangeNotAdmitted } from "./tl040-range-not-admitted.ts";
 
 export const rules: readonly Rule[] = [
   selectsNothing,
@@ -70,4 +76,10 @@ export const rules: readonly Rule[] = [
   announcedPool,
   nodeAddressShared,
   tunnelKernel,
+  overlayUnnamed,
+  overlayMissing,
+  networkSelectsNothing,
+  networksOverlap,
+  vswitchZones,
+  rangeNotAdmitted,
 ];
