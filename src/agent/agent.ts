@@ -71,7 +71,10 @@ export interface AgentOptions {
   /** Makes the source of addresses. */
   readonly addresses: (parts: AgentParts) => Promise<AddressSource>;
   /** Makes the managers, in the order in which they are called. */
-  readonly managers: (parts: AgentParts, addresses: Pick<AddressSource, "tunnels">) => readonly Manager[];
+  readonly managers: (
+    parts: AgentParts,
+    addresses: Pick<AddressSource, "tunnels" | "placeOf">,
+  ) => readonly Manager[];
   /** Shared by agents of one process; else the agent makes its own. Must have been started. */
   readonly cluster?: ClusterWatch;
   readonly health?: HealthOptions;
@@ -106,6 +109,7 @@ const ALL_KINDS = [
   "sourcenats",
   "hosts",
   "subnets",
+  "securitygroups",
   "nodeconfigs",
   "podnetworkings",
   "pods",

@@ -11,6 +11,7 @@ import { podNetworkingKind } from "../api/kinds/pod-networking.ts";
 import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "../api/kinds/routing/bgp.ts";
 import { routingConfigurationKind } from "../api/kinds/routing/routing-configuration.ts";
 import { secretKind } from "../api/kinds/secret.ts";
+import { securityGroupKind } from "../api/kinds/security-group.ts";
 import { serviceCidrKind } from "../api/kinds/service-cidr.ts";
 import { sourceNatKind } from "../api/kinds/source-nat.ts";
 import { subnetKind } from "../api/kinds/subnet.ts";
@@ -55,6 +56,7 @@ export class ClusterWatch {
       sourceNats: follow(sourceNatKind),
       hosts: follow(hostKind),
       subnets: follow(subnetKind),
+      securityGroups: follow(securityGroupKind),
       nodeConfigs: follow(nodeConfigKind),
       podNetworkings: follow(podNetworkingKind),
       pods: follow(podKind),

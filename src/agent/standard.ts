@@ -11,6 +11,7 @@ import { SnatManager } from "./managers/snat-manager.ts";
 import { TunnelManager } from "./managers/tunnel-manager.ts";
 import { BirdManager } from "./routing/bird-manager.ts";
 import { chosenAddresses } from "./subnets/chosen-addresses.ts";
+import { GroupManager } from "./subnets/group-manager.ts";
 
 const CUT_SPACING_MS = 50;
 
@@ -20,7 +21,7 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
   managers: (parts, addresses) => {
     const { kernel, logger } = parts;
     // Every manager that writes into the table is named here.
-    const table = new NodeTable(kernel.nft, ["tunnel", "policy", "snat"]);
+    const table = new NodeTable(kernel.nft, ["tunnel", "policy", "groups", "snat"]);
     return [
       new AddressManager(parts),
       new TunnelManager({ ...parts, table, addresses: addresses.tunnels }),
@@ -28,6 +29,7 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
       new BirdManager(parts),
       new Ipv6Guard(kernel),
       new PolicyManager({ kernel, logger, table, cutSpacingMs: CUT_SPACING_MS }),
+      new GroupManager({ kernel, logger, table, placeOf: (ip) => addresses.placeOf?.(ip) }),
       new SnatManager({ ...parts, table }),
       new ForwardManager(parts),
     ];

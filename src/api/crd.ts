@@ -9,6 +9,7 @@ import { podNetworkingKind } from "./kinds/pod-networking.ts";
 import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "./kinds/routing/bgp.ts";
 import { routingConfigurationKind } from "./kinds/routing/routing-configuration.ts";
 import { schemaFor } from "./kinds/schemas.ts";
+import { securityGroupKind } from "./kinds/security-group.ts";
 import { sourceNatKind } from "./kinds/source-nat.ts";
 import { subnetKind } from "./kinds/subnet.ts";
 import { subnetLedgerKind } from "./kinds/subnet-ledger.ts";
@@ -26,6 +27,7 @@ export const customKinds: readonly Kind[] = [
   hostKind,
   subnetKind,
   subnetLedgerKind,
+  securityGroupKind,
   nodeConfigKind,
   podNetworkingKind,
   podEniKind,

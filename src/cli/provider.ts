@@ -43,7 +43,7 @@ export function providerOptions(command: Command): Command {
     )
     .option(
       "--provider-group <id...>",
-      "vlan: security groups that the network's own filters enforce; Trunkline takes their word for it",
+      "vlan: security groups that the network's own filters enforce, beside those that are objects (SecurityGroup)",
     )
     .option(
       "--cluster <name>",
@@ -79,7 +79,11 @@ export function providerOf(
         providerEndpoint === undefined
           ? {}
           : { endpoint: (product: string) => providerEndpoint.replaceAll("PRODUCT", product) };
-      return { provider: alibabaProvider({ region, credentials, ...endpoint }), cluster };
+      return {
+        provider: alibabaProvider({ region, credentials, ...endpoint }),
+        cluster,
+        membersShareMac: true,
+      };
     }
   }
 }

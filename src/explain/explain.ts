@@ -2,13 +2,15 @@
 // what policies say in both directions, and whether it is allowed. Reads plans; touches nothing.
 import { isTerminal } from "../api/kinds/core.ts";
 import { TrunklineError } from "../base/errors.ts";
+import { tryParseIp } from "../base/ip.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { Choices, explore, type World } from "../plan/foreign/index.ts";
 import { type End, isOnNode, nodeOf } from "./ends.ts";
 import { fateOf, guessedFate, type Outcome, type PlacedFlow } from "./fate.ts";
 import { type Atlas, isLoopback } from "./ground/atlas.ts";
+import { withGroups } from "./group-judge.ts";
 import { travel } from "./journey/journey.ts";
-import type { DirectionVerdict, Flow, Judges, SourceDecision } from "./judge.ts";
+import type { DirectionVerdict, Flow, GroupWord, Judges, PolicyVerdict, SourceDecision } from "./judge.ts";
 import { portsOf } from "./listening.ts";
 import { formatPort, type Port } from "./ports.ts";
 import { type AddressDecision, decisionAbout, type Provenance, provenanceOf } from "./provenance.ts";
@@ -127,11 +129,30 @@ export function worldsOf(facts: ClusterFacts, judges: Judges, flow: PlacedFlow):
 
 /** Returns as much as objects tell. */
 function guessed(facts: ClusterFacts, judges: Judges, flow: PlacedFlow, choices: Choices): Told {
-  const { egress, ingress } = judges.policies(flow);
   const snat = judges.source(flow);
+  const { egress, ingress } = groupedVerdicts(judges, flow, snat.sourceSeen, choices);
   const fate = guessedFate(facts, judges.atlas, flow);
   const admission = flow.port && admissionOf(fate, flow.from, flow.to, snat.sourceSeen, choices);
   return toldOf({ egress, ingress, snat, fate, admission });
+}
+
+/** Returns what policies say, and security groups after them where the two do not meet on one node. */
+function groupedVerdicts(
+  { policies, groups }: Judges,
+  flow: PlacedFlow,
+  sourceSeen: string | undefined,
+  choices: Choices,
+): PolicyVerdict {
+  const { egress, ingress } = policies(flow);
+  const { from, to, source, destination, port } = flow;
+  const isOwnNode = nodeOf(from) === nodeOf(to) && (isOnNode(from) || isOnNode(to));
+  if (!groups || isOwnNode || groups.areNear(from, to) || from.name === to.name) return { egress, ingress };
+  const told = (word: GroupWord | undefined) =>
+    word?.allowed === null ? { ...word, allowed: choices.pick(2, word.reason) === 0 } : word;
+  const out = withGroups(egress, told(groups.asked("egress", from, destination, port)));
+  // Of a range of sources nobody knows which one is seen.
+  const seen = tryParseIp(sourceSeen ?? source) ? (sourceSeen ?? source) : source;
+  return { egress: out, ingress: withGroups(ingress, told(groups.asked("ingress", to, seen, port))) };
 }
 
 /** Returns what all worlds say; where they differ about the answer, or about the source that is seen, there is none. */

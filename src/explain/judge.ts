@@ -32,8 +32,34 @@ export interface DirectionVerdict {
   readonly rule?: string;
   /** `NAMESPACE/NAME` of all policies that govern this direction of the pod. */
   readonly isolatedBy?: readonly string[];
+  /** Security groups that refuse it, where policies let it pass. */
+  readonly groups?: readonly string[];
   /** In words, without the verdict itself. */
   readonly reason: string;
+}
+
+/** What security groups say of one direction of a flow. */
+export interface GroupWord {
+  /** null: their provider alone knows. */
+  readonly allowed: boolean | null;
+  readonly groups: readonly string[];
+  readonly reason: string;
+}
+
+/** Security groups at the interfaces of pods. */
+export interface Groups {
+  /** Returns whether two pods of one node speak without passing an interface: neither has one to itself. */
+  areNear(from: End, to: End): boolean;
+  /**
+   * Returns what a pod's groups say; undefined: it has none, or they let everything pass.
+   * @param peer the other end's address as the pod's interface sees it
+   */
+  asked(
+    direction: "ingress" | "egress",
+    pod: End,
+    peer: string,
+    port: Port | undefined,
+  ): GroupWord | undefined;
 }
 
 export interface PolicyVerdict {
@@ -94,6 +120,8 @@ export interface Judges {
   readonly policies: (flow: Flow) => PolicyVerdict;
   /** For very many flows among these ends: the same verdicts, without words. */
   readonly reach: (ends: readonly End[]) => Reach;
+  /** What groups say at the interfaces of pods; absent: nobody has such an interface. */
+  readonly groups?: Groups;
   /** As far as objects tell; where the network is known, a journey through it tells more. */
   readonly source: (flow: Flow & { source: string; destination: string }) => SourceDecision;
   /** Egress addresses that objects say are held, by nodes that no longer renew their lease. */
@@ -110,6 +138,7 @@ export interface Network {
   readonly atlas: Atlas;
   /** Of each direction only what is asked at its hook counts. */
   readonly policies: Judges["policies"];
+  readonly groups: Groups | undefined;
   /** A node's source translation. */
   readonly planOf: (node: string) => SnatPlan;
   /** Other programs' rules on a machine (`node/NAME`, `host/NAME`); undefined where nobody has looked. */

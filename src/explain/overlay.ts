@@ -53,6 +53,7 @@ export function overlay(
     secrets: merged(facts.secrets, added.secrets),
     serviceCidrs: merged(facts.serviceCidrs, added.serviceCidrs),
     subnets: merged(facts.subnets, added.subnets),
+    securityGroups: merged(facts.securityGroups, added.securityGroups),
     nodeConfigs: merged(facts.nodeConfigs, added.nodeConfigs),
     podNetworkings: merged(facts.podNetworkings, added.podNetworkings),
     podEnis: merged(facts.podEnis, added.podEnis),

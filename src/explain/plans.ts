@@ -5,6 +5,7 @@ import { decideSnat, planSnat, type SnatPlan } from "../plan/snat/index.ts";
 import { nodeOf } from "./ends.ts";
 import { Atlas } from "./ground/atlas.ts";
 import { bare, type Ground } from "./ground/ground.ts";
+import { GroupJudge } from "./group-judge.ts";
 import { decisionOf } from "./journey/decision.ts";
 import type { Flow, Judges, SourceDecision } from "./judge.ts";
 import { policyJudge } from "./policy-judge.ts";
@@ -38,9 +39,11 @@ export function judgesOf(facts: ClusterFacts, known: Knowledge = {}, ground?: Gr
     return whole;
   };
   const policies = policyJudge(facts);
+  const groups = facts.subnets.size > 0 ? new GroupJudge(facts) : undefined;
   const rulesOf = (machine: string) => known.rules?.get(machine);
   return {
     ...policies,
+    ...(groups && { groups }),
     source: (flow) => decideSource(planOf, flow),
     stale: known.stale ?? new Set(),
     foreign: [...(known.rules?.values() ?? [])].some(
@@ -48,7 +51,7 @@ export function judgesOf(facts: ClusterFacts, known: Knowledge = {}, ground?: Gr
         unreadable.length > 0 ||
         [...chains.values()].some(({ rules, policy }) => rules.length > 0 || policy === "drop"),
     ),
-    ...(atlas && { atlas, network: { facts, atlas, policies: policies.policies, planOf, rulesOf } }),
+    ...(atlas && { atlas, network: { facts, atlas, policies: policies.policies, groups, planOf, rulesOf } }),
   };
 }
 

@@ -2,6 +2,7 @@
 import { withDefaults } from "../api/defaults.ts";
 import { type Namespace, type Node, namespaceKind, nodeKind } from "../api/kinds/core.ts";
 import { type Host, hostKind } from "../api/kinds/host.ts";
+import { type SecurityGroup, securityGroupKind } from "../api/kinds/security-group.ts";
 import { type Subnet, subnetKind } from "../api/kinds/subnet.ts";
 import type { Draft, Kind, KubeObject } from "../api/object.ts";
 import { nodeNetworkAnnotations } from "../api/pools.ts";
@@ -21,6 +22,7 @@ export async function registerCluster(store: Store, lab: LabFile): Promise<void>
   for (const name of NAMESPACES) await ensure(store, namespaceKind, namespaceNamed(name));
   for (const node of lab.nodes) await registerNode(store, node, lab);
   for (const subnet of subnetsOf(lab)) await ensure(store, subnetKind, subnet);
+  for (const group of groupsOf(lab)) await ensure(store, securityGroupKind, group);
   for (const host of hostsOf(lab)) await ensure(store, hostKind, host);
 }
 
@@ -125,6 +127,16 @@ function subnetsOf(lab: LabFile): Draft<Subnet>[] {
     kind: "Subnet",
     metadata: { name: id },
     spec: { ...spec, gateway: subnetGateway(spec) },
+  }));
+}
+
+/** The provider's groups: it does not filter, so the nodes do. */
+function groupsOf(lab: LabFile): Draft<SecurityGroup>[] {
+  return lab.securityGroups.map(({ id, ...spec }) => ({
+    apiVersion: securityGroupKind.apiVersion,
+    kind: "SecurityGroup",
+    metadata: { name: id },
+    spec,
   }));
 }
 

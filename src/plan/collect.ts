@@ -10,6 +10,7 @@ import { podNetworkingKind } from "../api/kinds/pod-networking.ts";
 import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "../api/kinds/routing/bgp.ts";
 import { routingConfigurationKind } from "../api/kinds/routing/routing-configuration.ts";
 import { secretKind } from "../api/kinds/secret.ts";
+import { securityGroupKind } from "../api/kinds/security-group.ts";
 import { serviceCidrKind } from "../api/kinds/service-cidr.ts";
 import { sourceNatKind } from "../api/kinds/source-nat.ts";
 import { subnetKind } from "../api/kinds/subnet.ts";
@@ -56,11 +57,17 @@ export async function collectFacts(store: Store): Promise<ClusterFacts> {
       readIfAny(secretKind, settingsNamespace),
       readIfAny(serviceCidrKind),
     ]),
-    Promise.all([read(subnetKind), read(nodeConfigKind), read(podNetworkingKind), read(podEniKind)]),
+    Promise.all([
+      read(subnetKind),
+      read(nodeConfigKind),
+      read(podNetworkingKind),
+      read(podEniKind),
+      read(securityGroupKind),
+    ]),
   ]);
   const [nodes, namespaces, pools, blocks, sourceNats, hosts, pods, policies, configMaps] = objects;
   const [bgpConfigurations, bgpPeers, bgpFilters, routingConfigurations, secrets, serviceCidrs] = routing;
-  const [subnets, nodeConfigs, podNetworkings, podEnis] = interfaces;
+  const [subnets, nodeConfigs, podNetworkings, podEnis, securityGroups] = interfaces;
   return {
     nodes,
     namespaces,
@@ -81,5 +88,6 @@ export async function collectFacts(store: Store): Promise<ClusterFacts> {
     nodeConfigs,
     podNetworkings,
     podEnis,
+    securityGroups,
   };
 }

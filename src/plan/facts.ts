@@ -12,6 +12,7 @@ import type { BGPConfiguration, BGPFilter, BGPPeer } from "../api/kinds/routing/
 import { nodeAnnotation } from "../api/kinds/routing/node-annotations.ts";
 import type { RoutingConfiguration } from "../api/kinds/routing/routing-configuration.ts";
 import type { Secret } from "../api/kinds/secret.ts";
+import type { SecurityGroup } from "../api/kinds/security-group.ts";
 import type { ServiceCIDR } from "../api/kinds/service-cidr.ts";
 import type { SourceNAT } from "../api/kinds/source-nat.ts";
 import type { Subnet } from "../api/kinds/subnet.ts";
@@ -26,6 +27,8 @@ export interface ClusterFacts {
   readonly sourceNats: ReadonlyMap<string, SourceNAT>;
   readonly hosts: ReadonlyMap<string, Host>;
   readonly subnets: ReadonlyMap<string, Subnet>;
+  /** By id; only of groups that their provider does not enforce. */
+  readonly securityGroups: ReadonlyMap<string, SecurityGroup>;
   readonly nodeConfigs: ReadonlyMap<string, NodeConfig>;
   readonly podNetworkings: ReadonlyMap<string, PodNetworking>;
   /** By `namespace/name`. */
@@ -76,6 +79,7 @@ export function emptyFacts(): ClusterFacts {
     sourceNats: new Map(),
     hosts: new Map(),
     subnets: new Map(),
+    securityGroups: new Map(),
     nodeConfigs: new Map(),
     podNetworkings: new Map(),
     pods: new Map(),

@@ -19,6 +19,7 @@ import type {
 import { endpointKey, podKey } from "../pods/endpoint.ts";
 import { type PoolAddresses, poolAddresses } from "../pods/pool-addresses.ts";
 import { ConfigManager } from "./config-manager.ts";
+import type { AddressPlace } from "./group-manager.ts";
 import { InterfaceManager } from "./interface-manager.ts";
 import type { OwnWire } from "./own-book.ts";
 import { OwnWires } from "./own-wires.ts";
@@ -94,6 +95,7 @@ export class ChosenAddresses implements AddressSource {
       logger,
       stateDir,
       provider: cloud?.provider,
+      membersShareMac: cloud?.membersShareMac,
       instanceID: () => this.#machine(),
       plugs,
       changed: () => interfaces.touch(),
@@ -164,6 +166,16 @@ export class ChosenAddresses implements AddressSource {
 
   collect(living: AddressesInUse, graceMs: number): Promise<void> {
     return this.#pools.collect(living, graceMs);
+  }
+
+  placeOf(address: string): AddressPlace | undefined {
+    const own = [...this.#own.book.wires.values()].find((wire) => wire.address === address);
+    if (own) return { groups: own.securityGroupIDs, own: true };
+    const shared = [...(this.#subnets?.book.interfaces.values() ?? [])].find((one) =>
+      one.addresses.includes(address),
+    );
+    const { facts, node } = this.#parts;
+    return shared && { groups: shared.securityGroupIDs, own: isExclusiveNode(facts.nodes.get(node)) };
   }
 
   get damage(): string | undefined {

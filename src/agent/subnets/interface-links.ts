@@ -38,8 +38,9 @@ export function ownLink(kernel: Kernel, wire: OwnWire, links: readonly Link[]): 
   try {
     // A VLAN on a link that is down stays down.
     if (!trunk.up) kernel.links.change(trunk.index, { up: true });
+    const mac = wire.sharesMac ? trunkMac! : wire.mac;
     const alias = `network ${wire.vSwitchID} (${wire.id})`;
-    return kernel.links.add({ kind: "vlan", name, lower: trunk.index, vlanId: vid, mac: wire.mac, alias });
+    return kernel.links.add({ kind: "vlan", name, lower: trunk.index, vlanId: vid, mac, alias });
   } catch (error) {
     return `VLAN ${vid} cannot be made on ${trunk.name}: ${textOf(error)}`;
   }

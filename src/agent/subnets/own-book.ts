@@ -18,6 +18,8 @@ export interface OwnWire extends OwnAddress {
   readonly slot: RoutedInterface["slot"];
   /** Of the trunk that carries a member; absent where the machine has a link for the member itself. */
   readonly trunkMac?: string;
+  /** Its VLAN has that MAC, too, as Terway has it; else the member's own, which switches can tell from the trunk's. */
+  readonly sharesMac?: boolean;
 }
 
 /** Those of pools count from 1 upwards. */

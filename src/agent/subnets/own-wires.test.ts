@@ -28,6 +28,7 @@ describe("pods' own interfaces on a node", () => {
   const podEnis = new Map<string, PodENI>();
   const facts = { ...emptyFacts(), podEnis, subnets: subnetsOf({ "vsw-1": "10.2.1.0/24" }) };
   let wires: OwnWires;
+  let membersShareMac = false;
   let manager: InterfaceManager;
   beforeEach(async () => {
     folder = mkdtempSync(path.join(tmpdir(), "own-wires-"));
@@ -35,6 +36,7 @@ describe("pods' own interfaces on a node", () => {
     machine.createNetns("a");
     kernel = machine.open({ name: "a" });
     podEnis.clear();
+    membersShareMac = false;
     await start();
   });
   afterEach(() => rmSync(folder, { recursive: true }));
@@ -55,6 +57,7 @@ describe("pods' own interfaces on a node", () => {
       stateDir: folder,
       provider,
       instanceID: () => "i-a",
+      membersShareMac,
       changed: () => manager.touch(),
     });
     await manager.apply(facts, none, new Map());
@@ -108,6 +111,16 @@ describe("pods' own interfaces on a node", () => {
     await wires.release(holder.key);
     expect(kernel.links.get("tlv12")).toBeUndefined();
     expect(kernel.links.get("eth2")).toBeDefined();
+  });
+
+  it("gives a member's VLAN the trunk's MAC where the provider has it so", async () => {
+    membersShareMac = true;
+    await start();
+    plug("eth2", trunkMac);
+    give(podEni("Member"));
+    await wires.allocate(holder);
+    expect(kernel.links.get("tlv12")?.mac).toBe(trunkMac);
+    expect(gateways()).toEqual(["10.2.1.253 tlv12"]);
   });
 
   it("takes a member's own link where the machine has one, and no VLAN", async () => {

@@ -20,6 +20,8 @@ export interface OwnWiresOptions {
   readonly provider: CloudProvider | undefined;
   /** The provider's id of this machine; undefined while nobody has said it. */
   readonly instanceID: () => string | undefined;
+  /** See ProviderPlace. */
+  readonly membersShareMac?: boolean | undefined;
   /** Who makes the links, where the provider does not. */
   readonly plugs?: Plugs | undefined;
   /** Wires came or went: rules and routes are to follow at once. */
@@ -73,6 +75,7 @@ export class OwnWires {
       ...holder,
       slot: before?.slot ?? this.book.freeSlot(),
       ...(trunkMac !== undefined && { trunkMac }),
+      ...(trunkMac !== undefined && this.#options.membersShareMac === true && { sharesMac: true }),
     });
   }
 

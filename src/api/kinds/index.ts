@@ -12,6 +12,7 @@ import { podNetworkingKind } from "./pod-networking.ts";
 import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "./routing/bgp.ts";
 import { routingConfigurationKind } from "./routing/routing-configuration.ts";
 import { secretKind } from "./secret.ts";
+import { securityGroupKind } from "./security-group.ts";
 import { serviceCidrKind } from "./service-cidr.ts";
 import { sourceNatKind } from "./source-nat.ts";
 import { subnetKind } from "./subnet.ts";
@@ -47,6 +48,7 @@ export const allKinds: readonly Kind[] = [
   hostKind,
   subnetKind,
   subnetLedgerKind,
+  securityGroupKind,
   nodeConfigKind,
   podNetworkingKind,
   podEniKind,

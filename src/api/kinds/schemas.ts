@@ -10,6 +10,7 @@ import {
   nodeConfigSchema,
   podEniSchema,
   podNetworkingSchema,
+  securityGroupSchema,
   subnetLedgerSchema,
   subnetSchema,
 } from "./subnets.schema.ts";
@@ -35,6 +36,7 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
   Host: hostSchema,
   Subnet: subnetSchema,
   SubnetLedger: subnetLedgerSchema,
+  SecurityGroup: securityGroupSchema,
   NodeConfig: nodeConfigSchema,
   PodNetworking: podNetworkingSchema,
   PodENI: podEniSchema,

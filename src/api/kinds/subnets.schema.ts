@@ -16,12 +16,14 @@ import {
 import type { NodeConfig } from "./node-config.ts";
 import type { PodENI } from "./pod-eni.ts";
 import type { PodNetworking } from "./pod-networking.ts";
+import type { SecurityGroup } from "./security-group.ts";
 import type { Subnet } from "./subnet.ts";
 import type { SubnetLedger } from "./subnet-ledger.ts";
 
 /** The prefix length of the smallest range that has an address to give. */
 const longestPrefix = 29;
 const mostVlan = 4094;
+const mostPort = 65_535;
 
 const someText = text("schema.required", (value) => (value === "" ? "must not be empty" : undefined));
 const count = z.number();
@@ -87,6 +89,32 @@ export const subnetLedgerSchema = schemaOf<SubnetLedger>()(
         }),
       ),
     }),
+  }),
+);
+
+const groupRules = z
+  .array(
+    fields({
+      peers: z.array(someText),
+      ports: z
+        .array(
+          text("securitygroup.port", (value) =>
+            /^\d{1,5}\/(tcp|udp|sctp)$/.test(value) && Number.parseInt(value, 10) <= mostPort
+              ? undefined
+              : `must be a port such as 80/tcp; it is '${value}'`,
+          ),
+        )
+        .exactOptional(),
+    }),
+  )
+  .exactOptional();
+
+export const securityGroupSchema = schemaOf<SecurityGroup>()(
+  fields({
+    apiVersion: z.string(),
+    kind: z.literal("SecurityGroup"),
+    metadata: metadata(),
+    spec: fields({ ingress: groupRules, egress: groupRules }),
   }),
 );
 

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { nodeKind } from "../../api/kinds/core.ts";
+import { securityGroupKind } from "../../api/kinds/security-group.ts";
 import { subnetKind } from "../../api/kinds/subnet.ts";
 import { subnetLedgerKind } from "../../api/kinds/subnet-ledger.ts";
 import { TrunklineError } from "../../base/errors.ts";
@@ -115,4 +116,20 @@ describe("provider vlan", () => {
     expect((await provider.describeInterfaces({ ids: [id] }))[0]?.addresses).toHaveLength(3);
     expect((await store.get(subnetLedgerKind, "vsw-1"))?.spec.interfaces).toHaveLength(1);
   });
+});
+
+it("knows groups that are objects, and those that the network is said to enforce", async () => {
+  await store.create(securityGroupKind, {
+    apiVersion: securityGroupKind.apiVersion,
+    kind: "SecurityGroup",
+    metadata: { name: "sg-ours" },
+    spec: {},
+  });
+  expect(await provider.describeSecurityGroups(["sg-none", "sg-ours", "sg-1"])).toEqual(["sg-ours", "sg-1"]);
+  const made = await provider.createInterface(wanted("t-groups", { securityGroupIDs: ["sg-ours"] }));
+  expect(made.securityGroupIDs).toEqual(["sg-ours"]);
+  const refusal = await failureOf(
+    provider.createInterface(wanted("t-none", { securityGroupIDs: ["sg-none"] })),
+  );
+  expect(cloudCodeOf(refusal)).toBe("InvalidSecurityGroupId.NotFound");
 });

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { nodeKind } from "../../api/kinds/core.ts";
+import { securityGroupKind } from "../../api/kinds/security-group.ts";
 import { type Subnet, subnetKind } from "../../api/kinds/subnet.ts";
 import { type LedgerInterface, type SubnetLedger, subnetLedgerKind } from "../../api/kinds/subnet-ledger.ts";
 import { isUsable, subnetGateway, usableAddresses, usableCount } from "../../api/subnets.ts";
@@ -20,7 +21,7 @@ import type { CloudInterface, CloudSubnet, InstanceLimits } from "../types.ts";
 
 export interface VlanOptions {
   readonly store: Store;
-  /** Ids of the groups that filters of the network itself enforce: here nothing does. */
+  /** Ids of the groups that filters of the network itself enforce; the nodes enforce those that are objects. */
   readonly securityGroupIDs: readonly string[];
   /** Milliseconds since 1970, for stamps. */
   readonly now?: () => number;
@@ -64,8 +65,16 @@ class VlanProvider implements CloudProvider {
     });
   }
 
-  async describeSecurityGroups(ids: readonly string[]): Promise<readonly string[]> {
-    return ids.filter((id) => this.#options.securityGroupIDs.includes(id));
+  /** Those that the network's filters enforce, and those whose rules the nodes have. */
+  describeSecurityGroups(ids: readonly string[]): Promise<readonly string[]> {
+    return this.#ask("DescribeSecurityGroups", async (store) => {
+      const { items } = await store.list(securityGroupKind);
+      const known = new Set([
+        ...this.#options.securityGroupIDs,
+        ...items.map(({ metadata }) => metadata.name),
+      ]);
+      return ids.filter((id) => known.has(id));
+    });
   }
 
   describeInterfaces(filter: InterfaceFilter): Promise<readonly CloudInterface[]> {
@@ -104,7 +113,8 @@ class VlanProvider implements CloudProvider {
     const { token, vSwitchID, securityGroupIDs, type, address, addressCount = 1, tags } = request;
     if (type === "Trunk")
       throw refused(call, "InvalidParameter.InstanceType", "nodes of provider vlan have no trunk");
-    const unknown = securityGroupIDs.find((id) => !this.#options.securityGroupIDs.includes(id));
+    const known = await this.describeSecurityGroups(securityGroupIDs);
+    const unknown = securityGroupIDs.find((id) => !known.includes(id));
     if (unknown !== undefined) throw refused(call, "InvalidSecurityGroupId.NotFound", unknown);
     return await this.#change(call, vSwitchID, (entries, { spec }) => {
       const before = entries.find((one) => one.token === token);

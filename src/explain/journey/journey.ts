@@ -9,10 +9,12 @@ import { formatIp, type IpRange } from "../../base/ip.ts";
 import type { Choices, Hook, HookPacket } from "../../plan/foreign/index.ts";
 import { NAT_PRIORITY } from "../../plan/snat/nft.ts";
 import { rangeName } from "../../plan/snat/source-nat-rules.ts";
+import { GROUP_PRIORITY } from "../../plan/subnets/groups/write.ts";
 import { type End, endAt, isOnNode } from "../ends.ts";
 import { isLoopback, nobodyHas, type Onward, podLink, type Stop } from "../ground/atlas.ts";
 import { type GroundLink, type Machine, nodeName } from "../ground/ground.ts";
-import type { DirectionVerdict, Network, PolicyVerdict, SourceDecision } from "../judge.ts";
+import { withGroups } from "../group-judge.ts";
+import type { DirectionVerdict, GroupWord, Network, PolicyVerdict, SourceDecision } from "../judge.ts";
 import type { Port } from "../ports.ts";
 import { gatewayOf, type Hop } from "../way.ts";
 import { type OwnPart, passHook, type Refused } from "./hook.ts";
@@ -187,7 +189,12 @@ class Journey {
     const isOwn = by === "";
     const out: GroundLink = next.type === "pod" ? podLink : next.link;
     const hop = next.type === "pod" ? undefined : next.via;
-    if (!isOwn) this.#hook(machine, "forward", by, out, this.#policyParts(machine, by, next.type === "pod"));
+    const pod = next.type === "pod" ? next.end : undefined;
+    const parts = [
+      ...this.#policyParts(machine, by, pod !== undefined),
+      ...this.#groupParts(machine, by, pod),
+    ];
+    if (!isOwn) this.#hook(machine, "forward", by, out, parts);
     // The node itself always reaches its own pods.
     else if (next.type === "pod") this.#ingress = this.#note("ingress", this.#judge().ingress);
     this.#hook(machine, "postrouting", by, out, [], hop);
@@ -311,6 +318,41 @@ class Journey {
     return by === podLink.name || toPod ? [{ priority: FILTER_PRIORITY, run }] : [];
   }
 
+  /** Security groups at the interfaces of pods, asked of new connections that are forwarded, once policies let them pass. */
+  #groupParts(machine: Machine, by: string | undefined, pod: End | undefined): OwnPart[] {
+    const { groups } = this.#network;
+    const { from } = this.#start;
+    const sender = by === podLink.name ? from : undefined;
+    if (!groups || nodeName(machine.name) === undefined || (sender && pod && groups.areNear(sender, pod)))
+      return [];
+    const run = () => {
+      const { destination } = this.#parcel;
+      if (sender && this.#egress)
+        this.#egress = withGroups(this.#egress, this.#groupWord("egress", sender, [destination]));
+      if (pod && this.#ingress && this.#egress?.allowed !== false)
+        this.#ingress = withGroups(this.#ingress, this.#groupWord("ingress", pod, this.#sources()));
+      return this.#isRefused();
+    };
+    return [{ priority: GROUP_PRIORITY, run }];
+  }
+
+  /** Returns what groups say where the other end has one of these addresses. */
+  #groupWord(direction: Exclude<Asked, "rules">, pod: End, peers: readonly string[]): GroupWord | undefined {
+    const { port } = this.#start;
+    const now = port && { ...port, port: this.#parcel.port ?? port.port };
+    const words = new Map<string, GroupWord | undefined>();
+    for (const peer of peers) {
+      const word = this.#network.groups?.asked(direction, pod, peer, now);
+      words.set(`${word?.allowed ?? word}`, word);
+    }
+    const word = [...words.values()][
+      this.#choices.pick(words.size, `which of ${rangeName(this.#parcel.source)} is used`)
+    ];
+    if (word?.allowed !== null) return word;
+    // Nobody but the provider has read those rules.
+    return { ...word, allowed: this.#choices.pick(2, word.reason) === 0 };
+  }
+
   #note(what: Asked, verdict: DirectionVerdict): DirectionVerdict {
     this.#asked.push(what);
     return verdict;
@@ -318,15 +360,22 @@ class Journey {
 
   /** Of a range of sources each is asked, as the kernel may have picked any of them. */
   #judge(): PolicyVerdict {
-    const { family, first, last } = this.#parcel.source;
     const name = rangeName(this.#parcel.source);
-    if (last - first >= MOST_SOURCES) throw this.#choices.untold(`which of ${name} is used`);
     const verdicts = new Map<string, PolicyVerdict>();
-    for (let value = first; value <= last; value++) {
-      const verdict = this.#judgeOne(formatIp({ family, value }));
+    for (const source of this.#sources()) {
+      const verdict = this.#judgeOne(source);
       verdicts.set(`${verdict.egress.allowed} ${verdict.ingress.allowed}`, verdict);
     }
     return [...verdicts.values()][this.#choices.pick(verdicts.size, `which of ${name} is used`)]!;
+  }
+
+  #sources(): string[] {
+    const { family, first, last } = this.#parcel.source;
+    if (last - first >= MOST_SOURCES)
+      throw this.#choices.untold(`which of ${rangeName(this.#parcel.source)} is used`);
+    return Array.from({ length: Number(last - first) + 1 }, (_, at) =>
+      formatIp({ family, value: first + BigInt(at) }),
+    );
   }
 
   #judgeOne(seen: string): PolicyVerdict {

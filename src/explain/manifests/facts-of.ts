@@ -10,6 +10,7 @@ import type { PodNetworking } from "../../api/kinds/pod-networking.ts";
 import type { BGPConfiguration, BGPFilter, BGPPeer } from "../../api/kinds/routing/bgp.ts";
 import type { RoutingConfiguration } from "../../api/kinds/routing/routing-configuration.ts";
 import type { Secret } from "../../api/kinds/secret.ts";
+import type { SecurityGroup } from "../../api/kinds/security-group.ts";
 import type { ServiceCIDR } from "../../api/kinds/service-cidr.ts";
 import type { SourceNAT } from "../../api/kinds/source-nat.ts";
 import type { Subnet } from "../../api/kinds/subnet.ts";
@@ -43,6 +44,7 @@ export function factsOf(objects: Iterable<KubeObject>, namespace = "default"): C
     secrets: new Map<string, Secret>(),
     serviceCidrs: new Map<string, ServiceCIDR>(),
     subnets: new Map<string, Subnet>(),
+    securityGroups: new Map<string, SecurityGroup>(),
     nodeConfigs: new Map<string, NodeConfig>(),
     podNetworkings: new Map<string, PodNetworking>(),
     podEnis: new Map<string, PodENI>(),
@@ -62,6 +64,7 @@ export function factsOf(objects: Iterable<KubeObject>, namespace = "default"): C
     else if (object.kind === "SourceNAT") facts.sourceNats.set(object.metadata.name, object as SourceNAT);
     else if (object.kind === "Host") facts.hosts.set(object.metadata.name, object as Host);
     else if (object.kind === "Subnet") facts.subnets.set(object.metadata.name, object as Subnet);
+    else if (object.kind === "SecurityGroup") facts.securityGroups.set(name, object as SecurityGroup);
     else if (object.kind === "NodeConfig") facts.nodeConfigs.set(object.metadata.name, object as NodeConfig);
     else if (object.kind === "PodNetworking")
       facts.podNetworkings.set(object.metadata.name, object as PodNetworking);

@@ -261,8 +261,8 @@ export class PolicyRefusals {
 
 /** What stands against a flow that policies let pass. */
 function liveRefusal(facts: ClusterFacts, judges: Judges, flow: PlacedFlow): Against | undefined {
-  // Where the network is not known whole, the source matters to hosts that admit some only.
-  if (flow.to.type === "host" || judges.atlas) return journeyRefusal(facts, judges, flow);
+  // Where the network is not known whole, the source matters to hosts that admit some only, and to groups.
+  if (flow.to.type === "host" || judges.atlas || judges.groups) return journeyRefusal(facts, judges, flow);
   const against = wayRefusal(guessedFate(facts, undefined, flow));
   return against && refused(against);
 }
@@ -306,9 +306,15 @@ function wayRefusal({ broken, noReturn, listening, reason }: Fate): Refusal | un
 }
 
 /** What policies alone say. */
-function policyOf(told: Told): Refusal | undefined {
-  const refusal = refusalOf(told);
-  return refusal?.by === "egress" || refusal?.by === "ingress" ? refusal : undefined;
+function policyOf({ egress, ingress }: Told): Refusal | undefined {
+  const policies = (["egress", "ingress"] as const).map((by) => ({
+    by,
+    ...(by === "egress" ? egress : ingress),
+  }));
+  const refusing = policies.find(({ allowed, groups }) => !allowed && !groups);
+  if (!refusing) return undefined;
+  const { by, policy, reason } = refusing;
+  return { by, ...(policy === undefined ? {} : { policy }), reason };
 }
 
 /** The addresses that two ends speak with; undefined where one has none of the other's family, as in manifests. */

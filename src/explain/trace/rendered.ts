@@ -8,6 +8,9 @@ import { PolicyWriter } from "../../plan/policy/nft-writer.ts";
 import { NodePolicy } from "../../plan/policy/node-policy.ts";
 import { planSnat } from "../../plan/snat/index.ts";
 import { writeSnat } from "../../plan/snat/nft.ts";
+import { SecurityGroups } from "../../plan/subnets/groups/model.ts";
+import { type GroupedPod, writeGroups } from "../../plan/subnets/groups/write.ts";
+import { podInterface } from "../../plan/subnets/pod-interface.ts";
 import { tableOf } from "../../plan/trace/table.ts";
 import type { NodeRules } from "./stops.ts";
 
@@ -27,8 +30,24 @@ export function renderedRules(facts: ClusterFacts, node: string): NodeRules {
   }
   policy.flush();
   writer.finish();
+  writeGroups(table, new SecurityGroups(facts), groupedPods(facts, node));
   const object = facts.nodes.get(node);
   const own = { node, addresses: object ? nodeIps(object) : [], uplink: "", endpoints: new Map() };
   writeSnat(planSnat(facts, own), table);
   return { table: tableOf(table), from: "plan" };
+}
+
+function groupedPods(facts: ClusterFacts, node: string): GroupedPod[] {
+  return [...facts.pods.values()]
+    .filter((pod) => pod.spec.nodeName === node && pod.spec.hostNetwork !== true && !isTerminal(pod))
+    .flatMap((pod) => {
+      const found = podInterface(facts, pod);
+      return podIps(pod)
+        .filter((ip) => !ip.includes(":"))
+        .map((address) => ({
+          address,
+          groups: found?.securityGroupIDs ?? [],
+          own: found !== undefined && found.kind !== "shared",
+        }));
+    });
 }
