@@ -57,6 +57,11 @@ const clusterTag = "trunkline.dev/cluster";
 /** Whose pool the interface belongs to: the node's name. */
 export const nodeTag = "trunkline.dev/node";
 
+/** Returns the cluster that interfaces were made for: the first that one of ours names. */
+export function clusterOf(interfaces: readonly Pick<CloudInterface, "tags">[]): string | undefined {
+  return interfaces.find(({ tags }) => tags[creatorTag] === creatorName)?.tags[clusterTag];
+}
+
 /** Returns the tags of everything that is made for a cluster. */
 export function ourTags(cluster: string): Readonly<Record<string, string>> {
   return { [creatorTag]: creatorName, [clusterTag]: cluster };

@@ -186,6 +186,28 @@ describe("vswitch-pinning", () => {
     for (const { status } of await pods()) expect(status?.podIP).toMatch(pinned);
   });
 
+  it("ipam check finds nothing wrong, until there is an interface of ours that nobody has", async () => {
+    const check = () => trunkline.say("ipam", "check", "-o", "json", "--lab", trunkline.lab);
+    const clean = await check();
+    expect(JSON.parse(clean.stdout)).toMatchObject({ ok: true, findings: [] });
+    const tags = ["--tag", "creator=trunkline", "--tag", `trunkline.dev/cluster=${trunkline.lab}`];
+    const { id } = await trunkline.json<{ id: string }>(
+      "lab",
+      "provider",
+      "add-interface",
+      "vsw-2ze000000000000000000",
+      ...tags,
+    );
+    const found = await check();
+    expect(found.code).toBe(1);
+    expect(JSON.parse(found.stdout)).toMatchObject({
+      ok: false,
+      findings: [{ kind: "leaked-interface", what: id }],
+    });
+    await trunkline.ask("lab", "provider", "delete-interface", id);
+    expect((await check()).code).toBe(0);
+  });
+
   it("flags interfaces of an older configuration, and new pods follow the new one", async () => {
     await overlay('{"vswitches": {"cn-beijing-h": ["vsw-2ze000000000000000000"]}}');
     const stale = await until(async () => {

@@ -85,8 +85,10 @@ async function look(options: AddressOptions): Promise<CheckResult> {
   const { facts, ledgers } = await readAddresses(options);
   const journals = new Map([...ledgers].map(([node, ledger]) => [node, [...ledger.holdings.values()]]));
   const holdings = [...journals.values()].flat();
+  const ofSubnets =
+    facts.subnets.size === 0 ? [] : await (await import("./subnets.ts")).subnetFindings(options, facts);
   return {
-    findings: checkAddresses(facts, journals, Date.now()),
+    findings: [...checkAddresses(facts, journals, Date.now()), ...ofSubnets],
     checked: {
       pods: facts.pods.size,
       nodes: ledgers.size,

@@ -24,7 +24,11 @@ export type FindingKind =
   | "missing-node"
   | "collecting"
   | "lost"
-  | "no-journal";
+  | "no-journal"
+  /** Of subnets; see plan/subnets/check.ts. */
+  | "leaked-interface"
+  | "foreign-address"
+  | "no-provider";
 
 export interface Finding {
   readonly kind: FindingKind;
@@ -42,7 +46,7 @@ export interface Finding {
 
 /** Returns whether a finding only tells something, and nothing is wrong. */
 export function isNote({ kind }: Finding): boolean {
-  return kind === "no-journal" || kind === "collecting";
+  return kind === "no-journal" || kind === "collecting" || kind === "no-provider";
 }
 
 /** What each node's journal holds; a node that is not in it has no journal that could be read. */
