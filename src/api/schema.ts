@@ -7,8 +7,6 @@ import { calicoSelector } from "./calico-selector.ts";
 import type { Draft, KubeObject } from "./object.ts";
 import { whyNotLabel, whyNotLabelValue, whyNotQualifiedName, whyNotSubdomain } from "./words.ts";
 
-export { z };
-
 type Mutable<T> = T extends string | number | boolean | undefined
   ? T
   : T extends readonly (infer E)[]

@@ -1,10 +1,11 @@
 // Everything that is wrong with one object by itself, as data: where, what, and what to do.
+import type * as z from "zod";
 import { formatPath, type Path, type Position, type Problem } from "../base/problem.ts";
 import { nearest } from "../base/suggest.ts";
 import { knowsFields, schemaFor } from "./kinds/schemas.ts";
 import type { Kind } from "./object.ts";
 import { breaches } from "./rules/index.ts";
-import { definitionOf, isNotBuilt, type z } from "./schema.ts";
+import { definitionOf, isNotBuilt } from "./schema.ts";
 import { hasShape, shapeFaults, withoutZeros } from "./shape.ts";
 
 /** Says where a field of the object was written; undefined where nobody knows. */

@@ -1,6 +1,6 @@
 // A command that only prints ends within 0.2 s, so it must not load what takes long to load. No timing here: what a
 // module imports when it is loaded stands in its text.
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 
@@ -41,6 +41,18 @@ describe("what commands load", () => {
     const loaded = packagesOf(`src/cli/${name}.ts`);
     expect(loaded.has("commander")).toBe(true);
     for (const one of heavy) expect(loaded.get(one)).toBeUndefined();
+  });
+
+  it("is nowhere node:http by an import statement, which loads a whole fetch with it", () => {
+    const sources = globSync("src/**/*.ts", { exclude: ["**/*.test.ts", "**/*.suite.ts"] });
+    expect(sources.length).toBeGreaterThan(500);
+    const wrong = sources.filter((file) =>
+      importsOf(readFileSync(file, "utf8")).some((name) => /^(node:)?https?$/.test(name)),
+    );
+    expect(wrong).toEqual([]);
+    expect(importsOf('import { get } from "node:http";\nimport type { Server } from "node:https";')).toEqual([
+      "node:http",
+    ]);
   });
 
   it("is told apart from what they do not load", () => {

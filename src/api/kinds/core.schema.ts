@@ -1,3 +1,4 @@
+import * as z from "zod";
 import {
   address,
   annotations,
@@ -10,7 +11,6 @@ import {
   protocol,
   schemaOf,
   text,
-  z,
 } from "../schema.ts";
 import { whyNotLabel, whyNotPortName } from "../words.ts";
 import type { ConfigMap, Event, Namespace, Node, Pod } from "./core.ts";

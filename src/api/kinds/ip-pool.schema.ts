@@ -1,5 +1,6 @@
+import * as z from "zod";
 import { tryParseCidr } from "../../base/ip.ts";
-import { cidr, complain, condition, fields, metadata, nodeSelector, schemaOf, z } from "../schema.ts";
+import { cidr, complain, condition, fields, metadata, nodeSelector, schemaOf } from "../schema.ts";
 import { blockSizeBounds, type IPPool } from "./ip-pool.ts";
 
 const mode = z.enum(["Always", "CrossSubnet", "Never"]);

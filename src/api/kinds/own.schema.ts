@@ -1,5 +1,6 @@
 // Schemas of Trunkline's own kinds.
 
+import * as z from "zod";
 import { tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import {
   address,
@@ -13,7 +14,6 @@ import {
   protocol,
   schemaOf,
   text,
-  z,
 } from "../schema.ts";
 import type { AddressBlock } from "./address-block.ts";
 import type { Host } from "./host.ts";

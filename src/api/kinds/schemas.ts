@@ -1,6 +1,7 @@
 // The schema of every kind. Loads the validation library: import this only where objects are checked.
+import * as z from "zod";
 import type { Kind } from "../object.ts";
-import { fields, metadata, z } from "../schema.ts";
+import { fields, metadata } from "../schema.ts";
 import * as core from "./core.schema.ts";
 import { ipPoolSchema } from "./ip-pool.schema.ts";
 import { networkPolicySchema } from "./network-policy.schema.ts";

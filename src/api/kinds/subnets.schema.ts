@@ -1,4 +1,5 @@
 // Schemas of the kinds around subnets: Subnet, NodeConfig, PodNetworking, PodENI.
+import * as z from "zod";
 import { cidrContains, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import { checkPodNetworking } from "../pod-networking.ts";
 import {
@@ -11,7 +12,6 @@ import {
   metadata,
   schemaOf,
   text,
-  z,
 } from "../schema.ts";
 import type { NodeConfig } from "./node-config.ts";
 import type { PodENI } from "./pod-eni.ts";

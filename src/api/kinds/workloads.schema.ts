@@ -1,4 +1,5 @@
-import { complain, fields, labelSelector, labels, metadata, schemaOf, z } from "../schema.ts";
+import * as z from "zod";
+import { complain, fields, labelSelector, labels, metadata, schemaOf } from "../schema.ts";
 import { matchesSelector, selectsAll } from "../selectors.ts";
 import { podTemplate } from "./core.schema.ts";
 import type { LabelSelector } from "./core.ts";

@@ -15,6 +15,7 @@ import { askedToEnd, assertMeant, keepPrivate } from "../daemon.ts";
 import { jsonLogger, logLevels } from "../json-logger.ts";
 import { addressCooldownOption, portNumber } from "../options.ts";
 import { type ProviderOptions, providerOf, providerOptions } from "../provider.ts";
+import { processAtRest, tidyAtRest } from "../rest.ts";
 
 interface Options extends StoreOptions, ProviderOptions {
   readonly node: string;
@@ -97,6 +98,7 @@ async function run(options: Options): Promise<void> {
     logger.info({}, "node is ready");
     return configureRuntime(options, queueDir, logger);
   });
+  void agent.ready.then(() => tidyAtRest(processAtRest(logger)));
   const signal = await stopping;
   logger.info({ signal }, "stopping");
   await agent.stop();

@@ -1,10 +1,8 @@
 // Whether the agents of a lab serve, asked at their health sockets as a kubelet would.
 import { textOf } from "../../base/errors.ts";
+import { http } from "../../base/http.ts";
 import type { Diagnosis } from "../../explain/doctor/diagnose.ts";
 import { findLab, nodePaths } from "../../lab/state.ts";
-
-// Not by an import statement, which would load Node.js's whole fetch implementation as well (20 ms).
-const { request } = process.getBuiltinModule("node:http");
 
 const patienceMs = 2_000;
 
@@ -24,7 +22,7 @@ export async function checkAgents(lab: string | undefined): Promise<{ asked: num
 
 function whyNotReady(socketPath: string): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const asked = request({ socketPath, path: "/readyz", timeout: patienceMs }, (response) => {
+    const asked = http.request({ socketPath, path: "/readyz", timeout: patienceMs }, (response) => {
       let body = "";
       response.setEncoding("utf8");
       response.on("data", (chunk: string) => {

@@ -1,12 +1,10 @@
 // What the agents of a lab tell of routes and sessions, asked at their health sockets.
 import { TrunklineError, textOf } from "../../base/errors.ts";
+import { http } from "../../base/http.ts";
 import type { NodeRouting } from "../../explain/routing/tables.ts";
 import { findLab, nodePaths } from "../../lab/state.ts";
 import type { StoreOptions } from "../context.ts";
 import { say } from "../output.ts";
-
-// Not by an import statement, which would load Node.js's whole fetch implementation as well (20 ms).
-const { request } = process.getBuiltinModule("node:http");
 
 const PATIENCE_MS = 5000;
 
@@ -32,7 +30,7 @@ export async function askRouting(
 
 function get(socketPath: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path, timeout: PATIENCE_MS }, (response) => {
+    const asked = http.request({ socketPath, path, timeout: PATIENCE_MS }, (response) => {
       let body = "";
       response.setEncoding("utf8");
       response.on("data", (chunk: string) => {

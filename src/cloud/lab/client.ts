@@ -1,6 +1,6 @@
 // The lab's cloud from another process: each method is one request at the door of the lab's process.
-import { request } from "node:http";
 import { type ErrorCode, TrunklineError } from "../../base/errors.ts";
+import { http } from "../../base/http.ts";
 import { catalog } from "../../base/messages/index.ts";
 import type { CloudProvider } from "../provider.ts";
 
@@ -47,7 +47,7 @@ export function remoteCloud(socketPath: string, caller: string): CloudProvider {
 
 async function post(socketPath: string, body: CloudCallBody): Promise<unknown> {
   const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
-    const call = request({ socketPath, path: "/cloud", method: "POST" }, (response) => {
+    const call = http.request({ socketPath, path: "/cloud", method: "POST" }, (response) => {
       let text = "";
       response.setEncoding("utf8");
       response.on("data", (chunk: string) => {

@@ -32,6 +32,8 @@ export interface Libc {
   epollControl(epoll: number, operation: number, fd: number, event: Bytes | null): number;
   epollWaitAsync(epoll: number, events: Bytes, capacity: number, timeoutMs: number, done: Done): void;
   eventfd(initial: number, flags: number): number;
+  mallocTrim(pad: number): number;
+  madvise(address: number, length: number, advice: number): number;
 }
 
 interface KoffiFunction {
@@ -79,6 +81,14 @@ function bindings(found: Koffi): Libc {
   // The running program itself is linked against the C library, whichever that is (glibc, musl).
   const library = found.load(null);
   const get = (definition: string): KoffiFunction => library.func(definition);
+  // What only glibc has.
+  const optional = (definition: string): KoffiFunction => {
+    try {
+      return get(definition);
+    } catch {
+      return Object.assign(() => 0, { async: () => undefined });
+    }
+  };
   const send = get("intptr_t send(int, const uint8_t *, size_t, int)");
   const umount2 = get("int umount2(const char *, int)");
   const epollWait = get("int epoll_wait(int, uint8_t *, int, int)");
@@ -108,6 +118,8 @@ function bindings(found: Koffi): Libc {
     epollControl: get("int epoll_ctl(int, int, int, const uint8_t *)"),
     epollWaitAsync: (...values) => epollWait.async(...values),
     eventfd: get("int eventfd(unsigned int, int)"),
+    mallocTrim: optional("int malloc_trim(size_t)"),
+    madvise: get("int madvise(uintptr_t, size_t, int)"),
   };
 }
 

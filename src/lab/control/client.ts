@@ -1,11 +1,9 @@
 // Asking a running lab.
 import { type ErrorCode, TrunklineError } from "../../base/errors.ts";
+import { http } from "../../base/http.ts";
 import { catalog } from "../../base/messages/index.ts";
 import type { LabEntry } from "../state.ts";
 import type { WireError } from "./server.ts";
-
-// Not by an import statement, which would load Node.js's whole fetch implementation as well (20 ms).
-const { request } = process.getBuiltinModule("node:http");
 
 /**
  * Asks the lab's process and returns its answer; waits at most `timeoutMs` where given.
@@ -43,7 +41,7 @@ function post(
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const options = { socketPath, path: `/${name}`, method: "POST", ...(signal && { signal }) };
-    const call = request(options, (response) => {
+    const call = http.request(options, (response) => {
       let text = "";
       response.setEncoding("utf8");
       response.on("data", (chunk: string) => {

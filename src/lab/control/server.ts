@@ -1,7 +1,8 @@
 // The lab's own door: HTTP and JSON on a unix socket in its folder. Whoever may enter the folder may ask.
 import { chmodSync, rmSync } from "node:fs";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { isError, textOf } from "../../base/errors.ts";
+import { http } from "../../base/http.ts";
 import type { Logger } from "../../base/log.ts";
 
 /** What can be asked, by name: takes and returns JSON. */
@@ -17,7 +18,7 @@ export interface WireError {
 /** Serves `handlers` as POST /NAME; settles once it listens. */
 export async function serveControl(socketPath: string, handlers: Handlers, logger: Logger) {
   rmSync(socketPath, { force: true });
-  const server = createServer((request, response) => {
+  const server = http.createServer((request, response) => {
     answer(request, response, handlers).catch((error: unknown) => {
       // The asker has gone away in the middle.
       logger.debug({ error: textOf(error) }, "a request to the lab was not answered");

@@ -1,6 +1,6 @@
 // What a lab file says, after checking. The schema takes the short forms that people like to write (`address` instead of
 // `addresses`, `80` instead of `80/tcp`) and gives the one form that the rest of the lab works with.
-import { z } from "zod";
+import * as z from "zod";
 import type { Protocol, Taint } from "../../api/kinds/core.ts";
 import { cooldownRule, parseCooldown } from "../../plan/addressing/cooldown.ts";
 import { type LabRouter, router } from "./router.ts";

@@ -1,5 +1,5 @@
 // The routers of a lab file: plain forwarders, or BIRD and FRR as data centres run them.
-import { z } from "zod";
+import * as z from "zod";
 import { parseGoDuration } from "../../base/go-duration.ts";
 import { address, cidr, name } from "./words.ts";
 

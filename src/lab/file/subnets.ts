@@ -1,5 +1,5 @@
 // What a lab file says of its provider of subnets: vSwitches, groups, machines and manners.
-import { z } from "zod";
+import * as z from "zod";
 import { parseGoDuration } from "../../base/go-duration.ts";
 import { address, cidr, name } from "./words.ts";
 

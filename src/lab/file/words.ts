@@ -1,5 +1,5 @@
 // What many parts of a lab file are written with: names, addresses and ranges.
-import { z } from "zod";
+import * as z from "zod";
 import { formatIp, parseCidr, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 
 export const name = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$/, {

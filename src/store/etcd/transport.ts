@@ -1,9 +1,9 @@
 // HTTP(S) to the members of an etcd cluster: one that does not answer is passed over for the next one, client
 // certificates are read again when their files change, and every wait has an end.
 import { readFileSync, statSync } from "node:fs";
-import * as http from "node:http";
-import * as https from "node:https";
+import type { Agent, IncomingMessage } from "node:http";
 import { TrunklineError, textOf } from "../../base/errors.ts";
+import { http, https } from "../../base/http.ts";
 import { linesOf } from "../lines.ts";
 
 export interface TlsFiles {
@@ -47,7 +47,7 @@ const longestAnswer = 256 << 20;
 
 export class Transport {
   readonly #options: TransportOptions;
-  readonly #agents = new Map<string, { readonly mark: string; readonly agent: http.Agent }>();
+  readonly #agents = new Map<string, { readonly mark: string; readonly agent: Agent }>();
   /** The endpoint that answered last. */
   #at = 0;
 
@@ -151,13 +151,13 @@ export class Transport {
     path: string,
     text: string,
     signal: AbortSignal,
-  ): Promise<{ readonly response: http.IncomingMessage }> {
+  ): Promise<{ readonly response: IncomingMessage }> {
     const url = new URL(path, endpoint);
     const { request } = url.protocol === "https:" ? https : http;
     const agent = this.#agent(endpoint, url.protocol === "https:");
     let sent = false;
     try {
-      const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+      const response = await new Promise<IncomingMessage>((resolve, reject) => {
         const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
         const asking = request(url, { method: "POST", headers, agent, signal }, resolve);
         // The headers of an answer come soon or never, also where the body streams for days.
@@ -182,7 +182,7 @@ export class Transport {
     }
   }
 
-  #agent(endpoint: string, secure: boolean): http.Agent {
+  #agent(endpoint: string, secure: boolean): Agent {
     const { tls = {} } = this.#options;
     const mark = secure ? [tls.ca, tls.cert, tls.key].map(stampOf).join() : "";
     const known = this.#agents.get(endpoint);

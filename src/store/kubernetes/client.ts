@@ -1,10 +1,10 @@
 // HTTP to a Kubernetes API server: one request with a time limit, or a stream of lines. What the server says with a
 // Status is an ApiRefusal; everything else that goes wrong is the server's absence.
 import { readFileSync, statSync } from "node:fs";
-import * as http from "node:http";
-import * as https from "node:https";
+import type { Agent, IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TrunklineError, textOf } from "../../base/errors.ts";
+import { http, https } from "../../base/http.ts";
 import { linesOf } from "../lines.ts";
 import type { Access, Pem } from "./access.ts";
 
@@ -50,7 +50,7 @@ const busyTries = 15;
 export class ApiClient {
   readonly #access: Access;
   readonly #timeoutMs: number;
-  #agent: { readonly mark: string; readonly agent: http.Agent } | undefined;
+  #agent: { readonly mark: string; readonly agent: Agent } | undefined;
 
   constructor(access: Access, { timeoutMs = 15_000 }: ClientOptions = {}) {
     this.#access = access;
@@ -97,7 +97,7 @@ export class ApiClient {
    */
   async lines(request: ApiRequest, signal: AbortSignal): Promise<AsyncIterable<string>> {
     for (let round = 1; ; round++) {
-      let response: http.IncomingMessage;
+      let response: IncomingMessage;
       try {
         response = await this.#open(request, signal);
       } catch (error) {
@@ -117,7 +117,7 @@ export class ApiClient {
     this.#agent?.agent.destroy();
   }
 
-  async #open(request: ApiRequest, signal: AbortSignal): Promise<http.IncomingMessage> {
+  async #open(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const { server, base, token } = this.#access;
     const url = new URL(`${base}${request.path}`, server);
     for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value);
@@ -130,7 +130,7 @@ export class ApiClient {
       ...(body === undefined ? {} : { "content-length": Buffer.byteLength(body) }),
     };
     const send = url.protocol === "https:" ? https.request : http.request;
-    return await new Promise<http.IncomingMessage>((resolve, reject) => {
+    return await new Promise<IncomingMessage>((resolve, reject) => {
       const asking = send(
         url,
         { method: request.method, headers, agent: this.#connections(), signal },
@@ -148,7 +148,7 @@ export class ApiClient {
     });
   }
 
-  #connections(): http.Agent {
+  #connections(): Agent {
     const { server, ca, cert, key, insecure, serverName } = this.#access;
     const mark = [ca, cert, key].map(stampOf).join();
     if (this.#agent?.mark === mark) return this.#agent.agent;
@@ -209,13 +209,13 @@ export function refusalOf(code: number, body: string | Status): ApiRefusal {
 }
 
 /** Returns how long to wait before a request is sent again, ms: what the server asks for, else longer and longer. */
-function pauseMs(round: number, response?: http.IncomingMessage): number {
+function pauseMs(round: number, response?: IncomingMessage): number {
   const wished = Number(response?.headers["retry-after"] ?? 0);
   const seconds = Number.isFinite(wished) ? Math.min(Math.max(wished, 0), 10) : 0;
   return Math.max(Math.min(50 * 2 ** round, 1000), seconds * 1000) * (0.75 + Math.random() / 4);
 }
 
-async function bodyOf(response: http.IncomingMessage): Promise<string> {
+async function bodyOf(response: IncomingMessage): Promise<string> {
   const parts: Buffer[] = [];
   let size = 0;
   for await (const part of response as AsyncIterable<Buffer>) {

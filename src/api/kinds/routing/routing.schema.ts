@@ -1,5 +1,6 @@
 // Schemas of the kinds that routing reads.
 
+import * as z from "zod";
 import { parseGoDuration } from "../../../base/go-duration.ts";
 import { tryParseCidr, tryParseIp } from "../../../base/ip.ts";
 import { parseAsNumber } from "../../as-number.ts";
@@ -17,7 +18,6 @@ import {
   portNumber,
   schemaOf,
   text,
-  z,
 } from "../../schema.ts";
 import type { BGPConfiguration, BGPFilter, BGPFilterRule, BGPPeer } from "./bgp.ts";
 import { DEFAULT_NAME, type RoutingConfiguration } from "./routing-configuration.ts";
