@@ -6,6 +6,7 @@ import type { Logger } from "../base/log.ts";
 import type { ProviderPlace } from "../cloud/provider.ts";
 import { podOf } from "../cni/args.ts";
 import type { UsedAddress } from "../ipam/context.ts";
+import type { Clock } from "../ipam/types.ts";
 import type { Kernel, Machine, NetnsRef } from "../kernel/kernel.ts";
 import type { ClusterFacts, LocalEndpoint, NodeFacts } from "../plan/facts.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
@@ -48,6 +49,8 @@ export interface AgentParts {
   readonly cloud?: ProviderPlace | undefined;
   /** Milliseconds since 1970, for stamps; default: the machine's clock. */
   readonly now?: (() => number) | undefined;
+  /** Of rests and of the time between tries; default: the machine's. */
+  readonly clock?: Clock | undefined;
 }
 
 export interface AgentOptions {
@@ -68,6 +71,7 @@ export interface AgentOptions {
   readonly addressCooldownMs?: number;
   readonly cloud?: ProviderPlace | undefined;
   readonly now?: (() => number) | undefined;
+  readonly clock?: Clock | undefined;
   /** Makes the source of addresses. */
   readonly addresses: (parts: AgentParts) => Promise<AddressSource>;
   /** Makes the managers, in the order in which they are called. */
@@ -193,6 +197,7 @@ class RunningAgent implements Agent {
       inUse: () => this.#inUse(),
       cloud: this.#options.cloud,
       now: this.#options.now,
+      clock: this.#options.clock,
     };
     const addresses = await this.#options.addresses(parts);
     this.#addresses = addresses;

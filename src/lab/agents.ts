@@ -8,6 +8,7 @@ import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { ProviderPlace } from "../cloud/provider.ts";
 import { startController } from "../controller/controller.ts";
+import type { Clock } from "../ipam/types.ts";
 import { startDaemon } from "../kernel/exec/index.ts";
 import type { Machine } from "../kernel/kernel.ts";
 import type { Store } from "../store/store.ts";
@@ -54,6 +55,8 @@ export async function startHere(
     readonly cloud: ProviderPlace | undefined;
     /** Milliseconds since 1970, by the lab's clock. */
     readonly now: () => number;
+    /** The same, of rests and retries. */
+    readonly clock: Clock;
   },
   { onChange }: Fate,
 ): Promise<NodeAgent> {

@@ -43,6 +43,30 @@ describe("the lab's clock", () => {
     expect(again.now()).toBeGreaterThanOrEqual(before);
   });
 
+  it("wakes who tries again every few seconds once, at the end, and has gone on for them all the same", async () => {
+    const clock = open();
+    const retries = clock.ofRetries;
+    const tries: number[] = [];
+    const order: string[] = [];
+    const ending = new AbortController();
+    const retry = async () => {
+      while (!ending.signal.aborted) {
+        await retries.sleep(8000, ending.signal);
+        tries.push(clock.now());
+        order.push("retry");
+      }
+    };
+    const trying = retry();
+    const sleeping = clock.sleep(HOUR_MS - 1).then(() => order.push("sleeper"));
+    const [steady, end] = [retries.steady(), clock.now() + HOUR_MS];
+    await clock.advance(HOUR_MS);
+    expect(order).toEqual(["sleeper", "retry"]);
+    expect(tries[0]).toBeGreaterThanOrEqual(end);
+    expect(retries.steady() - steady).toBeGreaterThanOrEqual(HOUR_MS);
+    ending.abort();
+    await Promise.all([trying, sleeping]);
+  });
+
   it("is done with sleeping where the sleeper is told to end", async () => {
     const clock = open();
     await clock.sleep(HOUR_MS, AbortSignal.abort());

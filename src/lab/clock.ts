@@ -3,6 +3,7 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { goDuration } from "../api/pod-networking.ts";
+import { systemClock } from "../ipam/clock.ts";
 import type { Clock } from "../ipam/types.ts";
 
 interface Sleeper {
@@ -16,6 +17,7 @@ const TURN_MS = 20;
 export class LabClock implements Pick<Clock, "now" | "sleep"> {
   readonly #file: string;
   readonly #sleepers = new Set<Sleeper>();
+  readonly #nappers = new Set<Sleeper>();
   #ahead: number;
 
   /** @param file where it is kept how far it is ahead */
@@ -34,18 +36,35 @@ export class LabClock implements Pick<Clock, "now" | "sleep"> {
     return { now: new Date(this.now()).toISOString(), ahead: goDuration(whole) };
   }
 
-  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.#rest(this.#sleepers, ms, signal);
+  }
+
+  /**
+   * The clock of who tries again every few seconds: when it is moved, however far, they have one turn, at the end. Else an
+   * hour would be hundreds of tries one after the other, of which all but the last are none.
+   */
+  get ofRetries(): Clock {
+    return {
+      now: () => this.now(),
+      steady: () => systemClock.steady() + this.#ahead,
+      boot: systemClock.boot,
+      sleep: (ms, signal) => this.#rest(this.#nappers, ms, signal),
+    };
+  }
+
+  async #rest(resting: Set<Sleeper>, ms: number, signal?: AbortSignal): Promise<void> {
     const woken = Promise.withResolvers<void>();
     const sleeper: Sleeper = { at: this.now() + ms, wake: () => woken.resolve() };
     const timer = setTimeout(sleeper.wake, ms);
-    this.#sleepers.add(sleeper);
+    resting.add(sleeper);
     signal?.addEventListener("abort", sleeper.wake, { once: true });
     try {
       if (!signal?.aborted) await woken.promise;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", sleeper.wake);
-      this.#sleepers.delete(sleeper);
+      resting.delete(sleeper);
     }
   }
 
@@ -61,6 +80,7 @@ export class LabClock implements Pick<Clock, "now" | "sleep"> {
       await pause(TURN_MS);
     }
     this.#setAhead(ahead);
+    for (const { at, wake } of this.#nappers) if (at <= this.now()) wake();
     await pause(TURN_MS);
   }
 

@@ -12,11 +12,14 @@ export interface KeyedQueueOptions {
   readonly backoffMs?: readonly [first: number, longest: number];
   /** Jobs at a time, of different keys; default 1. */
   readonly width?: number;
+  /** How what is to be done later is waited for; default: by the machine's clock. */
+  readonly sleep?: ((ms: number, signal: AbortSignal) => Promise<void>) | undefined;
   readonly logger?: Logger;
 }
 
 interface KeyState {
-  timer?: NodeJS.Timeout | undefined;
+  /** Takes back that it is to be ready later. */
+  cancel?: (() => void) | undefined;
   /** It waits in the line of ready keys. */
   queued?: boolean;
   running?: boolean;
@@ -57,20 +60,30 @@ export class KeyedQueue {
       return;
     }
     if (state.queued) return;
-    if (state.timer) {
+    if (state.cancel) {
       if (delayMs > 0) return;
-      clearTimeout(state.timer);
+      state.cancel();
     }
     const rest = state.lastStart + (this.#options.restMs ?? 0) - performance.now();
-    state.timer = setTimeout(
-      () => {
-        state.timer = undefined;
-        state.queued = true;
-        this.#ready.push(key);
-        this.#next();
-      },
-      Math.max(delayMs, rest, 0),
-    );
+    state.cancel = this.#later(Math.max(delayMs, rest, 0), () => {
+      state.cancel = undefined;
+      state.queued = true;
+      this.#ready.push(key);
+      this.#next();
+    });
+  }
+
+  #later(ms: number, work: () => void): () => void {
+    const { sleep } = this.#options;
+    if (!sleep || ms <= 0) {
+      const timer = setTimeout(work, ms);
+      return () => clearTimeout(timer);
+    }
+    const cancelled = new AbortController();
+    void sleep(ms, cancelled.signal).then(() => {
+      if (!cancelled.signal.aborted) work();
+    });
+    return () => cancelled.abort();
   }
 
   /** Forgets a key that will not come back; one that runs is forgotten once it has succeeded. */
@@ -81,14 +94,14 @@ export class KeyedQueue {
       state.forgotten = true;
       return;
     }
-    clearTimeout(state.timer);
+    state.cancel?.();
     this.#keys.delete(key);
   }
 
   /** Starts nothing more, and settles when what runs has ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const state of this.#keys.values()) clearTimeout(state.timer);
+    for (const state of this.#keys.values()) state.cancel?.();
     this.#ready.length = 0;
     if (this.#running > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
   }

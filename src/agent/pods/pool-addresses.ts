@@ -38,6 +38,7 @@ export async function poolAddresses(parts: AgentParts): Promise<PoolAddresses> {
     settings: parts.addressCooldownMs === undefined ? {} : { cooldownMs: parts.addressCooldownMs },
     inUse: async () => [...parts.inUse(), ...tunnelsInUse(parts)],
     isNamed: (address) => named.has(address),
+    ...(parts.clock && { clock: parts.clock }),
   });
   await ipam.start();
   return new PoolAddresses(parts, ipam, named);

@@ -67,6 +67,7 @@ export class ChosenAddresses implements AddressSource {
         stateDir,
         logger,
         restMs: parts.addressCooldownMs ?? DEFAULT_REST_MS,
+        clock: parts.clock,
         config: () => this.#config.current,
         instanceID: () => this.#machine(),
         isExclusive: () => isExclusiveNode(facts.nodes.get(node)),

@@ -3,12 +3,14 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Pod } from "../../api/kinds/core.ts";
 import type { NodeConfig } from "../../api/kinds/node-config.ts";
 import { isError } from "../../base/errors.ts";
 import { silent } from "../../base/log.ts";
 import { LabCloud } from "../../cloud/lab/lab-cloud.ts";
 import { emptyCloud } from "../../cloud/lab/state.ts";
-import type { CloudCall } from "../../cloud/provider.ts";
+import type { CloudCall, CloudProvider } from "../../cloud/provider.ts";
+import { nodeTag, ourTags } from "../../cloud/types.ts";
 import { emptyFacts } from "../../plan/facts.ts";
 import type { NodeConfigResult } from "../../plan/subnets/node-config.ts";
 import { SubnetPool } from "./pool.ts";
@@ -33,11 +35,13 @@ describe("a node's pool of subnet addresses", () => {
   let isExclusive = false;
   const pools: SubnetPool[] = [];
   const nodeConfigs = new Map<string, NodeConfig>();
+  const pods = new Map<string, Pod>();
   beforeEach(() => {
     folder = mkdtempSync(path.join(tmpdir(), "subnet-pool-"));
     config = applied();
     isExclusive = false;
     nodeConfigs.clear();
+    pods.clear();
     cloud = new LabCloud({
       state: emptyCloud(),
       subnets: [
@@ -59,12 +63,12 @@ describe("a node's pool of subnet addresses", () => {
     rmSync(folder, { recursive: true });
   });
 
-  function open(node = "a", restMs = 0): SubnetPool {
+  function open(node = "a", restMs = 0, provider: CloudProvider = cloud.for(node)): SubnetPool {
     const pool = new SubnetPool({
       node,
       cluster: "test",
-      provider: cloud.for(node),
-      facts: { ...emptyFacts(), nodeConfigs },
+      provider,
+      facts: { ...emptyFacts(), nodeConfigs, pods },
       stateDir: path.join(folder, node),
       logger: silent,
       restMs,
@@ -146,6 +150,95 @@ describe("a node's pool of subnet addresses", () => {
     await ask(pool, "1", "2");
     expect(cloud.interfaces().map(({ addresses }) => addresses.length)).toEqual([1, 1]);
     expect(await codeOf(pool.allocate({ key: "3", uid: "3" }))).toBe("subnet.node-full");
+  });
+
+  // Terway wrote that a vSwitch was exhausted by what it had read before addresses came back (431647c).
+  it("tries again at once what others have given back while the refused call was under way", async () => {
+    config = applied({ vSwitchIDs: ["vsw-2"] });
+    const told = (used: number): NodeConfig => ({
+      apiVersion: "trunkline.dev/v1alpha1",
+      kind: "NodeConfig",
+      metadata: { name: "b", uid: "b", resourceVersion: "1", creationTimestamp: "" },
+      status: {
+        sources: [],
+        findings: [],
+        interfaces: [{ id: "x", vSwitchID: "vsw-2", securityGroupIDs: [], mac: "", hash: "", used, idle: 0 }],
+      },
+    });
+    nodeConfigs.set("b", told(4));
+    const theirs = cloud.for("b");
+    const group = { securityGroupIDs: ["sg-1"], type: "Secondary" as const, tags: {} };
+    const { id } = await theirs.createInterface({
+      token: "b",
+      vSwitchID: "vsw-2",
+      addressCount: 4,
+      ...group,
+    });
+    const mine = cloud.for("a");
+    const provider = {
+      ...mine,
+      createInterface: async (request: Parameters<typeof mine.createInterface>[0]) => {
+        try {
+          return await mine.createInterface(request);
+        } catch (error) {
+          // The answer is on its way; meanwhile:
+          const [all] = await theirs.describeInterfaces({ ids: [id] });
+          await theirs.unassignAddresses(id, all?.addresses.slice(1) ?? []);
+          nodeConfigs.set("b", told(1));
+          throw error;
+        }
+      },
+    };
+    const pool = open("a", 0, provider);
+    const first = await pool.allocate({ key: "1", uid: "1" }).catch(() => "refused");
+    const second = first === "refused" ? await pool.allocate({ key: "1", uid: "1" }) : first;
+    expect(second).toMatch(/^10\.9\.0\./);
+  });
+
+  // Terway handed a machine's own interface to pods (33538b6).
+  it("never gives away addresses of a machine's own interface, whatever its tags say", async () => {
+    const tags = { ...ourTags("test"), [nodeTag]: "a" };
+    cloud.state.interfaces.push({
+      id: "eni-primary",
+      type: "Primary",
+      status: "InUse",
+      vSwitchID: "vsw-1",
+      instanceID: "i-a",
+      mac: "00:16:3e:ff:ff:ff",
+      securityGroupIDs: ["sg-1"],
+      addresses: ["10.8.0.9", "10.8.0.10"],
+      tags,
+      createdAt: "",
+    });
+    const pool = open();
+    const got = await ask(pool, "1", "2");
+    expect(got.filter((address) => ["10.8.0.9", "10.8.0.10"].includes(address))).toEqual([]);
+    expect(pool.book.interfaces.has("eni-primary")).toBe(false);
+  });
+
+  // Terway made interface after interface for pods that never came to ask.
+  it("keeps one address ready for a pod that never comes, and no more", async () => {
+    config = applied({
+      settings: { maxPoolSize: 0, minPoolSize: 0, selection: "ordered", tags: {}, trunking: false },
+    });
+    pods.set("x/p", {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "p", namespace: "x", uid: "p", resourceVersion: "1", creationTimestamp: "" },
+      spec: { nodeName: "a", containers: [{ name: "c" }] },
+    });
+    const pool = open();
+    for (let round = 0; round < 5; round++) {
+      pool.poke();
+      await pause(30);
+    }
+    await until(() => cloud.interfaces().length > 0);
+    expect(cloud.interfaces().map(({ addresses }) => addresses.length)).toEqual([1]);
+    pods.clear();
+    await until(() => {
+      pool.poke();
+      return cloud.interfaces().length === 0;
+    });
   });
 
   it("says that a machine is full", async () => {

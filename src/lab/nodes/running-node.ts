@@ -75,7 +75,7 @@ export class RunningNode {
       ? await startApart({ ...place, door }, paths.store, { onChange })
       : await startHere(
           place,
-          { machine, store, cluster, cloud, now: () => parts.clock.now() },
+          { machine, store, cluster, cloud, now: () => parts.clock.now(), clock: parts.clock.ofRetries },
           { onChange },
         );
     try {
@@ -110,6 +110,7 @@ export class RunningNode {
       }),
       events: new EventRecorder(store, { component: standIns.kubelet, host: name }, logger),
       logger,
+      sleep: parts.clock.ofRetries.sleep,
     });
     return new RunningNode(agent, runner, parts.respond, parts.respond(addresses));
   }

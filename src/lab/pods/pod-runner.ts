@@ -35,7 +35,12 @@ export interface PodRunnerOptions {
   readonly cni: PodNetwork;
   readonly events: EventSink;
   readonly logger: Logger;
+  /** How it waits between tries; default: by the machine's clock. */
+  readonly sleep?: ((ms: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
+
+/** Pods that wait for their network are tried again at least so often, in milliseconds. */
+const LONGEST_PAUSE_MS = 10_000;
 
 /** A pod of this node, from before its namespace is made until after it is removed. */
 interface Sandbox {
@@ -68,7 +73,8 @@ export class PodRunner {
     this.#queue = new KeyedQueue({
       work: (uid) => this.#sync(uid),
       width: AT_A_TIME,
-      backoffMs: [100, 10_000],
+      backoffMs: [100, LONGEST_PAUSE_MS],
+      sleep: options.sleep,
       logger: options.logger,
     });
   }

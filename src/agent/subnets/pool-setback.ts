@@ -1,0 +1,64 @@
+// What a pool remembers of the last call that failed: whether it is of any use to ask again, and when to.
+import { isError, type TrunklineError } from "../../base/errors.ts";
+
+const RETRY_MS = 8000;
+const BACKOFF_MS = [200, 5000] as const;
+/** A little earlier than the retry that is planned, so that this one is not refused itself. */
+const MARGIN_MS = 200;
+
+export class Setback {
+  readonly #steady: () => number;
+  #error: TrunklineError | undefined;
+  #throttles = 0;
+  /** Where a vSwitch or the machine had nothing left: until when nobody asks again, and what other nodes had before that call. */
+  #drained: { readonly until: number; readonly elsewhere: number } | undefined;
+
+  /** @param steady milliseconds of a clock that only goes forward */
+  constructor(steady: () => number) {
+    this.#steady = steady;
+  }
+
+  /** What the last call failed for; undefined after one that did not. */
+  get error(): TrunklineError | undefined {
+    return this.#error;
+  }
+
+  get isThrottled(): boolean {
+    return this.#throttles > 0;
+  }
+
+  /** There is not enough for all: who waits the longest comes first. */
+  get isDrained(): boolean {
+    return this.#drained !== undefined;
+  }
+
+  over(): void {
+    this.#error = undefined;
+    this.#throttles = 0;
+  }
+
+  /**
+   * A call has failed. Returns when to try again, in milliseconds.
+   * @param elsewhere what other nodes had before it was made: what they have given back since then is worth a try
+   */
+  note(error: TrunklineError, throttled: boolean, elsewhere: number): number {
+    this.#error = error;
+    this.#throttles = throttled ? this.#throttles + 1 : 0;
+    // A machine that is full, or a vSwitch, is so for all who come next: one call every now and then is enough to know.
+    if (isError(error, "subnet.exhausted") || isError(error, "subnet.node-full"))
+      this.#drained = { until: this.#steady() + RETRY_MS - MARGIN_MS, elsewhere };
+    if (!throttled) return RETRY_MS;
+    const [first, longest] = BACKOFF_MS;
+    // Nodes that were refused together must not come back together.
+    return Math.min(first * 2 ** this.#throttles, longest) * (0.5 + Math.random() / 2);
+  }
+
+  /** Returns why it is of no use to ask the provider now; undefined where it may be. */
+  hopeless(elsewhere: number): TrunklineError | undefined {
+    if (!this.#drained || !this.#error) return undefined;
+    // Others have given addresses back.
+    const isOver = this.#steady() >= this.#drained.until || elsewhere < this.#drained.elsewhere;
+    if (isOver) this.#drained = undefined;
+    return isOver ? undefined : this.#error;
+  }
+}
