@@ -21,7 +21,7 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
   managers: (parts, addresses) => {
     const { kernel, logger } = parts;
     // Every manager that writes into the table is named here.
-    const table = new NodeTable(kernel.nft, ["tunnel", "policy", "groups", "snat"]);
+    const table = new NodeTable(kernel.nft, ["tunnel", "policy", "snat"]);
     return [
       new AddressManager(parts),
       new TunnelManager({ ...parts, table, addresses: addresses.tunnels }),
@@ -29,7 +29,11 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
       new BirdManager(parts),
       new Ipv6Guard(kernel),
       new PolicyManager({ kernel, logger, table, cutSpacingMs: CUT_SPACING_MS }),
-      new GroupManager({ kernel, logger, table, placeOf: (ip) => addresses.placeOf?.(ip) }),
+      new GroupManager({
+        table,
+        placeOf: (ip) => addresses.placeOf?.(ip),
+        filtersGroup: (id) => parts.cloud?.filtersGroup?.(id) ?? false,
+      }),
       new SnatManager({ ...parts, table }),
       new ForwardManager(parts),
     ];

@@ -68,6 +68,7 @@ export function providerOf(
         provider: vlanProvider({ store, securityGroupIDs: options.providerGroup ?? [] }),
         cluster,
         machinesAreNodes: true,
+        filtersGroup: (id) => options.providerGroup?.includes(id) === true,
         plugs: ({ facts, node }) =>
           new VlanLinks({ subnets: facts.subnets, node: () => facts.nodes.get(node) }),
       };
@@ -83,6 +84,7 @@ export function providerOf(
         provider: alibabaProvider({ region, credentials, ...endpoint }),
         cluster,
         membersShareMac: true,
+        filtersGroup: () => true,
       };
     }
   }

@@ -161,6 +161,8 @@ export interface ProviderPlace {
   readonly plugs?: ((place: { readonly facts: PlugFacts; readonly node: string }) => Plugs) | undefined;
   /** The provider knows machines by their nodes' names. */
   readonly machinesAreNodes?: boolean;
+  /** Whether the provider enforces a security group whose rules Trunkline does not have; default: nobody does. */
+  readonly filtersGroup?: (id: string) => boolean;
   /** Members of a trunk send and take with the trunk's MAC address, and not with their own. */
   readonly membersShareMac?: boolean;
   /** Name of the cluster, for the tags of what is made for it. */

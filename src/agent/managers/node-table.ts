@@ -14,7 +14,7 @@ const NAME = "trunkline";
 
 /** How names of a part's objects begin, where that is not the part's own name. */
 const starts: Readonly<Record<string, readonly string[]>> = {
-  policy: ["policy-", "pod-"],
+  policy: ["policy-", "pod-", "groups-"],
   snat: ["nat-"],
   "ipv6-guard": ["pod-"],
 };

@@ -1,7 +1,5 @@
 // Keeps the rules of security groups equal to what the node's pods and their groups ask for. Only groups that have an object
 // are enforced here: others' rules are their provider's business, at its side of the interface.
-import type { Logger } from "../../base/log.ts";
-import type { Kernel } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { SecurityGroups } from "../../plan/subnets/groups/model.ts";
 import { type GroupedPod, writeGroups } from "../../plan/subnets/groups/write.ts";
@@ -16,28 +14,30 @@ export interface AddressPlace {
 }
 
 export interface GroupManagerOptions {
-  readonly kernel: Kernel;
   readonly table: NodeTable;
-  readonly logger: Logger;
   /** undefined: no interface's, but a pool's. */
   readonly placeOf: (address: string) => AddressPlace | undefined;
+  /** Whether the provider enforces a group that has no object. */
+  readonly filtersGroup: (id: string) => boolean;
 }
 
+/** Policies call the rules of groups: both are written in one transaction. */
+const PART = "policy";
 const concerned = ["securitygroups", "nodeconfigs", "podenis", "endpoints"];
 
 export class GroupManager implements Manager {
   readonly name = "groups";
-  readonly concerns = ["nftables"] as const;
+  /** Its rules are a part of the policies', which sees to it that they stay. */
+  readonly concerns = [] as const;
   readonly #options: GroupManagerOptions;
   #groups: SecurityGroups | undefined;
 
   constructor(options: GroupManagerOptions) {
     this.#options = options;
-    options.table.follow(options.kernel);
   }
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
-    const { table, placeOf } = this.#options;
+    const { table, placeOf, filtersGroup } = this.#options;
     const told = concerned.filter((kind) => changes.has(kind));
     if (this.#groups && told.length === 0) return;
     // Who the members of groups are is read anew only where it may have changed.
@@ -46,11 +46,9 @@ export class GroupManager implements Manager {
       .flatMap(({ ips }) => ips)
       .filter((ip) => !ip.includes(":"))
       .map((address): GroupedPod => ({ address, groups: [], own: false, ...placeOf(address) }));
-    writeGroups(table.document(this.name), this.#groups, pods);
-    await table.commit(this.name);
+    writeGroups(table.document(PART), this.#groups, pods, filtersGroup);
+    await table.commit(PART);
   }
 
-  async resync(): Promise<void> {
-    await this.#options.table.restore(this.name);
-  }
+  async resync(): Promise<void> {}
 }

@@ -13,6 +13,8 @@ function factsOf(text: string): ClusterFacts {
     NetworkPolicy: facts.policies as Map<string, unknown>,
     ConfigMap: facts.configMaps as Map<string, unknown>,
     Pod: facts.pods as Map<string, unknown>,
+    SecurityGroup: facts.securityGroups as Map<string, unknown>,
+    NodeConfig: facts.nodeConfigs as Map<string, unknown>,
   };
   for (const { draft } of parseManifests(text, "test.yaml", { badValues: "keep" }).objects) {
     const { name, namespace } = draft.metadata;
@@ -95,6 +97,25 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
       expect.stringMatching(/ IPPool\/pool$/),
       "policy.no-namespace NetworkPolicy/nowhere/lost",
     ]);
+  });
+
+  it("names a group's peer that is nobody, and a group whose rules only its provider has", () => {
+    const odd = `${sound}---
+apiVersion: trunkline.dev/v1alpha1
+kind: SecurityGroup
+metadata: {name: sg-1}
+spec: {ingress: [{peers: [10.0.0.0/8, sg-1, sg-theirs, sg-nobody]}]}
+---
+apiVersion: trunkline.dev/v1alpha1
+kind: NodeConfig
+metadata: {name: node1}
+status: {interfaces: [{id: eni-1, vSwitchID: v, securityGroupIDs: [sg-1, sg-theirs], mac: "", hash: "", used: 0, idle: 0}]}
+`;
+    expect(codes(odd)).toEqual([
+      "group.unknown-peer SecurityGroup/sg-1",
+      "group.of-provider NodeConfig/node1",
+    ]);
+    expect(diagnose(factsOf(odd))[0]?.message).toMatch(/spec\.ingress\[0\] names sg-nobody/);
   });
 
   it("tells that policies are switched off, and that a translation setting is unusable", () => {

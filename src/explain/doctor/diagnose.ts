@@ -6,20 +6,21 @@ import { compilePolicy, readSwitch } from "../../plan/policy/index.ts";
 import { ADDRESS_CONDITION, sharedAddresses } from "../../plan/routing/node-address.ts";
 import { planRoutes } from "../../plan/routing/plan-routes.ts";
 import { planSnat } from "../../plan/snat/index.ts";
+import type { Diagnosis } from "./diagnosis.ts";
+import { securityGroupFindings } from "./security-groups.ts";
 
-export interface Diagnosis {
-  /** Stable, such as `policy.invalid`. */
-  readonly code: string;
-  /** error: something does not work or does less than was written; note: worth knowing, nothing is wrong. */
-  readonly severity: "error" | "warning" | "note";
-  /** `Kind/name` or `Kind/namespace/name`. */
-  readonly object: string;
-  readonly message: string;
-}
+export type { Diagnosis };
 
 /** Returns all findings, in the order of the object's kind and name. */
 export function diagnose(facts: ClusterFacts): Diagnosis[] {
-  return [...nodes(facts), ...pools(facts), ...policies(facts), ...translations(facts), ...pods(facts)];
+  return [
+    ...nodes(facts),
+    ...pools(facts),
+    ...policies(facts),
+    ...securityGroupFindings(facts),
+    ...translations(facts),
+    ...pods(facts),
+  ];
 }
 
 function nodes(facts: ClusterFacts): Diagnosis[] {

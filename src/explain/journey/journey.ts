@@ -9,7 +9,6 @@ import { formatIp, type IpRange } from "../../base/ip.ts";
 import type { Choices, Hook, HookPacket } from "../../plan/foreign/index.ts";
 import { NAT_PRIORITY } from "../../plan/snat/nft.ts";
 import { rangeName } from "../../plan/snat/source-nat-rules.ts";
-import { GROUP_PRIORITY } from "../../plan/subnets/groups/write.ts";
 import { type End, endAt, isOnNode } from "../ends.ts";
 import { isLoopback, nobodyHas, type Onward, podLink, type Stop } from "../ground/atlas.ts";
 import { type GroundLink, type Machine, nodeName } from "../ground/ground.ts";
@@ -333,7 +332,7 @@ class Journey {
         this.#ingress = withGroups(this.#ingress, this.#groupWord("ingress", pod, this.#sources()));
       return this.#isRefused();
     };
-    return [{ priority: GROUP_PRIORITY, run }];
+    return [{ priority: FILTER_PRIORITY, run }];
   }
 
   /** Returns what groups say where the other end has one of these addresses. */

@@ -1,8 +1,9 @@
 // What cannot work about a lab file's subnets and groups.
 import { subnetGateway } from "../../api/subnets.ts";
-import { cidrContains, cidrsOverlap, parseCidr, parseIp } from "../../base/ip.ts";
+import { cidrContains, cidrsOverlap, parseCidr, parseIp, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import type { Fault } from "./fault.ts";
 import type { LabFile } from "./lab-file.ts";
+import type { LabSecurityGroup } from "./subnets.ts";
 
 export function subnetFaults(lab: LabFile): Fault[] {
   const faults: Fault[] = [];
@@ -36,8 +37,29 @@ export function subnetFaults(lab: LabFile): Fault[] {
     if (!cidrContains(range, parseIp(subnetGateway(subnet))))
       fault(["subnets", at, "gateway"], "lab.no-network", `${subnet.gateway} lies outside of ${text}`);
   }
+  faults.push(...lab.securityGroups.flatMap((group, at) => peerFaults(lab, group, at)));
   for (const [at, { id }] of lab.securityGroups.entries())
     if (lab.securityGroups.slice(0, at).some((other) => other.id === id))
       fault(["securityGroups", at, "id"], "lab.name-twice", `the id '${id}' is taken`);
   return faults;
+}
+
+/** Peers that mean nobody. */
+function peerFaults(lab: LabFile, group: LabSecurityGroup, at: number): Fault[] {
+  const ids = lab.securityGroups.map(({ id }) => id);
+  return (["ingress", "egress"] as const).flatMap((direction) =>
+    (group[direction] ?? []).flatMap(({ peers }, rule) =>
+      peers.flatMap((peer, place): Fault[] =>
+        ids.includes(peer) || tryParseCidr(peer) !== undefined || tryParseIp(peer) !== undefined
+          ? []
+          : [
+              {
+                path: ["securityGroups", at, direction, rule, "peers", place],
+                code: "lab.group-peer",
+                message: `'${peer}' is no range and the id of no group of this lab (${ids.join(", ")})`,
+              },
+            ],
+      ),
+    ),
+  );
 }

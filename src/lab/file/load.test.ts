@@ -79,6 +79,16 @@ describe("a lab file", () => {
     ["one name twice", good.replace("name: db", "name: gate"), "the name 'gate' is taken"],
     ["networks that overlap", good.replace("10.0.0.0/24", "192.168.0.0/16"), "overlaps 192.168.18.0/24"],
     [
+      "a group's peer that is nobody",
+      `${good}securityGroups: [{id: sg-1, ingress: [{peers: [10.0.0.0/24, sg-1]}], egress: [{peers: [sg-2]}]}]\n`,
+      "'sg-2' is no range and the id of no group",
+    ],
+    [
+      "a group's port that is none",
+      `${good}securityGroups: [{id: sg-1, ingress: [{peers: [10.0.0.0/24], ports: [99999/tcp]}]}]\n`,
+      "must be a port such as 80/tcp",
+    ],
+    [
       "a daemon's key on a plain router",
       good.replace("{name: gate,", "{name: gate, as: 65001,"),
       "only a router of type bird or frr has 'as'",

@@ -56,10 +56,16 @@ export const subnetSchema = z.strictObject({
   vlan: z.int().min(1).max(4094).optional(),
 });
 
+const isPort = (text: string | undefined) => Number(text) >= 1 && Number(text) <= 65_535;
+
 const groupRule = z.strictObject({
   peers: z.array(z.string().min(1)).min(1),
   ports: z
-    .array(z.string().regex(/^\d{1,5}\/(tcp|udp|sctp)$/, { error: "must be a port such as 80/tcp" }))
+    .array(
+      z.string().refine((text) => isPort(/^(\d{1,5})\/(tcp|udp|sctp)$/.exec(text)?.[1]), {
+        error: "must be a port such as 80/tcp",
+      }),
+    )
     .optional(),
 });
 

@@ -18,7 +18,7 @@ export const notToPod = group("oifgroup", "!=");
 export const toNode = "oif 0";
 const passState = "ct state established,related accept";
 /** The other way round: a packet that passes ends with its chain, which is one step less than to accept it. */
-const onlyNew = (target: string): string => `ct state & (established | related) == 0 goto ${target}`;
+export const onlyNew = (target: string): string => `ct state & (established | related) == 0 goto ${target}`;
 
 /**
  * All but IPv4 without options, which begins with just this byte (version 4, five words of header): every packet pays

@@ -23,12 +23,12 @@ import { createHash } from "node:crypto";
 import { formatIp } from "../../base/ip.ts";
 import type { NftTable } from "../../kernel/nft/document.ts";
 import type { BlockPorts } from "./blocks.ts";
+import { forwardNew, hookGroups } from "./nft-groups.ts";
 import {
   addressType,
   bareChains,
   type FamilyName,
   families,
-  fromPod,
   type GuardSettings,
   noLoopback,
   notFromPod,
@@ -84,9 +84,7 @@ function writeFixedPart(table: NftTable): void {
       });
     }
   }
-  table.setChain("policy-forward-new", {
-    rules: [`${fromPod} goto policy-egress`, "goto policy-ingress"],
-  });
+  table.setChain("policy-forward-new", { rules: forwardNew(table) });
   table.setChain("policy-node-new", {
     rules: [
       `${notFromPod} accept`,
@@ -153,6 +151,7 @@ export class PolicyWriter implements PolicySink {
     writeFixedPart(this.#table);
     writeHooks(this.#table, this.#settings);
     for (const name of bareChains) this.#table.removeChain(name);
+    hookGroups(this.#table);
   }
 
   /** The node's settings may have changed; run the table's transaction after it. */
@@ -171,6 +170,7 @@ export class PolicyWriter implements PolicySink {
     for (const name of this.#table.setNames()) if (name.startsWith("policy-")) this.#table.removeSet(name);
     this.#uses.clear();
     this.#unused.clear();
+    hookGroups(this.#table);
   }
 
   peer(direction: Direction, ip: string, classId: number | undefined): void {

@@ -6,6 +6,7 @@ import { parseIp } from "../../../base/ip.ts";
 import { POD_LINK_GROUP } from "../../../kernel/kernel.ts";
 import { NftTable } from "../../../kernel/nft/document.ts";
 import { emptyFacts } from "../../facts.ts";
+import { PolicyWriter } from "../../policy/nft-writer.ts";
 import { traceFlow } from "../../trace/policy.suite.ts";
 import { tableOf } from "../../trace/table.ts";
 import { trace } from "../../trace/trace.ts";
@@ -77,6 +78,21 @@ describe("security groups", () => {
     expect([...groups.membersOf("sg-1")]).toEqual(["10.2.1.7"]);
   });
 
+  it("match nobody by what is no port and no range, whoever wrote it", () => {
+    const odd = new SecurityGroups(
+      factsOf([
+        group("sg-odd", {
+          ingress: [{ peers: ["0.0.0.0/0", "; drop"], ports: ["80/icmp", "99999/tcp", "0/tcp"] }],
+        }),
+      ]),
+    );
+    expect(odd.verdict("ingress", ["sg-odd"], "10.9.0.5", http)).toEqual({ allowed: false });
+    const table = written(odd, [{ address: "10.2.1.1", groups: ["sg-odd"], own: true }]);
+    expect(tableOf(table).chains.size).toBeGreaterThan(2);
+    for (const name of table.chainNames())
+      expect(JSON.stringify(table.chain(name))).not.toMatch(/99999|; drop/);
+  });
+
   it("are the union of what each lets pass; nobody speaks for one whose rules only its provider has", () => {
     expect(said("ingress", ["sg-shut", "sg-web"], "10.9.0.5").group).toBe("sg-web");
     expect(said("ingress", ["sg-shut", "sg-open"], "1.2.3.4").allowed).toBe(true);
@@ -94,8 +110,9 @@ const links = new Map([
 const node = { podLink: (ip: string) => links.get(ip), isOwn: (ip: string) => ip === "192.168.0.1" };
 const addresses = [...links.keys(), "10.2.1.9", "10.9.0.5", "8.8.8.8", "192.168.0.1"];
 
+/** Group sg-theirs is its provider's to enforce. */
 function written(groups: SecurityGroups, pods: readonly GroupedPod[], table = new NftTable("inet", "t")) {
-  writeGroups(table, groups, pods);
+  writeGroups(table, groups, pods, (id) => id === "sg-theirs");
   return table;
 }
 
@@ -199,6 +216,41 @@ describe("their rules on a node", () => {
     );
     const open = new SecurityGroups(factsOf([group("sg-open", {})]));
     expect(written(open, [{ address: "10.2.1.1", groups: ["sg-open"], own: true }]).chainNames()).toEqual([]);
+  });
+
+  it("let nothing pass of a group that nobody enforces", () => {
+    const none = new SecurityGroups(factsOf([]));
+    const pods = (id: string) => [{ address: "10.2.1.1", groups: [id], own: true }];
+    const flow = { fromIp: "10.9.0.5", toIp: "10.2.1.1", protocol: "TCP", port: 80 };
+    const verdict = (id: string) => traceFlow(tableOf(written(none, pods(id))), flow, node).verdict;
+    expect([verdict("sg-gone"), verdict("sg-theirs")]).toEqual(["drop", "accept"]);
+  });
+
+  it("are called by policies, and by themselves while these are off; what one lets pass the other may refuse", () => {
+    const web = new SecurityGroups(factsOf([group("sg-a", { ingress: [{ peers: ["10.9.0.0/24"] }] })]));
+    const table = new NftTable("inet", "t");
+    const writer = new PolicyWriter(table);
+    const hooks = () => table.chainNames().filter((name) => table.chain(name)?.base?.hook === "forward");
+    const pods: GroupedPod[] = [{ address: "10.2.1.1", groups: ["sg-a"], own: true }];
+    written(web, pods, table);
+    expect(hooks()).toEqual(["pod-forward", "groups-forward"]);
+    writer.start();
+    expect(hooks()).toEqual(["policy-forward"]);
+    expect(table.chain("policy-forward-new")?.rules[0]).toBe("jump groups-new");
+    const ask = (fromIp: string) =>
+      traceFlow(tableOf(table), { fromIp, toIp: "10.2.1.1", protocol: "TCP", port: 80 }, node).verdict;
+    // No pod has the address yet, as policies know it.
+    expect([ask("10.9.0.5"), ask("10.8.0.5")]).toEqual(["drop", "drop"]);
+    const open = { interface: "tl1", ips: ["10.2.1.1"], ingress: undefined, egress: undefined };
+    writer.local("c/eth0", open);
+    expect([ask("10.9.0.5"), ask("10.8.0.5")]).toEqual(["accept", "drop"]);
+    writer.stop();
+    expect(hooks()).toEqual(["pod-forward", "groups-forward"]);
+    expect([ask("10.9.0.5"), ask("10.8.0.5")]).toEqual(["accept", "drop"]);
+    written(web, [], table);
+    writer.start();
+    expect(table.chain("policy-forward-new")?.rules).toHaveLength(2);
+    expect(table.chainNames().filter((name) => name.startsWith("groups-"))).toEqual([]);
   });
 
   it("let answers pass, and what belongs to a connection that was let pass", () => {

@@ -16,7 +16,9 @@ export interface GroupVerdict {
   readonly rule?: string;
 }
 
-/** A rule with its peers taken apart; what is no range and no id of a group that is known matches nobody. */
+const mostPort = 65_535;
+
+/** A rule with its peers taken apart; what is no range, no id of a group that is known or no port matches nobody. */
 export interface GroupRule {
   readonly cidrs: readonly Cidr[];
   readonly groups: readonly string[];
@@ -92,8 +94,9 @@ function takeApart({ peers, ports }: SecurityGroupRule): GroupRule {
     cidrs: [...ranges.values()].filter((range) => range?.family === 4) as Cidr[],
     groups: peers.filter((peer) => ranges.get(peer) === undefined),
     ports: ports?.flatMap((text) => {
-      const [number, protocol = ""] = text.split("/");
-      return [{ protocol: protocol.toUpperCase(), port: Number(number) }];
+      const [, number = "", protocol = ""] = /^(\d{1,5})\/(tcp|udp|sctp)$/.exec(text) ?? [];
+      const port = Number(number);
+      return port >= 1 && port <= mostPort ? [{ protocol: protocol.toUpperCase(), port }] : [];
     }),
   };
 }

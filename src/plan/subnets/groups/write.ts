@@ -1,4 +1,4 @@
-// The groups of a node's pods as nftables state. Asked of new connections that are forwarded, after policies: what a node
+// The groups of a node's pods as nftables state. Asked of new connections that are forwarded: what a node
 // and its own pods say to each other is not looked at, nor what two of its pods do neither of which has an interface to
 // itself (their traffic leaves by no interface).
 //
@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { formatCidr } from "../../../base/ip.ts";
 import type { NftTable } from "../../../kernel/nft/document.ts";
+import { groupsChain, hookGroups } from "../../policy/nft-groups.ts";
 import { fromPod } from "../../policy/nft-guard.ts";
 import type { GroupDirection, GroupRule, SecurityGroups } from "./model.ts";
 
@@ -20,8 +21,6 @@ export interface GroupedPod {
   readonly own: boolean;
 }
 
-/** After policies (-20). */
-export const GROUP_PRIORITY = -15;
 const directions = ["egress", "ingress"] as const;
 /** Which address of a packet is the pod's, and which the peer's. */
 const sides = {
@@ -29,14 +28,22 @@ const sides = {
   ingress: { name: "in", own: "daddr", peer: "saddr" },
 } as const;
 
-/** Makes a table's part what these pods' groups ask for; nothing at all where they let everything pass. */
-export function writeGroups(table: NftTable, groups: SecurityGroups, pods: readonly GroupedPod[]): void {
+/**
+ * Makes a table's part what these pods' groups ask for; nothing at all where they let everything pass.
+ * @param filtersGroup whether the provider enforces a group without an object; one that nobody enforces lets nothing pass
+ */
+export function writeGroups(
+  table: NftTable,
+  groups: SecurityGroups,
+  pods: readonly GroupedPod[],
+  filtersGroup: (id: string) => boolean = () => false,
+): void {
   const chains = new Map<string, readonly string[]>();
   const members = new Map<string, ReadonlySet<string>>();
   const verdicts = { egress: new Map<string, string>(), ingress: new Map<string, string>() };
   for (const { address, groups: ids } of pods)
     for (const direction of directions) {
-      const rules = rulesFor(groups, ids, direction);
+      const rules = rulesFor(groups, ids, direction, filtersGroup);
       if (!rules) continue;
       const name = `groups-${sides[direction].name}-${hash(ids.toSorted().join())}`;
       if (!chains.has(name)) chains.set(name, chainOf(groups, rules, direction, members));
@@ -44,6 +51,7 @@ export function writeGroups(table: NftTable, groups: SecurityGroups, pods: reado
     }
   if (chains.size === 0) {
     clear(table);
+    hookGroups(table);
     return;
   }
   for (const [name, addresses] of members) {
@@ -59,30 +67,32 @@ export function writeGroups(table: NftTable, groups: SecurityGroups, pods: reado
     table.setSet(map, { key: ["ipv4_addr"], value: "verdict" });
     setElements(table, map, verdicts[direction]);
   }
-  table.setChain("groups-new", {
+  table.setChain(groupsChain, {
     rules: [
-      `${fromPod} ip saddr @groups-near ip daddr @groups-near accept`,
+      `${fromPod} ip saddr @groups-near ip daddr @groups-near return`,
       `${fromPod} ip saddr vmap @groups-out`,
       "ip daddr vmap @groups-in",
     ],
   });
-  table.setChain("groups-forward", {
-    base: { type: "filter", hook: "forward", priority: GROUP_PRIORITY },
-    rules: ["ct state & (established | related) == 0 goto groups-new"],
-  });
+  hookGroups(table);
   for (const name of table.chainNames())
     if (/^groups-(in|out)-/.test(name) && !chains.has(name)) table.removeChain(name);
   for (const name of table.setNames())
     if (name.startsWith("groups-of-") && !members.has(name)) table.removeSet(name);
 }
 
-/** Returns what a pod's groups let pass together; undefined: everything, or nobody but the provider knows. */
+/** Returns what a pod's groups let pass together; undefined: everything, or the provider sees to it. */
 function rulesFor(
   groups: SecurityGroups,
   ids: readonly string[],
   direction: GroupDirection,
+  filtersGroup: (id: string) => boolean,
 ): readonly GroupRule[] | undefined {
-  const lists = ids.map((id) => (groups.isKnown(id) ? groups.rulesOf(id, direction) : undefined));
+  const lists = ids.map((id) => {
+    if (groups.isKnown(id)) return groups.rulesOf(id, direction);
+    return filtersGroup(id) ? undefined : [];
+  });
+  if (lists.length === 0) return undefined;
   const known = lists.filter((list) => list !== undefined);
   return known.length === 0 || known.length < lists.length ? undefined : known.flat();
 }
