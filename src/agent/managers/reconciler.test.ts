@@ -63,15 +63,27 @@ describe("Reconciler", () => {
 
   it("does not wait with the first change, and takes those that follow it closely together", async () => {
     const manager = new Scripted("one");
-    const loop = reconciler([manager]);
+    const rests: number[] = [];
+    const rested = Promise.withResolvers<void>();
+    let now = 0;
+    const clock = {
+      now: () => now,
+      sleep: (ms: number) => {
+        rests.push(ms);
+        return rested.promise;
+      },
+    };
+    const loop = reconciler([manager], { clock });
     loop.start();
+    // Nothing has happened for some time.
+    now = 10;
     loop.note("pods", "1");
     await loop.inForce();
-    for (const pod of ["2", "3"]) {
-      loop.note("pods", pod);
-      // The loop gets its turn in between.
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    expect([manager.calls, rests]).toEqual([["pods=1"], []]);
+    loop.note("pods", "2");
+    await expect.poll(() => rests).toEqual([2]);
+    loop.note("pods", "3");
+    rested.resolve();
     await loop.inForce();
     expect(manager.calls).toEqual(["pods=1", "pods=2+3"]);
     await loop.stop();
