@@ -84,7 +84,8 @@ export function writeBareGuard(table: NftTable): void {
   const guard = `${fromPod} jump pod-source`;
   for (const [hook, rules] of [
     ["forward", [guard]],
-    ["input", [guard, noLoopback]],
+    // What answers the node is no stranger.
+    ["input", [guard, passState, noLoopback]],
   ] as const)
     table.setChain(`pod-${hook}`, { base: { type: "filter", hook, priority: -20 }, rules });
 }
