@@ -110,8 +110,10 @@ export function fateOf(network: Network, start: Start, travelled: Travelled, cho
       : { hops, ...machine, ...unknown, reason };
   }
   const ear = listeningAt(facts, stop, destination, port);
-  const place = placeOf(atlas, stop, port);
-  const { outcome, why } = back(ear.listening ? "answered" : "refused", place);
+  const place = placeOf(atlas, stop);
+  // The refusal of a datagram is an error message.
+  const refusing = place && { ...place, error: port?.protocol === "UDP" };
+  const { outcome, why } = ear.listening ? back("answered", place) : back("refused", refusing);
   const cut =
     ear.listening && why === undefined && port?.protocol === "TCP"
       ? whyCutOff(network, travelled, choices)
@@ -123,7 +125,7 @@ export function fateOf(network: Network, start: Start, travelled: Travelled, cho
     ...ear,
     ...(noReturn === undefined ? {} : { noReturn }),
     outcome: cut === undefined ? outcome : "filtered",
-    refusal: back("refused", place).outcome,
+    refusal: back("refused", refusing).outcome,
   };
 }
 
@@ -137,12 +139,10 @@ const verbs = { dropped: "drops", refused: "rejects", unreachable: "rejects" } a
 /** Where the answer begins; undefined: the packet never left its sender. */
 type Place = Omit<Answering, "more"> | undefined;
 
-function placeOf(atlas: Atlas, stop: Exclude<Stop, { type: "lost" }>, port: Port | undefined): Place {
-  // The refusal of a datagram is an error message.
-  const error = port !== undefined && port.protocol === "UDP";
-  if (stop.type === "machine") return { machine: stop.machine, pod: false, error };
+function placeOf(atlas: Atlas, stop: Exclude<Stop, { type: "lost" }>): Place {
+  if (stop.type === "machine") return { machine: stop.machine, pod: false, error: false };
   const machine = atlas.machineOf(stop.end);
-  return machine && { machine, pod: true, error };
+  return machine && { machine, pod: true, error: false };
 }
 
 function errorFrom(machine: Machine): Place {
@@ -157,9 +157,9 @@ function answerLost(
   choices: Choices,
 ): string | undefined {
   const { from } = start;
-  const { stop, refused } = travelled;
-  // A pod to itself; a machine that its own kernel tells.
-  if (stop.type === "pod" && stop.name === from.name && !isOnNode(from)) return undefined;
+  const { stop, refused, passed } = travelled;
+  // A pod to itself, not by way of its node; a machine that its own kernel tells.
+  if (stop.type === "pod" && passed.length === 0) return undefined;
   const told = refused ? refused.at : stop.type === "lost" ? stop.at : undefined;
   if (told && !isPodOf(start) && network.atlas.machineOf(from) === told) return undefined;
   return whyNoReturn(network, start, travelled, place, choices);

@@ -11,6 +11,7 @@ import { judgesOf } from "../plans.ts";
 import { parsePorts } from "../ports.ts";
 import { parseEnd, parseTarget } from "../target.ts";
 import { ground } from "./ground.suite.ts";
+import type { Machine } from "./ground.ts";
 
 const outside = [
   host("gateway", "192.168.18.1", { role: "router", ports: [] }),
@@ -126,6 +127,23 @@ describe("in a network that is known whole", () => {
     expect(told("node/n1", "192.168.18.100:10250")).toEqual(["answered", "192.168.18.100"]);
     expect(told("node/n2", "192.168.18.60:10250")).toEqual(["answered", "192.168.18.4"]);
     expect(told("pod/web", "192.168.18.77:10250")[0]).toBe("filtered");
+  });
+
+  it("takes the link of a next hop from the routes that the machine has, the first of equal ones", () => {
+    const machines = ground.machines.map((machine): Machine => {
+      if (machine.name !== "node/n1") return machine;
+      // Somebody has given another link an address of the same range, which leads nowhere.
+      const links = [
+        { name: "lo1", addresses: ["192.168.18.99/24"] },
+        { name: "eth0", network: "nodes", addresses: ["192.168.18.3/24"] },
+      ];
+      const routes = ["eth0", "lo1"].map((link) => ({ to: "192.168.18.0/24", link }));
+      return { ...machine, live: true, links, routes: [...routes, ...machine.routes] };
+    });
+    const of = facts();
+    const ends = ["pod/web", "pod/api"].map((name) => findEnd(of, parseEnd(name), "default"));
+    const answer = explain(of, judgesOf(of, {}, { machines }), ends[0]!, ends[1]!);
+    expect(answer).toMatchObject({ expected: "answered", reachable: true });
   });
 
   it("counts pods on their node's network among those that listen there", () => {

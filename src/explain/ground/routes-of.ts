@@ -95,8 +95,14 @@ function ownRoute(
   return [{ range, to: way, by, metric: weight }];
 }
 
-function linkTo({ links }: Machine, via: string): GroundLink | undefined {
+/** Returns the link that a next hop is on: the kernel looks for it among its own routes, of equal ones by the first. */
+function linkTo({ links, routes }: Machine, via: string): GroundLink | undefined {
   const next = parseIp(via);
+  const [route] = routes
+    .filter((one) => one.via === undefined && one.link !== undefined && one.type === undefined)
+    .filter(({ to }) => cidrContains(parseCidr(to), next))
+    .toSorted((a, b) => parseCidr(b.to).length - parseCidr(a.to).length || (a.metric ?? 0) - (b.metric ?? 0));
+  if (route) return links.find(({ name }) => name === route.link);
   return links.find((link) => link.addresses.some((text) => cidrContains(rangeOf(text), next)));
 }
 

@@ -41,8 +41,8 @@ export interface HookPass {
   readonly own?: readonly OwnPart[];
   /** Our own source translation, among others' nat chains by its priority; returns whether it has translated. */
   readonly ownNat?: { readonly priority: number; readonly run: () => boolean };
-  /** Called for a translation by others; changes the packet. */
-  readonly translate?: (by: string, to: Translation) => void;
+  /** Called for a translation by others; changes the packet. Returns false where the kernel drops it instead. */
+  readonly translate?: (by: string, to: Translation) => boolean;
 }
 
 /** Lets a packet pass a hook. Returns who refuses it; undefined: nobody. */
@@ -108,8 +108,8 @@ function translateFirst(
       const result = walkChain(rules, chain, packet, choices);
       if (result.type === "stop") return result;
       if (result.type === "translate") {
-        translate?.(result.by, result.to);
-        return none;
+        const isDone = translate?.(result.by, result.to) ?? true;
+        return isDone ? none : { type: "stop", by: result.by, as: "dropped" };
       }
     }
   }

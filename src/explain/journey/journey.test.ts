@@ -3,7 +3,7 @@ import { sourceNatKind } from "../../api/kinds/source-nat.ts";
 import type { KubeObject } from "../../api/object.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { rulesetOf } from "../../plan/foreign/index.ts";
-import { cluster, host, pod, policy, pool } from "../cluster.suite.ts";
+import { cluster, host, node, pod, policy, pool } from "../cluster.suite.ts";
 import { findEnd } from "../ends.ts";
 import { explain, verdictOf } from "../explain.ts";
 import { explanationText } from "../explain-text.ts";
@@ -211,6 +211,31 @@ describe("filters of others", () => {
     expect(ask("pod/web", to, { n1: rules(iptables("filter", rule)) }).expected).toBe(outcome);
   });
 
+  it.each<[string, string, string]>([
+    ["ESTABLISHED", "pod/dns:53/udp", "filtered"],
+    ["RELATED", "pod/dns:53/udp", "answered"],
+    // The refusal of a datagram is an error message, which belongs to a connection.
+    ["ESTABLISHED", "pod/dns:54/udp", "refused"],
+    ["RELATED", "pod/dns:54/udp", "filtered"],
+    ["ESTABLISHED", "pod/dns/icmp", "filtered"],
+  ])("of what is %s: an answer from %s is %s", (state, to, outcome) => {
+    const of = facts(pod("dns", "10.1.0.3", "n1", { ports: [{ containerPort: 53, protocol: "UDP" }] }));
+    const n1 = rules(iptables("filter", `-A FORWARD -m conntrack --ctstate ${state} -j DROP`));
+    expect(ask("pod/web", to, { of, n1 }).expected).toBe(outcome);
+  });
+
+  it("see what a pod says to itself by way of its node", () => {
+    const nat = iptables(
+      "nat",
+      "-A PREROUTING -d 10.96.0.1/32 -j DNAT --to-destination 10.1.0.1",
+      "-A POSTROUTING -d 10.1.0.1/32 -j MASQUERADE",
+    );
+    const filter = iptables("filter", "-A FORWARD -m conntrack --ctstate ESTABLISHED -j DROP");
+    expect(ask("pod/web", "10.96.0.1:80", { n1: rules(nat) }).expected).toBe("answered");
+    expect(ask("pod/web", "10.96.0.1:80", { n1: rules(nat, filter) }).expected).toBe("filtered");
+    expect(ask("pod/web", "pod/web:80", { n1: rules(nat, filter) }).expected).toBe("answered");
+  });
+
   it("on the sender's own machine fail at once, but for TCP, which hears what is said of it", () => {
     const n1 = rules(iptables("filter", "-A OUTPUT -d 172.17.0.0/24 -j REJECT"));
     const told = ["host/out:80", "host/out:53/udp", "host/out/icmp"].map(
@@ -234,6 +259,38 @@ it("an address that nobody has is asked for behind the filters: a packet that th
     iptables("filter", "-A FORWARD -d 192.168.18.0/24 -p tcp -j REJECT --reject-with tcp-reset"),
   );
   expect(ask("pod/web", nobody, { n1: refusing })).toMatchObject({ verdict: "no", expected: "refused" });
+});
+
+it("what a pod sends is dropped where a rule redirects it: the link to it has no address to redirect to", () => {
+  const redirect = rules(
+    iptables("nat", "-A PREROUTING -p tcp -m tcp --dport 22 -j REDIRECT --to-ports 10250"),
+  );
+  expect(ask("pod/web", "host/out:22", { n1: redirect })).toMatchObject({
+    verdict: "no",
+    expected: "filtered",
+  });
+  expect(ask("node/n2", "node/n1:22", { n1: redirect }).expected).toBe("answered");
+});
+
+it("nobody takes a packet from outside that says it is from a loopback address", () => {
+  const addresses = ["192.168.18.3", "fd00:18::3"].map(
+    (address) => ({ type: "InternalIP", address }) as const,
+  );
+  const of = facts(
+    { ...node("n1", "192.168.18.3"), status: { addresses } } as KubeObject,
+    pool("six", "fd00:1::/64", false),
+    pod("six", "fd00:1::5", "n1", { ports: [{ containerPort: 80 }] }),
+  );
+  // What portmap writes for a hostPort.
+  const dnat = "-A OUTPUT -d ::1/128 -p tcp -m tcp --dport 80 -j DNAT --to-destination [fd00:1::5]:80";
+  const nat = (...more: string[]) =>
+    rulesetOf({ iptables: [{ ...iptables("nat", dnat, ...more), family: 6 }], nft: [], unreadable: [] });
+  expect(ask("node/n1", "[::1]:80", { of, n1: nat() })).toMatchObject({
+    verdict: "no",
+    expected: "filtered",
+  });
+  const snat = "-A POSTROUTING -s ::1/128 -j SNAT --to-source fd00:18::3";
+  expect(ask("node/n1", "[::1]:80", { of, n1: nat(snat) }).reasons[0]).not.toContain("from outside");
 });
 
 describe("the way back", () => {

@@ -164,12 +164,12 @@ class Journey {
     return this.#leave(machine, machine.name, next, by);
   }
 
-  /** The kernel drops IPv4 packets that come in with an address of its own as source. */
+  /** The kernel drops packets that come in with a loopback address as source, and IPv4's with one of its own. */
   #isMartian(machine: Machine): boolean {
     const { family, first, last } = this.#parcel.source;
-    return (
-      family === 4 && first === last && this.#network.atlas.isLocal(machine, rangeName(this.#parcel.source))
-    );
+    if (first !== last) return false;
+    const source = rangeName(this.#parcel.source);
+    return isLoopback(source) || (family === 4 && this.#network.atlas.isLocal(machine, source));
   }
 
   #deliver(machine: Machine, by: string | undefined): Stop {
@@ -222,6 +222,11 @@ class Journey {
         const at = this.#network.atlas.machineOf(end)!;
         return { type: "lost", at, why: `${end.name} is being deleted, and has gone`, told: false };
       }
+    }
+    if (isLoopback(rangeName(this.#parcel.source))) {
+      const at = this.#network.atlas.machineOf(end)!;
+      const why = `${end.name} takes no packet from outside that says it is from ${rangeName(this.#parcel.source)}`;
+      return { type: "lost", at, why, told: false };
     }
     if (end.name === this.#start.from.name) {
       // Its kernel takes no packet from outside that is from itself; and its answer would never leave it.
@@ -284,11 +289,12 @@ class Journey {
           },
         }),
       translate: (rule, to) => {
-        this.#parcel.translate(machine, rule, to, { by, out, via });
+        if (!this.#parcel.translate(machine, rule, to, { by, out, via })) return false;
         packet.source = this.#parcel.source;
         packet.destination = one(this.#parcel.destination);
         packet.port = this.#parcel.port;
         packet.translated = { ...this.#parcel.translated };
+        return true;
       },
     });
     this.#parcel.mark = packet.mark;

@@ -152,13 +152,12 @@ export class Parcel {
     return node !== undefined && own !== machine ? { by: node } : {};
   }
 
-  /** A rule of another program translates. */
-  translate(machine: Machine, rule: string, to: Translation, way: Way): void {
+  /** A rule of another program translates; false where the kernel drops the packet, because it cannot. */
+  translate(machine: Machine, rule: string, to: Translation, way: Way): boolean {
     switch (to.type) {
       case "dnat":
       case "redirect":
-        this.#moveDestination(machine, rule, to, way.by);
-        return;
+        return this.#moveDestination(machine, rule, to, way.by);
       case "snat":
         this.#setSource(to.to);
         break;
@@ -177,6 +176,7 @@ export class Parcel {
       reason: `${before.reason}; but a foreign rule translates it: ${rule}`,
       foreignRule: rule,
     };
+    return true;
   }
 
   #moveDestination(
@@ -184,7 +184,7 @@ export class Parcel {
     rule: string,
     to: Extract<Translation, { type: "dnat" | "redirect" }>,
     by: string | undefined,
-  ): void {
+  ): boolean {
     const { ports } = to;
     const before = this.destination;
     if (to.type === "dnat") {
@@ -193,8 +193,10 @@ export class Parcel {
       const at = this.#choices.pick(Number(count), rule);
       this.destination = formatIp({ family: this.family, value: to.to.first + BigInt(at) });
     } else {
-      const link = machine.links.find(({ name }) => name === by);
+      const link = by === podLink.name ? podLink : machine.links.find(({ name }) => name === by);
       const own = link?.addresses.find((text) => text.includes(":") === (this.family === 6));
+      // Redirected is to the address of the link that it came by; links to pods have none of IPv4 (nf_nat_redirect.c).
+      if (link && own === undefined && this.family === 4) return false;
       if (by !== "" && own === undefined) throw this.#choices.untold(rule);
       this.destination = by === "" ? (this.family === 4 ? "127.0.0.1" : "::1") : bare(own ?? "");
     }
@@ -209,6 +211,7 @@ export class Parcel {
       to: `${this.destination}${port}`,
       by: `${rule} (it was for ${before})`,
     });
+    return true;
   }
 
   #setSource(source: IpRange): void {
