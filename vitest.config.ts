@@ -59,6 +59,8 @@ export default defineConfig({
           include: ["test/long/**/*.test.ts"],
           testTimeout: 1_200_000,
           fileParallelism: false,
+          // Random labs beside each other: they wait most of the time.
+          maxConcurrency: 3,
         },
       },
     ],

@@ -8,7 +8,7 @@ import { type CloudCallBody, callCloud } from "../cloud/lab/client.ts";
 import { linuxMachine } from "../kernel/index.ts";
 import { identifyProcess } from "../kernel/process.ts";
 import { clearAway, LAB_VARIABLE } from "./clear-away.ts";
-import { serveControl } from "./control/server.ts";
+import { serveControl, wireError } from "./control/server.ts";
 import type { LabFile } from "./file/lab-file.ts";
 import { groundNow } from "./ground-now.ts";
 import { Lab, type MatrixRequest, type ProbeRequest } from "./lab.ts";
@@ -133,6 +133,10 @@ async function stopWithin(lab: Lab, logger: Logger): Promise<void> {
 function handlersOf(lab: Lab, record: () => LabRecord, end: () => void) {
   return {
     probe: (body: ProbeRequest) => lab.probe(body),
+    // Many in one request: each has its own answer or error.
+    probes: async ({ requests }: { requests: readonly ProbeRequest[] }) => ({
+      answers: await Promise.all(requests.map((request) => lab.probe(request).catch(wireError))),
+    }),
     matrix: async (body: MatrixRequest) => ({ cells: await lab.probeAll(body) }),
     show: async () => describeLab(lab, record()),
     member: async ({ word, namespace }: { word: string; namespace?: string }) => {

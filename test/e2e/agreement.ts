@@ -5,14 +5,15 @@ import { podIps } from "../../src/api/kinds/core.ts";
 import { formatIp, nthIp, parseCidr, tryParseCidr } from "../../src/base/ip.ts";
 import { knowledgeOf } from "../../src/cli/facts/node-knowledge.ts";
 import { exit, exitCodeOf } from "../../src/cli/output.ts";
-import { findEnd } from "../../src/explain/ends.ts";
+import { findEnd, nodeOf } from "../../src/explain/ends.ts";
 import { type Explanation, explain, verdictOf } from "../../src/explain/explain.ts";
 import type { Ground } from "../../src/explain/ground/ground.ts";
 import type { Judges } from "../../src/explain/judge.ts";
 import { judgesOf } from "../../src/explain/plans.ts";
 import { parsePort } from "../../src/explain/ports.ts";
 import { parseEnd } from "../../src/explain/target.ts";
-import { askLab } from "../../src/lab/control/client.ts";
+import { askLab, errorOf } from "../../src/lab/control/client.ts";
+import type { WireError } from "../../src/lab/control/server.ts";
 import type { ProbeAnswer, ProbeRequest } from "../../src/lab/lab.ts";
 import type { MachineKnowledge } from "../../src/lab/machine-knowledge.ts";
 import { collectFacts } from "../../src/plan/collect.ts";
@@ -39,7 +40,9 @@ export interface Everybody {
   readonly nobodys: readonly string[];
 }
 
-const AT_A_TIME = 200;
+/** So many are in one request to the lab, and so many of those under way. */
+const IN_ONE = 150;
+const AT_A_TIME = 4;
 const OUTSIDE = ["8.8.8.8", "10.96.0.1", "169.254.1.1", "169.254.169.254", "127.0.0.1"];
 const OUTSIDE6 = ["2001:db8::53", "fe80::1", "::1"];
 
@@ -106,38 +109,94 @@ interface Answer {
   readonly isUnknown?: true;
 }
 
+/** A question with both answers. */
+interface Asked {
+  readonly question: Question;
+  readonly said: Answer;
+  readonly found: Answer;
+}
+
+export interface Findings {
+  /** A line for each question that the two answer differently. */
+  readonly differences: readonly string[];
+  /** How many questions packets have an answer to. */
+  readonly asked: number;
+  /** How many of them explain cannot tell, by the first thing that they hang on. */
+  readonly unknown: ReadonlyMap<string, number>;
+}
+
 /** Returns a line for each question that the two answer differently. */
 export async function disagreements(
   commands: Commands,
   everybody: Everybody,
   questions: readonly Question[],
-): Promise<string[]> {
-  const ask = async (question: Question, timeoutMs: number) => {
-    const said = explained(everybody, question);
-    const found = await probed(commands, question, timeoutMs);
-    const difference = differenceOf(question, found, said);
-    const { from, to, port = "" } = question;
-    return difference === undefined
-      ? []
-      : [
-          {
-            question,
-            line: `${from} → ${to} ${port}: ${difference}: ${show(found)} | explain: ${show(said)}`,
-          },
-        ];
-  };
-  const doubtful = await inParallel(questions, AT_A_TIME, (question) => ask(question, 400));
-  const errors = await errorsDiffer(commands, everybody, questions);
-  // Hundreds asked at once, on a machine that others use, too: whose answer came late asks again in quiet.
-  const again = await inParallel(doubtful.flat(), 8, ({ question }) => ask(question, 2000));
-  return [...again.flat().map(({ line }) => line), ...errors].toSorted();
+): Promise<readonly string[]> {
+  return (await compareAnswers(commands, everybody, questions)).differences;
 }
 
-const ERRORS_ASKED = 8;
+/** Asks both all questions. */
+export async function compareAnswers(
+  commands: Commands,
+  everybody: Everybody,
+  questions: readonly Question[],
+): Promise<Findings> {
+  const answers = questions.map((question) => ({ question, said: explained(everybody, question) }));
+  const all = await askedAll(commands, answers, 400);
+  const errors = await errorsDiffer(commands, everybody, all);
+  // Hundreds asked at once, on a machine that others use, too: whose answer came late asks again in quiet.
+  const again = await inParallel(all.filter(differenceOf), 16, async (one): Promise<Asked> => {
+    const found = await probed(commands, one.question, 2000);
+    // One packet that gets lost among others is no difference; who hears nothing twice is not answered.
+    const isSilent = found.outcome === "filtered" && differenceOf({ ...one, found }) !== undefined;
+    return { ...one, found: isSilent ? await probed(commands, one.question, 5000) : found };
+  });
+  const differences = again.flatMap((asked) => {
+    const difference = differenceOf(asked);
+    return difference === undefined ? [] : [lineOf(asked, difference)];
+  });
+  const answerable = all.filter(({ found }) => found.why !== NOT_A_SENDER);
+  const unknown = new Map<string, number>();
+  for (const { said } of answerable) {
+    if (said.isUnknown) unknown.set(said.why, (unknown.get(said.why) ?? 0) + 1);
+  }
+  return { differences: [...differences, ...errors].toSorted(), asked: answerable.length, unknown };
+}
+
+async function askedAll(
+  commands: Commands,
+  answers: readonly Omit<Asked, "found">[],
+  timeoutMs: number,
+): Promise<Asked[]> {
+  const parcels = Array.from({ length: Math.ceil(answers.length / IN_ONE) }, (_, at) =>
+    answers.slice(at * IN_ONE, (at + 1) * IN_ONE),
+  );
+  const entry = commands.entry();
+  const asked = await inParallel(parcels, AT_A_TIME, async (parcel) => {
+    const requests = parcel.map(({ question }) => requestOf(question, timeoutMs));
+    const found = await askLab<{ answers: (ProbeAnswer | WireError)[] }>(entry, "probes", { requests });
+    return parcel.map((one, at): Asked => ({ ...one, found: foundOf(found.answers[at]!) }));
+  });
+  return asked.flat();
+}
+
+function foundOf(answer: ProbeAnswer | WireError): Answer {
+  if ("message" in answer) return refused(errorOf("", answer));
+  const { reachable, sourceSeen, outcome, error } = answer;
+  return { code: reachable ? 0 : 1, reachable, sourceSeen, outcome, why: error ?? "" };
+}
+
+const NOT_A_SENDER = "lab.not-a-sender";
+
+function lineOf({ question: { from, to, port = "" }, said, found }: Asked, difference: string): string {
+  return `${from} → ${to} ${port}: ${difference}: ${show(found)} | explain: ${show(said)}`;
+}
+
+/** Of each machine's senders, questions of each kind. */
+const ERRORS_ASKED = 4;
 /** A kernel that finds no way tells each sender so once a second, and no more. */
 const ERROR_MS = 1100;
 /** An error that comes while the sender's kernel is busy with that very socket is passed over: who hears nothing asks again. */
-const ERROR_TRIES = 2;
+const ERROR_TRIES = 4;
 /**
  * A kernel looks for a neighbour for three seconds, which is longer than a probe waits, and says then that there is none:
  * to that probe nothing, but to one that begins in the meantime.
@@ -145,36 +204,63 @@ const ERROR_TRIES = 2;
 const NEIGHBOUR_MS = 4000;
 
 /**
- * Whether who is told that there is no way is really told, and nobody else: asked of a few, one at a time, since kernels
- * are slow to say so.
+ * Whether who is told that there is no way is really told, and nobody else: asked of a few of each machine, one at a time,
+ * since kernels are slow to say so. Those come first that heard an error among all others although they should not.
  */
 async function errorsDiffer(
   commands: Commands,
   everybody: Everybody,
-  questions: readonly Question[],
+  all: readonly Asked[],
 ): Promise<string[]> {
-  const lost = questions
-    .map((question) => ({ question, said: explained(everybody, question) }))
-    .filter(({ question: { port }, said: { outcome } }) => {
-      const isLost = outcome === "unreachable" || outcome === "filtered";
-      return isLost && port?.endsWith("/sctp") !== true;
-    });
+  const lost = all.filter(({ question: { port }, said, found }) => {
+    const isLost = said.outcome === "unreachable" || said.outcome === "filtered";
+    return isLost && !said.isUnknown && port?.endsWith("/sctp") !== true && found.why !== NOT_A_SENDER;
+  });
+  const lanes = Map.groupBy(lost, ({ question }) => homeOf(everybody, question.from));
+  // Two who look for the same neighbour would hear each other's errors.
+  const taken = new Set<string>();
+  const chosen = [...lanes.values()].map((lane) => {
+    const silent = lane.filter(({ said }) => said.outcome === "filtered");
+    const told = lane.filter(({ said }) => said.outcome === "unreachable");
+    const differ = silent.filter(({ found }) => found.outcome === "unreachable");
+    const apart = silent.filter(({ found }) => found.outcome !== "unreachable");
+    return [told, differ, apart].flatMap((list) => spread(list, ERRORS_ASKED, taken));
+  });
+  const lines = await Promise.all(chosen.map((lane) => errorsOfLane(commands, lane)));
+  return lines.flat();
+}
+
+/** The machine that a sender is on: what it is told counts together. */
+function homeOf({ facts }: Everybody, from: string): string {
+  const end = findEnd(facts, parseEnd(from), "default");
+  return nodeOf(end) ?? end.name;
+}
+
+/** Returns some of a list from all over it, no two about the same target; `taken` are those that others ask. */
+function spread(list: readonly Asked[], count: number, taken: Set<string>): Asked[] {
+  const some: Asked[] = [];
+  const step = Math.max(1, Math.floor(list.length / (count * 2)));
+  for (let at = 0; at < list.length && some.length < count; at += step) {
+    const { to } = list[at]!.question;
+    if (list[at]!.said.outcome === "filtered" && taken.has(to)) continue;
+    taken.add(to);
+    some.push(list[at]!);
+  }
+  return some;
+}
+
+async function errorsOfLane(commands: Commands, lane: readonly Asked[]): Promise<string[]> {
   const lines: string[] = [];
-  for (const outcome of ["unreachable", "filtered"]) {
-    const these = lost.filter(({ said }) => said.outcome === outcome);
-    for (let at = 0; at < Math.min(ERRORS_ASKED, these.length); at++) {
-      const { question, said } = these[Math.floor(at * Math.max(1, these.length / ERRORS_ASKED))]!;
-      await sleep(ERROR_MS);
-      let found = await probed(commands, question, 1900);
-      if (found.why === "lab.not-a-sender") continue;
-      for (let left = ERROR_TRIES; found.outcome !== said.outcome && left > 0; left--) {
-        await sleep(found.outcome === "unreachable" ? NEIGHBOUR_MS : ERROR_MS);
-        found = await probed(commands, question, 1900);
-      }
-      if (found.outcome === said.outcome) continue;
-      const { from, to, port = "" } = question;
-      lines.push(`${from} → ${to} ${port}: error: ${show(found)} | explain: ${show(said)}`);
+  for (const { question, said } of lane) {
+    const isTold = said.outcome === "unreachable";
+    const ask = () => probed(commands, question, isTold ? 1900 : 700);
+    if (isTold) await sleep(ERROR_MS);
+    let found = await ask();
+    for (let left = ERROR_TRIES; found.outcome !== said.outcome && left > 0; left--) {
+      await sleep(found.outcome === "unreachable" ? NEIGHBOUR_MS : ERROR_MS);
+      found = await ask();
     }
+    if (found.outcome !== said.outcome) lines.push(lineOf({ question, said, found }, "error"));
   }
   return lines;
 }
@@ -193,13 +279,17 @@ async function inParallel<T, R>(
   return results;
 }
 
-function differenceOf({ port }: Question, found: Answer, said: Answer): string | undefined {
+function differenceOf({ question: { port }, found, said }: Asked): string | undefined {
   // Nobody can send from an address that nobody has; what policies say of it is an answer all the same.
-  if (found.why === "lab.not-a-sender") return said.reachable === true ? "reachable" : undefined;
-  // A sure answer must be right; how many there are without one is another question.
-  if (said.isUnknown) return undefined;
-  if (found.code !== said.code) return "exit code";
-  if (found.reachable !== said.reachable) return "reachable";
+  if (found.why === NOT_A_SENDER) return said.reachable === true ? "reachable" : undefined;
+  // Of an answer that cannot be told what is said all the same must be right; how many there are is another question.
+  if (said.isUnknown) {
+    if (said.reachable !== null && found.reachable !== said.reachable) return "reachable";
+    if (said.sourceSeen === null) return undefined;
+  } else {
+    if (found.code !== said.code) return "exit code";
+    if (found.reachable !== said.reachable) return "reachable";
+  }
   // Refused here or there, by what is not known.
   const isSure = said.outcome !== null;
   if (isSure && kindOf(found) !== kindOf(said) && port?.endsWith("/sctp") !== true) return "outcome";
@@ -217,20 +307,13 @@ function kindOf({ outcome }: Answer): string | null {
 const show = ({ code, reachable, outcome, sourceSeen, why }: Answer) =>
   `${code} ${reachable} ${outcome} ${sourceSeen} (${why})`;
 
-async function probed(commands: Commands, { from, to, port }: Question, timeoutMs: number): Promise<Answer> {
-  const request: ProbeRequest = {
-    from,
-    to,
-    timeoutMs,
-    ...(port !== undefined && { port: parsePort(port) }),
-  };
+function requestOf({ from, to, port }: Question, timeoutMs: number): ProbeRequest {
+  return { from, to, timeoutMs, ...(port !== undefined && { port: parsePort(port) }) };
+}
+
+async function probed(commands: Commands, question: Question, timeoutMs: number): Promise<Answer> {
   try {
-    const { reachable, sourceSeen, outcome, error } = await askLab<ProbeAnswer>(
-      commands.entry(),
-      "probe",
-      request,
-    );
-    return { code: reachable ? 0 : 1, reachable, sourceSeen, outcome, why: error ?? "" };
+    return foundOf(await askLab<ProbeAnswer>(commands.entry(), "probe", requestOf(question, timeoutMs)));
   } catch (error) {
     return refused(error);
   }

@@ -1,31 +1,53 @@
 // Everybody asks everybody, by every name and address and on many ports, in the examples and in random labs: what explain
 // says is what packets find.
+import { appendFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, it } from "vitest";
+import { afterAll, expect, it } from "vitest";
 import { podIps } from "../../src/api/kinds/core.ts";
 import { bare } from "../../src/explain/ground/ground.ts";
-import { disagreements, everybodyOf, type Question } from "../e2e/agreement.ts";
+import { compareAnswers, everybodyOf, type Question } from "../e2e/agreement.ts";
 import { bothMatrices, keyOf, type PlannedCell, type ProbedCell, verdicts } from "../e2e/cells.ts";
 import { Commands } from "../e2e/trunkline.ts";
-import { Dice, randomLab } from "./random-lab.ts";
-import { meddle, meddlingsOf } from "./random-rules.ts";
+import { Dice } from "./random/dice.ts";
+import { deletePools, getStuck, happeningsOf } from "./random/happenings.ts";
+import { randomLab } from "./random/lab.ts";
+import { meddle, meddlingsOf } from "./random/rules.ts";
+import { Tally } from "./random/tally.ts";
+
+/** A file in which hunts of many hours note what they find. */
+const diary = process.env["TRUNKLINE_TALLY"];
+const note = (line: string) => diary !== undefined && appendFileSync(diary, `${line}\n`);
 
 const ports = [undefined, "80", "81/udp", "9/sctp", "22", "10250"];
 
-async function compare(commands: Commands, asked: readonly (string | undefined)[]): Promise<void> {
+/** Returns how much was asked and what explain could not tell. */
+async function compare(
+  commands: Commands,
+  dice: Dice,
+  asked: readonly (string | undefined)[],
+): Promise<Tally> {
   const everybody = await everybodyOf(commands);
   const all = [...everybody.names, ...everybody.addresses, ...everybody.nobodys];
+  const isName = (text: string) => text.includes("/");
+  // By name on every port; by address, which mostly means the same machines, on half of them.
   const questions = all.flatMap((from) =>
-    all.flatMap((to) => asked.map((port): Question => ({ from, to, port }))),
+    all.flatMap((to) =>
+      asked
+        .filter(() => (isName(from) && isName(to)) || dice.chance(50))
+        .map((port): Question => ({ from, to, port })),
+    ),
   );
-  expect(questions.length).toBeGreaterThan(3000);
-  expect(await disagreements(commands, everybody, questions)).toEqual([]);
+  expect(questions.length).toBeGreaterThan(2000);
+  const findings = await compareAnswers(commands, everybody, questions);
+  for (const line of findings.differences) note(`  ${commands.lab}: ${line}`);
+  expect(findings.differences).toEqual([]);
   const { probed, planned } = await bothMatrices(commands);
   // A cell that cannot be told is as good as none.
   const told = new Set(planned.filter(({ allowed }) => allowed !== null).map(keyOf));
   const known = (cells: readonly (ProbedCell | PlannedCell)[]) =>
     cells.filter((cell) => told.has(keyOf(cell)));
   expect(verdicts(known(planned))).toEqual(verdicts(known(probed)));
+  return new Tally(findings);
 }
 
 interface SourceNats {
@@ -35,15 +57,20 @@ interface SourceNats {
         readonly action: { readonly addresses?: readonly string[]; readonly egressNodes?: object };
       }[];
     };
-    readonly status?: { readonly holders?: readonly { readonly address: string }[] };
+    readonly status?: {
+      readonly holders?: readonly { readonly address: string }[];
+      readonly conditions?: readonly object[];
+    };
   }[];
 }
 
 /** Waits until nodes hold the egress addresses: before that explain says, rightly, that nobody does. */
 async function electionsEnd(commands: Commands): Promise<void> {
-  for (let tries = 0; tries < 60; tries++) {
+  for (let tries = 0; tries < 40; tries++) {
     const { items } = await commands.json<SourceNats>("get", "sourcenats");
     const open = items.flatMap(({ spec, status }) => {
+      // What no node may take is told on the object.
+      if ((status?.conditions ?? []).length > 0) return [];
       const held = new Set(status?.holders?.map(({ address }) => address));
       const wanted = (spec.rules ?? []).flatMap(({ action }) =>
         action.egressNodes === undefined ? [] : (action.addresses ?? []),
@@ -98,7 +125,7 @@ it.each([
     await commands.up(example);
     for (const file of manifests) await commands.ask("apply", "-f", file);
     await commands.ask("wait", "--for", "ready", "--all", "-A");
-    await compare(commands, [...ports, ...more]);
+    expect((await compare(commands, new Dice(1), [...ports, ...more])).share).toBe(0);
   } finally {
     await commands.end();
   }
@@ -106,21 +133,47 @@ it.each([
 
 const first = Number(process.env["TRUNKLINE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 const rounds = Number(process.env["TRUNKLINE_ROUNDS"] ?? 8);
-it.each(Array.from({ length: rounds }, (_, at) => first + at))(
-  "in a random lab (TRUNKLINE_SEED=%d)",
-  async (seed) => {
-    const commands = new Commands();
-    const { lab, objects } = randomLab(seed);
-    const { file } = commands;
-    try {
-      await commands.up(file("lab.yaml", lab));
-      await commands.ask("apply", "-f", file("objects.yaml", objects));
-      await commands.ask("wait", "--for", "ready", "--all", "-A");
-      await electionsEnd(commands);
-      await meddled(commands, seed);
-      await compare(commands, ports);
-    } finally {
-      await commands.end();
-    }
-  },
-);
+const seeds = Array.from({ length: rounds }, (_, at) => first + at);
+const tallies = new Map<number, Tally>();
+
+it.concurrent.each(seeds)("in a random lab (TRUNKLINE_SEED=%d)", async (seed) => {
+  const commands = new Commands();
+  const { file } = commands;
+  const { lab, objects } = randomLab(seed);
+  const happenings = happeningsOf(new Dice(seed + 1));
+  let goOn = () => {};
+  let result = "DIFFERS";
+  try {
+    await commands.up(file("lab.yaml", lab), ...(happenings.stuck.length > 0 ? ["--separate"] : []));
+    await commands.ask("apply", "-f", file("objects.yaml", objects));
+    await commands.ask("wait", "--for", "ready", "--all", "-A");
+    await electionsEnd(commands);
+    await deletePools(commands, happenings);
+    await meddled(commands, seed);
+    goOn = await getStuck(commands, happenings);
+    const tally = await compare(commands, new Dice(seed + 2), ports);
+    tallies.set(seed, tally);
+    expect(tally.share, tally.reasons(3).join("; ")).toBeLessThan(MOST_UNKNOWN_IN_ONE);
+    result = "alike";
+  } finally {
+    goOn();
+    await commands.end();
+    note(`${seed} ${commands.lab} ${result} ${tallies.get(seed)?.text ?? ""}`);
+  }
+});
+
+/**
+ * A look at 100 labs found 1 % on average and 6 % in the worst, all from rules with lots and limits, addresses that two
+ * machines claim, and the like: that which cannot be known.
+ */
+const MOST_UNKNOWN = 0.03;
+const MOST_UNKNOWN_IN_ONE = 0.2;
+
+afterAll(() => {
+  const all = Tally.sum([...tallies.values()]);
+  if (all.asked === 0) return;
+  console.info(`explain: ${all.text}`);
+  for (const line of all.reasons(12)) console.info(line);
+  // Of a few labs one of the worst may be half.
+  if (tallies.size >= 8) expect(all.share, "of all that cannot be told").toBeLessThan(MOST_UNKNOWN);
+});

@@ -196,6 +196,7 @@ class Way {
       }),
       translate: (rule) => {
         changed = rule;
+        return true;
       },
     });
     if (refused) return `${machine.name} refuses it: ${refused.by}`;

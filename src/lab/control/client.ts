@@ -27,10 +27,14 @@ export async function askLab<T>(
   );
   const answer = JSON.parse(text) as T & WireError;
   if (status === 200) return answer;
-  const { code, data, message } = answer;
+  throw errorOf(record.name, answer);
+}
+
+/** Returns the error that a lab has answered with. */
+export function errorOf(name: string, { code, data, message }: WireError): TrunklineError {
   if (code !== undefined && Object.hasOwn(catalog, code))
-    throw new TrunklineError(code as ErrorCode, data as never);
-  throw new TrunklineError("lab.control", { name: record.name, why: message });
+    return new TrunklineError(code as ErrorCode, data as never);
+  return new TrunklineError("lab.control", { name, why: message });
 }
 
 function post(
@@ -40,7 +44,14 @@ function post(
   signal: AbortSignal | undefined,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    const options = { socketPath, path: `/${name}`, method: "POST", ...(signal && { signal }) };
+    // A connection of its own: one that lay idle may be closed by the lab in the moment in which it is used again.
+    const options = {
+      agent: false,
+      socketPath,
+      path: `/${name}`,
+      method: "POST",
+      ...(signal && { signal }),
+    } as const;
     const call = http.request(options, (response) => {
       let text = "";
       response.setEncoding("utf8");

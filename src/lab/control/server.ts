@@ -51,11 +51,15 @@ async function answer(request: IncomingMessage, response: ServerResponse, handle
     const body = JSON.parse(Buffer.concat(chunks).toString() || "{}") as never;
     send(response, 200, (await handler(body)) ?? {});
   } catch (error) {
-    const wire: WireError = isError(error)
-      ? { code: error.code, data: error.data, message: error.message }
-      : { message: textOf(error) };
-    send(response, 400, wire);
+    send(response, 400, wireError(error));
   }
+}
+
+/** Returns an error as it goes over the wire. */
+export function wireError(error: unknown): WireError {
+  return isError(error)
+    ? { code: error.code, data: error.data, message: error.message }
+    : { message: textOf(error) };
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {

@@ -192,7 +192,8 @@ function settle(
       if (stop) stop();
       resolve(found);
     };
-    const timer = setTimeout(() => finish(timedOut(timeoutMs)), timeoutMs);
+    // A busy process sees its timers before its sockets: what has come by now still counts.
+    const timer = setTimeout(() => setImmediate(() => finish(timedOut(timeoutMs))), timeoutMs);
     stop = start(finish);
     if (result) stop();
   });

@@ -1,7 +1,7 @@
 // What other programs and people may do to a lab's machines: NAT rules and filters, by iptables and nft, addresses that are
 // added to links. The same dice give the same.
-import { run } from "../../src/kernel/exec/index.ts";
-import type { Dice } from "./random-lab.ts";
+import { run } from "../../../src/kernel/exec/index.ts";
+import type { Dice } from "./dice.ts";
 
 /** What is run in a machine's namespace. */
 export interface Meddling {
