@@ -8,6 +8,7 @@ import { giveBackFreeMemory, giveBackProgramPages } from "../kernel/program-page
 
 /** Long beside a burst of pods, in milliseconds. */
 const WINDOW_MS = 3000;
+const SETTLE_MS = 100;
 /** Shares of one processor. */
 const BUSY = 0.05;
 const QUIET = 0.02;
@@ -39,6 +40,8 @@ export async function tidyAtRest(parts: RestParts): Promise<void> {
     if (!isDue || share > QUIET) continue;
     try {
       parts.collectGarbage();
+      // Native memory of what was collected is freed by tasks that follow.
+      await parts.pause(SETTLE_MS);
       parts.giveBackFreeMemory();
       parts.giveBackProgramPages();
     } catch (error) {
