@@ -41,6 +41,8 @@ export interface HookPass {
   readonly own?: readonly OwnPart[];
   /** Our own source translation, among others' nat chains by its priority; returns whether it has translated. */
   readonly ownNat?: { readonly priority: number; readonly run: () => boolean };
+  /** Translations were decided on an earlier hook of this machine: they are not asked for again. */
+  readonly isSettled?: boolean;
   /** Called for a translation by others; changes the packet. Returns false where the kernel drops it instead. */
   readonly translate?: (by: string, to: Translation) => boolean;
 }
@@ -69,7 +71,7 @@ export function passHook(pass: HookPass): Refused | undefined {
     })),
   ];
   const at = natPriority[hook];
-  if (at !== undefined && packet.state === "new")
+  if (at !== undefined && packet.state === "new" && pass.isSettled !== true)
     steps.push({ priority: at, run: () => told(translateFirst(pass, nats)) });
   for (const { run } of steps.toSorted((a, b) => a.priority - b.priority)) {
     if (run() === true) return undefined;

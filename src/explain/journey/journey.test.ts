@@ -261,6 +261,15 @@ it("an address that nobody has is asked for behind the filters: a packet that th
   expect(ask("pod/web", nobody, { n1: refusing })).toMatchObject({ verdict: "no", expected: "refused" });
 });
 
+it("what a machine says to itself is not translated when it comes in", () => {
+  const rule =
+    "-A PREROUTING -p tcp -m tcp --dport 10250 -m addrtype --dst-type LOCAL -j DNAT --to-destination 10.1.0.1:81";
+  const n1 = rules(iptables("nat", rule));
+  expect(ask("node/n1", "192.168.18.3:10250", { n1 }).expected).toBe("answered");
+  expect(ask("node/n1", "127.0.0.1:10250", { n1 }).expected).toBe("answered");
+  expect(ask("node/n2", "192.168.18.3:10250", { n1 }).expected).toBe("refused");
+});
+
 it("what a pod sends is dropped where a rule redirects it: the link to it has no address to redirect to", () => {
   const redirect = rules(
     iptables("nat", "-A PREROUTING -p tcp -m tcp --dport 22 -j REDIRECT --to-ports 10250"),

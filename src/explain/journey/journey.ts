@@ -279,6 +279,8 @@ class Journey {
       rules: this.#isRefused() ? undefined : this.#network.rulesOf(machine.name),
       packet,
       choices: this.#choices,
+      // What a machine says to itself has passed output and postrouting, with their translations.
+      isSettled: by === "lo",
       own: parts,
       ...(node !== undefined &&
         hook === "postrouting" &&
