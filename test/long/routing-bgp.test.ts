@@ -154,15 +154,16 @@ describe("BGP in two LANs with a router between them", () => {
 
   it("loses no packet of a flow when BIRD on either side, or the agent, is killed", async () => {
     const { status } = await trunkline.json<{ status: { podIP: string } }>("get", "pod", "web3");
-    const sender = path.resolve(import.meta.dirname, "flow-sender.mjs");
-    const flow = trunkline.ask("lab", "exec", "node1", "--", "node", sender, status.podIP, "81", "25");
+    const sender = path.resolve(import.meta.dirname, "flow-sender.ts");
+    const flow = trunkline.ask("lab", "exec", "node1", "--", "node", sender, status.podIP, "25");
     await sleep(1000);
     for (const name of ["bird/node1", "agent/node1", "bird/node3"]) {
       await trunkline.ask("lab", "process", "kill", name);
       await sleep(7000);
     }
     const { sent, answers } = JSON.parse(await flow) as { sent: number; answers: number };
-    expect({ sent, lost: sent - answers }).toEqual({ sent: 25_000, lost: 0 });
+    expect(sent).toBeGreaterThan(1000);
+    expect(sent - answers).toBe(0);
     await until(sessions, allUp);
     // No copy stays once all is settled.
     const table = await until(

@@ -50,6 +50,12 @@ const HOLD_EXTRA_MS = 10_000;
 /** How long the old protocol goes on beside the new one: at most, and after the new one has told everything. */
 const LINGER_MS = 30_000;
 const SETTLED_MS = 3000;
+/**
+ * How long RIP tells all it has every second once BGP has gone, in milliseconds. A router that passed BGP's routes on by
+ * RIP (FRR's ripd with `redistribute bgp`) has thrown away what RIP told it of them, and hears it with the next update.
+ */
+const HASTE_MS = 10_000;
+const HASTY_UPDATE_SECONDS = 1;
 /** All nodes hear of a change of objects within this. */
 const OTHERS_MS = 300;
 
@@ -67,6 +73,8 @@ export class BirdManager implements Manager {
   #wanted: { text: string; config: BirdConfig } | undefined;
   /** The old way, until the new one stands. */
   #lingering: { config: BirdConfig; until: number; settledAt?: number } | undefined;
+  /** RIP tells more often until then, on the clock of `performance.now()`. */
+  #hasteUntil: number | undefined;
   /** The configuration that BIRD is known to have. */
   #inForce: BirdConfig | undefined;
   #seen: BirdView = nothingSeen;
@@ -120,11 +128,13 @@ export class BirdManager implements Manager {
     const config = this.#known?.plan.config;
     if (!config) {
       this.#lingering = undefined;
+      this.#hasteUntil = undefined;
       this.#wanted = undefined;
       this.#process.want(undefined);
       return;
     }
-    const merged = this.#lingering ? together(config, this.#lingering.config) : config;
+    const both = this.#lingering ? together(config, this.#lingering.config) : config;
+    const merged = this.#lingering || this.#hasteUntil !== undefined ? hasty(both) : both;
     this.#wanted = { config: merged, text: birdConfigText(merged, this.#files.log) };
     this.#process.want(this.#wanted.text);
   }
@@ -139,6 +149,13 @@ export class BirdManager implements Manager {
     const settled = old.settledAt !== undefined && now - old.settledAt >= SETTLED_MS;
     if (!settled && now < old.until) return;
     this.#lingering = undefined;
+    this.#hasteUntil = now + HASTE_MS;
+    this.#want();
+  }
+
+  #reviewHaste(): void {
+    if (this.#hasteUntil === undefined || performance.now() < this.#hasteUntil) return;
+    this.#hasteUntil = undefined;
     this.#want();
   }
 
@@ -206,6 +223,7 @@ export class BirdManager implements Manager {
       this.#seen = await this.#reader.look(this.#process.control, facts, plan, this.#addresses());
       this.#holds.review(this.#seen.progress);
       this.#reviewLingering(this.#seen.progress.recovered && this.#seen.progress.complete);
+      this.#reviewHaste();
       await this.#status.tell(
         facts,
         plan.sessions.map((session) => sessionReport(session, this.#seen.live.get(session.protocol))),
@@ -283,12 +301,21 @@ function together(next: BirdConfig, old: BirdConfig): BirdConfig {
   return { ...next, families };
 }
 
+/** Returns the configuration with RIP that tells all it has more often. */
+function hasty(config: BirdConfig): BirdConfig {
+  const families = config.families.map(({ rip, ...family }) => ({
+    ...family,
+    ...(rip && { rip: { ...rip, updateTime: Math.min(rip.updateTime, HASTY_UPDATE_SECONDS) } }),
+  }));
+  return { ...config, families };
+}
+
 /** Returns whether BIRD goes from one configuration to the other without losing what neighbours have told it. */
 function keepsRoutes(before: BirdConfig, after: BirdConfig): boolean {
   const lasting = (config: BirdConfig) =>
     config.families.flatMap(({ family, sessions, rip }) => [
       ...sessions.map(({ import: _import, export: _export, nextHop: _hop, ...rest }) => JSON.stringify(rest)),
-      ...(rip ? [JSON.stringify({ family, ...rip, known: undefined })] : []),
+      ...(rip ? [JSON.stringify({ family, ...rip, known: undefined, updateTime: undefined })] : []),
     ]);
   const kept = new Set(lasting(after));
   return before.routerId === after.routerId && lasting(before).every((one) => kept.has(one));
