@@ -40,6 +40,8 @@ export class InterfaceManager implements Manager {
   #missing: readonly string[] = [];
   /** Links that could not be made. */
   #unplugged: readonly string[] = [];
+  /** Interfaces whose links were made, with their addresses. */
+  #plugged = "";
   /** Ids of interfaces that may have links. */
   #tidied = "";
   /** There may be VLANs of ours that no pod has. */
@@ -71,6 +73,7 @@ export class InterfaceManager implements Manager {
 
   async resync(facts: ClusterFacts, node: NodeFacts): Promise<void> {
     this.#last = [facts, node];
+    this.#plugged = "";
     const wanted = this.#plan(facts, node);
     await this.#removeVlans();
     await this.#tidy();
@@ -87,6 +90,17 @@ export class InterfaceManager implements Manager {
     return [...told("interfaces.unplugged", this.#unplugged), ...told("interfaces.missing", this.#missing)];
   }
 
+  /** Where the same is wanted as before, and nothing has happened to links, nothing is to be done. */
+  #plug(shared: readonly OwnInterface[], wires: readonly OwnWire[]): void {
+    const { plugs, kernel } = this.#options;
+    if (!plugs) return;
+    const wanted = [...shared, ...wires.map((wire) => ({ ...wire, addresses: [wire.address] }))];
+    const text = wanted.map(({ id, addresses }) => `${id} ${addresses.join(" ")}`).join("\n");
+    if (text === this.#plugged) return;
+    this.#unplugged = plugs.sync(kernel, wanted);
+    this.#plugged = this.#unplugged.length === 0 ? text : "";
+  }
+
   /** Links of interfaces that the node has no more go. */
   async #tidy(): Promise<void> {
     const { plugs, kernel } = this.#options;
@@ -101,13 +115,11 @@ export class InterfaceManager implements Manager {
   }
 
   #plan(facts: ClusterFacts, node: NodeFacts): SubnetRouting {
-    const { kernel, interfaces, own, plugs } = this.#options;
+    const { kernel, interfaces, own } = this.#options;
     const shared = [...interfaces().values()];
     const wires = [...own().values()];
     const missing: string[] = [];
-    this.#unplugged =
-      plugs?.sync(kernel, [...shared, ...wires.map((wire) => ({ ...wire, addresses: [wire.address] }))]) ??
-      [];
+    this.#plug(shared, wires);
     const links = shared.length + wires.length === 0 ? [] : kernel.links.list();
     const byMac = linksByMac(links);
     const routed = shared.map(({ id, mac, slot, vSwitchID, cidr, gateway, addresses }): RoutedInterface => {

@@ -2,6 +2,7 @@
 // off. Every call to the provider that changes anything for a node's pool is made here, one after the other.
 import { randomUUID } from "node:crypto";
 import { equalJson } from "../../api/equal.ts";
+import { subnetGateway, usableCount } from "../../api/subnets.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { type CloudProvider, isExhausted, isFull } from "../../cloud/provider.ts";
@@ -12,6 +13,7 @@ import {
   nodeTag,
   ourTags,
 } from "../../cloud/types.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
 import type { NodeConfigResult } from "../../plan/subnets/node-config.ts";
 import { attachInterface, createInterface, insisting, removeInterface } from "./interface-life.ts";
 import type { OwnInterface, PoolBook } from "./pool-book.ts";
@@ -24,6 +26,7 @@ export interface PoolSupplyOptions {
   readonly provider: CloudProvider;
   readonly logger: Logger;
   readonly book: PoolBook;
+  readonly facts: Pick<ClusterFacts, "subnets">;
   readonly signal: AbortSignal;
   /** The provider's id of this machine; undefined while nobody has said it. */
   readonly instanceID: () => string | undefined;
@@ -85,7 +88,7 @@ export class PoolSupply {
       if (short <= 0) return;
     }
     if (exhausted.length > 0) {
-      const total = exhausted.length === 1 ? (this.#subnets.get(exhausted[0] ?? "")?.total ?? null) : null;
+      const total = exhausted.length === 1 ? this.#totalOf(exhausted[0] ?? "") : null;
       throw new TrunklineError("subnet.exhausted", { zone: config.zone ?? "", vSwitchIDs: exhausted, total });
     }
     const interfaces = Math.min(limits.adapters - 1, config.settings.maxInterfaces ?? limits.adapters);
@@ -198,7 +201,7 @@ export class PoolSupply {
   /** Takes an interface that is ours into use. */
   async #adopt(made: CloudInterface, hash: string): Promise<void> {
     const { provider, logger, book, signal } = this.#options;
-    const subnet = await this.#subnetOf(made.vSwitchID, true);
+    const subnet = await this.#rangeOf(made.vSwitchID);
     if (!subnet) return;
     const attached =
       made.status === "InUse" ? made : await attachInterface(provider, made.id, this.instance(), signal);
@@ -225,9 +228,19 @@ export class PoolSupply {
     return this.limits ?? this.#limits;
   }
 
-  async #subnetOf(id: string, known = false): Promise<CloudSubnet | undefined> {
-    const before = this.#subnets.get(id);
-    if (known && before) return before;
+  /** Range and gateway never change: the object says them, and saves a call. */
+  async #rangeOf(id: string): Promise<Pick<CloudSubnet, "cidr" | "gateway"> | undefined> {
+    const spec = this.#options.facts.subnets.get(id)?.spec;
+    if (spec) return { cidr: spec.cidr, gateway: subnetGateway(spec) };
+    return this.#subnets.get(id) ?? (await this.#subnetOf(id));
+  }
+
+  #totalOf(id: string): number | null {
+    const spec = this.#options.facts.subnets.get(id)?.spec;
+    return spec ? usableCount(spec) : (this.#subnets.get(id)?.total ?? null);
+  }
+
+  async #subnetOf(id: string): Promise<CloudSubnet | undefined> {
     const [found] = await insisting(() => this.#options.provider.describeSubnets([id]));
     if (found) this.#subnets.set(id, found);
     return found;
