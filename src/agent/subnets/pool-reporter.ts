@@ -21,12 +21,15 @@ export interface PoolReporterOptions {
 
 /** Pods come in swarms; nobody decides anything by these figures in less time. */
 const GATHER_MS = 300;
+/** Where pods come all the time: writing holds up those that come. */
+const LEAST_MS = 1000;
 const RETRY_MS = 2000;
 const ATTEMPTS = 5;
 
 export class PoolReporter {
   readonly #options: PoolReporterOptions;
   #timer: NodeJS.Timeout | undefined;
+  #writtenAt = Number.NEGATIVE_INFINITY;
   #writing: Promise<void> | undefined;
   #stopped = false;
 
@@ -38,13 +41,18 @@ export class PoolReporter {
   /** Something has changed. */
   note(afterMs = GATHER_MS): void {
     if (this.#stopped || this.#timer) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.#writing = this.#write().catch((error: unknown) => {
-        this.#options.logger.warn({ error: textOf(error) }, "the node's interfaces could not be published");
-        this.note(RETRY_MS);
-      });
-    }, afterMs);
+    const rest = this.#writtenAt + LEAST_MS - performance.now();
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#writtenAt = performance.now();
+        this.#writing = this.#write().catch((error: unknown) => {
+          this.#options.logger.warn({ error: textOf(error) }, "the node's interfaces could not be published");
+          this.note(RETRY_MS);
+        });
+      },
+      Math.max(afterMs, rest),
+    );
     this.#timer.unref();
   }
 
