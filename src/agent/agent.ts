@@ -77,7 +77,7 @@ export interface AgentOptions {
   /** Makes the managers, in the order in which they are called. */
   readonly managers: (
     parts: AgentParts,
-    addresses: Pick<AddressSource, "tunnels" | "placeOf">,
+    addresses: Pick<AddressSource, "tunnels" | "places">,
   ) => readonly Manager[];
   /** Shared by agents of one process; else the agent makes its own. Must have been started. */
   readonly cluster?: ClusterWatch;

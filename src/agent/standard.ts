@@ -31,7 +31,7 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
       new PolicyManager({ kernel, logger, table, cutSpacingMs: CUT_SPACING_MS }),
       new GroupManager({
         table,
-        placeOf: (ip) => addresses.placeOf?.(ip),
+        places: () => addresses.places?.() ?? new Map<string, never>(),
         filtersGroup: (id) => parts.cloud?.filtersGroup?.(id) ?? false,
       }),
       new SnatManager({ ...parts, table }),

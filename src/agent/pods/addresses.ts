@@ -41,8 +41,8 @@ export interface AddressSource {
   collect?(living: AddressesInUse, graceMs: number): Promise<void>;
   /** What the node's tunnel devices hold; absent where there are no tunnels. */
   readonly tunnels?: TunnelAddresses;
-  /** On which interface of a subnet an address stands; undefined: it is a pool's. */
-  placeOf?(address: string): { readonly groups: readonly string[]; readonly own: boolean } | undefined;
+  /** On which interfaces of subnets addresses stand; those of pools are not there. */
+  places?(): ReadonlyMap<string, { readonly groups: readonly string[]; readonly own: boolean }>;
   /** Who holds addresses now, also those of which the agent knows nothing (any more). */
   owners(): readonly Pick<AddressOwner, "containerId" | "ifName" | "pod">[];
   /** Why no addresses can be handed out now; undefined when they can. */

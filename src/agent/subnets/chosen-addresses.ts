@@ -169,14 +169,15 @@ export class ChosenAddresses implements AddressSource {
     return this.#pools.collect(living, graceMs);
   }
 
-  placeOf(address: string): AddressPlace | undefined {
-    const own = [...this.#own.book.wires.values()].find((wire) => wire.address === address);
-    if (own) return { groups: own.securityGroupIDs, own: true };
-    const shared = [...(this.#subnets?.book.interfaces.values() ?? [])].find((one) =>
-      one.addresses.includes(address),
-    );
+  places(): ReadonlyMap<string, AddressPlace> {
     const { facts, node } = this.#parts;
-    return shared && { groups: shared.securityGroupIDs, own: isExclusiveNode(facts.nodes.get(node)) };
+    const own = isExclusiveNode(facts.nodes.get(node));
+    const found = new Map<string, AddressPlace>();
+    for (const { addresses, securityGroupIDs: groups } of this.#subnets?.book.interfaces.values() ?? [])
+      for (const address of addresses) found.set(address, { groups, own });
+    for (const { address, securityGroupIDs: groups } of this.#own.book.wires.values())
+      found.set(address, { groups, own: true });
+    return found;
   }
 
   get damage(): string | undefined {

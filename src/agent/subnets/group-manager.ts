@@ -15,8 +15,8 @@ export interface AddressPlace {
 
 export interface GroupManagerOptions {
   readonly table: NodeTable;
-  /** undefined: no interface's, but a pool's. */
-  readonly placeOf: (address: string) => AddressPlace | undefined;
+  /** By address; those of pools are not there. */
+  readonly places: () => ReadonlyMap<string, AddressPlace>;
   /** Whether the provider enforces a group that has no object. */
   readonly filtersGroup: (id: string) => boolean;
 }
@@ -37,15 +37,16 @@ export class GroupManager implements Manager {
   }
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
-    const { table, placeOf, filtersGroup } = this.#options;
+    const { table, places, filtersGroup } = this.#options;
     const told = concerned.filter((kind) => changes.has(kind));
     if (this.#groups && told.length === 0) return;
     // Who the members of groups are is read anew only where it may have changed.
     if (!this.#groups || told.some((kind) => kind !== "endpoints")) this.#groups = new SecurityGroups(facts);
+    const where = places();
     const pods = [...node.endpoints.values()]
       .flatMap(({ ips }) => ips)
       .filter((ip) => !ip.includes(":"))
-      .map((address): GroupedPod => ({ address, groups: [], own: false, ...placeOf(address) }));
+      .map((address): GroupedPod => ({ address, groups: [], own: false, ...where.get(address) }));
     writeGroups(table.document(PART), this.#groups, pods, filtersGroup);
     await table.commit(PART);
   }

@@ -41,13 +41,21 @@ export function writeGroups(
   const chains = new Map<string, readonly string[]>();
   const members = new Map<string, ReadonlySet<string>>();
   const verdicts = { egress: new Map<string, string>(), ingress: new Map<string, string>() };
-  for (const { address, groups: ids } of pods)
+  // Most pods of a node have the same groups.
+  const alike = new Map<string, GroupedPod[]>();
+  for (const pod of pods) {
+    const key = pod.groups.toSorted().join();
+    const others = alike.get(key);
+    if (others) others.push(pod);
+    else alike.set(key, [pod]);
+  }
+  for (const [key, those] of alike)
     for (const direction of directions) {
-      const rules = rulesFor(groups, ids, direction, filtersGroup);
+      const rules = rulesFor(groups, those[0]!.groups, direction, filtersGroup);
       if (!rules) continue;
-      const name = `groups-${sides[direction].name}-${hash(ids.toSorted().join())}`;
-      if (!chains.has(name)) chains.set(name, chainOf(groups, rules, direction, members));
-      verdicts[direction].set(address, `jump ${name}`);
+      const name = `groups-${sides[direction].name}-${hash(key)}`;
+      chains.set(name, chainOf(groups, rules, direction, members));
+      for (const { address } of those) verdicts[direction].set(address, `jump ${name}`);
     }
   if (chains.size === 0) {
     clear(table);
@@ -140,6 +148,7 @@ function setElements(table: NftTable, set: string, wanted: ReadonlyMap<string, s
 }
 
 function clear(table: NftTable): void {
+  if (!table.hasChain(groupsChain)) return;
   for (const name of table.chainNames()) if (name.startsWith("groups-")) table.removeChain(name);
   for (const name of table.setNames()) if (name.startsWith("groups-")) table.removeSet(name);
 }
