@@ -67,6 +67,16 @@ export class HandMadeEnis {
     await this.#store.update(podEniKind, { ...before, metadata: { ...before.metadata, annotations } });
   }
 
+  /** Takes a pod's interface away again, and its PodENI. */
+  async take(name: string): Promise<void> {
+    const podEni = await this.#store.get(podEniKind, name, "default");
+    const id = podEni?.spec.allocations?.[0]?.eni.id;
+    if (id === undefined) throw new Error(`${name} has no PodENI`);
+    await this.cloud.detachInterface({ id, instanceID: podEni?.status?.instanceID ?? "" });
+    await this.cloud.deleteInterface(id);
+    await this.#store.delete(podEniKind, name, "default");
+  }
+
   #make(token: string, type: "Secondary" | "Trunk", { vSwitchID, groups }: Given) {
     const tags = { creator: "trunkline", "trunkline.dev/cluster": this.#lab };
     return this.cloud.createInterface({ token, vSwitchID, securityGroupIDs: groups, type, tags });

@@ -1,5 +1,6 @@
 // Trunk, exclusive and shared pods on one node, with different security groups, and a node whose pods have an interface each:
 // what packets find is what explain says, whatever happens to the agent.
+import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Pod } from "../../src/api/kinds/core.ts";
 import type { Explanation } from "../../src/explain/explain.ts";
@@ -233,3 +234,69 @@ describe("trunk, exclusive and shared pods", () => {
     expect((await trunkline.json<Explanation>("explain", "pod/excl", "host/db:3306")).reachable).toBe(true);
   }, 60_000);
 });
+
+describe("an agent that is killed while such pods come and go", () => {
+  const trunkline = new Commands();
+  let enis: HandMadeEnis;
+  beforeAll(async () => {
+    await trunkline.up(trunkline.file("lab.yaml", lab), "--separate");
+    await trunkline.ask("lab", "process", "stop", "controller");
+    const [config] = objects.split("---");
+    await trunkline.ask("apply", "-f", trunkline.file("config.yaml", config ?? ""));
+    enis = new HandMadeEnis(trunkline.lab, trunkline.entry().paths);
+  }, 120_000);
+  afterAll(async () => {
+    await enis?.close();
+    await trunkline.end();
+  });
+  /** Soon: before, within or after what it interrupts. */
+  const kill = async () => {
+    await pause(Math.random() * 700);
+    await trunkline.ask("lab", "process", "kill", "agent/node1");
+  };
+
+  it("finds again what it gave, gives nobody another's, and leaves nothing behind", async () => {
+    const trunk = await enis.trunk("node1", "vsw-1", "sg-base");
+    const wishes = { whole: { vSwitchID: "vsw-2" }, member: { vSwitchID: "vsw-1", trunk } };
+    const groups = ["sg-base"];
+    for (let round = 1; round <= 3; round++) {
+      const names = Object.keys(wishes);
+      const pods = names.map((name) => pod(name, "node1", true)).join("");
+      await trunkline.ask("apply", "-f", trunkline.file("pods.yaml", pods));
+      const given = Object.entries(wishes).map(([name, wish]) => enis.give(name, { ...wish, groups }));
+      await Promise.all([...given, kill()]);
+      await trunkline.ask(
+        "wait",
+        "--for",
+        "ready",
+        ...names.map((name) => `pod/${name}`),
+        "--timeout",
+        "60s",
+      );
+      for (const name of names) {
+        const probe = await trunkline.json<{ reachable: boolean; sourceSeen: string }>(
+          "probe",
+          `pod/${name}`,
+          "host/db:3306",
+        );
+        const { status } = await trunkline.json<Pod>("get", "pod", name);
+        expect([name, probe.reachable, probe.sourceSeen]).toEqual([name, true, status?.podIP]);
+      }
+      await Promise.all([trunkline.ask("delete", "pod", ...names, "--wait"), kill()]);
+      await until(async () => !(await node1(trunkline, "ip", "rule")).includes("proto 84"));
+      await until(async () => !/^tl/m.test(await node1(trunkline, "ip", "-br", "link")));
+      for (const name of names) await enis.take(name);
+    }
+  }, 300_000);
+});
+
+const node1 = (trunkline: Commands, ...words: string[]) =>
+  trunkline.ask("lab", "exec", "node1", "--", ...words);
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let left = 100; left > 0; left--) {
+    if (await holds()) return;
+    await pause(200);
+  }
+  throw new Error(`it did not come about: ${holds.toString()}`);
+}
