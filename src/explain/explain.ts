@@ -132,6 +132,7 @@ function guessed(facts: ClusterFacts, judges: Judges, flow: PlacedFlow, choices:
   const snat = judges.source(flow);
   const { egress, ingress } = groupedVerdicts(judges, flow, snat.sourceSeen, choices);
   const fate = guessedFate(facts, judges.atlas, flow);
+  if (fate.doubt !== undefined && choices.pick(2, fate.doubt) === 1) throw choices.untold(fate.doubt);
   const admission = flow.port && admissionOf(fate, flow.from, flow.to, snat.sourceSeen, choices);
   return toldOf({ egress, ingress, snat, fate, admission });
 }

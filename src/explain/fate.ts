@@ -26,6 +26,8 @@ export interface Fate extends Listening {
   readonly machine?: Machine;
   /** Why the packet gets no further than the last hop. */
   readonly broken?: string;
+  /** What is not known of the way. */
+  readonly doubt?: string;
   /** Why what the far end says never comes back. */
   readonly noReturn?: string;
   /** What comes of it if nobody on the way refuses it; undefined: cannot be told. */
@@ -41,7 +43,7 @@ export type PlacedFlow = Flow & { readonly source: string; readonly destination:
 /** Returns as much as objects tell. `atlas`: the network is known, but not the sender. */
 export function guessedFate(facts: ClusterFacts, atlas: Atlas | undefined, flow: PlacedFlow): Fate {
   const { from, to, destination, port } = flow;
-  const { hops, broken } = wayOf(facts, from, to, destination);
+  const { hops, broken, doubt } = wayOf(facts, from, to, destination);
   if (atlas) {
     // A question about somebody who is not there: policies have an answer to it, packets have none.
     const reason = `nobody here has ${from.addresses[0] ?? from.name}, so nothing can be sent from there`;
@@ -52,6 +54,7 @@ export function guessedFate(facts: ClusterFacts, atlas: Atlas | undefined, flow:
   return {
     hops,
     ...(broken === undefined ? {} : { broken }),
+    ...(doubt === undefined ? {} : { doubt }),
     listening,
     reason,
     outcome: broken === undefined ? said : "filtered",

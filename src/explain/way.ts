@@ -1,6 +1,8 @@
 // The way of a packet hop by hop, from the routes that each node is planned to have.
 import { cidrContains, tryParseCidr, tryParseIp } from "../base/ip.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
+import { ROUTING_CONDITION } from "../plan/routing/bird/report.ts";
+import { routingProtocols } from "../plan/routing/bird/settings.ts";
 import { type PlannedRoute, planRoutes, type RouteReason, routeFor } from "../plan/routing/plan-routes.ts";
 import { innerAddress, tunnelTypes, wantedTunnels } from "../plan/routing/tunnels.ts";
 import { subnetOf } from "../plan/subnets/of-address.ts";
@@ -20,6 +22,8 @@ export interface Way {
   readonly hops: readonly Hop[];
   /** Why the packet gets no further than the last hop. */
   readonly broken?: string;
+  /** Routes on it are BIRD's, and whether they are there is not known. */
+  readonly doubt?: string;
 }
 
 /** Returns every pod's gateway: answered by proxy ARP on the node's end, so that no address is spent on it. */
@@ -58,7 +62,9 @@ function fromOutside(facts: ClusterFacts, from: End, to: End, destination: strin
     to: isOnNode(to) ? to.name : node,
     by: "routes outside of the cluster",
   };
-  return isOnNode(to) ? { hops: [first] } : onward(facts, end, to, destination, [first]);
+  if (isOnNode(to)) return { hops: [first] };
+  const doubt = routingProtocols(facts).size === 0 ? undefined : routesUnknown(facts, [end]);
+  return { ...onward(facts, end, to, destination, [first]), ...(doubt !== undefined && { doubt }) };
 }
 
 function onward(facts: ClusterFacts, at: string, to: End, destination: string, before: readonly Hop[]): Way {
@@ -86,6 +92,8 @@ function onward(facts: ClusterFacts, at: string, to: End, destination: string, b
       via,
       by: `route ${prefix}: ${routeReason(planned)}`,
     };
+    const doubt = planned.handedOver ? routesUnknown(facts, [at, next]) : undefined;
+    if (doubt !== undefined) return { hops: [...before, hop], doubt };
     if (next === at) return { hops: [...before, hop], broken: `the route of ${at} leads back to itself` };
     if (nodeOf(to) !== next) {
       return { hops: [...before, hop], broken: `${prefix} is routed to ${next}, where ${to.name} is not` };
@@ -105,6 +113,21 @@ function onward(facts: ClusterFacts, at: string, to: End, destination: string, b
     hops: [...before, { at: here, to: "nowhere", by: "no route" }],
     broken: `${at} has no route to ${destination}: ${whyNoRoute(facts, destination)}`,
   };
+}
+
+/** Returns what keeps routes that BIRD makes from being sure to be there: what one of the nodes says of itself. */
+function routesUnknown(facts: ClusterFacts, nodes: readonly string[]): string | undefined {
+  const what =
+    nodes.length > 1
+      ? `${nodes.join(" and ")} have routes to each other`
+      : `others have a route to ${nodes[0]}`;
+  for (const name of nodes) {
+    const conditions = facts.nodes.get(name)?.status?.conditions ?? [];
+    const told = conditions.find(({ type }) => type === ROUTING_CONDITION);
+    if (told?.status === "False")
+      return `whether ${what}: node ${name} says ${told.reason} (${told.message ?? ""})`;
+  }
+  return undefined;
 }
 
 function whyNoRoute(facts: ClusterFacts, destination: string): string {

@@ -53,7 +53,7 @@ it("tells every link but those to pods, with its addresses in the kernel's order
   expect(elsewhere).toBe(built.machines[2]);
 });
 
-it("tells the routes that are there now, but for the agents', and routing rules that somebody added", () => {
+it("tells the routes that are there now, but for those to single pods, and routing rules that somebody added", () => {
   const members = lab();
   const { kernel } = members[1]!;
   const route = (destination: string, via: string, protocol: number, metric: number) =>
@@ -61,12 +61,23 @@ it("tells the routes that are there now, but for the agents', and routing rules 
   route("10.1.0.0/26", "192.168.18.12", 12, 32);
   route("10.1.0.0/26", "192.168.18.11", 12, 20);
   route("10.1.0.64/26", "192.168.18.11", 84, 512);
+  const tl = kernel.links.get("tlpod")!.index;
+  kernel.routes.add({
+    family: 4,
+    destination: "10.1.0.70/32",
+    type: "unicast",
+    linkIndex: tl,
+    protocol: 84,
+    table: 254,
+  });
   kernel.rules.add({ family: 4, priority: 100, from: "10.1.0.0/16", table: 100, protocol: 4 });
   const [, h] = groundNow(built, members).machines;
   const learned = h!.routes.filter(({ via }) => via !== undefined);
   expect(learned.toSorted((a, b) => (a.metric ?? 0) - (b.metric ?? 0))).toEqual([
     { to: "10.1.0.0/26", via: "192.168.18.11", link: "eth0", metric: 20 },
     { to: "10.1.0.0/26", via: "192.168.18.12", link: "eth0", metric: 32 },
+    { to: "10.1.0.64/26", via: "192.168.18.11", link: "eth0", metric: 512 },
   ]);
+  expect(h!.routes.some(({ to }) => to === "10.1.0.70/32")).toBe(false);
   expect(h!.rules).toEqual([{ family: 4, text: "100: from 10.1.0.0/16 lookup 100" }]);
 });

@@ -43,7 +43,9 @@ export function groundNow(built: Ground, members: Iterable<Looked>): Ground {
 }
 
 function machineNow(machine: Machine, { kernel, plan }: Looked): Machine {
-  const links = kernel.links.list().filter((link) => !isPodLink(link));
+  const all = kernel.links.list();
+  const links = all.filter((link) => !isPodLink(link));
+  const podLinks = new Set(all.filter(isPodLink).map(({ index }) => index));
   const names = new Map(links.map(({ index, name }) => [index, name]));
   const addresses = kernel.addresses.list();
   const networks = new Map(plan.interfaces.map(({ name, lan }) => [name, lan.name]));
@@ -64,7 +66,10 @@ function machineNow(machine: Machine, { kernel, plan }: Looked): Machine {
     ...machine,
     live: true,
     links: now,
-    routes: kernel.routes.list({ table: MAIN_TABLE }).flatMap((route) => routeNow(route, names)),
+    routes: kernel.routes
+      .list({ table: MAIN_TABLE })
+      .filter((route) => !isPodRoute(route, podLinks))
+      .flatMap((route) => routeNow(route, names)),
     bound: machine.bound ?? machine.links.flatMap((link) => link.addresses.map(bare)),
     ...(rules.length > 0 && { rules }),
   };
@@ -80,11 +85,15 @@ function isPodLink({ group }: Link): boolean {
   return (group & POD_LINK_GROUP_MASK) === (POD_LINK_GROUP & POD_LINK_GROUP_MASK);
 }
 
-/** Routes to pods are the agents'; plans know them. */
+/** The agent's route to a single pod. Those to whole ranges are looked at like all others: they are BIRD's, or on their way. */
+function isPodRoute({ protocol, linkIndex }: Route, podLinks: ReadonlySet<number>): boolean {
+  return protocol === ROUTE_PROTOCOL && linkIndex !== undefined && podLinks.has(linkIndex);
+}
+
 function routeNow(route: Route, names: ReadonlyMap<number, string>): GroundRoute[] {
-  const { destination, via, linkIndex, source, metric, type, protocol } = route;
+  const { destination, via, linkIndex, source, metric, type } = route;
   const link = linkIndex === undefined ? undefined : names.get(linkIndex);
-  if (protocol === ROUTE_PROTOCOL || /^(fe80|ff00)::/.test(destination)) return [];
+  if (/^(fe80|ff00)::/.test(destination)) return [];
   if (type === "multicast") return [];
   return [
     {

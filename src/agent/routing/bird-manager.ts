@@ -12,14 +12,16 @@ import type { Kernel, NetnsRef } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { routingFindings } from "../../plan/routing/bird/findings.ts";
 import { type BirdPlan, type NodeLink, planBird } from "../../plan/routing/bird/plan-bird.ts";
-import { sessionReport } from "../../plan/routing/bird/report.ts";
+import { type SessionReport, sessionReport } from "../../plan/routing/bird/report.ts";
 import { routingProtocols } from "../../plan/routing/bird/settings.ts";
 import type { Store } from "../../store/store.ts";
 import type { Changes, Manager } from "../managers/manager.ts";
+import { setNodeCondition } from "../node-condition.ts";
 import { hostInterfacePattern } from "../pods/endpoint.ts";
 import { BirdReader, type BirdView, nothingSeen } from "./bird-reader.ts";
 import { PeerStatus } from "./peer-status.ts";
 import { RouteHolds } from "./route-holds.ts";
+import { routesTold, Settled } from "./routes-told.ts";
 
 export interface BirdManagerOptions {
   readonly node: string;
@@ -69,6 +71,7 @@ export class BirdManager implements Manager {
   readonly #holds: RouteHolds;
   readonly #reader: BirdReader;
   readonly #status: PeerStatus;
+  readonly #told = new Settled();
   #known: { facts: ClusterFacts; plan: BirdPlan; protocols: string; farEnds: string } | undefined;
   #wanted: { text: string; config: BirdConfig } | undefined;
   /** The old way, until the new one stands. */
@@ -224,15 +227,26 @@ export class BirdManager implements Manager {
       this.#holds.review(this.#seen.progress);
       this.#reviewLingering(this.#seen.progress.recovered && this.#seen.progress.complete);
       this.#reviewHaste();
-      await this.#status.tell(
-        facts,
-        plan.sessions.map((session) => sessionReport(session, this.#seen.live.get(session.protocol))),
+      const reports = plan.sessions.map((session) =>
+        sessionReport(session, this.#seen.live.get(session.protocol)),
       );
+      await this.#status.tell(facts, reports);
+      await this.#tellNode(facts, plan, reports);
     } catch (error) {
       this.#options.logger.debug({ error: textOf(error) }, "BIRD could not be looked at");
     }
     // Without BIRD there is nothing to see, but sessions on objects are still to be taken back once.
     if (plan.config) this.#lookSoon(this.#holds.active ? HOLD_LOOK_MS : LOOK_MS);
+  }
+
+  async #tellNode(facts: ClusterFacts, plan: BirdPlan, reports: readonly SessionReport[]): Promise<void> {
+    const { node, store } = this.#options;
+    const running = plan.config && this.#process.control !== undefined;
+    const condition = routesTold(facts.nodes.get(node), running, reports);
+    // Without BIRD nobody looks again.
+    if (!condition || (!this.#told.take(condition) && plan.config)) return;
+    await setNodeCondition(store, node, condition);
+    this.#told.done(condition);
   }
 
   /** All that `trunkline route` asks of a node. */

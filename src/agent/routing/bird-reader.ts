@@ -47,6 +47,8 @@ export const nothingSeen: BirdView = {
 export class BirdReader {
   readonly #kernel: Kernel;
   readonly #watch = new SessionWatch();
+  /** Since when nobody could be asked. */
+  #awaySince: string | undefined;
   /** What was refused, with what it was made from: reading thousands of routes every second would be too much. */
   #refused: { key: string; routes: readonly RefusedRoute[] } = { key: "", routes: [] };
   #unresolved: { key: string; routes: BirdView["unresolved"] } = { key: "", routes: [] };
@@ -69,7 +71,9 @@ export class BirdReader {
     const text = control ? (await control.command("show protocols all")).text : "";
     const protocols = readProtocols(text);
     const counts = readSignatureCounts(this.#kernel.netstat());
-    const errors = this.#watch.look(plan.sessions, protocols, counts, here, this.#log.news());
+    const watched = this.#watch.look(plan.sessions, protocols, counts, here, this.#log.news());
+    this.#awaySince = control ? undefined : (this.#awaySince ?? new Date().toISOString());
+    const errors = control ? watched : birdAway(plan.sessions);
     const rip = [...protocols.values()].filter(({ type }) => type === "RIP" || type === "RIPng");
     const ripNeighbours: RipNeighbour[] = [];
     for (const { name } of control ? rip : [])
@@ -79,7 +83,12 @@ export class BirdReader {
     const live = new Map(
       plan.sessions.map((session) => [
         session.protocol,
-        liveSession(session, protocols.get(session.protocol), errors.get(session.protocol), refused),
+        liveSession(
+          session,
+          protocols.get(session.protocol) ?? { since: this.#awaySince },
+          errors.get(session.protocol),
+          refused,
+        ),
       ]),
     );
     return { live, ripNeighbours, refused, unresolved, progress: await progressOf(control, plan, protocols) };
@@ -135,18 +144,28 @@ export class BirdReader {
   }
 }
 
+/** The peers are not to blame. */
+function birdAway(sessions: readonly Session[]): ReadonlyMap<string, SessionError> {
+  return new Map(
+    sessions.map(({ protocol, node, held }) => [
+      protocol,
+      held ?? { code: "bird-away", message: `BIRD of ${node} does not run` },
+    ]),
+  );
+}
+
 function liveSession(
   session: Session,
-  state: ProtocolState | undefined,
+  state: Partial<ProtocolState>,
   error: SessionError | undefined,
   refused: readonly RefusedRoute[],
 ): LiveSession {
   return {
-    state: state?.bgpState ?? "Down",
-    since: state?.since ?? null,
+    state: state.bgpState ?? "Down",
+    since: state.since ?? null,
     error: error ?? null,
-    routesIn: state?.imported ?? 0,
-    routesOut: state?.exported ?? 0,
+    routesIn: state.imported ?? 0,
+    routesOut: state.exported ?? 0,
     refused: refused
       .filter(({ peer, through }) => through === "bgp" && peer === session.peer)
       .map(({ prefix, why }) => ({ prefix, why })),

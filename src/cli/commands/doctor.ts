@@ -43,6 +43,7 @@ async function doctor(options: Options): Promise<void> {
 async function checkCluster(options: Options): Promise<{ looked: string[]; found: Diagnosis[] }> {
   const { diagnose } = await import("../../explain/doctor/diagnose.ts");
   const { lastingFindings, readAddresses } = await import("../ipam/data.ts");
+  const { sessionFindings } = await import("../../explain/doctor/sessions.ts");
   const { isNote } = await import("../../plan/addressing/check.ts");
   const { facts } = await readAddresses(options);
   const looked = [`${facts.nodes.size} nodes, ${facts.pods.size} pods, ${facts.policies.size} policies`];
@@ -52,10 +53,12 @@ async function checkCluster(options: Options): Promise<{ looked: string[]; found
     const agents = await checkAgents(options.lab);
     looked.push(`${agents.asked} agents`);
     found.push(...agents.found);
+    const { askRouting } = await import("../facts/node-routing.ts");
+    found.push(...sessionFindings(facts, await askRouting(options, facts.nodes.keys())));
     const { checkForeignRules } = await import("../facts/foreign-checks.ts");
     found.push(...(await checkForeignRules(options.lab, facts)));
     looked.push("other programs' rules");
-  }
+  } else found.push(...sessionFindings(facts, new Map()));
   const { findings } = await lastingFindings(options);
   looked.push("addresses");
   found.push(

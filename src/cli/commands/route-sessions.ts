@@ -55,17 +55,21 @@ async function run(options: Options): Promise<void> {
 function answerOf(facts: ClusterFacts, nodes: readonly string[], live: ReadonlyMap<string, NodeRouting>) {
   const wanted = new Set(nodes);
   // What an agent has told is of the plan that it has; where it has not heard of an object yet, the plan counts.
-  const told = new Map(
+  const reports = new Map(
     [...live.values()].flatMap(({ sessions }) => sessions.map((one) => [`${one.node} ${one.protocol}`, one])),
   );
   const sessions = allSessions(facts)
     .filter((session) => wanted.has(session.node))
     .map((session): SessionReport => {
       const report = sessionReport(session);
-      const known = told.get(`${session.node} ${session.protocol}`);
+      const known = reports.get(`${session.node} ${session.protocol}`);
       if (!known) return report;
       const { state, since, error, routesIn, routesOut, refused } = known;
-      return { ...report, state, since, error, routesIn, routesOut, refused };
+      const isAway = session.peerNode !== undefined && live.get(session.peerNode)?.running === false;
+      const because =
+        isAway && error?.code !== "bird-away" ? `; BIRD of ${session.peerNode} does not run` : "";
+      const told = error && { ...error, message: `${error.message}${because}` };
+      return { ...report, state, since, error: told, routesIn, routesOut, refused };
     });
   const findings = nodes.flatMap((node) => live.get(node)?.findings ?? routingFindings(facts, node));
   return { sessions, ripNeighbours: [...live.values()].flatMap((one) => one.ripNeighbours), findings };

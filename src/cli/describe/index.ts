@@ -8,6 +8,7 @@ import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
 import type { KubeObject } from "../../api/object.ts";
 import { cidrSize, tryParseCidr } from "../../base/ip.ts";
 import type { BlockUsage } from "../../plan/addressing/usage.ts";
+import { lackingIpip } from "../../plan/routing/tunnels.ts";
 import type { Store } from "../../store/store.ts";
 import { podStatus } from "../objects/columns.ts";
 import { ago, table } from "../output.ts";
@@ -124,17 +125,24 @@ async function poolLines({ store, blocks }: Sources, pool: IPPool): Promise<Line
       "Source NAT",
       spec.natOutgoing ? "yes: pods reach the world outside all pools by their node's address" : "no",
     ],
-    ["Routes", routeText(spec)],
+    ["Routes", routeText(pool, nodes)],
     ["Blocks", blockText(usages.filter((block) => block.pool === metadata.name))],
     ...conditionLines(pool),
   ];
 }
 
-function routeText({ ipipMode = "Never", vxlanMode = "Never" }: IPPool["spec"]): string {
+function routeText(pool: IPPool, nodes: readonly Node[]): string {
+  const { ipipMode = "Never", vxlanMode = "Never" } = pool.spec;
   const [what, mode] = ipipMode === "Never" ? ["VXLAN", vxlanMode] : ["IP in IP", ipipMode];
   if (mode === "Never") return "by the nodes' own addresses";
   const when = mode === "CrossSubnet" ? "to nodes in other networks" : "between all nodes";
-  return `by ${what} ${when} (${mode})`;
+  const known = new Map(nodes.map((node) => [node.metadata.name, node]));
+  const lacking = lackingIpip({ nodes: known }, pool);
+  const but =
+    lacking.length === 0
+      ? ""
+      : `\nbut by the nodes' own addresses where kernels have no IP in IP: ${lacking.join(", ")}`;
+  return `by ${what} ${when} (${mode})${but}`;
 }
 
 function blockText(blocks: readonly BlockUsage[]): string {

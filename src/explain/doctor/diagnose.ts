@@ -5,6 +5,7 @@ import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import { compilePolicy, readSwitch } from "../../plan/policy/index.ts";
 import { ADDRESS_CONDITION, sharedAddresses } from "../../plan/routing/node-address.ts";
 import { planRoutes } from "../../plan/routing/plan-routes.ts";
+import { lackingIpip } from "../../plan/routing/tunnels.ts";
 import { planSnat } from "../../plan/snat/index.ts";
 import type { Diagnosis } from "./diagnosis.ts";
 import { securityGroupFindings } from "./security-groups.ts";
@@ -57,12 +58,19 @@ function pools(facts: ClusterFacts): Diagnosis[] {
     serviceRanges: serviceRangesOf(facts.configMaps.values()),
     pools: [],
   };
-  return checkPools([...facts.pools.values()], around).map(({ code, severity, pool, message }) => ({
+  const tunnels = sorted(facts.pools).flatMap(([name, pool]): Diagnosis[] => {
+    const lacking = lackingIpip(facts, pool);
+    if (lacking.length === 0) return [];
+    const message = `it asks for IP in IP (ipipMode: ${pool.spec.ipipMode}), which the kernels of ${lacking.join(", ")} lack: packets go there and from there without a tunnel; load the module ipip, or set vxlanMode`;
+    return [{ code: "tunnel.no-ipip", severity: "warning", object: `IPPool/${name}`, message }];
+  });
+  const checked = checkPools([...facts.pools.values()], around).map(({ code, severity, pool, message }) => ({
     code,
     severity,
     object: `IPPool/${pool}`,
     message,
   }));
+  return [...checked, ...tunnels];
 }
 
 function policies(facts: ClusterFacts): Diagnosis[] {

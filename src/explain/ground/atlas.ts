@@ -193,7 +193,7 @@ export class Atlas {
       return nowhere(route.by, why, own || route.to === "unreachable");
     }
     if (route.to === "several") {
-      const why = `which of the ways to ${destination} ${name} takes`;
+      const why = `which way packets to ${destination} take from ${name}`;
       return { type: "unknown", why };
     }
     const lost = route.outer === undefined ? undefined : this.#whyNotReached(machine, route.outer);

@@ -13,8 +13,8 @@ export interface Machine {
   readonly name: string;
   readonly links: readonly GroundLink[];
   readonly routes: readonly GroundRoute[];
-  /** Looked at while it runs: links and routes are what its kernel has, but for routes to pods, which plans tell. Else
-   * `routes` are those beside the links' own. */
+  /** Looked at while it runs: links and routes are what its kernel has, but for routes to its own pods, which plans tell. Else
+   * `routes` are those beside the links' own and the planned ones to other nodes' pods. */
   readonly live?: true;
   /** Routing rules (ip-rule(8)) that somebody added, by family: where packets go by them is not followed. */
   readonly rules?: readonly { readonly family: 4 | 6; readonly text: string }[];

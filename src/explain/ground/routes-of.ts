@@ -1,5 +1,5 @@
-// Where one machine of a known network sends a packet: the longest prefix of its links, its own routes and the planned
-// routes to pods.
+// Where one machine of a known network sends a packet: the longest prefix of its links, its own routes and, where nobody
+// has looked at the machine itself, the planned routes to pods.
 import {
   type Cidr,
   cidrContains,
@@ -12,7 +12,7 @@ import {
 } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type PlannedRoute, planRoutes } from "../../plan/routing/plan-routes.ts";
-import { innerAddress, tunnelTypes } from "../../plan/routing/tunnels.ts";
+import { innerAddress, outerAddress, tunnelTypes } from "../../plan/routing/tunnels.ts";
 import { routeReason } from "../way.ts";
 import { bare, type GroundLink, type GroundRoute, type Machine, nodeName, tunnelNetwork } from "./ground.ts";
 import { isSecondary } from "./source.ts";
@@ -40,29 +40,69 @@ const PLANNED_METRIC = 512;
 
 /** Returns the routes of a machine, longest prefix first, and of equal ones the one that the kernel takes. */
 export function routesOf(facts: ClusterFacts, machine: Machine): KnownRoute[] {
-  const routes: KnownRoute[] = [
-    ...(machine.live ? [] : machine.links.flatMap(linkRoutes)),
-    ...machine.routes.flatMap((route) => ownRoute(machine, route)),
-  ];
-  for (const planned of plannedRoutes(facts, machine)) {
-    const { route, tunnel } = planned;
-    const range = tryParseCidr(route.destination);
-    if (!range) continue;
-    const by = `${route.type} ${route.destination}: ${routeReason(planned)}`;
-    if (route.type === "blackhole")
-      routes.push({ range, to: "blackhole", by, metric: PLANNED_METRIC, planned: true });
-    if (route.via === undefined) continue;
-    const link = tunnel ? tunnelLink(facts, machine, tunnel) : linkTo(machine, route.via);
-    const words = `route ${route.destination}: ${routeReason(planned)}`;
-    const common = {
-      by: words,
-      metric: PLANNED_METRIC,
-      planned: true,
-      ...(tunnel && { outer: tunnel.outer }),
-    } as const;
-    if (link) routes.push({ range, to: { via: route.via, link }, ...common });
-  }
+  const planned = plannedRoutes(facts, machine);
+  const routes = machine.live
+    ? machine.routes.flatMap((route) => liveRoute(facts, machine, route, planned))
+    : [
+        ...machine.links.flatMap(linkRoutes),
+        ...machine.routes.flatMap((route) => ownRoute(machine, route)),
+        ...planned.flatMap((one) => plannedRoute(facts, machine, one)),
+      ];
   return routes.toSorted((a, b) => b.range.length - a.range.length || a.metric - b.metric);
+}
+
+function plannedRoute(facts: ClusterFacts, machine: Machine, planned: PlannedRoute): KnownRoute[] {
+  const { route, tunnel } = planned;
+  const range = tryParseCidr(route.destination);
+  if (!range) return [];
+  const common = { range, by: wordsOf(planned), metric: PLANNED_METRIC, planned: true } as const;
+  if (route.type === "blackhole") return [{ ...common, to: "blackhole" }];
+  if (route.via === undefined) return [];
+  const link = tunnel ? tunnelLink(facts, machine, tunnel) : linkTo(machine, route.via);
+  if (!link) return [];
+  return [{ ...common, to: { via: route.via, link }, ...(tunnel && { outer: tunnel.outer }) }];
+}
+
+function wordsOf(planned: PlannedRoute): string {
+  const { type, destination } = planned.route;
+  return `${type === "blackhole" ? type : "route"} ${destination}: ${routeReason(planned)}`;
+}
+
+/** A kernel's own route, with the object that decides it where it is as planned. */
+function liveRoute(
+  facts: ClusterFacts,
+  machine: Machine,
+  route: GroundRoute,
+  planned: readonly PlannedRoute[],
+): KnownRoute[] {
+  const because = planned.find((one) => one.route.destination === route.to && isAsPlanned(one, route));
+  return ownRoute(machine, route).map((known) => {
+    const outer = outerOf(facts, known, because);
+    const way = outer === undefined ? known : { ...known, ...outer };
+    return because ? { ...way, by: wordsOf(because), planned: true as const } : way;
+  });
+}
+
+function isAsPlanned({ route }: PlannedRoute, { type, via }: GroundRoute): boolean {
+  return route.type === "blackhole" ? type === "blackhole" : type === undefined && via === route.via;
+}
+
+/** Of a route through a tunnel: where the packets go that it is packed in. */
+function outerOf(
+  facts: ClusterFacts,
+  { to }: KnownRoute,
+  because: PlannedRoute | undefined,
+): Pick<KnownRoute, "outer"> | { readonly to: "several" } | undefined {
+  const link = typeof to === "string" ? undefined : to.link;
+  const type = link && tunnelTypes.find(({ device }) => tunnelNetwork(device) === link.network);
+  if (!type || typeof to === "string" || to.via === undefined) return undefined;
+  const planned = because?.tunnel?.outer;
+  if (planned !== undefined) return { outer: planned };
+  if (type.kind === "ipip") return { outer: to.via };
+  const node = [...facts.nodes.values()].find((one) => innerAddress(one, type) === to.via);
+  const outer = node && outerAddress(facts, node, type.family);
+  // Only the device's own table tells, which is not looked at.
+  return outer === undefined ? { to: "several" } : { outer };
 }
 
 function linkRoutes(link: GroundLink): KnownRoute[] {
@@ -106,7 +146,7 @@ function linkTo({ links, routes }: Machine, via: string): GroundLink | undefined
   return links.find((link) => link.addresses.some((text) => cidrContains(rangeOf(text), next)));
 }
 
-function plannedRoutes(facts: ClusterFacts, { name, podRoutes }: Machine) {
+function plannedRoutes(facts: ClusterFacts, { name, podRoutes }: Machine): readonly PlannedRoute[] {
   const node = /^node\/(.*)$/.exec(name)?.[1];
   // A router is no owner of blocks: all of them are others'.
   return node === undefined && !podRoutes ? [] : planRoutes(facts, node ?? name).routes;
@@ -115,12 +155,11 @@ function plannedRoutes(facts: ClusterFacts, { name, podRoutes }: Machine) {
 /** A tunnel is a network of its own, on which all who have the device are neighbours. */
 function tunnelLink(
   facts: ClusterFacts,
-  { name, links, live }: Machine,
+  { name, links }: Machine,
   { kind, device }: NonNullable<PlannedRoute["tunnel"]>,
 ): GroundLink | undefined {
   const found = links.find((link) => link.name === device);
-  // Looked at, and not there: the kernel has no such route either.
-  if (found || live) return found;
+  if (found) return found;
   const node = facts.nodes.get(nodeName(name) ?? "");
   const type = tunnelTypes.find((one) => one.kind === kind);
   const inner = node && type && innerAddress(node, type);

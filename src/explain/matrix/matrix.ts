@@ -263,8 +263,10 @@ export class PolicyRefusals {
 function liveRefusal(facts: ClusterFacts, judges: Judges, flow: PlacedFlow): Against | undefined {
   // Where the network is not known whole, the source matters to hosts that admit some only, and to groups.
   if (flow.to.type === "host" || judges.atlas || judges.groups) return journeyRefusal(facts, judges, flow);
-  const against = wayRefusal(guessedFate(facts, undefined, flow));
-  return against && refused(against);
+  const fate = guessedFate(facts, undefined, flow);
+  const against = wayRefusal(fate);
+  if (against) return refused(against);
+  return fate.doubt === undefined ? undefined : { allowed: null, by: { by: "unknown", reason: fate.doubt } };
 }
 
 /** Returns what refuses a flow in every world that there may be; where only some do, that cannot be told. */

@@ -11,7 +11,7 @@ import { isHandedOver, routingProtocols, routingSettings } from "../../plan/rout
 import { nodeAddress } from "../../plan/routing/node-address.ts";
 import { type PlannedRoute, planRoutes, type RouteReason } from "../../plan/routing/plan-routes.ts";
 import { isCard, tunnelMtus, usedTunnels } from "../../plan/routing/tunnel-settings.ts";
-import { lacksIpip, type TunnelKind, tunnelOf } from "../../plan/routing/tunnels.ts";
+import { lackingIpip, lacksIpip, type TunnelKind, tunnelOf } from "../../plan/routing/tunnels.ts";
 import { routeReason } from "../way.ts";
 
 export type Through = "direct" | "bgp" | "rip" | "ipip" | "vxlan";
@@ -54,6 +54,8 @@ export interface ClusterRow {
   readonly why: string;
   readonly accepted: boolean;
   readonly outside: boolean;
+  /** BIRD of its node tells somebody of it; null: it is none of BIRD's, or nobody knows. */
+  readonly announced?: boolean | null;
 }
 
 export interface NodeRow extends ClusterRow {
@@ -71,7 +73,11 @@ export function clusterRows(facts: ClusterFacts, live: ReadonlyMap<string, NodeR
     if (!rows.has(key)) rows.set(key, row);
   };
   for (const row of announced(facts))
-    put(isBirds(row.through) ? { ...row, ...heardBy(nodes, row.prefix, row.through) } : row);
+    put(
+      isBirds(row.through)
+        ? { ...toldOf(row, live.get(row.announcedBy)), ...heardBy(nodes, row.prefix, row.through) }
+        : row,
+    );
   const first = origins(nodes);
   for (const node of nodes) {
     for (const route of node.routes) {
@@ -123,6 +129,16 @@ export function nodeTable(facts: ClusterFacts, name: string, live: NodeRouting |
         why: code,
         message,
       })),
+      ...(live && !live.running && routingProtocols(facts).size > 0
+        ? [
+            {
+              prefix: `Node/${name}`,
+              node: name,
+              why: "bird-away",
+              message: "BIRD does not run: it tells no routes, and hears none",
+            },
+          ]
+        : []),
       ...(live?.error ? [{ prefix: `Node/${name}`, node: name, why: "bird", message: live.error }] : []),
     ],
   };
@@ -133,10 +149,15 @@ function announced(facts: ClusterFacts): ClusterRow[] {
   const rows: ClusterRow[] = [];
   for (const block of facts.blocks.values()) {
     const { cidr, node, pool, state, loans = [] } = block.spec;
+    const lacking = lackingIpip(facts, facts.pools.get(pool));
+    const noTunnel =
+      lacking.length === 0
+        ? ""
+        : `; without the tunnel that its pool asks for where kernels have no IP in IP: ${lacking.join(", ")}`;
     const why = {
       pending: `claimed by ${node} and not confirmed yet: no node has a route`,
-      confirmed: `${node} owns block ${block.metadata.name}`,
-      releasing: `${node} owns block ${block.metadata.name} and is giving it back`,
+      confirmed: `${node} owns block ${block.metadata.name}${noTunnel}`,
+      releasing: `${node} owns block ${block.metadata.name} and is giving it back${noTunnel}`,
     }[state];
     const common = { through: throughOf(facts, pool), peer: null, pool, accepted: true, outside: false };
     const via = state === "pending" ? null : addressOf(facts, node, cidr);
@@ -191,6 +212,24 @@ function mtusOfNode(
 
 function isBirds(through: Through): boolean {
   return through === "bgp" || through === "rip";
+}
+
+/** Says whether the announcer's BIRD does announce it: what is planned may not be so. */
+function toldOf(row: ClusterRow, live: NodeRouting | undefined): ClusterRow {
+  const why = live && row.via !== null ? whyUntold(live) : undefined;
+  if (!live || row.via === null) return { ...row, announced: null };
+  return why === undefined
+    ? { ...row, announced: true }
+    : { ...row, announced: false, why: `${row.why}; not announced: ${why}` };
+}
+
+/** Returns why a node's BIRD tells nobody of its routes; undefined: it does. */
+function whyUntold({ node, running, sessions, ripNeighbours }: NodeRouting): string | undefined {
+  if (!running) return `BIRD of ${node} does not run`;
+  const stands = sessions.some(({ state }) => state === "Established");
+  return sessions.length === 0 || stands || ripNeighbours.length > 0
+    ? undefined
+    : `none of ${node}'s sessions stands`;
 }
 
 /** By which neighbour some node has learned a prefix. */
@@ -318,7 +357,10 @@ function plannedRow(
     through: tunnel ? throughTunnel(tunnel.kind) : byBird ? (heard ? protocolOf(heard) : planned) : "direct",
     peer: byBird && heard && live ? neighbourOf(live, heard) : null,
     inKernel: present !== undefined,
-    why: byBird && live && !heard ? `${why}; nobody has told it yet` : why,
+    why:
+      byBird && live && !heard
+        ? `${why}; ${live.running ? "nobody has told it yet" : `BIRD of ${name} does not run`}`
+        : why,
   };
 }
 

@@ -68,6 +68,15 @@ export function lacksIpip(node: Node): boolean {
   return condition?.status === "False" && condition.reason === LACKS_IPIP;
 }
 
+/** Returns the nodes that keep an enabled pool from the IP in IP that it asks for: their kernels have none. By name. */
+export function lackingIpip(facts: Pick<ClusterFacts, "nodes">, pool: IPPool | undefined): string[] {
+  if (!pool || tunnelOf(pool)?.type.kind !== "ipip") return [];
+  return [...facts.nodes.values()]
+    .filter(lacksIpip)
+    .map(({ metadata }) => metadata.name)
+    .toSorted();
+}
+
 /** Returns the types of tunnel that any enabled pool asks for. */
 export function wantedTunnels(facts: ClusterFacts): TunnelType[] {
   const asked = new Set([...facts.pools.values()].map((pool) => tunnelOf(pool)?.type));

@@ -40,11 +40,40 @@ export type SessionErrorCode =
   | "too-many-prefixes"
   | "secret-missing"
   | "no-local-address"
-  | "peer-closed";
+  | "peer-closed"
+  | "bird-away";
 
 export interface SessionError {
   readonly code: SessionErrorCode;
   readonly message: string;
+}
+
+/** What keeps sessions from standing, or routes from being told, on a node. */
+export const ROUTING_CONDITION = "RoutesTold";
+
+/** Returns what to do about a session that does not stand. */
+export function adviceFor({ error, object, peer, port, node, peerNode }: SessionReport): string {
+  const of = peerNode === null ? "the peer" : `node ${peerNode}`;
+  switch (error?.code) {
+    case "wrong-password":
+    case "password-not-sent":
+    case "password-unexpected":
+      return `set the same password at both ends: the Secret that ${object} names, and ${of}'s own`;
+    case "wrong-as":
+      return `let ${object} and ${of} name each other's AS`;
+    case "connection-refused":
+      return `start the BGP daemon of ${of}, and let it know ${node} as a neighbour`;
+    case "too-many-prefixes":
+      return `let ${of} take more prefixes, or tell it less by a BGPFilter`;
+    case "secret-missing":
+      return `create the Secret, in namespace kube-system`;
+    case "no-local-address":
+      return `give the address back to the node, or let its agent find another one (RoutingConfiguration, spec.nodeAddress)`;
+    case "bird-away":
+      return `look at bird/bird.log in the agent's state folder of ${node}, and at the agent's log`;
+    default:
+      return `see whether ${of} runs BGP, knows ${node} as a neighbour, and is reached at ${peer} on TCP port ${port}`;
+  }
 }
 
 export interface LiveSession {
