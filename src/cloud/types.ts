@@ -57,6 +57,11 @@ const clusterTag = "trunkline.dev/cluster";
 /** Whose pool the interface belongs to: the node's name. */
 export const nodeTag = "trunkline.dev/node";
 
+/** Which PodENI the interface was made for: its uid. */
+export const podEniTag = "trunkline.dev/pod-eni";
+/** Whose trunk the interface is: the node's name. */
+export const trunkTag = "trunkline.dev/trunk-of";
+
 /** Returns the cluster that interfaces were made for: the first that one of ours names. */
 export function clusterOf(interfaces: readonly Pick<CloudInterface, "tags">[]): string | undefined {
   return interfaces.find(({ tags }) => tags[creatorTag] === creatorName)?.tags[clusterTag];

@@ -7,6 +7,7 @@ import type { Clock } from "../ipam/types.ts";
 import type { Store } from "../store/store.ts";
 import { IpamCollector } from "./ipam-gc.ts";
 import { OwnerGc } from "./owner-gc.ts";
+import { PodNetworks } from "./pod-networks/pod-networks.ts";
 import { PolicyEvents } from "./policy-events.ts";
 import { PoolTunnels } from "./pool-tunnels.ts";
 import { SourceNatConditions } from "./source-nat-conditions.ts";
@@ -41,8 +42,10 @@ export async function startController({
   const sourceNats = new SourceNatConditions(store, logger);
   const tunnels = new PoolTunnels(store, logger);
   const subnets = new SubnetKeeper({ store, logger, cloud, clock });
+  const podNetworks = new PodNetworks({ store, logger, cloud, clock });
   await garbage?.start();
   subnets.start();
+  podNetworks.start();
   policies.start();
   sourceNats.start();
   addresses.start();
@@ -57,6 +60,7 @@ export async function startController({
         sourceNats.stop(),
         tunnels.stop(),
         subnets.stop(),
+        podNetworks.stop(),
       ]);
     },
   };

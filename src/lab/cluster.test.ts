@@ -15,6 +15,7 @@ import type { LabFile } from "./file/lab-file.ts";
 import { parseLabFile } from "./file/load.ts";
 import type { Attachment, PodNetwork } from "./pods/cni-runtime.ts";
 import { PodRunner } from "./pods/pod-runner.ts";
+import { PodAdmission } from "./scheduler/pod-admission.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { WorkloadControllers } from "./workloads/controllers.ts";
 
@@ -69,7 +70,14 @@ describe("a cluster without a kernel", () => {
       record: ({ reason, message }: { reason: string; message: string }) =>
         events.push(`${reason}: ${message}`),
     };
-    const scheduler = new Scheduler({ store, pods, nodes, events: sink, logger: silent });
+    const admission = new PodAdmission({
+      store,
+      events: sink,
+      logger: silent,
+      now: Date.now,
+      isServed: () => true,
+    });
+    const scheduler = new Scheduler({ store, pods, nodes, events: sink, logger: silent, admission });
     const workloads = new WorkloadControllers(store, pods, silent);
     const eviction = new Eviction({ store, pods, nodes, hasRunner: () => true, logger: silent });
     const runners = lab.lab.nodes.map(({ name, addresses }) => {

@@ -34,6 +34,7 @@ import { failed, type ProbeResult } from "./probe/result.ts";
 import { actOn, type LabProcess, type ProcessAct, type ProcessRow, processRows } from "./processes.ts";
 import { configurationOf } from "./routers/configuration.ts";
 import { type RunningRouter, routerOf } from "./routers/routers.ts";
+import { PodAdmission } from "./scheduler/pod-admission.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { type LabPaths, nodePaths } from "./state.ts";
 import { LabProvider } from "./subnets/lab-provider.ts";
@@ -391,7 +392,10 @@ export class Lab {
     const { store } = this;
     const [pods, nodes] = [this.#pods, this.#nodes];
     const events = new EventRecorder(store, { component: standIns.scheduler }, logger);
-    const scheduler = new Scheduler({ store, pods, nodes, events, logger });
+    // Once it has run for the first time; a lab's first pods are not placed before that.
+    const isServed = () => this.#controller?.wanted ?? true;
+    const admission = new PodAdmission({ store, events, logger, now: () => this.clock.now(), isServed });
+    const scheduler = new Scheduler({ store, pods, nodes, events, logger, admission });
     const workloads = new WorkloadControllers(store, pods, logger);
     this.#stops.push(
       nodes.on(({ type, object }) => {
@@ -400,7 +404,7 @@ export class Lab {
     );
     const hasRunner = (node: string): boolean => this.#runningNodes.has(node);
     const eviction = new Eviction({ store, pods, nodes, hasRunner, logger });
-    for (const part of [scheduler, workloads, eviction]) {
+    for (const part of [admission, scheduler, workloads, eviction]) {
       part.start();
       this.#stops.push(() => part.stop());
     }

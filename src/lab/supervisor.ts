@@ -38,6 +38,11 @@ export class Supervisor {
     return this.#running !== undefined;
   }
 
+  /** Whether it runs or comes back by itself. */
+  get wanted(): boolean {
+    return !this.#stopping;
+  }
+
   /** The first of its process ids; null while it does not run. */
   get pid(): number | null {
     return this.#running?.pid ?? null;

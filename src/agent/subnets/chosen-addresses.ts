@@ -4,8 +4,8 @@ import { type Pod, podKind } from "../../api/kinds/core.ts";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { wantsOwnNetwork } from "../../plan/subnets/demand.ts";
-import { isExclusiveNode } from "../../plan/subnets/own-interface.ts";
-import { networksOf } from "../../plan/subnets/pod-network.ts";
+import { instanceOf, isExclusiveNode } from "../../plan/subnets/own-interface.ts";
+import { isReady, networksOf } from "../../plan/subnets/pod-network.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
 import type { AgentParts } from "../agent.ts";
 import type { Changes, Manager } from "../managers/manager.ts";
@@ -131,12 +131,13 @@ export class ChosenAddresses implements AddressSource {
       if (pod && facts.podNetworkings.size > 0) {
         if (!object) throw new TrunklineError("subnet.pod-unknown", { pod: podKey(pod) });
         const namespace = facts.namespaces.get(pod.namespace);
-        const [network] = networksOf(object, namespace, facts.podNetworkings.values());
-        if (network)
-          throw new TrunklineError("subnet.pod-networking", {
-            pod: podKey(pod),
-            network: network.metadata.name,
-          });
+        const selecting = networksOf(object, namespace, facts.podNetworkings.values(), this.#furtherKinds());
+        const [first] = selecting;
+        const ready = selecting.find(isReady);
+        const { name: network = "" } = (ready ?? first)?.metadata ?? {};
+        if (ready) throw new TrunklineError("subnet.bypassed", { pod: podKey(pod), network });
+        const why = first?.status?.message ?? "it is being looked at";
+        if (first) throw new TrunklineError("subnet.pod-networking", { pod: podKey(pod), network, why });
       }
     }
     // Nothing is guessed while nobody has said where this node's pods belong.
@@ -159,10 +160,17 @@ export class ChosenAddresses implements AddressSource {
     await this.#pools.release(owner);
   }
 
+  /** Kinds of eni-config whose pods come back under their name. */
+  #furtherKinds(): readonly string[] {
+    const { facts, node } = this.#parts;
+    const kinds = facts.nodeConfigs.get(node)?.status?.config?.["custom_stateful_workload_kinds"];
+    return Array.isArray(kinds) ? kinds.filter((one) => typeof one === "string") : [];
+  }
+
   /** The provider's id of this machine. */
   #machine(): string | undefined {
     const { cloud, facts, node } = this.#parts;
-    return cloud?.machinesAreNodes === true ? node : instanceOf(facts, node);
+    return cloud?.machinesAreNodes === true ? node : instanceOf(facts.nodes.get(node));
   }
 
   collect(living: AddressesInUse, graceMs: number): Promise<void> {
@@ -245,10 +253,4 @@ function ownerOf({ key, pod, uid }: OwnWire): Pick<AddressOwner, "containerId" |
   const [containerId = "", ifName = ""] = key.split("/");
   const [namespace = "", name = ""] = pod.split("/");
   return { containerId, ifName, pod: { namespace, name, uid } };
-}
-
-/** Returns the provider's id of a node's machine: the part of its providerID behind the region. */
-function instanceOf(facts: ClusterFacts, node: string): string | undefined {
-  const id = facts.nodes.get(node)?.spec?.providerID;
-  return id?.slice(id.lastIndexOf(".") + 1);
 }

@@ -4,11 +4,11 @@
 import path from "node:path";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { insisting } from "../../cloud/interface-life.ts";
 import type { CloudProvider, Plugs } from "../../cloud/provider.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { type OwnAddress, ownInterfaceOf } from "../../plan/subnets/own-interface.ts";
-import { insisting } from "./interface-life.ts";
 import { assertPodsOnly, ownLink, putDownLink } from "./interface-links.ts";
 import { OwnBook, type OwnWire } from "./own-book.ts";
 
@@ -125,7 +125,7 @@ export class OwnWires {
       if ("ready" in found) return found.ready;
       const left = end - performance.now();
       if (left <= 0 || this.#stopped)
-        throw new TrunklineError("subnet.pod-eni", { pod: holder.pod, lacks: found.lacks });
+        throw new TrunklineError("subnet.pod-eni", { pod: holder.pod, ...found });
       await this.#news(left);
     }
   }

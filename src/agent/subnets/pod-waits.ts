@@ -133,7 +133,8 @@ export function reasonOf(error: unknown): string | undefined {
   if (isError(error, "subnet.exhausted")) return "VSwitchExhausted";
   if (isError(error, "subnet.config")) return "NodeConfigError";
   if (isError(error, "subnet.node-full")) return "NodeFull";
-  if (isError(error, "subnet.pod-eni")) return "PodENINotReady";
+  if (isError(error, "subnet.pod-eni")) return error.data.reason ?? "PodENINotReady";
+  if (isError(error, "subnet.bypassed")) return "AdmissionBypassed";
   if (isError(error, "subnet.pod-networking") || isError(error, "subnet.pod-unknown"))
     return "PodNetworkingNotReady";
   if (isError(error, "subnet.provider")) return error.data.throttled ? "ProviderThrottled" : "ProviderError";

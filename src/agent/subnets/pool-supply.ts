@@ -5,6 +5,7 @@ import { equalJson } from "../../api/equal.ts";
 import { subnetGateway, usableCount } from "../../api/subnets.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { attachInterface, createInterface, insisting, removeInterface } from "../../cloud/interface-life.ts";
 import { type CloudProvider, isExhausted, isFull } from "../../cloud/provider.ts";
 import {
   type CloudInterface,
@@ -15,7 +16,6 @@ import {
 } from "../../cloud/types.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import type { NodeConfigResult } from "../../plan/subnets/node-config.ts";
-import { attachInterface, createInterface, insisting, removeInterface } from "./interface-life.ts";
 import type { OwnInterface, PoolBook } from "./pool-book.ts";
 
 export type Applied = Extract<NodeConfigResult, { state: "applied" }>;

@@ -15,14 +15,16 @@ export const subnetMessages = {
     d.throttled
       ? `the provider asks for patience: ${d.why}`
       : `the provider did not do what is needed: ${d.why}`,
-  "subnet.pod-eni": (d: { pod: string; lacks: string }) =>
+  "subnet.pod-eni": (d: { pod: string; lacks: string; reason?: string }) =>
     `pod ${d.pod} has a network of its own (annotation k8s.aliyun.com/pod-eni) and waits for ${d.lacks}; ` +
     `\`trunkline describe podeni\` shows how far it is`,
   "subnet.interface": (d: { pod: string; id: string; why: string }) =>
     `interface ${d.id} of pod ${d.pod} cannot be used: ${d.why}`,
-  "subnet.pod-networking": (d: { pod: string; network: string }) =>
-    `pod ${d.pod} is selected by PodNetworking ${d.network}, which this version reads and does not serve yet: it does not ` +
-    `start on another network instead; change the selector or the pod's labels, or delete the PodNetworking`,
+  "subnet.pod-networking": (d: { pod: string; network: string; why: string }) =>
+    `pod ${d.pod} is selected by PodNetworking ${d.network}, which is not Ready (${d.why}): it does not start on another network instead`,
+  "subnet.bypassed": (d: { pod: string; network: string }) =>
+    `pod ${d.pod} is selected by PodNetworking ${d.network}, and nobody noted that when it was made: it does not start on ` +
+    `another network instead; the controller notes it once it runs and the node's zone fits`,
   "subnet.pod-unknown": (d: { pod: string }) =>
     `pod ${d.pod} is not known to this node yet, so nobody can tell which PodNetworking selects it`,
 };

@@ -10,6 +10,7 @@ import { withFinalizer } from "../pods/pod-runner.ts";
 import { withCondition } from "../pods/pod-status.ts";
 import { change } from "../write.ts";
 import { hostPortsOf, type NodeLoad, type Placement, place } from "./place.ts";
+import type { Admit, PodAdmission } from "./pod-admission.ts";
 
 const ROUND = "round";
 /** Writes to the store are synchronous: after so many, others get their turn. */
@@ -21,6 +22,8 @@ export interface SchedulerOptions {
   readonly nodes: Informer<Node>;
   readonly events: EventSink;
   readonly logger: Logger;
+  /** Runs on every pod before it is placed. */
+  readonly admission: PodAdmission;
 }
 
 export class Scheduler {
@@ -46,6 +49,7 @@ export class Scheduler {
         if (frees || isWaiting(object)) this.#queue.add(ROUND);
       }),
       nodes.on(() => this.#queue.add(ROUND)),
+      this.#options.admission.on(() => this.#queue.add(ROUND)),
     );
   }
 
@@ -60,15 +64,18 @@ export class Scheduler {
       .toSorted(byAge);
     if (waiting.length === 0) return;
     const loads = this.#loads();
+    const admission = await this.#options.admission.now();
     for (const [at, pod] of waiting.entries()) {
-      const placement = place(pod, [...loads.values()]);
-      await this.#write(pod, placement);
+      const admit = await admission(pod);
+      if (!admit) continue;
+      const placement = place(admit(pod), [...loads.values()]);
+      await this.#write(pod, placement, admit);
       if ("node" in placement) count(loads, placement.node, pod);
       if (at % IN_A_ROW === IN_A_ROW - 1) await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
-  async #write(pod: Pod, placement: Placement): Promise<void> {
+  async #write(pod: Pod, placement: Placement, admit: Admit): Promise<void> {
     const { store, events } = this.#options;
     const { name, uid, namespace = "default" } = pod.metadata;
     if ("unschedulable" in placement) {
@@ -80,7 +87,7 @@ export class Scheduler {
     }
     const at = `${new Date().toISOString().slice(0, 19)}Z`;
     await change(store, podKind, { name, uid, namespace }, (stored) =>
-      stored.spec.nodeName === undefined ? placed(stored, placement, at) : undefined,
+      stored.spec.nodeName === undefined ? placed(admit(stored), placement, at) : undefined,
     );
   }
 

@@ -6,6 +6,7 @@ import type { PodENI } from "../../api/kinds/pod-eni.ts";
 import { subnetGateway } from "../../api/subnets.ts";
 import { tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import type { ClusterFacts } from "../facts.ts";
+import { waitReasonOf } from "./pod-eni/words.ts";
 
 /** Uid of the pod that a PodENI serves. */
 export const podUidAnnotation = "k8s.aliyun.com/pod-uid";
@@ -15,6 +16,12 @@ const exclusiveLabel = "k8s.aliyun.com/exclusive-mode-eni-type";
 /** Returns whether every pod of a node has an interface to itself. */
 export function isExclusiveNode(node: Pick<Node, "metadata"> | undefined): boolean {
   return node?.metadata.labels?.[exclusiveLabel] === "eniOnly";
+}
+
+/** Returns the provider's id of a node's machine: the part of its providerID behind the region. */
+export function instanceOf(node: Pick<Node, "spec"> | undefined): string | undefined {
+  const id = node?.spec?.providerID;
+  return id?.slice(id.lastIndexOf(".") + 1);
 }
 
 export type OwnKind = "exclusive" | "trunk";
@@ -36,7 +43,9 @@ export interface OwnAddress {
 }
 
 /** What a PodENI has for a pod: an interface, or what it lacks still, in words that follow "waits for". */
-export type OwnInterfaceResult = { readonly ready: OwnAddress } | { readonly lacks: string };
+export type OwnInterfaceResult =
+  | { readonly ready: OwnAddress }
+  | { readonly lacks: string; readonly reason?: string };
 
 /**
  * Returns the interface that a pod has to itself.
@@ -55,7 +64,13 @@ export function ownInterfaceOf(
   const { phase = "", msg } = status ?? {};
   const because = msg === undefined || msg === "" ? "" : ` (${msg})`;
   if (metadata.deletionTimestamp !== undefined) return { lacks: "a new PodENI: this one is being deleted" };
-  if (phase !== "Bind") return { lacks: `its PodENI to be in phase Bind; it is in '${phase}'${because}` };
+  if (phase !== "Bind") {
+    const reason = waitReasonOf(msg);
+    return {
+      lacks: `its PodENI to be in phase Bind; it is in '${phase}'${because}`,
+      ...(reason !== undefined && { reason }),
+    };
+  }
   if (instanceID === undefined || status?.instanceID !== instanceID)
     return {
       lacks: `its interface to be attached here; it is attached to ${status?.instanceID ?? "nothing"}`,

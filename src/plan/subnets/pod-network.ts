@@ -23,23 +23,54 @@ export function hasFixedName(pod: Pick<Pod, "metadata">, further: readonly strin
  * both are given; a network without any selects nothing; one with fixed addresses is for pods with fixed names.
  */
 export function networksOf(
-  pod: Pod,
+  pod: Pick<Pod, "metadata" | "spec">,
+  namespace: Pick<Namespace, "metadata"> | undefined,
+  networks: Iterable<PodNetworking>,
+  further: readonly string[] = [],
+): readonly PodNetworking[] {
+  return selecting(pod, namespace, networks).filter(
+    ({ spec }) => spec.allocationType?.type !== "Fixed" || hasFixedName(pod, further),
+  );
+}
+
+/** Returns the networks with fixed addresses that would select a pod, were its name one that comes back. */
+export function fixedForNothing(
+  pod: Pick<Pod, "metadata" | "spec">,
+  namespace: Pick<Namespace, "metadata"> | undefined,
+  networks: Iterable<PodNetworking>,
+  further: readonly string[] = [],
+): readonly PodNetworking[] {
+  if (hasFixedName(pod, further)) return [];
+  return selecting(pod, namespace, networks).filter(({ spec }) => spec.allocationType?.type === "Fixed");
+}
+
+/** Returns whether a network has what it needs: only then it has pods. */
+export function isReady({ status }: Pick<PodNetworking, "status">): boolean {
+  return status?.status === "Ready";
+}
+
+/** Returns whether admission leaves a pod alone, whatever its labels. */
+export function isLeftAlone(pod: Pick<Pod, "metadata" | "spec">): boolean {
+  return pod.spec.hostNetwork === true || pod.metadata.labels?.[ignoredLabel] === "true";
+}
+
+function selecting(
+  pod: Pick<Pod, "metadata" | "spec">,
   namespace: Pick<Namespace, "metadata"> | undefined,
   networks: Iterable<PodNetworking>,
 ): readonly PodNetworking[] {
-  if (pod.spec.hostNetwork === true || pod.metadata.labels?.[ignoredLabel] === "true") return [];
+  if (isLeftAlone(pod)) return [];
   return [...networks].filter((network) => selects(network, pod, namespace)).toSorted(olderFirst);
 }
 
 function selects(
   { spec, metadata }: PodNetworking,
-  pod: Pod,
+  pod: Pick<Pod, "metadata">,
   namespace: Pick<Namespace, "metadata"> | undefined,
 ) {
   const { podSelector, namespaceSelector } = spec.selector ?? {};
   if (podSelector === undefined && namespaceSelector === undefined) return false;
   if (metadata.deletionTimestamp !== undefined) return false;
-  if (spec.allocationType?.type === "Fixed" && !hasFixedName(pod)) return false;
   if (podSelector !== undefined && !matchesSelector(podSelector, pod.metadata.labels)) return false;
   return namespaceSelector === undefined || matchesSelector(namespaceSelector, namespace?.metadata.labels);
 }

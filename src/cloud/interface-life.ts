@@ -1,9 +1,9 @@
 // The life of an interface, call by call: made, attached, believed only once the provider shows it so; and back.
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import { TrunklineError } from "../../base/errors.ts";
-import { type CloudProvider, type CreateInterface, isUnanswered } from "../../cloud/provider.ts";
-import type { CloudInterface } from "../../cloud/types.ts";
+import { TrunklineError } from "../base/errors.ts";
+import { type CloudProvider, type CreateInterface, isUnanswered } from "./provider.ts";
+import type { CloudInterface } from "./types.ts";
 
 /** How often a call without an answer is made again with the same token. */
 const REPEATS = 3;
@@ -23,23 +23,27 @@ export async function insisting<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Makes an interface; settles when it is there and attached to nothing. @throws `cloud.…` */
+/**
+ * Makes an interface; settles when it is there and attached to nothing. Whoever must find it again after a crash gives the
+ * token, and has written it down. @throws `cloud.…`
+ */
 export function createInterface(
   provider: CloudProvider,
-  request: Omit<CreateInterface, "token">,
+  request: Omit<CreateInterface, "token"> & Partial<Pick<CreateInterface, "token">>,
 ): Promise<CloudInterface> {
-  const token = randomUUID();
+  const token = request.token ?? randomUUID();
   return insisting(() => provider.createInterface({ ...request, token }));
 }
 
-/** Attaches an interface to a machine; settles when it is in use there. @throws `cloud.…` */
+/** Attaches an interface to a machine, or to its trunk; settles when it is in use there. @throws `cloud.…` */
 export async function attachInterface(
   provider: CloudProvider,
   id: string,
   instanceID: string,
   signal: AbortSignal,
+  trunkENIID?: string,
 ): Promise<CloudInterface> {
-  const attachment = { id, instanceID };
+  const attachment = { id, instanceID, ...(trunkENIID !== undefined && { trunkENIID }) };
   await insisting(() => provider.attachInterface(attachment));
   const attached = await looking(provider, id, signal, (one) => one?.status === "InUse");
   if (attached) return attached;
@@ -57,7 +61,21 @@ export async function removeInterface(
 ): Promise<void> {
   const [one] = await provider.describeInterfaces({ ids: [id] });
   if (!one) return;
-  if (one.status !== "Available") await insisting(() => provider.detachInterface({ id, instanceID }));
+  await freeInterface(provider, one, instanceID, signal);
+  await insisting(() => provider.deleteInterface(id));
+  const isGone = await looking(provider, id, signal, (now) => now === undefined);
+  if (isGone === false) throw stuck("DeleteNetworkInterface", id);
+}
+
+/** Detaches an interface; settles when the provider shows it as free, or no longer. @throws `cloud.…` */
+export async function freeInterface(
+  provider: CloudProvider,
+  { id, status, trunkENIID }: Pick<CloudInterface, "id" | "status" | "trunkENIID">,
+  instanceID: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const attachment = { id, instanceID, ...(trunkENIID !== undefined && { trunkENIID }) };
+  if (status !== "Available") await insisting(() => provider.detachInterface(attachment));
   const isFree = await looking(
     provider,
     id,
@@ -65,9 +83,6 @@ export async function removeInterface(
     (now) => now === undefined || now.status === "Available",
   );
   if (isFree === false) throw stuck("DetachNetworkInterface", id);
-  await insisting(() => provider.deleteInterface(id));
-  const isGone = await looking(provider, id, signal, (now) => now === undefined);
-  if (isGone === false) throw stuck("DeleteNetworkInterface", id);
 }
 
 /** Looks at an interface until it is as wanted; returns it, or undefined if it is gone then, or false if it takes too long. */
