@@ -12,6 +12,7 @@ import { Dice } from "./random/dice.ts";
 import { deletePools, getStuck, happeningsOf } from "./random/happenings.ts";
 import { randomLab } from "./random/lab.ts";
 import { meddle, meddlingsOf } from "./random/rules.ts";
+import { giveInterfaces } from "./random/subnets.ts";
 import { Tally } from "./random/tally.ts";
 
 /** A file in which hunts of many hours note what they find. */
@@ -139,13 +140,15 @@ const tallies = new Map<number, Tally>();
 it.concurrent.each(seeds)("in a random lab (TRUNKLINE_SEED=%d)", async (seed) => {
   const commands = new Commands();
   const { file } = commands;
-  const { lab, objects } = randomLab(seed);
+  const { lab, objects, own } = randomLab(seed);
   const happenings = happeningsOf(new Dice(seed + 1));
   let goOn = () => {};
   let result = "DIFFERS";
   try {
     await commands.up(file("lab.yaml", lab), ...(happenings.stuck.length > 0 ? ["--separate"] : []));
+    if (own.length > 0) await commands.ask("lab", "process", "stop", "controller");
     await commands.ask("apply", "-f", file("objects.yaml", objects));
+    await giveInterfaces(commands, own);
     await commands.ask("wait", "--for", "ready", "--all", "-A");
     await electionsEnd(commands);
     await deletePools(commands, happenings);

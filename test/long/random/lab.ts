@@ -3,17 +3,23 @@
 import { Dice } from "./dice.ts";
 import { addressesOn, type Net, netsOf } from "./nets.ts";
 import { objectsOf } from "./objects.ts";
+import { type OwnInterface, withSubnets } from "./subnets.ts";
 
 /** Returns a lab file and manifests, both as JSON, which is YAML. */
-export function randomLab(seed: number): { readonly lab: string; readonly objects: string } {
+export function randomLab(seed: number): {
+  readonly lab: string;
+  readonly objects: string;
+  readonly own: readonly OwnInterface[];
+} {
   const dice = new Dice(seed);
   const nets = netsOf(dice);
-  const lab = labOf(dice, nets);
+  const plain = labOf(dice, nets);
+  // By dice of their own: whether there are subnets changes nothing else.
+  const drawn = withSubnets(new Dice(seed ^ 0x5b5b5b), nets, plain, objectsOf(dice, nets, plain));
   return {
-    lab: JSON.stringify(lab),
-    objects: objectsOf(dice, nets, lab)
-      .map((one) => `---\n${JSON.stringify(one)}\n`)
-      .join(""),
+    lab: JSON.stringify(drawn.lab),
+    objects: drawn.objects.map((one) => `---\n${JSON.stringify(one)}\n`).join(""),
+    own: drawn.own,
   };
 }
 
