@@ -255,6 +255,9 @@ export interface Rule {
   readonly mark?: { value: number; mask: number };
   /** Routes of the table with a prefix of at most so many bits do not count. */
   readonly suppressPrefixLength?: number;
+  /** It names no table but refuses packets, or leads elsewhere. Only ever somebody else's. */
+  readonly other?: true;
+  /** 0 for such a one. */
   readonly table: number;
   readonly protocol: number;
 }

@@ -19,18 +19,16 @@ import {
   type Rule,
 } from "../kernel/kernel.ts";
 import { tunnelTypes } from "../plan/routing/tunnels.ts";
+import { isForeignRule, machineOddities, settingOf } from "./oddities.ts";
 
 /** The part of a lab's member that is looked at. */
 export interface Looked {
-  readonly kernel: Pick<Kernel, "addresses" | "links" | "routes" | "rules">;
+  readonly kernel: Pick<Kernel, "addresses" | "links" | "neighbours" | "routes" | "rules" | "sysctl">;
   readonly plan: {
     readonly name: string;
     readonly interfaces: readonly { readonly name: string; readonly lan: { readonly name: string } }[];
   };
 }
-
-/** Every namespace has these: local, main and default. */
-const USUAL_RULES = new Set([0, 32766, 32767]);
 
 /** Returns what a lab was built as, with what its machines have by now. @throws `kernel.refused` */
 export function groundNow(built: Ground, members: Iterable<Looked>): Ground {
@@ -49,7 +47,7 @@ function machineNow(machine: Machine, { kernel, plan }: Looked): Machine {
   const names = new Map(links.map(({ index, name }) => [index, name]));
   const addresses = kernel.addresses.list();
   const networks = new Map(plan.interfaces.map(({ name, lan }) => [name, lan.name]));
-  const now = links.map(({ index, name, alias }): GroundLink => {
+  const now = links.map(({ index, name, alias, up }): GroundLink => {
     const tunnel = tunnelTypes.some(({ device }) => device === name) ? tunnelNetwork(name) : undefined;
     const network = networks.get(name) ?? tunnel ?? networkOfInterface(alias);
     const own = addresses.filter(({ linkIndex, scope }) => linkIndex === index && scope === "global");
@@ -57,13 +55,20 @@ function machineNow(machine: Machine, { kernel, plan }: Looked): Machine {
     return {
       name,
       ...(network !== undefined && { network }),
+      ...(!up && { down: true as const }),
       addresses: own.map(({ address }) => address),
       ...(deprecated.length > 0 && { deprecated }),
     };
   });
-  const rules = kernel.rules.list().filter(isForeign).map(ruleText);
+  const rules = kernel.rules.list().filter(isForeignRule).map(ruleText);
+  const odd = machineOddities(
+    kernel,
+    plan.interfaces.map(({ name }) => name),
+  );
   return {
     ...machine,
+    ...forwarding(kernel.sysctl),
+    ...(odd.length > 0 && { odd }),
     live: true,
     links: now,
     routes: kernel.routes
@@ -72,6 +77,16 @@ function machineNow(machine: Machine, { kernel, plan }: Looked): Machine {
       .flatMap((route) => routeNow(route, names)),
     bound: machine.bound ?? machine.links.flatMap((link) => link.addresses.map(bare)),
     ...(rules.length > 0 && { rules }),
+  };
+}
+
+/** Whether it passes packets on may have been changed by hand. */
+function forwarding(sysctl: Kernel["sysctl"]): Partial<Pick<Machine, "forwards" | "forwards6">> {
+  const four = settingOf(sysctl, "net/ipv4/ip_forward");
+  const six = settingOf(sysctl, "net/ipv6/conf/all/forwarding");
+  return {
+    ...(four !== undefined && { forwards: four !== "0" }),
+    ...(six !== undefined && { forwards6: six !== "0" }),
   };
 }
 
@@ -109,16 +124,15 @@ function routeNow(route: Route, names: ReadonlyMap<number, string>): GroundRoute
   ];
 }
 
-function isForeign({ priority, protocol }: Rule): boolean {
-  return protocol !== ROUTE_PROTOCOL && !USUAL_RULES.has(priority);
-}
-
-function ruleText({ family, priority, from, to, incoming, mark, table }: Rule) {
+function ruleText({ family, priority, from, to, incoming, mark, table, other }: Rule) {
   const words = [
     from === undefined ? "from all" : `from ${from}`,
     ...(to === undefined ? [] : [`to ${to}`]),
     ...(incoming === undefined ? [] : [`iif ${incoming}`]),
     ...(mark === undefined ? [] : [`fwmark 0x${mark.value.toString(16)}/0x${mark.mask.toString(16)}`]),
   ];
-  return { family, text: `${priority}: ${words.join(" ")} lookup ${table}` };
+  return {
+    family,
+    text: `${priority}: ${words.join(" ")} ${other ? "refused, or led elsewhere" : `lookup ${table}`}`,
+  };
 }

@@ -14,6 +14,7 @@ import { groundNow } from "./ground-now.ts";
 import { Lab, type MatrixRequest, type ProbeRequest } from "./lab.ts";
 import { machineKnowledge } from "./machine-knowledge.ts";
 import { natKnowledge, nodeRules } from "./nat-knowledge.ts";
+import { podsNow } from "./pods-now.ts";
 import { policyCounts } from "./policy-counts.ts";
 import type { ProcessAct } from "./processes.ts";
 import { birdControl } from "./routers/bird-router.ts";
@@ -147,7 +148,10 @@ function handlersOf(lab: Lab, record: () => LabRecord, end: () => void) {
       natKnowledge(lab, node, nodePaths(labPaths(record().name), node).folder),
     rules: async ({ node }: { node: string }) => ({ text: await nodeRules(lab, node) }),
     machines: () => machineKnowledge(lab, (node) => nodePaths(labPaths(record().name), node).folder),
-    ground: async () => groundNow(record().ground, lab.members.values()),
+    ground: async () => ({
+      ...groundNow(record().ground, lab.members.values()),
+      pods: await podsNow(lab),
+    }),
     counts: ({ node, addresses }: { node: string; addresses: readonly string[] }) =>
       policyCounts(lab, node, addresses),
     processes: async () => ({ processes: lab.processes }),

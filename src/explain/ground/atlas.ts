@@ -39,7 +39,13 @@ export type Onward =
   | { readonly type: "pod"; readonly end: End }
   /** Not known. */
   | { readonly type: "unknown"; readonly why: string }
-  | { readonly type: "nowhere"; readonly by: string; readonly why: string; readonly told: boolean };
+  | {
+      readonly type: "nowhere";
+      readonly by: string;
+      readonly why: string;
+      /** "expired": by an error that an echo does not take for its own (time exceeded). */
+      readonly told: boolean | "expired";
+    };
 
 /** A node's link to a pod; which of them is the container's secret. */
 export const podLink: GroundLink = { name: "tl*", addresses: [] };
@@ -60,10 +66,13 @@ export class Atlas {
   readonly #remembered = new Map<string, Machine>();
   /** By node and address. */
   readonly #pods = new Map<string, End>();
+  /** See Ground.pods. */
+  readonly #odd: NonNullable<Ground["pods"]>;
   readonly #routes = new Map<Machine, readonly KnownRoute[]>();
 
   constructor(facts: ClusterFacts, ground: Ground) {
     this.#facts = facts;
+    this.#odd = ground.pods ?? {};
     this.hostPorts = ground.hostPorts ?? false;
     this.#machines = new Map(ground.machines.map((machine) => [machine.name, machine]));
     for (const machine of ground.machines) this.#place(machine);
@@ -86,8 +95,8 @@ export class Atlas {
 
   /** IPv4 is answered for on every network that a machine is on, IPv6 only on the link that has the address. */
   #place(machine: Machine): void {
-    for (const { network, addresses } of machine.links) {
-      if (network === undefined) continue;
+    for (const { network, addresses, down } of machine.links) {
+      if (network === undefined || down) continue;
       const own = addresses.filter((text) => text.includes(":"));
       const anywhere = machine.links.flatMap((link) => link.addresses.filter((text) => !text.includes(":")));
       for (const text of [...own, ...anywhere]) this.#answers(network, bare(text), machine);
@@ -125,6 +134,15 @@ export class Atlas {
     }
     this.#held.set(address, machine);
     this.#answers(network, address, machine);
+  }
+
+  /** Returns what is not followed of a machine, or of a pod's own network, in words; undefined: nothing. `echo`: it matters to an echo. */
+  oddOf(what: Machine | End, echo: boolean): string | undefined {
+    const list = ("links" in what ? what.odd : this.#odd[what.name]) ?? [];
+    const said = list.filter((one) => echo || one.echo !== true).map((one) => one.what);
+    return said.length === 0
+      ? undefined
+      : `what becomes of packets in ${what.name}, where somebody has put more than is followed: ${said.join("; ")}`;
   }
 
   machine(name: string): Machine | undefined {
@@ -175,7 +193,7 @@ export class Atlas {
     if (this.isLocal(machine, destination)) return { type: "local" };
     const holder = steered === undefined ? undefined : this.machine(`node/${steered}`);
     const pod = holder ? undefined : this.#pods.get(`${name} ${destination}`);
-    if (!own && !machine.forwards)
+    if (!own && !forwards(machine, destination))
       return nowhere("it passes nothing on", `${name} passes on nothing for others`, false);
     if (holder) return this.#steer(machine, holder, destination);
     if (pod) return { type: "pod", end: pod };
@@ -201,6 +219,11 @@ export class Atlas {
       return nowhere(route.by, `the tunnel's other end ${route.outer} is not reached: ${lost}`, false);
     const { via, link } = route.to;
     const { network } = link;
+    // Of its own the kernel takes nothing from there that is not its own; what it passes on comes back until its time is over.
+    if (link.name === "lo") {
+      const why = `${name} has a route to ${destination} that leads to itself, and that address is not its own`;
+      return nowhere(route.by, why, own ? false : "expired");
+    }
     if (isBroadcast(route, ip))
       return nowhere(route.by, `${destination} means everybody on network ${network}, and nobody`, own);
     const machines = this.#neighbours.get(`${network ?? "-"} ${via ?? destination}`);
@@ -288,7 +311,11 @@ export function nobodyHas(
   return `nobody on ${place} has ${via ?? destination}`;
 }
 
-function nowhere(by: string, why: string, told: boolean): Onward {
+function forwards({ forwards: four, forwards6: six = four }: Machine, destination: string): boolean {
+  return destination.includes(":") ? six : four;
+}
+
+function nowhere(by: string, why: string, told: boolean | "expired"): Onward {
   return { type: "nowhere", by, why, told };
 }
 

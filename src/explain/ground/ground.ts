@@ -6,6 +6,16 @@ export interface Ground {
   readonly machines: readonly Machine[];
   /** Another program leads pods' hostPorts to them (the portmap plugin), by rules that a look at the machine tells. */
   readonly hostPorts?: boolean;
+  /** Pods (`pod/NAMESPACE/NAME`) whose own network somebody has changed, and what of it answers do not follow. */
+  readonly pods?: Readonly<Record<string, readonly Oddity[]>>;
+}
+
+/** Something that may change what becomes of packets, and that is not followed. */
+export interface Oddity {
+  /** In words. */
+  readonly what: string;
+  /** It matters to ICMP echoes only. */
+  readonly echo?: true;
 }
 
 export interface Machine {
@@ -20,6 +30,10 @@ export interface Machine {
   readonly rules?: readonly { readonly family: 4 | 6; readonly text: string }[];
   /** Passes on packets that are not for itself. */
   readonly forwards: boolean;
+  /** The same of IPv6; absent: as `forwards`. */
+  readonly forwards6?: boolean;
+  /** What is not followed of it. */
+  readonly odd?: readonly Oddity[];
   /** Has a route to every confirmed block of addresses, without being a node. */
   readonly podRoutes: boolean;
   /** Open on all of its addresses; those of hostNetwork pods come on top. */
@@ -33,6 +47,8 @@ export interface Machine {
 export interface GroundLink {
   /** Its name on the machine: `eth0`. */
   readonly name?: string;
+  /** Somebody has set it down: nobody is reached by it. */
+  readonly down?: true;
   /** Machines with links of the same network are neighbours; absent: nobody is there. */
   readonly network?: string;
   /** `address/length`, in the kernel's order: that in which it looks for a source. */

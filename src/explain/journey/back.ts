@@ -84,12 +84,16 @@ class Way {
     let machine = first;
     let by: string | undefined = pod ? podLink.name : "";
     for (let hops = 0; hops <= MOST_HOPS; hops++) {
+      this.#doubt(machine);
       const tracked = this.#translate(machine, answer);
       const own = by === "";
       if (!own && this.#isMartian(machine, answer))
         return lost(seen, `${machine.name} takes it for its own, from outside`);
       const next = this.#network.atlas.onward(machine, answer.destination, own, { source: answer.source });
       if (next.type === "unknown") throw this.#choices.untold(next.why);
+      const rule = machine.rules?.find(({ family }) => family === (answer.destination.includes(":") ? 6 : 4));
+      if (rule && next.type !== "local")
+        throw this.#choices.untold(`routing rule of ${machine.name}: ${rule.text}`);
       if (next.type === "nowhere") return lost(seen, next.why);
       const out = next.type === "next" ? next.link.name : next.type === "pod" ? podLink.name : "lo";
       const hooks = [
@@ -119,6 +123,13 @@ class Way {
       by = target.links.find(({ network }) => network === next.link.network)?.name;
     }
     return lost(seen, "it goes round in circles");
+  }
+
+  /** What is not followed of a machine that the first packet has not passed. */
+  #doubt(machine: Machine): void {
+    if (this.#travelled.tracked.some((one) => one.machine === machine)) return;
+    const odd = this.#network.atlas.oddOf(machine, this.#start.port === undefined);
+    if (odd !== undefined && this.#choices.pick(2, odd) === 1) throw this.#choices.untold(odd);
   }
 
   /** Whoever knows the connection gives the answer its ends back. */

@@ -443,3 +443,70 @@ it("a pod that is being deleted may be gone, and its address is the next one's",
       to: { of: "pod/default/new" },
     });
 });
+
+describe("what is not followed", () => {
+  const what = "packet rules: table ip nat";
+  const of = facts(isolated("api", from("db")));
+  const oddPod = (name: string, echo?: true): Ground => ({
+    ...named,
+    pods: { [`pod/default/${name}`]: [{ what, ...(echo && { echo }) }] },
+  });
+  const oddMachine = (name: string): Ground => ({
+    machines: named.machines.map((machine) =>
+      machine.name === name ? { ...machine, odd: [{ what: "a fixed neighbour" }] } : machine,
+    ),
+  });
+
+  it.each([
+    ["pod/web", "pod/api:80", "web"],
+    ["pod/web", "pod/api:80", "api"],
+    ["host/out", "pod/api:80", "api"],
+    ["pod/web", "host/out:80", "web"],
+  ])("of a pod's own network makes the answer unknown: %s to %s, %s", (sender, to, odd) => {
+    expect(ask(sender, to, { on: named }).verdict).toBe("yes");
+    const answer = ask(sender, to, { on: oddPod(odd) });
+    expect(answer).toMatchObject({ verdict: "unknown", reachable: null, expected: null });
+    expect(answer.unknown?.join()).toContain(`pod/default/${odd}, where somebody has put more`);
+    expect(answer.unknown?.join()).toContain(what);
+  });
+
+  it("does not matter where it is refused before, or to others", () => {
+    expect(ask("pod/web", "pod/api:80", { of, on: oddPod("api") }).verdict).toBe("no");
+    expect(ask("pod/web", "pod/api:80", { on: oddPod("db") }).verdict).toBe("yes");
+    expect(ask("pod/web", "pod/api:80", { on: oddPod("api", true) }).verdict).toBe("yes");
+    expect(ask("pod/web", "pod/api/icmp", { on: oddPod("api", true) }).verdict).toBe("unknown");
+  });
+
+  it.each(["node/n1", "node/n2", "host/gateway", "host/out"])("of %s makes the answer unknown", (name) => {
+    const answer = ask("pod/api", "host/out:80", { on: oddMachine(name) });
+    expect(answer.verdict).toBe(name === "node/n1" ? "yes" : "unknown");
+  });
+
+  it("of routing rules on a machine that answers makes the answer unknown", () => {
+    const on: Ground = {
+      machines: named.machines.map((machine) =>
+        machine.name === "host/out" ? { ...machine, rules: [{ family: 4, text: "100: to all" }] } : machine,
+      ),
+    };
+    expect(ask("pod/web", "host/out:80", { on })).toMatchObject({ verdict: "unknown" });
+  });
+});
+
+it("a route to a node's own loopback goes round until its time is over", () => {
+  const to = { to: "172.17.0.0/24", link: "lo" };
+  const on: Ground = {
+    machines: named.machines.map((machine) =>
+      machine.name === "node/n1"
+        ? {
+            ...machine,
+            links: [...machine.links, { name: "lo", addresses: [] }],
+            routes: [to, ...machine.routes],
+          }
+        : machine,
+    ),
+  };
+  expect(ask("pod/web", "host/out:80", { on })).toMatchObject({ verdict: "no", expected: "unreachable" });
+  // An echo does not take that error for its own; what the node sends itself gets no error at all.
+  expect(ask("pod/web", "host/out/icmp", { on })).toMatchObject({ verdict: "no", expected: "filtered" });
+  expect(ask("node/n1", "host/out:80", { on })).toMatchObject({ verdict: "no", expected: "filtered" });
+});

@@ -114,8 +114,16 @@ class Journey {
     };
   }
 
+  /** What is not followed makes the answer unknown, but where it is refused already. */
+  #doubt(what: Machine | End): void {
+    const { atlas } = this.#network;
+    const doubt = this.#isRefused() ? undefined : atlas.oddOf(what, this.#start.port === undefined);
+    if (doubt !== undefined && this.#choices.pick(2, doubt) === 1) throw this.#choices.untold(doubt);
+  }
+
   #fromPod(machine: Machine): Stop {
     const { from } = this.#start;
+    this.#doubt(from);
     if (isLoopback(this.#parcel.destination) || from.addresses.includes(this.#parcel.destination)) {
       this.#hops.push({ at: from.name, to: from.name, by: "its own address: the packet never leaves" });
       return { type: "pod", name: from.name, end: from };
@@ -128,6 +136,7 @@ class Journey {
   /** A machine's own packet: routed, translated, routed again if that changed where it goes, and sent. */
   #send(machine: Machine): Stop {
     const { from } = this.#start;
+    this.#doubt(machine);
     const first = this.#onward(machine, true);
     if (first.type === "nowhere") return this.#lost(machine, from.name, first);
     this.#track(machine);
@@ -153,6 +162,7 @@ class Journey {
     }
     if (this.#tracked.some((known) => known.machine === machine) && this.#parcel.isTranslated)
       throw this.#choices.untold(`the packet passes ${machine.name} twice, and is translated on its way`);
+    this.#doubt(machine);
     this.#track(machine);
     this.#hook(machine, "prerouting", by, undefined);
     if (this.#isMartian(machine)) {
@@ -216,6 +226,7 @@ class Journey {
   }
 
   #toPod(end: End): Stop {
+    this.#doubt(end);
     if (end.type === "pod" && end.pod.metadata.deletionTimestamp !== undefined) {
       const doubt = `${end.name} is being deleted: whether it still runs`;
       if (this.#choices.pick(2, doubt) === 1) {
@@ -241,9 +252,14 @@ class Journey {
     return addresses.includes(rangeName(this.#parcel.source));
   }
 
-  #lost(machine: Machine, at: string, { by, why, told }: { by: string; why: string; told: boolean }): Stop {
+  #lost(
+    machine: Machine,
+    at: string,
+    { by, why, told }: { by: string; why: string; told: boolean | "expired" },
+  ): Stop {
     this.#hops.push({ at, to: "nowhere", by });
-    return { type: "lost", at: machine, why, told };
+    const isTold = told === "expired" ? this.#start.port !== undefined : told;
+    return { type: "lost", at: machine, why, told: isTold };
   }
 
   #onward(machine: Machine, own: boolean): Known {

@@ -52,10 +52,11 @@ export function writeRuleQuery(writer: MessageWriter, family: 4 | 6): void {
 
 const attributes = new Attributes();
 
-/** Reads a rule message; undefined for rules that do something other than name a table. */
+/** Reads a rule message; undefined for rules of other families. */
 export function readRule({ bytes, from, to }: Message): Rule | undefined {
   const family = familyOfNumber(bytes[from]!);
-  if (family === undefined || bytes[from + 7] !== FR_ACT_TO_TBL) return undefined;
+  if (family === undefined) return undefined;
+  const other = bytes[from + 7] !== FR_ACT_TO_TBL;
   attributes.read(bytes, from + 12, to);
   const source = attributes.view(FRA.source);
   const destination = attributes.view(FRA.destination);
@@ -72,7 +73,8 @@ export function readRule({ bytes, from, to }: Message): Rule | undefined {
     ...(mask !== 0 && { mark: { value, mask } }),
     // The kernel says -1 where nothing is suppressed.
     ...(suppressed !== undefined && suppressed !== 0xffffffff && { suppressPrefixLength: suppressed }),
-    table: attributes.u32(FRA.table) ?? bytes[from + 4]!,
+    ...(other && { other }),
+    table: other ? 0 : (attributes.u32(FRA.table) ?? bytes[from + 4]!),
     protocol: attributes.u8(FRA.protocol) ?? 0,
   };
 }
