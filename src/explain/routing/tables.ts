@@ -11,10 +11,9 @@ import { isHandedOver, routingProtocols, routingSettings } from "../../plan/rout
 import { nodeAddress } from "../../plan/routing/node-address.ts";
 import { type PlannedRoute, planRoutes, type RouteReason } from "../../plan/routing/plan-routes.ts";
 import { isCard, tunnelMtus, usedTunnels } from "../../plan/routing/tunnel-settings.ts";
-import { lackingIpip, lacksIpip, type TunnelKind, tunnelOf } from "../../plan/routing/tunnels.ts";
+import { lackingIpip, lacksIpip, tunnelOf } from "../../plan/routing/tunnels.ts";
 import { routeReason } from "../way.ts";
-
-export type Through = "direct" | "bgp" | "rip" | "ipip" | "vxlan";
+import { type Through, throughTunnel, type Ways, waysTo, wordedWays } from "./ways.ts";
 
 /** What a node's agent tells of its routes. */
 export interface NodeRouting {
@@ -56,6 +55,8 @@ export interface ClusterRow {
   readonly outside: boolean;
   /** BIRD of its node tells somebody of it; null: it is none of BIRD's, or nobody knows. */
   readonly announced?: boolean | null;
+  /** How other nodes send to it, where that is not the same for all of them. */
+  readonly ways?: readonly Ways[];
 }
 
 export interface NodeRow extends ClusterRow {
@@ -159,37 +160,46 @@ function announced(facts: ClusterFacts): ClusterRow[] {
       confirmed: `${node} owns block ${block.metadata.name}${noTunnel}`,
       releasing: `${node} owns block ${block.metadata.name} and is giving it back${noTunnel}`,
     }[state];
-    const common = { through: throughOf(facts, pool), peer: null, pool, accepted: true, outside: false };
+    const common = { peer: null, pool, accepted: true, outside: false };
     const via = state === "pending" ? null : addressOf(facts, node, cidr);
-    rows.push({ ...common, prefix: cidr, announcedBy: node, via, why });
+    rows.push({ ...common, ...howSent(facts, pool, node, why), prefix: cidr, announcedBy: node, via });
     for (const loan of loans.filter((one) => one.returned !== true)) {
       const prefix = `${loan.address}/${loan.address.includes(":") ? 128 : 32}`;
       const reason = `${node} lent it to ${loan.node} out of block ${block.metadata.name}`;
       rows.push({
         ...common,
+        ...howSent(facts, pool, loan.node, reason),
         prefix,
         announcedBy: loan.node,
         via: addressOf(facts, loan.node, prefix),
-        why: reason,
       });
     }
   }
   return rows;
 }
 
+/** What the other nodes do for a pool with a tunnel, which a node here and there may not use. */
+function howSent(
+  facts: ClusterFacts,
+  pool: string,
+  owner: string,
+  why: string,
+): Pick<ClusterRow, "through" | "why" | "ways"> {
+  const ways = waysTo(facts, pool, owner);
+  const [first, ...others] = ways;
+  if (!first) return { through: throughOf(facts, pool), why };
+  if (others.length === 0) return { through: first.through, why };
+  return { through: throughOf(facts, pool), why: `${why}; ${wordedWays(ways)}`, ways };
+}
+
 function throughOf(facts: ClusterFacts, pool: string): Through {
   const found = facts.pools.get(pool);
   const kind = found && tunnelOf(found)?.type.kind;
   const lacking = kind === "ipip" && [...facts.nodes.values()].some(lacksIpip);
-  // A pool with CrossSubnet goes both ways: what single nodes do is in their own tables.
   if (kind !== undefined && !lacking) return throughTunnel(kind);
   const [any] = [...facts.nodes.values()].filter(lacksIpip);
   if (!isHandedOver(facts, found, lacking ? any : undefined)) return "direct";
   return routingProtocols(facts).has("bgp") ? "bgp" : "rip";
-}
-
-function throughTunnel(kind: TunnelKind): Through {
-  return kind === "ipip" ? "ipip" : "vxlan";
 }
 
 /** MTUs of a node's tunnel devices and of its new pods. */
@@ -387,10 +397,10 @@ function exportRows(facts: ClusterFacts, name: string, live: NodeRouting | undef
   const peers = new Map<string, string[]>();
   for (const [peer, prefixes] of Object.entries(live?.exports ?? {}))
     for (const prefix of prefixes) peers.set(prefix, [...(peers.get(prefix) ?? []), peer]);
-  const rows = announced(facts);
+  const rows = new Map(announced(facts).map((row) => [row.prefix, row]));
   return [...peers]
     .map(([prefix, list]) => {
-      const known = rows.find((row) => row.prefix === prefix);
+      const known = rows.get(prefix);
       const own = known?.announcedBy === name;
       const why = known ? (own ? known.why : `${known.why}; passed on`) : "passed on, or a range of Services";
       return { prefix, peers: list, why };

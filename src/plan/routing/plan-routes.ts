@@ -14,6 +14,7 @@ import {
 import { MAIN_TABLE, ROUTE_PROTOCOL, type Route } from "../../kernel/kernel.ts";
 import type { ClusterFacts } from "../facts.ts";
 import { isHandedOver, routingProtocols } from "./bird/settings.ts";
+import { type BlockRange, blockRange } from "./block-range.ts";
 import { outerAddress, passageOf, type TunnelKind } from "./tunnels.ts";
 
 /** The same for both families, and no other tool's default: our routes to ranges are told from pods' own routes by it. */
@@ -61,12 +62,12 @@ export function planRoutes(facts: ClusterFacts, node: string): RoutingPlan {
   const problems: RouteProblem[] = [];
   const handsOver = handOver(facts, node);
   for (const block of facts.blocks.values()) {
-    const range = tryParseCidr(block.spec.cidr);
-    if (!range) {
+    const own = blockRange(block);
+    if (!own) {
       problems.push({ prefix: block.spec.cidr, node: block.spec.node, why: "bad-range" });
       continue;
     }
-    for (const planned of [planBlock(facts, node, block, range), ...planLoans(facts, node, block, range)]) {
+    for (const planned of [planBlock(facts, node, block, own), ...planLoans(facts, node, block, own.range)]) {
       if (planned === undefined) continue;
       if ("why" in planned) problems.push(planned);
       else routes.push({ ...planned, handedOver: planned.handedOver && handsOver(block.spec.pool) });
@@ -91,9 +92,14 @@ function handOver(facts: ClusterFacts, node: string): (pool: string) => boolean 
 
 type Planned = PlannedRoute | RouteProblem | undefined;
 
-function planBlock(facts: ClusterFacts, node: string, block: AddressBlock, range: Cidr): Planned {
+function planBlock(
+  facts: ClusterFacts,
+  node: string,
+  block: AddressBlock,
+  { range, text }: BlockRange,
+): Planned {
   const { pool, node: owner, state } = block.spec;
-  const destination = formatCidr(range);
+  const destination = text;
   if (owner === node) {
     return {
       route: { ...common(range, destination), type: "blackhole" },

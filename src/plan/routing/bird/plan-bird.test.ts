@@ -138,3 +138,31 @@ describe("the configuration of a node's BIRD", () => {
     expect(planBird(facts, "node2", links).config?.families[0]?.services).toEqual(["172.21.0.0/20"]);
   });
 });
+
+describe("a plan for RIP", () => {
+  it("goes through the blocks as often in a large cluster as in a small one", () => {
+    const passes = (count: number): number => {
+      const many = Array.from({ length: count }, (_, at) =>
+        nodeWith(`n${at}`, { addresses: [`10.0.0.${at}`] }),
+      );
+      const own = many.map((node, at) => block(`10.1.${at}.0/26`, node.metadata.name, { pool: "p" }));
+      const plain = plainFacts(many, own);
+      let seen = 0;
+      class Counted extends Map<string, (typeof own)[number]> {
+        override values() {
+          seen++;
+          return super.values();
+        }
+      }
+      const facts: ClusterFacts = {
+        ...plain,
+        ...routing({ protocols: ["rip"] }),
+        blocks: new Counted(plain.blocks),
+      };
+      const { config } = planBird(facts, "n0", [{ name: "eth0", addresses: ["10.0.0.0"] }]);
+      expect(config?.families[0]?.rip?.known).toHaveLength(count - 1);
+      return seen;
+    };
+    expect(passes(60)).toBe(passes(3));
+  });
+});

@@ -14,6 +14,7 @@ import {
 import type { BirdConfig, FamilyConfig, RipConfig, SessionConfig } from "../../../bird/config/types.ts";
 import { type ClusterFacts, nodeIps } from "../../facts.ts";
 import { readServiceRanges } from "../../snat/ranges.ts";
+import { blockRange } from "../block-range.ts";
 import { networksOf, nodeAddress } from "../node-address.ts";
 import { type Guard, rulesFor } from "./filters.ts";
 import { type Session, sessionsOf } from "./sessions.ts";
@@ -135,15 +136,25 @@ export interface Announcement {
 
 /** Returns what a node announces of pods' ranges: its confirmed blocks, and single addresses that others lent to it. */
 export function announcedBy(facts: ClusterFacts, node: string, family: Family): Announcement[] {
+  return announcements(facts, family, (name) => name === node);
+}
+
+/** Returns what all nodes that are meant announce, in one pass over the blocks. */
+function announcements(
+  facts: ClusterFacts,
+  family: Family,
+  isMeant: (node: string) => boolean,
+): Announcement[] {
   const out: Announcement[] = [];
-  for (const { spec, metadata } of facts.blocks.values()) {
-    const range = tryParseCidr(spec.cidr);
-    if (range?.family !== family) continue;
+  for (const block of facts.blocks.values()) {
+    const { spec, metadata } = block;
+    const own = blockRange(block);
+    if (own?.range.family !== family) continue;
     const common = { pool: spec.pool, block: metadata.name };
-    if (spec.node === node && spec.state !== "pending") out.push({ ...common, prefix: formatCidr(range) });
+    if (spec.state !== "pending" && isMeant(spec.node)) out.push({ ...common, prefix: own.text });
     for (const loan of spec.loans ?? []) {
       const ip = tryParseIp(loan.address);
-      if (!ip || loan.node !== node || loan.returned === true || spec.node === node) continue;
+      if (!ip || loan.returned === true || spec.node === loan.node || !isMeant(loan.node)) continue;
       out.push({ ...common, prefix: formatCidr(cidrOf(ip, familyBits(family))), lender: spec.node });
     }
   }
@@ -156,23 +167,39 @@ export function guardsOf(facts: ClusterFacts, family: Family): Guard[] {
     cidr,
     of: `pool ${pool.metadata.name}`,
   }));
-  for (const node of facts.nodes.values()) {
-    const of = `node ${node.metadata.name}`;
-    const known = networksOf(node);
-    const single = nodeIps(node)
-      .filter((address) => !known.some((one) => one.address === address))
-      .map((address) => ({ address, length: undefined }));
-    for (const { address, length } of [...known, ...single]) {
-      const ip = tryParseIp(address);
-      if (ip?.family !== family) continue;
-      const range = cidrOf(ip, length ?? familyBits(family));
-      out.push({ cidr: formatCidr(range), of: length === undefined ? of : `the network of ${of}` });
-    }
-  }
+  for (const node of facts.nodes.values())
+    for (const guard of nodeGuards(node)) if (guard.family === family) out.push(guard);
   for (const cidr of serviceRanges(facts, family)) out.push({ cidr, of: "the Services" });
   for (const range of readServiceRanges(facts))
     if (range.family === family) out.push({ cidr: formatCidr(range), of: "the Services" });
   return out;
+}
+
+interface NodeGuard extends Guard {
+  readonly family: Family;
+}
+
+/** By object, which is replaced and never written to. */
+const guardsOfNodes = new WeakMap<Node, readonly NodeGuard[]>();
+
+/** Returns the networks and addresses of a node, which nobody outside may announce. */
+function nodeGuards(node: Node): readonly NodeGuard[] {
+  const before = guardsOfNodes.get(node);
+  if (before) return before;
+  const of = `node ${node.metadata.name}`;
+  const known = networksOf(node);
+  const single = nodeIps(node)
+    .filter((address) => !known.some((one) => one.address === address))
+    .map((address) => ({ address, length: undefined }));
+  const guards = [...known, ...single].flatMap(({ address, length }): NodeGuard[] => {
+    const ip = tryParseIp(address);
+    if (!ip) return [];
+    const range = cidrOf(ip, length ?? familyBits(ip.family));
+    const whose = length === undefined ? of : `the network of ${of}`;
+    return [{ family: ip.family, cidr: formatCidr(range), of: whose }];
+  });
+  guardsOfNodes.set(node, guards);
+  return guards;
 }
 
 function poolsOf(facts: ClusterFacts, family: Family) {
@@ -234,9 +261,9 @@ function planRip(
     .map((link) => link.name);
   if (interfaces.length === 0) return undefined;
   const { name } = node.metadata;
-  const known = [...facts.nodes.keys()]
-    .filter((other) => other !== name)
-    .flatMap((other) => announcedBy(facts, other, family).map(({ prefix }) => prefix));
+  const known = announcements(facts, family, (other) => other !== name && facts.nodes.has(other)).map(
+    ({ prefix }) => prefix,
+  );
   return {
     interfaces: unique(interfaces),
     updateTime: secondsOf(settings.updateTime, 5),

@@ -75,7 +75,7 @@ interface Peering {
   readonly object: BGPPeer;
   readonly isLocal: (node: Node) => boolean;
   /** Undefined where the peer is said by address. */
-  readonly isTarget: LabelTest | undefined;
+  readonly isTarget: ((node: Node) => boolean) | undefined;
   readonly address: PeerAddress | undefined;
 }
 
@@ -131,7 +131,7 @@ class SessionPlanner {
 
   #names({ isLocal, isTarget, address }: Peering, node: Node, other: Node, family: Family): boolean {
     if (!isLocal(node)) return false;
-    if (isTarget) return isTarget(other.metadata.labels);
+    if (isTarget) return isTarget(other);
     if (address?.ip.family !== family) return false;
     return nodeAddress(this.#facts, other, family)?.address === address.address;
   }
@@ -243,7 +243,29 @@ function protocolName(peer: string, port: number): string {
   return port === USUAL_PORT ? name : `${name}_p${port}`;
 }
 
-function readPeering(object: BGPPeer): Peering[] {
+/** By object, which is replaced and never written to: what it says, and what that means for each node. */
+const readings = new WeakMap<BGPPeer, readonly Peering[]>();
+
+function readPeering(object: BGPPeer): readonly Peering[] {
+  const known = readings.get(object) ?? read(object);
+  readings.set(object, known);
+  return known;
+}
+
+/** Selectors are asked about every pair of nodes. */
+function remembered(test: (node: Node) => boolean): (node: Node) => boolean {
+  const known = new WeakMap<Node, boolean>();
+  return (node) => {
+    let answer = known.get(node);
+    if (answer === undefined) {
+      answer = test(node);
+      known.set(node, answer);
+    }
+    return answer;
+  };
+}
+
+function read(object: BGPPeer): Peering[] {
   const { node, nodeSelector, peerIP = "", peerSelector = "" } = object.spec;
   const selects = tryParse(nodeSelector ?? "");
   const isTarget = peerSelector === "" ? undefined : tryParse(peerSelector);
@@ -253,8 +275,10 @@ function readPeering(object: BGPPeer): Peering[] {
   return [
     {
       object,
-      isLocal: (one) => (named ? one.metadata.name === node : selects(one.metadata.labels)),
-      isTarget,
+      isLocal: named
+        ? (one) => one.metadata.name === node
+        : remembered((one) => selects(one.metadata.labels)),
+      isTarget: isTarget && remembered((one) => isTarget(one.metadata.labels)),
       address: parsePeerAddress(peerIP),
     },
   ];
