@@ -114,8 +114,8 @@ export function fateOf(network: Network, start: Start, travelled: Travelled, cho
   }
   const ear = listeningAt(facts, stop, destination, port);
   const place = placeOf(atlas, stop);
-  // The refusal of a datagram is an error message.
-  const refusing = place && { ...place, error: port?.protocol === "UDP" };
+  // All refusals but TCP's are error messages.
+  const refusing = place && { ...place, error: port?.protocol !== "TCP" };
   const { outcome, why } = ear.listening ? back("answered", place) : back("refused", refusing);
   const cut =
     ear.listening && why === undefined && port?.protocol === "TCP"

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { sourceNatKind } from "../../api/kinds/source-nat.ts";
 import type { KubeObject } from "../../api/object.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
-import { cluster, host, pod, policy, pool } from "../cluster.suite.ts";
+import { cluster, host, node, pod, policy, pool } from "../cluster.suite.ts";
 import { findEnd } from "../ends.ts";
 import { type Explanation, explain, isYes } from "../explain.ts";
 import { explanationText } from "../explain-text.ts";
@@ -129,21 +129,50 @@ describe("in a network that is known whole", () => {
     expect(told("pod/web", "192.168.18.77:10250")[0]).toBe("filtered");
   });
 
-  it("takes the link of a next hop from the routes that the machine has, the first of equal ones", () => {
+  /** Node n1 looked at, with its one link and others, and with routes beside those that every machine of its kind has. */
+  const lookedAt = (more: Partial<Machine>) => {
     const machines = ground.machines.map((machine): Machine => {
       if (machine.name !== "node/n1") return machine;
-      // Somebody has given another link an address of the same range, which leads nowhere.
-      const links = [
-        { name: "lo1", addresses: ["192.168.18.99/24"] },
-        { name: "eth0", network: "nodes", addresses: ["192.168.18.3/24"] },
-      ];
-      const routes = ["eth0", "lo1"].map((link) => ({ to: "192.168.18.0/24", link }));
-      return { ...machine, live: true, links, routes: [...routes, ...machine.routes] };
+      const eth0 = { name: "eth0", network: "nodes", addresses: ["192.168.18.3/24", "fd00:18::3/64"] };
+      const routes = ["192.168.18.0/24", "fd00:18::/64"].map((to) => ({ to, link: "eth0", metric: 256 }));
+      return {
+        ...machine,
+        live: true,
+        links: [...(more.links ?? []), eth0],
+        routes: [...routes, ...machine.routes, ...(more.routes ?? [])],
+      };
     });
-    const of = facts();
-    const ends = ["pod/web", "pod/api"].map((name) => findEnd(of, parseEnd(name), "default"));
-    const answer = explain(of, judgesOf(of, {}, { machines }), ends[0]!, ends[1]!);
-    expect(answer).toMatchObject({ expected: "answered", reachable: true });
+    return (from: string, to: string, of = facts()) => {
+      const target = parseTarget(to);
+      const ends = [findEnd(of, parseEnd(from), "default"), findEnd(of, target.end, "default")] as const;
+      return explain(of, judgesOf(of, {}, { machines }), ...ends, target.port);
+    };
+  };
+
+  it("looks for next hops where there are neighbours, whatever addresses other links have been given", () => {
+    const asked = lookedAt({ links: [{ name: "lo", addresses: ["192.168.18.99/24"] }] });
+    expect(asked("pod/web", "pod/api:80")).toMatchObject({ expected: "answered", reachable: true });
+  });
+
+  it("takes a way by an address of the machine's own for one to the network itself", () => {
+    const asked = lookedAt({
+      routes: [{ to: "192.168.18.4/32", via: "192.168.18.3", link: "eth0", metric: 5 }],
+    });
+    expect(asked("pod/web", "node/n2:10250").expected).toBe("answered");
+    expect(asked("node/n1", "node/n2:10250")).toMatchObject({
+      expected: "answered",
+      sourceSeen: "192.168.18.3",
+    });
+  });
+
+  it("knows that IPv6 refuses what is said to be on the loopback link", () => {
+    const addresses = ["192.168.18.3", "fd00:18::3"].map(
+      (address) => ({ type: "InternalIP", address }) as const,
+    );
+    const of = facts({ ...node("n1", "192.168.18.3"), status: { addresses } } as KubeObject);
+    const asked = lookedAt({ routes: [{ to: "fd00:77::/64", link: "lo", metric: 256 }] });
+    expect(asked("node/n1", "[fd00:77::9]:80", of).expected).toBe("unreachable");
+    expect(asked("node/n1", "[fd00:18::9]:80", of).expected).toBe("filtered");
   });
 
   it("counts pods on their node's network among those that listen there", () => {

@@ -121,29 +121,30 @@ function networkText({ network, name }: GroundLink): string {
 
 function ownRoute(
   machine: Machine,
-  { to, via, link: name, source, metric, type }: GroundRoute,
+  { to, via: gateway, link: name, source, metric, type }: GroundRoute,
 ): KnownRoute[] {
   const range = parseCidr(to);
+  const isOwn = machine.links.some(({ addresses }) => addresses.some((text) => bare(text) === gateway));
+  // Of IPv4 a way by an address of one's own means the network itself (fib_semantics.c: a next hop of host scope).
+  const via = isOwn && range.family === 4 ? undefined : gateway;
   const named = name === undefined ? undefined : machine.links.find((one) => one.name === name);
   const link = named ?? (via === undefined ? undefined : linkTo(machine, via));
   const isOnLink = via === undefined && link !== undefined;
   const by = isOnLink ? networkText(link) : to.endsWith("/0") ? "its default route" : `its route to ${to}`;
   const weight = metric ?? (range.family === 6 ? 1024 : 0);
   if (type !== undefined) return [{ range, to: type, by, metric: weight }];
+  // Of IPv6 what is said to be on the loopback link is refused (route.c, fib6_is_reject).
+  if (range.family === 6 && link?.name === "lo") return [{ range, to: "unreachable", by, metric: weight }];
   if (!link) return [];
   const way = { link, ...(via !== undefined && { via }), ...(source !== undefined && { source }) };
   return [{ range, to: way, by, metric: weight }];
 }
 
-/** Returns the link that a next hop is on: the kernel looks for it among its own routes, of equal ones by the first. */
-function linkTo({ links, routes }: Machine, via: string): GroundLink | undefined {
+/** Returns the link that a next hop is on, of several one that has neighbours. */
+function linkTo({ links }: Machine, via: string): GroundLink | undefined {
   const next = parseIp(via);
-  const [route] = routes
-    .filter((one) => one.via === undefined && one.link !== undefined && one.type === undefined)
-    .filter(({ to }) => cidrContains(parseCidr(to), next))
-    .toSorted((a, b) => parseCidr(b.to).length - parseCidr(a.to).length || (a.metric ?? 0) - (b.metric ?? 0));
-  if (route) return links.find(({ name }) => name === route.link);
-  return links.find((link) => link.addresses.some((text) => cidrContains(rangeOf(text), next)));
+  const there = links.filter((link) => link.addresses.some((text) => cidrContains(rangeOf(text), next)));
+  return there.find(({ network }) => network !== undefined) ?? there[0];
 }
 
 function plannedRoutes(facts: ClusterFacts, { name, podRoutes }: Machine): readonly PlannedRoute[] {

@@ -217,6 +217,7 @@ describe("filters of others", () => {
     // The refusal of a datagram is an error message, which belongs to a connection.
     ["ESTABLISHED", "pod/dns:54/udp", "refused"],
     ["RELATED", "pod/dns:54/udp", "filtered"],
+    ["ESTABLISHED", "pod/dns:54/sctp", "refused"],
     ["ESTABLISHED", "pod/dns/icmp", "filtered"],
   ])("of what is %s: an answer from %s is %s", (state, to, outcome) => {
     const of = facts(pod("dns", "10.1.0.3", "n1", { ports: [{ containerPort: 53, protocol: "UDP" }] }));
