@@ -10,6 +10,8 @@ root=$PWD
 vm=$root/.cache/vm
 memory=${TRUNKLINE_VM_MEMORY:-2G}
 patience=${TRUNKLINE_VM_SECONDS:-1800}
+# More of the kernel's command line, such as ipv6.disable=1.
+parameters=${TRUNKLINE_VM_KERNEL:-}
 
 fail() {
   printf 'vm: %s\n' "$*" >&2
@@ -50,7 +52,7 @@ share() { printf 'local,path=%s,mount_tag=%s,security_model=%s,multidevs=remap,i
 arguments=(
   -nodefaults -no-user-config -display none -no-reboot -accel tcg,thread=multi -cpu max -smp 2 -m "$memory"
   -kernel "$vm/vmlinuz" -initrd "$vm/initramfs"
-  -append "console=ttyS0 quiet panic=-1 random.trust_cpu=on checkout=${root// /%20}"
+  -append "console=ttyS0 quiet panic=-1 random.trust_cpu=on checkout=${root// /%20}${parameters:+ $parameters}"
   -serial "file:$work/console.log"
   -virtfs "$(share / root none),readonly=on" -virtfs "$(share "$root" checkout passthrough)"
   -virtfs "$(share "$work" work passthrough)"

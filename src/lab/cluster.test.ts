@@ -91,6 +91,8 @@ describe("a cluster without a kernel", () => {
         cni: network,
         events: sink,
         logger: silent,
+        // None of its pods ends by itself.
+        clock: { sleep: () => Promise.withResolvers<void>().promise },
       });
     });
     for (const part of [scheduler, workloads, eviction, ...runners]) {

@@ -44,6 +44,7 @@ import { type BuiltMember, type BuiltTopology, buildTopology } from "./topology/
 import { takesPodRoutes } from "./topology/ground.ts";
 import { planTopology, type Topology } from "./topology/plan.ts";
 import { WorkloadControllers } from "./workloads/controllers.ts";
+import { CronJobs } from "./workloads/cron-jobs.ts";
 
 const CAPTURE_TAIL_MS = 30;
 
@@ -396,7 +397,8 @@ export class Lab {
     const isServed = () => this.#controller?.wanted ?? true;
     const admission = new PodAdmission({ store, events, logger, now: () => this.clock.now(), isServed });
     const scheduler = new Scheduler({ store, pods, nodes, events, logger, admission });
-    const workloads = new WorkloadControllers(store, pods, logger);
+    const workloads = new WorkloadControllers(store, pods, logger, () => this.clock.now());
+    const cronJobs = new CronJobs(store, this.clock, logger);
     this.#stops.push(
       nodes.on(({ type, object }) => {
         if (type === "added") this.#nodeAppeared(object.metadata.name);
@@ -404,7 +406,7 @@ export class Lab {
     );
     const hasRunner = (node: string): boolean => this.#runningNodes.has(node);
     const eviction = new Eviction({ store, pods, nodes, hasRunner, logger });
-    for (const part of [admission, scheduler, workloads, eviction]) {
+    for (const part of [admission, scheduler, workloads, cronJobs, eviction]) {
       part.start();
       this.#stops.push(() => part.stop());
     }

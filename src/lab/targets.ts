@@ -98,11 +98,12 @@ async function readyPodOf(workload: KubeObject, word: string, population: Popula
 async function podsOf(workload: KubeObject, population: Population): Promise<Pod[]> {
   const owners = new Set([workload.metadata.uid]);
   const all = [...population.pods.values()];
-  // A Deployment owns pods through its ReplicaSets.
+  // A Deployment owns pods through its ReplicaSets, a CronJob through its Jobs.
   for (const pod of all) {
     const set = pod.metadata.ownerReferences?.find((reference) => reference.controller);
-    if (workload.kind !== "Deployment" || set?.kind !== "ReplicaSet" || owners.has(set.uid)) continue;
-    const found = await population.workload("ReplicaSet", `${pod.metadata.namespace}/${set.name}`);
+    const between = { Deployment: "ReplicaSet", CronJob: "Job" }[workload.kind];
+    if (between === undefined || set?.kind !== between || owners.has(set.uid)) continue;
+    const found = await population.workload(between, `${pod.metadata.namespace}/${set.name}`);
     if (found && controllerOf(found) === workload.metadata.uid) owners.add(set.uid);
   }
   return all.filter((pod) => owners.has(controllerOf(pod) ?? ""));

@@ -200,6 +200,69 @@ describe("workloads that are not counted", () => {
   });
 });
 
+describe("what ends by itself", () => {
+  interface Ended {
+    readonly metadata: { readonly name: string };
+    readonly status?: { readonly conditions?: readonly { readonly type: string }[] };
+  }
+  const jobs = async (...words: string[]) =>
+    (await trunkline.json<{ items: Ended[] }>("get", "jobs", ...words)).items;
+  const template = (command: string) =>
+    `template: {metadata: {labels: {app: done}}, spec: {restartPolicy: Never, containers: [{name: c, command: ${command}, ports: [{containerPort: 80}]}]}}`;
+  const job = (name: string, more: string, command: string) =>
+    `apiVersion: batch/v1\nkind: Job\nmetadata: {name: ${name}}\nspec: {${more}${template(command)}}\n`;
+
+  it("completes a Job or fails it, and gives the addresses back", async () => {
+    await apply("good.yaml", job("good", "completions: 3, parallelism: 2, ", "[sleep, '1']"));
+    await trunkline.ask("wait", "--for", "condition=Complete", "job/good", "--timeout", "60s");
+    expect((await pods("-l", "job-name=good")).map(({ status }) => status?.phase)).toEqual(
+      Array.from({ length: 3 }, () => "Succeeded"),
+    );
+    await apply("bad.yaml", job("bad", "backoffLimit: 1, ", "[sh, -c, 'exit 3']"));
+    await trunkline.ask("wait", "--for", "condition=Failed", "job/bad", "--timeout", "60s");
+    expect(await trunkline.ask("get", "jobs")).toMatch(/good +Complete +3\/3[^]*|bad +Failed +0\/1/);
+    expect(
+      (await trunkline.say("wait", "--for", "ready", "job/bad", "--timeout", "1s", "--lab", trunkline.lab))
+        .stderr,
+    ).toContain("it has failed");
+    await expect
+      .poll(async () => await trunkline.json("ipam", "check"))
+      .toMatchObject({ ok: true, addresses: 0 });
+    await trunkline.ask("delete", "job/good", "job/bad");
+    expect(await pods("-l", "app=done")).toEqual([]);
+  });
+
+  it("runs a CronJob by the lab's clock, with its Jobs' pods to be asked by its name", async () => {
+    const cron =
+      "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: night}\n" +
+      `spec: {schedule: "30 3 * * *", successfulJobsHistoryLimit: 1, jobTemplate: {spec: {${template("[sleep, 10m]")}}}}\n`;
+    await apply("cron.yaml", cron);
+    expect(await trunkline.ask("get", "cronjob", "night")).toMatch(/30 3 \* \* \* +<none> +False +0 +<none>/);
+    expect(await jobs()).toEqual([]);
+    await trunkline.ask("lab", "clock", "advance", "24h");
+    await expect.poll(async () => (await jobs()).length).toBe(1);
+    await ready("pod", "-l", "app=done");
+    expect(await trunkline.json("probe", "cronjob/night", "cronjob/night:80")).toMatchObject({
+      reachable: true,
+    });
+    expect(await trunkline.ask("describe", "cronjob", "night")).toMatch(/Active Jobs: +night-\d+/);
+    await trunkline.ask("lab", "clock", "advance", "10m");
+    await trunkline.ask("wait", "--for", "condition=Complete", "job", "--all", "--timeout", "30s");
+    const [first] = await jobs();
+    await trunkline.ask("lab", "clock", "advance", "24h");
+    await expect.poll(async () => (await jobs()).length).toBe(2);
+    await ready("pod", "-l", "app=done", "--field-selector", "status.phase!=Succeeded");
+    await trunkline.ask("lab", "clock", "advance", "10m");
+    // Of those that have succeeded one is kept.
+    await expect
+      .poll(async () => (await jobs()).map(({ metadata }) => metadata.name))
+      .not.toContain(first?.metadata.name);
+    await trunkline.ask("delete", "cronjob/night");
+    await expect.poll(async () => await jobs()).toEqual([]);
+    await expect.poll(async () => await pods("-l", "app=done")).toEqual([]);
+  });
+});
+
 describe("what a pod asks for by itself", () => {
   it("is a pool that selects no node, by annotation", async () => {
     const only =

@@ -77,10 +77,12 @@ const container = fields(
   {
     name: text("schema.name", whyNotLabel),
     image: z.string().exactOptional(),
+    command: z.array(z.string()).exactOptional(),
+    args: z.array(z.string()).exactOptional(),
     ports: z.array(containerPort).exactOptional(),
     restartPolicy: z.string().exactOptional(),
   },
-  `args command env envFrom imagePullPolicy lifecycle livenessProbe readinessProbe resizePolicy resources
+  `env envFrom imagePullPolicy lifecycle livenessProbe readinessProbe resizePolicy resources
    securityContext startupProbe stdin stdinOnce terminationMessagePath terminationMessagePolicy tty volumeDevices
    volumeMounts workingDir`,
 );
@@ -127,6 +129,7 @@ export const podSpec = fields(
       if (list.length === 0) complain(context, "schema.required", [], "must have at least one container");
     }),
     initContainers: containers.exactOptional(),
+    restartPolicy: z.string().exactOptional(),
     nodeName: z.string().exactOptional(),
     nodeSelector: labels.exactOptional(),
     affinity: fields(
@@ -139,7 +142,7 @@ export const podSpec = fields(
   },
   `activeDeadlineSeconds automountServiceAccountToken dnsConfig dnsPolicy enableServiceLinks ephemeralContainers
    hostAliases hostIPC hostPID hostUsers hostname hostnameOverride imagePullSecrets os overhead preemptionPolicy
-   priority priorityClassName readinessGates resourceClaims resources restartPolicy runtimeClassName schedulerName
+   priority priorityClassName readinessGates resourceClaims resources runtimeClassName schedulerName
    schedulingGates securityContext serviceAccount setHostnameAsFQDN shareProcessNamespace subdomain
    terminationGracePeriodSeconds topologySpreadConstraints volumes`,
 );

@@ -78,6 +78,8 @@ export interface ContainerPort {
 export interface Container {
   readonly name: string;
   readonly image?: string;
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
   readonly ports?: readonly ContainerPort[];
   /** Of an init container, Always: a sidecar, which runs as long as the pod does. */
   readonly restartPolicy?: string;
@@ -104,6 +106,8 @@ export interface Toleration {
 export interface PodSpec {
   readonly containers: readonly Container[];
   readonly initContainers?: readonly Container[];
+  /** Of the containers that have ended: Always (the default), OnFailure or Never. */
+  readonly restartPolicy?: string;
   readonly nodeName?: string;
   readonly nodeSelector?: Readonly<Record<string, string>>;
   readonly affinity?: {

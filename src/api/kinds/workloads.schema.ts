@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { complain, fields, labelSelector, labels, metadata, schemaOf } from "../schema.ts";
+import { complain, condition, fields, labelSelector, labels, metadata, schemaOf } from "../schema.ts";
 import { matchesSelector, selectsAll } from "../selectors.ts";
 import { podTemplate } from "./core.schema.ts";
 import type { LabelSelector } from "./core.ts";
@@ -137,7 +137,7 @@ export const statefulSetSchema = schemaOf<StatefulSet>()(
   }),
 );
 
-const jobFields = `activeDeadlineSeconds backoffLimit backoffLimitPerIndex completionMode managedBy
+const jobFields = `activeDeadlineSeconds backoffLimitPerIndex completionMode managedBy
   manualSelector maxFailedIndexes podFailurePolicy podReplacementPolicy selector successPolicy
   ttlSecondsAfterFinished`;
 const jobSpec = fields(
@@ -145,6 +145,7 @@ const jobSpec = fields(
     parallelism: z.number().exactOptional(),
     completions: z.number().exactOptional(),
     suspend: z.boolean().exactOptional(),
+    backoffLimit: z.number().exactOptional(),
     template: podTemplate,
   },
   jobFields,
@@ -155,8 +156,11 @@ const jobStatus = fields(
     ready: z.number().exactOptional(),
     succeeded: z.number().exactOptional(),
     failed: z.number().exactOptional(),
+    startTime: z.string().exactOptional(),
+    completionTime: z.string().exactOptional(),
+    conditions: z.array(condition).exactOptional(),
   },
-  "completedIndexes completionTime conditions failedIndexes startTime terminating uncountedTerminatedPods",
+  "completedIndexes failedIndexes terminating uncountedTerminatedPods",
 );
 
 export const jobSchema = schemaOf<Job>()(
@@ -170,19 +174,32 @@ export const jobSchema = schemaOf<Job>()(
 );
 
 export const cronJobSchema = schemaOf<CronJob>()(
-  fields(
-    {
-      apiVersion: z.string(),
-      kind: z.literal("CronJob"),
-      metadata: metadata(),
-      spec: fields(
-        {
-          schedule: z.string().exactOptional(),
-          jobTemplate: fields({ spec: jobSpec }, "metadata"),
-        },
-        `concurrencyPolicy failedJobsHistoryLimit startingDeadlineSeconds successfulJobsHistoryLimit suspend timeZone`,
-      ),
-    },
-    "status",
-  ),
+  fields({
+    apiVersion: z.string(),
+    kind: z.literal("CronJob"),
+    metadata: metadata(),
+    spec: fields({
+      schedule: z.string().exactOptional(),
+      timeZone: z.string().exactOptional(),
+      suspend: z.boolean().exactOptional(),
+      concurrencyPolicy: z.string().exactOptional(),
+      startingDeadlineSeconds: z.number().exactOptional(),
+      successfulJobsHistoryLimit: z.number().exactOptional(),
+      failedJobsHistoryLimit: z.number().exactOptional(),
+      jobTemplate: fields({
+        metadata: fields(
+          { labels: labels.exactOptional(), annotations: labels.exactOptional() },
+          "name namespace",
+        ).exactOptional(),
+        spec: jobSpec,
+      }),
+    }),
+    status: fields({
+      active: z
+        .array(fields({ name: z.string() }, "apiVersion fieldPath kind namespace resourceVersion uid"))
+        .exactOptional(),
+      lastScheduleTime: z.string().exactOptional(),
+      lastSuccessfulTime: z.string().exactOptional(),
+    }).exactOptional(),
+  }),
 );

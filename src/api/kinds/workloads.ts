@@ -1,7 +1,6 @@
-// Workload kinds: what runs pods from a template. All of them are read by lint, matrix and diff; the lab runs all
-// but CronJob.
+// Workload kinds: what runs pods from a template. All of them are read by lint, matrix and diff, and run by the lab.
 import type { Kind, KubeObject } from "../object.ts";
-import type { LabelSelector, PodTemplate } from "./core.ts";
+import type { Condition, LabelSelector, PodTemplate } from "./core.ts";
 
 interface ReplicaStatus {
   readonly replicas?: number;
@@ -108,6 +107,8 @@ export interface Job extends KubeObject {
     readonly parallelism?: number;
     readonly completions?: number;
     readonly suspend?: boolean;
+    /** How many pods may fail; default 6. */
+    readonly backoffLimit?: number;
     readonly template: PodTemplate;
   };
   readonly status?: {
@@ -115,6 +116,10 @@ export interface Job extends KubeObject {
     readonly ready?: number;
     readonly succeeded?: number;
     readonly failed?: number;
+    readonly startTime?: string;
+    readonly completionTime?: string;
+    /** `Complete` or `Failed` once it has ended. */
+    readonly conditions?: readonly Condition[];
   };
 }
 export const jobKind: Kind<Job> = {
@@ -129,7 +134,28 @@ export interface CronJob extends KubeObject {
   readonly kind: "CronJob";
   readonly spec: {
     readonly schedule?: string;
-    readonly jobTemplate: { readonly spec: { readonly template: PodTemplate } };
+    /** An IANA name; absent: UTC, in a lab. */
+    readonly timeZone?: string;
+    readonly suspend?: boolean;
+    /** What happens when a time comes while a Job still runs: Allow (the default), Forbid or Replace. */
+    readonly concurrencyPolicy?: string;
+    /** How late a Job may be begun; absent: any time. */
+    readonly startingDeadlineSeconds?: number;
+    /** How many ended Jobs are kept; default 3 and 1. */
+    readonly successfulJobsHistoryLimit?: number;
+    readonly failedJobsHistoryLimit?: number;
+    readonly jobTemplate: {
+      readonly metadata?: {
+        readonly labels?: Readonly<Record<string, string>>;
+        readonly annotations?: Readonly<Record<string, string>>;
+      };
+      readonly spec: Job["spec"];
+    };
+  };
+  readonly status?: {
+    readonly active?: readonly { readonly name: string }[];
+    readonly lastScheduleTime?: string;
+    readonly lastSuccessfulTime?: string;
   };
 }
 export const cronJobKind: Kind<CronJob> = {

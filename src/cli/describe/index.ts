@@ -5,6 +5,7 @@ import { calicoSelector } from "../../api/calico-selector.ts";
 import { type Node, nodeKind, type Pod, podIps, podKind, runningContainers } from "../../api/kinds/core.ts";
 import { blockSizeBounds, type IPPool } from "../../api/kinds/ip-pool.ts";
 import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
+import type { CronJob } from "../../api/kinds/workloads.ts";
 import type { KubeObject } from "../../api/object.ts";
 import { cidrSize, tryParseCidr } from "../../base/ip.ts";
 import type { BlockUsage } from "../../plan/addressing/usage.ts";
@@ -33,6 +34,8 @@ export async function bodyOf(sources: Sources, object: KubeObject): Promise<Line
       return poolLines(sources, object as IPPool);
     case "NetworkPolicy":
       return policyLines(object as NetworkPolicy);
+    case "CronJob":
+      return cronJobLines(object as CronJob);
     default:
       return plainLines(object);
   }
@@ -107,6 +110,26 @@ async function nodeLines({ store, blocks }: Sources, node: Node): Promise<Lines>
     ...conditionLines(node),
   ];
 }
+
+function cronJobLines({ spec, status }: CronJob): Lines {
+  const { startingDeadlineSeconds: seconds, successfulJobsHistoryLimit: good = 3 } = spec;
+  return [
+    ["Schedule", `${spec.schedule ?? ""} (${spec.timeZone ?? "UTC"}, by the lab's clock)`],
+    ["Suspended", spec.suspend === true ? "yes" : "no"],
+    ["While one still runs", concurrency[spec.concurrencyPolicy ?? "Allow"] ?? "the next one starts, too"],
+    ...optional("Not later than", seconds === undefined ? undefined : `${seconds} s after its time`),
+    ["Kept", `${good} that have succeeded, ${spec.failedJobsHistoryLimit ?? 1} that have failed`],
+    ["Last schedule", status?.lastScheduleTime ?? "<none>"],
+    ["Last success", status?.lastSuccessfulTime ?? "<none>"],
+    ["Active Jobs", (status?.active ?? []).map(({ name }) => name).join(", ") || "<none>"],
+  ];
+}
+
+const concurrency: Readonly<Record<string, string>> = {
+  Allow: "the next one starts, too (Allow)",
+  Forbid: "the next one waits (Forbid)",
+  Replace: "the next one takes its place (Replace)",
+};
 
 async function poolLines({ store, blocks }: Sources, pool: IPPool): Promise<Lines> {
   const { spec, metadata } = pool;

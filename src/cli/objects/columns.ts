@@ -13,7 +13,13 @@ import type { Host } from "../../api/kinds/host.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
 import type { SourceNAT } from "../../api/kinds/source-nat.ts";
-import type { DaemonSet, Deployment, Job, ReplicationController } from "../../api/kinds/workloads.ts";
+import type {
+  CronJob,
+  DaemonSet,
+  Deployment,
+  Job,
+  ReplicationController,
+} from "../../api/kinds/workloads.ts";
 import type { KubeObject } from "../../api/object.ts";
 import { selectorText } from "../../api/selectors.ts";
 import { soundSpec } from "../../api/sound-policy.ts";
@@ -157,10 +163,22 @@ const daemonColumns: readonly Column<DaemonSet>[] = [
 const jobColumns: readonly Column<Job>[] = [
   {
     title: "STATUS",
-    cell: ({ spec, status }) =>
-      spec.suspend === true ? "Suspended" : (status?.active ?? 0) > 0 ? "Running" : "Pending",
+    cell: ({ spec, status }) => {
+      const end = status?.conditions?.find(({ status: holds }) => holds === "True")?.type;
+      if (end === "Complete" || end === "Failed") return end;
+      return spec.suspend === true ? "Suspended" : (status?.active ?? 0) > 0 ? "Running" : "Pending";
+    },
   },
   { title: "COMPLETIONS", cell: ({ spec, status }) => `${status?.succeeded ?? 0}/${spec.completions ?? 1}` },
+  age,
+];
+const cronJobColumns: readonly Column<CronJob>[] = [
+  { title: "SCHEDULE", cell: ({ spec }) => spec.schedule ?? "" },
+  { title: "TIMEZONE", cell: ({ spec }) => spec.timeZone ?? "<none>" },
+  { title: "SUSPEND", cell: ({ spec }) => (spec.suspend === true ? "True" : "False") },
+  { title: "ACTIVE", cell: ({ status }) => String(status?.active?.length ?? 0) },
+  // By the lab's clock, which may be ahead of the machine's.
+  { title: "LAST SCHEDULE", cell: ({ status }) => status?.lastScheduleTime ?? "<none>" },
   age,
 ];
 
@@ -227,6 +245,7 @@ const columnsByKind: Readonly<Record<string, readonly Column<never>[]>> = {
   Deployment: [readyColumn, ...rolloutColumns, age],
   StatefulSet: [readyColumn, age],
   DaemonSet: daemonColumns,
+  CronJob: cronJobColumns,
   Job: jobColumns,
   IPPool: poolColumns,
   AddressBlock: blockColumns,

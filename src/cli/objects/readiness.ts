@@ -78,8 +78,11 @@ function whyDaemonsNotReady({ status, metadata }: DaemonSet): string | undefined
     : undefined;
 }
 
-/** A Job that runs is ready; in a lab it does not end by itself. */
+/** A Job that runs or is complete is ready; one that has failed will never be. */
 function whyJobNotReady({ spec, status }: Job): string | undefined {
+  const end = status?.conditions?.find(({ status: holds }) => holds === "True");
+  if (end?.type === "Complete") return undefined;
+  if (end?.type === "Failed") return `it has failed: ${end.message ?? end.reason ?? ""}`;
   const { ready = 0, succeeded = 0 } = status ?? {};
   const wanted = spec.suspend === true ? 0 : Math.min(spec.parallelism ?? 1, spec.completions ?? Infinity);
   return ready + succeeded >= wanted ? undefined : `${ready} of ${wanted} pods are ready`;

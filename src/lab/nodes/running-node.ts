@@ -111,6 +111,7 @@ export class RunningNode {
       events: new EventRecorder(store, { component: standIns.kubelet, host: name }, logger),
       logger,
       sleep: parts.clock.ofRetries.sleep,
+      clock: parts.clock,
     });
     return new RunningNode(agent, runner, parts.respond, parts.respond(addresses));
   }

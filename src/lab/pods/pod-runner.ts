@@ -8,6 +8,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Kernel, Machine } from "../../kernel/kernel.ts";
 import type { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
+import type { LabClock } from "../clock.ts";
 import { type EventSink, podReference } from "../events.ts";
 import { KeyedQueue } from "../keyed-queue.ts";
 import { Responder } from "../net/responder.ts";
@@ -15,6 +16,7 @@ import { sendAllErrors } from "../topology/icmp.ts";
 import { netnsName } from "../topology/plan.ts";
 import { change } from "../write.ts";
 import type { Attachment, PodNetwork } from "./cni-runtime.ts";
+import { endOfPod } from "./container-end.ts";
 import { capabilitiesOf, portsOf } from "./pod-spec.ts";
 import { endedStatus, runningStatus } from "./pod-status.ts";
 
@@ -22,6 +24,8 @@ import { endedStatus, runningStatus } from "./pod-status.ts";
 export const POD_FINALIZER = "trunkline.dev/lab-node";
 const AT_A_TIME = 8;
 const INTERFACE = "eth0";
+/** Timers hold no more (24 days). */
+const LONGEST_MS = 2 ** 31 - 1;
 
 export interface PodRunnerOptions {
   readonly lab: string;
@@ -37,6 +41,8 @@ export interface PodRunnerOptions {
   readonly logger: Logger;
   /** How it waits between tries; default: by the machine's clock. */
   readonly sleep?: ((ms: number, signal: AbortSignal) => Promise<void>) | undefined;
+  /** What pods that end by themselves go by. */
+  readonly clock: Pick<LabClock, "sleep">;
 }
 
 /** Pods that wait for their network are tried again at least so often, in milliseconds. */
@@ -53,6 +59,9 @@ interface Sandbox {
   attached: boolean;
   /** Its object says that it runs. */
   reported: boolean;
+  /** Ends the wait for its containers' end. */
+  readonly ending: AbortController;
+  awaited?: boolean;
 }
 
 export class PodRunner {
@@ -96,6 +105,7 @@ export class PodRunner {
     for (const stop of this.#stops.splice(0)) stop();
     await this.#queue.stop();
     for (const sandbox of this.#sandboxes.values()) {
+      sandbox.ending.abort();
       await sandbox.responder?.stop();
       sandbox.kernel?.close();
     }
@@ -168,7 +178,7 @@ export class PodRunner {
 
   #newSandbox(pod: Pod): Sandbox {
     const netns = pod.spec.hostNetwork ? undefined : podNetns(this.#options.lab, pod.metadata.uid);
-    return { pod, netns, ips: [], attached: false, reported: false };
+    return { pod, netns, ips: [], attached: false, reported: false, ending: new AbortController() };
   }
 
   /** A pod that was assigned to the node without the scheduler has no finalizer yet. */
@@ -220,11 +230,32 @@ export class PodRunner {
         : undefined,
     );
     sandbox.reported = true;
+    this.#awaitEnd(sandbox);
+  }
+
+  /** Writes down that a pod's containers have ended, once they have; what is left of the pod is taken down by that. */
+  #awaitEnd(sandbox: Sandbox): void {
+    const { pod, ending } = sandbox;
+    const end = endOfPod(pod.spec);
+    if (!end || sandbox.awaited) return;
+    sandbox.awaited = true;
+    const phase = end.code === 0 ? "Succeeded" : "Failed";
+    const ended = this.#options.clock.sleep(Math.min(end.afterMs, LONGEST_MS), ending.signal).then(() => {
+      if (ending.signal.aborted) return undefined;
+      return change(this.#options.store, podKind, identity(pod), (stored) => ({
+        ...stored,
+        status: endedStatus(stored, new Date(), phase),
+      }));
+    });
+    ended.catch((error: unknown) =>
+      this.#options.logger.error({ pod: pod.metadata.name, error: textOf(error) }, "its end is not written"),
+    );
   }
 
   async #end(uid: string): Promise<void> {
     const sandbox = this.#sandboxes.get(uid);
     if (!sandbox) return;
+    sandbox.ending.abort();
     const { machine, cni } = this.#options;
     const { netns, pod } = sandbox;
     await sandbox.responder?.stop();

@@ -27,15 +27,24 @@ export function runningStatus(
 }
 
 /** Returns the status of a pod that has ended; one that had ended before keeps the way in which it did. */
-export function endedStatus(pod: Pod, now: Date): NonNullable<Pod["status"]> {
+export function endedStatus(
+  pod: Pod,
+  now: Date,
+  phase: "Succeeded" | "Failed" = "Succeeded",
+): NonNullable<Pod["status"]> {
   const before = pod.status ?? {};
   if (isTerminal(pod)) return before;
   const at = `${now.toISOString().slice(0, 19)}Z`;
   const conditions = ["ContainersReady", "Ready"].reduce(
-    (list, type) => withCondition(list, { type, status: "False", reason: "PodCompleted" }, at),
+    (list, type) =>
+      withCondition(
+        list,
+        { type, status: "False", reason: phase === "Failed" ? "PodFailed" : "PodCompleted" },
+        at,
+      ),
     before.conditions ?? [],
   );
-  return { ...before, phase: "Succeeded", conditions };
+  return { ...before, phase, conditions };
 }
 
 /** Returns the conditions with one of them set; its time moves only when its status does. */

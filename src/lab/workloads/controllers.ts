@@ -24,7 +24,7 @@ import { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
 import { KeyedQueue } from "../keyed-queue.ts";
 import { daemonSpec, planDaemons } from "./daemons.ts";
-import { jobLabels, planJob } from "./jobs.ts";
+import { endOfJob, jobLabels, planJob } from "./jobs.ts";
 import { planOrdinals } from "./ordinals.ts";
 import { controllerOf, controllerReference, podFromTemplate, randomEnding } from "./pods.ts";
 import { planReplicas } from "./replicas.ts";
@@ -46,9 +46,15 @@ export class WorkloadControllers {
   readonly #stops: (() => void)[] = [];
   readonly #queue: KeyedQueue;
 
-  /** `pods` is shared with others and not ours to stop. */
-  constructor(store: Store, pods: Informer<Pod>, logger: Logger) {
+  readonly #now: () => number;
+
+  /**
+   * `pods` is shared with others and not ours to stop.
+   * @param now milliseconds since 1970, by the lab's clock
+   */
+  constructor(store: Store, pods: Informer<Pod>, logger: Logger, now: () => number = Date.now) {
     this.#store = store;
+    this.#now = now;
     this.#pods = pods;
     this.#sets = new Informer(store, replicaSetKind, { logger });
     this.#nodes = new Informer(store, nodeKind, { logger });
@@ -190,9 +196,11 @@ export class WorkloadControllers {
 
   async #job(job: Job): Promise<void> {
     const { namespace, name } = job.metadata;
-    let plan = planJob(job, this.#podsOf(namespace));
-    if (plan.create + plan.remove.length > 0) {
-      plan = planJob(job, (await this.#store.list(podKind, namespace)).items);
+    const now = `${new Date(this.#now()).toISOString().slice(0, 19)}Z`;
+    let plan = planJob(job, this.#podsOf(namespace), now);
+    // Pods that have ended are counted for good: the watched copy may be a moment old.
+    if (plan.create + plan.remove.length > 0 || endOfJob({ ...job, status: plan.status })) {
+      plan = planJob(job, (await this.#store.list(podKind, namespace)).items, now);
       for (let made = 0; made < plan.create; made++) {
         const pod = podFromTemplate(job, job.spec.template, `${name}-${randomEnding()}`, jobLabels(job));
         await this.#create(podKind, pod);

@@ -3,7 +3,7 @@ import type { Node, Pod, PodSpec, Taint } from "../../api/kinds/core.ts";
 import type { DaemonSet, Deployment, Job, ReplicaSet, StatefulSet } from "../../api/kinds/workloads.ts";
 import { affinityMatches } from "../scheduler/node-match.ts";
 import { daemonSpec, planDaemons } from "./daemons.ts";
-import { planJob } from "./jobs.ts";
+import { endOfJob, planJob } from "./jobs.ts";
 import { planOrdinals } from "./ordinals.ts";
 import { templateHash } from "./pods.ts";
 import { planReplicas } from "./replicas.ts";
@@ -292,20 +292,39 @@ describe("Job", () => {
     return { ...one, status: { ...one.status, phase: phase as "Running" } };
   };
 
+  const at = "2026-11-29T12:00:00Z";
+  const plan = (one: Job, pods: readonly Pod[]) => planJob(one, pods, at);
+
   it("runs as many at a time as it says, and no more than are left to succeed", () => {
-    expect(planJob(job(), [])).toMatchObject({ create: 1, remove: [] });
-    expect(planJob(job({ parallelism: 3, completions: 2 }), []).create).toBe(2);
+    expect(plan(job(), [])).toMatchObject({ create: 1, remove: [] });
+    expect(plan(job({ parallelism: 3, completions: 2 }), []).create).toBe(2);
     const done = [of("a", "Succeeded"), of("b", "Running"), of("c", "Failed")];
-    const plan = planJob(job({ parallelism: 2, completions: 3 }), done);
-    expect(plan.create).toBe(1);
-    expect(plan.status).toEqual({ active: 1, ready: 1, succeeded: 1, failed: 1 });
-    expect(planJob(job({ parallelism: 2 }), [of("a", "Succeeded")]).create).toBe(0);
-    expect(planJob(job({ completions: 1 }), [of("a", "Succeeded")]).create).toBe(0);
+    const next = plan(job({ parallelism: 2, completions: 3 }), done);
+    expect(next.create).toBe(1);
+    expect(next.status).toEqual({ active: 1, ready: 1, succeeded: 1, failed: 1, startTime: at });
+    expect(plan(job({ parallelism: 2 }), [of("a", "Succeeded")]).create).toBe(0);
+    expect(plan(job({ completions: 1 }), [of("a", "Succeeded")]).create).toBe(0);
+  });
+
+  it("is complete when enough have succeeded, and has failed when too many have failed; then it stays so", () => {
+    const complete = plan(job({ completions: 2 }), [of("a", "Succeeded"), of("b", "Succeeded")]);
+    expect(complete).toMatchObject({ create: 0, status: { succeeded: 2, completionTime: at } });
+    expect(endOfJob({ ...job(), status: complete.status })?.type).toBe("Complete");
+    const once = [of("a", "Succeeded"), of("b", "Running")];
+    expect(endOfJob({ ...job(), status: plan(job({ parallelism: 2 }), once).status })).toBeUndefined();
+    expect(endOfJob({ ...job(), status: plan(job(), once.slice(0, 1)).status })?.type).toBe("Complete");
+    const many = [of("a", "Failed"), of("b", "Failed"), of("c", "Running")];
+    const failed = plan(job({ backoffLimit: 1, parallelism: 2 }), many);
+    expect(failed).toMatchObject({ create: 0, remove: [{ metadata: { name: "c" } }], status: { active: 0 } });
+    const ended = { ...job({ backoffLimit: 1 }), status: failed.status };
+    expect(endOfJob(ended)).toMatchObject({ type: "Failed", reason: "BackoffLimitExceeded" });
+    expect(plan(ended, [])).toMatchObject({ create: 0, status: failed.status });
+    expect(plan(job({ backoffLimit: 2 }), many.slice(0, 2)).create).toBe(1);
   });
 
   it("ends its pods when it is suspended or wants fewer, those that do not serve first", () => {
     const two = [of("a", "Running"), of("b", "Running", { ready: false })];
-    expect(planJob(job({ suspend: true, parallelism: 2 }), two).remove).toHaveLength(2);
-    expect(planJob(job({ parallelism: 1 }), two).remove.map(({ metadata }) => metadata.name)).toEqual(["b"]);
+    expect(plan(job({ suspend: true, parallelism: 2 }), two).remove).toHaveLength(2);
+    expect(plan(job({ parallelism: 1 }), two).remove.map(({ metadata }) => metadata.name)).toEqual(["b"]);
   });
 });
