@@ -64,11 +64,11 @@ until_says() {
   printf 'never: %s\n' "$text" >&2
   return 1
 }
-# One line for each probe: what packets find, and what explain says.
+# One line for each question: what packets find, and what explain says.
 both() {
-  printf '%s ' "$1 $2"
+  printf '%s\t' "$1 $2"
   trunkline probe "$@" --timeout 5s -o json | tr -d '\n' || true
-  printf ' | '
+  printf '\t'
   trunkline explain "$@" -o json | tr -d '\n' || true
   echo
 }
