@@ -158,6 +158,9 @@ it.concurrent.each(seeds)("in a random lab (TRUNKLINE_SEED=%d)", async (seed) =>
     tallies.set(seed, tally);
     expect(tally.share, tally.reasons(3).join("; ")).toBeLessThan(MOST_UNKNOWN_IN_ONE);
     result = "alike";
+  } catch (error) {
+    result = `DIFFERS ${String(error).split("\n")[0]}`;
+    throw error;
   } finally {
     goOn();
     await commands.end();

@@ -14,6 +14,8 @@ import { isPassing, one, type Start } from "./parcel.ts";
 
 interface Answer {
   source: string;
+  /** Of an error message: whose words it is, where that is not who was asked. What it is about is in its body. */
+  teller: string | undefined;
   /** As it was before the first packet's destination was translated: told where the answer leaves the machine. */
   sourceLater: string;
   destination: string;
@@ -75,6 +77,7 @@ class Way {
     const { destination, port } = this.#travelled;
     const answer: Answer = {
       source: destination,
+      teller: error && !pod ? this.#tellerOn(first, seen) : undefined,
       sourceLater: destination,
       destination: seen,
       port: port?.port,
@@ -89,7 +92,9 @@ class Way {
       const own = by === "";
       if (!own && this.#isMartian(machine, answer))
         return lost(seen, `${machine.name} takes it for its own, from outside`);
-      const next = this.#network.atlas.onward(machine, answer.destination, own, { source: answer.source });
+      const next = this.#network.atlas.onward(machine, answer.destination, own, {
+        source: answer.teller ?? answer.source,
+      });
       if (next.type === "unknown") throw this.#choices.untold(next.why);
       const rule = machine.rules?.find(({ family }) => family === (answer.destination.includes(":") ? 6 : 4));
       if (rule && next.type !== "local")
@@ -110,6 +115,9 @@ class Way {
         }
       }
       answer.source = answer.sourceLater;
+      // Whoever translated the destination puts it into the error, too.
+      const isMoved = tracked !== undefined && tracked.before.destination !== tracked.after.destination;
+      if (isMoved && answer.teller !== undefined) answer.teller = tracked.before.destination;
       if (next.type === "local") return this.#end(machine.name, this.#isSender(machine), answer, seen);
       if (next.type === "pod")
         return this.#end(next.end.name, next.end.name === this.#start.from.name, answer, seen);
@@ -181,7 +189,7 @@ class Way {
       choices: this.#choices,
       packet: {
         ...before,
-        source: one(answer.source),
+        source: one(answer.teller ?? answer.source),
         destination: one(answer.destination),
         sourcePort: answer.port,
         port: undefined,
@@ -223,8 +231,14 @@ class Way {
     return action === "None" ? undefined : reason;
   }
 
-  #isMartian(machine: Machine, { source }: Answer): boolean {
-    return !source.includes(":") && this.#network.atlas.isLocal(machine, source);
+  #isMartian(machine: Machine, { source, teller = source }: Answer): boolean {
+    return !teller.includes(":") && this.#network.atlas.isLocal(machine, teller);
+  }
+
+  /** A machine that is not meant itself tells of an error with an address of its own (RFC 1812, 4.3.2.4). */
+  #tellerOn(machine: Machine, to: string): string | undefined {
+    const { atlas } = this.#network;
+    return atlas.isLocal(machine, this.#travelled.destination) ? undefined : atlas.sourceOn(machine, to);
   }
 
   #isSender(machine: Machine): boolean {

@@ -303,6 +303,17 @@ it("nobody takes a packet from outside that says it is from a loopback address",
   expect(ask("node/n1", "[::1]:80", { of, n1: nat(snat) }).reasons[0]).not.toContain("from outside");
 });
 
+it.each([
+  ["8.8.8.8", "unreachable"],
+  ["192.168.18.1", "filtered"],
+])(
+  "an error is from the router that tells of it: with packets from %s dropped it is %s",
+  (source, outcome) => {
+    const n1 = rules(iptables("filter", `-A FORWARD -s ${source}/32 -j DROP`));
+    expect(ask("pod/web", "8.8.8.8:53", { n1 }).expected).toBe(outcome);
+  },
+);
+
 describe("the way back", () => {
   it("of a translated source leads through the machine that translated, and no other", () => {
     const snat = (address: string) =>
