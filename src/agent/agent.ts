@@ -287,6 +287,7 @@ class RunningAgent implements Agent {
           ...(this.#settings.fault === undefined ? [] : ["settings.refused"]),
         ]),
     });
+    for (const manager of this.#managers) manager.meter?.(this.#metrics.registry);
     this.#reconciler = new Reconciler({
       managers: this.#managers,
       facts,

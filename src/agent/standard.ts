@@ -1,6 +1,7 @@
 // What every agent is made of, in production as in the lab.
 
 import type { AgentOptions } from "./agent.ts";
+import { RefusalLog } from "./denied/refusal-log.ts";
 import { AddressManager } from "./managers/address-manager.ts";
 import { ForwardManager } from "./managers/forward-manager.ts";
 import { Ipv6Guard } from "./managers/ipv6-guard.ts";
@@ -22,17 +23,23 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
     const { kernel, logger } = parts;
     // Every manager that writes into the table is named here.
     const table = new NodeTable(kernel.nft, ["tunnel", "policy", "snat"]);
+    // First of all: the rules ask the kernel to tell of refusals only where it can.
+    const refusals: RefusalLog = new RefusalLog({ ...parts, model: () => policy.model });
+    const log = refusals.supported;
+    const policy = new PolicyManager({ kernel, logger, table, cutSpacingMs: CUT_SPACING_MS, log });
     return [
       new AddressManager(parts),
       new TunnelManager({ ...parts, table, addresses: addresses.tunnels }),
       new RoutingManager(kernel, logger),
       new BirdManager(parts),
-      new Ipv6Guard(kernel),
-      new PolicyManager({ kernel, logger, table, cutSpacingMs: CUT_SPACING_MS }),
+      new Ipv6Guard(kernel, log),
+      policy,
+      refusals,
       new GroupManager({
         table,
         places: () => addresses.places?.() ?? new Map<string, never>(),
         filtersGroup: (id) => parts.cloud?.filtersGroup?.(id) ?? false,
+        log,
       }),
       new SnatManager({ ...parts, table }),
       new ForwardManager(parts),

@@ -76,6 +76,11 @@ const commands: readonly CommandEntry[] = [
     load: () => import("./commands/install-cni.ts"),
   },
   {
+    name: "denied",
+    summary: "show the packets that our rules refused, by what, and what would let them in",
+    load: () => import("./commands/denied.ts"),
+  },
+  {
     name: "doctor",
     summary: "look at the machine, the agents and the objects, and say what is wrong",
     load: () => import("./commands/doctor.ts"),

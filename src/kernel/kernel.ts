@@ -35,6 +35,12 @@ export interface Kernel {
   readonly nft: Nft;
   readonly conntrack: Conntrack;
   readonly sockets: Sockets;
+  /**
+   * Hears of the packets that rules tell a log group of (`log group N` in nftables), some 100 ms later. A group has one
+   * listener. `lost`: how many were told before these and not heard.
+   * @throws `kernel.refused` where the kernel has no such log, `kernel.permission` where another listens
+   */
+  packetLog(group: number, onPackets: (packets: readonly LoggedPacket[], lost: number) => void): PacketLog;
   /** Returns the text of /proc/net/netstat: what the namespace counts of IP and TCP. */
   netstat(): string;
   /**
@@ -371,6 +377,32 @@ export interface Sockets {
   /** Calls back for each frame, also those that this namespace sends, until `stop`. */
   receivePackets(fd: number, onFrame: (frame: CapturedFrame) => void): { stop(): void };
   close(fd: number): void;
+}
+
+export interface PacketLog {
+  stop(): void;
+}
+
+export interface LoggedPacket {
+  /** The rule's. */
+  readonly prefix: string;
+  /** Index of the link that it came in by, or is to leave by; undefined where the hook knows of none. */
+  readonly inLink: number | undefined;
+  readonly outLink: number | undefined;
+  /** Counts the group's packets. */
+  readonly sequence: number;
+  /** undefined: no IP header could be read. */
+  readonly ends: PacketEnds | undefined;
+}
+
+export interface PacketEnds {
+  readonly source: string;
+  readonly destination: string;
+  /** IANA number. */
+  readonly protocol: number;
+  /** Those of TCP, UDP, SCTP and the like; absent where the packet has none, as later fragments. */
+  readonly sourcePort?: number;
+  readonly port?: number;
 }
 
 export interface CapturedFrame {

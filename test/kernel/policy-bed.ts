@@ -82,7 +82,7 @@ export class PolicyBed {
   /** A new manager, as after the agent's restart: it knows nothing of what the kernel has. */
   startManager(): void {
     this.table = new NodeTable(this.node.nft, ["policy"]);
-    this.manager = new PolicyManager({ kernel: this.node, table: this.table, logger: silent });
+    this.manager = new PolicyManager({ kernel: this.node, table: this.table, logger: silent, log: true });
   }
 
   nodeFacts(): NodeFacts {

@@ -68,7 +68,7 @@ describe("a table that was changed while its agent was dead", () => {
     ["deleted", "delete table inet trunkline"],
     ["flushed", "flush table inet trunkline"],
     ["asleep", "add table inet trunkline { flags dormant; }"],
-    ["a chain emptied", "flush chain inet trunkline policy-refuse"],
+    ["a chain emptied", "flush chain inet trunkline policy-refuse-in"],
     ["let in by a rule at the front", "insert rule inet trunkline policy-forward accept"],
     ["let in by a rule where ports are compared", "insert rule inet trunkline PORTS accept"],
     ["let in by a range", "add element inet trunkline BLOCK4 { 10.0.0.3 : accept }"],

@@ -10,12 +10,15 @@ export class Ipv6Guard implements Manager {
   readonly name = "ipv6-guard";
   readonly concerns = ["nftables"] as const;
   readonly #kernel: Kernel;
+  readonly #log: boolean;
   readonly #table: NodeTable;
   /** Whether there is a table; undefined until that was seen to. */
   #there: boolean | undefined;
 
-  constructor(kernel: Kernel) {
+  /** @param log whether the kernel can tell of refusals */
+  constructor(kernel: Kernel, log = false) {
     this.#kernel = kernel;
+    this.#log = log;
     this.#table = new NodeTable(kernel.nft, [this.name], "ip6");
     this.#table.follow(kernel);
   }
@@ -28,7 +31,7 @@ export class Ipv6Guard implements Manager {
       this.#there = false;
       return;
     }
-    writeIpv6Guard(this.#table.document(this.name), own);
+    writeIpv6Guard(this.#table.document(this.name), own, this.#log);
     this.#there = true;
     await this.#table.commit(this.name);
   }

@@ -1,5 +1,6 @@
 // A manager keeps one part of the node's kernel equal to its plan. The agent calls it from one queue, so a manager
 // never runs beside itself. `apply` reads what it needs, changes only what differs, and may be called at any time.
+import type { Registry } from "prom-client";
 import type { EventGroup } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 
@@ -26,7 +27,9 @@ export interface Manager {
   /** What keeps the node from being ready although all that is planned is done, worded. */
   notReady?(): readonly string[];
   /** What the health server answers about this part, by path, as JSON. */
-  readonly answers?: Readonly<Record<string, () => Promise<unknown>>>;
+  readonly answers?: Readonly<Record<string, (query: URLSearchParams) => Promise<unknown>>>;
+  /** Puts what this part counts into the agent's metrics. */
+  meter?(registry: Registry): void;
   /** For problems that belong on an object or the node: shown by describe, doctor and metrics. */
   problems?(): readonly { readonly code: string; readonly message: string; readonly object?: string }[];
 }

@@ -9,6 +9,7 @@ import type { Logger } from "../../base/log.ts";
 import { formatProblem, type Problem } from "../../base/problem.ts";
 import type { ConntrackFlow, Kernel } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
+import type { ClusterModel } from "../../plan/policy/cluster-model.ts";
 import { PolicyWriter } from "../../plan/policy/nft-writer.ts";
 import { type Affected, NodePolicy } from "../../plan/policy/node-policy.ts";
 import { readSwitch } from "../../plan/policy/switch.ts";
@@ -26,6 +27,8 @@ export interface PolicyManagerOptions {
    * once, and cuts that come close together are one. Without it `apply` settles after the cut.
    */
   readonly cutSpacingMs?: number;
+  /** Whether the kernel can tell of refusals; default: it is not asked to. */
+  readonly log?: boolean;
 }
 
 /** After a cut that took t ms, the next one waits for this many times t, but never longer than CUT_LONGEST_MS. */
@@ -57,7 +60,8 @@ export class PolicyManager implements Manager {
 
   constructor(options: PolicyManagerOptions) {
     this.#options = options;
-    this.#writer = new PolicyWriter(options.table.document(this.name), guardSettings(options.kernel));
+    const { kernel, table, log = false } = options;
+    this.#writer = new PolicyWriter(table.document(this.name), guardSettings(kernel), log);
     this.#policy = new NodePolicy(this.#writer);
     options.table.follow(options.kernel);
   }
@@ -90,6 +94,11 @@ export class PolicyManager implements Manager {
     this.#ending.abort();
     this.#options.table.stop();
     await this.#cutting;
+  }
+
+  /** The cluster as the node's policies see it. */
+  get model(): ClusterModel {
+    return this.#policy.model;
   }
 
   problems() {

@@ -17,7 +17,7 @@ export interface HealthSources {
   readonly notReady: () => readonly string[];
   readonly registry: Registry;
   /** Further paths, answered as JSON. */
-  readonly answers?: Readonly<Record<string, () => Promise<unknown>>>;
+  readonly answers?: Readonly<Record<string, (query: URLSearchParams) => Promise<unknown>>>;
 }
 
 /** Serves until `close`. @throws what the system says about the socket or port */
@@ -72,11 +72,15 @@ async function answer(
 ): Promise<{ status: number; type: string; body: string }> {
   const plain = "text/plain; charset=utf-8";
   if (method !== "GET" && method !== "HEAD") return { status: 405, type: plain, body: "only GET\n" };
-  const path = url.split("?")[0] ?? "";
+  const [path = "", query = ""] = url.split("?");
   const asked = Object.hasOwn(answers, path) ? answers[path] : undefined;
   if (asked) {
     try {
-      return { status: 200, type: "application/json", body: JSON.stringify(await asked()) };
+      return {
+        status: 200,
+        type: "application/json",
+        body: JSON.stringify(await asked(new URLSearchParams(query))),
+      };
     } catch (error) {
       return { status: 500, type: plain, body: `${textOf(error)}\n` };
     }

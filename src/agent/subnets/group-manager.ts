@@ -15,6 +15,8 @@ export interface AddressPlace {
 
 export interface GroupManagerOptions {
   readonly table: NodeTable;
+  /** Whether the kernel can tell of refusals; default: it is not asked to. */
+  readonly log?: boolean;
   /** By address; those of pools are not there. */
   readonly places: () => ReadonlyMap<string, AddressPlace>;
   /** Whether the provider enforces a group that has no object. */
@@ -37,7 +39,7 @@ export class GroupManager implements Manager {
   }
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
-    const { table, places, filtersGroup } = this.#options;
+    const { table, places, filtersGroup, log = false } = this.#options;
     const told = concerned.filter((kind) => changes.has(kind));
     if (this.#groups && told.length === 0) return;
     // Who the members of groups are is read anew only where it may have changed.
@@ -47,7 +49,7 @@ export class GroupManager implements Manager {
       .flatMap(({ ips }) => ips)
       .filter((ip) => !ip.includes(":"))
       .map((address): GroupedPod => ({ address, groups: [], own: false, ...where.get(address) }));
-    writeGroups(table.document(PART), this.#groups, pods, filtersGroup);
+    writeGroups(table.document(PART), this.#groups, pods, filtersGroup, log);
     await table.commit(PART);
   }
 

@@ -63,8 +63,8 @@ describe("a trace", () => {
     const { stops } = traced(facts, end("pod/db"), end("pod/web"), port);
     const last = stops.at(-1);
     expect(last).toMatchObject({ where: "forward", rules: "plan", verdict: "drop" });
-    expect(last?.steps.at(-1)).toMatchObject({ chain: "policy-refuse", does: "drop" });
-    expect(traceText(stops)).toContain("policy-refuse: counter drop → drop");
+    expect(last?.steps.at(-1)).toMatchObject({ chain: "policy-refuse-in", does: "drop" });
+    expect(traceText(stops)).toContain("policy-refuse-in: counter drop → drop");
   });
 
   it.each([

@@ -3,14 +3,23 @@
 import { TrunklineError } from "../../base/errors.ts";
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
-import type { Change, ConntrackFlow, EventGroup, Kernel, KernelEvent, Machine, NetnsRef } from "../kernel.ts";
+import type {
+  Change,
+  ConntrackFlow,
+  EventGroup,
+  Kernel,
+  KernelEvent,
+  Machine,
+  NetnsRef,
+  PacketLog,
+} from "../kernel.ts";
 import { checkedName, NETNS_FOLDER } from "../netns/enter.ts";
 import { FakeAddresses } from "./addresses.ts";
 import { FakeCalls } from "./calls.ts";
 import { FakeContext, type FakeWorld } from "./context.ts";
 import { addAddress, destroy, settle, setUp } from "./link-life.ts";
 import { FakeLinks } from "./links.ts";
-import { type FakeLink, Namespace } from "./namespace.ts";
+import { type FakeLink, Namespace, type PacketListener } from "./namespace.ts";
 import { FakeNeighbours } from "./neighbours.ts";
 import { FakeNft } from "./nft/nft.ts";
 import { FakeRateLimits } from "./rate-limits.ts";
@@ -156,6 +165,10 @@ export class FakeKernel implements Kernel {
     this.sysctl = new FakeSysctl(context);
     this.nft = new FakeNft(context);
     this.conntrack = new FakeConntrack(context);
+  }
+
+  packetLog(group: number, onPackets: PacketListener): PacketLog {
+    return this.#context.namespace("listen to a log group").listenToLog(group, onPackets);
   }
 
   netstat(): string {

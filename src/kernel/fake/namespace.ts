@@ -1,11 +1,15 @@
 // A network namespace in memory: what it holds, and who is told of changes.
+
+import { TrunklineError } from "../../base/errors.ts";
 import type {
   ConntrackFlow,
   EventGroup,
   KernelEvent,
   Link,
   LinkAddress,
+  LoggedPacket,
   Neighbour,
+  PacketLog,
   RateLimit,
   Route,
   Rule,
@@ -27,6 +31,8 @@ export interface FakeLink {
   vlanId?: number;
   rateLimit?: RateLimit;
 }
+
+export type PacketListener = (packets: readonly LoggedPacket[], lost: number) => void;
 
 interface Watcher {
   readonly groups: readonly EventGroup[];
@@ -53,6 +59,8 @@ export class Namespace {
   /** Names and open handles that keep it alive. */
   holders = 0;
   readonly #watchers = new Set<Watcher>();
+  /** By group: who hears what rules tell of; a test may tell, since no packet ever comes. */
+  readonly packetListeners = new Map<number, PacketListener>();
   #lastIndex = 0;
 
   constructor(id: string, ipv6 = true) {
@@ -72,6 +80,15 @@ export class Namespace {
 
   find(nameOrIndex: string | number): FakeLink | undefined {
     return typeof nameOrIndex === "number" ? this.links.get(nameOrIndex) : this.linkNamed(nameOrIndex);
+  }
+
+  listenToLog(group: number, onPackets: PacketListener): PacketLog {
+    if (this.packetListeners.has(group)) {
+      const facts = { attempt: `listen to log group ${group}`, errno: "EPERM", text: undefined };
+      throw new TrunklineError("kernel.permission", facts);
+    }
+    this.packetListeners.set(group, onPackets);
+    return { stop: () => void this.packetListeners.delete(group) };
   }
 
   /** `owner` stands for the handle that watches. */

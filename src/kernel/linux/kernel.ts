@@ -1,6 +1,14 @@
 // A handle on one network namespace of the real kernel.
 import { readFileSync } from "node:fs";
-import type { Change, EventGroup, Kernel, KernelEvent, NetnsRef } from "../kernel.ts";
+import type {
+  Change,
+  EventGroup,
+  Kernel,
+  KernelEvent,
+  LoggedPacket,
+  NetnsRef,
+  PacketLog,
+} from "../kernel.ts";
 import { LinuxNft } from "../nft/nft.ts";
 import { LinuxSockets } from "../sockets/sockets.ts";
 import { LinuxSysctl } from "../sysctl/sysctl.ts";
@@ -12,6 +20,7 @@ import { Context } from "./context.ts";
 import { watchEvents } from "./events.ts";
 import { LinuxLinks } from "./links.ts";
 import { LinuxNeighbours } from "./neighbours.ts";
+import { listenToLog } from "./packet-log.ts";
 import { LinuxRateLimits } from "./rate-limits.ts";
 import { LinuxRoutes } from "./routes.ts";
 import { LinuxRules } from "./rules.ts";
@@ -48,6 +57,10 @@ export class LinuxKernel implements Kernel {
     this.nft = new LinuxNft(context);
     this.conntrack = new LinuxConntrack(context);
     this.sockets = new LinuxSockets(context);
+  }
+
+  packetLog(group: number, onPackets: (packets: readonly LoggedPacket[], lost: number) => void): PacketLog {
+    return listenToLog(this.#context, group, onPackets);
   }
 
   netstat(): string {

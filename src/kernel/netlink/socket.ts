@@ -94,8 +94,8 @@ export class NetlinkSocket {
   #sequence = 0;
 
   /** Opens it in the namespace that the thread is in now; it stays there. */
-  constructor(protocol: number) {
-    this.fd = openNetlink(protocol);
+  constructor(protocol: number, flags = 0) {
+    this.fd = openNetlink(protocol, flags);
     setNetlinkOption(this.fd, NETLINK_EXT_ACK, 1);
     setNetlinkOption(this.fd, NETLINK_CAP_ACK, 1);
     setNetlinkOption(this.fd, NETLINK_GET_STRICT_CHK, 1);

@@ -278,6 +278,8 @@ function sameSet(a: NftSet, b: NftSet): boolean {
     a.key.join() === b.key.join() &&
     String(a.value) === String(b.value) &&
     (a.interval === true) === (b.interval === true) &&
-    (a.counter === true) === (b.counter === true)
+    (a.counter === true) === (b.counter === true) &&
+    a.limit?.perSecond === b.limit?.perSecond &&
+    a.limit?.burst === b.limit?.burst
   );
 }

@@ -25,6 +25,8 @@ export interface NftSet {
   readonly interval?: boolean;
   /** Every element counts its hits. */
   readonly counter?: boolean;
+  /** Every element is found no more often than that (token bucket); `counter` counts also what is not found. */
+  readonly limit?: { readonly perSecond: number; readonly burst: number };
 }
 
 /** A set's definition and elements: key to value, the value "" in plain sets. */

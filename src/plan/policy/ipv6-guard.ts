@@ -3,7 +3,8 @@
 // that was stolen. A table of family ip6, so that IPv4 does not pay for the hook.
 import type { NftTable } from "../../kernel/nft/document.ts";
 import type { LocalEndpoint } from "../facts.ts";
-import { fromPodSource, notFromPod } from "./nft-guard.ts";
+import { fromPodSource, notFromPod, ownGroups } from "./nft-guard.ts";
+import { tellOnly } from "./refusals.ts";
 
 /** Before connection tracking puts fragments together (-400): it answers, too, to those that stay alone. */
 const PRIORITY = -450;
@@ -17,12 +18,19 @@ export function ownAddresses(endpoints: Iterable<LocalEndpoint>): Map<string, st
   return out;
 }
 
-/** Writes the whole table. */
-export function writeIpv6Guard(table: NftTable, own: ReadonlyMap<string, string>): void {
+/** Writes the whole table; `log`: whether the kernel can tell of refusals. */
+export function writeIpv6Guard(table: NftTable, own: ReadonlyMap<string, string>, log: boolean): void {
   table.setSet(SET, { key: ["ifname", "ipv6_addr"] });
   table.setElements(SET, own);
   table.setChain("pod-prerouting", {
     base: { type: "filter", hook: "prerouting", priority: PRIORITY },
-    rules: [`${notFromPod} accept`, `iifname . ip6 saddr @${SET} accept`, `${fromPodSource} accept`, "drop"],
+    rules: [
+      `${notFromPod} accept`,
+      `iifname . ip6 saddr @${SET} accept`,
+      `${fromPodSource} accept`,
+      ownGroups,
+      ...tellOnly("forged", log),
+      "counter drop",
+    ],
   });
 }

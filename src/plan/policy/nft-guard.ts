@@ -2,6 +2,7 @@
 // nft-writer.ts tells how it all hangs together.
 import { POD_LINK_GROUP, POD_LINK_GROUP_MASK } from "../../kernel/kernel.ts";
 import type { NftTable, NftType } from "../../kernel/nft/document.ts";
+import { countAndTell, REFUSED_SET, refusedLinks, tellOnly } from "./refusals.ts";
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 const group = (side: "iifgroup" | "oifgroup", operator: "==" | "!="): string =>
@@ -47,15 +48,42 @@ export interface GuardSettings {
 export const fromPodSource =
   "ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert }";
 
-/** Sets up what guards addresses: it stays when policies are switched off. */
-export function writeGuard(table: NftTable): void {
+/** A pod's kernel tells of its multicast groups by itself (MLD): nothing that anybody would ask about. */
+export const ownGroups = "ip6 saddr { ::, fe80::/10 } ip6 daddr ff00::/8 drop";
+/** And so does the node's. */
+const nodesGroups = ["ip6 daddr ff00::/8 drop", "ip daddr 224.0.0.0/4 drop"];
+
+/** Where packets go that the guard refuses. */
+export const refusedSource = "goto pod-refused-source";
+export const refusedTarget = "goto pod-refused-target";
+
+/**
+ * Sets up what guards addresses: it stays when policies are switched off.
+ * @param log whether the kernel can tell of refusals (refusals.ts)
+ */
+export function writeGuard(table: NftTable, log: boolean): void {
   for (const family of families) table.setSet(`pod-own${family}`, { key: ["ifname", addressType[family]] });
+  table.setSet(REFUSED_SET, refusedLinks);
+  table.setChain("pod-refused-source", {
+    rules: [
+      ownGroups,
+      countAndTell("forged", `iifname @${REFUSED_SET}`, log),
+      ...tellOnly("unknown-pod", log, `iifname != @${REFUSED_SET}`),
+      "counter drop",
+    ],
+  });
+  table.setChain("pod-refused-target", {
+    rules: [...nodesGroups, ...tellOnly("no-pod", log), "counter drop"],
+  });
+  table.setChain("pod-refused-loopback", {
+    rules: [countAndTell("loopback", `iifname @${REFUSED_SET}`, log), "counter drop"],
+  });
   table.setChain("pod-source", {
     rules: [
       "iifname . ip saddr @pod-own4 return",
       "iifname . ip6 saddr @pod-own6 return",
       `${fromPodSource} return`,
-      "drop",
+      refusedSource,
     ],
   });
   table.setChain("pod-output", {
@@ -68,7 +96,7 @@ export function writeGuard(table: NftTable): void {
       "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept",
       "oifname . ip daddr @pod-own4 accept",
       "oifname . ip6 daddr @pod-own6 accept",
-      "drop",
+      refusedTarget,
     ],
   });
 }
@@ -77,7 +105,7 @@ export function writeGuard(table: NftTable): void {
  * The node's loopback is nobody else's. The kernel sees to that, but not on links with `route_localnet`, which portmap
  * sets on those of pods with a hostPort (so that the node reaches it by 127.0.0.1).
  */
-export const noLoopback = `${fromPod} ip daddr 127.0.0.0/8 drop`;
+export const noLoopback = `${fromPod} ip daddr 127.0.0.0/8 goto pod-refused-loopback`;
 
 /** Without policies: the guard alone, asked for every packet from a pod. */
 export function writeBareGuard(table: NftTable): void {

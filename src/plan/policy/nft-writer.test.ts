@@ -68,13 +68,22 @@ describe("the nftables text of a node", () => {
         set pod-own6 { type ifname . ipv6_addr; }
           "tl0" . fd00::1
           "tl1" . fd00::2
+        set pod-refused { type ifname; counter limit rate 10/second burst 20 packets; }
+          "tl0"
+          "tl1"
+        set policy-denied-in { type ifname; counter limit rate 10/second burst 20 packets; }
+          "tl0"
+          "tl1"
+        set policy-denied-out { type ifname; counter limit rate 10/second burst 20 packets; }
+          "tl0"
+          "tl1"
         map policy-from4 { type ifname . ipv4_addr : verdict; }
           "tl0" . 10.0.0.1 : goto policy-out-open
           "tl1" . 10.0.0.2 : goto policy-ingress
         map policy-from6 { type ifname . ipv6_addr : verdict; }
           "tl0" . fd00::1 : goto policy-out-open
           "tl1" . fd00::2 : goto policy-ingress
-        map policy-in-block4-a556a51e43dd5a1f { type ipv4_addr : verdict; flags interval; counter; }
+        map policy-in-block4-e6cfa7d04b728888 { type ipv4_addr : verdict; flags interval; counter; }
           172.17.0.0-172.17.0.255 : jump policy-in-ports-all
           172.17.2.0-172.17.255.255 : jump policy-in-ports-all
         map policy-in-peer4 { type ipv4_addr : classid; }
@@ -82,9 +91,9 @@ describe("the nftables text of a node", () => {
         map policy-in-peer6 { type ipv6_addr : classid; }
           fd00::2 : ec9f:57b7
         map policy-in-row4 { type classid . ipv4_addr : verdict; counter; }
-          ec9f:57b7 . 10.0.0.1 : jump policy-in-ports-b091944db6852e3f
+          ec9f:57b7 . 10.0.0.1 : jump policy-in-ports-392d3cfc619bd5c6
         map policy-in-row6 { type classid . ipv6_addr : verdict; counter; }
-          ec9f:57b7 . fd00::1 : jump policy-in-ports-b091944db6852e3f
+          ec9f:57b7 . fd00::1 : jump policy-in-ports-392d3cfc619bd5c6
         map policy-out-peer4 { type ipv4_addr : classid; }
         map policy-out-peer6 { type ipv6_addr : classid; }
         map policy-out-row4 { type classid . ipv4_addr : verdict; counter; }
@@ -96,10 +105,10 @@ describe("the nftables text of a node", () => {
           fd00::1 . fd00::1
           fd00::2 . fd00::2
         map policy-to4 { type ifname . ipv4_addr : verdict; }
-          "tl0" . 10.0.0.1 : goto policy-in-a556a51e43dd5a1f
+          "tl0" . 10.0.0.1 : goto policy-in-e6cfa7d04b728888
           "tl1" . 10.0.0.2 : accept
         map policy-to6 { type ifname . ipv6_addr : verdict; }
-          "tl0" . fd00::1 : goto policy-in-a556a51e43dd5a1f
+          "tl0" . fd00::1 : goto policy-in-e6cfa7d04b728888
           "tl1" . fd00::2 : accept
         chain pod-output { type filter hook output priority -10; policy accept; }
           oifgroup & 0xffff0000 != 0x544c0000 accept
@@ -108,58 +117,83 @@ describe("the nftables text of a node", () => {
           icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept
           oifname . ip daddr @pod-own4 accept
           oifname . ip6 daddr @pod-own6 accept
-          drop
+          goto pod-refused-target
+        chain pod-refused-loopback
+          iifname @pod-refused limit rate 200/second burst 400 packets log prefix "trunkline loopback" group 21580 snaplen 128
+          counter drop
+        chain pod-refused-source
+          ip6 saddr { ::, fe80::/10 } ip6 daddr ff00::/8 drop
+          iifname @pod-refused limit rate 200/second burst 400 packets log prefix "trunkline forged" group 21580 snaplen 128
+          iifname != @pod-refused limit rate 10/second burst 20 packets log prefix "trunkline unknown-pod" group 21580 snaplen 128
+          counter drop
+        chain pod-refused-target
+          ip6 daddr ff00::/8 drop
+          ip daddr 224.0.0.0/4 drop
+          limit rate 10/second burst 20 packets log prefix "trunkline no-pod" group 21580 snaplen 128
+          counter drop
         chain pod-source
           iifname . ip saddr @pod-own4 return
           iifname . ip6 saddr @pod-own6 return
           ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } return
-          drop
+          goto pod-refused-source
+        chain policy-cut
+          limit rate 10/second burst 20 packets log prefix "trunkline cut" group 21580 snaplen 128
+          counter reject with tcp reset
         chain policy-egress
           iifname . ip saddr vmap @policy-from4
           iifname . ip6 saddr vmap @policy-from6
-          drop
+          goto pod-refused-source
         chain policy-forward { type filter hook forward priority -20; policy accept; }
           iifgroup & 0xffff0000 == 0x544c0000 jump pod-source
           ct state & (established | related) == 0 goto policy-forward-new
         chain policy-forward-new
           iifgroup & 0xffff0000 == 0x544c0000 goto policy-egress
           goto policy-ingress
-        chain policy-in-a556a51e43dd5a1f
-          ct state invalid drop
-          tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset
+        chain policy-in-e6cfa7d04b728888
+          ct state invalid goto policy-stray
+          tcp flags & (fin | syn | rst | ack) != syn goto policy-cut
           meta priority set ip saddr map @policy-in-peer4 meta priority . ip daddr vmap @policy-in-row4
           meta priority set ip6 saddr map @policy-in-peer6 meta priority . ip6 daddr vmap @policy-in-row6
-          ip saddr vmap @policy-in-block4-a556a51e43dd5a1f
-          goto policy-refuse
+          ip saddr vmap @policy-in-block4-e6cfa7d04b728888
+          goto policy-refuse-in
         chain policy-in-open
-          ct state invalid drop
-          tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset
+          ct state invalid goto policy-stray
+          tcp flags & (fin | syn | rst | ack) != syn goto policy-cut
           accept
+        chain policy-in-ports-392d3cfc619bd5c6
+          tcp dport 8080 meta priority set none accept
         chain policy-in-ports-all
           meta priority set none accept
-        chain policy-in-ports-b091944db6852e3f
-          tcp dport 8080 meta priority set none accept
         chain policy-ingress
           oifgroup & 0xffff0000 != 0x544c0000 accept
           oifname . ip daddr vmap @policy-to4
           oifname . ip6 daddr vmap @policy-to6
           oif 0 accept
-          drop
+          goto pod-refused-target
         chain policy-node { type filter hook input priority -20; policy accept; }
           iifgroup & 0xffff0000 == 0x544c0000 jump pod-source
           ct state & (established | related) == 0 goto policy-node-new
         chain policy-node-new
           iifgroup & 0xffff0000 != 0x544c0000 accept
-          iifgroup & 0xffff0000 == 0x544c0000 ip daddr 127.0.0.0/8 drop
+          iifgroup & 0xffff0000 == 0x544c0000 ip daddr 127.0.0.0/8 goto pod-refused-loopback
           icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
           goto policy-egress
         chain policy-out-open
-          ct state invalid drop
-          tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset
+          ct state invalid goto policy-stray
+          tcp flags & (fin | syn | rst | ack) != syn goto policy-cut
           goto policy-ingress
-        chain policy-refuse
+        chain policy-refuse-in
           ip saddr . ip daddr @policy-self4 accept
           ip6 saddr . ip6 daddr @policy-self6 accept
+          oifname @policy-denied-in limit rate 200/second burst 400 packets log prefix "trunkline ingress" group 21580 snaplen 128
+          counter drop
+        chain policy-refuse-out
+          ip saddr . ip daddr @policy-self4 accept
+          ip6 saddr . ip6 daddr @policy-self6 accept
+          iifname @policy-denied-out limit rate 200/second burst 400 packets log prefix "trunkline egress" group 21580 snaplen 128
+          counter drop
+        chain policy-stray
+          limit rate 10/second burst 20 packets log prefix "trunkline stray" group 21580 snaplen 128
           counter drop
       }
       "

@@ -33,6 +33,8 @@ import {
   noLoopback,
   notFromPod,
   notToPod,
+  refusedSource,
+  refusedTarget,
   toNode,
   writeBareGuard,
   writeGuard,
@@ -40,10 +42,11 @@ import {
 } from "./nft-guard.ts";
 import type { Isolation, LocalRules, PolicySink } from "./node-policy.ts";
 import { allPorts, isEmpty, type PortRange, type PortSet, protocols, rangeText } from "./port-set.ts";
+import { countAndTell, DENIED_SETS, REFUSED_SET, refusedLinks, tellOnly } from "./refusals.ts";
 import { type Direction, directions } from "./types.ts";
 
 /** Part of every name made from contents: to be raised when equal contents are written in another way. */
-const writing = "2";
+const writing = "3";
 
 const noPriority = "meta priority set none";
 
@@ -51,8 +54,8 @@ const header = { "4": "ip", "6": "ip6" } as const;
 
 /** Which address of a packet is the local pod's, which its peer's, and where a packet goes that may pass. */
 const sides = {
-  ingress: { name: "in", own: "daddr", peer: "saddr", pass: "accept" },
-  egress: { name: "out", own: "saddr", peer: "daddr", pass: "goto policy-ingress" },
+  ingress: { name: "in", own: "daddr", peer: "saddr", link: "oifname", pass: "accept" },
+  egress: { name: "out", own: "saddr", peer: "daddr", link: "iifname", pass: "goto policy-ingress" },
 } as const;
 
 function familyOf(ip: string): FamilyName {
@@ -68,7 +71,7 @@ export function classText(id: number): string {
   return `${(id >>> 16).toString(16)}:${(id & 0xffff).toString(16)}`;
 }
 
-function writeFixedPart(table: NftTable): void {
+function writeFixedPart(table: NftTable, log: boolean): void {
   for (const family of families) {
     const type = addressType[family];
     table.setSet(`policy-from${family}`, { key: ["ifname", type], value: "verdict" });
@@ -94,7 +97,7 @@ function writeFixedPart(table: NftTable): void {
     ],
   });
   table.setChain("policy-egress", {
-    rules: ["iifname . ip saddr vmap @policy-from4", "iifname . ip6 saddr vmap @policy-from6", "drop"],
+    rules: ["iifname . ip saddr vmap @policy-from4", "iifname . ip6 saddr vmap @policy-from6", refusedSource],
   });
   table.setChain("policy-ingress", {
     rules: [
@@ -102,25 +105,29 @@ function writeFixedPart(table: NftTable): void {
       "oifname . ip daddr vmap @policy-to4",
       "oifname . ip6 daddr vmap @policy-to6",
       `${toNode} accept`,
-      "drop",
+      refusedTarget,
     ],
   });
   for (const direction of directions) {
     const { name, pass } = sides[direction];
     table.setChain(`policy-${name}-open`, { rules: [...strayRules, pass] });
+    table.setSet(DENIED_SETS[direction], refusedLinks);
+    table.setChain(`policy-refuse-${name}`, {
+      rules: [
+        "ip saddr . ip daddr @policy-self4 accept",
+        "ip6 saddr . ip6 daddr @policy-self6 accept",
+        countAndTell(direction, `${sides[direction].link} @${DENIED_SETS[direction]}`, log),
+        "counter drop",
+      ],
+    });
   }
-  table.setChain("policy-refuse", {
-    rules: [
-      "ip saddr . ip daddr @policy-self4 accept",
-      "ip6 saddr . ip6 daddr @policy-self6 accept",
-      "counter drop",
-    ],
-  });
+  table.setChain("policy-stray", { rules: [...tellOnly("stray", log), "counter drop"] });
+  table.setChain("policy-cut", { rules: [...tellOnly("cut", log), "counter reject with tcp reset"] });
 }
 
 const strayRules = [
-  "ct state invalid drop",
-  "tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset",
+  "ct state invalid goto policy-stray",
+  "tcp flags & (fin | syn | rst | ack) != syn goto policy-cut",
 ] as const;
 
 /** Writes what NodePolicy tells into a table; run the table's transaction after each flush. */
@@ -130,13 +137,16 @@ export class PolicyWriter implements PolicySink {
   /** How many elements and rules lead to a chain or use a map that is made on demand. */
   readonly #uses = new Map<string, number>();
   readonly #unused = new Set<string>();
+  readonly #log: boolean;
   #enforcing = false;
   #settings: GuardSettings;
 
-  constructor(table: NftTable, settings: GuardSettings = { reversePath: false }) {
+  /** @param log whether the kernel can tell of refusals (refusals.ts) */
+  constructor(table: NftTable, settings: GuardSettings = { reversePath: false }, log = true) {
     this.#table = table;
     this.#settings = settings;
-    writeGuard(table);
+    this.#log = log;
+    writeGuard(table, log);
     writeBareGuard(table);
   }
 
@@ -148,7 +158,7 @@ export class PolicyWriter implements PolicySink {
   start(): void {
     if (this.#enforcing) return;
     this.#enforcing = true;
-    writeFixedPart(this.#table);
+    writeFixedPart(this.#table, this.#log);
     writeHooks(this.#table, this.#settings);
     for (const name of bareChains) this.#table.removeChain(name);
     hookGroups(this.#table);
@@ -211,13 +221,15 @@ export class PolicyWriter implements PolicySink {
   }
 
   #elementsOf(rules: LocalRules): [string, [string, string, string]][] {
-    const out: [string, string, string][] = [];
+    const link = `"${rules.interface}"`;
+    const out: [string, string, string][] = [[REFUSED_SET, link, ""]];
+    if (this.#enforcing) for (const direction of directions) out.push([DENIED_SETS[direction], link, ""]);
     for (const ip of rules.ips) {
       const family = familyOf(ip);
-      out.push([`pod-own${family}`, `"${rules.interface}" . ${ip}`, ""]);
+      out.push([`pod-own${family}`, `${link} . ${ip}`, ""]);
       if (!this.#enforcing) continue;
       out.push([`policy-self${family}`, `${ip} . ${ip}`, ""]);
-      const place = `"${rules.interface}" . ${ip}`;
+      const place = `${link} . ${ip}`;
       out.push([`policy-from${family}`, place, this.#verdict("egress", rules)]);
       out.push([`policy-to${family}`, place, this.#verdict("ingress", rules)]);
     }
@@ -262,7 +274,7 @@ export class PolicyWriter implements PolicySink {
       uses.push(chain);
       rules.push(`jump ${chain}`);
     }
-    rules.push("goto policy-refuse");
+    rules.push(`goto policy-refuse-${side}`);
     this.#table.setChain(name, { rules });
     this.#unused.add(name);
     for (const used of uses) this.#use(used, 1);

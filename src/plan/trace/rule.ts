@@ -30,6 +30,8 @@ export type Expression =
   | { readonly type: "set-mark"; readonly and: number; readonly or: number }
   | { readonly type: "translate"; readonly text: string }
   | { readonly type: "counter" }
+  /** Tells somebody of the packet, and does nothing to it. */
+  | { readonly type: "log" }
   | { readonly type: "verdict"; readonly verdict: Verdict };
 
 export type MapOperand =
@@ -94,6 +96,9 @@ class Reader {
       case "counter":
         this.#next();
         return { type: "counter" };
+      case "limit":
+      case "log":
+        return this.#log();
       case "reject":
         this.#tokens.length = 0;
         return { type: "verdict", verdict: { do: "reject" } };
@@ -107,6 +112,24 @@ class Reader {
         if (this.#tokens[2] === "set") return second === "mark" ? this.#mark() : this.#priority();
     }
     return this.#comparison();
+  }
+
+  /** `log prefix "…" group 7 snaplen 128`, also behind a limit: what comes after a limit must be this, as else it decides. */
+  #log(): Expression {
+    if (this.#isNext("limit")) {
+      this.#expect("limit", "rate");
+      this.#next();
+      this.#expect("burst");
+      this.#next();
+      this.#expect("packets");
+    }
+    this.#expect("log", "prefix");
+    this.#next();
+    this.#expect("group");
+    this.#next();
+    this.#expect("snaplen");
+    this.#next();
+    return { type: "log" };
   }
 
   #isNext(word: string): boolean {

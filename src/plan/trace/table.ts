@@ -114,7 +114,10 @@ function readElements(body: string): TraceElement[] {
   if (found === undefined) return [];
   return found.split(",").map((part) => {
     const counter = readCounter(part);
-    const plain = part.replace(/ counter packets \d+ bytes \d+/, "").trim();
+    const plain = part
+      .replace(/ counter packets \d+ bytes \d+/, "")
+      .replace(/ limit rate \S+ burst \d+ packets/, "")
+      .trim();
     const [key = "", value = ""] = plain.split(" : ");
     return { key: key.trim(), value: value.trim(), ...(counter && { counter }) };
   });

@@ -110,6 +110,7 @@ class Walk {
     for (const expression of expressionsOf(rule.text)) {
       switch (expression.type) {
         case "counter":
+        case "log":
           continue;
         case "match": {
           const answer = this.#matches(expression);

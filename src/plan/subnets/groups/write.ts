@@ -9,6 +9,7 @@ import { formatCidr } from "../../../base/ip.ts";
 import type { NftTable } from "../../../kernel/nft/document.ts";
 import { groupsChain, hookGroups } from "../../policy/nft-groups.ts";
 import { fromPod } from "../../policy/nft-guard.ts";
+import { tellOnly } from "../../policy/refusals.ts";
 import type { GroupDirection, GroupRule, SecurityGroups } from "./model.ts";
 
 /** A pod's end on this node. */
@@ -31,12 +32,14 @@ const sides = {
 /**
  * Makes a table's part what these pods' groups ask for; nothing at all where they let everything pass.
  * @param filtersGroup whether the provider enforces a group without an object; one that nobody enforces lets nothing pass
+ * @param log whether the kernel can tell of refusals (policy/refusals.ts)
  */
 export function writeGroups(
   table: NftTable,
   groups: SecurityGroups,
   pods: readonly GroupedPod[],
   filtersGroup: (id: string) => boolean = () => false,
+  log = true,
 ): void {
   const chains = new Map<string, readonly string[]>();
   const members = new Map<string, ReadonlySet<string>>();
@@ -54,7 +57,7 @@ export function writeGroups(
       const rules = rulesFor(groups, those[0]!.groups, direction, filtersGroup);
       if (!rules) continue;
       const name = `groups-${sides[direction].name}-${hash(key)}`;
-      chains.set(name, chainOf(groups, rules, direction, members));
+      chains.set(name, chainOf(groups, rules, direction, members, log));
       for (const { address } of those) verdicts[direction].set(address, `jump ${name}`);
     }
   if (chains.size === 0) {
@@ -110,6 +113,7 @@ function chainOf(
   rules: readonly GroupRule[],
   direction: GroupDirection,
   members: Map<string, ReadonlySet<string>>,
+  log: boolean,
 ): string[] {
   const { peer } = sides[direction];
   const lines = new Set<string>();
@@ -125,7 +129,7 @@ function chainOf(
     for (const match of matches)
       for (const port of portMatches(ports)) lines.add(`${match}${port}return`.trim());
   }
-  return [...lines, "counter drop"];
+  return [...lines, ...tellOnly(`group-${direction}`, log), "counter drop"];
 }
 
 function portMatches(ports: GroupRule["ports"]): readonly string[] {
