@@ -73,10 +73,7 @@ describe("the nftables text of a node", () => {
           "tl1"
         set policy-denied-in { type ifname; counter limit rate 10/second burst 20 packets; }
           "tl0"
-          "tl1"
         set policy-denied-out { type ifname; counter limit rate 10/second burst 20 packets; }
-          "tl0"
-          "tl1"
         map policy-from4 { type ifname . ipv4_addr : verdict; }
           "tl0" . 10.0.0.1 : goto policy-out-open
           "tl1" . 10.0.0.2 : goto policy-ingress

@@ -223,7 +223,9 @@ export class PolicyWriter implements PolicySink {
   #elementsOf(rules: LocalRules): [string, [string, string, string]][] {
     const link = `"${rules.interface}"`;
     const out: [string, string, string][] = [[REFUSED_SET, link, ""]];
-    if (this.#enforcing) for (const direction of directions) out.push([DENIED_SETS[direction], link, ""]);
+    // Only those that are isolated: for a pod that is not, coming and going costs nothing more.
+    for (const direction of this.#enforcing ? directions : [])
+      if (rules[direction] !== undefined) out.push([DENIED_SETS[direction], link, ""]);
     for (const ip of rules.ips) {
       const family = familyOf(ip);
       out.push([`pod-own${family}`, `${link} . ${ip}`, ""]);
