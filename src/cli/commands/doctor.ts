@@ -1,7 +1,7 @@
 // trunkline doctor: this machine, the agents and the objects, each looked at; what is wrong, with the object it is about.
 import { Command } from "commander";
 import type { Diagnosis } from "../../explain/doctor/diagnose.ts";
-import { listLabs } from "../../lab/state.ts";
+import { findLab, listLabs } from "../../lab/state.ts";
 import { type StoreOptions, storeOptions } from "../context.ts";
 import { answerOption } from "../options.ts";
 import { exit, print, printJson } from "../output.ts";
@@ -53,6 +53,8 @@ async function checkCluster(options: Options): Promise<{ looked: string[]; found
     const agents = await checkAgents(options.lab);
     looked.push(`${agents.asked} agents`);
     found.push(...agents.found);
+    const { unledHostPorts } = await import("../../explain/doctor/diagnose.ts");
+    if (findLab(options.lab).record.ground.hostPorts !== true) found.push(...unledHostPorts(facts));
     const { askRouting } = await import("../facts/node-routing.ts");
     found.push(...sessionFindings(facts, await askRouting(options, facts.nodes.keys())));
     const { checkForeignRules } = await import("../facts/foreign-checks.ts");

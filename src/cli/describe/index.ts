@@ -2,7 +2,15 @@
 
 import { bandwidthOf, bitRateText, directions } from "../../api/bandwidth.ts";
 import { calicoSelector } from "../../api/calico-selector.ts";
-import { type Node, nodeKind, type Pod, podIps, podKind, runningContainers } from "../../api/kinds/core.ts";
+import {
+  type ContainerPort,
+  type Node,
+  nodeKind,
+  type Pod,
+  podIps,
+  podKind,
+  runningContainers,
+} from "../../api/kinds/core.ts";
 import { blockSizeBounds, type IPPool } from "../../api/kinds/ip-pool.ts";
 import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
 import type { CronJob } from "../../api/kinds/workloads.ts";
@@ -44,7 +52,8 @@ export async function bodyOf(sources: Sources, object: KubeObject): Promise<Line
 function podLines(pod: Pod): Lines {
   const ports = runningContainers(pod.spec).flatMap((container) =>
     (container.ports ?? []).map(
-      (port) => `${port.containerPort}/${port.protocol ?? "TCP"}${port.name ? ` (${port.name})` : ""}`,
+      (port) =>
+        `${port.containerPort}/${port.protocol ?? "TCP"}${port.name ? ` (${port.name})` : ""}${hostPortText(port)}`,
     ),
   );
   return [
@@ -63,6 +72,13 @@ function podLines(pod: Pod): Lines {
     ...optional("Bandwidth", bandwidthText(pod)),
     ...conditionLines(pod),
   ];
+}
+
+/** Whether that port of the node leads to the pod is not the pod's to know. */
+function hostPortText({ hostPort }: ContainerPort): string {
+  return hostPort === undefined
+    ? ""
+    : `, from the node's port ${hostPort} where the portmap plugin is chained`;
 }
 
 function bandwidthText({ metadata }: Pod): string | undefined {

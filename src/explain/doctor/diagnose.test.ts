@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { parseManifests } from "../../api/manifest/parse.ts";
+import type { KubeObject } from "../../api/object.ts";
 import { type ClusterFacts, emptyFacts } from "../../plan/facts.ts";
-import { diagnose } from "./diagnose.ts";
+import { block, cluster, node, pod, pool } from "../cluster.suite.ts";
+import { diagnose, unledHostPorts } from "./diagnose.ts";
 
 /** Facts from manifests whose faults are kept, as a store may hold them from before validation. */
 function factsOf(text: string): ClusterFacts {
@@ -52,6 +54,43 @@ const codes = (text: string) => diagnose(factsOf(text)).map(({ code, object }) =
 describe("diagnose", () => {
   it("finds nothing in a sound cluster", () => {
     expect(diagnose(factsOf(sound))).toEqual([]);
+  });
+
+  it("says once, and only notes, what a node that is gone has left", () => {
+    const facts = cluster(block("10.1.0.128/26", "lost"), block("10.1.0.192/26", "lost"));
+    const found = diagnose(facts).filter(({ code }) => code.startsWith("routing."));
+    expect(found).toMatchObject([
+      {
+        code: "routing.node-unknown",
+        severity: "note",
+        object: "Node/lost",
+        message: expect.stringContaining("10.1.0.128/26, 10.1.0.192/26"),
+      },
+    ]);
+  });
+
+  it("names pools whose IP in IP a kernel lacks", () => {
+    const lacking = node("n1", "192.168.18.3");
+    const told = { type: "TunnelReady", status: "False", reason: "KernelLacksIPIP" };
+    const facts = cluster(
+      { ...lacking, status: { ...lacking.status, conditions: [told] } } as KubeObject,
+      { ...pool("pods", "10.1.0.0/16"), spec: { cidr: "10.1.0.0/16", ipipMode: "Always" } } as KubeObject,
+    );
+    const found = diagnose(facts).filter(({ code }) => code === "tunnel.no-ipip");
+    expect(found).toMatchObject([{ severity: "warning", object: "IPPool/pods" }]);
+    expect(found[0]?.message).toContain("the kernels of n1 lack");
+  });
+
+  it("names pods that ask for host ports where nothing leads there", () => {
+    const asking = pod("asks", "10.1.0.7", "n1", { ports: [{ containerPort: 80, hostPort: 8080 }] });
+    const own = pod("own", "10.1.0.8", "n1", {
+      ports: [{ containerPort: 80, hostPort: 80 }],
+      hostNetwork: true,
+    });
+    expect(unledHostPorts(cluster(own))).toEqual([]);
+    expect(unledHostPorts(cluster(asking, own))).toMatchObject([
+      { code: "pod.host-port", message: expect.stringContaining("default/asks (8080);") },
+    ]);
   });
 
   it("names a stored policy that is invalid, and says where", () => {

@@ -7,6 +7,7 @@ import { ADDRESS_CONDITION, sharedAddresses } from "../../plan/routing/node-addr
 import { planRoutes } from "../../plan/routing/plan-routes.ts";
 import { lackingIpip } from "../../plan/routing/tunnels.ts";
 import { planSnat } from "../../plan/snat/index.ts";
+import { declaredPorts } from "../manifests/workloads.ts";
 import type { Diagnosis } from "./diagnosis.ts";
 import { securityGroupFindings } from "./security-groups.ts";
 
@@ -26,6 +27,7 @@ export function diagnose(facts: ClusterFacts): Diagnosis[] {
 
 function nodes(facts: ClusterFacts): Diagnosis[] {
   const found: Diagnosis[] = [];
+  const gone = new Map<string, Set<string>>();
   for (const family of [4, 6] as const)
     for (const [address, [first = "", ...others]] of sharedAddresses(facts, family))
       found.push(
@@ -45,9 +47,19 @@ function nodes(facts: ClusterFacts): Diagnosis[] {
       if (type !== "Ready" || status === "True") continue;
       found.push(error("node.not-ready", object, `it is not ready: ${message ?? "no reason given"}`));
     }
-    for (const { prefix, node: owner, why } of planRoutes(facts, name).problems)
-      found.push(error(`routing.${why}`, object, `it has no route to ${prefix} of node ${owner}`));
+    for (const { prefix, node: owner, why } of planRoutes(facts, name).problems) {
+      if (why === "node-unknown") gone.set(owner, (gone.get(owner) ?? new Set()).add(prefix));
+      else found.push(error(`routing.${why}`, object, `it has no route to ${prefix} of node ${owner}`));
+    }
   }
+  // Nothing is wrong as yet: findings about addresses tell when its blocks should have been taken back.
+  for (const [owner, prefixes] of sorted(gone))
+    found.push({
+      code: "routing.node-unknown",
+      severity: "note",
+      object: `Node/${owner}`,
+      message: `it does not exist, and no node has a route to what it has left: ${[...prefixes].toSorted().join(", ")}`,
+    });
   return found;
 }
 
@@ -130,6 +142,18 @@ function pods(facts: ClusterFacts): Diagnosis[] {
     });
   }
   return found;
+}
+
+/** Returns the pods that ask for host ports in a cluster where nothing leads these to them: one finding for all. */
+export function unledHostPorts(facts: ClusterFacts): Diagnosis[] {
+  const asking = sorted(facts.pods).flatMap(([key, { spec, status }]) => {
+    if (spec.hostNetwork === true || status?.phase === "Succeeded" || status?.phase === "Failed") return [];
+    const ports = declaredPorts(spec).flatMap(({ hostPort }) => hostPort ?? []);
+    return ports.length === 0 ? [] : [`${key} (${ports.join(", ")})`];
+  });
+  if (asking.length === 0) return [];
+  const message = `they ask for hostPorts, and the portmap plugin, which leads them to pods, is not chained: ${asking.join("; ")}; in a lab: chainedPlugins: [portmap]`;
+  return [{ code: "pod.host-port", severity: "warning", object: "Pods", message }];
 }
 
 function error(code: string, object: string, message: string): Diagnosis {

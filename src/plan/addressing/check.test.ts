@@ -152,6 +152,24 @@ describe("checkAddresses", () => {
     expect(kinds({ ...cluster, subnets }, { a: [] })).toEqual(["not-allocated 10.1.0.1"]);
   });
 
+  it("says once of a pool that was deleted which pods still have addresses of it", () => {
+    const cluster = facts({
+      nodes: ["a", "b"],
+      blocks: [
+        ["10.7.0.0/26", "a"],
+        ["10.7.0.64/26", "b"],
+      ],
+      pods: [pod("one", "a", "10.7.0.1"), pod("two", "b", "10.7.0.65"), pod("stray", "b", "10.9.0.1")],
+    });
+    const journals = { a: [holding("one", "10.7.0.1")], b: [holding("two", "10.7.0.65")] };
+    const found = checkAddresses(cluster, new Map(Object.entries(journals)), now);
+    const outside = found.filter(({ kind }) => kind === "outside-pools");
+    expect(outside.map(({ what }) => what)).toEqual(["10.7.0.0/26", "10.9.0.1"]);
+    expect(outside[0]?.message).toMatch(
+      /^blocks 10\.7\.0\.0\/26 of a, 10\.7\.0\.64\/26 of b of pool \S+ are in no pool; pods with addresses of them: \S+\/one, \S+\/two$/,
+    );
+  });
+
   it("finds blocks of nodes that are gone, blocks outside of pools, and journals that cannot be read", () => {
     const cluster = facts({
       nodes: ["a"],

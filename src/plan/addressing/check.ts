@@ -69,7 +69,39 @@ export function checkAddresses(facts: ClusterFacts, journals: Journals, now: num
     ...duplicates(pods, journals),
     ...pods.flatMap((pod) => podFindings(facts, journals, pod)),
   ];
-  return findings.toSorted((a, b) => (a.what < b.what ? -1 : a.what > b.what ? 1 : 0));
+  return ofGonePools(facts, findings).toSorted((a, b) => (a.what < b.what ? -1 : a.what > b.what ? 1 : 0));
+}
+
+/** One finding for each pool that was deleted, instead of one for each of its blocks and of their addresses, twice. */
+function ofGonePools(facts: ClusterFacts, findings: readonly Finding[]): Finding[] {
+  const gone = new Map(
+    [...facts.blocks.values()].flatMap(({ spec }) => {
+      const range = tryParseCidr(spec.cidr);
+      return range && !insidePools(facts, range) ? [[spec.cidr, { ...spec, range }] as const] : [];
+    }),
+  );
+  const blockOf = ({ what }: Finding) => {
+    const ip = tryParseIp(what);
+    return gone.get(what) ?? [...gone.values()].find(({ range }) => ip && cidrContains(range, ip));
+  };
+  const left = findings.filter((one) => one.kind === "outside-pools" && blockOf(one) !== undefined);
+  const merged = [...Map.groupBy(left, (one) => blockOf(one)!.pool)].map(([pool, list]): Finding => {
+    const blocks = [...new Map(list.map((one) => [blockOf(one)!.cidr, blockOf(one)!])).values()];
+    const pods = [...new Set(list.flatMap(({ pod }) => (pod ? [pod] : [])))].toSorted();
+    const ranges = blocks.map(({ cidr, node }) => `${cidr} of ${node}`).toSorted();
+    const many = ranges.length > 1;
+    const who = pods.length === 0 ? "no pod has an address of" : `pods with addresses of`;
+    const them = many ? "them" : "it";
+    return {
+      kind: "outside-pools",
+      what: blocks.map(({ cidr }) => cidr).toSorted()[0]!,
+      ...(blocks.length === 1 && { node: blocks[0]!.node }),
+      message:
+        `${many ? "blocks" : "block"} ${ranges.join(", ")} of pool ${pool} ${many ? "are" : "is"} in no pool; ` +
+        `${who} ${them}${pods.length === 0 ? "" : `: ${pods.join(", ")}`}`,
+    };
+  });
+  return [...merged, ...findings.filter((one) => !left.includes(one))];
 }
 
 function blockFindings(facts: ClusterFacts, journals: Journals, now: number): Finding[] {
