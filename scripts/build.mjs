@@ -1,6 +1,6 @@
 // Bundles the command line (which is also agent and controller) into dist/, with one chunk a command, so that a
 // command that only prints loads only what it needs. Runs under any Node.js from 20 on: npm calls it at install.
-import { cpSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -46,6 +46,10 @@ try {
     // Two commands noticed the newer sources at once and the other one was first: its bundle is as good.
     if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
   }
+  // The image is not built anew with every bundle.
+  for (const name of ["trunkline-image.tar", "trunkline-image.spdx.json"])
+    if (existsSync(path.join(old, name)) && !existsSync(path.join(root, "dist", name)))
+      renameSync(path.join(old, name), path.join(root, "dist", name));
   rmSync(old, { recursive: true, force: true });
   if (!quiet) console.log("built dist/trunkline.js");
 } finally {
