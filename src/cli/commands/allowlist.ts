@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { kindNamed } from "../../api/kinds/index.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import { allowlist, type Workload } from "../../explain/allowlist/allowlist.ts";
+import { type ListForm, listForms, listText } from "../../explain/allowlist/formats.ts";
 import { findEnd } from "../../explain/ends.ts";
 import { judgesOf } from "../../explain/plans.ts";
 import { parseEnd, parseTarget } from "../../explain/target.ts";
@@ -14,7 +15,7 @@ import { answerOption } from "../options.ts";
 import { exit, print, printJson, say } from "../output.ts";
 
 interface Options extends ClusterOptions {
-  readonly output: "text" | "json";
+  readonly output: "text" | "json" | ListForm;
   readonly for?: string;
 }
 
@@ -25,7 +26,7 @@ export function command(): Command {
     )
     .argument("<to>", "host/NAME, KIND/NAME or an address, with an optional port: TO[:PORT[/PROTOCOL]]")
     .option("--for <workload>", "KIND/NAME whose pods are meant; default: all pods")
-    .addOption(answerOption())
+    .addOption(answerOption(...listForms))
     .addHelpText(
       "after",
       "\nExit codes: 0; 1 the destination is known not to admit one of them; 2 wrong use; 3 no range can be told.",
@@ -47,7 +48,9 @@ async function run(to: string, options: Options): Promise<void> {
   const end = findEnd(facts, target.end, namespace);
   const { unknown, ...list } = allowlist(facts, judgesOf(facts, known, ground), end, target.port, wanted);
   if (options.output === "json") printJson(list);
-  else for (const range of list.ranges) print(range);
+  else if (options.output === "text") for (const range of list.ranges) print(range);
+  // Of nothing that is known nothing is written that somebody would put in force.
+  else if (list.ranges.length > 0) process.stdout.write(listText(list, options.output));
   for (const what of unknown) say(`note: not known of ${what}`);
   for (const range of list.missing) say(`warning: ${list.to} does not admit ${range}`);
   if (list.ranges.length === 0) {
