@@ -8,9 +8,10 @@ import { type Subnet, subnetKind } from "../api/kinds/subnet.ts";
 import { isError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { ProviderPlace } from "../cloud/provider.ts";
-import { type CloudInterface, nodeTag, ourTags } from "../cloud/types.ts";
+import { type CloudInterface, nodeTag, ourTags, podEniTag, trunkTag } from "../cloud/types.ts";
 import type { Clock } from "../ipam/types.ts";
 import { type SubnetFigures, subnetFigures } from "../plan/subnets/capacity.ts";
+import { trunkAnnotation } from "../plan/subnets/pod-eni/words.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
@@ -149,7 +150,9 @@ export class SubnetKeeper {
 
   async #keepLooking(cloud: ProviderPlace): Promise<void> {
     const { signal } = this.#ending;
-    await this.#subnets.synced;
+    // Before all of them are known, anything might seem to be nobody's.
+    const known = [this.#subnets, this.#pods, this.#nodes, this.#nodeConfigs, this.#podEnis];
+    await Promise.all(known.map(({ synced }) => synced));
     this.#finder?.start();
     while (!signal.aborted) {
       try {
@@ -179,12 +182,21 @@ export class SubnetKeeper {
     for (const one of all) if (isOurs(one) && this.#isLeaked(one)) await this.#collect(cloud, one);
   }
 
-  /** Nobody knows it, its node is gone, and it is not new. When in doubt, it is kept. */
+  /**
+   * Nobody knows it, the node or PodENI that it was made for is gone, and it is not new. When in doubt, it is kept: what a
+   * node has for its pods is that node's own affair as long as there is the node.
+   */
   #isLeaked(one: CloudInterface): boolean {
-    const { id, tags, createdAt } = one;
+    const { id, tags, createdAt, type } = one;
     const age = this.#options.clock.now() - Date.parse(createdAt);
-    const node = tags[nodeTag];
-    if (node === undefined || this.#nodes.cache.has(node) || !(age > LEAK_AGE_MS)) return false;
+    if (!(age > LEAK_AGE_MS) || type === "Primary") return false;
+    const node = tags[nodeTag] ?? tags[trunkTag];
+    if (node !== undefined && this.#nodes.cache.has(node)) return false;
+    const isTrunk = [...this.#nodes.cache.values()].some(
+      ({ metadata }) => metadata.annotations?.[trunkAnnotation] === id,
+    );
+    if (isTrunk || [...this.#podEnis.cache.values()].some(({ metadata }) => metadata.uid === tags[podEniTag]))
+      return false;
     const ofNodes = [...this.#nodeConfigs.cache.entries()].some(
       ([name, { status }]) => this.#nodes.cache.has(name) && status?.interfaces?.some((own) => own.id === id),
     );
@@ -194,11 +206,22 @@ export class SubnetKeeper {
     return !ofNodes && !ofPods;
   }
 
-  async #collect({ provider }: ProviderPlace, { id, instanceID, status }: CloudInterface): Promise<void> {
+  async #collect(
+    { provider }: ProviderPlace,
+    { id, instanceID, status, trunkENIID, tags }: CloudInterface,
+  ): Promise<void> {
+    // Our copy may lag behind: what is taken away cannot be had back.
+    const { items } = await this.#options.store.list(podEniKind);
+    const isKnown = items.some(
+      ({ metadata, spec }) =>
+        metadata.uid === tags[podEniTag] || spec.allocations?.some(({ eni }) => eni.id === id) === true,
+    );
+    if (isKnown) return;
     this.#options.logger.info({ interface: id }, "an interface that nobody knows is taken away");
     // It is deleted in a later round, once the provider shows it as free.
     if (status === "Available") await provider.deleteInterface(id);
-    else if (instanceID !== undefined) await provider.detachInterface({ id, instanceID });
+    else if (instanceID !== undefined)
+      await provider.detachInterface({ id, instanceID, ...(trunkENIID !== undefined && { trunkENIID }) });
   }
 }
 

@@ -1,5 +1,5 @@
 // Removes everything that a lab left on this machine, whether its process ended well or was killed at any moment.
-import { rmdirSync, rmSync } from "node:fs";
+import { copyFileSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isError } from "../base/errors.ts";
@@ -15,21 +15,32 @@ const GRACE_MS = 3000;
 
 /**
  * Ends the lab's processes, removes its namespaces (links, routes and rules go with them) and its folder. The lab's
- * own process must not be the caller, unless it has stopped everything.
+ * own process must not be the caller, unless it has stopped everything. `keep`: the folder stays, with the objects, the
+ * journals, the cloud's state and the clock, for the next lab of that name to go on from.
  */
-export async function clearAway({ record }: LabEntry, machine: () => Machine): Promise<void> {
+export async function clearAway({ record }: LabEntry, machine: () => Machine, keep = false): Promise<void> {
   const { folder } = labPaths(record.name);
   if (record.process.pid !== process.pid) signalProcess(record.process, "SIGKILL");
   await endAll(() => processesWithEnvironment(LAB_VARIABLE, folder));
   // A rootless lab's namespaces have gone with its last process.
   if (!record.rootless || record.process.pid === process.pid) await removeNamespaces(record, machine());
   const frr = frrFolder(labPaths(record.name));
-  for (const one of [folder, frr]) rmSync(one, { recursive: true, force: true });
+  if (keep) keepFolder(record.name);
+  for (const one of keep ? [frr] : [folder, frr]) rmSync(one, { recursive: true, force: true });
   removeIfEmpty(path.dirname(frr));
   // The last lab takes the folders of all labs with it.
   for (const above of [path.dirname(folder), path.dirname(path.dirname(folder))]) {
     if (["labs", "trunkline"].includes(path.basename(above))) removeIfEmpty(above);
   }
+}
+
+/** From the moment that the record is gone, what is left is no dead lab any more. */
+function keepFolder(name: string): void {
+  const { folder, record, kept } = labPaths(name);
+  copyFileSync(record, kept);
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
+    if (entry.isSocket()) rmSync(path.join(entry.parentPath, entry.name), { force: true });
+  rmSync(record);
 }
 
 function removeIfEmpty(folder: string): void {

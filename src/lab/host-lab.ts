@@ -1,6 +1,6 @@
 // The life of a lab's process: record, build, serve, wait, clear away.
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { shimPath } from "../agent/shim-path.ts";
 import { TrunklineError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -21,7 +21,7 @@ import { birdControl } from "./routers/bird-router.ts";
 import { routerFolder } from "./routers/folders.ts";
 import { daemonsOf, writeTools } from "./routers/tools.ts";
 import { describeLab } from "./show/describe.ts";
-import { type LabPaths, type LabRecord, labPaths, nodePaths, readLab, writeLab } from "./state.ts";
+import { isKept, type LabPaths, type LabRecord, labPaths, nodePaths, readLab, writeLab } from "./state.ts";
 import type { ProviderAct } from "./subnets/lab-provider.ts";
 import { findMember } from "./targets.ts";
 import { namespacesOf } from "./topology/build.ts";
@@ -61,15 +61,17 @@ export async function hostLab(options: HostOptions): Promise<void> {
   checkNames(topology);
   const record = recordOf(options, topology);
   writeLab(record);
+  // Until the lab has taken up what was kept, it is kept on, whatever becomes of this start.
+  const end = { keep: isKept(file.name) };
   mkdirSync(paths.nodes, { recursive: true, mode: 0o700 });
   writeTools(paths);
   process.env[LAB_VARIABLE] = paths.folder;
   try {
-    await serve(options, topology, record, paths);
+    await serve(options, topology, record, paths, end);
   } finally {
     const entry = readLab(file.name);
     // Somebody else may have cleared it away already, and may have begun a new one of the name.
-    if (entry?.record.process.pid === process.pid) await clearAway(entry, linuxMachine);
+    if (entry?.record.process.pid === process.pid) await clearAway(entry, linuxMachine, end.keep);
   }
 }
 
@@ -78,6 +80,7 @@ async function serve(
   topology: Topology,
   record: LabRecord,
   paths: LabPaths,
+  end: { keep: boolean },
 ): Promise<void> {
   const { file, source, separate, rootless, logger, progress, signal } = options;
   const ending = Promise.withResolvers<void>();
@@ -104,12 +107,21 @@ async function serve(
   try {
     const control = await serveControl(
       paths.control,
-      handlersOf(lab, () => now, ending.resolve),
+      handlersOf(
+        lab,
+        () => now,
+        (keep) => {
+          end.keep ||= keep;
+          ending.resolve();
+        },
+      ),
       logger,
     );
     try {
       await options.applyManifests(lab);
       if (!signal.aborted) {
+        rmSync(paths.kept, { force: true });
+        end.keep = false;
         change({ ready: true });
         options.onReady(now);
       }
@@ -131,7 +143,7 @@ async function stopWithin(lab: Lab, logger: Logger): Promise<void> {
   }
 }
 
-function handlersOf(lab: Lab, record: () => LabRecord, end: () => void) {
+function handlersOf(lab: Lab, record: () => LabRecord, end: (keep: boolean) => void) {
   return {
     probe: (body: ProbeRequest) => lab.probe(body),
     // Many in one request: each has its own answer or error.
@@ -167,7 +179,7 @@ function handlersOf(lab: Lab, record: () => LabRecord, end: () => void) {
     provider: async (body: ProviderAct) => lab.provider.act(body),
     cloud: ({ caller, method, args }: CloudCallBody) => callCloud(lab.provider.for(caller), method, args),
     // The answer has to leave before the door is shut.
-    down: async () => void setTimeout(end, 20),
+    down: async ({ keep = false }: { keep?: boolean }) => void setTimeout(() => end(keep), 20),
   };
 }
 
@@ -180,6 +192,7 @@ function recordOf({ file, source, rootless, separate }: HostOptions, topology: T
     ready: false,
     rootless,
     separate,
+    ...(file.minReleaseAfter !== undefined && { minReleaseAfter: file.minReleaseAfter }),
     startedAt: new Date().toISOString(),
     mark: `lab ${file.name} ${randomUUID()}`,
     ...partsOf(file, topology),
@@ -207,7 +220,7 @@ async function clearDead(name: string, progress: (text: string) => void): Promis
   if (!before) return;
   if (before.running) throw new TrunklineError("lab.running", { name });
   progress(`clearing away what the last lab '${name}' left`);
-  await clearAway(before, linuxMachine);
+  await clearAway(before, linuxMachine, isKept(name));
 }
 
 /** Nobody else's namespaces are touched: another lab of that name may run under another folder of state. */

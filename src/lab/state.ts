@@ -1,6 +1,6 @@
 // Where labs keep their state, and which of them run. Every command finds a lab through here, so this module loads
 // nothing heavy.
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { TrunklineError } from "../base/errors.ts";
@@ -27,6 +27,8 @@ export interface LabRecord {
   /** It lives in a user, network and mount namespace of its own: enter that of `process` first. */
   readonly rootless: boolean;
   readonly separate: boolean;
+  /** The least releaseAfter that `apply` takes, in milliseconds. */
+  readonly minReleaseAfter?: number;
   /** RFC 3339 */
   readonly startedAt: string;
   readonly members: readonly LabMember[];
@@ -44,6 +46,8 @@ export interface LabRecord {
 export interface LabPaths {
   readonly folder: string;
   readonly record: string;
+  /** The record of a lab that was ended and kept: what it leaves goes on with the next `lab up`. */
+  readonly kept: string;
   readonly store: string;
   readonly control: string;
   readonly log: string;
@@ -73,6 +77,7 @@ export function labPaths(name: string, labs = labsFolder()): LabPaths {
   return {
     folder,
     record: path.join(folder, "lab.json"),
+    kept: path.join(folder, "kept.json"),
     store: path.join(folder, "store.db"),
     control: path.join(folder, "control.sock"),
     log: path.join(folder, "lab.log"),
@@ -99,6 +104,20 @@ export function nodePaths(lab: LabPaths, node: string) {
 /** Returns every lab that has a record, by name; those whose process is dead too. */
 export function listLabs(): LabEntry[] {
   return namesIn(labsFolder()).flatMap((name) => readLab(name) ?? []);
+}
+
+/** Returns the labs that were ended and kept, by name. */
+export function listKept(): LabRecord[] {
+  return namesIn(labsFolder()).flatMap((name) => {
+    const { record, kept } = labPaths(name);
+    const text = readIfThere(record) === undefined ? readIfThere(kept) : undefined;
+    return text === undefined ? [] : (JSON.parse(text) as LabRecord);
+  });
+}
+
+/** Returns whether something is kept of a lab of that name. */
+export function isKept(name: string): boolean {
+  return existsSync(labPaths(name).kept);
 }
 
 /** Returns the lab of that name, or undefined. */

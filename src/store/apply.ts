@@ -9,11 +9,13 @@ import { type IPPool, ipPoolKind } from "../api/kinds/ip-pool.ts";
 import type { ManifestObject } from "../api/manifest/parse.ts";
 import { threeWayMerge } from "../api/merge.ts";
 import { type Draft, type Kind, type KubeObject, keyOf } from "../api/object.ts";
+import { usualMinReleaseAfterMs, wordedFinding } from "../api/pod-networking.ts";
 import { checkPools, serviceRangesOf } from "../api/pools.ts";
 import { validate } from "../api/validate.ts";
 import { isError, TrunklineError } from "../base/errors.ts";
 import type { Path, Problem } from "../base/problem.ts";
 import { formatPath } from "../base/problem.ts";
+import { baseConfig, networkFindings, severalInterfaces, withBaseSettings } from "./apply-networks.ts";
 import { builtInNamespaces, ensureNamespace } from "./namespaces.ts";
 import type { Store } from "./store.ts";
 
@@ -32,6 +34,8 @@ export interface ApplyOptions {
   readonly onlyNamespace?: boolean;
   /** Nothing is written; the answer says what would be. */
   readonly dryRun?: boolean;
+  /** The least releaseAfter of a PodNetworking; default: five minutes. */
+  readonly minReleaseAfterMs?: number;
 }
 
 export interface ApplyResult {
@@ -62,9 +66,19 @@ export async function applyManifests(
   options: ApplyOptions = {},
 ): Promise<ApplyResult> {
   const items = namespacesFirst(objects, options.namespace ?? "default");
+  const base = await baseConfig(
+    store,
+    items.map(({ draft }) => draft),
+  );
   const steps = [];
-  for (const item of items) steps.push(await plan(store, item));
+  for (const item of items) {
+    const step = await plan(store, item);
+    // Only when it is made: what is taken away later is an error.
+    steps.push(step.before ? step : { ...step, after: withBaseSettings(step.after, base) });
+  }
+  const networks = networkProblems(steps, options);
   const errors = [
+    ...networks.errors,
     ...wrongNamespaces(items, options),
     ...twice(items),
     ...(await missingNamespaces(store, items)),
@@ -72,10 +86,11 @@ export async function applyManifests(
   ];
   const pools = await poolProblems(store, steps);
   errors.push(...pools.errors);
-  if (errors.length > 0) return { applied: [], errors, warnings: pools.warnings };
+  const warnings = [...pools.warnings, ...networks.warnings];
+  if (errors.length > 0) return { applied: [], errors, warnings };
   const applied = [];
   for (const step of steps) applied.push(options.dryRun ? pretended(step) : await carryOut(store, step));
-  return { applied, errors, warnings: pools.warnings };
+  return { applied, errors, warnings };
 }
 
 function namespacesFirst(objects: readonly ManifestObject[], namespace: string): Item[] {
@@ -219,6 +234,29 @@ function notAllowed({ item, before, after }: Step): Problem[] {
   return forbiddenChanges(before, after as KubeObject).map((change) =>
     problem(item, change.code, change.path, change.message, change.hint),
   );
+}
+
+function networkProblems(
+  steps: readonly Step[],
+  { minReleaseAfterMs = usualMinReleaseAfterMs }: ApplyOptions,
+) {
+  const errors: Problem[] = [];
+  const warnings: Problem[] = [];
+  for (const { item, after, action } of steps) {
+    for (const path of severalInterfaces(item.draft)) {
+      const message = `${path.at(-1)} asks for several interfaces a pod, which are not served`;
+      const hint = "Let a PodNetworking select the pod: it has one interface, of that network";
+      errors.push(problem(item, "podnetworking.several", path, message, hint));
+    }
+    if (action === "unchanged") continue;
+    for (const finding of networkFindings(item.draft, after, minReleaseAfterMs)) {
+      const { severity, code, path, hint } = finding;
+      (severity === "error" ? errors : warnings).push(
+        problem(item, code, path, wordedFinding(finding), hint),
+      );
+    }
+  }
+  return { errors, warnings };
 }
 
 async function poolProblems(store: Store, steps: readonly Step[]) {

@@ -5,6 +5,7 @@ import { isError, TrunklineError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { PodIdentity } from "../../cni/args.ts";
 import { networkReadyCondition } from "../../plan/subnets/demand.ts";
+import { waitReasons } from "../../plan/subnets/pod-eni/words.ts";
 import type { EventRecorder } from "../../store/event-recorder.ts";
 import type { Store } from "../../store/store.ts";
 
@@ -35,9 +36,21 @@ export class PodWaits {
     const reason = reasonOf(error);
     if (reason === undefined) return;
     this.#waiting.add(pod.uid);
+    // The controller knows better why there is no PodENI, if it has said so.
+    if (reason === "ControllerAway" && this.#isExplained(pod)) return;
     const message = textOf(error);
     this.#tell(pod, "AllocIPFailed", `${reason}: ${message}`, "Warning");
     this.#write(pod, { status: "False", reason, message });
+  }
+
+  #isExplained({ namespace, name, uid }: PodIdentity): boolean {
+    const known = this.#options.pods.get(`${namespace}/${name}`);
+    if (known?.metadata.uid !== uid) return false;
+    const before = known.status?.conditions?.find(({ type }) => type === networkReadyCondition);
+    return (
+      before?.status === "False" &&
+      waitReasons.some((one) => one === before.reason && one !== "PodENINotReady")
+    );
   }
 
   /** The pod has its network. */

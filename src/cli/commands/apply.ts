@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { readManifests } from "../../api/manifest/files.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import type { Problem } from "../../base/problem.ts";
+import { findLab } from "../../lab/state.ts";
 import { type Applied, applyManifests } from "../../store/apply.ts";
 import type { Store } from "../../store/store.ts";
 import { type ClusterOptions, clusterOptions, withStore } from "../context.ts";
@@ -34,8 +35,10 @@ async function run(options: Options): Promise<void> {
   if (read.objects.length === 0)
     refuse([{ code: "apply.empty", message: "there are no objects in what was given" }]);
   const { namespace } = options;
+  const minReleaseAfterMs = minReleaseAfter(options);
   const apply = (store: Store) =>
     applyManifests(store, read.objects, {
+      ...(minReleaseAfterMs !== undefined && { minReleaseAfterMs }),
       dryRun: options.dryRun !== "none",
       ...(namespace === undefined ? {} : { namespace, onlyNamespace: true }),
     });
@@ -43,6 +46,11 @@ async function run(options: Options): Promise<void> {
   sayProblems(result.warnings, "warning");
   refuse(result.errors);
   show(result.applied, options);
+}
+
+/** A lab's file may say another least releaseAfter. */
+function minReleaseAfter({ store, kubeconfig, lab }: Options): number | undefined {
+  return store === undefined && kubeconfig === undefined ? findLab(lab).record.minReleaseAfter : undefined;
 }
 
 function refuse(problems: readonly Problem[]): void {

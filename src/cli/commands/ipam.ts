@@ -1,7 +1,14 @@
-// trunkline ipam show, check, release: who has which address, whether that is in order, and freeing what leaked.
+// trunkline ipam show, check, fixed, release: who has which address, whether that is in order, and freeing what leaked.
 import { Command, Option } from "commander";
 import type { Usage } from "../../plan/addressing/usage.ts";
-import { type StoreOptions, storeOptions } from "../context.ts";
+import {
+  type ClusterOptions,
+  clusterOptions,
+  defaultNamespace,
+  type StoreOptions,
+  storeOptions,
+  withStore,
+} from "../context.ts";
 import { exit, print, printJson, say, table } from "../output.ts";
 
 interface Options extends StoreOptions {
@@ -13,6 +20,10 @@ interface ShowOptions extends Options {
   readonly blocks?: boolean;
   readonly addresses?: boolean;
   readonly node?: string;
+}
+
+interface FixedOptions extends ClusterOptions {
+  readonly output: "table" | "json";
 }
 
 interface ReleaseOptions extends Options {
@@ -38,8 +49,19 @@ export function command(): Command {
       .action((options: Options) => check(options)),
   );
   ipam.addCommand(
+    clusterOptions(
+      new Command("fixed")
+        .description(
+          "print the addresses that are held for pods' names: who holds which, since when, until when",
+        )
+        .addOption(outputForm())
+        .action((options: FixedOptions) => fixed(options)),
+      "all",
+    ),
+  );
+  ipam.addCommand(
     common("release")
-      .argument("[addresses...]", "addresses that are held for nothing")
+      .argument("[addresses...]", "addresses that are held for nothing, or for a name without a pod")
       .description("free addresses that no living pod uses")
       .option(
         "--from-report <file>",
@@ -54,9 +76,52 @@ export function command(): Command {
 function common(name: string): Command {
   return storeOptions(new Command(name))
     .option("--state <folder>", "the agent's state folder of this machine's node, where no lab is meant")
-    .addOption(
-      new Option("-o, --output <form>", "form of the output").choices(["table", "json"]).default("table"),
-    );
+    .addOption(outputForm());
+}
+
+function outputForm(): Option {
+  return new Option("-o, --output <form>", "form of the output").choices(["table", "json"]).default("table");
+}
+
+async function fixed(options: FixedOptions): Promise<void> {
+  const { collectFacts } = await import("../../plan/collect.ts");
+  const { heldAddresses } = await import("../../plan/subnets/pod-eni/ledger.ts");
+  const facts = await withStore(options, collectFacts);
+  const namespace = options.namespace ?? defaultNamespace;
+  const held = heldAddresses(facts).filter((one) => options.allNamespaces || one.namespace === namespace);
+  if (options.output === "json") {
+    printJson({ held });
+    return;
+  }
+  if (held.length === 0) {
+    say("no address is held for a name");
+    return;
+  }
+  const rows = held.map((one) => [
+    one.namespace,
+    one.pod,
+    one.addresses.join(","),
+    one.network ?? "-",
+    one.vSwitchID ?? "-",
+    one.zone ?? "-",
+    one.strategy === "TTL" ? `TTL ${one.releaseAfter ?? ""}` : one.strategy,
+    one.podRunning ? "yes" : "no",
+    one.since,
+    one.until ?? (one.podRunning ? "with its pod" : "by hand"),
+  ]);
+  const head = [
+    "NAMESPACE",
+    "POD",
+    "ADDRESS",
+    "NETWORK",
+    "VSWITCH",
+    "ZONE",
+    "STRATEGY",
+    "RUNNING",
+    "SINCE",
+    "UNTIL",
+  ];
+  print(table([head, ...rows]));
 }
 
 async function show(options: ShowOptions): Promise<void> {

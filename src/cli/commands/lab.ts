@@ -2,7 +2,15 @@
 import { Command, Option } from "commander";
 import { TrunklineError } from "../../base/errors.ts";
 import { formatProblem } from "../../base/problem.ts";
-import { findLab, type LabEntry, type LabRecord, labPaths, listLabs } from "../../lab/state.ts";
+import {
+  findLab,
+  isKept,
+  type LabEntry,
+  type LabRecord,
+  labPaths,
+  listKept,
+  listLabs,
+} from "../../lab/state.ts";
 import { keepPrivate } from "../daemon.ts";
 import { clockCommand } from "../lab/clock.ts";
 import { nodeCommand } from "../lab/node.ts";
@@ -16,6 +24,12 @@ interface UpOptions {
   readonly separate?: boolean;
   readonly output?: "json";
   readonly background?: boolean;
+}
+
+interface DownOptions {
+  readonly all?: boolean;
+  readonly lab?: string;
+  readonly keep?: boolean;
 }
 
 export function command(): Command {
@@ -33,10 +47,12 @@ export function command(): Command {
     .command("down [name]")
     .description("end a lab and remove everything of it, also if its process was killed")
     .option("--all", "every lab")
+    .option(
+      "--keep",
+      "keep objects, journals, the cloud's state and the clock: `lab up` of that name goes on from there",
+    )
     .option("--lab <name>", "the same as NAME")
-    .action((name: string | undefined, options: { all?: boolean; lab?: string }) =>
-      down(name ?? options.lab, options),
-    );
+    .action((name: string | undefined, options: DownOptions) => down(name ?? options.lab, options));
   lab.command("list").description("print the labs").addOption(outputOption()).action(list);
   lab
     .command("exec <who> <command...>")
@@ -112,7 +128,7 @@ async function clearDead(name: string): Promise<void> {
   if (!before) return;
   if (before.running) throw new TrunklineError("lab.running", { name });
   const { endLab } = await import("../../lab/down.ts");
-  await endLab(before);
+  await endLab(before, isKept(name));
 }
 
 function introduce(record: LabRecord, options: UpOptions): void {
@@ -139,12 +155,19 @@ function introduce(record: LabRecord, options: UpOptions): void {
   print(options.detach ? `log: ${labPaths(record.name).log}` : "Ctrl-C ends the lab.");
 }
 
-async function down(name: string | undefined, { all }: { all?: boolean }): Promise<void> {
-  const { endLab } = await import("../../lab/down.ts");
+async function down(name: string | undefined, { all, keep = false }: DownOptions): Promise<void> {
+  const { endLab, forgetKept } = await import("../../lab/down.ts");
+  const kept = listKept().filter((record) => all || record.name === name);
+  for (const record of keep ? [] : kept) {
+    forgetKept(record.name);
+    say(`lab ${record.name}, which was kept, is gone`);
+  }
+  if (kept.length > 0 && !all) return;
   const labs = all ? listLabs() : [labToEnd(name)];
   for (const lab of labs) {
-    await patiently(`ending lab ${lab.record.name}`, endLab(lab));
-    say(`lab ${lab.record.name} is gone`);
+    await patiently(`ending lab ${lab.record.name}`, endLab(lab, keep));
+    const again = `trunkline lab up ${lab.record.file} -d`;
+    say(`lab ${lab.record.name} ${keep ? `has ended and is kept: ${again} goes on` : "is gone"}`);
   }
 }
 
@@ -156,10 +179,18 @@ function labToEnd(name: string | undefined): LabEntry {
 }
 
 function list({ output }: { output?: "json" }): void {
-  const labs = listLabs();
+  const labs = [
+    ...listLabs(),
+    ...listKept().map((record) => ({ record, running: false, kept: true, paths: labPaths(record.name) })),
+  ];
   if (output === "json") {
     printJson({
-      labs: labs.map(({ record, running, paths }) => ({ ...record, running, folder: paths.folder })),
+      labs: labs.map((lab) => ({
+        ...lab.record,
+        running: lab.running,
+        kept: "kept" in lab,
+        folder: lab.paths.folder,
+      })),
     });
     return;
   }
@@ -167,10 +198,11 @@ function list({ output }: { output?: "json" }): void {
     say("there are no labs");
     return;
   }
-  const rows = labs.map(({ record, running }) => {
+  const rows = labs.map((lab) => {
+    const { record, running } = lab;
     const count = (role: string): string =>
       String(record.members.filter((member) => member.role === role).length);
-    const state = running ? (record.ready ? "running" : "starting") : "dead";
+    const state = running ? (record.ready ? "running" : "starting") : "kept" in lab ? "kept" : "dead";
     return [
       record.name,
       state,

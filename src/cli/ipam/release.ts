@@ -7,21 +7,13 @@ import { tryParseIp } from "../../base/ip.ts";
 import { withRelease } from "../../ipam/block-object.ts";
 import { tunnelDeviceOf } from "../../ipam/tunnel-owner.ts";
 import { blockWith, livePodWith } from "../../plan/addressing/check.ts";
+import { holderOf } from "../../plan/subnets/pod-eni/ledger.ts";
 import type { Store } from "../../store/store.ts";
 import { ask } from "../ask.ts";
 import { withStore } from "../context.ts";
 import { type AddressData, type AddressOptions, readAddresses } from "./data.ts";
-
-export interface ReleaseOptions extends AddressOptions {
-  readonly fromReport?: string;
-  readonly yes?: boolean;
-}
-
-export interface ReleaseResult {
-  readonly address: string;
-  readonly ok: boolean;
-  readonly result: string;
-}
+import { releaseHeld } from "./release-held.ts";
+import type { ReleaseOptions, ReleaseResult } from "./release-result.ts";
 
 interface Wish {
   readonly address: string;
@@ -51,6 +43,24 @@ export async function releaseAddresses(
   if (options.fromReport === undefined && addresses.length === 0)
     throw new TrunklineError("cli.usage", { why: "name an address, or a report with --from-report" });
   const data = await readAddresses(options);
+  const held = wishes.filter(({ address }) => holderOf(data.facts, address));
+  if (held.length > 0) {
+    const others = wishes.filter((wish) => !held.includes(wish));
+    const released = await releaseHeld(
+      data.facts,
+      held.map(({ address }) => address),
+      options,
+    );
+    return others.length === 0 ? released : [...released, ...(await carryOutAll(data, others, options))];
+  }
+  return carryOutAll(data, wishes, options);
+}
+
+async function carryOutAll(
+  data: AddressData,
+  wishes: readonly Wish[],
+  options: ReleaseOptions,
+): Promise<ReleaseResult[]> {
   const looked = wishes.map((wish) => orderFor(data, wish));
   const orders = looked.filter((one): one is Order => "node" in one);
   const refused = looked.filter((one): one is ReleaseResult => "result" in one);

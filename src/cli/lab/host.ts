@@ -49,11 +49,16 @@ export async function hostHere({ file, source, separate, onReady }: HostHereOpti
   process.exit();
 }
 
-async function applyOwn(lab: Lab, { manifests }: LabFile, source: string): Promise<void> {
+async function applyOwn(lab: Lab, { manifests, minReleaseAfter }: LabFile, source: string): Promise<void> {
   if (manifests.length === 0) return;
   const files = manifests.map((file) => path.resolve(path.dirname(source), file));
   const read = await readManifests(files);
-  const result = read.errors.length > 0 ? read : await applyManifests(lab.store, read.objects);
+  const result =
+    read.errors.length > 0
+      ? read
+      : await applyManifests(lab.store, read.objects, {
+          ...(minReleaseAfter !== undefined && { minReleaseAfterMs: minReleaseAfter }),
+        });
   if (result.errors.length > 0) {
     throw new TrunklineError("api.problems", {
       problems: result.errors,

@@ -1,4 +1,6 @@
 // What the controllers of PodNetworkings and PodENIs look at: copies of objects that follow the store.
+
+import { baseConfigName, baseConfigNamespace, baseSettings } from "../../api/base-settings.ts";
 import {
   type ConfigMap,
   configMapKind,
@@ -13,7 +15,6 @@ import { type NodeConfig, nodeConfigKind } from "../../api/kinds/node-config.ts"
 import { type PodENI, podEniKind } from "../../api/kinds/pod-eni.ts";
 import { type PodNetworking, podNetworkingKind } from "../../api/kinds/pod-networking.ts";
 import type { Logger } from "../../base/log.ts";
-import { baseConfigName, baseConfigNamespace, baseSettings } from "../../plan/subnets/base-settings.ts";
 import { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
 

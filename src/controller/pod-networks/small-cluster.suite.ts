@@ -51,6 +51,9 @@ export class SmallCluster {
   readonly cloud: LabCloud;
   #networks: PodNetworks | undefined;
   #uids = 0;
+  /** Of the controller that runs now. */
+  #alive = { dead: false };
+  readonly #ending: Promise<void>[] = [];
 
   constructor() {
     this.cloud = new LabCloud({
@@ -68,6 +71,7 @@ export class SmallCluster {
         memberAdapterLimit: 4,
       })),
       now: () => this.clock.now(),
+      kill: () => this.#kill(),
     });
   }
 
@@ -93,8 +97,36 @@ export class SmallCluster {
 
   start(): void {
     const cloud = { provider: this.cloud.for("controller"), cluster: "test" };
-    this.#networks = new PodNetworks({ store: this.store, logger: silent, cloud, clock: this.clock });
+    const store = mortal(this.store, this.#alive);
+    this.#networks = new PodNetworks({ store, logger: silent, cloud, clock: this.clock });
     this.#networks.start();
+  }
+
+  /** What was killed hears nothing more, and is started again. */
+  #kill(): void {
+    const dead = this.#networks;
+    this.#alive.dead = true;
+    this.#alive = { dead: false };
+    this.#ending.push(dead?.stop() ?? Promise.resolve());
+    this.start();
+  }
+
+  /** Lets everything come to rest: faults are over, and whoever waits has had a turn. */
+  async calm(): Promise<void> {
+    this.state.faults = [];
+    for (let turn = 0; turn < 4; turn++) {
+      await this.clock.advance(30_000);
+      await pause(20);
+    }
+    await this.until(async () => {
+      await this.clock.advance(10_000);
+      const { items } = await this.store.list(podEniKind);
+      const pods = (await this.store.list(podKind)).items.map(({ metadata }) => metadata.uid);
+      return items.every(({ metadata, status }) => {
+        const isOwn = pods.includes(metadata.annotations?.["k8s.aliyun.com/pod-uid"] ?? "");
+        return status?.phase === (isOwn ? "Bind" : "Unbind");
+      });
+    });
   }
 
   async stop(): Promise<void> {
@@ -104,6 +136,7 @@ export class SmallCluster {
 
   async close(): Promise<void> {
     await this.stop();
+    await Promise.all(this.#ending);
     await this.store.close();
   }
 
@@ -166,4 +199,29 @@ export class SmallCluster {
   #create<T extends KubeObject>(kind: Kind<T>, rest: Omit<Draft<T>, "apiVersion" | "kind">): Promise<T> {
     return this.store.create(kind, { apiVersion: kind.apiVersion, kind: kind.kind, ...rest } as Draft<T>);
   }
+}
+
+/** The dead write nothing any more. */
+function mortal(store: Store, life: { readonly dead: boolean }): Store {
+  const alive = () => {
+    if (life.dead) throw new Error("this process was killed");
+  };
+  return {
+    get: (kind, name, namespace) => store.get(kind, name, namespace),
+    list: (kind, namespace) => store.list(kind, namespace),
+    watch: (kind, options) => store.watch(kind, options),
+    async create(kind, draft) {
+      alive();
+      return store.create(kind, draft);
+    },
+    async update(kind, object) {
+      alive();
+      return store.update(kind, object);
+    },
+    async delete(kind, name, namespace, options) {
+      alive();
+      return store.delete(kind, name, namespace, options);
+    },
+    close: () => store.close(),
+  };
 }

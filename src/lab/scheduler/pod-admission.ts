@@ -1,11 +1,12 @@
 // Admission in a lab: what a cluster's webhook does when a pod is created is done here before the pod is placed, with the
 // same function. It is taken away with the controller: then pods are placed as they are.
+
+import { baseConfigName, baseConfigNamespace, baseSettings } from "../../api/base-settings.ts";
 import { type ConfigMap, configMapKind, namespaceKind, type Pod, podKind } from "../../api/kinds/core.ts";
 import { type PodENI, podEniKind } from "../../api/kinds/pod-eni.ts";
 import { type PodNetworking, podNetworkingKind } from "../../api/kinds/pod-networking.ts";
 import type { Logger } from "../../base/log.ts";
 import { admissionOf, admitted, isAdmitted } from "../../plan/subnets/admission.ts";
-import { baseConfigName, baseConfigNamespace, baseSettings } from "../../plan/subnets/base-settings.ts";
 import { networkReadyCondition } from "../../plan/subnets/demand.ts";
 import { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";

@@ -57,20 +57,23 @@ export function ownInterfaceOf(
   uid: string,
   instanceID: string | undefined,
 ): OwnInterfaceResult {
-  if (!podEni) return { lacks: "its PodENI, which the controller makes" };
+  if (!podEni)
+    return { lacks: "its PodENI, which the controller makes: is it running?", reason: "ControllerAway" };
   const { metadata, spec, status } = podEni;
   const of = metadata.annotations?.[podUidAnnotation];
-  if (of !== uid) return { lacks: "its PodENI to be given over: it is an earlier pod's of that name" };
   const { phase = "", msg } = status ?? {};
+  if (of !== uid) {
+    const lacks = "its PodENI to be given over: it is an earlier pod's of that name";
+    // Nobody has even begun to take it from the earlier pod, or to give it to this one.
+    const isIdle = metadata.deletionTimestamp === undefined && (phase === "Bind" || phase === "Unbind");
+    return isIdle && waitReasonOf(msg) === undefined
+      ? { lacks: `${lacks}; is the controller running?`, reason: "ControllerAway" }
+      : { lacks, ...reasonIn(msg) };
+  }
   const because = msg === undefined || msg === "" ? "" : ` (${msg})`;
   if (metadata.deletionTimestamp !== undefined) return { lacks: "a new PodENI: this one is being deleted" };
-  if (phase !== "Bind") {
-    const reason = waitReasonOf(msg);
-    return {
-      lacks: `its PodENI to be in phase Bind; it is in '${phase}'${because}`,
-      ...(reason !== undefined && { reason }),
-    };
-  }
+  if (phase !== "Bind")
+    return { lacks: `its PodENI to be in phase Bind; it is in '${phase}'${because}`, ...reasonIn(msg) };
   if (instanceID === undefined || status?.instanceID !== instanceID)
     return {
       lacks: `its interface to be attached here; it is attached to ${status?.instanceID ?? "nothing"}`,
@@ -103,4 +106,9 @@ export function ownInterfaceOf(
       securityGroupIDs: securityGroupIDs.toSorted(),
     },
   };
+}
+
+function reasonIn(msg: string | undefined): { readonly reason?: string } {
+  const reason = waitReasonOf(msg);
+  return reason === undefined ? {} : { reason };
 }

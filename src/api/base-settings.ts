@@ -1,6 +1,7 @@
 // What the whole cluster takes from the base of eni-config, whatever nodes lay over it.
-import type { ConfigMap } from "../../api/kinds/core.ts";
-import { readJsonText } from "../../base/json-text.ts";
+
+import { readJsonText } from "../base/json-text.ts";
+import type { ConfigMap } from "./kinds/core.ts";
 
 export const baseConfigName = "eni-config";
 export const baseConfigNamespace = "kube-system";
