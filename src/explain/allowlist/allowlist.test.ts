@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { NodeConfig } from "../../api/kinds/node-config.ts";
+import type { PodENI } from "../../api/kinds/pod-eni.ts";
 import type { Subnet } from "../../api/kinds/subnet.ts";
 import { cluster, host, pod, pool } from "../cluster.suite.ts";
 import { findEnd } from "../ends.ts";
@@ -44,6 +45,41 @@ describe("the ranges that a database must admit", () => {
       admitted: ["10.2.1.0/24"],
       missing: [],
       sources: [expect.stringMatching(/vSwitch vsw-1.*NodeConfig\/n2/)],
+    });
+  });
+
+  it("are the single addresses of pods that theirs are held for, with the subnet as the wider choice", () => {
+    const podEni = (name: string, ipv4: string, type: string): PodENI => ({
+      apiVersion: "network.alibabacloud.com/v1beta1",
+      kind: "PodENI",
+      metadata: {
+        ...meta(name),
+        namespace: "default",
+        annotations: { "k8s.aliyun.com/pod-networking": "net" },
+      },
+      spec: { allocations: [{ allocationType: { type }, eni: { id: name, vSwitchID: "vsw-1" }, ipv4 }] },
+    });
+    const of = cluster(
+      pool("pods", "10.1.0.0/16"),
+      subnet,
+      db,
+      pod("a", "10.2.1.7", "n2"),
+      pod("b", "10.2.1.8", "n2"),
+      podEni("a", "10.2.1.7", "Fixed"),
+      podEni("b", "10.2.1.8", "Elastic"),
+    );
+    const of1 = (name: string) => list(of, { kind: "Pod", namespace: "default", name });
+    expect(of1("a")).toMatchObject({
+      ranges: ["10.2.1.7/32"],
+      admitted: ["10.2.1.7/32"],
+      sources: [
+        expect.stringMatching(/PodENI\/default\/a/),
+        expect.stringMatching(/wider choice: all of vSwitch vsw-1/),
+      ],
+    });
+    expect(of1("b")).toMatchObject({
+      ranges: ["10.2.1.0/24"],
+      sources: [expect.stringMatching(/PodNetworking net has its pods in/)],
     });
   });
 

@@ -1,9 +1,13 @@
 // The ranges that a destination must admit for a workload's connections: of a subnet the whole of it, since the next pod
 // may have any of its addresses; of pools the blocks that pods are in; and where sources are translated, what is seen.
 import { isTerminal } from "../../api/kinds/core.ts";
+import { keyOf } from "../../api/object.ts";
 import { cidrCovers, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
+import { podNetworkingAnnotation } from "../../plan/subnets/demand.ts";
 import { subnetOf } from "../../plan/subnets/of-address.ts";
+import { holderOf } from "../../plan/subnets/pod-eni/ledger.ts";
+import { isHeld } from "../../plan/subnets/pod-eni/words.ts";
 import { type End, isOnNode, nodeOf, podEnd, podsOf } from "../ends.ts";
 import { explain } from "../explain.ts";
 import type { Judges } from "../judge.ts";
@@ -12,6 +16,11 @@ import type { Port } from "../ports.ts";
 export interface RangeSource {
   readonly range: string;
   readonly why: string;
+}
+
+/** Where a source is one address of a subnet, all of that may be admitted instead, for the addresses to come. */
+interface FoundSource extends RangeSource {
+  readonly wider?: RangeSource;
 }
 
 export interface Allowlist {
@@ -44,11 +53,16 @@ export function allowlist(
   workload?: Workload,
 ): Allowlist {
   const found = new Map<string, string>();
+  const wider = new Map<string, RangeSource>();
   const unknown: string[] = [];
   for (const end of endsOf(facts, workload)) {
     const sources = sourcesOf(facts, judges, end, to, port);
     if (typeof sources === "string") unknown.push(`${end.name}: ${sources}`);
-    else for (const { range, why } of sources) if (!found.has(range)) found.set(range, why);
+    else
+      for (const { range, why, wider: choice } of sources) {
+        if (!found.has(range)) found.set(range, why);
+        if (choice) wider.set(choice.range, choice);
+      }
   }
   const ranges = widest([...found.keys()]).toSorted(compare);
   const admit = to.type === "host" ? to.host.spec.admit : undefined;
@@ -59,7 +73,10 @@ export function allowlist(
     ranges,
     admitted: to.type === "host" ? ranges.filter(isAdmitted) : [],
     missing: ranges.filter((range) => !isAdmitted(range)),
-    sources: ranges.map((range) => ({ range, why: found.get(range) ?? "" })),
+    sources: [
+      ...ranges.map((range) => ({ range, why: found.get(range) ?? "" })),
+      ...[...wider.values()].filter(({ range }) => !ranges.includes(range)),
+    ],
     unknown,
   };
 }
@@ -84,7 +101,7 @@ function sourcesOf(
   end: End,
   to: End,
   port: Port | "icmp" | undefined,
-): readonly RangeSource[] | string {
+): readonly FoundSource[] | string {
   if (end.addresses.length === 0) return ofConfiguration(facts, end);
   const { from, snat, unknown } = explain(facts, judges, end, to, port);
   const { sourceSeen } = snat;
@@ -96,6 +113,22 @@ function sourcesOf(
   const subnet = subnetOf(facts, from.address);
   if (subnet) {
     const { name } = subnet.metadata;
+    const podEni = holderOf(facts, from.address);
+    if (podEni && isHeld(podEni)) {
+      const key = keyOf(podEni);
+      const why = `held for pod ${key} (PodENI/${key}), whichever node it is on`;
+      const all = `the wider choice: all of vSwitch ${name}, so that pods to come need no change`;
+      return [{ range: asRange(from.address), why, wider: { range: subnet.spec.cidr, why: all } }];
+    }
+    if (podEni) {
+      const network = podEni.metadata.annotations?.[podNetworkingAnnotation] ?? "";
+      return [
+        {
+          range: subnet.spec.cidr,
+          why: `all of vSwitch ${name}, which PodNetworking ${network} has its pods in`,
+        },
+      ];
+    }
     return [
       { range: subnet.spec.cidr, why: `all of vSwitch ${name}, which ${decider(end)} has its pods in` },
     ];
