@@ -46,11 +46,14 @@ export function ownLink(kernel: Kernel, wire: OwnWire, links: readonly Link[]): 
   }
 }
 
-/** Takes traffic on a link: what comes in may have left by another one. */
+/**
+ * Takes traffic on a link: what comes in may have left by another one, or may be answered by another one. The link has no
+ * address, and on such a link the kernel takes loose (2) for strict (fib_validate_source), so it is off.
+ */
 export function setUpLink(kernel: Kernel, link: Link): void {
-  const loose = "2";
-  if (kernel.sysctl.get(`net/ipv4/conf/${link.name}/rp_filter`) !== loose)
-    kernel.links.change(link.index, { ipv4: { reversePath: "loose", forwarding: true } });
+  const setting = (name: string) => kernel.sysctl.get(`net/ipv4/conf/${link.name}/${name}`);
+  if (setting("rp_filter") !== "0" || setting("forwarding") !== "1")
+    kernel.links.change(link.index, { ipv4: { reversePath: "off", forwarding: true } });
   if (!link.up) kernel.links.change(link.index, { up: true });
 }
 
