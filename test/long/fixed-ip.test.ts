@@ -229,7 +229,7 @@ describe("fixed-ip", () => {
     await trunkline.ask("scale", "-n", "example", "statefulset/my-nginx", "--replicas", "1");
     const own = await served("");
     await idle();
-    await trunkline.ask("lab", "clock", "advance", "48h");
+    await trunkline.ask("lab", "clock", "advance", "3h");
     expect(await held()).toMatchObject([{ addresses: [own], strategy: "Never", until: null }]);
     await trunkline.ask("ipam", "release", own, "--yes");
     expect(await held()).toEqual([]);
