@@ -49,12 +49,14 @@ function machineNow(machine: Machine, { kernel, plan }: Looked): Machine {
   const networks = new Map(plan.interfaces.map(({ name, lan }) => [name, lan.name]));
   const now = links.map(({ index, name, alias, up }): GroundLink => {
     const tunnel = tunnelTypes.some(({ device }) => device === name) ? tunnelNetwork(name) : undefined;
-    const network = networks.get(name) ?? tunnel ?? networkOfInterface(alias);
+    const { network: subnet, interfaceID } = interfaceOf(alias);
+    const network = networks.get(name) ?? tunnel ?? subnet;
     const own = addresses.filter(({ linkIndex, scope }) => linkIndex === index && scope === "global");
     const deprecated = own.filter((one) => one.deprecated).map(({ address }) => address);
     return {
       name,
       ...(network !== undefined && { network }),
+      ...(interfaceID !== undefined && { interfaceID }),
       ...(!up && { down: true as const }),
       addresses: own.map(({ address }) => address),
       ...(deprecated.length > 0 && { deprecated }),
@@ -91,8 +93,9 @@ function forwarding(sysctl: Kernel["sysctl"]): Partial<Pick<Machine, "forwards" 
 }
 
 /** What the lab's provider attaches says by its alias where it stands. */
-function networkOfInterface(alias: string | undefined): string | undefined {
-  return /^network (\S+) \(/.exec(alias ?? "")?.[1];
+function interfaceOf(alias: string | undefined) {
+  const [, network, interfaceID] = /^network (\S+) \((\S+)\)$/.exec(alias ?? "") ?? [];
+  return { network, interfaceID };
 }
 
 /** Links to pods come and go, and plans know where pods are. */

@@ -1,6 +1,8 @@
 // Trunk, exclusive and shared pods on one node, with different security groups, and a node whose pods have an interface each:
 // what packets find is what explain says, whatever happens to the agent.
+
 import { setTimeout as pause } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Pod } from "../../src/api/kinds/core.ts";
 import type { Explanation } from "../../src/explain/explain.ts";
@@ -94,7 +96,10 @@ describe("trunk, exclusive and shared pods", () => {
   const node1 = (...words: string[]) => trunkline.ask("lab", "exec", "node1", "--", ...words);
   /** Whatever packets find, as explain says. */
   async function compare(): Promise<void> {
-    const { probed, planned } = await bothMatrices(trunkline);
+    let { probed, planned } = await bothMatrices(trunkline);
+    // Hundreds probed at once, on a machine that others use, too: what came late is asked again.
+    for (let left = 2; left > 0 && !isDeepStrictEqual(verdicts(probed), verdicts(planned)); left--)
+      ({ probed, planned } = await bothMatrices(trunkline));
     expect(verdicts(probed)).toEqual(verdicts(planned));
     // Both kinds of answers come up.
     expect(new Set(probed.map(({ reachable }) => reachable)).size).toBe(2);
@@ -193,6 +198,21 @@ describe("trunk, exclusive and shared pods", () => {
     await trunkline.ask("lab", "process", "stop", "agent/node1");
     const probe = await trunkline.json<{ reachable: boolean }>("probe", "pod/excl", "host/db:3306");
     expect(probe.reachable).toBe(true);
+    // Nobody heals a link that somebody puts down now: what its pod sends leaves by no other.
+    const mac = (await enis.cloud.describeInterfaces({})).find(
+      ({ addresses }) => addresses[0] === before[0],
+    )?.mac;
+    const link = (await node1("ip", "-br", "link")).split("\n").find((line) => line.includes(mac ?? "?"));
+    await node1("ip", "link", "set", link?.split("@")[0] ?? "", "down");
+    const question = ["pod/excl", "host/db:3306", "-o", "json", "--lab", trunkline.lab];
+    const [lost, told] = await Promise.all(
+      ["probe", "explain"].map((verb) => trunkline.say(verb, ...question)),
+    );
+    expect([lost?.code, (JSON.parse(lost?.stdout ?? "") as { outcome: string }).outcome]).toEqual([
+      1,
+      "unreachable",
+    ]);
+    expect(JSON.parse(told?.stdout ?? "")).toMatchObject({ reachable: false, expected: "unreachable" });
     await trunkline.ask("lab", "process", "start", "agent/node1");
     await trunkline.ask("lab", "process", "kill", "agent/node1");
     await compare();

@@ -73,6 +73,7 @@ describe("pods' own interfaces on a node", () => {
     tables().flatMap((rule) =>
       kernel.routes
         .list({ table: Number(rule.split(" ")[1]) })
+        .filter(({ type }) => type === "unicast")
         .map(({ via, linkIndex }) => `${via} ${kernel.links.get(linkIndex ?? 0)?.name}`),
     );
   const codeOf = (work: Promise<unknown>) =>
@@ -93,6 +94,11 @@ describe("pods' own interfaces on a node", () => {
     expect(tables()).toEqual(["10.2.1.7/32 8999"]);
     expect(gateways()).toEqual(["10.2.1.253 eth3"]);
     expect(kernel.links.get("eth3")?.up).toBe(true);
+    // Without its link it is led nowhere else.
+    kernel.links.change("eth3", { up: false });
+    expect(kernel.routes.list({ table: 8999 }).map(({ type }) => type)).toEqual(["unreachable"]);
+    await manager.resync(facts, none);
+    expect(gateways()).toEqual(["10.2.1.253 eth3"]);
     // Asked again, it is the same one.
     expect(await wires.allocate(holder)).toBe("10.2.1.7");
     await wires.release(holder.key);

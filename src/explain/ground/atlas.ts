@@ -6,6 +6,7 @@ import { cidrContains, cidrOf, type Ip, parseIp, tryParseCidr } from "../../base
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { innerAddress, outerAddress, tunnelTypes } from "../../plan/routing/tunnels.ts";
 import { subnetOf } from "../../plan/subnets/of-address.ts";
+import { podInterface } from "../../plan/subnets/pod-interface.ts";
 import { type End, nodeOf, podEnd } from "../ends.ts";
 import { bare, type Ground, type GroundLink, type Machine, tunnelNetwork } from "./ground.ts";
 import { isBroadcast, type KnownRoute, routesOf } from "./routes-of.ts";
@@ -261,7 +262,8 @@ export class Atlas {
 
   /** What pods of a subnet send leaves by their own interface, but for what is for pods of pools (interface-routes.ts). */
   #byInterface(machine: Machine, source: string, destination: string): Onward | undefined {
-    if (!this.#pods.has(`${machine.name} ${source}`)) return undefined;
+    const sender = this.#pods.get(`${machine.name} ${source}`);
+    if (sender?.type !== "pod") return undefined;
     const subnet = subnetOf(this.#facts, source);
     const isOfPool = [...this.#facts.pools.values()].some(({ spec }) => isInRange(destination, spec.cidr));
     if (!subnet || isOfPool) return undefined;
@@ -269,7 +271,14 @@ export class Atlas {
     const via = subnetGateway(subnet.spec);
     const by = `the gateway of subnet ${network}, which its address is of`;
     const machines = this.#neighbours.get(`${network} ${via}`);
-    const link = machine.links.find((one) => one.network === network) ?? { network, addresses: [] };
+    const id = podInterface(this.#facts, sender.pod)?.id;
+    const own = machine.links.find(({ interfaceID }) => interfaceID !== undefined && interfaceID === id);
+    // Looked at: what is sent from there leaves by no other link.
+    if (machine.live && id !== undefined && (!own || own.down)) {
+      const why = `interface ${id}, which ${source} stands on, ${own ? "is down" : "has no link"} on ${machine.name}`;
+      return nowhere(by, why, true);
+    }
+    const link = own ?? machine.links.find((one) => one.network === network) ?? { network, addresses: [] };
     return { type: "next", machines: machines ?? [], link, via, by };
   }
 

@@ -51,6 +51,8 @@ export interface GroundLink {
   readonly down?: true;
   /** Machines with links of the same network are neighbours; absent: nobody is there. */
   readonly network?: string;
+  /** Id of the provider's interface that it is. */
+  readonly interfaceID?: string;
   /** `address/length`, in the kernel's order: that in which it looks for a source. */
   readonly addresses: readonly string[];
   /** Those of them that are not to be the source of anything (RFC 4862, 5.5.4). */

@@ -40,8 +40,15 @@ describe("the way of subnets' pods", () => {
     ]);
     expect(routes.map(({ table, type, via, linkIndex }) => [table, type, via, linkIndex])).toEqual([
       [8501, "unicast", "10.2.1.253", 7],
+      [8501, "unreachable", undefined, undefined],
       [8502, "unicast", "10.2.1.253", 8],
+      [8502, "unreachable", undefined, undefined],
       [8500, "blackhole", undefined, undefined],
+    ]);
+    // What is left when the kernel has taken the others with their links.
+    expect(routes.filter(({ metric }) => metric !== undefined).map(({ type }) => type)).toEqual([
+      "unreachable",
+      "unreachable",
     ]);
   });
 
@@ -60,6 +67,7 @@ describe("the way of subnets' pods", () => {
   it("ends where an interface is not there, and does not go round by the node's own", () => {
     const { rules, routes } = planInterfaceRoutes([one(1, ["10.2.1.1"], undefined)], ["10.2.1.1"], []);
     expect(routes.map(({ table, type }) => [table, type])).toEqual([
+      [8501, "unreachable"],
       [8501, "unreachable"],
       [8500, "blackhole"],
     ]);

@@ -16,6 +16,9 @@ export const STRAY_TABLE = 8500;
 /** Tables 8501 to 8999 are ours: one for each interface, by its slot. */
 export const LAST_SUBNET_TABLE = 8999;
 
+/** Of what is left in an interface's table when its link is gone or down. */
+const LAST_METRIC = 8192;
+
 export interface RoutedInterface {
   readonly slot: number;
   readonly vSwitchID: string;
@@ -65,6 +68,8 @@ export function planInterfaceRoutes(
       ? ({ type: "unicast", via: one.gateway, linkIndex: one.link.index, onlink: true } as const)
       : ({ type: "unreachable" } as const);
     routes.push({ ...common, ...way, table });
+    // The kernel takes that route away with the link, and when the link is put down.
+    routes.push({ ...common, type: "unreachable", table, metric: LAST_METRIC });
     if (one.link) rule(subnetRulePriorities.stray, STRAY_TABLE, { incoming: one.link.name });
   }
   routes.push({ ...common, type: "blackhole", table: STRAY_TABLE });
