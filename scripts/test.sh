@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `npm test`: sets up, checks, and runs the quick suites (unit, kernel, e2e) within five minutes.
 # `scripts/test.sh long` runs the suites that take longer (store, faults, long), `scripts/test.sh kube` those against a real
-# API server, which it builds first (scripts/kube/build.sh), `scripts/test.sh vm` those for what this kernel lacks, in a
+# API server, which it builds first (scripts/cluster/build.sh), `scripts/test.sh vm` those for what this kernel lacks, in a
 # virtual machine (scripts/vm/run.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,7 +15,7 @@ if [ "${1:-quick}" = long ]; then
 elif [ "${1:-quick}" = vm ]; then
   projects=(vm)
 elif [ "${1:-quick}" = kube ]; then
-  bash scripts/kube/build.sh
+  bash scripts/cluster/build.sh api
   projects=(kube)
 else
   rm -f "$results"/*.json
