@@ -47,3 +47,35 @@ describe("custom resource definitions", () => {
     expect(action?.required).toEqual(["type"]);
   });
 });
+
+interface Version {
+  readonly subresources?: { readonly status?: object };
+  readonly additionalPrinterColumns: readonly { readonly name: string; readonly jsonPath: string }[];
+}
+
+describe("what kubectl prints", () => {
+  it.each(customKinds.map((kind) => [kind.kind, kind] as const))(
+    "%s has columns of fields that it has",
+    (_, kind) => {
+      const definition = crdOf(kind) as unknown as {
+        readonly spec: { readonly versions: readonly [Version] };
+      };
+      const [version] = definition.spec.versions;
+      const schema = schemaOf(definition);
+      expect(version.subresources !== undefined).toBe(schema?.properties?.["status"] !== undefined);
+      const names = version.additionalPrinterColumns.map(({ name }) => name);
+      expect(names).toContain("Age");
+      expect(new Set(names).size).toBe(names.length);
+      for (const { jsonPath } of version.additionalPrinterColumns) {
+        if (jsonPath.startsWith(".metadata.")) continue;
+        let at: Schema | undefined = schema;
+        for (const step of jsonPath
+          .replaceAll(/\[[^\]]*\]/g, "[]")
+          .split(/\.|(?=\[\])/)
+          .filter(Boolean))
+          at = step === "[]" ? at?.items : at?.properties?.[step];
+        expect(at, jsonPath).toBeDefined();
+      }
+    },
+  );
+});

@@ -1,5 +1,6 @@
 // CustomResourceDefinitions made from the schemas, so that a real cluster knows the same kinds as the lab. Structural
 // schemas (apiextensions.k8s.io/v1) allow less than ours: what does not fit is checked by Trunkline itself.
+import { printerColumns } from "./crd-columns.ts";
 import { addressBlockKind } from "./kinds/address-block.ts";
 import { hostKind } from "./kinds/host.ts";
 import { ipPoolKind } from "./kinds/ip-pool.ts";
@@ -66,7 +67,17 @@ export function crdOf(kind: Kind): JsonSchema {
         singular: kind.kind.toLowerCase(),
         ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
       },
-      versions: [{ name: version, served: true, storage: true, schema: { openAPIV3Schema: schema } }],
+      versions: [
+        {
+          name: version,
+          served: true,
+          storage: true,
+          schema: { openAPIV3Schema: schema },
+          // Whoever may write what is, may not thereby write what is wanted.
+          ...(Object.hasOwn(own, "status") ? { subresources: { status: {} } } : {}),
+          additionalPrinterColumns: printerColumns(kind.kind),
+        },
+      ],
     },
   };
 }

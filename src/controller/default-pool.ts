@@ -1,7 +1,9 @@
 // The pool that a cluster begins with, so that its first pods have addresses: made at the first start, and only then. Who
 // deletes it later has meant it; a ConfigMap remembers that the first start has been.
-import { configMapKind } from "../api/kinds/core.ts";
+import { configMapKind, nodeKind } from "../api/kinds/core.ts";
+import { hostKind } from "../api/kinds/host.ts";
 import { type IPPool, ipPoolKind } from "../api/kinds/ip-pool.ts";
+import { type ServiceCIDR, serviceCidrKind } from "../api/kinds/service-cidr.ts";
 import type { Draft } from "../api/object.ts";
 import type { Surroundings } from "../api/pools.ts";
 import { isError, TrunklineError } from "../base/errors.ts";
@@ -9,8 +11,9 @@ import { formatCidr } from "../base/ip.ts";
 import type { Logger } from "../base/log.ts";
 import { importSettings } from "../explain/import/import.ts";
 import { truth } from "../explain/import/variables.ts";
-import { collectFacts, settingsNamespace } from "../plan/collect.ts";
-import { readServiceRanges } from "../plan/snat/ranges.ts";
+import { settingsNamespace } from "../plan/collect.ts";
+import { emptyFacts } from "../plan/facts.ts";
+import { readServiceRanges, SERVICE_CONFIG_MAP } from "../plan/snat/ranges.ts";
 import type { Store } from "../store/store.ts";
 
 export const firstStartName = "trunkline-first-start";
@@ -57,17 +60,12 @@ export async function makeDefaultPools(
   logger: Logger,
 ): Promise<readonly string[]> {
   if (await store.get(configMapKind, firstStartName, settingsNamespace)) return [];
-  const facts = await collectFacts(store);
-  const drafts = defaultPools(variables, {
-    nodes: [...facts.nodes.values()],
-    hosts: [...facts.hosts.values()],
-    pools: [],
-    serviceRanges: readServiceRanges(facts).map(formatCidr),
-  });
+  const [pools, around] = await Promise.all([store.list(ipPoolKind), surroundings(store)]);
+  const drafts = defaultPools(variables, around);
   if (drafts.length === 0) return [];
   const names = new Set(drafts.map(({ metadata }) => metadata.name));
   // Pools of these names alone: an earlier start ended between making them and remembering that.
-  const isOwnWork = [...facts.pools.keys()].every((name) => names.has(name));
+  const isOwnWork = pools.items.every(({ metadata }) => names.has(metadata.name));
   const made: string[] = [];
   for (const draft of isOwnWork ? drafts : [])
     if (await makeOnce(store, draft)) made.push(draft.metadata.name ?? "");
@@ -75,6 +73,37 @@ export async function makeDefaultPools(
   await remember(store, why);
   logger.info({ made }, "first start of this cluster");
   return made;
+}
+
+/** What a first pool must fit in with: no more is read than a controller may read. */
+async function surroundings(store: Store): Promise<Surroundings> {
+  const [nodes, hosts, services, settings] = await Promise.all([
+    store.list(nodeKind),
+    store.list(hostKind),
+    servicesOf(store),
+    store.get(configMapKind, SERVICE_CONFIG_MAP.split("/")[1] ?? "", settingsNamespace),
+  ]);
+  const facts = {
+    ...emptyFacts(),
+    serviceCidrs: new Map(services.map((one) => [one.metadata.name, one])),
+    configMaps: new Map(settings ? [[SERVICE_CONFIG_MAP, settings]] : []),
+  };
+  return {
+    nodes: nodes.items,
+    hosts: hosts.items,
+    pools: [],
+    serviceRanges: readServiceRanges(facts).map(formatCidr),
+  };
+}
+
+async function servicesOf(store: Store): Promise<readonly ServiceCIDR[]> {
+  try {
+    return (await store.list(serviceCidrKind)).items;
+  } catch (error) {
+    // Older than Kubernetes 1.33.
+    if (isError(error, "store.unserved")) return [];
+    throw error;
+  }
 }
 
 async function makeOnce(store: Store, draft: Draft<IPPool>): Promise<boolean> {

@@ -21,8 +21,11 @@ export interface ApiServer {
 
 export const adminToken = "admin-0123456789";
 
-/** Starts etcd and an API server of `binary`, and returns when it is ready. */
-export async function startApiServer(binary: string): Promise<ApiServer> {
+/** Starts etcd and an API server of `binary`, with further arguments, and returns when it is ready. */
+export async function startApiServer(
+  binary: string,
+  more: (folder: string) => readonly string[] = () => [],
+): Promise<ApiServer> {
   const etcd = await startEtcd();
   const { folder } = etcd;
   const [port = 0] = await freePorts(1);
@@ -43,8 +46,10 @@ export async function startApiServer(binary: string): Promise<ApiServer> {
     // A namespace without a default route has no address that the server would announce.
     "--advertise-address=192.0.2.1",
     "--endpoint-reconciler-type=none",
+    "--allow-privileged=true",
     `--secure-port=${port}`,
     "--disable-admission-plugins=ServiceAccount",
+    ...more(folder),
   ];
   let child: ChildProcess | undefined;
   const start = async () => {
@@ -136,14 +141,14 @@ async function ready(port: number, child: ChildProcess): Promise<void> {
   throw new Error("the API server is not ready after a minute");
 }
 
-/** Returns the folder of the programs that scripts/kube/build.sh builds. */
+/** Returns the folder of the programs that scripts/cluster/build.sh builds. */
 export function kubeFolder(): string {
   return process.env["TRUNKLINE_KUBE"] ?? path.join(process.env["HOME"] ?? "/root", ".cache/trunkline-kube");
 }
 
-/** Returns the API server's executable. @throws if it was not built (scripts/kube/build.sh) */
+/** Returns the API server's executable. @throws if it was not built (scripts/cluster/build.sh) */
 export function apiServerBinary(): string {
   const binary = path.join(kubeFolder(), "kube-apiserver");
-  if (!existsSync(binary)) throw new Error(`${binary} is not there: run scripts/kube/build.sh`);
+  if (!existsSync(binary)) throw new Error(`${binary} is not there: run scripts/cluster/build.sh`);
   return binary;
 }

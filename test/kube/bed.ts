@@ -2,7 +2,7 @@
 // that are processes of their own, and pods plugged in by the real executable.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { type Node, nodeKind, type Pod, podKind } from "../../src/api/kinds/core.ts";
@@ -23,6 +23,9 @@ export interface Started {
   readonly ended: Promise<number | string>;
 }
 
+/** Of all daemons, for what a test that hangs says. */
+const latest: Started[] = [];
+
 export class KubeBed {
   readonly server: ApiServer;
   readonly store: Store;
@@ -31,8 +34,9 @@ export class KubeBed {
   readonly #started: Started[] = [];
   readonly #namespaces: string[] = [];
 
-  static async start(): Promise<KubeBed> {
-    return new KubeBed(await startApiServer(apiServerBinary()));
+  /** @param more further arguments of the API server, whose folder they are given */
+  static async start(more?: (folder: string) => readonly string[]): Promise<KubeBed> {
+    return new KubeBed(await startApiServer(apiServerBinary(), more));
   }
 
   private constructor(server: ApiServer) {
@@ -54,15 +58,19 @@ export class KubeBed {
 
   /** Makes the kinds known. */
   async define(): Promise<void> {
-    const { stdout } = await this.trunkline(["manifests"]);
+    const { stdout } = await this.trunkline(["manifests", "--definitions-only"]);
     const applied = await this.kubectl(["apply", "-f", "-"], stdout);
     if (applied.code !== 0) throw new Error(applied.stderr);
     await this.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
   }
 
   /** Starts a daemon; its log is kept. */
-  start(words: readonly string[], env: Record<string, string> = {}): Started {
-    const child = spawn(executable, [...words, "--kubeconfig", this.server.kubeconfig], {
+  start(
+    words: readonly string[],
+    env: Record<string, string> = {},
+    kubeconfig = this.server.kubeconfig,
+  ): Started {
+    const child = spawn(executable, [...words, "--kubeconfig", kubeconfig], {
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -72,6 +80,7 @@ export class KubeBed {
     const ended = once(child, "exit").then(([code, signal]) => (signal ?? code) as number | string);
     const started = { child, log: () => log, ended };
     this.#started.push(started);
+    latest.push(started);
     return started;
   }
 
@@ -117,18 +126,31 @@ export class KubeBed {
     wire.close();
   }
 
-  agent(node: string, ...more: string[]): Started {
+  agent(node: string, kubeconfig?: string): Started {
     const state = path.join(this.folder, node);
     mkdirSync(state, { recursive: true });
     const words = ["agent", "--node", node, "--netns", this.netnsOf(node), "--state", state];
-    return this.start([
-      ...words,
-      "--socket",
-      this.socketOf(node),
-      "--health-socket",
-      `${state}/health.sock`,
-      ...more,
+    const sockets = ["--socket", this.socketOf(node), "--health-socket", `${state}/health.sock`];
+    return this.start([...words, ...sockets], {}, kubeconfig);
+  }
+
+  /** Returns a kubeconfig with a token of a service account, bound to a node if one is named. */
+  async tokenOf(account: string, node?: string): Promise<string> {
+    const bound = node === undefined ? [] : ["--bound-object-kind", "Node", "--bound-object-name", node];
+    const { code, stdout, stderr } = await this.kubectl([
+      "create",
+      "token",
+      account,
+      "-n",
+      "kube-system",
+      ...bound,
     ]);
+    if (code !== 0) throw new Error(stderr);
+    const file = path.join(this.folder, `${account}-${node ?? "none"}.kubeconfig`);
+    const config = JSON.parse(readFileSync(this.server.kubeconfig, "utf8")) as { users: object[] };
+    config.users = [{ name: "admin", user: { token: stdout.trim() } }];
+    writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
+    return file;
   }
 
   socketOf(node: string): string {
@@ -139,16 +161,18 @@ export class KubeBed {
   async plug(
     node: string,
     name: string,
-    labels: Record<string, string> = {},
+    annotations: Record<string, string> = {},
   ): Promise<{ netns: string; ip: string }> {
-    const pod = await this.store.create(podKind, {
-      apiVersion: "v1",
-      kind: "Pod",
-      metadata: { name, namespace: "default", labels },
-      spec: { nodeName: node, containers: [{ name: "c", image: "none" }] },
-    });
+    const pod =
+      (await this.store.get(podKind, name, "default")) ??
+      (await this.store.create(podKind, {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name, namespace: "default", annotations },
+        spec: { nodeName: node, containers: [{ name: "c", image: "none" }] },
+      }));
     const netns = this.netnsOf(`${node}-${name}`);
-    this.namespace(netns).close();
+    if (!this.#namespaces.includes(netns)) this.namespace(netns).close();
     const args = `K8S_POD_NAMESPACE=default;K8S_POD_NAME=${name};K8S_POD_UID=${pod.metadata.uid};K8S_POD_INFRA_CONTAINER_ID=c-${name}`;
     const done = await run(shim, [], {
       env: {
@@ -216,9 +240,13 @@ export class KubeBed {
 
 /** Settles with what `look` finds, once it finds something. */
 export async function eventually<T>(look: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  for (;;) {
+  // Far longer than anything takes: says where a test hangs, instead of that it does.
+  const end = performance.now() + 110_000;
+  while (performance.now() < end) {
     const found = await look();
     if (found !== undefined) return found;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+  const logs = latest.map(({ log }) => log().trimEnd().split("\n").slice(-4).join("\n"));
+  throw new Error(`never came true: ${String(look)}\n${logs.join("\n---\n")}`);
 }

@@ -7,6 +7,8 @@ export const cliMessages = {
     `'${d.name}' is not a command of trunkline${meant(d.suggestion)} (trunkline --help lists them)`,
   "cli.kind": (d: { word: string; suggestion: string | undefined; known: readonly string[] }) =>
     `'${d.word}' is not a kind${meant(d.suggestion) || `; known: ${orList(d.known)}`}`,
+  "cli.setting": (d: { word: string; why: string }) =>
+    `--set ${d.word}: ${d.why} ('trunkline manifests --settings' lists what can be set)`,
   "cli.declined": (_d: Record<never, never>) => "Nothing was changed",
   "cli.usage": (d: { why: string }) => d.why,
   "cli.not-found": (d: { kind: string; name: string; namespace: string | undefined }) =>

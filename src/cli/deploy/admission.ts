@@ -1,0 +1,255 @@
+// Admission policies (admissionregistration.k8s.io/v1, CEL). An agent's token tells its node (Kubernetes 1.32: the claim of
+// the node that its pod is bound to); with a stolen one nothing can be written that is not that node's own. And pools whose
+// ranges overlap are refused by the API server itself.
+import type { Part } from "./rights.ts";
+import type { Values } from "./settings.ts";
+
+const api = "admissionregistration.k8s.io/v1";
+const claim = "authentication.kubernetes.io/node-name";
+
+interface Validation {
+  readonly expression: string;
+  readonly message?: string;
+  readonly messageExpression?: string;
+}
+
+interface Target {
+  readonly group: string;
+  readonly version: string;
+  readonly resources: readonly string[];
+  readonly operations: readonly string[];
+}
+
+/** The requesting agent's node; empty for a token that is not bound to one, which then owns nothing. */
+const node = {
+  name: "node",
+  expression: `'${claim}' in request.userInfo.extra ? request.userInfo.extra['${claim}'][0] : ''`,
+};
+
+function agentPolicy(
+  part: string,
+  target: Target,
+  validations: readonly Validation[],
+  values: Values,
+  variables: readonly { readonly name: string; readonly expression: string }[] = [],
+): Part[] {
+  const name = `trunkline-agent-${part}.trunkline.dev`;
+  const agent = `system:serviceaccount:${String(values("namespace"))}:trunkline-agent`;
+  const matchConditions = [{ name: "agent", expression: `request.userInfo.username == '${agent}'` }];
+  return policy(name, target, { matchConditions, variables: [node, ...variables], validations });
+}
+
+function policy(
+  name: string,
+  { group, version, resources, operations }: Target,
+  rest: { readonly validations: readonly Validation[]; readonly [key: string]: unknown },
+  binding: object = {},
+): Part[] {
+  const rule = { apiGroups: [group], apiVersions: [version], operations, resources };
+  return [
+    {
+      object: {
+        apiVersion: api,
+        kind: "ValidatingAdmissionPolicy",
+        metadata: { name },
+        spec: { failurePolicy: "Fail", matchConstraints: { resourceRules: [rule] }, ...rest },
+      },
+    },
+    {
+      object: {
+        apiVersion: api,
+        kind: "ValidatingAdmissionPolicyBinding",
+        metadata: { name },
+        spec: { policyName: name, validationActions: ["Deny"], ...binding },
+      },
+    },
+  ];
+}
+
+const list = (place: string, field: string) => `(has(${place}.${field}) ? ${place}.${field} : [])`;
+/** Entries of a list that are about other nodes are as they were. */
+const othersKept = (field: string) =>
+  `${list("object.spec", field)}.filter(e, e.node != variables.node) == ${list("oldObject.spec", field)}.filter(e, e.node != variables.node)`;
+
+const nodesOwn: readonly Validation[] = [
+  { expression: "object.metadata.name == variables.node", message: "an agent writes to its own Node only" },
+  {
+    expression: `(has(object.metadata.labels) ? object.metadata.labels : {}) == (has(oldObject.metadata.labels) ? oldObject.metadata.labels : {})`,
+    message: "an agent does not change a Node's labels, which say what may run there",
+  },
+  {
+    expression: `${list("object.spec", "taints")}.all(t, t in ${list("oldObject.spec", "taints")})`,
+    message: "an agent only takes taints away",
+  },
+  {
+    expression: `(has(object.spec.unschedulable) && object.spec.unschedulable) == (has(oldObject.spec.unschedulable) && oldObject.spec.unschedulable) && ${list("object.spec", "podCIDRs")} == ${list("oldObject.spec", "podCIDRs")} && (has(object.spec.providerID) ? object.spec.providerID : '') == (has(oldObject.spec.providerID) ? oldObject.spec.providerID : '')`,
+    message: "of a Node's spec an agent changes taints only",
+  },
+];
+
+const blocksOwn: readonly Validation[] = [
+  {
+    expression: "request.operation != 'CREATE' || object.spec.node == variables.node",
+    message: "an agent claims blocks for its own node only",
+  },
+  {
+    expression: "request.operation != 'DELETE' || oldObject.spec.node == variables.node",
+    message: "an agent gives back blocks of its own node only",
+  },
+  {
+    expression:
+      "request.operation != 'UPDATE' || oldObject.spec.node != variables.node || object.spec.node == variables.node",
+    message: "an agent gives a block to nobody",
+  },
+  {
+    // A borrower asks, withdraws, returns, and takes off orders that it has carried out.
+    expression: [
+      "request.operation != 'UPDATE' || oldObject.spec.node == variables.node",
+      `(object.spec.node == oldObject.spec.node && object.spec.cidr == oldObject.spec.cidr && object.spec.pool == oldObject.spec.pool && object.spec.state == oldObject.spec.state && ${othersKept("loans")} && ${othersKept("requests")} && ${othersKept("releases")} && ${list("object.spec", "loans")}.all(l, ${list("oldObject.spec", "loans")}.exists(o, o.address == l.address && o.node == l.node && (has(o.seq) ? o.seq : 0) == (has(l.seq) ? l.seq : 0))))`,
+    ].join(" || "),
+    message: "of another node's block an agent changes only what is about its own loans",
+  },
+];
+
+const leasesOwn: readonly Validation[] = [
+  {
+    expression: "object.metadata.name.startsWith('trunkline-egress-')",
+    message: "an agent writes leases on egress addresses only",
+  },
+  {
+    expression: `(has(object.spec.holderIdentity) ? object.spec.holderIdentity : '') == variables.node || (request.operation == 'UPDATE' && (!has(object.spec.holderIdentity) || object.spec.holderIdentity == '') && has(oldObject.spec.holderIdentity) && oldObject.spec.holderIdentity == variables.node)`,
+    message: "an agent holds and gives back leases for its own node only",
+  },
+];
+
+const statusOf = (place: string, field: string) =>
+  `(has(${place}.status) && has(${place}.status.${field}) ? ${place}.status.${field} : [])`;
+/** Entries about other nodes may go, as those nodes have, but none comes. */
+const noneForOthers = (field: string): Validation => ({
+  expression: `${statusOf("object", field)}.all(e, e.node == variables.node || e in ${statusOf("oldObject", field)})`,
+  message: `an agent writes ${field} of its own node only`,
+});
+
+/** Returns the policies and their bindings. */
+export function admission(values: Values): readonly Part[] {
+  const own = { group: "trunkline.dev", version: "v1alpha1" };
+  const calico = { group: "crd.projectcalico.org", version: "v1" };
+  return [
+    ...agentPolicy(
+      "nodes",
+      { group: "", version: "v1", resources: ["nodes", "nodes/status"], operations: ["CREATE", "UPDATE"] },
+      nodesOwn,
+      values,
+    ),
+    ...agentPolicy(
+      "blocks",
+      { ...own, resources: ["addressblocks"], operations: ["CREATE", "UPDATE", "DELETE"] },
+      blocksOwn,
+      values,
+    ),
+    ...agentPolicy(
+      "block-status",
+      { ...own, resources: ["addressblocks/status"], operations: ["UPDATE"] },
+      [{ expression: "object.spec.node == variables.node", message: "an agent counts its own blocks only" }],
+      values,
+    ),
+    ...agentPolicy(
+      "config",
+      {
+        ...own,
+        resources: ["nodeconfigs", "nodeconfigs/status"],
+        operations: ["CREATE", "UPDATE", "DELETE"],
+      },
+      [
+        {
+          expression: "(object == null ? oldObject : object).metadata.name == variables.node",
+          message: "an agent says what is in force on its own node only",
+        },
+      ],
+      values,
+    ),
+    ...agentPolicy(
+      "leases",
+      {
+        group: "coordination.k8s.io",
+        version: "v1",
+        resources: ["leases"],
+        operations: ["CREATE", "UPDATE"],
+      },
+      leasesOwn,
+      values,
+    ),
+    ...agentPolicy(
+      "egress",
+      { ...own, resources: ["sourcenats/status"], operations: ["UPDATE"] },
+      [noneForOthers("holders")],
+      values,
+    ),
+    ...agentPolicy(
+      "sessions",
+      { ...calico, resources: ["bgppeers/status"], operations: ["UPDATE"] },
+      [noneForOthers("sessions")],
+      values,
+    ),
+    ...agentPolicy(
+      "events",
+      { group: "", version: "v1", resources: ["events"], operations: ["CREATE", "UPDATE"] },
+      [
+        {
+          expression: "has(object.source) && has(object.source.host) && object.source.host == variables.node",
+          message: "an agent speaks for its own node only",
+        },
+      ],
+      values,
+    ),
+    ...pools(),
+  ];
+}
+
+/** Every pool that is there is a parameter, so the new one is compared with each. */
+function pools(): Part[] {
+  const paramKind = { apiVersion: "crd.projectcalico.org/v1", kind: "IPPool" };
+  const both = "isCIDR(object.spec.cidr) && isCIDR(params.spec.cidr)";
+  const validations: Validation[] = [
+    {
+      expression: `object.metadata.name == params.metadata.name || !(${both}) || !(cidr(object.spec.cidr).containsIP(cidr(params.spec.cidr).ip()) || cidr(params.spec.cidr).containsIP(cidr(object.spec.cidr).ip()))`,
+      messageExpression: `'range ' + object.spec.cidr + ' overlaps ' + params.spec.cidr + ' of IPPool ' + params.metadata.name`,
+    },
+  ];
+  return [
+    ...policy(
+      "trunkline-pool-overlap.trunkline.dev",
+      {
+        group: "crd.projectcalico.org",
+        version: "v1",
+        resources: ["ippools"],
+        operations: ["CREATE", "UPDATE"],
+      },
+      { paramKind, validations },
+      { paramRef: { selector: {}, parameterNotFoundAction: "Allow" } },
+    ),
+    ...policy(
+      "trunkline-pool-range.trunkline.dev",
+      {
+        group: "crd.projectcalico.org",
+        version: "v1",
+        resources: ["ippools"],
+        operations: ["CREATE", "UPDATE"],
+      },
+      {
+        validations: [
+          {
+            expression:
+              "isCIDR(object.spec.cidr) && cidr(object.spec.cidr) == cidr(object.spec.cidr).masked()",
+            messageExpression: `object.spec.cidr + ' is not a range such as 10.1.0.0/16 (its host bits must be 0)'`,
+          },
+          {
+            expression:
+              "!has(object.spec.blockSize) || !isCIDR(object.spec.cidr) || (object.spec.blockSize >= cidr(object.spec.cidr).prefixLength() && object.spec.blockSize <= (cidr(object.spec.cidr).ip().family() == 4 ? 32 : 128))",
+            messageExpression: `'blockSize ' + string(object.spec.blockSize) + ' does not fit the range ' + object.spec.cidr`,
+          },
+        ],
+      },
+    ),
+  ];
+}

@@ -1,0 +1,122 @@
+// Who may do what: the least that agents and controller need. test/kube/rights.test.ts proves by the API server's audit log
+// that every verb here is used, and that none is missing.
+import { customKinds } from "../../api/crd.ts";
+import { subnetLedgerKind } from "../../api/kinds/subnet-ledger.ts";
+import type { Condition, Values } from "./settings.ts";
+
+export interface Part {
+  readonly object: Readonly<Record<string, unknown>>;
+  /** The part is there only where this setting is true. */
+  readonly when?: Condition;
+}
+
+export interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+const rbac = "rbac.authorization.k8s.io/v1";
+const own = "trunkline.dev";
+const calico = "crd.projectcalico.org";
+const terway = "network.alibabacloud.com";
+
+const can = (group: string, resources: string, verbs: string): Rule => ({
+  apiGroups: [group],
+  resources: resources.split(" "),
+  verbs: verbs.split(" "),
+});
+
+/** An agent follows every kind of ours, but for the book that only a provider of subnets keeps. */
+function followed(verbs: string): Rule[] {
+  const kinds = customKinds.filter((kind) => kind !== subnetLedgerKind);
+  const groups = Map.groupBy(kinds, ({ apiVersion }) => apiVersion.split("/")[0] ?? "");
+  return [...groups].map(([group, members]) =>
+    can(group, members.map(({ plural }) => plural).join(" "), verbs),
+  );
+}
+
+/** For the whole cluster. */
+export const agentRules: readonly Rule[] = [
+  can("", "nodes", "get list watch patch"),
+  can("", "nodes/status", "patch"),
+  can("", "namespaces pods", "list watch"),
+  can("", "events", "get create patch"),
+  can("networking.k8s.io", "networkpolicies servicecidrs", "list watch"),
+  ...followed("list watch"),
+  can(calico, "bgppeers", "get"),
+  can(calico, "bgppeers/status", "patch"),
+  can(own, "addressblocks", "get create patch delete"),
+  can(own, "addressblocks/status", "patch"),
+  can(own, "sourcenats", "get"),
+  can(own, "sourcenats/status", "patch"),
+  can(own, "nodeconfigs", "get create delete"),
+  can(own, "nodeconfigs/status", "patch"),
+];
+
+/** In kube-system. */
+export const agentSettingsRules: readonly Rule[] = [
+  can("", "configmaps", "list watch"),
+  can("coordination.k8s.io", "leases", "get create patch"),
+];
+
+export const controllerRules: readonly Rule[] = [
+  can("", "nodes pods", "list watch"),
+  can("", "events", "get create"),
+  can("networking.k8s.io", "networkpolicies servicecidrs", "list watch"),
+  can(calico, "ippools", "get list watch create"),
+  can(calico, "ippools/status", "patch"),
+  can(own, "addressblocks", "get list watch patch delete"),
+  can(own, "sourcenats", "get list watch"),
+  can(own, "sourcenats/status", "patch"),
+  can(own, "hosts subnets nodeconfigs", "list watch"),
+  can(terway, "podenis", "list watch"),
+];
+
+export const controllerSettingsRules: readonly Rule[] = [
+  can("", "configmaps", "get create"),
+  can("coordination.k8s.io", "leases", "get create patch"),
+];
+
+/** The namespace of settings and leases, wherever the programs run. */
+const settingsNamespace = "kube-system";
+
+/** Returns the service accounts and all that they may do. */
+export function rights(values: Values): readonly Part[] {
+  const namespace = values("namespace");
+  const account = (name: string): Part => ({
+    object: { apiVersion: "v1", kind: "ServiceAccount", metadata: { name, namespace } },
+  });
+  const bound = (
+    kind: "ClusterRole" | "Role",
+    name: string,
+    to: string,
+    rules: readonly Rule[],
+    when?: Condition,
+  ) => {
+    const place = kind === "Role" ? { namespace: settingsNamespace } : {};
+    const parts: Part[] = [
+      { object: { apiVersion: rbac, kind, metadata: { name, ...place }, rules } },
+      {
+        object: {
+          apiVersion: rbac,
+          kind: `${kind}Binding`,
+          metadata: { name, ...place },
+          roleRef: { apiGroup: "rbac.authorization.k8s.io", kind, name },
+          subjects: [{ kind: "ServiceAccount", name: to, namespace }],
+        },
+      },
+    ];
+    return when === undefined ? parts : parts.map((part) => ({ ...part, when }));
+  };
+  const [agent, controller] = ["trunkline-agent", "trunkline-controller"];
+  return [
+    account(agent),
+    account(controller),
+    ...bound("ClusterRole", agent, agent, agentRules),
+    ...bound("Role", agent, agent, agentSettingsRules),
+    ...bound("Role", "trunkline-agent-passwords", agent, [can("", "secrets", "list watch")], "bgp.passwords"),
+    ...bound("ClusterRole", controller, controller, controllerRules),
+    ...bound("Role", controller, controller, controllerSettingsRules),
+  ];
+}
