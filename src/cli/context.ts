@@ -88,6 +88,11 @@ async function openCluster(
   return kubernetesStore(access, { keep });
 }
 
+/** Returns whether a lab is meant: no other place of objects is named. What a lab tells is true of no other cluster. */
+export function isLab({ kubeconfig, store }: StoreOptions): boolean {
+  return kubeconfig === undefined && store === undefined;
+}
+
 /** Returns whether the options name a Kubernetes cluster. */
 export function isKubernetes({ kubeconfig, store }: StoreOptions): boolean {
   return kubeconfig !== undefined || store === "kubernetes:";

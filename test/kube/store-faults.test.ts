@@ -122,7 +122,7 @@ describe("a kind", () => {
     const store = open();
     await expect(store.list(ipPoolKind)).rejects.toMatchObject({ code: "store.unserved" });
     const definitions = path.join(server.folder, "definitions.yaml");
-    const printed = execFileSync(executable, ["manifests"], { encoding: "utf8" });
+    const printed = execFileSync(executable, ["manifests", "--definitions-only"], { encoding: "utf8" });
     writeFileSync(definitions, printed);
     execFileSync(executable, ["apply", "--kubeconfig", server.kubeconfig, "-f", definitions], {
       stdio: ["ignore", "ignore", "pipe"],

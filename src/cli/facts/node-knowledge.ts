@@ -7,14 +7,14 @@ import { askLab } from "../../lab/control/client.ts";
 import type { MachineKnowledge } from "../../lab/machine-knowledge.ts";
 import { type LabEntry, listLabs } from "../../lab/state.ts";
 import { rulesetOf } from "../../plan/foreign/index.ts";
-import type { StoreOptions } from "../context.ts";
+import { isLab, type StoreOptions } from "../context.ts";
 import { say } from "../output.ts";
 
 const PATIENCE_MS = 5000;
 
 /** Returns the whole network as it is now, where the options name a lab: what is not there is not there. */
 export async function groundOf(options: StoreOptions): Promise<Ground | undefined> {
-  const lab = options.store === undefined ? runningLab(options.lab) : undefined;
+  const lab = isLab(options) ? runningLab(options.lab) : undefined;
   if (!lab) return undefined;
   try {
     return await askLab<Ground>(lab, "ground", {}, PATIENCE_MS);
@@ -28,7 +28,7 @@ export async function groundOf(options: StoreOptions): Promise<Ground | undefine
 
 /** Returns what the machines themselves tell; nothing where there is no lab, or it does not answer. */
 export async function lookAtMachines(options: StoreOptions): Promise<Knowledge> {
-  const lab = options.store === undefined ? runningLab(options.lab) : undefined;
+  const lab = isLab(options) ? runningLab(options.lab) : undefined;
   if (!lab) return {};
   try {
     return knowledgeOf(await askLab<Record<string, MachineKnowledge>>(lab, "machines", {}, PATIENCE_MS));

@@ -2,7 +2,7 @@
 import { textOf } from "../../base/errors.ts";
 import type { NodeRouting } from "../../explain/routing/tables.ts";
 import { findLab, nodePaths } from "../../lab/state.ts";
-import type { StoreOptions } from "../context.ts";
+import { isLab, type StoreOptions } from "../context.ts";
 import { say } from "../output.ts";
 import { askAgent } from "./ask-agent.ts";
 
@@ -12,7 +12,7 @@ export async function askRouting(
   nodes: Iterable<string>,
 ): Promise<ReadonlyMap<string, NodeRouting>> {
   const out = new Map<string, NodeRouting>();
-  if (options.store !== undefined) return out;
+  if (!isLab(options)) return out;
   const { paths } = findLab(options.lab);
   await Promise.all(
     [...nodes].map(async (node) => {

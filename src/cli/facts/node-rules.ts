@@ -6,7 +6,7 @@ import { askLab } from "../../lab/control/client.ts";
 import { listLabs } from "../../lab/state.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { readListing } from "../../plan/trace/table.ts";
-import type { StoreOptions } from "../context.ts";
+import { isLab, type StoreOptions } from "../context.ts";
 import { say } from "../output.ts";
 
 const PATIENCE_MS = 5000;
@@ -17,8 +17,7 @@ export async function nodeRules(
   facts: ClusterFacts,
   nodes: readonly string[],
 ): Promise<ReadonlyMap<string, NodeRules>> {
-  const isElsewhere = options.store !== undefined || options.kubeconfig !== undefined;
-  const labs = isElsewhere ? [] : listLabs().filter(({ running }) => running);
+  const labs = !isLab(options) ? [] : listLabs().filter(({ running }) => running);
   const named = labs.filter(({ record }) => options.lab === undefined || record.name === options.lab);
   const lab = named.length === 1 ? named[0] : undefined;
   const out = new Map<string, NodeRules>();

@@ -6,14 +6,14 @@ import type { Counters } from "../../explain/effective.ts";
 import { askLab } from "../../lab/control/client.ts";
 import type { PolicyCounts } from "../../lab/policy-counts.ts";
 import { findLab } from "../../lab/state.ts";
-import type { StoreOptions } from "../context.ts";
+import { isLab, type StoreOptions } from "../context.ts";
 import { say } from "../output.ts";
 
 const PATIENCE_MS = 5000;
 
 /** Returns the counters of a pod; undefined where there is no node to look at, or it does not answer. */
 export async function policyCounters(options: StoreOptions, pod: Pod): Promise<Counters | undefined> {
-  const lab = options.store === undefined ? findLab(options.lab) : undefined;
+  const lab = isLab(options) ? findLab(options.lab) : undefined;
   const member = lab?.record.members.find((one) => one.role === "node" && one.name === pod.spec.nodeName);
   if (!lab?.running || !member) return undefined;
   const question = { node: member.name, addresses: podIps(pod) };

@@ -8,7 +8,7 @@ import { checkAddresses, type Finding, isNote } from "../../plan/addressing/chec
 import { type BlockUsage, usageOf } from "../../plan/addressing/usage.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
-import { type StoreOptions, withStore } from "../context.ts";
+import { isLab, type StoreOptions, withStore } from "../context.ts";
 
 export interface AddressOptions extends StoreOptions {
   /** An agent's state folder, for a machine that is a node itself. */
@@ -42,7 +42,7 @@ export async function readBlocks(options: AddressOptions): Promise<readonly Bloc
 function journalFolders(options: AddressOptions, facts: ClusterFacts): Map<string, string> {
   const known = new Set([...facts.nodes.keys(), ...[...facts.blocks.values()].map(({ spec }) => spec.node)]);
   if (options.state !== undefined) return foldersBelow(options.state, known);
-  if (options.store !== undefined) return new Map();
+  if (!isLab(options)) return new Map();
   const { paths } = findLab(options.lab);
   return new Map([...known].map((node) => [node, `${nodePaths(paths, node).folder}/ipam`]));
 }

@@ -6,6 +6,7 @@ import { TrunklineError } from "../../base/errors.ts";
 import { findLab } from "../../lab/state.ts";
 import { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
+import { isLab } from "../context.ts";
 import { print } from "../output.ts";
 import type { Form } from "./get-form.ts";
 import { fillTemplate } from "./jsonpath.ts";
@@ -44,7 +45,7 @@ export async function watchObjects(
     (name === undefined || object.metadata.name === name) &&
     chosen(object);
   // The one that is meant now: another may start meanwhile.
-  const lab = options.store === undefined ? findLab(options.lab).record.name : undefined;
+  const lab = isLab(options) ? findLab(options.lab).record.name : undefined;
   const informer = new Informer<KubeObject>(store, kind);
   let listed = false;
   informer.on(({ object, previous }) => {

@@ -14,7 +14,7 @@ import { collectFacts } from "../../plan/collect.ts";
 import { type ClusterFacts, type NodeFacts, nodeIps } from "../../plan/facts.ts";
 import type { Exit, Running } from "../../plan/snat/foreign/index.ts";
 import { planSnat, type SnatPlan } from "../../plan/snat/index.ts";
-import { withStore } from "../context.ts";
+import { isLab, withStore } from "../context.ts";
 import type { NodeOptions } from "./options.ts";
 
 const INSIDE = "TRUNKLINE_SNAT_INSIDE";
@@ -42,7 +42,7 @@ export async function withNode(
   body: (place: NodePlace) => Promise<void>,
   which: "named" | "any" = "named",
 ): Promise<void> {
-  const lab = options.store === undefined ? findLab(options.lab) : undefined;
+  const lab = isLab(options) ? findLab(options.lab) : undefined;
   if (lab?.record.rootless && process.env[INSIDE] === undefined) {
     process.exitCode = await insideLab(lab);
     return;
