@@ -1,0 +1,170 @@
+// What BGPPeers, BGPConfiguration and RoutingConfiguration ask of sessions, with real BIRD and FRR at the other end: each
+// option does what it says, and what it keeps from standing has its own error code.
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { BGPPeer } from "../../src/api/kinds/routing/bgp.ts";
+import { calico, pod, RoutingBed, routing } from "./routing-bed.ts";
+
+const lab = `
+name: options
+networks: [{name: lan-a, cidrs: [192.168.18.0/24, "fd18::/64"]}, {name: dc, cidr: 10.9.0.0/24}]
+nodes:
+  - {name: node1, addresses: [192.168.18.11, "fd18::11"]}
+  - {name: node2, addresses: [192.168.18.12, "fd18::12"]}
+routers:
+  - {name: frr, type: frr, addresses: [192.168.18.1, 10.9.0.1], config: frr.conf}
+  - {name: mute, type: bird, addresses: [192.168.18.66], as: 65066, peers: [{address: 192.168.18.11, as: 64512}]}
+`;
+/** Behind an address of its own; hears from node1 with RFC 5082's guard only. */
+const FRR = `interface lo
+ ip address 10.77.0.1/32
+exit
+router bgp 65001
+ bgp router-id 192.168.18.1
+ no bgp ebgp-requires-policy
+ neighbor 192.168.18.11 remote-as 64512
+ neighbor 192.168.18.11 ttl-security hops 1
+ neighbor 192.168.18.11 timers connect 1
+ neighbor 192.168.18.12 remote-as 64512
+ neighbor 192.168.18.12 ebgp-multihop 255
+ neighbor 192.168.18.12 update-source 10.77.0.1
+ neighbor 192.168.18.12 timers connect 1
+exit
+`;
+const secret = `---
+apiVersion: v1
+kind: Secret
+metadata: {name: keys, namespace: kube-system}
+stringData: {mesh: "m3sh pass", rip: r1p, peer: nobody-else}
+`;
+const key = (name: string) => `{secretKeyRef: {name: keys, key: ${name}}}`;
+const settings = (more = "") => calico("BGPConfiguration", "default", `{asNumber: 64512${more}}`);
+const objects = [
+  calico("IPPool", "pods", "{cidr: 10.1.0.0/16}"),
+  calico("IPPool", "pods6", '{cidr: "fd77::/48"}'),
+  settings(),
+  secret,
+  routing("{protocols: [bgp]}"),
+  pod("web1", "node1"),
+  pod("web2", "node2"),
+].join("");
+const peers = ["mute", "away", "guarded", "lo"];
+
+describe("options of sessions", () => {
+  const bed = new RoutingBed();
+  const eventually = { timeout: 60_000, interval: 300 };
+  const of = async (name: string) =>
+    (await bed.sessions()).filter(({ object }) => object === `BGPPeer/${name}`);
+  const codeOf = async (name: string) => (await of(name))[0]?.error?.code;
+  const stateOf = async (name: string) => (await of(name))[0]?.state;
+
+  beforeAll(async () => {
+    bed.commands.file("frr.conf", FRR);
+    await bed.commands.up(bed.commands.file("lab.yaml", lab));
+    await bed.apply(objects);
+    await bed.commands.ask("wait", "--for", "ready", "--all", "--timeout", "60s");
+  }, 120_000);
+  // Tests come in any order: each begins with the mesh alone.
+  beforeEach(async () => {
+    for (const name of peers)
+      await bed.commands.say("delete", "bgppeer", name, "--ignore-not-found", "--lab", bed.commands.lab);
+    await bed.apply(settings() + routing("{protocols: [bgp]}"));
+    await bed.established(4);
+  }, 120_000);
+  afterAll(() => bed.commands.end());
+
+  it("tell a peer that signs nothing, and an address where nobody listens", async () => {
+    await bed.apply(
+      calico(
+        "BGPPeer",
+        "mute",
+        `{node: node1, peerIP: 192.168.18.66, asNumber: 65066, password: ${key("peer")}}`,
+      ) +
+        // A port of the router's on which nobody listens.
+        calico("BGPPeer", "away", `{node: node2, peerIP: "192.168.18.1:1179", asNumber: 65001}`),
+    );
+    await expect.poll(() => codeOf("mute"), eventually).toBe("password-not-sent");
+    await expect.poll(() => codeOf("away"), eventually).toBe("connection-refused");
+  });
+
+  it("tell of a session that goes and comes, on the BGPPeer and as events", async () => {
+    await bed.apply(calico("BGPPeer", "mute", "{node: node1, peerIP: 192.168.18.66, asNumber: 65066}"));
+    await expect.poll(() => stateOf("mute"), eventually).toBe("Established");
+    await bed.commands.ask("lab", "process", "stop", "router/mute");
+    const condition = async () =>
+      (await bed.commands.json<BGPPeer>("get", "bgppeer", "mute")).status?.conditions?.[0]?.status;
+    await expect.poll(condition, eventually).toBe("False");
+    await bed.commands.ask("lab", "process", "start", "router/mute");
+    await expect.poll(condition, eventually).toBe("True");
+    const events = await bed.commands.ask("get", "events", "-A");
+    expect(events).toContain("BGPSessionDown");
+    expect(events).toContain("BGPSessionUp");
+  });
+
+  it("guard a session by the packets' time to live, both ends", async () => {
+    const guarded = (more: string) =>
+      calico("BGPPeer", "guarded", `{node: node1, peerIP: 192.168.18.1, asNumber: 65001${more}}`);
+    await bed.apply(guarded(", ttlSecurity: 1"));
+    await expect.poll(() => stateOf("guarded"), eventually).toBe("Established");
+    expect((await of("guarded"))[0]).toMatchObject({ ttlSecurity: 1 });
+    expect(await bed.exec("frr", "vtysh", "-c", "show bgp neighbors 192.168.18.11")).toMatch(
+      /External BGP neighbor may be up to 1 hops? away/,
+    );
+  });
+
+  it("reach a peer by the gateway that is named", async () => {
+    const route = () => bed.exec("node2", "ip", "route", "show", "10.77.0.1");
+    await bed.apply(
+      calico("BGPPeer", "lo", "{node: node2, peerIP: 10.77.0.1, asNumber: 65001, reachableBy: 192.168.18.1}"),
+    );
+    await expect.poll(() => stateOf("lo"), eventually).toBe("Established");
+    await expect.poll(route, eventually).toMatch(/via 192\.168\.18\.1 dev eth0 proto bird/);
+    await bed.commands.ask("delete", "bgppeer", "lo");
+    await expect.poll(route, eventually).not.toContain("bird");
+  });
+
+  it("listen on the node's address alone, and sign the mesh", async () => {
+    await bed.apply(settings(`, bindMode: NodeIP, nodeMeshPassword: ${key("mesh")}`));
+    await bed.until(
+      () => bed.sessions(),
+      (list) => list.length === 4 && list.every((one) => one.password && one.state === "Established"),
+    );
+    const list = await bed.established(4);
+    expect(list.every(({ password }) => password)).toBe(true);
+    const listening = await bed.exec("node1", "ss", "-Htln", "sport = :179");
+    expect(listening).toContain("192.168.18.11:179");
+    expect(listening).not.toMatch(/(0\.0\.0\.0|\*|\[::\]):179/);
+  });
+
+  it("announce ranges of Services, and put communities on what lies within", async () => {
+    await bed.apply(
+      settings(
+        `, serviceClusterIPs: [{cidr: 172.21.0.0/20}], prefixAdvertisements: [{cidr: 10.1.0.0/16, communities: ["65000:100"]}]`,
+      ) +
+        calico("BGPPeer", "guarded", "{node: node1, peerIP: 192.168.18.1, asNumber: 65001, ttlSecurity: 1}"),
+    );
+    await expect.poll(() => stateOf("guarded"), eventually).toBe("Established");
+    const learned = () => bed.exec("frr", "ip", "route", "show", "proto", "bgp");
+    await expect.poll(learned, eventually).toContain("172.21.0.0/20 ");
+    const block = (await bed.rows()).find(
+      ({ announcedBy, prefix }) => announcedBy === "node1" && !prefix.includes(":"),
+    );
+    await expect
+      .poll(() => bed.exec("frr", "vtysh", "-c", `show bgp ipv4 unicast ${block?.prefix}`), eventually)
+      .toContain("65000:100");
+    for (const node of ["node1", "node2"]) expect(await bed.kernel(node)).not.toContain("172.21.0.0/20");
+  });
+
+  it("speak RIP with a password, and RIPng for IPv6", async () => {
+    await bed.apply(routing(`{protocols: [rip], rip: {updateTime: 2s, password: ${key("rip")}}}`));
+    const through = async () =>
+      (await bed.rows("--node", "node1"))
+        .filter(({ through: way, inKernel }) => way === "rip" && inKernel)
+        .map(({ prefix }) => (prefix.includes(":") ? "v6" : "v4"))
+        .toSorted();
+    await expect.poll(through, eventually).toEqual(["v4", "v6"]);
+    expect(await bed.reaches("pod/web1", "pod/web2:80")).toBe(true);
+    const text = await bed.exec("node1", "birdc", "show", "protocols");
+    expect(text).toMatch(/rip4 .* up /);
+    expect(text).toMatch(/rip6 .* up /);
+  });
+});
