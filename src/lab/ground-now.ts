@@ -30,17 +30,21 @@ export interface Looked {
   };
 }
 
-/** Returns what a lab was built as, with what its machines have by now. @throws `kernel.refused` */
-export function groundNow(built: Ground, members: Iterable<Looked>): Ground {
+/** Returns what a lab was built as, with what its machines have by now; for `plugged` see oddities.ts. @throws `kernel.refused` */
+export function groundNow(
+  built: Ground,
+  members: Iterable<Looked>,
+  plugged: ReadonlySet<string> = new Set(),
+): Ground {
   const looked = new Map([...members].map((member) => [member.plan.name, member]));
   const machines = built.machines.map((machine) => {
     const member = looked.get(machine.name.replace(/^[a-z]+\//, ""));
-    return member ? machineNow(machine, member) : machine;
+    return member ? machineNow(machine, member, plugged) : machine;
   });
   return { ...built, machines };
 }
 
-function machineNow(machine: Machine, { kernel, plan }: Looked): Machine {
+function machineNow(machine: Machine, { kernel, plan }: Looked, plugged: ReadonlySet<string>): Machine {
   const all = kernel.links.list();
   const links = all.filter((link) => !isPodLink(link));
   const podLinks = new Set(all.filter(isPodLink).map(({ index }) => index));
@@ -66,6 +70,7 @@ function machineNow(machine: Machine, { kernel, plan }: Looked): Machine {
   const odd = machineOddities(
     kernel,
     plan.interfaces.map(({ name }) => name),
+    plugged,
   );
   return {
     ...machine,

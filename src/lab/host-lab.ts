@@ -161,7 +161,7 @@ function handlersOf(lab: Lab, record: () => LabRecord, end: (keep: boolean) => v
     rules: async ({ node }: { node: string }) => ({ text: await nodeRules(lab, node) }),
     machines: () => machineKnowledge(lab, (node) => nodePaths(labPaths(record().name), node).folder),
     ground: async () => ({
-      ...groundNow(record().ground, lab.members.values()),
+      ...groundNow(record().ground, lab.members.values(), lab.plugged),
       pods: await podsNow(lab),
     }),
     counts: ({ node, addresses }: { node: string; addresses: readonly string[] }) =>

@@ -306,6 +306,11 @@ export class Lab {
     return this.#provider;
   }
 
+  /** Addresses of what its cloud has attached to machines, each with its MAC: `ADDRESS MAC`. */
+  get plugged(): ReadonlySet<string> {
+    return this.#provider?.plugged() ?? new Set();
+  }
+
   async #follow(): Promise<void> {
     const informers = [this.#pods, this.#nodes, this.#hosts];
     for (const informer of informers) informer.start();

@@ -61,6 +61,9 @@ it("names what a machine's own interfaces have that is not followed, and not tha
   const { kernel, eth0 } = pod();
   expect(machineOddities(kernel, ["eth1"])).toEqual([]);
   expect(machineOddities(kernel, ["eth0"])).toEqual([{ what: "a fixed neighbour 169.254.1.1 on eth0" }]);
+  // What the lab's cloud has told its router is as asking would find it; with another MAC address it is not.
+  expect(machineOddities(kernel, ["eth0"], new Set([`169.254.1.1 ${mac}`]))).toEqual([]);
+  expect(machineOddities(kernel, ["eth0"], new Set(["169.254.1.1 02:00:00:00:00:99"]))).toHaveLength(1);
   kernel.neighbours.remove({ linkIndex: eth0, address: "169.254.1.1", mac, state: "permanent" });
   expect(machineOddities(kernel, ["eth0"])).toEqual([]);
 });

@@ -92,10 +92,14 @@ function echoOddities({ sysctl }: Pick<Kernel, "sysctl">): Oddity[] {
     .map((key) => ({ what: `${key} is 1`, echo: true }));
 }
 
-/** Returns what a machine's own interfaces have that answers do not follow. */
+/**
+ * Returns what a machine's own interfaces have that answers do not follow.
+ * @param plugged neighbours that the lab's cloud has told its router of (`ADDRESS MAC`): they are as asking would find them
+ */
 export function machineOddities(
   kernel: Pick<Kernel, "links" | "neighbours" | "sysctl">,
   interfaces: readonly string[],
+  plugged: ReadonlySet<string> = new Set(),
 ): Oddity[] {
   const known = new Map(kernel.links.list().map(({ index, name }) => [index, name]));
   const own = new Set(interfaces);
@@ -107,6 +111,7 @@ export function machineOddities(
     ...kernel.neighbours
       .list()
       .filter(({ state, linkIndex }) => state === "permanent" && own.has(known.get(linkIndex) ?? ""))
+      .filter(({ address, mac }) => !plugged.has(`${address} ${mac}`))
       .map(({ address, linkIndex }) => ({ what: `a fixed neighbour ${address} on ${known.get(linkIndex)}` })),
     ...strict.map((name) => ({ what: `rp_filter of ${name} is strict` })),
     ...echoOddities(kernel),

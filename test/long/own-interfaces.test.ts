@@ -246,7 +246,8 @@ describe("trunk, exclusive and shared pods", () => {
     const { status } = await trunkline.json<Pod>("get", "pod", "excl");
     expect(status?.conditions?.find(({ type }) => type === "trunkline.dev/NetworkReady")).toMatchObject({
       status: "False",
-      reason: "PodENINotReady",
+      // It is stopped, and nobody gives the PodENI over.
+      reason: "ControllerAway",
     });
     await enis.takeOver("excl");
     await ready();

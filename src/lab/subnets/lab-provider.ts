@@ -71,6 +71,12 @@ export class LabProvider {
     return this.#cloud.for(caller);
   }
 
+  /** Returns `ADDRESS MAC` of all that is attached. */
+  plugged(): ReadonlySet<string> {
+    const all = this.#cloud.interfaces({ status: "InUse" });
+    return new Set(all.flatMap(({ addresses, mac }) => addresses.map((address) => `${address} ${mac}`)));
+  }
+
   rewire(): Promise<void> {
     return this.#cloud.rewire();
   }
