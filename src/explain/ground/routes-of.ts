@@ -15,7 +15,7 @@ import { type PlannedRoute, planRoutes } from "../../plan/routing/plan-routes.ts
 import { innerAddress, outerAddress, tunnelTypes } from "../../plan/routing/tunnels.ts";
 import { routeReason } from "../way.ts";
 import { bare, type GroundLink, type GroundRoute, type Machine, nodeName, tunnelNetwork } from "./ground.ts";
-import { isSecondary } from "./source.ts";
+import { chooseSource, isSecondary } from "./source.ts";
 
 /** A route as a kernel has it: to a neighbour, by a neighbour, or nowhere. */
 export interface KnownRoute {
@@ -136,7 +136,13 @@ function ownRoute(
   // Of IPv6 what is said to be on the loopback link is refused (route.c, fib6_is_reject).
   if (range.family === 6 && link?.name === "lo") return [{ range, to: "unreachable", by, metric: weight }];
   if (!link) return [];
-  const way = { link, ...(via !== undefined && { via }), ...(source !== undefined && { source }) };
+  // The source is looked for near the next hop that was named, its own address or not.
+  const near =
+    gateway === undefined || via !== undefined
+      ? undefined
+      : chooseSource(machine, link, parseIp(gateway), parseIp(gateway));
+  const from = source ?? near;
+  const way = { link, ...(via !== undefined && { via }), ...(from !== undefined && { source: from }) };
   return [{ range, to: way, by, metric: weight }];
 }
 
