@@ -61,7 +61,7 @@ export const agentSettingsRules: readonly Rule[] = [
 ];
 
 export const controllerRules: readonly Rule[] = [
-  can("", "nodes pods", "list watch"),
+  can("", "nodes pods namespaces", "list watch"),
   can("", "events", "get create"),
   can("networking.k8s.io", "networkpolicies servicecidrs", "list watch"),
   can(calico, "ippools", "get list watch create"),
@@ -71,10 +71,13 @@ export const controllerRules: readonly Rule[] = [
   can(own, "sourcenats/status", "patch"),
   can(own, "hosts subnets nodeconfigs", "list watch"),
   can(terway, "podenis", "list watch"),
+  // Without a provider of subnets it only says that there is none.
+  can(terway, "podnetworkings", "get list watch"),
+  can(terway, "podnetworkings/status", "patch"),
 ];
 
 export const controllerSettingsRules: readonly Rule[] = [
-  can("", "configmaps", "get create"),
+  can("", "configmaps", "get list watch create"),
   can("coordination.k8s.io", "leases", "get create patch"),
 ];
 
