@@ -317,22 +317,26 @@ export class Hammer {
   }
 
   async #mischief(): Promise<void> {
+    // To find out which kind of mischief does it: `flips`, `wipes`, `disks`, any of them.
+    const without = new Set((process.env["TRUNKLINE_HAMMER_WITHOUT"] ?? "").split(","));
     const weighted: readonly (readonly [weight: number, work: () => Promise<void>])[] = [
       [8, () => this.#killSome()],
       [2, () => this.#removeSome()],
-      [this.#whole ? 1 : 0, () => this.#wipeSome()],
+      [this.#whole && !without.has("wipes") ? 1 : 0, () => this.#wipeSome()],
       [1, () => this.#unregisterSome()],
       [1, () => this.#outage()],
       [1, () => this.#stopStore()],
       [1, () => this.#collectSome()],
-      [2, () => this.#spoilSome()],
-      [2, () => this.#flipSome()],
+      [without.has("disks") ? 0 : 2, () => this.#spoilSome()],
+      [without.has("flips") ? 0 : 2, () => this.#flipSome()],
     ];
     const kinds = weighted.flatMap(([weight, work]) => Array.from({ length: weight }, () => work));
     const running = new Set<Promise<void>>();
     while (this.#done < this.#options.operations && this.#violations.length === 0) {
       const next = this.#done + 10 + this.#random() * 40;
-      while (this.#done < next && this.#done < this.#options.operations) await sleep(5);
+      // Nobody goes on after a violation.
+      while (this.#done < Math.min(next, this.#options.operations) && this.#violations.length === 0)
+        await sleep(5);
       const one = this.#pick(kinds)!().finally(() => running.delete(one));
       running.add(one);
     }
