@@ -49,6 +49,21 @@ export interface InterfaceFilter {
   readonly tags?: Readonly<Record<string, string>>;
 }
 
+/** Returns whether all conditions of a filter hold for an interface. */
+export function isWanted(
+  one: Omit<CloudInterface, "zone">,
+  { ids, instanceID, vSwitchID, type, status, tags = {} }: InterfaceFilter,
+): boolean {
+  return (
+    (ids?.includes(one.id) ?? true) &&
+    (instanceID === undefined || one.instanceID === instanceID) &&
+    (vSwitchID === undefined || one.vSwitchID === vSwitchID) &&
+    (type === undefined || one.type === type) &&
+    (status === undefined || one.status === status) &&
+    Object.entries(tags).every(([key, value]) => one.tags[key] === value)
+  );
+}
+
 /** @throws (all of them) `cloud.refused`, `cloud.no-answer` */
 export interface CloudProvider {
   /** Returns those of the named vSwitches that exist. */

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { BGPPeer } from "../../src/api/kinds/routing/bgp.ts";
 import type { SessionReport } from "../../src/plan/routing/bird/report.ts";
-import { Commands } from "../e2e/trunkline.ts";
+import { pod, RoutingBed } from "./routing-bed.ts";
 
 const lab = `
 name: routing
@@ -32,12 +32,6 @@ hosts:
 `;
 const calico = (kind: string, name: string, spec: string) =>
   `---\napiVersion: projectcalico.org/v3\nkind: ${kind}\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
-const pod = (name: string, node: string) => `---
-apiVersion: v1
-kind: Pod
-metadata: {name: ${name}}
-spec: {nodeName: ${node}, containers: [{name: c, ports: [{containerPort: 80}, {containerPort: 81, protocol: UDP}]}]}
-`;
 const objects = [
   calico("IPPool", "pods", "{cidr: 10.1.0.0/16}"),
   calico("BGPConfiguration", "default", "{asNumber: 64512}"),
@@ -64,38 +58,17 @@ spec: {protocols: []}
 /** All that tests add. */
 const extra = [badPeer(1, ""), calico("BGPFilter", "some", "{}"), secret("any"), off].join("");
 
-interface Row {
-  readonly prefix: string;
-  readonly announcedBy: string;
-  readonly via: string | null;
-  readonly through: string;
-  readonly accepted: boolean;
-  readonly outside: boolean;
-  readonly why: string;
-  readonly inKernel?: boolean;
-}
-
 describe("BGP in two LANs with a router between them", () => {
-  const trunkline = new Commands();
+  const bed = new RoutingBed();
+  const trunkline = bed.commands;
   const { file } = trunkline;
-  const sessions = async () => {
-    const { stdout } = await trunkline.say("route", "sessions", "--lab", trunkline.lab, "-o", "json");
-    return (JSON.parse(stdout) as { sessions: SessionReport[] }).sessions;
-  };
-  const rows = async (...more: string[]) =>
-    (await trunkline.json<{ routes: Row[] }>("route", "show", ...more)).routes;
-  const apply = (text: string) => trunkline.ask("apply", "-f", file("more.yaml", text));
-  const kernel = (node: string) => trunkline.ask("lab", "exec", node, "--", "ip", "route");
-  const until = async <T>(ask: () => Promise<T>, good: (value: T) => boolean): Promise<T> => {
-    for (let left = 100; ; left--) {
-      const value = await ask();
-      if (good(value) || left === 0) return value;
-      await sleep(200);
-    }
-  };
+  const sessions = () => bed.sessions();
+  const rows = (...more: string[]) => bed.rows(...more);
+  const apply = (text: string) => bed.apply(text);
+  const kernel = (node: string) => bed.kernel(node);
+  const until = <T>(ask: () => Promise<T>, good: (value: T) => boolean) => bed.until(ask, good, 20);
   const allUp = (list: readonly SessionReport[]) => list.every(({ state }) => state === "Established");
-  const reach = async (from: string, to: string) =>
-    (await trunkline.json<{ reachable: boolean }>("probe", from, to)).reachable;
+  const reach = (from: string, to: string) => bed.reaches(from, to);
   const toBad = async () => (await sessions()).find(({ object }) => object === "BGPPeer/bad");
 
   beforeAll(async () => {

@@ -36,24 +36,11 @@ POD
   done
 } >"$folder/objects.yaml"
 
-trunkline() { bin/trunkline "$@"; }
-section() { printf '== %s\n' "$1"; }
-# Waits until the command's output has a text, for a machine that is emulated.
-until_says() {
-  local text=$1
-  shift
-  for _ in $(seq 120); do
-    if "$@" 2>/dev/null | grep -q -- "$text"; then return 0; fi
-    sleep 1
-  done
-  printf 'never: %s\n' "$text" >&2
-  return 1
-}
+# shellcheck source=test/vm/common.sh
+. test/vm/common.sh
 routes() { trunkline lab exec node1 -- ip route show proto 84; }
 
-# Not by -d, which waits for a minute at most.
-trunkline lab up "$folder/lab.yaml" >"$folder/log" 2>&1 &
-until_says running trunkline lab list
+lab_up "$folder"
 trunkline apply -f "$folder/objects.yaml" >/dev/null
 trunkline wait --for ready --all --timeout 180s >/dev/null
 for number in 1 2 3; do

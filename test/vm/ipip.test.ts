@@ -1,11 +1,7 @@
 // IP in IP between nodes, in a virtual machine with a kernel that has it: `tunl0` with an address of the pool on every
 // node, and routes of ours through it.
-import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { run } from "../../src/kernel/exec/index.ts";
-
-const root = path.resolve(import.meta.dirname, "../..");
-const MINUTES_15 = 900_000;
+import { SCRIPT_MS, sectionsOf } from "./machine.ts";
 
 interface Device {
   readonly operstate: string;
@@ -15,26 +11,15 @@ interface Device {
 }
 
 describe("IP in IP", () => {
-  const sections = new Map<string, string>();
+  let sections: ReadonlyMap<string, string> = new Map();
   const section = (name: string) => sections.get(name) ?? "";
   const json = <T>(name: string) => JSON.parse(section(name)) as T;
   const lines = (name: string) => section(name).trim().split("\n");
   const inner = () => lines("devices").map((line) => (JSON.parse(line) as Device[])[0]!);
 
   beforeAll(async () => {
-    const command = ["scripts/vm/run.sh", "bash", "test/vm/ipip.sh"];
-    const { code, stdout, stderr } = await run("bash", command, {
-      cwd: root,
-      codes: "any",
-      timeoutMs: MINUTES_15,
-    });
-    for (const part of stdout.split(/^== /m).slice(1)) {
-      const end = part.indexOf("\n");
-      sections.set(part.slice(0, end), part.slice(end + 1));
-    }
-    if (code !== 0 || !sections.has("end"))
-      throw new Error(`the machine ended with ${code}: ${stderr}${stdout}`);
-  }, MINUTES_15);
+    sections = await sectionsOf("ipip.sh");
+  }, SCRIPT_MS);
 
   it("gives every node a tunl0 that is up, with an address of the pool that ipam shows as the tunnel's", () => {
     const held = json<{ addresses: { address: string; use: string; node: string }[] }>("held").addresses;

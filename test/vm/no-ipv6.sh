@@ -51,19 +51,8 @@ POD
   pod other node1
 } >>"$folder/objects.yaml"
 
-trunkline() { bin/trunkline "$@"; }
-section() { printf '== %s\n' "$1"; }
-# Waits until the command's output has a text, for a machine that is emulated.
-until_says() {
-  local text=$1
-  shift
-  for _ in $(seq 120); do
-    if "$@" 2>/dev/null | grep -q -- "$text"; then return 0; fi
-    sleep 1
-  done
-  printf 'never: %s\n' "$text" >&2
-  return 1
-}
+# shellcheck source=test/vm/common.sh
+. test/vm/common.sh
 # One line for each question: what packets find, and what explain says.
 both() {
   printf '%s\t' "$1 $2"
@@ -75,9 +64,7 @@ both() {
 
 section kernel
 ls -d /proc/sys/net/ipv6 2>/dev/null || echo none
-# Not by -d, which waits for a minute at most.
-trunkline lab up "$folder/lab.yaml" >"$folder/log" 2>&1 &
-until_says running trunkline lab list || { cat "$folder/log" >&2; exit 1; }
+lab_up "$folder"
 trunkline apply -f "$folder/objects.yaml" >/dev/null
 trunkline wait --for ready --all --timeout 180s >/dev/null
 until_says node2 trunkline get sourcenat held -o 'jsonpath={.status.holders[*].node}'

@@ -1,11 +1,7 @@
 // A kernel that was started without IPv6 (`ipv6.disable=1`), in a virtual machine: agents start, pods get their addresses,
 // policies and source translation are in force, and explain says what packets find.
-import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { run } from "../../src/kernel/exec/index.ts";
-
-const root = path.resolve(import.meta.dirname, "../..");
-const MINUTES_15 = 900_000;
+import { SCRIPT_MS, sectionsOf } from "./machine.ts";
 
 interface Asked {
   readonly question: string;
@@ -14,24 +10,12 @@ interface Asked {
 }
 
 describe("a kernel without IPv6", () => {
-  const sections = new Map<string, string>();
+  let sections: ReadonlyMap<string, string> = new Map();
   const section = (name: string) => sections.get(name)?.trim() ?? "";
   let asked: readonly Asked[] = [];
 
   beforeAll(async () => {
-    const command = ["scripts/vm/run.sh", "bash", "test/vm/no-ipv6.sh"];
-    const { code, stdout, stderr } = await run("bash", command, {
-      cwd: root,
-      env: { TRUNKLINE_VM_KERNEL: "ipv6.disable=1" },
-      codes: "any",
-      timeoutMs: MINUTES_15,
-    });
-    for (const part of stdout.split(/^== /m).slice(1)) {
-      const end = part.indexOf("\n");
-      sections.set(part.slice(0, end), part.slice(end + 1));
-    }
-    if (code !== 0 || !sections.has("end"))
-      throw new Error(`the machine ended with ${code}: ${stderr}${stdout}`);
+    sections = await sectionsOf("no-ipv6.sh", "ipv6.disable=1");
     asked = section("asked")
       .split("\n")
       .map((line): Asked => {
@@ -42,7 +26,7 @@ describe("a kernel without IPv6", () => {
           said: JSON.parse(said) as Asked["said"],
         };
       });
-  }, MINUTES_15);
+  }, SCRIPT_MS);
 
   it("runs the agents, which make their nodes ready and give pods one address each", () => {
     expect(section("kernel")).toBe("none");

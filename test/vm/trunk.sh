@@ -42,24 +42,11 @@ POD
   done
 } >"$folder/objects.yaml"
 
-trunkline() { bin/trunkline "$@"; }
-section() { printf '== %s\n' "$1"; }
-# Waits until the command's output has a text, for a machine that is emulated.
-until_says() {
-  local text=$1
-  shift
-  for _ in $(seq 120); do
-    if "$@" 2>/dev/null | grep -q -- "$text"; then return 0; fi
-    sleep 1
-  done
-  printf 'never: %s\n' "$text" >&2
-  return 1
-}
+# shellcheck source=test/vm/common.sh
+. test/vm/common.sh
 on_node1() { trunkline lab exec node1 -- "$@"; }
 
-# Not by -d, which waits for a minute at most.
-trunkline lab up "$folder/lab.yaml" >"$folder/log" 2>&1 &
-until_says running trunkline lab list
+lab_up "$folder"
 # What the controller does is done by hand here.
 trunkline lab process stop controller >/dev/null
 trunkline apply -f "$folder/objects.yaml" >/dev/null

@@ -1,12 +1,8 @@
 // Members of a trunk by 802.1Q, in a virtual machine with a kernel that has it: beside an exclusive and a shared pod on one
 // node, with different security groups.
-import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { run } from "../../src/kernel/exec/index.ts";
 import { type PlannedCell, type ProbedCell, verdicts } from "../e2e/cells.ts";
-
-const root = path.resolve(import.meta.dirname, "../..");
-const MINUTES_15 = 900_000;
+import { SCRIPT_MS, sectionsOf } from "./machine.ts";
 
 interface Vlan {
   readonly ifname: string;
@@ -18,7 +14,7 @@ interface Counters {
 }
 
 describe("members of a trunk", () => {
-  const sections = new Map<string, string>();
+  let sections: ReadonlyMap<string, string> = new Map();
   const json = <T>(name: string) => JSON.parse(sections.get(name) ?? "") as T;
   const counted = (number: number) =>
     Object.fromEntries(
@@ -28,19 +24,8 @@ describe("members of a trunk", () => {
     );
 
   beforeAll(async () => {
-    const command = ["scripts/vm/run.sh", "bash", "test/vm/trunk.sh"];
-    const { code, stdout, stderr } = await run("bash", command, {
-      cwd: root,
-      codes: "any",
-      timeoutMs: MINUTES_15,
-    });
-    for (const part of stdout.split(/^== /m).slice(1)) {
-      const end = part.indexOf("\n");
-      sections.set(part.slice(0, end), part.slice(end + 1));
-    }
-    if (code !== 0 || !sections.has("end"))
-      throw new Error(`the machine ended with ${code}: ${stderr}${stdout}`);
-  }, MINUTES_15);
+    sections = await sectionsOf("trunk.sh");
+  }, SCRIPT_MS);
 
   it("are VLANs of the trunk's link, each with its own id, and go with their pods", () => {
     const links = json<Vlan[]>("links");

@@ -1,12 +1,11 @@
 // What a node knows of interfaces that single pods have to themselves: written down before they are used, so that an agent
 // that starts anew leads those pods' traffic rightly before it has heard of anything.
 import path from "node:path";
-import { textOf } from "../../base/errors.ts";
 import { JournalFile } from "../../base/journal/file.ts";
-import { parseJson } from "../../base/journal/lines.ts";
 import type { Logger } from "../../base/log.ts";
 import { LAST_SUBNET_TABLE, type RoutedInterface, STRAY_TABLE } from "../../plan/subnets/interface-routes.ts";
 import type { OwnAddress } from "../../plan/subnets/own-interface.ts";
+import { readList, writeList } from "./list-file.ts";
 
 export interface OwnWire extends OwnAddress {
   /** Of the endpoint: `containerId/interface`. */
@@ -62,7 +61,7 @@ export class OwnBook {
     const before = [...this.#wires];
     change();
     try {
-      this.#file.replaceNow(`${JSON.stringify([...this.#wires.values()])}\n`);
+      writeList(this.#file, this.#wires.values());
     } catch (error) {
       this.#wires.clear();
       for (const [key, wire] of before) this.#wires.set(key, wire);
@@ -73,20 +72,9 @@ export class OwnBook {
 
 /** What cannot be read is no loss: PodENIs say the same of pods that run. */
 function readFile(file: JournalFile, logger: Logger): readonly OwnWire[] {
-  const refuse = (why: string): readonly OwnWire[] => {
-    logger.error({ file: file.path, why }, "the list of pods' own interfaces cannot be read: PodENIs are");
-    return [];
-  };
-  let text: string;
-  try {
-    text = file.read();
-  } catch (error) {
-    return refuse(textOf(error));
-  }
-  if (text === "") return [];
-  const parsed = parseJson(text);
-  if (!Array.isArray(parsed)) return refuse("it is no list");
-  return parsed.every(isWire) ? parsed : refuse("an entry is no interface");
+  return readList(file, isWire, (why) =>
+    logger.error({ file: file.path, why }, "the list of pods' own interfaces cannot be read: PodENIs are"),
+  );
 }
 
 function isWire(value: unknown): value is OwnWire {

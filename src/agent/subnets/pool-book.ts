@@ -3,10 +3,9 @@
 // Who has an address is not written down here: the journal of endpoints says it, and is read at start. The interfaces are,
 // so that pods' traffic is led rightly by an agent that starts while the provider is away.
 import path from "node:path";
-import { textOf } from "../../base/errors.ts";
 import { JournalFile } from "../../base/journal/file.ts";
-import { parseJson } from "../../base/journal/lines.ts";
 import type { Logger } from "../../base/log.ts";
+import { readList, writeList } from "./list-file.ts";
 
 export interface OwnInterface {
   readonly id: string;
@@ -140,27 +139,18 @@ export class PoolBook {
   }
 
   #save(): void {
-    this.#file.replaceNow(`${JSON.stringify([...this.#interfaces.values()])}\n`);
+    writeList(this.#file, this.#interfaces.values());
   }
 }
 
 /** What cannot be read is no loss: the provider knows the interfaces as well, and is asked at start. */
 function readFile(file: JournalFile, logger: Logger): readonly OwnInterface[] {
-  const refuse = (why: string): readonly OwnInterface[] => {
-    const facts = { file: file.path, why };
-    logger.error(facts, "the list of the node's interfaces cannot be read: asking the provider");
-    return [];
-  };
-  let text: string;
-  try {
-    text = file.read();
-  } catch (error) {
-    return refuse(textOf(error));
-  }
-  if (text === "") return [];
-  const parsed = parseJson(text);
-  if (!Array.isArray(parsed)) return refuse("it is no list");
-  return parsed.every(isInterface) ? parsed : refuse("an entry is no interface");
+  return readList(file, isInterface, (why) =>
+    logger.error(
+      { file: file.path, why },
+      "the list of the node's interfaces cannot be read: asking the provider",
+    ),
+  );
 }
 
 function isInterface(value: unknown): value is OwnInterface {

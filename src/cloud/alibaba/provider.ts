@@ -10,6 +10,7 @@ import {
   type CreateInterface,
   cloudCodeOf,
   type InterfaceFilter,
+  isWanted,
 } from "../provider.ts";
 import type { CloudInterface, CloudSubnet, InstanceLimits } from "../types.ts";
 import {
@@ -79,7 +80,7 @@ class AlibabaProvider implements CloudProvider {
   }
 
   async describeInterfaces(filter: InterfaceFilter): Promise<readonly CloudInterface[]> {
-    const { ids, instanceID, vSwitchID, type, status, tags = {} } = filter;
+    const { ids, instanceID, vSwitchID, tags = {} } = filter;
     const common: Record<string, string> = {
       MaxResults: `${PAGE}`,
       ...(instanceID !== undefined && { InstanceId: instanceID }),
@@ -95,15 +96,7 @@ class AlibabaProvider implements CloudProvider {
         for (const eni of answer.NetworkInterfaceSets?.NetworkInterfaceSet ?? [])
           found.set(eni.NetworkInterfaceId, interfaceOf(eni));
     }
-    return [...found.values()].filter(
-      (one) =>
-        (ids?.includes(one.id) ?? true) &&
-        (instanceID === undefined || one.instanceID === instanceID) &&
-        (vSwitchID === undefined || one.vSwitchID === vSwitchID) &&
-        (type === undefined || one.type === type) &&
-        (status === undefined || one.status === status) &&
-        Object.entries(tags).every(([key, value]) => one.tags[key] === value),
-    );
+    return [...found.values()].filter((one) => isWanted(one, filter));
   }
 
   describeInstance(instanceID: string): Promise<InstanceLimits> {

@@ -4,13 +4,14 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Subnet } from "../../api/kinds/subnet.ts";
 import { isUsable, subnetGateway, usableAddresses, usableCount } from "../../api/subnets.ts";
 import { TrunklineError } from "../../base/errors.ts";
-import type {
-  AssignAddresses,
-  AttachInterface,
-  CloudCall,
-  CloudProvider,
-  CreateInterface,
-  InterfaceFilter,
+import {
+  type AssignAddresses,
+  type AttachInterface,
+  type CloudCall,
+  type CloudProvider,
+  type CreateInterface,
+  type InterfaceFilter,
+  isWanted,
 } from "../provider.ts";
 import type { CloudInterface, CloudSubnet, InstanceLimits } from "../types.ts";
 import type { CloudState, StoredInterface } from "./state.ts";
@@ -92,18 +93,7 @@ export class LabCloud {
   }
 
   interfaces(filter: InterfaceFilter = {}): CloudInterface[] {
-    const { ids, instanceID, vSwitchID, type, status, tags = {} } = filter;
-    return this.#state.interfaces
-      .filter(
-        (one) =>
-          (ids?.includes(one.id) ?? true) &&
-          (instanceID === undefined || one.instanceID === instanceID) &&
-          (vSwitchID === undefined || one.vSwitchID === vSwitchID) &&
-          (type === undefined || one.type === type) &&
-          (status === undefined || one.status === status) &&
-          Object.entries(tags).every(([key, value]) => one.tags[key] === value),
-      )
-      .map((one) => this.#seen(one));
+    return this.#state.interfaces.filter((one) => isWanted(one, filter)).map((one) => this.#seen(one));
   }
 
   /** Hides a vSwitch or group as if it were deleted, or shows it again. @throws `lab.cloud-unknown` */

@@ -9,13 +9,14 @@ import { type LedgerInterface, type SubnetLedger, subnetLedgerKind } from "../..
 import { isUsable, subnetGateway, usableAddresses, usableCount } from "../../api/subnets.ts";
 import { isError, TrunklineError, textOf } from "../../base/errors.ts";
 import type { Store } from "../../store/store.ts";
-import type {
-  AssignAddresses,
-  AttachInterface,
-  CloudCall,
-  CloudProvider,
-  CreateInterface,
-  InterfaceFilter,
+import {
+  type AssignAddresses,
+  type AttachInterface,
+  type CloudCall,
+  type CloudProvider,
+  type CreateInterface,
+  type InterfaceFilter,
+  isWanted,
 } from "../provider.ts";
 import type { CloudInterface, CloudSubnet, InstanceLimits } from "../types.ts";
 
@@ -79,7 +80,6 @@ class VlanProvider implements CloudProvider {
 
   describeInterfaces(filter: InterfaceFilter): Promise<readonly CloudInterface[]> {
     return this.#ask("DescribeNetworkInterfaces", async (store) => {
-      const { ids, instanceID, vSwitchID, type, status, tags = {} } = filter;
       const [{ items: ledgers }, { items: subnets }] = [
         await store.list(subnetLedgerKind),
         await store.list(subnetKind),
@@ -89,15 +89,7 @@ class VlanProvider implements CloudProvider {
         .flatMap(({ metadata, spec }) =>
           spec.interfaces.map((one) => shown(one, metadata.name, zones.get(metadata.name) ?? "")),
         )
-        .filter(
-          (one) =>
-            (ids?.includes(one.id) ?? true) &&
-            (instanceID === undefined || one.instanceID === instanceID) &&
-            (vSwitchID === undefined || one.vSwitchID === vSwitchID) &&
-            (type === undefined || one.type === type) &&
-            (status === undefined || one.status === status) &&
-            Object.entries(tags).every(([key, value]) => one.tags[key] === value),
-        );
+        .filter((one) => isWanted(one, filter));
     });
   }
 

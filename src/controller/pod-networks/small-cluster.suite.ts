@@ -10,6 +10,7 @@ import { LabCloud } from "../../cloud/lab/lab-cloud.ts";
 import { type CloudState, emptyCloud } from "../../cloud/lab/state.ts";
 import { memoryStore } from "../../store/memory.ts";
 import type { Store } from "../../store/store.ts";
+import { fenced } from "../leader/fence.ts";
 import { PodNetworks } from "./pod-networks.ts";
 
 /** A clock that stands until it is moved. */
@@ -206,22 +207,5 @@ function mortal(store: Store, life: { readonly dead: boolean }): Store {
   const alive = () => {
     if (life.dead) throw new Error("this process was killed");
   };
-  return {
-    get: (kind, name, namespace) => store.get(kind, name, namespace),
-    list: (kind, namespace) => store.list(kind, namespace),
-    watch: (kind, options) => store.watch(kind, options),
-    async create(kind, draft) {
-      alive();
-      return store.create(kind, draft);
-    },
-    async update(kind, object) {
-      alive();
-      return store.update(kind, object);
-    },
-    async delete(kind, name, namespace, options) {
-      alive();
-      return store.delete(kind, name, namespace, options);
-    },
-    close: () => store.close(),
-  };
+  return { ...fenced(store, alive), close: () => store.close() };
 }
