@@ -1,9 +1,9 @@
 // Annotations of the node's own object, which other nodes and people read.
-import { nodeKind } from "../api/kinds/core.ts";
-import { isError } from "../base/errors.ts";
+import { type Node, nodeKind } from "../api/kinds/core.ts";
+import { change } from "../store/change.ts";
 import type { Store } from "../store/store.ts";
 
-const ATTEMPTS = 5;
+const RETRIES = 4;
 
 /** Sets annotations of a node, or takes them away where the value is undefined; writes nothing where all is so already. */
 export async function setNodeAnnotations(
@@ -11,22 +11,15 @@ export async function setNodeAnnotations(
   node: string,
   wanted: Readonly<Record<string, string | undefined>>,
 ): Promise<void> {
-  for (let left = ATTEMPTS; left > 0; left--) {
-    const object = await store.get(nodeKind, node);
-    if (!object) return;
+  const edit = (object: Node): Node | undefined => {
     const annotations: Record<string, string> = { ...object.metadata.annotations };
     const changed = Object.entries(wanted).filter(([name, value]) => annotations[name] !== value);
-    if (changed.length === 0) return;
+    if (changed.length === 0) return undefined;
     for (const [name, value] of changed) {
       if (value === undefined) delete annotations[name];
       else annotations[name] = value;
     }
-    try {
-      await store.update(nodeKind, { ...object, metadata: { ...object.metadata, annotations } });
-      return;
-    } catch (error) {
-      // Somebody else wrote to the node in between.
-      if (!isError(error, "store.conflict") || left === 1) throw error;
-    }
-  }
+    return { ...object, metadata: { ...object.metadata, annotations } };
+  };
+  await change(store, nodeKind, { name: node }, edit, RETRIES);
 }

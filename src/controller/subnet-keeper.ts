@@ -1,5 +1,6 @@
 // Looks after subnets: their figures and warnings on the object, whether the provider still has them, and interfaces that
 // nobody knows any more.
+import { withCondition } from "../api/conditions.ts";
 import { equalJson } from "../api/equal.ts";
 import { type Condition, type Node, nodeKind, type Pod, podKind } from "../api/kinds/core.ts";
 import { type NodeConfig, nodeConfigKind } from "../api/kinds/node-config.ts";
@@ -7,6 +8,7 @@ import { type PodENI, podEniKind } from "../api/kinds/pod-eni.ts";
 import { type Subnet, subnetKind } from "../api/kinds/subnet.ts";
 import { isError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { stampOf } from "../base/stamp.ts";
 import type { ProviderPlace } from "../cloud/provider.ts";
 import { type CloudInterface, nodeTag, ourTags, podEniTag, trunkTag } from "../cloud/types.ts";
 import type { Clock } from "../ipam/types.ts";
@@ -114,7 +116,7 @@ export class SubnetKeeper {
 
   async #tell(name: string, figures: SubnetFigures): Promise<void> {
     const { store, clock } = this.#options;
-    const at = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
+    const at = stampOf(clock.now());
     for (let left = ATTEMPTS; ; left--) {
       const subnet = await store.get(subnetKind, name);
       if (!subnet) return;
@@ -264,11 +266,4 @@ function saidOf(
         ]
       : []),
   ];
-}
-
-function withCondition(conditions: readonly Condition[], condition: Condition, at: string): Condition[] {
-  const before = conditions.find(({ type }) => type === condition.type);
-  const since = before?.status === condition.status ? (before.lastTransitionTime ?? at) : at;
-  const fresh = { ...condition, lastTransitionTime: since };
-  return before ? conditions.map((one) => (one === before ? fresh : one)) : [...conditions, fresh];
 }

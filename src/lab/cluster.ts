@@ -1,4 +1,6 @@
 // The objects that a lab's cluster begins with: its namespaces, its nodes, and what stands outside.
+
+import { withCondition } from "../api/conditions.ts";
 import { withDefaults } from "../api/defaults.ts";
 import { type Namespace, type Node, namespaceKind, nodeKind } from "../api/kinds/core.ts";
 import { type Host, hostKind } from "../api/kinds/host.ts";
@@ -9,11 +11,10 @@ import { nodeNetworkAnnotations } from "../api/pools.ts";
 import { subnetGateway } from "../api/subnets.ts";
 import { isError } from "../base/errors.ts";
 import { cidrContains, parseCidr, parseIp } from "../base/ip.ts";
+import { change } from "../store/change.ts";
 import type { Store } from "../store/store.ts";
 import type { LabFile, LabNode } from "./file/lab-file.ts";
 import { instanceIdOf } from "./file/subnets.ts";
-import { withCondition } from "./pods/pod-status.ts";
-import { change } from "./write.ts";
 
 const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease"];
 

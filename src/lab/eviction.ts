@@ -3,12 +3,12 @@
 import { type Event, eventKind, type Node, type Pod, podKind, type Toleration } from "../api/kinds/core.ts";
 import { keyOf } from "../api/object.ts";
 import type { Logger } from "../base/log.ts";
+import { change } from "../store/change.ts";
 import type { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { withoutFinalizer } from "./pods/pod-runner.ts";
 import { tolerates } from "./scheduler/node-match.ts";
-import { change } from "./write.ts";
 
 /** How long events are kept, in milliseconds: an API server's default. */
 const EVENT_LIFE_MS = 3_600_000;

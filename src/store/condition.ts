@@ -1,7 +1,10 @@
 // One condition of an object, where its owner looks first.
+
+import { withCondition } from "../api/conditions.ts";
 import type { Condition } from "../api/kinds/core.ts";
 import type { Kind, KubeObject } from "../api/object.ts";
 import { isError } from "../base/errors.ts";
+import { stampOf } from "../base/stamp.ts";
 import type { Store } from "./store.ts";
 
 const ATTEMPTS = 5;
@@ -27,14 +30,13 @@ export async function setCondition<T extends Conditioned>(
     const before = conditions.find(({ type }) => type === condition.type);
     const { status, reason } = condition;
     if (before?.status === status && before.reason === reason && before.message === message) return;
-    const since = before?.status === condition.status ? before.lastTransitionTime : undefined;
-    const now = new Date().toISOString().replace(/\.\d+Z$/, "Z");
-    const fresh: Condition = { ...condition, message, lastTransitionTime: since ?? now };
-    const others = conditions.filter(({ type }) => type !== condition.type);
     try {
       await store.update(kind, {
         ...object,
-        status: { ...object.status, conditions: [...others, fresh] },
+        status: {
+          ...object.status,
+          conditions: withCondition(conditions, { ...condition, message }, stampOf()),
+        },
       });
       return;
     } catch (error) {

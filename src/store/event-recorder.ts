@@ -1,9 +1,11 @@
 // Event objects for what an object's owner should see. The same event again raises a count; nothing waits for
 // them, and a store that is away costs nothing but the event.
+
 import { createHash } from "node:crypto";
 import { type Event, eventKind } from "../api/kinds/core.ts";
 import { isError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { stampOf } from "../base/stamp.ts";
 import type { Store } from "./store.ts";
 
 export interface EventDraft {
@@ -55,9 +57,8 @@ export class EventRecorder {
     if (last !== undefined && now - last < QUIET_MS) return;
     if (this.#lastWritten.size >= REMEMBERED) this.#lastWritten.clear();
     this.#lastWritten.set(hash, now);
-    this.#write({ ...draft, message }, hash, new Date().toISOString().replace(/\.\d+Z$/, "Z")).catch(
-      (error: unknown) =>
-        this.#logger.warn({ reason, error: textOf(error) }, "an event could not be written"),
+    this.#write({ ...draft, message }, hash, stampOf()).catch((error: unknown) =>
+      this.#logger.warn({ reason, error: textOf(error) }, "an event could not be written"),
     );
   }
 

@@ -1,10 +1,12 @@
 // Writes how this node's sessions stand on the BGPPeers that ask for them, with an event for each that goes and comes.
 // Every node writes its own entries into the same list; those of nodes that are no more go with anybody's next writing.
+
 import { equalJson } from "../../api/equal.ts";
 import type { Condition } from "../../api/kinds/core.ts";
 import { type BGPPeer, bgpPeerKind } from "../../api/kinds/routing/bgp.ts";
 import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { stampOf } from "../../base/stamp.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import type { SessionReport } from "../../plan/routing/bird/report.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
@@ -110,7 +112,7 @@ export function withSessions(
   const before = peer.status?.conditions?.find(({ type }) => type === ESTABLISHED);
   const kept = (peer.status?.conditions ?? []).filter(({ type }) => type !== ESTABLISHED);
   const since = before?.status === wanted.status ? before.lastTransitionTime : undefined;
-  const lastTransitionTime = since ?? new Date().toISOString().replace(/\.\d+Z$/, "Z");
+  const lastTransitionTime = since ?? stampOf();
   const status = { conditions: [...kept, { ...wanted, lastTransitionTime }], sessions };
   return { ...peer, status: status as unknown as NonNullable<BGPPeer["status"]> };
 }

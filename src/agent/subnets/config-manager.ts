@@ -6,6 +6,7 @@ import type { Condition } from "../../api/kinds/core.ts";
 import { type NodeConfig, nodeConfigKind } from "../../api/kinds/node-config.ts";
 import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { stampOf } from "../../base/stamp.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { type NodeConfigResult, planNodeConfig } from "../../plan/subnets/node-config.ts";
 import type { EventRecorder } from "../../store/event-recorder.ts";
@@ -158,7 +159,7 @@ export class ConfigManager implements Manager {
   }
 
   #stamp(): string {
-    return new Date(this.#options.now()).toISOString().replace(/\.\d+Z$/, "Z");
+    return stampOf(this.#options.now());
   }
 }
 

@@ -1,11 +1,15 @@
 // Pods that wait for their network say so themselves: a condition with what they wait for, since when and what would help,
 // and the same as events. Written behind the answer; the store being away holds up nobody.
+
+import { withCondition } from "../../api/conditions.ts";
 import { type Condition, type Pod, podKind } from "../../api/kinds/core.ts";
 import { isError, TrunklineError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { stampOf } from "../../base/stamp.ts";
 import type { PodIdentity } from "../../cni/args.ts";
 import { networkReadyCondition } from "../../plan/subnets/demand.ts";
 import { waitReasons } from "../../plan/subnets/pod-eni/words.ts";
+import { change } from "../../store/change.ts";
 import type { EventRecorder } from "../../store/event-recorder.ts";
 import type { Store } from "../../store/store.ts";
 
@@ -93,7 +97,7 @@ export class PodWaits {
 
   #write(pod: PodIdentity, condition: Omit<Condition, "type" | "lastTransitionTime">): void {
     const { store, logger, now } = this.#options;
-    const stamp = new Date(now()).toISOString().replace(/\.\d+Z$/, "Z");
+    const stamp = stampOf(now());
     this.#writing = this.#writing
       .then(() => setPodCondition(store, pod, { type: networkReadyCondition, ...condition }, stamp))
       .catch((error: unknown) =>
@@ -114,30 +118,19 @@ export async function setPodCondition(
   condition: Omit<Condition, "lastTransitionTime">,
   stamp: string,
 ): Promise<void> {
-  for (let left = ATTEMPTS; ; left--) {
-    const pod = await store.get(podKind, name, namespace);
-    if (!pod || (uid !== "" && pod.metadata.uid !== uid)) return;
+  const ofPod = { name, namespace, ...(uid !== "" && { uid }) };
+  const edit = (pod: Pod): Pod | undefined => {
     const all = pod.status?.conditions ?? [];
     const before = all.find(({ type }) => type === condition.type);
     const { status, reason } = condition;
-    const at = before?.status === status ? (before.lastTransitionTime ?? stamp) : stamp;
+    const since = before?.status === status ? (before.lastTransitionTime ?? stamp) : stamp;
     const message =
-      status === "False" ? `${condition.message ?? ""}; it waits since ${at}` : condition.message;
-    if (before?.status === status && before.reason === reason && before.message === message) return;
-    const fresh: Condition = {
-      ...condition,
-      ...(message !== undefined && { message }),
-      lastTransitionTime: at,
-    };
-    const conditions = [...all.filter((one) => one !== before), fresh];
-    try {
-      await store.update(podKind, { ...pod, status: { ...pod.status, conditions } });
-      return;
-    } catch (error) {
-      if (isError(error, "store.not-found")) return;
-      if (!isError(error, "store.conflict") || left === 0) throw error;
-    }
-  }
+      status === "False" ? `${condition.message ?? ""}; it waits since ${since}` : condition.message;
+    if (before?.status === status && before.reason === reason && before.message === message) return undefined;
+    const fresh = { ...condition, ...(message !== undefined && { message }) };
+    return { ...pod, status: { ...pod.status, conditions: withCondition(all, fresh, stamp) } };
+  };
+  await change(store, podKind, ofPod, edit, ATTEMPTS);
 }
 
 /** Returns the word for what a pod waits for; undefined for failures that are not of subnets. */

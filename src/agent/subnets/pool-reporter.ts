@@ -1,11 +1,11 @@
 // Says what a node's interfaces are where people look: in its NodeConfig, as a condition and as annotations of the node.
 
 import { equalJson } from "../../api/equal.ts";
-import { nodeKind } from "../../api/kinds/core.ts";
-import { isError, textOf } from "../../base/errors.ts";
+import { textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import type { Store } from "../../store/store.ts";
+import { setNodeAnnotations } from "../node-annotations.ts";
 import { setNodeCondition } from "../node-condition.ts";
 import { type ConfigManager, changeNodeConfig } from "./config-manager.ts";
 import type { SubnetPool } from "./pool.ts";
@@ -24,7 +24,6 @@ const GATHER_MS = 300;
 /** Where pods come all the time: writing holds up those that come. */
 const LEAST_MS = 1000;
 const RETRY_MS = 2000;
-const ATTEMPTS = 5;
 
 export class PoolReporter {
   readonly #options: PoolReporterOptions;
@@ -100,24 +99,9 @@ export class PoolReporter {
     const { node, store, pool } = this.#options;
     const { limits } = pool;
     if (!limits) return;
-    const wanted = {
+    await setNodeAnnotations(store, node, {
       "k8s.aliyun.com/max-available-ip": `${(limits.adapters - 1) * limits.ipv4PerAdapter}`,
       "k8s.aliyun.com/max-member-eni-ip": `${limits.memberAdapterLimit}`,
-    };
-    for (let left = ATTEMPTS; left > 0; left--) {
-      const object = await store.get(nodeKind, node);
-      if (
-        !object ||
-        Object.entries(wanted).every(([key, value]) => object.metadata.annotations?.[key] === value)
-      )
-        return;
-      const annotations = { ...object.metadata.annotations, ...wanted };
-      try {
-        await store.update(nodeKind, { ...object, metadata: { ...object.metadata, annotations } });
-        return;
-      } catch (error) {
-        if (!isError(error, "store.conflict")) throw error;
-      }
-    }
+    });
   }
 }

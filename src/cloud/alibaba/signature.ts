@@ -1,5 +1,7 @@
 // Alibaba Cloud's request signature, version 3 (ACS3-HMAC-SHA256), for RPC interfaces: all parameters in the query, no body.
+
 import { createHash, createHmac } from "node:crypto";
+import { stampOf } from "../../base/stamp.ts";
 
 export interface Keys {
   readonly id: string;
@@ -33,7 +35,7 @@ export function signed(
     host: call.host,
     "x-acs-action": call.action,
     "x-acs-content-sha256": payload,
-    "x-acs-date": new Date(call.now).toISOString().replace(/\.\d+Z$/, "Z"),
+    "x-acs-date": stampOf(call.now),
     "x-acs-signature-nonce": call.nonce,
     "x-acs-version": call.version,
     ...(keys.token !== undefined && { "x-acs-security-token": keys.token }),

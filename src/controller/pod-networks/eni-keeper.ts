@@ -1,12 +1,14 @@
 // Looks after PodENIs: one for each pod with a network of its own, from the intent to the attached interface and back. What
 // is held for a name outlives its pods. Each step is written down before it is taken, so that whoever comes after a crash
 // goes on from there; a PodENI goes only once the provider no longer shows its interface.
+
 import { equalJson } from "../../api/equal.ts";
 import { type Node, type Pod, podKind } from "../../api/kinds/core.ts";
 import { type PodENI, type PodEniPhase, podEniKind } from "../../api/kinds/pod-eni.ts";
 import type { PodNetworking } from "../../api/kinds/pod-networking.ts";
 import { isError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { stampOf } from "../../base/stamp.ts";
 import type { ProviderPlace } from "../../cloud/provider.ts";
 import type { Clock } from "../../ipam/types.ts";
 import { zoneLabel } from "../../plan/subnets/admission.ts";
@@ -21,6 +23,7 @@ import {
   waitMessage,
 } from "../../plan/subnets/pod-eni/words.ts";
 import { hasFixedName, isReady, networksOf } from "../../plan/subnets/pod-network.ts";
+import { change } from "../../store/change.ts";
 import type { EventRecorder } from "../../store/event-recorder.ts";
 import type { Store } from "../../store/store.ts";
 import { EniCalls, isAbout } from "./eni-calls.ts";
@@ -321,7 +324,7 @@ export class EniKeeper {
     if (release.what === "at") {
       const left = release.at - clock.now();
       if (left > 0) {
-        const until = new Date(release.at).toISOString().replace(/\.\d+Z$/, "Z");
+        const until = stampOf(release.at);
         await this.#rewrite(podEni, (now) => withStatus(now, { msg: `held without a pod until ${until}` }));
         return Math.min(left + 1, SEEN_MS);
       }
@@ -359,21 +362,17 @@ export class EniKeeper {
     );
   }
 
-  async #rewrite(podEni: PodENI, edit: (now: PodENI) => PodENI): Promise<PodENI | undefined> {
-    const { store } = this.#options;
-    const { name, namespace, uid } = podEni.metadata;
-    for (let left = ATTEMPTS; ; left--) {
-      const now = await store.get(podEniKind, name, namespace);
-      if (now?.metadata.uid !== uid) return undefined;
-      const next = edit(now);
-      if (equalJson(next, now)) return now;
-      try {
-        return await store.update(podEniKind, next);
-      } catch (error) {
-        if (isError(error, "store.not-found")) return undefined;
-        if (!isError(error, "store.conflict") || left === 0) throw error;
-      }
-    }
+  #rewrite({ metadata }: PodENI, edit: (now: PodENI) => PodENI): Promise<PodENI | undefined> {
+    return change(
+      this.#options.store,
+      podEniKind,
+      metadata,
+      (now) => {
+        const next = edit(now);
+        return equalJson(next, now) ? undefined : next;
+      },
+      ATTEMPTS,
+    );
   }
 
   #tell(
@@ -392,7 +391,7 @@ export class EniKeeper {
   }
 
   #stamp(): string {
-    return new Date(this.#options.clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
+    return stampOf(this.#options.clock.now());
   }
 }
 

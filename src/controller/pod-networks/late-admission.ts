@@ -1,11 +1,14 @@
 // Pods that were made while nobody ran admission: their agent has refused them. They are noted now, where their node's zone
 // fits; a pod that has an address already keeps it, and is left alone.
+
+import { withCondition } from "../../api/conditions.ts";
 import { type Condition, type Pod, podIps, podKind } from "../../api/kinds/core.ts";
-import { isError } from "../../base/errors.ts";
+import { stampOf } from "../../base/stamp.ts";
 import type { Clock } from "../../ipam/types.ts";
 import { admissionOf, admitted, zoneLabel } from "../../plan/subnets/admission.ts";
 import { networkReadyCondition, wantsOwnNetwork } from "../../plan/subnets/demand.ts";
 import type { Wait } from "../../plan/subnets/pod-eni/words.ts";
+import { change } from "../../store/change.ts";
 import type { Store } from "../../store/store.ts";
 import type { NetworkFacts } from "./facts.ts";
 
@@ -91,37 +94,19 @@ export class LateAdmission {
   async #condition(pod: Pod, reason: string, text: string): Promise<void> {
     await this.#change(pod, (now) => {
       const before = conditionOf(now);
-      const at = new Date(this.#parts.clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
+      const at = stampOf(this.#parts.clock.now());
       const since = before?.status === "False" ? (before.lastTransitionTime ?? at) : at;
       const message = `${text}; it waits since ${since}`;
-      if (before?.status === "False" && before.reason === reason && before.message === message) return now;
-      const fresh: Condition = {
-        type: networkReadyCondition,
-        status: "False",
-        reason,
-        message,
-        lastTransitionTime: since,
-      };
-      const others = (now.status?.conditions ?? []).filter((one) => one !== before);
-      return { ...now, status: { ...now.status, conditions: [...others, fresh] } };
+      if (before?.status === "False" && before.reason === reason && before.message === message)
+        return undefined;
+      const condition = { type: networkReadyCondition, status: "False", reason, message } as const;
+      const conditions = withCondition(now.status?.conditions ?? [], condition, at);
+      return { ...now, status: { ...now.status, conditions } };
     });
   }
 
-  async #change({ metadata }: Pod, edit: (now: Pod) => Pod): Promise<void> {
-    const { store } = this.#parts;
-    for (let left = ATTEMPTS; ; left--) {
-      const now = await store.get(podKind, metadata.name, metadata.namespace);
-      if (now?.metadata.uid !== metadata.uid) return;
-      const next = edit(now);
-      if (next === now) return;
-      try {
-        await store.update(podKind, next);
-        return;
-      } catch (error) {
-        if (isError(error, "store.not-found")) return;
-        if (!isError(error, "store.conflict") || left === 0) throw error;
-      }
-    }
+  async #change({ metadata }: Pod, edit: (now: Pod) => Pod | undefined): Promise<void> {
+    await change(this.#parts.store, podKind, metadata, edit, ATTEMPTS);
   }
 }
 

@@ -1,13 +1,17 @@
 // Looks after PodNetworkings: whether the provider has their vSwitches and groups, and whether two of them select the same
 // pod. A network that was Ready stays so while nobody answers.
+
+import { withCondition } from "../../api/conditions.ts";
 import { equalJson } from "../../api/equal.ts";
-import { type Condition, isTerminal } from "../../api/kinds/core.ts";
+import { isTerminal } from "../../api/kinds/core.ts";
 import { type PodNetworking, podNetworkingKind } from "../../api/kinds/pod-networking.ts";
 import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { stampOf } from "../../base/stamp.ts";
 import type { ProviderPlace } from "../../cloud/provider.ts";
 import type { Clock } from "../../ipam/types.ts";
 import { isReady, networksOf } from "../../plan/subnets/pod-network.ts";
+import { change } from "../../store/change.ts";
 import type { EventRecorder } from "../../store/event-recorder.ts";
 import type { Store } from "../../store/store.ts";
 import type { NetworkFacts } from "./facts.ts";
@@ -79,7 +83,7 @@ export class NetworkKeeper {
     const found = await this.#look(network);
     if (!found) return FAIL_MS;
     this.#looked.set(name, { asked, at });
-    await this.#write(name, { ...found, updateAt: stamp(at) });
+    await this.#write(name, { ...found, updateAt: stampOf(at) });
     return found.status === "Ready" ? READY_MS : FAIL_MS;
   }
 
@@ -136,19 +140,16 @@ export class NetworkKeeper {
 
   async #change(name: string, edit: (network: PodNetworking) => Status): Promise<void> {
     const { store } = this.#options;
-    for (let left = ATTEMPTS; ; left--) {
-      const network = await store.get(podNetworkingKind, name);
-      if (!network) return;
-      const status = edit(network);
-      if (equalJson(status, network.status)) return;
-      try {
-        await store.update(podNetworkingKind, { ...network, status });
-        return;
-      } catch (error) {
-        if (isError(error, "store.not-found")) return;
-        if (!isError(error, "store.conflict") || left === 0) throw error;
-      }
-    }
+    await change(
+      store,
+      podNetworkingKind,
+      { name },
+      (network) => {
+        const status = edit(network);
+        return equalJson(status, network.status) ? undefined : { ...network, status };
+      },
+      ATTEMPTS,
+    );
   }
 
   #tell(
@@ -190,17 +191,16 @@ export class NetworkKeeper {
               message: "no pod is selected twice",
             } as const)
           : ({ type: "Conflict", status: "True", reason: "SeveralMatch", message } as const);
-      await this.#change(name, (now) => ({ ...now.status, conditions: this.#with(now, condition) }));
+      await this.#change(name, (now) => ({
+        ...now.status,
+        conditions: withCondition(
+          now.status?.conditions ?? [],
+          condition,
+          stampOf(this.#options.clock.now()),
+        ),
+      }));
       if (message !== undefined) this.#tell(network, "PodNetworkingConflict", message, false);
     }
-  }
-
-  #with({ status }: PodNetworking, condition: Condition): Condition[] {
-    const all = status?.conditions ?? [];
-    const before = all.find(({ type }) => type === condition.type);
-    const since = before?.status === condition.status ? before.lastTransitionTime : undefined;
-    const fresh = { ...condition, lastTransitionTime: since ?? stamp(this.#options.clock.now()) };
-    return [...all.filter((one) => one !== before), fresh];
   }
 
   /** Returns what is said of networks that select the same pod, by name. A pod that stands for all keeps doing so. */
@@ -236,8 +236,4 @@ export class NetworkKeeper {
       ]),
     );
   }
-}
-
-function stamp(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
 }

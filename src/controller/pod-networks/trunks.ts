@@ -2,12 +2,12 @@
 import { randomUUID } from "node:crypto";
 import { type Node, nodeKind } from "../../api/kinds/core.ts";
 import type { NodeConfig } from "../../api/kinds/node-config.ts";
-import { isError } from "../../base/errors.ts";
 import { attachInterface, createInterface, freeInterface } from "../../cloud/interface-life.ts";
 import type { ProviderPlace } from "../../cloud/provider.ts";
 import { ourTags, trunkTag } from "../../cloud/types.ts";
 import { isExclusiveNode } from "../../plan/subnets/own-interface.ts";
 import { tokenAnnotation, trunkAnnotation } from "../../plan/subnets/pod-eni/words.ts";
+import { change } from "../../store/change.ts";
 import type { Store } from "../../store/store.ts";
 import type { EniType } from "./eni-object.ts";
 
@@ -97,19 +97,17 @@ export class Trunks {
 
   async #annotate(name: string, wanted: Readonly<Record<string, string>>): Promise<string> {
     const [value = ""] = Object.values(wanted);
-    for (let left = ATTEMPTS; ; left--) {
-      const node = await this.#store.get(nodeKind, name);
-      if (!node) return value;
-      const { annotations } = node.metadata;
-      if (Object.entries(wanted).every(([key, one]) => annotations?.[key] === one)) return value;
-      try {
-        const metadata = { ...node.metadata, annotations: { ...annotations, ...wanted } };
-        await this.#store.update(nodeKind, { ...node, metadata });
-        return value;
-      } catch (error) {
-        if (isError(error, "store.not-found")) return value;
-        if (!isError(error, "store.conflict") || left === 0) throw error;
-      }
-    }
+    await change(
+      this.#store,
+      nodeKind,
+      { name },
+      (node) => {
+        const { annotations } = node.metadata;
+        if (Object.entries(wanted).every(([key, one]) => annotations?.[key] === one)) return undefined;
+        return { ...node, metadata: { ...node.metadata, annotations: { ...annotations, ...wanted } } };
+      },
+      ATTEMPTS,
+    );
+    return value;
   }
 }

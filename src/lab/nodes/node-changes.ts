@@ -4,13 +4,13 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { nodeKind, type Pod } from "../../api/kinds/core.ts";
 import { processesInNetns, signalProcess } from "../../kernel/process.ts";
+import { change } from "../../store/change.ts";
 import type { Store } from "../../store/store.ts";
 import { nodeFor, registerNode } from "../cluster.ts";
 import type { LabFile } from "../file/lab-file.ts";
 import { type LabPaths, nodePaths } from "../state.ts";
 import { type BuiltTopology, readdress } from "../topology/build.ts";
 import type { MemberPlan, Topology } from "../topology/plan.ts";
-import { change } from "../write.ts";
 import { renumbered, withNode, withoutNode } from "./changes.ts";
 import type { RunningNode } from "./running-node.ts";
 

@@ -1,5 +1,6 @@
 // The status that the node reports of a pod.
-import { type Condition, isTerminal, type Pod } from "../../api/kinds/core.ts";
+import { withCondition } from "../../api/conditions.ts";
+import { isTerminal, type Pod } from "../../api/kinds/core.ts";
 
 /** Returns the status of a pod that runs and serves. */
 export function runningStatus(
@@ -45,15 +46,4 @@ export function endedStatus(
     before.conditions ?? [],
   );
   return { ...before, phase, conditions };
-}
-
-/** Returns the conditions with one of them set; its time moves only when its status does. */
-export function withCondition(
-  conditions: readonly Condition[],
-  condition: Omit<Condition, "lastTransitionTime">,
-  at: string,
-): Condition[] {
-  const before = conditions.find(({ type }) => type === condition.type);
-  const lastTransitionTime = before?.status === condition.status ? (before.lastTransitionTime ?? at) : at;
-  return [...conditions.filter((other) => other !== before), { ...condition, lastTransitionTime }];
 }

@@ -2,17 +2,18 @@
 // same function. It is taken away with the controller: then pods are placed as they are.
 
 import { baseConfigName, baseConfigNamespace, baseSettings } from "../../api/base-settings.ts";
+import { withCondition } from "../../api/conditions.ts";
 import { type ConfigMap, configMapKind, namespaceKind, type Pod, podKind } from "../../api/kinds/core.ts";
 import { type PodENI, podEniKind } from "../../api/kinds/pod-eni.ts";
 import { type PodNetworking, podNetworkingKind } from "../../api/kinds/pod-networking.ts";
 import type { Logger } from "../../base/log.ts";
+import { stampOf } from "../../base/stamp.ts";
 import { admissionOf, admitted, isAdmitted } from "../../plan/subnets/admission.ts";
 import { networkReadyCondition } from "../../plan/subnets/demand.ts";
+import { change } from "../../store/change.ts";
 import { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
 import { type EventSink, podReference } from "../events.ts";
-import { withCondition } from "../pods/pod-status.ts";
-import { change } from "../write.ts";
 
 /** Writes on a pod what admission has found. */
 export type Admit = (pod: Pod) => Pod;
@@ -91,7 +92,7 @@ export class PodAdmission {
 
   async #tell(pod: Pod, text: string): Promise<void> {
     const { store, events, now } = this.#options;
-    const at = new Date(now()).toISOString().replace(/\.\d+Z$/, "Z");
+    const at = stampOf(now());
     const { name, namespace = "default", uid } = pod.metadata;
     const reason = "PodNetworkingNotReady";
     await change(store, podKind, { name, namespace, uid }, (stored) => {

@@ -1,14 +1,15 @@
 // Assigns pods to nodes. It watches pods and nodes, places every waiting pod, and writes the node's name into it.
+
+import { withCondition } from "../../api/conditions.ts";
 import { isTerminal, type Node, type Pod, podKind } from "../../api/kinds/core.ts";
 import { keyOf } from "../../api/object.ts";
 import type { Logger } from "../../base/log.ts";
+import { change } from "../../store/change.ts";
 import type { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
 import { type EventSink, podReference } from "../events.ts";
 import { KeyedQueue } from "../keyed-queue.ts";
 import { withFinalizer } from "../pods/pod-runner.ts";
-import { withCondition } from "../pods/pod-status.ts";
-import { change } from "../write.ts";
 import { hostPortsOf, type NodeLoad, type Placement, place } from "./place.ts";
 import type { Admit, PodAdmission } from "./pod-admission.ts";
 
