@@ -57,12 +57,18 @@ function withOutages(store: Store): { store: Store; outage(ms: number): void } {
 
 const setup = JSON.parse(process.argv[2] ?? "{}") as ChildSetup;
 const { store, outage } = withOutages(openSqliteStore(setup.store));
+/**
+ * What pods on the node use, by uid, as their namespaces would show it at any moment: those that ran when the process
+ * began, and what has come and gone since. A picture of the start alone would have a pod that is long gone hold its
+ * address once more, which by then may be lent to another node.
+ */
+const used = new Map(setup.inUse.map((use) => [use.uid, use]));
 const ipam = new NodeIpam({
   store,
   node: setup.node,
   journal: setup.journal,
   settings: setup.settings,
-  inUse: () => Promise.resolve(setup.inUse),
+  inUse: () => Promise.resolve([...used.values()]),
   backoffMs: [20, 200],
 });
 ipam.setRegistered(setup.registered);
@@ -72,9 +78,14 @@ async function carryOut(order: Order): Promise<unknown> {
     case "add": {
       const exact = order.address === undefined ? {} : { address: order.address };
       const wants = [{ family: 4 as const, pools: [setup.pool], ...exact }];
-      return (await ipam.allocate({ owner: order.owner, wants })).addresses;
+      const { pod, uid } = order.owner;
+      const { addresses } = await ipam.allocate({ owner: order.owner, wants });
+      for (const { address } of addresses) used.set(uid, { address, pod, uid });
+      return addresses;
     }
     case "delete":
+      // The namespace is gone before its addresses are given back.
+      used.delete(order.owner.uid);
       return (await ipam.release(order.owner)).length;
     case "collect": {
       const pods = order.uids.map((uid) => ({ uid, pod: "" }));
