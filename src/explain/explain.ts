@@ -225,8 +225,9 @@ function reasonsOf({ egress, ingress, admission, snat, fate }: Told): string[] {
       text: `ingress ${ingress.allowed ? "allowed" : "denied"}: ${ingress.reason}`,
     },
     ...(admission ? [{ allowed: admission.allowed, text: admission.reason }] : []),
+    ...(broken !== undefined && fate.brokenUntranslated ? [{ allowed: false, text: broken }] : []),
     ...(snat.sourceSeen === undefined ? [{ allowed: false, text: `nothing leaves: ${snat.reason}` }] : []),
-    ...(broken === undefined ? [] : [{ allowed: false, text: broken }]),
+    ...(broken === undefined || fate.brokenUntranslated ? [] : [{ allowed: false, text: broken }]),
     ...(noReturn === undefined ? [] : [{ allowed: false, text: noReturn }]),
     ...(listening === true || broken !== undefined || fate.diverted
       ? []

@@ -36,6 +36,8 @@ export interface Fate extends Listening {
   readonly refusal: Outcome | undefined;
   /** `broken` comes before the policies of one side or both are asked. */
   readonly brokenBefore?: "egress" | "ingress";
+  /** `broken` comes before the source is translated, or the packet dropped for want of an address to translate it to. */
+  readonly brokenUntranslated?: true;
 }
 
 export type PlacedFlow = Flow & { readonly source: string; readonly destination: string };
@@ -83,6 +85,7 @@ export function fateOf(network: Network, start: Start, travelled: Travelled, cho
       hops,
       broken,
       ...before(travelled),
+      ...(!refused.afterDrop && { brokenUntranslated: true as const }),
       listening: false,
       reason: "it does not get there",
       outcome,

@@ -43,9 +43,9 @@ export function toldOf(parts: Parts): Told {
 function expectedOf({ egress, ingress, admission, snat, fate }: Parts): Outcome | null {
   const { broken, brokenBefore } = fate;
   if (fate.diverted) return null;
-  if (broken !== undefined && brokenBefore === "egress" && snat.sourceSeen !== undefined)
-    return fate.outcome ?? null;
-  if (!egress.allowed || snat.sourceSeen === undefined) return "filtered";
+  const leaves = snat.sourceSeen !== undefined || fate.brokenUntranslated === true;
+  if (broken !== undefined && brokenBefore === "egress" && leaves) return fate.outcome ?? null;
+  if (!egress.allowed || !leaves) return "filtered";
   if (broken !== undefined && brokenBefore !== undefined) return fate.outcome ?? null;
   if (!ingress.allowed) return "filtered";
   if (broken !== undefined) return fate.outcome ?? null;

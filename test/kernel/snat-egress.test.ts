@@ -37,6 +37,7 @@ describe("an address held on egress nodes", () => {
   let bed: NatBed;
   let web: BedPod;
   let six: BedPod;
+  let near: BedPod;
   const timers: NodeJS.Timeout[] = [];
   const dead = new Set<BedNode>();
 
@@ -46,6 +47,7 @@ describe("an address held on egress nodes", () => {
     web = bed.addPod(bed.nodes[2] as BedNode, "172.16.3.5");
     six = bed.addPod(bed.nodes[2] as BedNode, "fd10::5");
     bed.addPod(bed.nodes[0] as BedNode, "172.16.1.5");
+    near = bed.addPod(bed.nodes[2] as BedNode, "172.16.3.6");
     await put(bed.store, bed);
     // It admits only the one address, as a firewall would.
     await bed.listen(80, (socket) => {
@@ -107,6 +109,21 @@ describe("an address held on egress nodes", () => {
     expect(await holderOf(held4)).toBe(heir.name);
   });
 
+  it("is not the way to a pod behind a port of the node's own", async () => {
+    const node = bed.nodes[2] as BedNode;
+    await until(async () => (await bed.seen(web, internetHost, 80, 300)) === held4);
+    await node.kernel.nft.run(
+      `table ip other {
+        chain ports { type nat hook prerouting priority dstnat; ip daddr ${node.address} tcp dport 8081 dnat to ${near.ip}:8080; }
+      }`,
+    );
+    const server = near.kernel.sockets.listenTcp("0.0.0.0", 8080);
+    const socket = bed.connect(web, node.address, 8081);
+    await until(() => socket.remoteAddress === node.address);
+    socket.destroy();
+    near.kernel.sockets.close(server);
+  });
+
   it("goes to another node at once when its agent ends", async () => {
     await until(async () => (await bed.seen(web, internetHost, 80, 300)) === held4);
     const name = await holderOf(held4);
@@ -148,5 +165,11 @@ describe("an address held on egress nodes", () => {
       ),
     );
     expect((await bed.store.list(leaseKind)).items.length).toBeGreaterThan(0);
+    // What the node refuses in the pod's name is an answer, and comes back.
+    const node = bed.nodes[2] as BedNode;
+    const chain = "chain f { type filter hook forward priority 0; tcp dport 23 reject with tcp reset\n}";
+    await node.kernel.nft.run(`table ip other { ${chain}\n}`);
+    const outside = { ...web, kernel: bed.outside };
+    await until(async () => (await bed.seen(outside, web.ip, 23, 1000)).includes("ECONNREFUSED"));
   });
 });

@@ -405,6 +405,48 @@ describe("the way back", () => {
   });
 });
 
+describe("an egress address", () => {
+  const egress = (node?: string) =>
+    ({
+      apiVersion: sourceNatKind.apiVersion,
+      kind: "SourceNAT",
+      metadata: { name: "s", uid: "s", resourceVersion: "1", creationTimestamp: "" },
+      spec: {
+        rules: [
+          {
+            podSelector: { matchLabels: { app: "web" } },
+            action: { type: "Address", addresses: ["192.168.18.200"], egressNodes: { matchLabels: {} } },
+          },
+        ],
+      },
+      status: { holders: node === undefined ? [] : [{ address: "192.168.18.200", node }] },
+    }) as unknown as KubeObject;
+
+  it("does not lead away what a hostPort of the pod's own node makes a pod its destination", () => {
+    const hostPort = iptables(
+      "nat",
+      "-A PREROUTING -p tcp -m tcp --dport 22 -m addrtype --dst-type LOCAL -j DNAT --to-destination 10.1.0.2:3306",
+    );
+    const of = facts(egress("n2"));
+    expect(ask("pod/web", "node/n1:22", { of, n1: rules(hostPort) })).toMatchObject({
+      verdict: "yes",
+      sourceSeen: "10.1.0.1",
+    });
+  });
+
+  it("that nobody holds drops only what no filter has rejected before, and no reset of those", () => {
+    const reject = iptables(
+      "filter",
+      "-A FORWARD -p tcp -m tcp --dport 22 -j REJECT --reject-with tcp-reset",
+    );
+    const of = facts(egress());
+    const given = { of, n1: rules(reject) };
+    expect(ask("pod/web", "host/out:22", given)).toMatchObject({ allowed: false, expected: "refused" });
+    expect(ask("pod/web", "host/out:80", given)).toMatchObject({ allowed: false, expected: "filtered" });
+    expect(ask("host/out", "pod/web:22", given)).toMatchObject({ allowed: true, expected: "refused" });
+  });
+});
+
 describe("a source that is one of several", () => {
   const snat = rules(
     iptables("nat", "-A POSTROUTING -s 10.1.0.0/16 -j SNAT --to-source 192.168.18.60-192.168.18.63"),

@@ -56,7 +56,12 @@ export interface Travelled {
   readonly port: Port | undefined;
   readonly source: IpRange;
   /** A rule of another program that stops it on the way. */
-  readonly refused?: Refused & { readonly at: Machine; readonly hook: Hook };
+  readonly refused?: Refused & {
+    readonly at: Machine;
+    readonly hook: Hook;
+    /** Our own source translation has dropped it before. */
+    readonly afterDrop: boolean;
+  };
   readonly asked: readonly Asked[];
   readonly tracked: readonly Tracked[];
   readonly passed: readonly Passed[];
@@ -318,7 +323,7 @@ class Journey {
     this.#parcel.mark = packet.mark;
     this.#passed.push({ machine, hook, before, after: { ...packet } });
     if (refused && !this.#refused) {
-      this.#refused = { ...refused, at: machine, hook };
+      this.#refused = { ...refused, at: machine, hook, afterDrop: this.#parcel.snat?.action === "Drop" };
       this.#asked.push("rules");
     }
     const tracked = this.#tracked.at(-1);

@@ -15,6 +15,8 @@ export interface ModelPacket {
   readonly protocol?: "tcp" | "udp" | "icmp";
   /** It came in by a link that is no pod's. */
   readonly passing?: boolean;
+  /** Default: it opens the connection. */
+  readonly direction?: "reply";
 }
 
 /** Returns `none`, `drop`, `masquerade` or `snat ADDRESSES`, as the chain's statements would have it. */
@@ -35,7 +37,7 @@ export function steeredTo(table: NftTable, packet: ModelPacket): number | undefi
 function walk(
   table: NftTable,
   hook: string,
-  { source, destination, protocol = "icmp", passing }: ModelPacket,
+  { source, destination, protocol = "icmp", passing, direction }: ModelPacket,
 ) {
   return trace(tableOf(table), [hook], {
     source: parseIp(source),
@@ -43,5 +45,6 @@ function walk(
     protocol: protocolNumbers[protocol] ?? 0,
     in: passing === true ? { name: "eth1", group: 0 } : { name: "tl1", group: POD_LINK_GROUP },
     out: { name: "eth0", group: 0 },
+    ...(direction && { direction }),
   });
 }

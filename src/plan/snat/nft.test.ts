@@ -205,6 +205,11 @@ describe("egress addresses", () => {
     expect(on("node3", undefined).problems[0]?.code).toBe("snat.no-holder");
   });
 
+  it("lets pass what a REJECT on the node answers with in the pod's name", () => {
+    const reset = { ...flow, protocol: "tcp", direction: "reply" } as const;
+    expect(postrouting(tableOf(on("node3", undefined)), reset)).toBe("none");
+  });
+
   it("believes no holder that the rule does not admit", () => {
     expect(decideSnat(on("node1", "node3"), flow).action).toBe("Drop");
   });

@@ -18,8 +18,11 @@ import type { Base, Clause, PodSource, SnatPlan, Translation } from "./types.ts"
 
 /** Before NF_IP_PRI_NAT_SRC (100), where iptables' rules stand: what we translate, nobody translates again. */
 export const NAT_PRIORITY = 90;
-/** Before the routing decision and before mangle (-150), after connection tracking (-200). */
-export const STEER_PRIORITY = -155;
+/**
+ * Before the routing decision, and after destinations are translated (-100): what is for one of the node's own addresses or
+ * a Service's may be for a pod by now, which is reached without translation.
+ */
+export const STEER_PRIORITY = -95;
 /** The mark's bits that say by way of which node a packet leaves. */
 export const STEER_MASK = 0x3f000000;
 const STEER_SHIFT = 24;
@@ -175,7 +178,7 @@ class Writer {
       case "steer":
         return "accept";
       case "drop":
-        return "drop";
+        return this.#dropChain();
       case "masquerade":
         return this.#translation("nat-masquerade", (ports) =>
           ports === "" ? "masquerade" : `masquerade to ${ports}`,
@@ -189,6 +192,12 @@ class Writer {
         );
       }
     }
+  }
+
+  /** A nat chain is also asked about a reset that a REJECT on the node answers with: that comes from the pod, and goes home. */
+  #dropChain(): string {
+    this.#chain("nat-drop", ["ct direction reply accept", "drop"]);
+    return "goto nat-drop";
   }
 
   /** A chain with the statement; with several port ranges one of them by lot, each as likely as it is large. */
