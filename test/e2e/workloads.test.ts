@@ -174,7 +174,9 @@ describe("workloads that are not counted", () => {
     expect(nodesOf(await pods("-l", "app=daemon"))).toEqual(["node1", "node2"]);
     const node = await trunkline.ask("get", "node", "node2", "-o", "yaml");
     await trunkline.ask("delete", "node/node2");
-    expect(nodesOf(await pods("-l", "app=daemon"))).toEqual(["node1"]);
+    await expect
+      .poll(async () => nodesOf(await pods("-l", "app=daemon")), { timeout: 30_000 })
+      .toEqual(["node1"]);
     await trunkline.ask("apply", "-f", file("node2.yaml", node));
     await trunkline.ask("wait", "--for", "ready", "node/node2", "--timeout", "30s");
     await ready("ds/daemon");
@@ -183,7 +185,8 @@ describe("workloads that are not counted", () => {
     await ready("ds/daemon");
     expect(await trunkline.json("probe", "ds/daemon", "ds/daemon:81")).toMatchObject({ reachable: true });
     await trunkline.ask("delete", "ds/daemon");
-    expect(await pods()).toEqual([]);
+    // What it owned is collected after it.
+    await expect.poll(() => pods(), { timeout: 30_000 }).toEqual([]);
   });
 
   it("a Job runs its pods, and none while it is suspended", async () => {
