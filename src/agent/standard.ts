@@ -9,6 +9,7 @@ import { NodeTable } from "./managers/node-table.ts";
 import { PolicyManager } from "./managers/policy-manager.ts";
 import { RoutingManager } from "./managers/routing-manager.ts";
 import { SnatManager } from "./managers/snat-manager.ts";
+import { StageManager } from "./managers/stage-manager.ts";
 import { TunnelManager } from "./managers/tunnel-manager.ts";
 import { BirdManager } from "./routing/bird-manager.ts";
 import { chosenAddresses } from "./subnets/chosen-addresses.ts";
@@ -24,9 +25,14 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
     // Every manager that writes into the table is named here.
     const table = new NodeTable(kernel.nft, ["tunnel", "policy", "snat"]);
     // First of all: the rules ask the kernel to tell of refusals only where it can.
-    const refusals: RefusalLog = new RefusalLog({ ...parts, model: () => policy.model });
+    const refusals: RefusalLog = new RefusalLog({
+      ...parts,
+      model: () => policy.model,
+      stagedModel: () => stage.model,
+    });
     const log = refusals.supported;
     const policy = new PolicyManager({ kernel, logger, table, cutSpacingMs: CUT_SPACING_MS, log });
+    const stage = new StageManager({ kernel, logger, log });
     return [
       new AddressManager(parts),
       new TunnelManager({ ...parts, table, addresses: addresses.tunnels }),
@@ -34,6 +40,7 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
       new BirdManager(parts),
       new Ipv6Guard(kernel, log),
       policy,
+      stage,
       refusals,
       new GroupManager({
         table,

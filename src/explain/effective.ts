@@ -1,11 +1,12 @@
 // The rules that hold for one pod: every policy that selects it, rule by rule, with what each lets through.
 
 import { isTerminal, type Pod, podIps } from "../api/kinds/core.ts";
-import type {
-  NetworkPolicy,
-  NetworkPolicyIngressRule,
-  NetworkPolicyPeer,
-  NetworkPolicyPort,
+import {
+  isStaged,
+  type NetworkPolicy,
+  type NetworkPolicyIngressRule,
+  type NetworkPolicyPeer,
+  type NetworkPolicyPort,
 } from "../api/kinds/network-policy.ts";
 import { matchesSelector } from "../api/selectors.ts";
 import { soundSpec } from "../api/sound-policy.ts";
@@ -96,7 +97,7 @@ interface Governing {
 
 function policiesOf(facts: ClusterFacts, pod: Pod): Governing[] {
   return [...facts.policies.values()]
-    .filter(({ metadata }) => metadata.namespace === pod.metadata.namespace)
+    .filter((policy) => policy.metadata.namespace === pod.metadata.namespace && !isStaged(policy))
     .map((policy) => ({ compiled: compilePolicy(policy), spec: soundSpec(policy) }))
     .filter(({ compiled }) => selects(compiled.subject, pod.metadata.labels))
     .toSorted((a, b) => (a.compiled.key < b.compiled.key ? -1 : 1));

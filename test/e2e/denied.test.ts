@@ -1,5 +1,6 @@
 // Refused packets, as a user sees them.
 import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { BookedRefusal } from "../../src/agent/denied/refusal-book.ts";
@@ -78,5 +79,45 @@ describe("trunkline denied", () => {
     expect(await trunkline.say("denied", "--lab", trunkline.lab, "--node", "node9")).toMatchObject({
       code: 2,
     });
+  });
+
+  it("lets pass what a staged policy would refuse, and shows it with --would alone, until it is enforced", async () => {
+    const file = path.join(trunkline.folder, "staged.yaml");
+    const write = (stage: string) =>
+      writeFileSync(
+        file,
+        `apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: nothing-out, annotations: { trunkline.dev/stage: "${stage}" } }
+spec: { podSelector: { matchLabels: { role: nginxclient } }, policyTypes: [Egress] }
+`,
+      );
+    const probe = () => trunkline.say("probe", "--lab", trunkline.lab, "pod/client1", "pod/nginx:80");
+    const shown = async (...options: string[]) => {
+      const words = ["denied", "--lab", trunkline.lab, "--pod", "client1", "-o", "json", ...options];
+      const { stdout, code } = await trunkline.say(...words);
+      return { code, ...(JSON.parse(stdout) as { refusals: BookedRefusal[]; counts: unknown[] }) };
+    };
+    write("true");
+    await trunkline.ask("apply", "-f", file);
+    await expect
+      .poll(
+        async () => {
+          expect(await probe()).toMatchObject({ code: 0 });
+          return (await shown("--would")).refusals.map(({ by }) => by);
+        },
+        { timeout: 20_000 },
+      )
+      .toMatchObject([{ kind: "staged", site: "would-egress", policies: ["default/nothing-out"] }]);
+    expect((await shown("--would")).counts).toMatchObject([{ pod: "default/client1", by: "egress" }]);
+    expect(await shown()).toMatchObject({ code: 0, refusals: [], counts: [] });
+    expect(await trunkline.say("explain", "pod/client1", "pod/nginx:80")).toMatchObject({ code: 0 });
+    expect(await trunkline.ask("describe", "netpol/nothing-out")).toContain("not enforced");
+    write("false");
+    await trunkline.ask("apply", "-f", file);
+    await expect.poll(async () => (await probe()).code, { timeout: 20_000 }).toBe(1);
+    expect((await shown()).refusals).toMatchObject([{ by: { kind: "policy" } }]);
+    expect(await trunkline.say("explain", "pod/client1", "pod/nginx:80")).toMatchObject({ code: 1 });
+    await trunkline.ask("delete", "-f", file);
   });
 });

@@ -1,5 +1,6 @@
 // What the kernel counted of refusals: by pod and direction exactly, and what has no pod by its place.
 import type { Nft } from "../../kernel/kernel.ts";
+import { STAGE_TABLE } from "../../kernel/own-tables.ts";
 import { DENIED_SETS, REFUSED_SET } from "../../plan/policy/refusals.ts";
 import { type Direction, directions } from "../../plan/policy/types.ts";
 
@@ -23,22 +24,34 @@ export interface DeniedCounts {
 
 const chains = ["pod-refused-source", "pod-refused-target", "policy-stray", "policy-cut"] as const;
 
+const perDirection = directions.map((direction) => [DENIED_SETS[direction], direction] as const);
+
 /** Reads them; what is not there has counted nothing. @throws `kernel.nft` */
 export async function readDeniedCounts(nft: Pick<Nft, "list">): Promise<DeniedCounts> {
-  const sets: (readonly [string, LinkCount["by"]])[] = [
-    ...directions.map((direction) => [DENIED_SETS[direction], direction] as const),
-    [REFUSED_SET, "guard"],
-  ];
-  const links: LinkCount[] = [];
-  for (const [set, by] of sets)
-    for (const { link, count } of readElements(await nft.list(`list set inet trunkline ${set}`)))
-      links.push({ link, by, ...count });
+  const links = await readLinks(nft, "trunkline", [...perDirection, [REFUSED_SET, "guard"]]);
   const byChain = new Map<string, Count>();
   for (const chain of chains) {
     const count = readRules(await nft.list(`list chain inet trunkline ${chain}`));
     if (count) byChain.set(chain, count);
   }
   return { links, chains: byChain };
+}
+
+/** Reads what staged policies would have refused. @throws `kernel.nft` */
+export async function readStagedCounts(nft: Pick<Nft, "list">): Promise<DeniedCounts> {
+  return { links: await readLinks(nft, STAGE_TABLE, perDirection), chains: new Map() };
+}
+
+async function readLinks(
+  nft: Pick<Nft, "list">,
+  table: string,
+  sets: readonly (readonly [string, LinkCount["by"]])[],
+): Promise<LinkCount[]> {
+  const links: LinkCount[] = [];
+  for (const [set, by] of sets)
+    for (const { link, count } of readElements(await nft.list(`list set inet ${table} ${set}`)))
+      links.push({ link, by, ...count });
+  return links;
 }
 
 type Listing = readonly Record<string, unknown>[] | undefined;

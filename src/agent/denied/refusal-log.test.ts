@@ -3,7 +3,7 @@ import { Registry } from "prom-client";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Event, Pod } from "../../api/kinds/core.ts";
 import { eventKind } from "../../api/kinds/core.ts";
-import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
+import { type NetworkPolicy, STAGE_ANNOTATION } from "../../api/kinds/network-policy.ts";
 import { silent } from "../../base/log.ts";
 import { fakeMachine, type Kernel, type LoggedPacket } from "../../kernel/index.ts";
 import { type ClusterFacts, emptyFacts, type NodeFacts } from "../../plan/facts.ts";
@@ -35,6 +35,7 @@ let kernel: Kernel;
 let log: RefusalLog;
 let store: Store;
 let model: NodePolicy["model"];
+let stagedModel: typeof model | undefined;
 const facts: ClusterFacts = {
   ...emptyFacts(),
   hosts: new Map([
@@ -71,8 +72,10 @@ beforeEach(async () => {
   policies.setPod("x/web", pod("web", "10.0.0.1"));
   policies.setPod("x/stranger", pod("stranger", "10.0.0.2"));
   policies.setPolicy("x/only-friends", policy);
+  stagedModel = undefined;
   store = memoryStore();
-  log = new RefusalLog({ node: "n1", kernel, store, logger: silent, facts, model: () => model });
+  const models = { model: () => model, stagedModel: () => stagedModel };
+  log = new RefusalLog({ node: "n1", kernel, store, logger: silent, facts, ...models });
   const endpoint = { pod: "x/web", uid: "web", interface: "tl0000000000001", ips: ["10.0.0.1"] };
   const node: NodeFacts = { node: "n1", addresses: [], uplink: "lo", endpoints: new Map([["e", endpoint]]) };
   await log.apply(facts, node, new Map([["endpoints", "all"]]));
@@ -146,5 +149,27 @@ describe("the log of refusals", () => {
     expect((await answer("counts=1")).counts).toEqual([
       { pod: "x/web", by: "ingress", packets: 2, bytes: 1 },
     ]);
+  });
+
+  it("keeps what staged policies would refuse apart, and names them", async () => {
+    const rehearsed = new NodePolicy({ peer() {}, row() {}, local() {} }, true);
+    rehearsed.setPod("x/web", pod("web", "10.0.0.1"));
+    rehearsed.setPod("x/stranger", pod("stranger", "10.0.0.2"));
+    const annotations = { [STAGE_ANNOTATION]: "true" };
+    rehearsed.setPolicy("x/new", { ...policy, metadata: { ...policy.metadata, name: "new", annotations } });
+    stagedModel = rehearsed.model;
+    heard([packet("10.0.0.2", "would-ingress")], 0);
+    expect((await answer()).refusals).toEqual([]);
+    const { refusals } = await answer("would=1");
+    expect(refusals).toMatchObject([
+      {
+        direction: "ingress",
+        from: { name: "pod/x/stranger" },
+        by: { kind: "staged", site: "would-ingress", policies: ["x/new"] },
+      },
+    ]);
+    expect(refusals[0]?.reason).toContain("would be isolated for ingress by x/new");
+    // It passed: nobody is told that it was refused.
+    expect((await store.list(eventKind)).items).toEqual([]);
   });
 });

@@ -20,7 +20,13 @@ import type { CompiledPolicy, Direction } from "../../plan/policy/types.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
 import type { Store } from "../../store/store.ts";
 import type { Changes, Manager } from "../managers/manager.ts";
-import { type Count, type DeniedCounts, type LinkCount, readDeniedCounts } from "./denied-counts.ts";
+import {
+  type Count,
+  type DeniedCounts,
+  type LinkCount,
+  readDeniedCounts,
+  readStagedCounts,
+} from "./denied-counts.ts";
 import { type BookedRefusal, RefusalBook } from "./refusal-book.ts";
 
 /** What a pod's owner can do something about. */
@@ -43,9 +49,11 @@ export interface RefusalLogOptions {
   readonly facts: ClusterFacts;
   /** The cluster as this node's policies see it. */
   readonly model: () => ClusterModel;
+  /** The same with staged policies; undefined while there are none. */
+  readonly stagedModel: () => ClusterModel | undefined;
 }
 
-/** What the agent answers at /denied; plain JSON. */
+/** What the agent answers at /denied (with `would`: of staged policies); plain JSON. */
 export interface DeniedAnswer {
   readonly node: string;
   /** Of this agent: the numbers of refusals are its own. */
@@ -76,6 +84,8 @@ export class RefusalLog implements Manager {
   readonly #options: RefusalLogOptions;
   readonly #events: EventRecorder;
   readonly #book = new RefusalBook();
+  /** What staged policies would have refused: apart, so that neither keeps the other out. */
+  readonly #stagedBook = new RefusalBook();
   readonly #started = new Date().toISOString();
   readonly #told = new Map<string, number>();
   #log: PacketLog | undefined;
@@ -112,9 +122,14 @@ export class RefusalLog implements Manager {
 
   /** Puts what is counted into the agent's metrics. */
   meter(registry: Registry): void {
+    const { kernel, model, stagedModel } = this.#options;
     const sums = new Sums(
-      () => readDeniedCounts(this.#options.kernel.nft),
-      (link, direction) => this.#isolating(link, direction),
+      () => readDeniedCounts(kernel.nft),
+      (link, direction) => this.#isolating(model(), link, direction),
+    );
+    const stagedSums = new Sums(
+      () => readStagedCounts(kernel.nft),
+      (link, direction) => this.#isolating(stagedModel(), link, direction),
     );
     const perPolicy: Counter<"namespace" | "policy" | "direction"> = new Counter({
       name: "trunkline_denied_packets_total",
@@ -122,6 +137,14 @@ export class RefusalLog implements Manager {
       labelNames: ["namespace", "policy", "direction"],
       registers: [registry],
       collect: (): Promise<void> => sums.collect(perPolicy, guards),
+    });
+    const wouldBe: Counter<"namespace" | "policy" | "direction"> = new Counter({
+      name: "trunkline_staged_denied_packets_total",
+      help: "Packets that passed, and that staged policies would have refused at pods that they would isolate",
+      labelNames: ["namespace", "policy", "direction"],
+      registers: [registry],
+      collect: (): Promise<void> =>
+        stagedModel() === undefined ? Promise.resolve() : stagedSums.collect(wouldBe),
     });
     const guards: Counter<"chain"> = new Counter({
       name: "trunkline_guard_denied_packets_total",
@@ -163,18 +186,21 @@ export class RefusalLog implements Manager {
     const key = [site, packet.inLink, packet.outLink, ends.source, ends.destination, portText(ends)].join(
       " ",
     );
-    const began = this.#book.note(key, performance.now(), time, () =>
-      refusalOf({ ...this.#known(self, direction, ends), time, node: this.#options.node, site, direction }),
+    const isStaged = site === "would-ingress" || site === "would-egress";
+    const { node, model, stagedModel } = this.#options;
+    const known = isStaged ? (stagedModel() ?? model()) : model();
+    const began = (isStaged ? this.#stagedBook : this.#book).note(key, performance.now(), time, () =>
+      refusalOf({ ...this.#known(known, self, direction, ends), time, node, site, direction }),
     );
     if (began !== undefined && self !== undefined && ofPods.has(site)) this.#tellPod(self, began);
   }
 
   #known(
+    model: ClusterModel,
     endpoint: LocalEndpoint | undefined,
     direction: Direction,
     ends: NonNullable<LoggedPacket["ends"]>,
   ): Omit<RefusedPacket, "time" | "node" | "site" | "direction"> {
-    const model = this.#options.model();
     const entry = endpoint && model.pod(endpoint.pod);
     const [own, other] =
       direction === "ingress" ? [ends.destination, ends.source] : [ends.source, ends.destination];
@@ -199,11 +225,10 @@ export class RefusalLog implements Manager {
     };
   }
 
-  #isolating(link: string, direction: Direction): readonly CompiledPolicy[] {
-    const model = this.#options.model();
+  #isolating(model: ClusterModel | undefined, link: string, direction: Direction): readonly CompiledPolicy[] {
     const endpoint = this.#links().get(link);
-    const entry = endpoint && model.pod(endpoint.pod);
-    return entry ? isolating(model.policiesOf(entry), direction) : [];
+    const entry = endpoint && model?.pod(endpoint.pod);
+    return entry && model ? isolating(model.policiesOf(entry), direction) : [];
   }
 
   #nameOf(address: string): string | null {
@@ -242,20 +267,23 @@ export class RefusalLog implements Manager {
 
   async #answer(query: URLSearchParams): Promise<DeniedAnswer> {
     const after = Number(query.get("after") ?? 0);
-    const counts = query.get("counts") === null ? undefined : await this.#podCounts();
+    const isStaged = query.get("would") !== null;
+    const read = isStaged ? readStagedCounts : readDeniedCounts;
+    const counts = query.get("counts") === null ? undefined : await this.#podCounts(read);
+    const book = isStaged ? this.#stagedBook : this.#book;
     return {
       node: this.#options.node,
       started: this.#started,
       deaf: this.#deaf ?? null,
-      last: this.#book.last,
+      last: book.last,
       lost: this.#lost,
-      refusals: this.#book.after(Number.isFinite(after) ? after : 0),
+      refusals: book.after(Number.isFinite(after) ? after : 0),
       ...(counts && { counts }),
     };
   }
 
-  async #podCounts(): Promise<PodCount[]> {
-    const { links } = await readDeniedCounts(this.#options.kernel.nft);
+  async #podCounts(read: typeof readDeniedCounts): Promise<PodCount[]> {
+    const { links } = await read(this.#options.kernel.nft);
     return links.flatMap(({ link, by, packets, bytes }) => {
       const endpoint = this.#links().get(link);
       return endpoint === undefined || packets === 0 ? [] : [{ pod: endpoint.pod, by, packets, bytes }];
@@ -296,7 +324,7 @@ class Sums {
 
   async collect(
     perPolicy: Counter<"namespace" | "policy" | "direction">,
-    guards: Counter<"chain">,
+    guards?: Counter<"chain">,
   ): Promise<void> {
     const { links, chains } = await this.#read();
     const there = new Set<string>();
@@ -308,7 +336,7 @@ class Sums {
     }
     for (const [chain, { packets }] of chains) {
       const more = this.#more(`chain ${chain}`, packets, there);
-      guards.inc({ chain }, more);
+      guards?.inc({ chain }, more);
     }
     for (const key of this.#seen.keys()) if (!there.has(key)) this.#seen.delete(key);
   }

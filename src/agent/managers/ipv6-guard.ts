@@ -19,7 +19,7 @@ export class Ipv6Guard implements Manager {
   constructor(kernel: Kernel, log = false) {
     this.#kernel = kernel;
     this.#log = log;
-    this.#table = new NodeTable(kernel.nft, [this.name], "ip6");
+    this.#table = new NodeTable(kernel.nft, [this.name], { family: "ip6" });
     this.#table.follow(kernel);
   }
 

@@ -6,6 +6,7 @@ import {
   POD_LINK_GROUP,
   ROUTE_PROTOCOL,
 } from "../../kernel/kernel.ts";
+import { isOwnTable } from "../../kernel/own-tables.ts";
 import { hostInterfacePattern } from "../pods/endpoint.ts";
 import type { NewsGroup } from "./manager.ts";
 
@@ -33,7 +34,6 @@ const watched: readonly EventGroup[] = ["link", "address", "route", "rule", "nft
 const managed: readonly EventGroup[] = ["link", "address", "route", "rule", "nftables"];
 const GATHER_MS = 100;
 const URGENT_MS = 10;
-const OUR_TABLE = "trunkline";
 
 /** Follows the kernel's events until `stop`. */
 export function watchKernel(
@@ -137,7 +137,7 @@ function meaningOf(event: KernelEvent): NewsGroup | "all" | undefined {
       return "rule";
     case "nftables":
       if (event.byUs) return undefined;
-      return event.table === undefined || event.table === OUR_TABLE ? "nftables" : "others-rules";
+      return event.table === undefined || isOwnTable(event.table) ? "nftables" : "others-rules";
     case "neighbour":
     case "setting":
       return undefined;

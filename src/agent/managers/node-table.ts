@@ -15,6 +15,7 @@ const NAME = "trunkline";
 /** How names of a part's objects begin, where that is not the part's own name. */
 const starts: Readonly<Record<string, readonly string[]>> = {
   policy: ["policy-", "pod-", "groups-"],
+  stage: ["policy-"],
   snat: ["nat-"],
   "ipv6-guard": ["pod-"],
 };
@@ -31,6 +32,7 @@ interface Part {
 export class NodeTable {
   readonly #nft: Nft;
   readonly #family: "inet" | "ip6";
+  readonly #name: string;
   readonly #parts = new Map<string, Part>();
   /** Parts that have not committed yet. */
   readonly #silent = new Set<string>();
@@ -38,14 +40,19 @@ export class NodeTable {
   /** Listens for changes by others; without it every `restore` must assume one. */
   #watch: { stop(): void } | undefined;
 
-  /** @param parts names of all that will commit */
-  constructor(nft: Nft, parts: readonly string[], family: "inet" | "ip6" = "inet") {
+  /**
+   * @param parts names of all that will commit
+   * @param table its family, and its name where it is not the node's one table (kernel/own-tables.ts)
+   */
+  constructor(nft: Nft, parts: readonly string[], table: { family?: "inet" | "ip6"; name?: string } = {}) {
+    const { family = "inet", name: tableName = NAME } = table;
     this.#nft = nft;
     this.#family = family;
+    this.#name = tableName;
     for (const name of parts) {
       const own = starts[name] ?? [`${name}-`];
       this.#parts.set(name, {
-        document: new NftTable(family, NAME),
+        document: new NftTable(family, tableName),
         owns: (object) => own.some((start) => object.startsWith(start)),
         suspect: true,
         foreign: false,
@@ -74,7 +81,7 @@ export class NodeTable {
   follow(kernel: Pick<Kernel, "watch">): void {
     this.#watch ??= kernel.watch(["nftables"], (event) => {
       const isOurs =
-        event.kind === "nftables" && !event.byUs && (event.table === undefined || event.table === NAME);
+        event.kind === "nftables" && !event.byUs && (event.table === undefined || event.table === this.#name);
       if (event.kind === "lost" || isOurs) for (const part of this.#parts.values()) part.foreign = true;
     });
   }
@@ -97,7 +104,7 @@ export class NodeTable {
   /** Takes the table away, whoever made it; the next commit of each part makes it anew. */
   remove(): Promise<void> {
     return this.#inTurn(async () => {
-      const heading = `${this.#family} ${NAME}`;
+      const heading = `${this.#family} ${this.#name}`;
       for (const part of this.#parts.values()) part.suspect = true;
       // `add` before `delete`: deleting a table that is not there would be an error.
       await this.#nft.run(`add table ${heading}\ndelete table ${heading}\n`);
@@ -114,7 +121,7 @@ export class NodeTable {
     const [chain] = document.chainNames();
     return (
       chain !== undefined &&
-      (await this.#nft.text(`list chain ${this.#family} ${NAME} ${chain}`)) === undefined
+      (await this.#nft.text(`list chain ${this.#family} ${this.#name} ${chain}`)) === undefined
     );
   }
 
@@ -135,13 +142,22 @@ export class NodeTable {
 
   /** Returns the transactions that would bring a part to its wanted state whatever the kernel has of it: the gentler first. */
   async #whole({ document, owns }: Part): Promise<readonly [string, string]> {
-    const all = (await readPresent(this.#nft, this.#family, NAME)) ?? { chains: [], sets: [], maps: [] };
+    const all = (await readPresent(this.#nft, this.#family, this.#name)) ?? {
+      chains: [],
+      sets: [],
+      maps: [],
+    };
     const present: NftPresent = {
       chains: all.chains.filter(owns),
       sets: all.sets.filter(owns),
       maps: all.maps.filter(owns),
     };
-    const contents = await readContents(this.#nft, `${this.#family} ${NAME}`, present, document.rangeSets());
+    const contents = await readContents(
+      this.#nft,
+      `${this.#family} ${this.#name}`,
+      present,
+      document.rangeSets(),
+    );
     return [document.refill(present, contents), document.rebuild(present)];
   }
 
@@ -157,14 +173,14 @@ export class NodeTable {
 
   /** Objects that belong to no part: an earlier version's. They go once all that is ours is in force. */
   async #removeStrangers(): Promise<void> {
-    const present = await readPresent(this.#nft, this.#family, NAME);
+    const present = await readPresent(this.#nft, this.#family, this.#name);
     if (present === undefined) return;
     const parts = [...this.#parts.values()];
     const strange = (name: string): boolean => !parts.some(({ owns }) => owns(name));
     const [chains, sets, maps] = [present.chains, present.sets, present.maps].map((names) =>
       names.filter(strange),
     );
-    const heading = `${this.#family} ${NAME}`;
+    const heading = `${this.#family} ${this.#name}`;
     const lines = [
       ...(chains ?? []).map((name) => `flush chain ${heading} ${name}`),
       ...(sets ?? []).map((name) => `delete set ${heading} ${name}`),

@@ -16,6 +16,7 @@ import { readSwitch } from "../../plan/policy/switch.ts";
 import { guardSettings } from "./guard-settings.ts";
 import type { Changes, Manager } from "./manager.ts";
 import type { NodeTable } from "./node-table.ts";
+import { feedPolicy } from "./policy-feed.ts";
 
 export interface PolicyManagerOptions {
   readonly kernel: Kernel;
@@ -67,7 +68,7 @@ export class PolicyManager implements Manager {
   }
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
-    this.#feed(facts, node, changes);
+    for (const key of feedPolicy(this.#policy, facts, node, changes)) this.#judge(key);
     const affected = this.#policy.flush();
     this.#turn(readSwitch(facts));
     this.#writer.finish();
@@ -112,24 +113,8 @@ export class PolicyManager implements Manager {
     return [...ofPolicies, ...ofSwitch];
   }
 
-  #feed(facts: ClusterFacts, node: NodeFacts, changes: Changes): void {
-    const policy = this.#policy;
-    for (const name of changed(changes.get("namespaces"), facts.namespaces, () =>
-      policy.model.namespaceNames(),
-    ))
-      policy.setNamespace(name, facts.namespaces.get(name));
-    for (const key of changed(changes.get("networkpolicies"), facts.policies, () =>
-      policy.model.policyKeys(),
-    ))
-      this.#setPolicy(key, facts);
-    for (const key of changed(changes.get("pods"), facts.pods, () => policy.podKeys()))
-      policy.setPod(key, facts.pods.get(key));
-    for (const key of changed(changes.get("endpoints"), node.endpoints, () => policy.endpointKeys()))
-      policy.setEndpoint(key, node.endpoints.get(key));
-  }
-
-  #setPolicy(key: string, facts: ClusterFacts): void {
-    this.#policy.setPolicy(key, facts.policies.get(key));
+  /** Notes what is wrong with a policy, and says it. */
+  #judge(key: string): void {
     const problems = this.#policy.model.policy(key)?.problems ?? [];
     if (problems.length === 0) {
       this.#invalid.delete(key);
@@ -228,16 +213,6 @@ export class PolicyManager implements Manager {
     if (!policy.allows("egress", from, to, protocol, port)) return true;
     return !own.has(from) && !policy.allows("ingress", to, from, protocol, port);
   }
-}
-
-/** Returns the keys to look at: those told, or after a relist all that are there or were known. */
-function changed(
-  told: ReadonlySet<string> | "all" | undefined,
-  now: ReadonlyMap<string, unknown>,
-  known: () => Iterable<string>,
-): Iterable<string> {
-  if (told === undefined) return [];
-  return told === "all" ? new Set([...known(), ...now.keys()]) : told;
 }
 
 function worded(problem: Problem): { code: string; message: string } {

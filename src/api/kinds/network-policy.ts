@@ -33,6 +33,15 @@ export interface NetworkPolicy extends KubeObject {
     readonly egress?: readonly NetworkPolicyEgressRule[];
   };
 }
+
+/** `"true"` on a NetworkPolicy: it is not enforced; what it would refuse is told (`trunkline denied --would`). */
+export const STAGE_ANNOTATION = "trunkline.dev/stage";
+
+/** Returns whether a policy is only tried. Whatever else is written there, it is enforced. */
+export function isStaged({ metadata }: NetworkPolicy): boolean {
+  return metadata.annotations?.[STAGE_ANNOTATION] === "true";
+}
+
 export const networkPolicyKind: Kind<NetworkPolicy> = {
   apiVersion: "networking.k8s.io/v1",
   kind: "NetworkPolicy",

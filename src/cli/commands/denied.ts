@@ -14,6 +14,7 @@ interface Options {
   readonly lab?: string;
   readonly socket?: string;
   readonly watch?: boolean;
+  readonly would?: boolean;
   readonly pod?: string;
   readonly node?: string;
   readonly namespace?: string;
@@ -34,6 +35,7 @@ export function command(): Command {
       "show the packets that the nodes' rules refused: both ends, by what, and what would let them in",
     )
     .option("-w, --watch", "go on, and show each as it is refused")
+    .option("--would", "what passed, and what staged policies (trunkline.dev/stage) would have refused")
     .option("--pod <name>", "those from or to that pod: NAME or NAMESPACE/NAME")
     .option("--node <name>", "those that this node's rules refused")
     .option("-n, --namespace <name>", `namespace of --pod; default: ${defaultNamespace}`)
@@ -51,7 +53,7 @@ export function command(): Command {
 async function run(options: Options): Promise<void> {
   const places = placesOf(options);
   if (options.watch === true) return watch(places, options);
-  const found = await Promise.all(places.map(async (place) => ask(place, "counts=1")));
+  const found = await Promise.all(places.map(async (place) => ask(place, queryOf(options, "counts=1"))));
   const answers = found.filter((answer) => answer !== undefined);
   const isMeant = chooser(options);
   const refusals = answers.flatMap((answer) => answer.refusals.filter(isMeant)).toSorted(byTime);
@@ -61,7 +63,7 @@ async function run(options: Options): Promise<void> {
   if (options.output === "json") printJson({ refusals, counts, nodes: answers.map(stateOf) });
   else {
     for (const refusal of refusals) print(lineOf(refusal));
-    showCounts(refusals, counts);
+    showCounts(refusals, counts, options.would === true ? "would be refused" : "refused");
   }
   for (const { node, deaf } of answers)
     if (deaf !== null) say(`warning: ${node} only counts what it refuses: ${deaf}`);
@@ -78,7 +80,7 @@ async function watch(places: readonly Place[], options: Options): Promise<void> 
   for (;;) {
     for (const place of places) {
       const before = seen.get(place.name);
-      const answer = await ask(place, `after=${before?.last ?? 0}`, silent);
+      const answer = await ask(place, queryOf(options, `after=${before?.last ?? 0}`), silent);
       if (!answer) continue;
       const { started, last } = answer;
       seen.set(place.name, { started, last });
@@ -87,12 +89,17 @@ async function watch(places: readonly Place[], options: Options): Promise<void> 
         continue;
       }
       // The agent began anew, and with it the numbers.
-      const fresh = started === before.started ? answer : await ask(place, "after=0", silent);
+      const fresh =
+        started === before.started ? answer : await ask(place, queryOf(options, "after=0"), silent);
       for (const refusal of (fresh?.refusals ?? []).filter(isMeant))
         print(options.output === "json" ? JSON.stringify(refusal) : lineOf(refusal));
     }
     await sleep(LOOK_MS);
   }
+}
+
+function queryOf({ would }: Options, query: string): string {
+  return would === true ? `${query}&would=1` : query;
 }
 
 function placesOf({ lab, socket, node }: Options): readonly Place[] {
@@ -145,11 +152,13 @@ function byTime(a: BookedRefusal, b: BookedRefusal): number {
 
 /** `14:03:22 ingress pod/default/b (10.1.0.2) -> pod/default/a (10.1.0.1):80/tcp refused by …; would help: …` */
 function lineOf({ first, packets, direction, from, to, port, by, reason, help }: BookedRefusal): string {
-  const who = by.kind === "policy" ? by.policies.join(", ") || "policy" : `${by.kind} (${by.site})`;
+  const isPolicy = by.kind === "policy" || by.kind === "staged";
+  const who = isPolicy ? by.policies.join(", ") || "policy" : `${by.kind} (${by.site})`;
+  const verb = by.kind === "staged" ? "would be refused by" : "refused by";
   const many = packets > 1 ? ` (${packets} packets)` : "";
-  const why = by.kind === "policy" && by.policies.length > 0 ? "" : `: ${reason}`;
+  const why = isPolicy && by.policies.length > 0 ? "" : `: ${reason}`;
   return (
-    `${first.slice(11, 19)} ${direction} ${endText(from)} -> ${endText(to)}:${port} refused by ${who}${why}${many}` +
+    `${first.slice(11, 19)} ${direction} ${endText(from)} -> ${endText(to)}:${port} ${verb} ${who}${why}${many}` +
     `${help === null ? "" : `; would help: ${help}`}`
   );
 }
@@ -158,11 +167,11 @@ function endText({ name, address }: BookedRefusal["from"]): string {
   return name === null ? address : `${name} (${address})`;
 }
 
-function showCounts(refusals: readonly BookedRefusal[], counts: readonly PodCount[]): void {
+function showCounts(refusals: readonly BookedRefusal[], counts: readonly PodCount[], verb: string): void {
   if (refusals.length === 0 && counts.length === 0) {
-    say("nothing was refused");
+    say(`nothing ${verb === "refused" ? "was" : "would have been"} refused`);
     return;
   }
   for (const { pod, by, packets, bytes } of counts)
-    say(`${pod}: ${packets} packets (${bytes} bytes) refused, ${by === "guard" ? "by guards" : by}`);
+    say(`${pod}: ${packets} packets (${bytes} bytes) ${verb}, ${by === "guard" ? "by guards" : by}`);
 }

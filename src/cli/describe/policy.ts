@@ -1,5 +1,10 @@
 // A NetworkPolicy in words: whom it isolates, and who may pass.
-import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "../../api/kinds/network-policy.ts";
+import {
+  isStaged,
+  type NetworkPolicy,
+  type NetworkPolicyPeer,
+  type NetworkPolicyPort,
+} from "../../api/kinds/network-policy.ts";
 import { selectorText } from "../../api/selectors.ts";
 import { soundSpec } from "../../api/sound-policy.ts";
 import { formatProblem } from "../../base/problem.ts";
@@ -19,6 +24,9 @@ export function policyLines(policy: NetworkPolicy): Lines {
   const types = [...(compiled.ingress ? ["Ingress"] : []), ...(compiled.egress ? ["Egress"] : [])];
   const [ingress = [], egress = []] = [spec.ingress, spec.egress];
   return [
+    ...(isStaged(policy)
+      ? [["Staged", "not enforced: trunkline denied --would shows what it would refuse"] as const]
+      : []),
     [
       "Selects",
       selected ? `pods of ${metadata.namespace} with ${selected}` : `all pods of ${metadata.namespace}`,

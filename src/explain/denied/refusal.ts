@@ -10,11 +10,11 @@ export interface RefusedEnd {
   readonly address: string;
 }
 
-/** Who refused: policies, a guard of addresses, the state of connections, or security groups. */
+/** Who refused: policies, a guard of addresses, the state of connections, or security groups; staged: nobody yet. */
 export interface RefusedBy {
-  readonly kind: "policy" | "guard" | "connection" | "group";
+  readonly kind: "policy" | "guard" | "connection" | "group" | "staged";
   readonly site: RefusalSite;
-  /** `namespace/name` of the policies that isolate the pod in this direction. */
+  /** `namespace/name` of the policies that isolate the pod in this direction; of kind staged, those that would. */
   readonly policies: readonly string[];
 }
 
@@ -57,10 +57,12 @@ export function directionOf(site: RefusalSite, outByPod: boolean): Direction {
   switch (site) {
     case "ingress":
     case "group-ingress":
+    case "would-ingress":
     case "no-pod":
       return "ingress";
     case "egress":
     case "group-egress":
+    case "would-egress":
     case "forged":
     case "unknown-pod":
     case "loopback":
@@ -116,19 +118,22 @@ function judged(packet: RefusedPacket): Pick<Refusal, "by" | "reason" | "help"> 
   });
   switch (site) {
     case "ingress":
-    case "egress": {
-      const by = { kind: "policy" as const, site, policies: keys };
+    case "egress":
+    case "would-ingress":
+    case "would-egress": {
+      const isStaged = site.startsWith("would-");
+      const by = { kind: isStaged ? ("staged" as const) : ("policy" as const), site, policies: keys };
       if (self === undefined || policies.length === 0)
         return {
           by,
-          reason: `${pod} was isolated for ${direction}; it is not any more, or is gone`,
+          reason: `${pod} ${isStaged ? "would have been" : "was"} isolated for ${direction}; it is not any more, or is gone`,
           help: null,
         };
       const protocol = (protocolNames[ends.protocol] ?? `${ends.protocol}`).toUpperCase();
       const many = policies.length > 1;
       return {
         by,
-        reason: `${pod} is isolated for ${direction} by ${keys.join(", ")}, and no rule of ${many ? "theirs" : "it"} allows this`,
+        reason: `${pod} ${isStaged ? "would be" : "is"} isolated for ${direction} by ${keys.join(", ")}, and no rule of ${many ? "theirs" : "it"} allows this`,
         help: helpfulChange({ direction, self, peer, protocol, port: ends.port, policies }),
       };
     }

@@ -2,7 +2,7 @@
 // which pods each peer selector in use matches. A change costs what it touches. What the model holds depends on the
 // objects alone, never on the order in which they came.
 import type { Namespace, Pod } from "../../api/kinds/core.ts";
-import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
+import { isStaged, type NetworkPolicy } from "../../api/kinds/network-policy.ts";
 import type { Labels } from "../../api/selectors.ts";
 import { formatIp } from "../../base/ip.ts";
 import { compilePolicy } from "./compile.ts";
@@ -75,6 +75,7 @@ export interface ModelChanges {
 }
 
 export class ClusterModel {
+  readonly #withStaged: boolean;
   readonly #namespaces = new Map<string, NamespaceEntry>();
   readonly #knownNamespaces = new LabelIndex<NamespaceEntry>();
   readonly #scopes = new Map<string, NamespaceScope>();
@@ -91,6 +92,11 @@ export class ClusterModel {
   readonly #policies = new Map<string, KnownPolicy>();
   readonly #claims = new Map<string, PodEntry | PodEntry[]>();
   #changed = { pods: new Set<string>(), ips: new Set<string>(), policies: [] as CompiledPolicy[] };
+
+  /** @param withStaged whether policies that are only tried count like all others; default: they are as if absent */
+  constructor(withStaged = false) {
+    this.#withStaged = withStaged;
+  }
 
   /** Adds, changes or (undefined) removes a pod. `ips` are those of its interface here; default: its status. */
   setPod(key: string, pod: Pod | undefined, ips?: readonly string[]): void {
@@ -120,7 +126,8 @@ export class ClusterModel {
     this.#forgetIfEmpty(entry);
   }
 
-  setPolicy(key: string, policy: NetworkPolicy | undefined): void {
+  setPolicy(key: string, stored: NetworkPolicy | undefined): void {
+    const policy = stored && (this.#withStaged || !isStaged(stored)) ? stored : undefined;
     const before = this.#policies.get(key);
     if (before?.source === policy) return;
     if (before !== undefined) {

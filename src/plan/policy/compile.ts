@@ -5,7 +5,12 @@
 //   and none is opened: opened to the wrong pod, a rule would weaken the policies that isolate that pod;
 // - where policyTypes cannot be read, directions that it does not name surely are isolated, and nothing is opened in them.
 import type { Protocol } from "../../api/kinds/core.ts";
-import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "../../api/kinds/network-policy.ts";
+import {
+  type NetworkPolicy,
+  type NetworkPolicyPeer,
+  type NetworkPolicyPort,
+  STAGE_ANNOTATION,
+} from "../../api/kinds/network-policy.ts";
 import { keyOf } from "../../api/object.ts";
 import { whyNotPortName } from "../../api/words.ts";
 import type { Problem } from "../../base/problem.ts";
@@ -25,6 +30,12 @@ export function compilePolicy(policy: NetworkPolicy): CompiledPolicy {
   const report: Report = (path, message) => {
     problems.push({ code: "policy.invalid", path, message });
   };
+  const stage = policy.metadata.annotations?.[STAGE_ANNOTATION];
+  if (stage !== undefined && stage !== "true" && stage !== "false")
+    report(
+      "metadata.annotations",
+      `${STAGE_ANNOTATION} is '${stage}'; it must be 'true' or 'false', and the policy is enforced`,
+    );
   const whole: unknown = policy.spec ?? {};
   const spec = isObject(whole) ? whole : {};
   const namespace = policy.metadata.namespace ?? "default";

@@ -1,8 +1,9 @@
 // One node in full: what stands in the kernel for it, to be read by people.
 import { describe, expect, it } from "vitest";
 import type { Pod } from "../../api/kinds/core.ts";
-import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
+import { type NetworkPolicy, STAGE_ANNOTATION } from "../../api/kinds/network-policy.ts";
 import { NftTable } from "../../kernel/nft/document.ts";
+import { type Manner, staged } from "./nft-manner.ts";
 import { PolicyWriter } from "./nft-writer.ts";
 import { NodePolicy } from "./node-policy.ts";
 
@@ -19,10 +20,10 @@ function pod(name: string, ips: readonly string[], web?: number): Pod {
   };
 }
 
-function example(): { table: NftTable; policy: NodePolicy } {
+function example(manner?: Manner): { table: NftTable; policy: NodePolicy } {
   const table = new NftTable("inet", "trunkline");
-  const writer = new PolicyWriter(table);
-  const policy = new NodePolicy(writer);
+  const writer = new PolicyWriter(table, undefined, undefined, manner);
+  const policy = new NodePolicy(writer, manner === staged);
   writer.start();
   policy.setNamespace("shop", {
     apiVersion: "v1",
@@ -50,7 +51,12 @@ function example(): { table: NftTable; policy: NodePolicy } {
   policy.setPolicy("shop/p", {
     apiVersion: "networking.k8s.io/v1",
     kind: "NetworkPolicy",
-    metadata: { ...meta, name: "p", uid: "p" },
+    metadata: {
+      ...meta,
+      name: "p",
+      uid: "p",
+      ...(manner === staged && { annotations: { [STAGE_ANNOTATION]: "true" } }),
+    },
     spec,
   });
   policy.flush();
@@ -195,5 +201,13 @@ describe("the nftables text of a node", () => {
       }
       "
     `);
+  });
+
+  it("refuses nothing where policies are only tried, and asks the same of a packet", () => {
+    const isPolicy = (line: string) => /(@policy-(in|out)-|dport|: jump|: goto)/.test(line);
+    const [real, tried] = [example().table.render(), example(staged).table.render()];
+    expect(tried).not.toMatch(/\b(drop|reject)\b|pod-|limit rate 10\/second burst 20 packets log/);
+    expect(tried).toContain('log prefix "trunkline would-ingress"');
+    expect(tried.split("\n").filter(isPolicy)).toEqual(real.split("\n").filter(isPolicy));
   });
 });

@@ -23,7 +23,7 @@ import { createHash } from "node:crypto";
 import { formatIp } from "../../base/ip.ts";
 import type { NftTable } from "../../kernel/nft/document.ts";
 import type { BlockPorts } from "./blocks.ts";
-import { forwardNew, hookGroups } from "./nft-groups.ts";
+import { hookGroups } from "./nft-groups.ts";
 import {
   addressType,
   bareChains,
@@ -33,13 +33,12 @@ import {
   noLoopback,
   notFromPod,
   notToPod,
-  refusedSource,
-  refusedTarget,
   toNode,
   writeBareGuard,
   writeGuard,
   writeHooks,
 } from "./nft-guard.ts";
+import { enforced, type Manner, writeStageHooks } from "./nft-manner.ts";
 import type { Isolation, LocalRules, PolicySink } from "./node-policy.ts";
 import { allPorts, isEmpty, type PortRange, type PortSet, protocols, rangeText } from "./port-set.ts";
 import { countAndTell, DENIED_SETS, REFUSED_SET, refusedLinks, tellOnly } from "./refusals.ts";
@@ -71,7 +70,7 @@ export function classText(id: number): string {
   return `${(id >>> 16).toString(16)}:${(id & 0xffff).toString(16)}`;
 }
 
-function writeFixedPart(table: NftTable, log: boolean): void {
+function writeFixedPart(table: NftTable, manner: Manner, log: boolean): void {
   for (const family of families) {
     const type = addressType[family];
     table.setSet(`policy-from${family}`, { key: ["ifname", type], value: "verdict" });
@@ -87,17 +86,18 @@ function writeFixedPart(table: NftTable, log: boolean): void {
       });
     }
   }
-  table.setChain("policy-forward-new", { rules: forwardNew(table) });
+  table.setChain("policy-forward-new", { rules: manner.forwardNew(table) });
   table.setChain("policy-node-new", {
     rules: [
       `${notFromPod} accept`,
-      noLoopback,
+      ...(manner.guards ? [noLoopback] : []),
       "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept",
       "goto policy-egress",
     ],
   });
+  const { source, target } = manner.strangers;
   table.setChain("policy-egress", {
-    rules: ["iifname . ip saddr vmap @policy-from4", "iifname . ip6 saddr vmap @policy-from6", refusedSource],
+    rules: ["iifname . ip saddr vmap @policy-from4", "iifname . ip6 saddr vmap @policy-from6", source],
   });
   table.setChain("policy-ingress", {
     rules: [
@@ -105,30 +105,26 @@ function writeFixedPart(table: NftTable, log: boolean): void {
       "oifname . ip daddr vmap @policy-to4",
       "oifname . ip6 daddr vmap @policy-to6",
       `${toNode} accept`,
-      refusedTarget,
+      target,
     ],
   });
   for (const direction of directions) {
     const { name, pass } = sides[direction];
-    table.setChain(`policy-${name}-open`, { rules: [...strayRules, pass] });
+    table.setChain(`policy-${name}-open`, { rules: [...manner.stray, pass] });
     table.setSet(DENIED_SETS[direction], refusedLinks);
     table.setChain(`policy-refuse-${name}`, {
       rules: [
         "ip saddr . ip daddr @policy-self4 accept",
         "ip6 saddr . ip6 daddr @policy-self6 accept",
-        countAndTell(direction, `${sides[direction].link} @${DENIED_SETS[direction]}`, log),
-        "counter drop",
+        countAndTell(manner.sites[direction], `${sides[direction].link} @${DENIED_SETS[direction]}`, log),
+        manner.refuse,
       ],
     });
   }
+  if (!manner.guards) return;
   table.setChain("policy-stray", { rules: [...tellOnly("stray", log), "counter drop"] });
   table.setChain("policy-cut", { rules: [...tellOnly("cut", log), "counter reject with tcp reset"] });
 }
-
-const strayRules = [
-  "ct state invalid goto policy-stray",
-  "tcp flags & (fin | syn | rst | ack) != syn goto policy-cut",
-] as const;
 
 /** Writes what NodePolicy tells into a table; run the table's transaction after each flush. */
 export class PolicyWriter implements PolicySink {
@@ -138,14 +134,25 @@ export class PolicyWriter implements PolicySink {
   readonly #uses = new Map<string, number>();
   readonly #unused = new Set<string>();
   readonly #log: boolean;
+  readonly #manner: Manner;
   #enforcing = false;
   #settings: GuardSettings;
 
-  /** @param log whether the kernel can tell of refusals (refusals.ts) */
-  constructor(table: NftTable, settings: GuardSettings = { reversePath: false }, log = true) {
+  /**
+   * @param log whether the kernel can tell of refusals (refusals.ts)
+   * @param manner what the table does with what policies do not allow; default: it drops it
+   */
+  constructor(
+    table: NftTable,
+    settings: GuardSettings = { reversePath: false },
+    log = true,
+    manner: Manner = enforced,
+  ) {
     this.#table = table;
     this.#settings = settings;
     this.#log = log;
+    this.#manner = manner;
+    if (!manner.guards) return;
     writeGuard(table, log);
     writeBareGuard(table);
   }
@@ -158,7 +165,11 @@ export class PolicyWriter implements PolicySink {
   start(): void {
     if (this.#enforcing) return;
     this.#enforcing = true;
-    writeFixedPart(this.#table, this.#log);
+    writeFixedPart(this.#table, this.#manner, this.#log);
+    if (!this.#manner.guards) {
+      writeStageHooks(this.#table);
+      return;
+    }
     writeHooks(this.#table, this.#settings);
     for (const name of bareChains) this.#table.removeChain(name);
     hookGroups(this.#table);
@@ -222,13 +233,14 @@ export class PolicyWriter implements PolicySink {
 
   #elementsOf(rules: LocalRules): [string, [string, string, string]][] {
     const link = `"${rules.interface}"`;
-    const out: [string, string, string][] = [[REFUSED_SET, link, ""]];
+    const { guards } = this.#manner;
+    const out: [string, string, string][] = guards ? [[REFUSED_SET, link, ""]] : [];
     // Only those that are isolated: for a pod that is not, coming and going costs nothing more.
     for (const direction of this.#enforcing ? directions : [])
       if (rules[direction] !== undefined) out.push([DENIED_SETS[direction], link, ""]);
     for (const ip of rules.ips) {
       const family = familyOf(ip);
-      out.push([`pod-own${family}`, `${link} . ${ip}`, ""]);
+      if (guards) out.push([`pod-own${family}`, `${link} . ${ip}`, ""]);
       if (!this.#enforcing) continue;
       out.push([`policy-self${family}`, `${ip} . ${ip}`, ""]);
       const place = `${link} . ${ip}`;
@@ -254,7 +266,7 @@ export class PolicyWriter implements PolicySink {
     const digest = hash(blocksKey(blocks) + any.key);
     const name = plain ? `policy-${side}` : `policy-${side}-${digest}`;
     if (this.#table.hasChain(name)) return name;
-    const rules: string[] = [...strayRules];
+    const rules: string[] = [...this.#manner.stray];
     for (const family of families) {
       const ip = header[family];
       const peers = `policy-${side}-peer${family}`;

@@ -21,7 +21,7 @@ class TestNode {
   readonly policy: NodePolicy;
 
   constructor(idBits?: number) {
-    this.policy = new NodePolicy(this.writer, idBits);
+    this.policy = new NodePolicy(this.writer, false, idBits);
     this.writer.start();
   }
 

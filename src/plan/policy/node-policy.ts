@@ -43,7 +43,7 @@ export interface Affected {
 }
 
 export class NodePolicy {
-  readonly model = new ClusterModel();
+  readonly model: ClusterModel;
   readonly #sink: PolicySink;
   readonly #classes: Readonly<Record<Direction, PeerClasses>>;
   readonly #groups: Record<Direction, Map<string, Group>> = { ingress: new Map(), egress: new Map() };
@@ -53,9 +53,13 @@ export class NodePolicy {
   readonly #dirty = new Set<LocalPod>();
   readonly #podObjects = new Map<string, Pod>();
 
-  /** `idBits` is for tests. */
-  constructor(sink: PolicySink, idBits?: number) {
+  /**
+   * @param withStaged whether policies that are only tried count like all others
+   * @param idBits for tests
+   */
+  constructor(sink: PolicySink, withStaged = false, idBits?: number) {
     this.#sink = sink;
+    this.model = new ClusterModel(withStaged);
     this.#classes = {
       ingress: new PeerClasses(this.model, "ingress", idBits),
       egress: new PeerClasses(this.model, "egress", idBits),

@@ -1,5 +1,6 @@
 // The policies of a whole cluster as one immutable program, and the look-ups that the evaluator needs.
 import { isTerminal, type Namespace, type Pod } from "../../api/kinds/core.ts";
+import { isStaged } from "../../api/kinds/network-policy.ts";
 import { formatIp, type Ip, tryParseIp } from "../../base/ip.ts";
 import type { Problem } from "../../base/problem.ts";
 import { type ClusterFacts, nodeIps } from "../facts.ts";
@@ -26,6 +27,7 @@ export class PolicyProgram {
     const byNamespace = new Map<string, CompiledPolicy[]>();
     const problems = new Map<string, readonly Problem[]>();
     for (const policy of facts.policies.values()) {
+      if (isStaged(policy)) continue;
       const compiled = compilePolicy(policy);
       getOrMake(byNamespace, compiled.namespace, () => []).push(compiled);
       if (compiled.problems.length > 0) problems.set(compiled.key, compiled.problems);

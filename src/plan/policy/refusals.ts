@@ -31,6 +31,9 @@ export const refusalSites = [
   /** By the security groups of a pod's interface. */
   "group-ingress",
   "group-egress",
+  /** It passed: staged policies (nft-manner.ts) would have refused it. */
+  "would-ingress",
+  "would-egress",
 ] as const;
 export type RefusalSite = (typeof refusalSites)[number];
 
