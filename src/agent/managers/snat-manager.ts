@@ -34,6 +34,7 @@ const concernedKinds = [
   "namespaces",
   "pods",
   "sourcenats",
+  "subnets",
   "endpoints",
 ];
 const conditionReasons = {
@@ -180,7 +181,7 @@ export class SnatManager implements Manager {
 
 /** Whether two plans are made of the very same parts, and have none that is made anew each time. */
 function areSame(left: SnatPlan, right: SnatPlan): boolean {
-  const parts = ["inside", "ranges", "pods", "config", "nodeAddresses"] as const;
+  const parts = ["inside", "ranges", "subnets", "pods", "config", "nodeAddresses"] as const;
   return (
     parts.every((part) => left[part] === right[part]) &&
     [left, right].every(

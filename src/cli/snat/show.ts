@@ -83,7 +83,7 @@ function showJson(place: NodePlace, rules: readonly string[]) {
 
 function rangesOf(plan: SnatPlan) {
   return ([4, 6] as const).flatMap((family) =>
-    plan.ranges[family].map(({ first, last, value }) => ({
+    [...plan.ranges[family], ...plan.subnets[family]].map(({ first, last, value }) => ({
       range: rangeName({ family, first, last }),
       decides: value.type,
       row: value.row,

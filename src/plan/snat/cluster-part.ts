@@ -8,7 +8,7 @@ import { leftBlocks, podRanges, SERVICE_CONFIG_MAP } from "./ranges.ts";
 import { type ObjectProblem, type ReadyRule, readSourceNats } from "./source-nat-rules.ts";
 import type { ConfigStatus, SnatPlan } from "./types.ts";
 
-export interface ClusterPart extends Pick<SnatPlan, "inside" | "ranges"> {
+export interface ClusterPart extends Pick<SnatPlan, "inside" | "ranges" | "subnets"> {
   readonly config: ConfigStatus;
   readonly rules: readonly ReadyRule[];
   /** Of SourceNAT objects. */
@@ -36,6 +36,8 @@ export class ClusterParts {
       facts.hosts.size,
       ...facts.hosts.values(),
       ...facts.sourceNats.values(),
+      // Their status has figures that change with every pod.
+      ...[...facts.subnets].map(([name, { spec }]) => `${name} ${spec.cidr}`),
       // Blocks' objects are written all the time, and seldom is one of them the last of its pool.
       ...leftBlocks(facts).map(({ cidr }) => formatCidr(cidr)),
     ];

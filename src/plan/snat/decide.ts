@@ -48,7 +48,7 @@ export function decideSnat(plan: SnatPlan, flow: SnatFlow): SnatDecision {
   const source = parseIp(flow.source);
   const destination = parseIp(flow.destination);
   const pod = plan.pods.get(formatIp(source));
-  const base = pod?.base ?? segmentAt(plan.ranges[source.family], source.value)?.value;
+  const base = pod?.base ?? baseOfRange(plan, source, flow);
   const keep = { action: "None", sourceSeen: formatIp(source) } as const;
   if (!base || source.family !== destination.family) {
     return { ...keep, row: "not-a-pod", reason: `${flow.source} is not a pod's address` };
@@ -70,6 +70,14 @@ export function decideSnat(plan: SnatPlan, flow: SnatFlow): SnatDecision {
   return (
     (pod && clauseDecision(plan, pod, source, destination)) ?? baseDecision(plan, base, source, destination)
   );
+}
+
+/** In a subnet there are other machines as well, and the node itself may be one of them: there only what a pod sent counts. */
+function baseOfRange(plan: SnatPlan, source: Ip, { passing = false }: SnatFlow): Base | undefined {
+  const range = segmentAt(plan.ranges[source.family], source.value);
+  const isNode = plan.nodeAddresses.some((address) => formatIp(parseIp(address)) === formatIp(source));
+  if (range || passing || isNode) return range?.value;
+  return segmentAt(plan.subnets[source.family], source.value)?.value;
 }
 
 function clauseDecision(

@@ -3,6 +3,7 @@ import { type AddressBlock, blockName } from "../../api/kinds/address-block.ts";
 import type { Namespace, Node, Pod } from "../../api/kinds/core.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import type { SourceNAT } from "../../api/kinds/source-nat.ts";
+import type { Subnet } from "../../api/kinds/subnet.ts";
 import type { KubeObject } from "../../api/object.ts";
 import { type ClusterFacts, emptyFacts, type NodeFacts } from "../facts.ts";
 import { planSnat, type SnatMemory } from "./plan-snat.ts";
@@ -24,6 +25,15 @@ export function pool(name: string, cidr: string, spec: Partial<IPPool["spec"]> =
     kind: "IPPool",
     metadata: meta(name),
     spec: { cidr, ...spec },
+  };
+}
+
+export function subnet(name: string, cidr: string): Subnet {
+  return {
+    apiVersion: "trunkline.dev/v1alpha1",
+    kind: "Subnet",
+    metadata: meta(name),
+    spec: { zone: "h", cidr },
   };
 }
 
@@ -89,6 +99,7 @@ export function block(cidr: string, owner = "node1"): AddressBlock {
 export interface Cluster {
   readonly blocks?: readonly AddressBlock[];
   readonly pools?: readonly IPPool[];
+  readonly subnets?: readonly Subnet[];
   readonly pods?: readonly Pod[];
   readonly namespaces?: readonly Namespace[];
   readonly nodes?: readonly Node[];
@@ -115,6 +126,7 @@ export function clusterFacts(cluster: Cluster): ClusterFacts {
     ...emptyFacts(),
     blocks: named(cluster.blocks),
     pools: named(cluster.pools),
+    subnets: named(cluster.subnets),
     namespaces: named(cluster.namespaces),
     nodes: named(cluster.nodes),
     sourceNats: named(cluster.sourceNats),

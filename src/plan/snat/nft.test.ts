@@ -17,6 +17,7 @@ import {
   pods4,
   pool,
   sourceNat,
+  subnet,
   web,
 } from "./facts.suite.ts";
 import { writeSnat } from "./nft.ts";
@@ -317,6 +318,11 @@ describe("kernel's and evaluator's answers", () => {
     ),
     holder: fc.constantFrom(undefined, "node1", "node2", "node3"),
     podCidrs: fc.constantFrom([], ["10.0.2.0/24", "fd20::/64"], ["172.16.1.0/24"]),
+    subnets: fc.constantFrom(
+      [],
+      [subnet("a", "10.0.2.0/24")],
+      [subnet("a", "10.0.2.0/24"), subnet("b", "10.0.3.0/24"), subnet("nodes", "192.168.18.0/24")],
+    ),
   });
 
   it("agree on every flow", () => {
@@ -337,6 +343,7 @@ describe("kernel's and evaluator's answers", () => {
               clusterNode("node2", "192.168.18.12", { egress: "yes" }),
             ],
             sourceNats: [sourceNat("x", given.rules, { holders })],
+            subnets: given.subnets,
             ...(given.config === undefined ? {} : { config: JSON.stringify(given.config) }),
           });
           const table = tableOf(plan);

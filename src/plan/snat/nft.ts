@@ -30,6 +30,7 @@ const STEER_SHIFT = 24;
 const addressType = { 4: "ipv4_addr", 6: "ipv6_addr" } as const;
 const header = { 4: "ip", 6: "ip6" } as const;
 const families = [4, 6] as const;
+const ofPod = `iifgroup & 0x${POD_LINK_GROUP_MASK.toString(16)} == 0x${POD_LINK_GROUP.toString(16)}`;
 /**
  * Of a packet that came in by a link that is no pod's. Linux knows that link after routing since 5.7; the node's own packets
  * came in by none, and do not match.
@@ -76,7 +77,9 @@ class Writer {
   #dispatch(): string[] {
     const rules: string[] = [];
     const asked = families.filter(
-      (family) => this.#plan.ranges[family].length > 0 || podsOf(this.#plan, family).length > 0,
+      (family) =>
+        this.#plan.ranges[family].length + this.#plan.subnets[family].length > 0 ||
+        podsOf(this.#plan, family).length > 0,
     );
     for (const family of asked) {
       const pods = podsOf(this.#plan, family);
@@ -101,7 +104,18 @@ class Writer {
       return map === undefined ? [] : [{ family, rule: `${header[family]} saddr vmap @${map}` }];
     });
     const passing = this.#passing(maps.map(({ family }) => family));
-    return [...rules, ...passing, ...maps.map(({ rule }) => rule)];
+    const ofSubnets = asked.flatMap((family) => this.#ofSubnets(family));
+    return [...rules, ...passing, ...maps.map(({ rule }) => rule), ...ofSubnets];
+  }
+
+  /** Pods of subnets. Other machines have addresses there as well: what did not come from a pod's link is none of ours. */
+  #ofSubnets(family: Family): string[] {
+    const asking = this.#plan.subnets[family].flatMap(({ first, last, value }) => {
+      const verdict = this.#baseVerdict(value);
+      return verdict === "accept" ? [] : [{ first, last, value: verdict }];
+    });
+    const map = this.#intervalMap("subnets", family, asking);
+    return map === undefined ? [] : [`${ofPod} ${header[family]} saddr vmap @${map}`];
   }
 
   /** Another node's pods, which their own node decides about: what passes here may be in the middle of a connection. */

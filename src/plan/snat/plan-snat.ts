@@ -28,7 +28,7 @@ export const maxSteers = 63;
 export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemory = {}): SnatPlan {
   const { book = new WishBook(), changed = "all" } = memory;
   const cluster = book.cluster.read(facts, memory.lastGood);
-  const { config, inside, ranges, rules } = cluster;
+  const { config, inside, ranges, subnets, rules } = cluster;
   const home = homeOf(facts.nodes.get(node.node));
   const holderOf = (rule: ReadyRule, address: string) => {
     const written = rule.holders.get(address);
@@ -47,6 +47,7 @@ export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemor
     inside,
     home,
     ranges,
+    subnets,
     pods: wishes.pods,
     config,
     randomFully: config.config?.randomFully ?? true,

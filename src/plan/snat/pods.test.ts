@@ -3,8 +3,18 @@ import { describe, expect, it } from "vitest";
 import type { Pod } from "../../api/kinds/core.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import type { SourceNAT } from "../../api/kinds/source-nat.ts";
+import type { Subnet } from "../../api/kinds/subnet.ts";
 import type { ClusterFacts, NodeFacts } from "../facts.ts";
-import { clusterFacts, clusterNode, namespace, nodeFacts, pod, pool, sourceNat } from "./facts.suite.ts";
+import {
+  clusterFacts,
+  clusterNode,
+  namespace,
+  nodeFacts,
+  pod,
+  pool,
+  sourceNat,
+  subnet,
+} from "./facts.suite.ts";
 import { planSnat } from "./plan-snat.ts";
 import { WishBook } from "./pods.ts";
 
@@ -27,6 +37,7 @@ interface World {
   readonly pods: Map<string, Pod>;
   readonly sourceNats: Map<string, SourceNAT>;
   readonly pools: Map<string, IPPool>;
+  readonly subnets: Map<string, Subnet>;
   node: NodeFacts;
 }
 
@@ -45,6 +56,7 @@ function world(pods: readonly Pod[]): World {
     pods: facts.pods as Map<string, Pod>,
     sourceNats: facts.sourceNats as Map<string, SourceNAT>,
     pools: facts.pools as Map<string, IPPool>,
+    subnets: facts.subnets as Map<string, Subnet>,
     node: nodeFacts(),
   };
 }
@@ -112,6 +124,14 @@ const someStep: fc.Arbitrary<Step> = fc.oneof(
         return [];
       },
   ),
+  fc.constantFrom(undefined, "172.16.1.0/24", "10.99.0.0/28").map(
+    (cidr): Step =>
+      ({ subnets }) => {
+        if (cidr === undefined) subnets.delete("a");
+        else subnets.set("a", subnet("a", cidr));
+        return [];
+      },
+  ),
 );
 
 describe("a book of wishes", () => {
@@ -156,6 +176,21 @@ describe("a book of wishes", () => {
     all.pods.set("shop/c", pod("c", "172.16.1.3", { snat: "masquerade" }));
     const asking = planSnat(all.facts, all.node, { book, changed: new Set(["shop/c"]) });
     expect([...asking.pods.keys()]).toEqual(["172.16.1.2", "172.16.1.3"]);
+  });
+
+  it("gives the very same parts when pods of a subnet come, whatever the subnet's figures say", () => {
+    const all = world([]);
+    all.subnets.set("a", subnet("a", "10.99.0.0/24"));
+    const book = new WishBook();
+    const before = planSnat(all.facts, all.node, { book });
+    all.pods.set("shop/a", pod("a", "10.99.0.1"));
+    all.subnets.set("a", { ...subnet("a", "10.99.0.0/24"), status: { servedPods: 1 } });
+    const endpoint = { pod: "shop/a", uid: "u", interface: "tl1", ips: ["10.99.0.1"] };
+    all.node = { ...all.node, endpoints: new Map([["c/eth0", endpoint]]) };
+    const after = planSnat(all.facts, all.node, { book, changed: new Set(["shop/a"]) });
+    for (const part of ["inside", "ranges", "subnets", "pods", "config"] as const)
+      expect(after[part]).toBe(before[part]);
+    expect(after.pods).toEqual(new Map());
   });
 
   it("looks at no other pod than the one that changed", () => {

@@ -8,7 +8,7 @@ import { type ClusterPart, ClusterParts } from "./cluster-part.ts";
 import { segmentAt } from "./intervals.ts";
 import { baseOf } from "./ranges.ts";
 import { type ObjectProblem, type ReadyRule, rangeText } from "./source-nat-rules.ts";
-import type { Base, Clause, PodSource, PodWishes } from "./types.ts";
+import type { Base, Clause, PodSource, PodWishes, SnatPlan } from "./types.ts";
 
 export const SNAT_ANNOTATION = "trunkline.dev/snat";
 
@@ -99,24 +99,24 @@ export class WishBook {
     return true;
   }
 
-  #isCommon({ ip, text }: Address, { ranges }: ClusterPart): boolean {
-    return !this.#special.has(text) && segmentAt(ranges[ip.family], ip.value) !== undefined;
+  #isCommon({ ip, text }: Address, cluster: ClusterPart): boolean {
+    return !this.#special.has(text) && rangeBase(cluster, ip) !== undefined;
   }
 
-  #gather(endpoints: Iterable<LocalEndpoint>, { ranges, config }: ClusterPart): PodWishes {
+  #gather(endpoints: Iterable<LocalEndpoint>, cluster: ClusterPart): PodWishes {
     const problems = new Map<string, ObjectProblem>();
     const pods = new Map<string, PodSource>();
     this.#special = new Set();
     const put = (pod: string, { ip, text }: Address, local: boolean, all: readonly Clause[]) => {
       const clauses = all.filter((clause) => clause.family === undefined || clause.family === ip.family);
-      const found = segmentAt(ranges[ip.family], ip.value)?.value;
+      const found = rangeBase(cluster, ip);
       const asks = clauses.length > 0 || (local && found === undefined);
       if (all.length > 0 || asks) this.#special.add(text);
       // What was put before, by another pod with the address, holds no more.
       pods.delete(text);
       if (!asks) return;
       const object = `Pod/${pod}`;
-      const base = local ? (found ?? baseOf(undefined, object, config, ip.family)) : notOurs(object);
+      const base = local ? (found ?? baseOf(undefined, object, cluster.config, ip.family)) : notOurs(object);
       pods.set(text, { pod, clauses, base });
     };
     // By key, so that two objects with one address give the same plan in whatever order they came.
@@ -140,6 +140,14 @@ export class WishBook {
     this.#addresses.set(endpoint, read);
     return read;
   }
+}
+
+/** Returns what the range that a pod's address is in asks for. */
+export function rangeBase(
+  { ranges, subnets }: Pick<SnatPlan, "ranges" | "subnets">,
+  { family, value }: Ip,
+): Base | undefined {
+  return (segmentAt(ranges[family], value) ?? segmentAt(subnets[family], value))?.value;
 }
 
 /** Returns those that are in one of the sets only. */

@@ -12,6 +12,13 @@ export function isServing(pool: IPPool): boolean {
   return uses === undefined || uses.length === 0 || uses.some((use) => use !== "LoadBalancer");
 }
 
+export interface PodRange {
+  readonly cidr: Cidr;
+  readonly pool?: IPPool;
+  /** Such as `IPPool/pods`. */
+  readonly object: string;
+}
+
 /** An object is never changed in place. */
 const blockRanges = new WeakMap<AddressBlock, Cidr>();
 
@@ -46,8 +53,8 @@ function rangeOf(text: string): Cidr[] {
  * Returns every range that pods' addresses come from: pools (disabled ones too, as in Calico), nodes' podCIDRs, and what is
  * left of pools that were deleted.
  */
-export function readPodRanges(facts: ClusterFacts): { cidr: Cidr; pool?: IPPool; object: string }[] {
-  const out: { cidr: Cidr; pool?: IPPool; object: string }[] = [];
+export function readPodRanges(facts: ClusterFacts): PodRange[] {
+  const out: PodRange[] = [];
   for (const pool of byName(facts.pools)) {
     const cidr = tryParseCidr(pool.spec.cidr);
     // A pool with a bad range is reported on the pool itself.
@@ -76,13 +83,19 @@ export function baseOf(pool: IPPool | undefined, object: string, config: ConfigS
 }
 
 /** Returns sources and destinations that are pods', per family. */
-export function podRanges(facts: ClusterFacts, config: ConfigStatus): Pick<SnatPlan, "inside" | "ranges"> {
+export function podRanges(
+  facts: ClusterFacts,
+  config: ConfigStatus,
+): Pick<SnatPlan, "inside" | "ranges" | "subnets"> {
   const read = readPodRanges(facts);
   const inside = read.map(({ cidr }) => cidrRange(cidr));
-  const segments = (family: 4 | 6) => {
+  const ofSubnets = byName(facts.subnets).flatMap(({ metadata, spec }) =>
+    rangeOf(spec.cidr).map((cidr): PodRange => ({ cidr, object: `Subnet/${metadata.name}` })),
+  );
+  const segments = (list: readonly PodRange[], family: 4 | 6) => {
     // Equal bases are one value, so that neighbouring ranges join.
     const bases = new Map<string, Base>();
-    const layers = read
+    const layers = list
       .filter(({ cidr }) => cidr.family === family)
       .map(({ cidr, pool, object }) => {
         const base = baseOf(pool, object, config, family);
@@ -95,7 +108,8 @@ export function podRanges(facts: ClusterFacts, config: ConfigStatus): Pick<SnatP
   };
   return {
     inside: perFamily((family) => unionOf(inside, family)),
-    ranges: perFamily(segments),
+    ranges: perFamily((family) => segments(read, family)),
+    subnets: perFamily((family) => segments(ofSubnets, family)),
   };
 }
 

@@ -11,6 +11,7 @@ import {
   internet,
   masq,
   namespace,
+  nodeFacts,
   nodeIp,
   own,
   planOf,
@@ -18,6 +19,7 @@ import {
   pods4,
   pool,
   sourceNat,
+  subnet,
   web,
 } from "./facts.suite.ts";
 import { leftBlocks } from "./ranges.ts";
@@ -118,6 +120,32 @@ describe("the precedence table", () => {
       ({ id, when, outcome }, at) => `| ${at + 1} | \`${id}\` | ${when} | ${outcome} |`,
     );
     expect(text).toContain(lines.join("\n"));
+  });
+});
+
+describe("a pod of a subnet", () => {
+  const subnets = [subnet("vsw-1", "10.2.1.0/24")];
+  const cluster = { subnets, pods: [pod("there", "10.2.1.5")], config: masq };
+
+  it("is asked of by its range, and who else is there is no pod", () => {
+    const plan = planOf(cluster, {}, nodeFacts("node1", ["10.2.1.9"]));
+    expect(plan.pods).toEqual(new Map());
+    const seen = (source: string, passing = false) =>
+      decideSnat(plan, { source, destination: internet, passing });
+    expect(seen("10.2.1.5")).toMatchObject({ row: "config-others", sourceSeen: "10.2.1.9" });
+    for (const other of [seen("10.2.1.9"), seen("10.2.1.77", true)])
+      expect(other).toMatchObject({ row: "not-a-pod", action: "None" });
+  });
+
+  it("keeps its address where nobody configured anything, and a pool decides before its subnet", () => {
+    const decided = (more: Cluster) =>
+      decideSnat(planOf({ ...cluster, config: undefined, ...more } as Cluster), {
+        source: "10.2.1.5",
+        destination: internet,
+      });
+    expect(decided({})).toMatchObject({ row: "nothing", object: "Subnet/vsw-1", sourceSeen: "10.2.1.5" });
+    const over = pool("over", "10.2.0.0/16", { natOutgoing: true });
+    expect(decided({ pools: [over] })).toMatchObject({ row: "pool-on", object: "IPPool/over" });
   });
 });
 

@@ -97,6 +97,8 @@ export interface SnatPlan {
   readonly home: PerFamily<readonly IpRange[]>;
   /** Whole ranges of pods, and what they ask for. */
   readonly ranges: PerFamily<readonly Segment<Base>[]>;
+  /** Subnets' ranges, which count after those, and what their pods ask for: not all that is in them is a pod. */
+  readonly subnets: PerFamily<readonly Segment<Base>[]>;
   /**
    * Pods that ask for something else than their range does, by address. Of another node's pods only what is sent here so
    * that an egress address of this node is used.

@@ -11,6 +11,7 @@ import {
   parseCidr,
   parseIp,
   rangeToCidrs,
+  subtractRanges,
 } from "../../../base/ip.ts";
 import { getOrMake } from "../../policy/selector-index.ts";
 import { decideSnat } from "../decide.ts";
@@ -230,6 +231,13 @@ function podRanges(plan: SnatPlan, family: Family): IpRange[] {
   return [
     ...plan.inside[family],
     ...plan.ranges[family].map(({ first, last }) => ({ family, first, last })),
+    // The node itself may be a machine of the subnet.
+    ...plan.subnets[family].flatMap(({ first, last }) =>
+      subtractRanges(
+        { family, first, last },
+        plan.nodeAddresses.map((text) => single(text)).filter((one) => one.family === family),
+      ),
+    ),
     ...[...plan.pods.keys()].map((text) => single(text)).filter((range) => range.family === family),
   ];
 }
