@@ -1,4 +1,5 @@
 // Keeps the links of the node's interfaces, and the rules and routes that lead pods' traffic to them, equal to the plan.
+import { equalJson } from "../../api/equal.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Plugs } from "../../cloud/provider.ts";
 import { type Kernel, ROUTE_PROTOCOL, type Route, type Rule } from "../../kernel/kernel.ts";
@@ -30,12 +31,20 @@ export interface InterfaceManagerOptions {
   readonly plugs?: Plugs | undefined;
 }
 
+interface Found {
+  /** Interfaces are never changed in place. */
+  readonly madeOf: readonly (OwnInterface | OwnWire | null)[];
+  readonly routed: readonly RoutedInterface[];
+}
+
 export class InterfaceManager implements Manager {
   readonly name = "interfaces";
   readonly concerns = ["link", "route", "rule"] as const;
   readonly #options: InterfaceManagerOptions;
-  /** What is in force, as text. */
-  #done = "";
+  /** What is in force; undefined where the kernel must be asked. */
+  #done: SubnetRouting | undefined;
+  /** Where interfaces' links were found, and for which interfaces that was. */
+  #found: Found | undefined;
   /** Interfaces without a link, and why. */
   #missing: readonly string[] = [];
   /** Links that could not be made. */
@@ -65,23 +74,26 @@ export class InterfaceManager implements Manager {
 
   #follow(facts: ClusterFacts, node: NodeFacts): void {
     const wanted = this.#plan(facts, node);
-    const text = JSON.stringify(wanted);
-    if (text === this.#done) return;
-    this.#carryOut(wanted);
-    this.#done = text;
+    const before = this.#done;
+    this.#done = undefined;
+    // Pods come and go all the time: what differs is seldom more than the rule of one of them.
+    if (before && equalJson(wanted.routes, before.routes)) this.#changeRules(wanted.rules, before.rules);
+    else this.#carryOut(wanted);
+    this.#done = wanted;
   }
 
   async resync(facts: ClusterFacts, node: NodeFacts): Promise<void> {
     this.#last = [facts, node];
     this.#plugged = "";
+    this.#found = undefined;
     const wanted = this.#plan(facts, node);
     await this.#removeVlans();
     await this.#tidy();
     // Where nothing is wanted and nothing was made there is nothing to compare.
-    if (wanted.rules.length === 0 && this.#done === JSON.stringify(wanted)) return;
-    this.#done = "";
+    if (wanted.rules.length === 0 && this.#done && equalJson(wanted, this.#done)) return;
+    this.#done = undefined;
     this.#carryOut(wanted);
-    this.#done = JSON.stringify(wanted);
+    this.#done = wanted;
   }
 
   problems() {
@@ -115,11 +127,25 @@ export class InterfaceManager implements Manager {
   }
 
   #plan(facts: ClusterFacts, node: NodeFacts): SubnetRouting {
-    const { kernel, interfaces, own } = this.#options;
+    const { interfaces, own } = this.#options;
     const shared = [...interfaces().values()];
     const wires = [...own().values()];
-    const missing: string[] = [];
     this.#plug(shared, wires);
+    const routed = this.#routed(shared, wires);
+    const pods = [...node.endpoints.values()].flatMap(({ ips }) => ips);
+    const pools = [...facts.pools.values()].map(({ spec }) => spec.cidr).toSorted();
+    return planInterfaceRoutes(routed, pods, pools);
+  }
+
+  /** Looks for the interfaces' links, and sees to it that they are up; again only where one was missing, or something happened. */
+  #routed(shared: readonly OwnInterface[], wires: readonly OwnWire[]): readonly RoutedInterface[] {
+    const { kernel } = this.#options;
+    const madeOf = [...shared, null, ...wires];
+    const before = this.#found;
+    const isSame =
+      before?.madeOf.length === madeOf.length && before.madeOf.every((one, at) => one === madeOf[at]);
+    if (before && isSame && this.#missing.length === 0) return before.routed;
+    const missing: string[] = [];
     const links = shared.length + wires.length === 0 ? [] : kernel.links.list();
     const byMac = linksByMac(links);
     const routed = shared.map(({ id, mac, slot, vSwitchID, cidr, gateway, addresses }): RoutedInterface => {
@@ -139,9 +165,8 @@ export class InterfaceManager implements Manager {
     }
     this.#missing = missing;
     this.#mayHaveVlans ||= wires.some(({ kind }) => kind === "trunk");
-    const pods = [...node.endpoints.values()].flatMap(({ ips }) => ips);
-    const pools = [...facts.pools.values()].map(({ spec }) => spec.cidr).toSorted();
-    return planInterfaceRoutes(routed, pods, pools);
+    this.#found = { madeOf, routed };
+    return routed;
   }
 
   /** VLANs of members that no pod has any more: whoever removed them died before it came to that. */
@@ -155,6 +180,13 @@ export class InterfaceManager implements Manager {
       await kernel.links.remove(link.index);
     }
     this.#mayHaveVlans = own().size > 0;
+  }
+
+  #changeRules(wanted: readonly Rule[], before: readonly Rule[]): void {
+    const { kernel } = this.#options;
+    const [after, earlier] = [byText(wanted), byText(before)];
+    for (const [text, rule] of after) if (!earlier.has(text)) kernel.rules.add(rule);
+    for (const [text, rule] of earlier) if (!after.has(text)) kernel.rules.remove(rule);
   }
 
   #carryOut({ rules, routes }: SubnetRouting): void {
@@ -186,6 +218,10 @@ export class InterfaceManager implements Manager {
       .list(4)
       .filter(({ protocol, priority }) => protocol === ROUTE_PROTOCOL && priorities.has(priority));
   }
+}
+
+function byText(rules: readonly Rule[]): ReadonlyMap<string, Rule> {
+  return new Map(rules.map((rule) => [JSON.stringify(rule), rule]));
 }
 
 function sameRule(a: Rule, b: Rule): boolean {
