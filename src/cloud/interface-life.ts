@@ -2,13 +2,14 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { TrunklineError } from "../base/errors.ts";
-import { type CloudProvider, type CreateInterface, isUnanswered } from "./provider.ts";
+import { type CloudProvider, type CreateInterface, isThrottled, isUnanswered } from "./provider.ts";
 import type { CloudInterface } from "./types.ts";
 
 /** How often a call without an answer is made again with the same token. */
 const REPEATS = 3;
 const FIRST_LOOK_MS = 20;
 const LONGEST_LOOK_MS = 1000;
+const LEAST_THROTTLED_MS = 400;
 /** How long an interface may be on its way until it is taken back. */
 const PATIENCE_MS = 10_000;
 
@@ -92,10 +93,17 @@ async function looking(
   signal: AbortSignal,
   isAsWanted: (one: CloudInterface | undefined) => boolean,
 ): Promise<CloudInterface | undefined | false> {
-  const end = performance.now() + PATIENCE_MS;
+  let end = performance.now() + PATIENCE_MS;
   for (let wait = FIRST_LOOK_MS; ; wait = Math.min(2 * wait, LONGEST_LOOK_MS)) {
-    const [one] = await provider.describeInterfaces({ ids: [id] });
-    if (isAsWanted(one)) return one;
+    try {
+      const [one] = await provider.describeInterfaces({ ids: [id] });
+      if (isAsWanted(one)) return one;
+    } catch (error) {
+      // Looks can wait; whoever begins anew makes more calls.
+      if (!isThrottled(error)) throw error;
+      wait = Math.max(wait, LEAST_THROTTLED_MS * (0.5 + Math.random()));
+      end += wait;
+    }
     if (performance.now() > end) return false;
     await pause(wait, undefined, { signal });
   }

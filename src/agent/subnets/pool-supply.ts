@@ -6,7 +6,7 @@ import { subnetGateway, usableCount } from "../../api/subnets.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { attachInterface, createInterface, insisting, removeInterface } from "../../cloud/interface-life.ts";
-import { type CloudProvider, isExhausted, isFull } from "../../cloud/provider.ts";
+import { type CloudProvider, isExhausted, isFull, isThrottled } from "../../cloud/provider.ts";
 import {
   type CloudInterface,
   type CloudSubnet,
@@ -44,6 +44,8 @@ export class PoolSupply {
   readonly #options: PoolSupplyOptions;
   #limits: InstanceLimits | undefined;
   readonly #subnets = new Map<string, CloudSubnet>();
+  /** Interfaces that were made, and that the provider was too busy to attach; by id. */
+  readonly #halfway = new Map<string, { readonly made: CloudInterface; readonly hash: string }>();
 
   constructor(options: PoolSupplyOptions) {
     this.#options = options;
@@ -73,6 +75,12 @@ export class PoolSupply {
     let short = wanted;
     const exhausted: string[] = [];
     const limits = await this.#knownLimits();
+    for (const { made, hash } of this.#halfway.values()) {
+      await this.#finish(made, hash);
+      short -= made.addresses.length;
+      came();
+    }
+    if (short <= 0) return;
     for (const vSwitchID of await this.#inOrder(config)) {
       try {
         while (short > 0) {
@@ -117,6 +125,7 @@ export class PoolSupply {
     const { provider, logger, book, changed } = this.#options;
     const instanceID = this.instance();
     const found = await provider.describeInterfaces({ tags: this.#tags() });
+    this.#halfway.clear();
     // The machine's own interface carries no pods, whatever its tags say.
     const present = new Map(found.filter(({ type }) => type === "Secondary").map((one) => [one.id, one]));
     for (const one of book.interfaces.values()) {
@@ -183,19 +192,28 @@ export class PoolSupply {
   }
 
   async #make(config: Applied, vSwitchID: string, addressCount: number): Promise<readonly string[]> {
-    const { provider, signal } = this.#options;
+    const { provider } = this.#options;
     const { securityGroupIDs, settings, hash } = config;
     const tags = { ...settings.tags, ...this.#tags() };
     const type = "Secondary" as const;
     const made = await createInterface(provider, { vSwitchID, securityGroupIDs, type, addressCount, tags });
+    await this.#finish(made, hash);
+    return made.addresses;
+  }
+
+  /** Attaches what was made; where the provider asks for patience, the next try goes on with this interface. */
+  async #finish(made: CloudInterface, hash: string): Promise<void> {
+    const { provider, signal } = this.#options;
     try {
       await this.#adopt(made, hash);
+      this.#halfway.delete(made.id);
     } catch (error) {
+      if (isThrottled(error)) this.#halfway.set(made.id, { made, hash });
+      else this.#halfway.delete(made.id);
       // The machine takes no more than it has: then nobody shall count this one as ours.
       if (isFull(error)) await removeInterface(provider, made.id, this.instance(), signal);
       throw error;
     }
-    return made.addresses;
   }
 
   /** Takes an interface that is ours into use. */

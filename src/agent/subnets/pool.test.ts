@@ -88,6 +88,12 @@ describe("a node's pool of subnet addresses", () => {
     for (let left = 200; left > 0 && !holds(); left--) await pause(10);
     expect(holds()).toBe(true);
   }
+  /** The provider has been asked for what there is. */
+  const synced = (pool: SubnetPool) =>
+    until(() => {
+      pool.poke();
+      return made("DescribeNetworkInterfaces") > 0;
+    });
   const codeOf = (promise: Promise<unknown>) =>
     promise.then(
       () => "given",
@@ -239,6 +245,42 @@ describe("a node's pool of subnet addresses", () => {
       pool.poke();
       return cloud.interfaces().length === 0;
     });
+  });
+
+  it("goes on with the interface that it has made when the provider asks for patience", async () => {
+    const pool = open();
+    await synced(pool);
+    cloud.state.faults.push({ call: "AttachNetworkInterface", effect: "throttle", left: 2 });
+    const got = await ask(pool, "1", "2", "3");
+    expect(new Set(got).size).toBe(3);
+    expect(made("CreateNetworkInterface")).toBe(1);
+    expect(made("AttachNetworkInterface")).toBe(3);
+    expect(cloud.interfaces().map(({ id }) => id)).toEqual([...pool.book.interfaces.keys()]);
+  });
+
+  it("waits for an interface that is on its way while the provider asks for patience", async () => {
+    const pool = open();
+    await synced(pool);
+    cloud.state.faults.push({ call: "DescribeNetworkInterfaces", effect: "throttle", left: 1 });
+    await ask(pool, "1");
+    expect([made("CreateNetworkInterface"), made("AttachNetworkInterface")]).toEqual([1, 1]);
+  });
+
+  it("fills up what it keeps ready by one call for pods that come one after the other", async () => {
+    config = applied({
+      settings: { maxPoolSize: 4, minPoolSize: 2, selection: "ordered", tags: {}, trunking: false },
+    });
+    const pool = open();
+    const idle = () => pool.status().reduce((sum, one) => sum + one.idle, 0);
+    pool.poke();
+    await until(() => idle() === 2);
+    for (const key of ["1", "2"]) {
+      await ask(pool, key);
+      await pause(20);
+    }
+    expect(made("AssignPrivateIpAddresses")).toBe(0);
+    await until(() => idle() === 2);
+    expect(made("AssignPrivateIpAddresses")).toBe(1);
   });
 
   it("says that a machine is full", async () => {

@@ -38,6 +38,17 @@ const THROTTLED_MS = 5000;
 /** Between tries that somebody asked for. */
 const LEAST_MS = 200;
 const SYNC_MS = 600_000;
+/** Between what somebody asked for and the call for it: pods come in swarms, and each call is for all that have come. */
+const SWARM_MS = 50;
+/** The same where nobody waits for it: what is to be kept ready, and what is superfluous. Also, no pod that comes is held up. */
+const UPKEEP_MS = 500;
+
+interface Superfluous {
+  readonly one: OwnInterface;
+  readonly back: readonly string[] | "all";
+  /** A pod of another node waits for it. */
+  readonly isWanted: boolean;
+}
 
 export class SubnetPool {
   readonly book: PoolBook;
@@ -53,6 +64,8 @@ export class SubnetPool {
   #syncedAt = Number.NEGATIVE_INFINITY;
   #waking: AbortController | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
+  /** When to do what has to be done and nobody waits for; undefined where there is nothing of the kind. */
+  #upkeepAt: number | undefined;
   #running: Promise<void> | undefined;
 
   constructor(options: SubnetPoolOptions) {
@@ -83,13 +96,13 @@ export class SubnetPool {
   async allocate(holder: Holder): Promise<string> {
     const ready = this.book.addressOf(holder.key) ?? this.#take(holder);
     if (ready !== undefined) {
-      this.poke();
+      this.poke(UPKEEP_MS);
       return ready;
     }
     const hopeless = this.#hopeless();
     if (hopeless) throw hopeless;
     const waiting = this.#waiters.wait(holder);
-    this.poke();
+    this.poke(SWARM_MS);
     return await waiting;
   }
 
@@ -98,7 +111,7 @@ export class SubnetPool {
     const released = this.book.release(key);
     if (released) {
       this.#options.changed();
-      this.poke();
+      this.poke(SWARM_MS);
     }
     return released;
   }
@@ -177,7 +190,8 @@ export class SubnetPool {
     this.#serve();
     const waiting = this.#demand.waiting(this.#waiters.holders);
     const least = config.vSwitchIDs.length > 0 ? config.settings.minPoolSize : 0;
-    const short = waiting + least - this.#idle(config);
+    const idle = this.#idle(config);
+    const short = waiting + least - idle;
     const hopeless = short > 0 ? this.#hopeless() : undefined;
     if (hopeless) {
       this.#waiters.reject(hopeless);
@@ -185,13 +199,25 @@ export class SubnetPool {
       if (this.#idle(config) > 0) this.#options.came();
       return;
     }
-    if (short > 0) {
+    if (short > 0 && (waiting > idle || this.#isTime())) {
       await this.#grow(config, short);
       // What an older configuration has left is looked at then.
       this.poke(LEAST_MS);
-    } else await this.#shrink(config, waiting);
+    } else if (short <= 0) await this.#shrink(config, waiting);
     this.#setback.over();
     this.#wakeForRested();
+  }
+
+  /** Returns whether what nobody waits for is to be done now; if not, a later round will. */
+  #isTime(): boolean {
+    const now = this.#clock.steady();
+    this.#upkeepAt ??= now + UPKEEP_MS;
+    if (now >= this.#upkeepAt) {
+      this.#upkeepAt = undefined;
+      return true;
+    }
+    this.poke(this.#upkeepAt - now);
+    return false;
   }
 
   async #grow(config: Applied, short: number): Promise<void> {
@@ -209,28 +235,36 @@ export class SubnetPool {
 
   /** Gives back what is superfluous: all of an old configuration, more than the most, and all where others wait for it. */
   async #shrink(config: Applied, waiting: number): Promise<void> {
+    const over = this.#superfluous(config, waiting);
+    if (over.length === 0) this.#upkeepAt = undefined;
+    else if (over.some(({ isWanted }) => isWanted) || this.#isTime())
+      // One after the other, and each time anew: pods come while a call is under way.
+      for (let [next] = over; next; [next] = this.#superfluous(config, waiting))
+        if (next.back === "all") await this.#supply.giveBack(next.one);
+        else await this.#supply.unassign(next.one, next.back);
+  }
+
+  #superfluous(config: Applied, waiting: number): readonly Superfluous[] {
     const { facts, node } = this.#options;
     const { maxPoolSize, minPoolSize } = config.settings;
+    const found: Superfluous[] = [];
     let keep = waiting + maxPoolSize;
     for (const one of [...this.book.interfaces.values()].toSorted(
       (a, b) => this.book.usedOf(b) - this.book.usedOf(a),
     )) {
       const idle = this.book.idleOf(one);
-      const may =
-        !fits(one, config) || one.leaving
-          ? 0
-          : waitsElsewhere(facts, node, one.vSwitchID)
-            ? waiting + minPoolSize
-            : keep;
+      const isWanted = waitsElsewhere(facts, node, one.vSwitchID);
+      const may = !fits(one, config) || one.leaving ? 0 : isWanted ? waiting + minPoolSize : keep;
       if (idle.length === one.addresses.length && may <= 0) {
-        await this.#supply.giveBack(one);
+        found.push({ one, back: "all", isWanted });
         continue;
       }
       const over = Math.max(idle.length - Math.max(may, 0), 0);
       const back = idle.filter((address) => address !== one.addresses[0]).slice(0, over);
-      await this.#supply.unassign(one, back);
+      if (back.length > 0) found.push({ one, back, isWanted });
       keep -= idle.length - back.length;
     }
+    return found;
   }
 
   #wakeForRested(): void {

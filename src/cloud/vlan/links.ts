@@ -125,19 +125,22 @@ function answerFor(kernel: Kernel, { index, name }: Link, mac: string, addresses
   kernel.sysctl.set(`net/ipv4/neigh/${name}/proxy_delay`, "0");
   const present = kernel.neighbours.list({ linkIndex: index, proxy: true });
   for (const entry of present) if (!addresses.includes(entry.address)) kernel.neighbours.remove(entry);
-  for (const address of addresses) {
-    if (present.some((entry) => entry.address === address)) continue;
+  const fresh = addresses.filter((address) => !present.some((entry) => entry.address === address));
+  for (const address of fresh)
     kernel.neighbours.replace({ linkIndex: index, address, state: "other", proxy: true });
-    announce(kernel, index, address, mac);
-  }
+  announce(kernel, index, fresh, mac);
 }
 
-/** Who does not hear it keeps an old entry until that has aged. */
-function announce(kernel: Kernel, linkIndex: number, address: string, mac: string): void {
+/**
+ * Who does not hear it keeps an old entry until that has aged. By one socket for all: the kernel waits for every processor
+ * when one is closed.
+ */
+function announce(kernel: Kernel, linkIndex: number, addresses: readonly string[], mac: string): void {
+  if (addresses.length === 0) return;
   try {
     const fd = kernel.sockets.openPacket(linkIndex);
     try {
-      kernel.sockets.sendPacket(fd, linkIndex, announcement(address, mac));
+      for (const address of addresses) kernel.sockets.sendPacket(fd, linkIndex, announcement(address, mac));
     } finally {
       kernel.sockets.close(fd);
     }
