@@ -6,9 +6,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseManifests } from "../src/api/manifest/parse.ts";
 import { openSqliteStore } from "../src/store/sqlite/store.ts";
+import { rounds } from "./lib/quick.ts";
 import { type Row, row } from "./lib/row.ts";
 
-const RUNS = 5;
+const RUNS = rounds(5, 2);
 const NAMESPACES = 50;
 const POLICIES = 1000;
 const program = path.join(import.meta.dirname, "../bin/trunkline");

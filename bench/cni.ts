@@ -1,7 +1,7 @@
 // ADD and DEL of our plugin (executable, agent, allocator, rules) beside Debian's bridge and host-local on the same kernel,
 // from the start of the process to the end of its output; one at a time and eight at a time, taking turns.
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,17 +13,24 @@ import { linuxMachine } from "../src/kernel/index.ts";
 import { openSqliteStore } from "../src/store/sqlite/store.ts";
 import { type Job, type Launched, launch } from "./lib/launch.ts";
 import { ranInPrivate } from "./lib/private.ts";
+import { rounds } from "./lib/quick.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
 
 const root = path.dirname(import.meta.dirname);
 const plugins = "/usr/lib/cni";
-const ONE_BY_ONE = 120;
-const WARM_UP = 10;
-const BATCHES = 6;
+const ONE_BY_ONE = rounds(120, 40);
+const WARM_UP = rounds(10, 5);
+const BATCHES = rounds(6, 3);
 const BATCH = 40;
 const AT_A_TIME = 8;
 const PODS_AT_REST = 250;
-const REST_SECONDS = 15;
+const REST_SECONDS = rounds(15, 5);
+
+export const needs = [
+  { program: path.join(plugins, "bridge"), debian: "containernetworking-plugins" },
+  { program: path.join(plugins, "host-local"), debian: "containernetworking-plugins" },
+  { program: "cc", debian: "gcc" },
+];
 
 interface Plugin {
   readonly name: string;
@@ -63,8 +70,6 @@ async function end(child: ChildProcess): Promise<void> {
 
 async function prepare(folder: string): Promise<Bench> {
   const machine = linuxMachine();
-  if (!existsSync(path.join(plugins, "bridge")))
-    throw new Error("Debian's containernetworking-plugins is missing");
   const kernel = machine.open("self");
   const uplink = kernel.links.add({ kind: "bridge", name: "up0", up: true });
   kernel.addresses.add({ linkIndex: uplink.index, address: "192.168.18.11/24", scope: "global" });

@@ -14,13 +14,16 @@ import { type BenchCluster, makeCluster, makePathCluster } from "./lib/policy-cl
 import { eventRows } from "./lib/policy-events.ts";
 import { BenchPath } from "./lib/policy-paths.ts";
 import { ranInPrivate } from "./lib/private.ts";
+import { rounds } from "./lib/quick.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
 
 /** Short, so that what it is compared with is near in time. */
 const SLICE_MS = 20;
 /** A bar of 3 % wants medians of many pairs: one pair's spread is ten. */
-const ROUNDS = { tcp: 60, udp: 200 } as const;
-const PEER_ROUNDS = 40;
+const ROUNDS = { tcp: rounds(60, 12), udp: rounds(200, 30) } as const;
+const PEER_ROUNDS = rounds(40, 6);
+export const needs = [{ program: "iptables-restore", debian: "iptables" }];
+
 const everything = new Map(
   ["namespaces", "pods", "networkpolicies", "endpoints", "configmaps"].map((kind) => [kind, "all" as const]),
 );
@@ -43,7 +46,7 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
 
 /** 25,000 namespaces, 100,000 pods, 75,000 policies in a process of its own; the best of three. */
 function fullRows(): Row[] {
-  const runs = [1, 2, 3].map(() => {
+  const runs = Array.from({ length: rounds(3, 1) }, () => {
     const script = path.join(import.meta.dirname, "lib/policy-full.ts");
     const { stdout } = spawnSync(process.execPath, [script], { encoding: "utf8" });
     return JSON.parse(stdout) as { seconds: number; mib: number };

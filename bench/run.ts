@@ -1,32 +1,21 @@
-// `npm run bench -- NAME`: runs bench/NAME.ts, prints its rows as a table and writes bench/results/NAME.json.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import os from "node:os";
+// `npm run bench -- NAME`: runs bench/NAME.ts, prints its rows as a table and keeps them in bench/results/.
+// `npm run bench -- all --quick`: all of them with few rounds, beside the last such run.
+import { readdirSync } from "node:fs";
 import path from "node:path";
+import { runAll } from "./lib/all.ts";
+import { missing, type Need } from "./lib/needs.ts";
+import { keepResult } from "./lib/results.ts";
 import type { Bench, Row } from "./lib/row.ts";
-
-const here = import.meta.dirname;
+import { columns, figure } from "./lib/table.ts";
 
 function names(): string[] {
-  return readdirSync(here)
+  return readdirSync(import.meta.dirname)
     .filter((file) => file.endsWith(".ts") && file !== "run.ts")
     .map((file) => path.basename(file, ".ts"));
 }
 
-function machine() {
-  const model = /^model name\s*:\s*(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] ?? "unknown";
-  return {
-    cpu: model,
-    cpus: os.availableParallelism(),
-    memoryMiB: Math.round(os.totalmem() / 2 ** 20),
-    kernel: os.release(),
-    node: process.version,
-    at: new Date().toISOString(),
-  };
-}
-
 function table(rows: readonly Row[]): string {
-  const figure = (value: number | null) => (value === null ? "" : String(Number(value.toPrecision(3))));
-  const cells = [
+  return columns([
     ["", "what", "ours", "peer", "unit", "ratio", "bar", "held"],
     ...rows.map((row) => [
       row.id,
@@ -38,33 +27,39 @@ function table(rows: readonly Row[]): string {
       row.bar,
       row.held === null ? "" : row.held ? "yes" : "NO",
     ]),
-  ];
-  const widths = cells[0]?.map((_, at) => Math.max(...cells.map((row) => row[at]?.length ?? 0))) ?? [];
-  return cells
-    .map((row) =>
-      row
-        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  ]);
 }
 
-const name = process.argv[2];
-if (name === undefined || !names().includes(name)) {
-  console.error(`usage: npm run bench -- NAME, where NAME is one of: ${names().join(", ")}`);
-  process.exitCode = 2;
-} else {
-  const { bench } = (await import(`./${name}.ts`)) as { bench: Bench };
-  const rows = await bench(process.argv.slice(3));
-  // A bench may have started itself anew in namespaces of its own: then that process has told everything.
-  if (rows !== undefined) {
-    console.log(table(rows));
-    const folder = path.join(here, "results");
-    mkdirSync(folder, { recursive: true });
-    const file = path.join(folder, `${name}.json`);
-    writeFileSync(file, `${JSON.stringify({ rows, machine: machine() }, undefined, 2)}\n`);
-    console.error(`wrote ${path.relative(process.cwd(), file)}`);
-    if (rows.some((row) => row.held === false)) process.exitCode = 1;
+/** Returns the exit code: 0 all bars held, 1 one did not, 2 it could not be measured. */
+async function runOne(name: string, options: readonly string[]): Promise<number> {
+  const { bench, needs = [] } = (await import(`./${name}.ts`)) as { bench: Bench; needs?: readonly Need[] };
+  const absent = missing(needs);
+  if (absent.length > 0) {
+    const list = absent.map(({ program, debian }) => `${program} (Debian: ${debian})`).join(", ");
+    console.error(`bench ${name}: needs ${list}`);
+    return 2;
   }
+  const rows = await bench(options.filter((option) => !option.startsWith("--")));
+  // A bench may have started itself anew in namespaces of its own: then that process has told everything.
+  if (rows === undefined) return Number(process.exitCode ?? 0);
+  console.log(table(rows));
+  console.error(`wrote ${keepResult(name, rows)}`);
+  return rows.some((row) => row.held === false) ? 1 : 0;
+}
+
+const [name = "", ...options] = process.argv.slice(2);
+if (name === "all") process.exitCode = runAll(names(), options) ? 0 : 1;
+else if (names().includes(name)) {
+  try {
+    process.exitCode = await runOne(name, options);
+  } catch (error) {
+    // What a bench has started it has ended by then; the stack would hide the one line that helps.
+    console.error(`bench ${name}: ${error instanceof Error ? error.message : String(error)}`);
+    if (process.env["TRUNKLINE_DEBUG"] !== undefined) console.error(error);
+    process.exitCode = 2;
+  }
+} else {
+  const known = names().join(", ");
+  console.error(`usage: npm run bench -- NAME [--quick], where NAME is all or one of: ${known}`);
+  process.exitCode = 2;
 }

@@ -8,18 +8,25 @@ import type { Kernel } from "../src/kernel/index.ts";
 import { clusterFacts, clusterNode, pod, pool, sourceNat } from "../src/plan/snat/facts.suite.ts";
 import { type BedNode, NatBed } from "../test/kernel/nat-bed.ts";
 import { ranInPrivate } from "./lib/private.ts";
+import { rounds } from "./lib/quick.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
 
 const FEW = 3;
 const MANY = 1000;
-const ROUNDS = 61;
+const ROUNDS = rounds(61, 9);
 /** First packets in a round; far below what connection tracking holds. */
 const PACKETS = 8_000;
-const CHANGES = 60;
+const CHANGES = rounds(60, 15);
 const PODS = 10_000;
 const MANY_PODS = 100_000;
 const PODS_A_NODE = 250;
-const TAKEOVERS = 5;
+const TAKEOVERS = rounds(5, 3);
+
+export const needs = [
+  { program: "conntrack", debian: "conntrack" },
+  { program: "iptables-nft-restore", debian: "iptables" },
+];
+
 const destination = "203.0.113.10";
 
 export async function bench(): Promise<readonly Row[] | undefined> {

@@ -17,12 +17,13 @@ import { openSqliteStore } from "../src/store/sqlite/store.ts";
 import type { Store } from "../src/store/store.ts";
 import { launch } from "./lib/launch.ts";
 import { ranInPrivate } from "./lib/private.ts";
+import { isQuick, rounds } from "./lib/quick.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
 
 const root = path.dirname(import.meta.dirname);
 const NODE = "bench";
 const ZONE = "topology.kubernetes.io/zone";
-const ROUNDS = 200;
+const ROUNDS = rounds(200, 40);
 const WARM_UP = 10;
 /** No pod waits for another one's address to rest. */
 const WARM = ROUNDS + WARM_UP + 40;
@@ -38,7 +39,7 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
   try {
     return [
       ...(wanted("warm") ? await warmPool(folder) : []),
-      ...(wanted("scale") ? await manyPods(folder) : []),
+      ...(wanted("scale") && !isQuick ? await manyPods(folder) : []),
     ];
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -11,10 +11,11 @@ import type { NodeFacts } from "../../src/plan/facts.ts";
 import { memoryStore } from "../../src/store/memory.ts";
 import type { Store } from "../../src/store/store.ts";
 import { type BenchCluster, ipOf, podObject } from "./policy-cluster.ts";
+import { rounds } from "./quick.ts";
 import { quantile, type Row, row } from "./row.ts";
 
 const ADDRESS = "192.168.18.1";
-const EVENTS = 300;
+const EVENTS = rounds(300, 100);
 const WARM_UP = 20;
 
 interface Running {

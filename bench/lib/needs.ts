@@ -1,0 +1,27 @@
+// What a bench needs of the machine, looked at before it begins.
+import { accessSync, constants } from "node:fs";
+import path from "node:path";
+
+/** A program, or a file, and the Debian package that has it. */
+export interface Need {
+  readonly program: string;
+  readonly debian: string;
+}
+
+/** Returns those that are not there. A program is looked for in PATH and where root's programs are, a path as it stands. */
+export function missing(needs: readonly Need[]): readonly Need[] {
+  const folders = [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/sbin"];
+  return needs.filter(({ program }) => {
+    const places = path.isAbsolute(program) ? [program] : folders.map((folder) => path.join(folder, program));
+    return !places.some(isExecutable);
+  });
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
