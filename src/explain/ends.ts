@@ -110,21 +110,27 @@ function rank(pod: Pod): number {
   return pod.status?.phase === "Running" && podIps(pod).length > 0 ? 0 : 1;
 }
 
-/** A Deployment's pods belong to its ReplicaSet, a CronJob's to a Job: those are known by name and hash only. */
 export function podsOf(facts: ClusterFacts, kind: string, namespace: string, name: string): Pod[] {
-  return [...facts.pods.values()].filter((pod) => {
-    if (pod.metadata.namespace !== namespace) return false;
-    return (pod.metadata.ownerReferences ?? []).some((owner) => {
-      if (owner.kind.toLowerCase() === kind.toLowerCase() && owner.name === name) return true;
-      const hash = pod.metadata.labels?.["pod-template-hash"];
-      if (kind === "Deployment" && owner.kind === "ReplicaSet") return owner.name === `${name}-${hash}`;
-      return (
-        kind === "CronJob" &&
-        owner.kind === "Job" &&
-        /^-\d+$/.test(owner.name.slice(name.length)) &&
-        owner.name.startsWith(name)
-      );
-    });
+  return [...facts.pods.values()].filter(
+    (pod) => pod.metadata.namespace === namespace && isOwnedBy(pod, kind, name),
+  );
+}
+
+/**
+ * Returns whether a pod is of a workload of its namespace. A Deployment's pods belong to its ReplicaSet, a CronJob's to a
+ * Job: those are known by name and hash only.
+ */
+export function isOwnedBy(pod: Pod, kind: string, name: string): boolean {
+  return (pod.metadata.ownerReferences ?? []).some((owner) => {
+    if (owner.kind.toLowerCase() === kind.toLowerCase() && owner.name === name) return true;
+    const hash = pod.metadata.labels?.["pod-template-hash"];
+    if (kind === "Deployment" && owner.kind === "ReplicaSet") return owner.name === `${name}-${hash}`;
+    return (
+      kind === "CronJob" &&
+      owner.kind === "Job" &&
+      /^-\d+$/.test(owner.name.slice(name.length)) &&
+      owner.name.startsWith(name)
+    );
   });
 }
 

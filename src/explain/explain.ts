@@ -50,6 +50,21 @@ export interface Explanation {
   readonly unknown?: readonly string[];
 }
 
+/**
+ * Returns the source of a flow as far as objects tell, without asking who lets it pass. @throws as `explain`
+ */
+export function sourceAsked(
+  facts: ClusterFacts,
+  judges: Pick<Judges, "source" | "atlas">,
+  from: End,
+  to: End,
+  port?: Port | "icmp",
+): { readonly from: Provenance; readonly snat: SourceDecision } {
+  const asked = port === "icmp" ? undefined : (port ?? portsOf(to)[0]);
+  const flow = { ...endsOf(facts, judges.atlas, from, to), port: asked };
+  return { from: provenanceOf(facts, from, flow.source), snat: judges.source(flow) };
+}
+
 /** yes; no; or it cannot be told. */
 export type Answer = "yes" | "no" | "unknown";
 

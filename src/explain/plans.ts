@@ -23,21 +23,7 @@ export interface Knowledge {
 /** Returns what decides flows among these facts; `ground` where all of the network is known. */
 export function judgesOf(facts: ClusterFacts, known: Knowledge = {}, ground?: Ground): Judges {
   const atlas = ground && new Atlas(facts, ground);
-  const plans = new Map<string, SnatPlan>();
-  const planOf = (node: string) => {
-    const lastGood = known.lastGood?.get(node);
-    const memory = lastGood === undefined ? {} : { lastGood };
-    const before = plans.get(node);
-    if (before) return before;
-    const made = planSnat(facts, nodeFacts(facts, node), memory);
-    // For the kernel all of a node's addresses are its own; which rule applies is decided by those that its object has.
-    const own = atlas?.machine(`node/${node}`)?.links.flatMap(({ addresses }) => addresses.map(bare)) ?? [];
-    const held = made.egress.filter(({ holder }) => holder === node).map(({ address }) => address);
-    const nodeAddresses = [...new Set([...made.nodeAddresses, ...own, ...held])];
-    const whole = { ...made, nodeAddresses };
-    plans.set(node, whole);
-    return whole;
-  };
+  const planOf = plansOf(facts, known, atlas);
   const policies = policyJudge(facts);
   const groups = facts.subnets.size > 0 ? new GroupJudge(facts) : undefined;
   const rulesOf = (machine: string) => known.rules?.get(machine);
@@ -52,6 +38,30 @@ export function judgesOf(facts: ClusterFacts, known: Knowledge = {}, ground?: Gr
         [...chains.values()].some(({ rules, policy }) => rules.length > 0 || policy === "drop"),
     ),
     ...(atlas && { atlas, network: { facts, atlas, policies: policies.policies, groups, planOf, rulesOf } }),
+  };
+}
+
+/** Returns what decides sources alone, as far as objects tell: much quicker made than all that decides a flow. */
+export function sourceJudgeOf(facts: ClusterFacts): Pick<Judges, "source"> {
+  const planOf = plansOf(facts);
+  return { source: (flow) => decideSource(planOf, flow) };
+}
+
+function plansOf(facts: ClusterFacts, known: Knowledge = {}, atlas?: Atlas): (node: string) => SnatPlan {
+  const plans = new Map<string, SnatPlan>();
+  return (node) => {
+    const lastGood = known.lastGood?.get(node);
+    const memory = lastGood === undefined ? {} : { lastGood };
+    const before = plans.get(node);
+    if (before) return before;
+    const made = planSnat(facts, nodeFacts(facts, node), memory);
+    // For the kernel all of a node's addresses are its own; which rule applies is decided by those that its object has.
+    const own = atlas?.machine(`node/${node}`)?.links.flatMap(({ addresses }) => addresses.map(bare)) ?? [];
+    const held = made.egress.filter(({ holder }) => holder === node).map(({ address }) => address);
+    const nodeAddresses = [...new Set([...made.nodeAddresses, ...own, ...held])];
+    const whole = { ...made, nodeAddresses };
+    plans.set(node, whole);
+    return whole;
   };
 }
 

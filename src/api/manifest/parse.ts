@@ -122,11 +122,16 @@ function readObject(value: unknown, context: Context, sink: Sink): void {
       );
   }
   if (sink.errors.length > before || typeof apiVersion !== "string" || typeof kind !== "string") return;
-  if (kind.endsWith("List") && (Array.isArray(written["items"]) || written["items"] === undefined)) {
+  const known = kindOf(apiVersion, kind);
+  // An AddressList is a single object.
+  if (
+    !known &&
+    kind.endsWith("List") &&
+    (Array.isArray(written["items"]) || written["items"] === undefined)
+  ) {
     readList(written, apiVersion, kind, context, sink);
     return;
   }
-  const known = kindOf(apiVersion, kind);
   if (known) sink.warnings.push(...emptyTexts(known, value).map((empty) => nothingBehind(empty, locate)));
   readKnown(written, known, context, sink);
 }

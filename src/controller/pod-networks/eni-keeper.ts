@@ -26,12 +26,12 @@ import { hasFixedName, isReady, networksOf } from "../../plan/subnets/pod-networ
 import { change } from "../../store/change.ts";
 import type { EventRecorder } from "../../store/event-recorder.ts";
 import type { Store } from "../../store/store.ts";
+import { Work } from "../../store/work.ts";
 import { EniCalls, isAbout } from "./eni-calls.ts";
 import { askedAnew, boundStatus, draftFor, forPod, unboundStatus } from "./eni-object.ts";
 import type { NetworkFacts } from "./facts.ts";
 import { Waits, waitAfter } from "./failures.ts";
 import { LateAdmission } from "./late-admission.ts";
-import { Work } from "./work.ts";
 
 export interface EniKeeperOptions {
   readonly store: Store;

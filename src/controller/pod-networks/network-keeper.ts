@@ -14,8 +14,8 @@ import { isReady, networksOf } from "../../plan/subnets/pod-network.ts";
 import { change } from "../../store/change.ts";
 import type { EventRecorder } from "../../store/event-recorder.ts";
 import type { Store } from "../../store/store.ts";
+import { Work } from "../../store/work.ts";
 import type { NetworkFacts } from "./facts.ts";
-import { Work } from "./work.ts";
 
 export interface NetworkKeeperOptions {
   readonly store: Store;

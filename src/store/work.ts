@@ -1,12 +1,16 @@
 // Work by key, some keys at a time, each again when it asks for it; the waits between tries go by the given clock.
-import { textOf } from "../../base/errors.ts";
-import type { Logger } from "../../base/log.ts";
-import type { Clock } from "../../ipam/types.ts";
+import { textOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+
+export interface Sleeper {
+  /** Settles after that many milliseconds, or once `signal` aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
 
 export interface WorkOptions {
   /** Returns after how many milliseconds the key is to be looked at again; undefined: when somebody asks for it. */
   readonly settle: (key: string) => Promise<number | undefined>;
-  readonly clock: Pick<Clock, "sleep">;
+  readonly clock: Sleeper;
   readonly logger: Logger;
   /** Keys at a time. */
   readonly width: number;
