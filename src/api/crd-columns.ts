@@ -42,6 +42,13 @@ const columns: Readonly<Record<string, readonly PrinterColumn[]>> = {
     age,
     wide(column("Holders", ".status.holders[*].node")),
   ],
+  AddressList: [
+    column("To", ".spec.to"),
+    column("Revision", ".status.revision", "integer"),
+    column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+    age,
+    wide(column("Reason", '.status.conditions[?(@.type=="Ready")].reason')),
+  ],
   Host: [column("Role", ".spec.role"), column("Addresses", ".spec.addresses"), age],
   BGPPeer: [
     column("Peer", ".spec.peerIP"),

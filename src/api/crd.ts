@@ -2,6 +2,7 @@
 // schemas (apiextensions.k8s.io/v1) allow less than ours: what does not fit is checked by Trunkline itself.
 import { printerColumns } from "./crd-columns.ts";
 import { addressBlockKind } from "./kinds/address-block.ts";
+import { addressListKind } from "./kinds/address-list.ts";
 import { hostKind } from "./kinds/host.ts";
 import { ipPoolKind } from "./kinds/ip-pool.ts";
 import { nodeConfigKind } from "./kinds/node-config.ts";
@@ -25,6 +26,7 @@ export const customKinds: readonly Kind[] = [
   ipPoolKind,
   addressBlockKind,
   sourceNatKind,
+  addressListKind,
   hostKind,
   subnetKind,
   subnetLedgerKind,

@@ -1,6 +1,7 @@
 // Every kind that Trunkline knows, for look-ups by apiVersion and kind or by the names a user types.
 import type { Kind } from "../object.ts";
 import { addressBlockKind } from "./address-block.ts";
+import { addressListKind } from "./address-list.ts";
 import { configMapKind, eventKind, namespaceKind, nodeKind, podKind } from "./core.ts";
 import { hostKind } from "./host.ts";
 import { ipPoolKind } from "./ip-pool.ts";
@@ -45,6 +46,7 @@ export const allKinds: readonly Kind[] = [
   ipPoolKind,
   addressBlockKind,
   sourceNatKind,
+  addressListKind,
   hostKind,
   subnetKind,
   subnetLedgerKind,

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import type { Kind } from "../object.ts";
 import { fields, metadata } from "../schema.ts";
+import { addressListSchema } from "./address-list.schema.ts";
 import * as core from "./core.schema.ts";
 import { ipPoolSchema } from "./ip-pool.schema.ts";
 import { networkPolicySchema } from "./network-policy.schema.ts";
@@ -34,6 +35,7 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
   IPPool: ipPoolSchema,
   AddressBlock: addressBlockSchema,
   SourceNAT: sourceNatSchema,
+  AddressList: addressListSchema,
   Host: hostSchema,
   Subnet: subnetSchema,
   SubnetLedger: subnetLedgerSchema,

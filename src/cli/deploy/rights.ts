@@ -50,6 +50,8 @@ export const agentRules: readonly Rule[] = [
   can(own, "addressblocks/status", "patch"),
   can(own, "sourcenats", "get"),
   can(own, "sourcenats/status", "patch"),
+  can(own, "addresslists", "get"),
+  can(own, "addresslists/status", "patch"),
   can(own, "nodeconfigs", "get create delete"),
   can(own, "nodeconfigs/status", "patch"),
 ];
@@ -70,6 +72,8 @@ export const controllerRules: readonly Rule[] = [
   can(own, "sourcenats", "get list watch"),
   can(own, "sourcenats/status", "patch"),
   can(own, "hosts subnets nodeconfigs", "list watch"),
+  can(own, "addresslists", "get list watch"),
+  can(own, "addresslists/status", "patch"),
   can(terway, "podenis", "list watch"),
   // Without a provider of subnets it only says that there is none.
   can(terway, "podnetworkings", "get list watch"),

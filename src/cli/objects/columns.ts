@@ -1,5 +1,7 @@
 // What `get` prints of each kind. A column that is `wide` appears only with -o wide.
+
 import type { AddressBlock } from "../../api/kinds/address-block.ts";
+import type { AddressList } from "../../api/kinds/address-list.ts";
 import {
   type ConfigMap,
   type Event,
@@ -234,6 +236,29 @@ const hostColumns: readonly Column<Host>[] = [
   { title: "ADMITS", cell: (host) => (host.spec.admit ? list(host.spec.admit) : "<all>") },
 ];
 
+const addressListColumns: readonly Column<AddressList>[] = [
+  { title: "TO", cell: ({ spec }) => spec.to },
+  { title: "RANGES", cell: ({ status }) => String(status?.ranges?.length ?? 0) },
+  {
+    title: "UNUSED",
+    cell: ({ status }) =>
+      String(status?.entries?.filter(({ unusedSince }) => unusedSince !== undefined).length ?? 0),
+  },
+  {
+    title: "SINKS",
+    cell: ({ status }) => {
+      const all = status?.sinks ?? [];
+      const current = all.filter(({ revision }) => revision === status?.revision);
+      return `${current.length}/${all.length}`;
+    },
+  },
+  {
+    title: "READY",
+    cell: ({ status }) => status?.conditions?.find(({ type }) => type === "Ready")?.status ?? "Unknown",
+  },
+  age,
+];
+
 const columnsByKind: Readonly<Record<string, readonly Column<never>[]>> = {
   Pod: podColumns,
   Node: nodeColumns,
@@ -251,6 +276,7 @@ const columnsByKind: Readonly<Record<string, readonly Column<never>[]>> = {
   AddressBlock: blockColumns,
   NetworkPolicy: policyColumns,
   SourceNAT: sourceNatColumns,
+  AddressList: addressListColumns,
   Host: hostColumns,
 };
 

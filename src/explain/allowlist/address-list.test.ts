@@ -1,0 +1,179 @@
+import { describe, expect, it } from "vitest";
+import type { AddressList } from "../../api/kinds/address-list.ts";
+import type { KubeObject } from "../../api/object.ts";
+import { cluster, host, pod, pool } from "../cluster.suite.ts";
+import { sourceJudgeOf } from "../plans.ts";
+import { askerOf, nextList } from "./address-list.ts";
+
+const db = host("db", "172.17.0.9");
+const pods = pool("pods", "10.1.0.0/16", false);
+const now = Date.parse("2026-01-01T00:00:00Z");
+
+function list(spec: Partial<AddressList["spec"]> = {}, status?: AddressList["status"]): AddressList {
+  const whole = { for: [{ podSelector: { matchLabels: { app: "listed" } } }], to: "host/db:5432", ...spec };
+  return {
+    apiVersion: "trunkline.dev/v1alpha1",
+    kind: "AddressList",
+    metadata: { name: "l", uid: "l", resourceVersion: "1", creationTimestamp: "" },
+    spec: whole,
+    ...(status && { status }),
+  };
+}
+
+const web = (name: string, address: string | undefined, node = "n1") =>
+  pod(name, address, node, { labels: { app: "listed" } });
+const other = (name: string, address: string) => pod(name, address, "n1", { labels: { app: "other" } });
+
+function next(of: AddressList, objects: readonly KubeObject[], at = now) {
+  const facts = cluster(db, pods, ...objects);
+  return nextList({
+    list: of,
+    facts,
+    askerFor: (given) => askerOf(given, () => sourceJudgeOf(given), of),
+    now: at,
+  });
+}
+
+describe("an AddressList", () => {
+  it("holds the addresses of the pods that it is for, and says whose they are", () => {
+    const { status, again } = next(list(), [
+      web("a", "10.1.0.4"),
+      web("b", "10.1.0.5", "n2"),
+      other("c", "10.1.0.6"),
+      web("waits", undefined),
+    ]);
+    expect(status).toMatchObject({ revision: 1, ranges: ["10.1.0.4/31"], unknown: [], strangers: [] });
+    expect(status.entries).toEqual([
+      { range: "10.1.0.4/32", revision: 1, pods: 1, neededBy: ["default/a"] },
+      { range: "10.1.0.5/32", revision: 1, pods: 1, neededBy: ["default/b"] },
+    ]);
+    expect(again).toBeUndefined();
+  });
+
+  it("has what pods are about to have, until their objects say it", () => {
+    const asked = [
+      { pod: "default/a", uid: "a", node: "n1", addresses: ["10.1.0.4"], at: "2026-01-01T00:00:00Z" },
+    ];
+    const waiting = next(list({}, { asked }), [web("a", undefined)]).status;
+    expect(waiting).toMatchObject({ ranges: ["10.1.0.4/32"], asked });
+    expect(next(list({}, waiting), [web("a", "10.1.0.4")]).status).toMatchObject({
+      ranges: ["10.1.0.4/32"],
+      asked: [],
+    });
+    // Another pod of the name is not the one that asked.
+    const stranger = { ...asked[0]!, uid: "b" };
+    expect(next(list({}, { asked: [stranger] }), [web("a", undefined)]).status).toMatchObject({
+      ranges: [],
+      asked: [],
+    });
+  });
+
+  it("has of a pod that is about to start what its own rule of translation makes of its address", () => {
+    const action = { type: "Masquerade" };
+    const podSelector = { matchLabels: { app: "listed" } };
+    const nat: KubeObject & { spec: object } = {
+      apiVersion: "trunkline.dev/v1alpha1",
+      kind: "SourceNAT",
+      metadata: { name: "nat", uid: "nat", resourceVersion: "1", creationTimestamp: "" },
+      spec: { rules: [{ podSelector, destinations: ["172.17.0.0/28"], action }] },
+    };
+    const asked = [
+      { pod: "default/a", uid: "a", node: "n1", addresses: ["10.1.0.4"], at: "2026-01-01T00:00:00Z" },
+    ];
+    expect(next(list({}, { asked }), [nat, web("a", undefined)]).status.ranges).toEqual(["192.168.18.3/32"]);
+  });
+
+  it("keeps an address for a while that no pod needs any more, and says since when", () => {
+    const first = next(list(), [web("a", "10.1.0.4"), web("b", "10.1.0.9")]).status;
+    const second = next(list({}, first), [web("a", "10.1.0.4")], now + 1000);
+    expect(second.status).toMatchObject({ revision: 1, ranges: first.ranges! });
+    expect(second.status.entries?.[1]).toEqual({
+      range: "10.1.0.9/32",
+      revision: 1,
+      pods: 0,
+      neededBy: [],
+      unusedSince: "2026-01-01T00:00:01Z",
+    });
+    expect(second.again).toBe(20_000);
+    const third = next(list({}, second.status), [web("a", "10.1.0.4")], now + 21_000).status;
+    expect(third).toMatchObject({ revision: 2, ranges: ["10.1.0.4/32"] });
+  });
+
+  it("lets an address go at once that somebody else has", () => {
+    const first = next(list(), [web("a", "10.1.0.4")]).status;
+    expect(next(list({}, first), [other("c", "10.1.0.4")], now + 1).status).toMatchObject({
+      ranges: [],
+      entries: [],
+    });
+  });
+
+  it("counts for each address since which revision it is in", () => {
+    const first = next(list(), [web("a", "10.1.0.4")]).status;
+    const second = next(list({}, first), [web("a", "10.1.0.4"), web("b", "10.1.0.5")]).status;
+    expect(second).toMatchObject({ revision: 2, ranges: ["10.1.0.4/31"] });
+    expect(second.entries?.map(({ revision }) => revision)).toEqual([1, 2]);
+  });
+
+  it("says who else gets in where there may be only so many ranges", () => {
+    const objects = [
+      web("a", "10.1.0.4"),
+      web("b", "10.1.0.7"),
+      web("d", "10.1.0.64"),
+      other("c", "10.1.0.5"),
+    ];
+    expect(next(list({ maxEntries: 2 }), objects).status).toMatchObject({
+      ranges: ["10.1.0.4/30", "10.1.0.64/32"],
+      strangers: [{ range: "10.1.0.4/30", addresses: 2, known: 1, names: ["pod/default/c"] }],
+    });
+  });
+
+  it("holds whole blocks where it is asked to, and says who else gets in", () => {
+    const objects = [web("a", "10.1.0.4"), web("b", "10.1.0.7"), other("c", "10.1.0.5")];
+    const { status } = next(list({ entries: "Ranges" }), objects);
+    expect(status.ranges).toHaveLength(1);
+    expect(status.strangers).toMatchObject([
+      { known: 3, names: ["pod/default/web", "pod/default/db", "pod/default/c"] },
+    ]);
+  });
+
+  it("holds nodes' addresses where sources are translated to them", () => {
+    const nat: KubeObject & { spec: object } = {
+      apiVersion: "trunkline.dev/v1alpha1",
+      kind: "SourceNAT",
+      metadata: { name: "nat", uid: "nat", resourceVersion: "1", creationTimestamp: "" },
+      spec: { rules: [{ destinations: ["172.17.0.0/28"], action: { type: "Masquerade" } }] },
+    };
+    const objects = [nat, web("a", "10.1.0.4"), web("b", "10.1.0.5"), web("c", "10.1.64.5", "n2")];
+    const translated = next(list(), objects).status;
+    expect(translated.entries?.map(({ range, pods: count }) => [range, count])).toEqual([
+      ["192.168.18.3/32", 2],
+      ["192.168.18.4/32", 1],
+    ]);
+    // Of a range every part counts that is seen differently.
+    expect(next(list({ to: "172.17.0.0/27" }), objects).status.entries?.map(({ range }) => range)).toEqual([
+      "10.1.0.4/32",
+      "10.1.0.5/32",
+      "10.1.64.5/32",
+      "192.168.18.3/32",
+      "192.168.18.4/32",
+    ]);
+  });
+
+  it("speaks of pods by namespace, workload and labels together", () => {
+    const inShop = pod("s", "10.1.0.8", "n1", { namespace: "shop", labels: { app: "listed" } });
+    const objects = [inShop, web("a", "10.1.0.4")];
+    const held = (one: AddressList["spec"]["for"][number]) =>
+      next(list({ for: [one] }), objects).status.ranges;
+    expect(held({ namespaces: ["shop"] })).toEqual(["10.1.0.8/32"]);
+    expect(held({ workload: "pod/a" })).toEqual(["10.1.0.4/32"]);
+    expect(held({ workload: "pod/a", namespaces: ["shop"] })).toEqual([]);
+    expect(held({ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "shop" } } })).toEqual([
+      "10.1.0.8/32",
+    ]);
+    expect(held({})).toEqual(["10.1.0.1/32", "10.1.0.2/32", "10.1.0.4/32", "10.1.0.8/32", "10.1.0.65/32"]);
+  });
+
+  it("says that its destination is nobody", () => {
+    expect(() => next(list({ to: "host/none" }), [])).toThrow("none");
+  });
+});

@@ -1,0 +1,73 @@
+// Which pods an AddressList speaks of, and where its sinks are.
+import type { AddressList, AddressListSink, AskedAddress, ListedPods } from "../../api/kinds/address-list.ts";
+import { isTerminal, type Node, type Pod, podIps } from "../../api/kinds/core.ts";
+import { kindNamed } from "../../api/kinds/index.ts";
+import { matchesSelector } from "../../api/selectors.ts";
+import { parseGoDuration } from "../../base/go-duration.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import { isOwnedBy } from "../ends.ts";
+
+const REST_MS = 20_000;
+const WAIT_MS = 20_000;
+
+/** Returns for how long an address stays that no pod needs, in milliseconds. */
+export function restOf({ spec }: AddressList): number {
+  return parseGoDuration(spec.rest ?? "") ?? REST_MS;
+}
+
+/** Returns for how long a pod waits for sinks at most, in milliseconds. */
+export function waitOf({ spec }: AddressList): number {
+  return parseGoDuration(spec.wait ?? "") ?? WAIT_MS;
+}
+
+/**
+ * Returns whether a list speaks of a pod. One that is being deleted still is: its connections may go on until its
+ * interface is gone. What has ended is not.
+ */
+export function isListed(list: AddressList, pod: Pod, namespaces: ClusterFacts["namespaces"]): boolean {
+  return !isTerminal(pod) && list.spec.for.some((one) => isOf(one, pod, namespaces));
+}
+
+function isOf(
+  { namespaces: names, namespaceSelector, podSelector, workload }: ListedPods,
+  pod: Pod,
+  namespaces: ClusterFacts["namespaces"],
+): boolean {
+  const { namespace = "default", labels } = pod.metadata;
+  if (names && !names.includes(namespace)) return false;
+  if (namespaceSelector) {
+    const space = namespaces.get(namespace);
+    if (!space || !matchesSelector(namespaceSelector, space.metadata.labels)) return false;
+  }
+  if (podSelector && !matchesSelector(podSelector, labels)) return false;
+  if (workload === undefined) return true;
+  const [word = "", name = ""] = workload.split("/");
+  const kind = kindNamed(word)?.kind ?? word;
+  return kind === "Pod" ? pod.metadata.name === name : isOwnedBy(pod, kind, name);
+}
+
+/** Returns the facts in which pods have the addresses that their agents say they are about to have. */
+export function withAsked(facts: ClusterFacts, asked: readonly AskedAddress[]): ClusterFacts {
+  const given = asked.flatMap(({ pod: key, uid, addresses }) => {
+    const pod = facts.pods.get(key);
+    const isMeant = pod?.metadata.uid === uid && podIps(pod).length === 0;
+    return isMeant ? [[key, withIps(pod, addresses)] as const] : [];
+  });
+  return given.length === 0 ? facts : { ...facts, pods: new Map([...facts.pods, ...given]) };
+}
+
+/** Returns the pod as it will be with these addresses. */
+export function withIps(pod: Pod, addresses: readonly string[]): Pod {
+  const podIPs = addresses.map((ip) => ({ ip }));
+  return { ...pod, status: { ...pod.status, podIPs } };
+}
+
+/** Returns where a sink is: `controller`, `host/NAME`, `node/NAME` for each node that it selects. */
+export function placesOf(sink: AddressListSink, nodes: ReadonlyMap<string, Node>): string[] {
+  if (sink.host !== undefined) return [`host/${sink.host}`];
+  const { nodes: selector } = sink;
+  if (!selector) return ["controller"];
+  return [...nodes.values()]
+    .filter(({ metadata }) => matchesSelector(selector, metadata.labels))
+    .map(({ metadata }) => `node/${metadata.name}`);
+}
