@@ -4,6 +4,7 @@ const rooms = [
   "lab",
   "agent",
   "controller",
+  "sinks",
   "cni",
   "explain",
   "plan",

@@ -22,10 +22,11 @@ fi
 # With --kube (scripts/kube): a cluster keeps its objects in etcd and starts containers by runc; kube-proxy wants conntrack,
 # the image's programs are stripped by binutils, busybox is what manifests' shells are.
 # Tests keep objects in a real etcd, run frr in labs' routers, look at offloads by ethtool, and run what this
-# kernel lacks in a virtual machine (qemu, with busybox to start it).
+# kernel lacks in a virtual machine (qemu, with busybox to start it). Lists of addresses
+# are put into real servers (PostgreSQL, nginx, HAProxy).
 packages=(libnftables1 nftables iproute2 iptables util-linux containernetworking-plugins gcc libc6-dev bird2)
 [ "$dev" = --dev ] && packages+=(tcpdump conntrack procps jq ca-certificates shellcheck etcd-server etcd-client openssl frr ethtool
-  qemu-system-x86 busybox-static runc binutils)
+  qemu-system-x86 busybox-static runc binutils postgresql-15 nginx-light haproxy)
 [ "$dev" = --kube ] && packages+=(etcd-server openssl runc conntrack binutils busybox-static)
 missing=()
 for package in "${packages[@]}"; do
@@ -37,7 +38,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     apt-get update -qq >&2
     # Routing daemons run where Trunkline starts them: no service of this machine is to do so (runlevel 1 starts none).
     RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-    for unit in bird frr; do
+    for unit in bird frr postgresql nginx haproxy; do
       if [[ " ${missing[*]} " == *" $unit"* ]] && [ -d /run/systemd/system ]; then systemctl disable -q "$unit" || true; fi
     done
   else

@@ -11,6 +11,7 @@ import { ipamMessages } from "./ipam.ts";
 import { kernelMessages } from "./kernel.ts";
 import { labMessages } from "./lab.ts";
 import { policyMessages } from "./policy.ts";
+import { sinkMessages } from "./sinks.ts";
 import { snatMessages } from "./snat.ts";
 import { storeMessages } from "./store.ts";
 import { subnetMessages } from "./subnet.ts";
@@ -30,6 +31,7 @@ export const catalog = {
   ...kernelMessages,
   ...labMessages,
   ...policyMessages,
+  ...sinkMessages,
   ...snatMessages,
   ...storeMessages,
   ...subnetMessages,

@@ -1,0 +1,20 @@
+// The sink that an object names.
+import type { AddressListSink } from "../api/kinds/address-list.ts";
+import { TrunklineError } from "../base/errors.ts";
+import { fileSink } from "./file.ts";
+import { haproxySink } from "./haproxy.ts";
+import { nftSink } from "./nft.ts";
+import { nginxSink } from "./nginx.ts";
+import { postgresSink } from "./postgres.ts";
+import type { Sink } from "./sink.ts";
+
+/** @throws `sinks.no-type` */
+export function sinkOf(spec: AddressListSink): Sink {
+  const { file, nginx, haproxy, nft, postgres, name } = spec;
+  if (file) return fileSink(file);
+  if (nginx) return nginxSink(nginx);
+  if (haproxy) return haproxySink(haproxy);
+  if (nft) return nftSink(nft);
+  if (postgres) return postgresSink(postgres);
+  throw new TrunklineError("sinks.no-type", { name });
+}

@@ -1,0 +1,44 @@
+// What every sink does: make one place hold exactly the ranges of a list. It may be asked at any time, also for what it
+// has already; what it cannot do leaves the place as it was.
+import type { AddressList, AddressListSink, SinkType } from "../api/kinds/address-list.ts";
+import type { RangeSource } from "../explain/allowlist/sources.ts";
+import type { NetnsRef, Nft } from "../kernel/kernel.ts";
+
+/** A list as it is put into sinks. */
+export interface SinkList {
+  readonly name: string;
+  readonly to: string;
+  readonly ranges: readonly string[];
+  /** Why each range is in it. */
+  readonly sources: readonly RangeSource[];
+}
+
+/** The machine that a sink is on. */
+export interface SinkPlace {
+  /** undefined: the machine's firewall is not this process's business. */
+  readonly nft?: Nft;
+  /** Where programs are run. */
+  readonly netns: NetnsRef;
+  /** Files and sockets are touched in and below these only. */
+  readonly folders: readonly string[];
+}
+
+/** @throws TrunklineError `sinks.…`, `kernel.…`: why the place does not hold the list */
+export type Sink = (list: SinkList, place: SinkPlace) => Promise<void>;
+
+/** Makes the sink of a type out of what the object says of it. */
+export type SinkMaker<T extends SinkType> = (spec: NonNullable<AddressListSink[T]>) => Sink;
+
+/** Returns what sinks are given of an object; undefined as long as nobody has made its list. */
+export function sinkListOf({ metadata, spec, status }: AddressList): SinkList | undefined {
+  const { ranges, entries = [] } = status ?? {};
+  if (!ranges) return undefined;
+  const sources = entries.map(({ range, pods, neededBy, unusedSince }) => ({
+    range,
+    why:
+      unusedSince === undefined
+        ? `${neededBy.join(" ")}${pods > neededBy.length ? ` and ${pods - neededBy.length} more` : ""}`
+        : `nobody since ${unusedSince}`,
+  }));
+  return { name: metadata.name, to: spec.to, ranges, sources };
+}
