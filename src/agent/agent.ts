@@ -5,14 +5,18 @@ import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { ProviderPlace } from "../cloud/provider.ts";
 import { podOf } from "../cni/args.ts";
+import { systemClock } from "../ipam/clock.ts";
 import type { UsedAddress } from "../ipam/context.ts";
 import type { Clock } from "../ipam/types.ts";
 import type { Kernel, Machine, NetnsRef } from "../kernel/kernel.ts";
 import type { ClusterFacts, LocalEndpoint, NodeFacts } from "../plan/facts.ts";
+import { isAtNode } from "../sinks/places.ts";
+import { SinkKeeper } from "../sinks/sink-keeper.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import type { Store } from "../store/store.ts";
 import { RateLimiter } from "./bandwidth/rate-limiter.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
+import { ListGate } from "./lists/list-gate.ts";
 import { watchKernel } from "./managers/kernel-watcher.ts";
 import type { Manager, NewsGroup } from "./managers/manager.ts";
 import { NodeSettings } from "./managers/node-settings.ts";
@@ -72,6 +76,8 @@ export interface AgentOptions {
   readonly cloud?: ProviderPlace | undefined;
   readonly now?: (() => number) | undefined;
   readonly clock?: Clock | undefined;
+  /** In and below which files of AddressLists may be written; default: nowhere. */
+  readonly sinkFolders?: readonly string[] | undefined;
   /** Makes the source of addresses. */
   readonly addresses: (parts: AgentParts) => Promise<AddressSource>;
   /** Makes the managers, in the order in which they are called. */
@@ -164,6 +170,7 @@ class RunningAgent implements Agent {
   #meant = false;
   /** There is, or was, a pod with an IPv6 address. */
   #ipv6Pods = false;
+  readonly #gate: ListGate;
   #stopped = false;
   #cleaning: Promise<void> | undefined;
 
@@ -175,6 +182,14 @@ class RunningAgent implements Agent {
     this.#kernel = options.machine.open(options.netns);
     const { store, logger } = options;
     this.#events = new EventRecorder(store, { component: "trunkline-agent", host: options.node }, logger);
+    this.#gate = new ListGate({
+      node: options.node,
+      store,
+      logger,
+      facts: this.#cluster.facts,
+      events: this.#events,
+      now: options.now ?? Date.now,
+    });
     this.#stops.push(() => this.#kernel.close());
   }
 
@@ -213,6 +228,7 @@ class RunningAgent implements Agent {
     this.#managers = [...(addresses.managers ?? []), ...this.#options.managers(parts, addresses), limiter];
     for (const manager of this.#managers) this.#stops.push(() => manager.stop?.());
     this.#makeEndpoints(journal, limiter);
+    this.#keepLists();
     await this.endpoints.recover();
     // Wires of an earlier version lack what this one's rules count on.
     this.#repair();
@@ -256,6 +272,25 @@ class RunningAgent implements Agent {
     return this.#reconciler.startedOnce ? [] : ["the node's rules and routes are not in force yet"];
   }
 
+  /** What destinations admit: sinks on this machine, and pods that wait for sinks anywhere. */
+  #keepLists(): void {
+    const { store, node, netns, logger, sinkFolders: folders = [], clock = systemClock } = this.#options;
+    const { facts } = this.#cluster;
+    const place = { nft: this.#kernel.nft, netns, folders };
+    const isHere = isAtNode(() => facts.nodes.get(node));
+    const keeper = new SinkKeeper({ store, logger, clock, at: `node/${node}`, isHere, place });
+    const forget = this.#cluster.on((kind, key) => {
+      if (kind === "nodes" && key === node) keeper.look();
+    });
+    keeper.start();
+    this.#gate.start();
+    this.#stops.push(
+      forget,
+      () => keeper.stop(),
+      () => this.#gate.stop(),
+    );
+  }
+
   #makeEndpoints(journal: EndpointJournal, limiter: RateLimiter): void {
     const { machine, logger } = this.#options;
     const { facts } = this.#cluster;
@@ -267,6 +302,7 @@ class RunningAgent implements Agent {
       logger,
       inForce: () => this.#reconciler.inForce(),
       limit: (endpoint) => limiter.begin(endpoint),
+      admitted: (pod, ips) => this.#gate.passed(pod, ips),
       changed: (key) => {
         this.#reconciler.note("endpoints", key);
         // Before the first such pod sends anything.

@@ -8,14 +8,18 @@ const GRACE_MS = 10_000;
 
 /**
  * A daemon changes machines and clusters: unlike other commands it never takes the lab that happens to run.
- * @param netns namespace that an agent is told to be in; a lab's objects are about namespaces, never about the machine itself
+ * @param netns namespace that a daemon of one machine is told to be in; a lab's objects are about namespaces, never about the machine itself
  * @throws `cli.daemon-cluster`, `cli.daemon-netns`
  */
-export function assertMeant(daemon: "agent" | "controller", options: StoreOptions, netns?: string): void {
+export function assertMeant(
+  daemon: "agent" | "controller" | "sinks",
+  options: StoreOptions,
+  netns?: string,
+): void {
   const { lab, store, kubeconfig } = options;
   if (store === undefined && lab === undefined && kubeconfig === undefined)
     throw new TrunklineError("cli.daemon-cluster", { daemon });
-  if (daemon === "agent" && lab !== undefined && netns === undefined)
+  if (daemon !== "controller" && lab !== undefined && netns === undefined)
     throw new TrunklineError("cli.daemon-netns", { lab });
 }
 

@@ -91,6 +91,11 @@ const commands: readonly CommandEntry[] = [
     load: () => import("./commands/explain.ts"),
   },
   {
+    name: "sinks",
+    summary: "run the daemon of a machine whose programs read AddressLists",
+    load: () => import("./commands/sinks.ts"),
+  },
+  {
     name: "allowlist",
     summary: "print the ranges that a database must admit for a workload",
     load: () => import("./commands/allowlist.ts"),

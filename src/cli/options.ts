@@ -82,6 +82,13 @@ export function addressCooldownOption(): Option {
   });
 }
 
+export function sinkFolderOption(): Option {
+  return new Option(
+    "--sink-folder <folder...>",
+    "folders in and below which files of AddressLists may be written; default: none",
+  );
+}
+
 function milliseconds(text: string): number {
   const found = parseGoDuration(/^\d+$/.test(text) ? `${text}s` : text);
   if (found === undefined || found < 0)

@@ -4,7 +4,10 @@ import type { Logger } from "../base/log.ts";
 import type { ProviderPlace } from "../cloud/provider.ts";
 import { systemClock } from "../ipam/clock.ts";
 import type { Clock } from "../ipam/types.ts";
+import { isAtController } from "../sinks/places.ts";
+import { SinkKeeper } from "../sinks/sink-keeper.ts";
 import type { Store } from "../store/store.ts";
+import { ListKeeper } from "./address-lists/list-keeper.ts";
 import { IpamCollector } from "./ipam-gc.ts";
 import { OwnerGc } from "./owner-gc.ts";
 import { PodNetworks } from "./pod-networks/pod-networks.ts";
@@ -20,6 +23,8 @@ export interface ControllerOptions {
   readonly cloud?: ProviderPlace | undefined;
   /** Whether somebody else deletes what has lost its owners, as Kubernetes does; default: nobody. */
   readonly ownersAreKept?: boolean;
+  /** In and below which files of AddressLists may be written; default: nowhere. */
+  readonly sinkFolders?: readonly string[] | undefined;
   /** Default: the machine's. */
   readonly clock?: Pick<Clock, "now" | "sleep"> | undefined;
 }
@@ -34,6 +39,7 @@ export async function startController({
   logger,
   cloud,
   ownersAreKept = false,
+  sinkFolders = [],
   clock = systemClock,
 }: ControllerOptions): Promise<Controller> {
   const garbage = ownersAreKept ? undefined : new OwnerGc(store, logger);
@@ -43,12 +49,18 @@ export async function startController({
   const tunnels = new PoolTunnels(store, logger);
   const subnets = new SubnetKeeper({ store, logger, cloud, clock });
   const podNetworks = new PodNetworks({ store, logger, cloud, clock });
+  const lists = new ListKeeper({ store, logger, clock });
+  // Where it runs is no machine of its own: it writes files, and no firewall's sets.
+  const place = { netns: "self", folders: sinkFolders } as const;
+  const sinks = new SinkKeeper({ store, logger, clock, at: "controller", isHere: isAtController, place });
   await garbage?.start();
   subnets.start();
   podNetworks.start();
   policies.start();
   sourceNats.start();
   addresses.start();
+  lists.start();
+  sinks.start();
   tunnels.start();
   logger.info({}, "controller works");
   return {
@@ -61,6 +73,8 @@ export async function startController({
         tunnels.stop(),
         subnets.stop(),
         podNetworks.stop(),
+        lists.stop(),
+        sinks.stop(),
       ]);
     },
   };

@@ -57,6 +57,7 @@ export async function startHere(
     readonly now: () => number;
     /** The same, of rests and retries. */
     readonly clock: Clock;
+    readonly sinkFolders: readonly string[];
   },
   { onChange }: Fate,
 ): Promise<NodeAgent> {
@@ -112,14 +113,15 @@ export async function startApart(
     addressCooldown,
     logger,
     door,
-  }: AgentPlace & { readonly door: ProviderDoor | undefined },
+    sinkFolders,
+  }: AgentPlace & { readonly door: ProviderDoor | undefined; readonly sinkFolders: readonly string[] },
   store: string,
   { onChange }: Fate,
 ): Promise<NodeAgent> {
   mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
   const args = ["agent", "--node", node, "--netns", netns, "--store", `sqlite:${store}`];
   args.push("--state", paths.folder, "--socket", paths.agentSocket, "--queue", paths.cniQueue);
-  args.push("--health-socket", paths.healthSocket);
+  args.push("--health-socket", paths.healthSocket, "--sink-folder", ...sinkFolders);
   if (addressCooldown !== undefined) args.push("--address-cooldown", `${addressCooldown}ms`);
   if (door) args.push("--provider", `lab:${door.control}`, "--cluster", door.cluster);
   const supervisor = new Supervisor({
@@ -144,11 +146,19 @@ export async function startApart(
 export async function startControllerHere(
   store: Store,
   logger: Logger,
-  { cloud, clock }: { readonly cloud: ProviderPlace | undefined; readonly clock: LabClock },
+  {
+    cloud,
+    clock,
+    sinkFolders,
+  }: {
+    readonly cloud: ProviderPlace | undefined;
+    readonly clock: LabClock;
+    readonly sinkFolders: readonly string[];
+  },
 ): Promise<Supervisor> {
   const supervisor = new Supervisor({
     start: async () => {
-      const controller = await startController({ store, logger, cloud, clock });
+      const controller = await startController({ store, logger, cloud, clock, sinkFolders });
       return partOfThisProcess(async () => controller.stop());
     },
     onFailure: (error) => logger.error({ error: textOf(error) }, "the controller cannot be started again"),
@@ -163,8 +173,9 @@ export async function startControllerApart(
   logFile: string,
   logger: Logger,
   door: ProviderDoor | undefined,
+  sinkFolders: readonly string[],
 ): Promise<Supervisor> {
-  const args = ["controller", "--store", `sqlite:${store}`];
+  const args = ["controller", "--store", `sqlite:${store}`, "--sink-folder", ...sinkFolders];
   if (door) args.push("--provider", `lab:${door.control}`, "--cluster", door.cluster);
   const supervisor = new Supervisor({
     start: () => startDaemon(trunklineExecutable(), args, { logFile }),

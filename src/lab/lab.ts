@@ -1,4 +1,5 @@
 // A running lab: everything of a cluster in one process, built in order and taken apart in the opposite one.
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ClusterWatch } from "../agent/cluster-watch.ts";
@@ -11,6 +12,8 @@ import type { Logger } from "../base/log.ts";
 import { isLoopback } from "../explain/ground/atlas.ts";
 import { formatPort } from "../explain/ports.ts";
 import type { Kernel, Machine } from "../kernel/kernel.ts";
+import { isAtHost } from "../sinks/places.ts";
+import { SinkKeeper } from "../sinks/sink-keeper.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import { Informer } from "../store/informer.ts";
 import { openSqliteStore } from "../store/sqlite/store.ts";
@@ -326,6 +329,7 @@ export class Lab {
       const kernel = this.#member(host.name).kernel;
       if (host.admit) await admitOnly(kernel, host.admit);
       this.#respond(kernel, host.addresses, host.ports, host.name);
+      this.#keepSinks(host.name);
     }
     for (const { name } of file.routers) {
       const member = this.#member(name);
@@ -333,6 +337,30 @@ export class Lab {
       const following = followPodRoutes(member, this.#cluster, logger);
       this.#stops.push(() => following.stop());
     }
+  }
+
+  /** A lab's lists are written beside its file, into its own folder, and where temporary files are. */
+  get #sinkFolders(): readonly string[] {
+    const { source, paths } = this.#options;
+    return [path.dirname(path.resolve(source)), paths.folder, tmpdir()];
+  }
+
+  /** A host is a machine outside of the cluster, where `trunkline sinks` would run. */
+  #keepSinks(host: string): void {
+    const { logger } = this.#options;
+    const { kernel, plan } = this.#member(host);
+    const place = { nft: kernel.nft, netns: { name: plan.netns }, folders: this.#sinkFolders };
+    const isHere = isAtHost(host);
+    const keeper = new SinkKeeper({
+      store: this.store,
+      logger,
+      clock: this.clock,
+      at: `host/${host}`,
+      isHere,
+      place,
+    });
+    keeper.start();
+    this.#stops.push(() => keeper.stop());
   }
 
   /** Routers run before nodes do, so that nobody waits for a second try of a session. */
@@ -384,6 +412,7 @@ export class Lab {
       pods: this.#pods,
       provider: this.#provider,
       clock: this.clock,
+      sinkFolders: this.#sinkFolders,
       onChange: (serves) => this.#nodeChanged(name, serves),
       respond: (own) => this.#responder(member.kernel, own, [NODE_PORT], name),
     });
@@ -419,8 +448,18 @@ export class Lab {
     const cloud = this.#provider && { provider: this.#provider.for("controller"), cluster };
     const door = this.#provider && { control: paths.control, cluster };
     const controller = separate
-      ? await startControllerApart(paths.store, path.join(paths.folder, "controller.log"), logger, door)
-      : await startControllerHere(store, logger, { cloud, clock: this.clock });
+      ? await startControllerApart(
+          paths.store,
+          path.join(paths.folder, "controller.log"),
+          logger,
+          door,
+          this.#sinkFolders,
+        )
+      : await startControllerHere(store, logger, {
+          cloud,
+          clock: this.clock,
+          sinkFolders: this.#sinkFolders,
+        });
     this.#controller = controller;
     this.#stops.push(() => controller.stop());
   }

@@ -51,6 +51,8 @@ export interface EndpointsOptions {
   readonly inForce: (key: string) => Promise<void>;
   /** Limits what the pod may send and receive; its wire is made, and nobody was told of it yet. */
   readonly limit?: (endpoint: Endpoint) => Promise<void>;
+  /** Settles when destinations that are to admit the pod do, or nobody waits for them any longer. */
+  readonly admitted?: (pod: PodIdentity, ips: readonly string[]) => Promise<void>;
   /** An endpoint came or went. */
   readonly changed: (key: string) => void;
 }
@@ -205,12 +207,14 @@ export class Endpoints {
     const inForce = this.#options.inForce(key);
     // Awaited below; a failure before that must not count as one that nobody hears of.
     inForce.catch(() => {});
+    const admitted = endpoint.pod && this.#options.admitted?.(endpoint.pod, endpoint.ips);
     // One interface of a pod after the other: each looks whether another one has the default route.
     const wire = await this.#wiring.run(endpoint.netnsId, () =>
       attachWire(machine, kernel, wireOf(endpoint, mtu)),
     );
     await this.#options.limit?.(endpoint);
     await inForce;
+    await admitted;
     const result = resultOf(endpoint, wire, mtu);
     this.#begin({ ...endpoint, phase: "ready", result });
     this.#setIndex(key, wire.host.index);

@@ -13,7 +13,7 @@ import { linuxMachine } from "../../kernel/index.ts";
 import { isKubernetes, openStore, type StoreOptions, storeOptions } from "../context.ts";
 import { askedToEnd, assertMeant, keepPrivate } from "../daemon.ts";
 import { jsonLogger, logLevels } from "../json-logger.ts";
-import { addressCooldownOption, portNumber } from "../options.ts";
+import { addressCooldownOption, portNumber, sinkFolderOption } from "../options.ts";
 import { type ProviderOptions, providerOf, providerOptions } from "../provider.ts";
 import { processAtRest, tidyAtRest } from "../rest.ts";
 
@@ -28,6 +28,7 @@ interface Options extends StoreOptions, ProviderOptions {
   readonly healthAddress?: string;
   readonly addressCooldown?: number;
   readonly startupTaint: string;
+  readonly sinkFolder?: readonly string[];
   readonly cniConfDir?: string;
   readonly cniBinDir: string;
   readonly cniPluginPath: string;
@@ -54,6 +55,7 @@ export function command(): Command {
       "taint that is taken off the node once it serves; '' for none. In a Kubernetes cluster only",
       "trunkline.dev/agent-not-ready",
     )
+    .addOption(sinkFolderOption())
     .option(
       "--cni-conf-dir <folder>",
       "write the container runtime's configuration there once the node serves; default: install-cni does",
@@ -86,6 +88,7 @@ async function run(options: Options): Promise<void> {
     ...(options.addressCooldown !== undefined && { addressCooldownMs: options.addressCooldown }),
     cloud: providerOf(options, `agent/${options.node}`, store),
     processMetrics: true,
+    sinkFolders: options.sinkFolder,
     ...(isKubernetes(options) && { setUpNode: { startupTaint: options.startupTaint || undefined } }),
     health: {
       ...(options.healthSocket !== undefined && { socketPath: options.healthSocket }),

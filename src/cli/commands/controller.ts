@@ -12,7 +12,7 @@ import type { Store } from "../../store/store.ts";
 import { isKubernetes, openStore, type StoreOptions, storeOptions } from "../context.ts";
 import { askedToEnd, assertMeant, keepPrivate } from "../daemon.ts";
 import { jsonLogger, logLevels } from "../json-logger.ts";
-import { portNumber } from "../options.ts";
+import { portNumber, sinkFolderOption } from "../options.ts";
 import { type ProviderOptions, providerOf, providerOptions } from "../provider.ts";
 
 interface Options extends StoreOptions, ProviderOptions {
@@ -21,6 +21,7 @@ interface Options extends StoreOptions, ProviderOptions {
   readonly leaseNamespace: string;
   readonly identity?: string;
   readonly defaultPool?: readonly string[];
+  readonly sinkFolder?: readonly string[];
   readonly healthPort?: number;
   readonly healthAddress?: string;
 }
@@ -40,6 +41,7 @@ export function command(): Command {
       "--default-pool <cidr...>",
       "pool of a cluster that has none, made at its first start only; more about it: CALICO_IPV4POOL_…",
     )
+    .addOption(sinkFolderOption())
     .option("--health-port <port>", "TCP port for /livez, /readyz and /metrics; 0: any free one", portNumber)
     .option("--health-address <address>", "address of that port; default: 127.0.0.1")
     .option("--log-level <level>", logLevels.join(", "), "info")
@@ -63,6 +65,7 @@ async function run(options: Options): Promise<void> {
       logger,
       cloud: providerOf(options, "controller", given),
       ownersAreKept,
+      sinkFolders: options.sinkFolder,
     });
   };
   const running = isElected(options)

@@ -36,6 +36,7 @@ export interface NodeParts {
   readonly cluster: ClusterWatch;
   readonly pods: Informer<Pod>;
   readonly clock: LabClock;
+  readonly sinkFolders: readonly string[];
   /** Whom its agent asks for interfaces; undefined in a lab without subnets. */
   readonly provider: LabProvider | undefined;
   /** Told when its agent ends although it should not, and when it serves again. */
@@ -72,10 +73,18 @@ export class RunningNode {
     const cloud = provider && { provider: provider.for(caller), cluster: file.name };
     const door = provider && { control: paths.control, cluster: file.name };
     const agent = parts.separate
-      ? await startApart({ ...place, door }, paths.store, { onChange })
+      ? await startApart({ ...place, door, sinkFolders: parts.sinkFolders }, paths.store, { onChange })
       : await startHere(
           place,
-          { machine, store, cluster, cloud, now: () => parts.clock.now(), clock: parts.clock.ofRetries },
+          {
+            machine,
+            store,
+            cluster,
+            cloud,
+            now: () => parts.clock.now(),
+            clock: parts.clock.ofRetries,
+            sinkFolders: parts.sinkFolders,
+          },
           { onChange },
         );
     try {
