@@ -6,6 +6,7 @@ import type { SnatPlan } from "../plan/snat/index.ts";
 import type { End } from "./ends.ts";
 import type { Atlas } from "./ground/atlas.ts";
 import type { Port } from "./ports.ts";
+import type { Behind } from "./unattended.ts";
 
 /** Two ends with the addresses that they speak with. */
 export interface Pair {
@@ -128,7 +129,10 @@ export interface Judges {
   readonly stale: ReadonlySet<string>;
   /** What a packet's journey needs, if the network is known whole. */
   readonly network?: Network;
-  /** Other programs have rules on its way, so that policies may be asked about another packet than the one sent. */
+  /**
+   * Other programs have rules on its way, so that policies may be asked about another packet than the one sent; or a node's own
+   * rules may not be those of today.
+   */
   readonly foreign: boolean;
 }
 
@@ -143,4 +147,6 @@ export interface Network {
   readonly planOf: (node: string) => SnatPlan;
   /** Other programs' rules on a machine (`node/NAME`, `host/NAME`); undefined where nobody has looked. */
   readonly rulesOf: (machine: string) => Ruleset | undefined;
+  /** Whether nodes without an agent that serves have the rules that objects ask for. */
+  readonly behind: Behind;
 }

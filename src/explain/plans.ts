@@ -9,6 +9,7 @@ import { GroupJudge } from "./group-judge.ts";
 import { decisionOf } from "./journey/decision.ts";
 import type { Flow, Judges, SourceDecision } from "./judge.ts";
 import { policyJudge } from "./policy-judge.ts";
+import { behindOf, type UnattendedNode } from "./unattended.ts";
 
 /** What only a look at running machines tells. */
 export interface Knowledge {
@@ -18,6 +19,8 @@ export interface Knowledge {
   readonly rules?: ReadonlyMap<string, Ruleset>;
   /** Egress addresses whose holder no longer renews its lease, where nobody has looked at the holder itself. */
   readonly stale?: ReadonlySet<string>;
+  /** Nodes whose agents do not serve, by name. */
+  readonly unattended?: ReadonlyMap<string, UnattendedNode>;
 }
 
 /** Returns what decides flows among these facts; `ground` where all of the network is known. */
@@ -27,17 +30,24 @@ export function judgesOf(facts: ClusterFacts, known: Knowledge = {}, ground?: Gr
   const policies = policyJudge(facts);
   const groups = facts.subnets.size > 0 ? new GroupJudge(facts) : undefined;
   const rulesOf = (machine: string) => known.rules?.get(machine);
+  const unattended = known.unattended ?? new Map();
+  const behind = behindOf(facts, unattended);
   return {
     ...policies,
     ...(groups && { groups }),
     source: (flow) => decideSource(planOf, flow),
     stale: known.stale ?? new Set(),
-    foreign: [...(known.rules?.values() ?? [])].some(
-      ({ chains, unreadable }) =>
-        unreadable.length > 0 ||
-        [...chains.values()].some(({ rules, policy }) => rules.length > 0 || policy === "drop"),
-    ),
-    ...(atlas && { atlas, network: { facts, atlas, policies: policies.policies, groups, planOf, rulesOf } }),
+    foreign:
+      unattended.size > 0 ||
+      [...(known.rules?.values() ?? [])].some(
+        ({ chains, unreadable }) =>
+          unreadable.length > 0 ||
+          [...chains.values()].some(({ rules, policy }) => rules.length > 0 || policy === "drop"),
+      ),
+    ...(atlas && {
+      atlas,
+      network: { facts, atlas, policies: policies.policies, groups, planOf, rulesOf, behind },
+    }),
   };
 }
 

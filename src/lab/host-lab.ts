@@ -159,7 +159,7 @@ function handlersOf(lab: Lab, record: () => LabRecord, end: (keep: boolean) => v
     nat: ({ node }: { node: string }) =>
       natKnowledge(lab, node, nodePaths(labPaths(record().name), node).folder),
     rules: async ({ node }: { node: string }) => ({ text: await nodeRules(lab, node) }),
-    machines: () => machineKnowledge(lab, (node) => nodePaths(labPaths(record().name), node).folder),
+    machines: () => machineKnowledge(lab, (node) => nodePaths(labPaths(record().name), node)),
     ground: async () => ({
       ...groundNow(record().ground, lab.members.values(), lab.plugged),
       pods: await podsNow(lab),

@@ -9,7 +9,7 @@ import { compareAnswers, everybodyOf, type Question } from "../e2e/agreement.ts"
 import { bothMatrices, keyOf, type PlannedCell, type ProbedCell, verdicts } from "../e2e/cells.ts";
 import { Commands } from "../e2e/trunkline.ts";
 import { Dice } from "./random/dice.ts";
-import { deletePools, getStuck, happeningsOf } from "./random/happenings.ts";
+import { changeLate, deletePools, getStuck, happeningsOf } from "./random/happenings.ts";
 import { randomLab } from "./random/lab.ts";
 import { meddle, meddlingsOf } from "./random/rules.ts";
 import { giveInterfaces } from "./random/subnets.ts";
@@ -154,9 +154,12 @@ it.concurrent.each(seeds)("in a random lab (TRUNKLINE_SEED=%d)", async (seed) =>
     await deletePools(commands, happenings);
     await meddled(commands, seed);
     goOn = await getStuck(commands, happenings);
+    await changeLate(commands, happenings);
     const tally = await compare(commands, new Dice(seed + 2), ports);
     tallies.set(seed, tally);
-    expect(tally.share, tally.reasons(3).join("; ")).toBeLessThan(MOST_UNKNOWN_IN_ONE);
+    // What has changed behind a stuck agent's back is not known, and may be much of a small lab.
+    if (happenings.late.length === 0)
+      expect(tally.share, tally.reasons(3).join("; ")).toBeLessThan(MOST_UNKNOWN_IN_ONE);
     result = "alike";
   } catch (error) {
     result = `DIFFERS ${String(error).split("\n")[0]}`;

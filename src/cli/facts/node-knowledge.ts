@@ -7,6 +7,7 @@ import { askLab } from "../../lab/control/client.ts";
 import type { MachineKnowledge } from "../../lab/machine-knowledge.ts";
 import { type LabEntry, listLabs } from "../../lab/state.ts";
 import { rulesetOf } from "../../plan/foreign/index.ts";
+import { readListing, type TraceTable } from "../../plan/trace/table.ts";
 import { isLab, type StoreOptions } from "../context.ts";
 import { say } from "../output.ts";
 
@@ -47,6 +48,11 @@ export function knowledgeOf(looked: Readonly<Record<string, MachineKnowledge>>):
     lastGood: new Map(
       machines.flatMap(([name, { lastGood }]) => (lastGood === null ? [] : [[name, lastGood] as const])),
     ),
+    unattended: new Map(
+      machines.flatMap(([name, { unattended }]) =>
+        unattended ? [[name, { why: unattended.why, table: tableIn(unattended.rules) }] as const] : [],
+      ),
+    ),
     rules: new Map(
       machines.map(([name, { role, texts }]) => [
         `${role === "node" ? "node" : "host"}/${name}`,
@@ -54,6 +60,11 @@ export function knowledgeOf(looked: Readonly<Record<string, MachineKnowledge>>):
       ]),
     ),
   };
+}
+
+/** Without a table nothing of ours meets a packet. */
+function tableIn(text: string | null): TraceTable {
+  return text === null ? { chains: new Map(), sets: new Map() } : readListing(text);
 }
 
 function runningLab(name: string | undefined): LabEntry | undefined {

@@ -46,6 +46,8 @@ export type Onward =
       readonly why: string;
       /** "expired": by an error that an echo does not take for its own (time exceeded). */
       readonly told: boolean | "expired";
+      /** It leaves by this link first, the loopback one, and passes the filters on that way. */
+      readonly out?: GroundLink;
     };
 
 /** A node's link to a pod; which of them is the container's secret. */
@@ -223,7 +225,7 @@ export class Atlas {
     // Of its own the kernel takes nothing from there that is not its own; what it passes on comes back until its time is over.
     if (link.name === "lo") {
       const why = `${name} has a route to ${destination} that leads to itself, and that address is not its own`;
-      return nowhere(route.by, why, own ? false : "expired");
+      return { ...nowhere(route.by, why, own ? false : "expired"), out: link };
     }
     if (isBroadcast(route, ip))
       return nowhere(route.by, `${destination} means everybody on network ${network}, and nobody`, own);
@@ -324,7 +326,7 @@ function forwards({ forwards: four, forwards6: six = four }: Machine, destinatio
   return destination.includes(":") ? six : four;
 }
 
-function nowhere(by: string, why: string, told: boolean | "expired"): Onward {
+function nowhere(by: string, why: string, told: boolean | "expired"): Extract<Onward, { type: "nowhere" }> {
   return { type: "nowhere", by, why, told };
 }
 

@@ -563,4 +563,13 @@ it("a route to a node's own loopback goes round until its time is over", () => {
   // An echo does not take that error for its own; what the node sends itself gets no error at all.
   expect(ask("pod/web", "host/out/icmp", { on })).toMatchObject({ verdict: "no", expected: "filtered" });
   expect(ask("node/n1", "host/out:80", { on })).toMatchObject({ verdict: "no", expected: "filtered" });
+  // Filters are asked on its way out by that link, and when it has come in by it.
+  for (const rule of ["-A FORWARD -o lo -j DROP", "-A FORWARD -i lo -j DROP"]) {
+    const n1 = rules(iptables("filter", rule));
+    expect(ask("pod/web", "host/out:80", { on, n1 })).toMatchObject({ verdict: "no", expected: "filtered" });
+  }
+  const n1 = rules(iptables("filter", "-A OUTPUT -p tcp -j REJECT --reject-with tcp-reset"));
+  expect(ask("node/n1", "host/out:80", { on, n1 })).toMatchObject({ verdict: "no", expected: "refused" });
+  const hidden = rules(iptables("nat", "-A POSTROUTING -o lo -j SNAT --to-source 192.168.18.3"));
+  expect(ask("pod/web", "host/out:80", { on, n1: hidden }).verdict).toBe("unknown");
 });

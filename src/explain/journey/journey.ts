@@ -143,7 +143,7 @@ class Journey {
     const { from } = this.#start;
     this.#doubt(machine);
     const first = this.#onward(machine, true);
-    if (first.type === "nowhere") return this.#lost(machine, from.name, first);
+    if (first.type === "nowhere" && !first.out) return this.#lost(machine, from.name, first);
     this.#track(machine);
     this.#hook(machine, "output", "", linkName(first));
     const next = this.#onward(machine, true);
@@ -199,7 +199,10 @@ class Journey {
     next: Exclude<Known, { type: "local" }>,
     by: string | undefined,
   ): Stop {
-    if (next.type === "nowhere") return this.#lost(machine, at, next);
+    if (next.type === "nowhere") {
+      if (next.out) this.#round(machine, by, next.out);
+      return this.#lost(machine, at, next);
+    }
     const isOwn = by === "";
     const out: GroundLink = next.type === "pod" ? podLink : next.link;
     const hop = next.type === "pod" ? undefined : next.via;
@@ -228,6 +231,19 @@ class Journey {
     const target = machines[this.#choices.pick(machines.length, place)]!;
     this.#hops.push({ at, to: target.name, ...(via !== undefined && { via }), by: why });
     return this.#arrive(target, target.links.find(({ network }) => network === link.network)?.name);
+  }
+
+  /** By the loopback link a packet comes back, and passes the filters again, as often as it may be passed on. */
+  #round(machine: Machine, by: string | undefined, out: GroundLink): void {
+    if (by !== "") {
+      const parts = [...this.#policyParts(machine, by, false), ...this.#groupParts(machine, by, undefined)];
+      this.#hook(machine, "forward", by, out, parts);
+    }
+    this.#hook(machine, "postrouting", by, out);
+    this.#hook(machine, "prerouting", "lo", undefined);
+    if (by !== "") this.#hook(machine, "forward", "lo", out);
+    if (this.#parcel.translated.snat && !this.#isRefused())
+      throw this.#choices.untold(`${machine.name} translates a packet that goes round by its loopback link`);
   }
 
   #toPod(end: End): Stop {
@@ -292,6 +308,7 @@ class Journey {
     const packet = this.#parcel.view(machine, by, out ? out.name : "");
     const before = { ...packet };
     const node = nodeName(machine.name);
+    const wasRefused = this.#isRefused();
     const parts =
       node !== undefined && hook === "prerouting" ? [...own, this.#parcel.steering(node, packet)] : own;
     const refused = passHook({
@@ -320,6 +337,11 @@ class Journey {
         return true;
       },
     });
+    // Where it goes is decided of what it is by then.
+    const asked = hook === "prerouting" || hook === "output" ? packet : before;
+    const behind =
+      node === undefined || wasRefused ? undefined : this.#network.behind(node, hook, { ...asked, mark: 0 });
+    if (behind !== undefined && this.#choices.pick(2, behind) === 1) throw this.#choices.untold(behind);
     this.#parcel.mark = packet.mark;
     this.#passed.push({ machine, hook, before, after: { ...packet } });
     if (refused && !this.#refused) {
@@ -426,5 +448,6 @@ class Journey {
 
 function linkName(next: Known): GroundLink {
   if (next.type === "next") return next.link;
+  if (next.type === "nowhere" && next.out) return next.out;
   return next.type === "pod" ? podLink : { name: "lo", addresses: [] };
 }

@@ -1,7 +1,6 @@
 // Through which nodes' own rules a flow's first packet goes, and what each of them does to it: the explanation's answers,
 // rule by rule.
 import { type Ip, parseIp } from "../../base/ip.ts";
-import { POD_LINK_GROUP } from "../../kernel/kernel.ts";
 import type { Ruleset } from "../../plan/foreign/index.ts";
 import { NotUnderstood, protocolNumbers, type TraceLink, type TracePacket } from "../../plan/trace/packet.ts";
 import type { TraceTable } from "../../plan/trace/table.ts";
@@ -10,6 +9,7 @@ import { type End, isOnNode, nodeOf } from "../ends.ts";
 import type { Explanation } from "../explain.ts";
 import type { Port } from "../ports.ts";
 import { foreignOn } from "./foreign.ts";
+import { podLinkOf } from "./pod-links.ts";
 
 /** What one node's rules do. */
 export interface TracedStop {
@@ -112,8 +112,8 @@ function stopAt(place: Place, nodeRules: NodeRules, flow: TracedFlow, sender: st
       destination,
       protocol: protocolOf(flow.port, source),
       ...(flow.port && { port: flow.port.port }),
-      ...(where !== "output" && { in: place.fromPod ? linkOf(table, flow.source) : uplink }),
-      ...(where !== "input" && { out: place.toPod ? linkOf(table, flow.destination) : uplink }),
+      ...(where !== "output" && { in: place.fromPod ? podLinkOf(table, flow.source) : uplink }),
+      ...(where !== "input" && { out: place.toPod ? podLinkOf(table, flow.destination) : uplink }),
     };
     return { ...about, ...throughHooks(hooks[where], packet, nodeRules) };
   } catch (error) {
@@ -146,14 +146,6 @@ function throughHooks(
 function protocolOf(port: Port | undefined, { family }: Ip): number {
   const name = port === undefined ? (family === 4 ? "icmp" : "icmpv6") : port.protocol.toLowerCase();
   return protocolNumbers[name] ?? 0;
-}
-
-/** A pod's link is in the set of addresses that its pod may send from; without one its packets come by no link of ours. */
-function linkOf(table: TraceTable, ip: string): TraceLink {
-  const own = table.sets.get(ip.includes(":") ? "pod-own6" : "pod-own4") ?? [];
-  const found = own.find(({ key }) => key.endsWith(` . ${ip}`));
-  const name = found && /^"(\S+)"/.exec(found.key)?.[1];
-  return { name: name ?? "unknown", group: POD_LINK_GROUP };
 }
 
 function withForeign(stop: TracedStop, rule: string, sourceSeen: string | null): TracedStop {
