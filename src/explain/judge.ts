@@ -1,12 +1,11 @@
 // What policies and source NAT say about one flow: the seam between answers and the plans that decide them.
 
 import type { ClusterFacts } from "../plan/facts.ts";
-import type { Ruleset } from "../plan/foreign/index.ts";
+import type { Hook, HookPacket, Ruleset } from "../plan/foreign/index.ts";
 import type { SnatPlan } from "../plan/snat/index.ts";
 import type { End } from "./ends.ts";
 import type { Atlas } from "./ground/atlas.ts";
 import type { Port } from "./ports.ts";
-import type { Behind } from "./unattended.ts";
 
 /** Two ends with the addresses that they speak with. */
 export interface Pair {
@@ -135,6 +134,9 @@ export interface Judges {
    */
   readonly foreign: boolean;
 }
+
+/** Returns what is not known of a packet that comes to a hook of a node; undefined: what it meets there is what objects ask for. */
+export type Behind = (node: string, hook: Hook, packet: HookPacket) => string | undefined;
 
 /** What a journey needs to know of the network that it goes through. */
 export interface Network {

@@ -8,6 +8,7 @@ import { NotUnderstood, type TraceLink } from "../plan/trace/packet.ts";
 import type { TraceTable } from "../plan/trace/table.ts";
 import { trace } from "../plan/trace/trace.ts";
 import { podLink } from "./ground/atlas.ts";
+import type { Behind } from "./judge.ts";
 import { podLinkOf } from "./trace/pod-links.ts";
 import { renderedRules } from "./trace/rendered.ts";
 
@@ -18,9 +19,6 @@ export interface UnattendedNode {
   /** Our own table as its kernel has it. */
   readonly table: TraceTable;
 }
-
-/** Returns what is not known of a packet that comes to a hook of a node; undefined: what it meets there is what objects ask for. */
-export type Behind = (node: string, hook: Hook, packet: HookPacket) => string | undefined;
 
 /** Returns what compares; `nodes` by name. */
 export function behindOf(facts: ClusterFacts, nodes: ReadonlyMap<string, UnattendedNode>): Behind {
