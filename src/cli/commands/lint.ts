@@ -8,8 +8,9 @@ import { isUnreadable, lintManifests } from "../../explain/lint/manifests.ts";
 import { rules } from "../../explain/lint/rules/index.ts";
 import { hasFindings, lint } from "../../explain/lint/run.ts";
 import { unwritten } from "../../explain/written.ts";
+import { findLab } from "../../lab/state.ts";
 import type { Store } from "../../store/store.ts";
-import { type ClusterOptions, clusterOptions, withStore } from "../context.ts";
+import { type ClusterOptions, clusterOptions, isLab, withStore } from "../context.ts";
 import { answerOption } from "../options.ts";
 import { exit, print, printJson, sayProblems, table } from "../output.ts";
 import { version } from "../version.ts";
@@ -49,7 +50,7 @@ async function run(options: Options): Promise<void> {
   }
   const findings = options.filename
     ? await ofFiles(options.filename, options.namespace)
-    : await withStore(options, ofStore);
+    : await withStore(options, (store) => ofStore(store, options));
   if (!findings) {
     process.exitCode = exit.usage;
     return;
@@ -68,11 +69,16 @@ async function ofFiles(paths: readonly string[], namespace?: string): Promise<Fi
     sayProblems(manifests.errors, "error");
     return undefined;
   }
-  return lintManifests(manifests, namespace);
+  return lintManifests(manifests, namespace === undefined ? {} : { namespace });
 }
 
-async function ofStore(store: Store): Promise<Finding[]> {
+async function ofStore(store: Store, options: Options): Promise<Finding[]> {
   const kinds = allKinds.filter((kind) => kind.kind !== "Event");
   const listings = await Promise.all(kinds.map((kind) => store.list(kind)));
-  return lint(listings.flatMap(({ items }) => items.map(unwritten)));
+  // A lab tells which plugins are chained.
+  const hostPorts = isLab(options) ? findLab(options.lab).record.ground.hostPorts === true : undefined;
+  return lint(
+    listings.flatMap(({ items }) => items.map(unwritten)),
+    hostPorts === undefined ? {} : { hostPorts },
+  );
 }

@@ -12,7 +12,8 @@ import { hasFindings } from "./run.ts";
 const folder = new URL("./fixtures/", import.meta.url);
 const read = (text: string, file = "f.yaml"): Manifests =>
   parseManifests(text, file, { unknownKinds: "warning", badValues: "keep" });
-const lintFile = (name: string) => lintManifests(read(readFileSync(new URL(name, folder), "utf8"), name));
+const lintFile = (name: string) =>
+  lintManifests(read(readFileSync(new URL(name, folder), "utf8"), name), { hostPorts: false });
 
 describe("every rule", () => {
   it.each(rules.map((rule) => [rule.id]))("%s finds its bad manifest and passes the good one", async (id) => {
@@ -40,6 +41,17 @@ describe("every rule", () => {
     expect(new Set(rules.map((rule) => rule.name)).size).toBe(rules.length);
   });
 });
+
+it.each([true, undefined])(
+  "of host ports there is none where a plugin leads them, or nobody has looked: %s",
+  (hostPorts) => {
+    const name = "TL041.bad.yaml";
+    const context = hostPorts === undefined ? {} : { hostPorts };
+    expect(lintManifests(read(readFileSync(new URL(name, folder), "utf8"), name), context)).toEqual(
+      lintFile(name).filter(({ rule }) => rule !== "TL041"),
+    );
+  },
+);
 
 describe("a finding", () => {
   it("is told once where reading and a rule both find it", () => {

@@ -16,6 +16,7 @@ import { unknownKind } from "./rules/tl026-unknown-kind.ts";
 import { nothingBehind } from "./rules/tl027-nothing-behind.ts";
 import { noSpec } from "./rules/tl028-no-spec.ts";
 import { lint } from "./run.ts";
+import type { LintContext } from "./view.ts";
 
 /** Returns whether a problem means that a text could not be read at all: then there is nothing to lint. */
 export function isUnreadable(problem: Problem): boolean {
@@ -26,8 +27,8 @@ export function isUnreadable(problem: Problem): boolean {
  * Returns all findings about manifests, which are to be read with unknown kinds as warnings and bad values kept.
  * Of a problem that both reading and a rule found, only the rule's finding is told.
  */
-export function lintManifests(manifests: Manifests, namespace?: string): Finding[] {
-  const found = lint(manifests.objects, namespace === undefined ? {} : { namespace });
+export function lintManifests(manifests: Manifests, context: LintContext = {}): Finding[] {
+  const found = lint(manifests.objects, context);
   const told = new Set(found.flatMap((finding) => placeOf(finding) ?? []));
   const read = [...manifests.errors, ...manifests.warnings]
     .map((problem) => findingOf(problem, manifests.objects))

@@ -5,17 +5,17 @@ import { nameOf } from "../written.ts";
 import { compareFindings, type Finding, type Severity } from "./finding.ts";
 import type { Rule } from "./rule.ts";
 import { rules as allRules } from "./rules/index.ts";
-import { lintView } from "./view.ts";
+import { type LintContext, lintView } from "./view.ts";
 
 /**
- * Returns everything that the rules find in a set of objects; `namespace` is where objects without one go.
+ * Returns everything that the rules find in a set of objects.
  * An object that no rule can read (bad ranges, unknown fields) is passed over, never an exception.
  */
 export function lint(
   written: readonly Written[],
-  options: { readonly namespace?: string; readonly rules?: readonly Rule[] } = {},
+  options: LintContext & { readonly rules?: readonly Rule[] } = {},
 ): Finding[] {
-  const view = lintView(written, options.namespace);
+  const view = lintView(written, options);
   const findings: Finding[] = [];
   for (const rule of options.rules ?? allRules) {
     for (const report of rule.check(view)) {

@@ -70,6 +70,8 @@ export interface LintView {
   /** Ranges that pods' addresses come from, with the object that says so. */
   readonly podRanges: readonly { readonly cidr: Cidr; readonly source: string }[];
   readonly dualStack: boolean;
+  /** Whether another program leads hostPorts to pods; undefined: nobody has looked. */
+  readonly hostPorts: boolean | undefined;
   readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>>;
   readonly subjectsIn: (namespace: string) => readonly Subject[];
   /** Returns the subjects that a policy applies to. */
@@ -78,8 +80,19 @@ export interface LintView {
   readonly peerMatches: (peer: NetworkPolicyPeer, namespace: string, subject: Subject) => boolean;
 }
 
-/** Indexes objects for the rules. `namespace` is where objects without a namespace go. */
-export function lintView(written: readonly Written[], namespace = "default"): LintView {
+/** What is known beside the objects. */
+export interface LintContext {
+  /** Where objects without a namespace go. */
+  readonly namespace?: string;
+  /** See LintView. */
+  readonly hostPorts?: boolean;
+}
+
+/** Indexes objects for the rules. */
+export function lintView(
+  written: readonly Written[],
+  { namespace = "default", hostPorts }: LintContext = {},
+): LintView {
   const facts = factsOf(
     written.map((item) => item.object),
     namespace,
@@ -109,6 +122,7 @@ export function lintView(written: readonly Written[], namespace = "default"): Li
     subjects,
     podRanges,
     dualStack: isDualStack(facts, podRanges),
+    hostPorts,
     namespaceLabels,
     subjectsIn: (name) => bySpace.get(name) ?? [],
     selectedBy: (policy) =>

@@ -40,6 +40,7 @@ import { networkSelectsNothing } from "./tl037-network-selects-nothing.ts";
 import { networksOverlap } from "./tl038-networks-overlap.ts";
 import { vswitchZones } from "./tl039-vswitch-zones.ts";
 import { rangeNotAdmitted } from "./tl040-range-not-admitted.ts";
+import { hostPortUnled } from "./tl041-host-port-unled.ts";
 
 export const rules: readonly Rule[] = [
   selectsNothing,
@@ -82,4 +83,5 @@ export const rules: readonly Rule[] = [
   networksOverlap,
   vswitchZones,
   rangeNotAdmitted,
+  hostPortUnled,
 ];
