@@ -230,6 +230,8 @@ class Journey {
     const place = `${names} both answer for ${via ?? this.#parcel.destination} on network ${link.network}`;
     const target = machines[this.#choices.pick(machines.length, place)]!;
     this.#hops.push({ at, to: target.name, ...(via !== undefined && { via }), by: why });
+    // A mark is the machine's own word.
+    this.#parcel.mark = 0;
     return this.#arrive(target, target.links.find(({ network }) => network === link.network)?.name);
   }
 

@@ -187,6 +187,17 @@ describe("iptables' translation", () => {
       ["dnat 10.1.0.1:80?", "dnat 10.1.0.2:80?"],
     ],
     [
+      "as kube-proxy remembers a client: who was not seen before is translated all the same",
+      [
+        "-A PREROUTING -m recent --rcheck --seconds 60 --reap --name A --mask 255.255.255.255 --rsource -j SUB",
+        "-A PREROUTING -j SUB",
+        "-A SUB -p tcp -m recent --set --name A --mask 255.255.255.255 --rsource -m tcp -j DNAT --to-destination 10.1.0.1:80",
+      ],
+      "prerouting",
+      {},
+      ["dnat 10.1.0.1:80?", "dnat 10.1.0.1:80?"],
+    ],
+    [
       "of what is for the machine",
       ["-A PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 80 -j REDIRECT --to-ports 8080"],
       "prerouting",
@@ -304,6 +315,48 @@ describe("nft's rules", () => {
     ["a limit", [{ limit: { rate: 3, per: "second" } }, { drop: null }], {}, ["dropped?", "pass?"]],
     ["what only counts", [{ counter: { packets: 0, bytes: 0 } }, { log: null }], {}, ["pass"]],
     ["a mark", [{ mangle: { key: meta("mark"), value: { "|": [meta("mark"), 7] } } }], {}, ["pass 7"]],
+    [
+      "a mark turned round",
+      [{ mangle: { key: meta("mark"), value: { "^": [meta("mark"), 5] } } }],
+      { mark: 4 },
+      ["pass 1"],
+    ],
+    [
+      "verdicts by lot",
+      [
+        {
+          vmap: {
+            key: { numgen: { mode: "random", mod: 2, offset: 0 } },
+            data: {
+              set: [
+                [0, { goto: { target: "side" } }],
+                [1, { accept: null }],
+              ],
+            },
+          },
+        },
+      ],
+      {},
+      ["dropped?", "pass?"],
+    ],
+    [
+      "a lot that draws what its map lacks",
+      [
+        {
+          vmap: {
+            key: { numgen: { mode: "inc", mod: 3, offset: 0 } },
+            data: {
+              set: [
+                [0, { drop: null }],
+                [1, { drop: null }],
+              ],
+            },
+          },
+        },
+      ],
+      {},
+      ["untold?"],
+    ],
     ["what is unknown", [{ tproxy: { port: 80 } }], {}, ["untold?"]],
   ])("%s", (_what, expr, given, expected) => {
     const bad = {
@@ -311,6 +364,23 @@ describe("nft's rules", () => {
     };
     const rules = read(chain("forward"), side, bad, rule("forward", ...expr), rule("side", { drop: null }));
     expect(ways(rules, "forward", given)).toEqual(expected);
+  });
+
+  it("draw a destination by lot", () => {
+    const lot = (mod: number, ...set: unknown[]) => ({
+      dnat: {
+        family: "ip",
+        addr: { map: { key: { numgen: { mode: "random", mod, offset: 0 } }, data: { set } } },
+      },
+    });
+    const base = chain("prerouting", "accept", "nat");
+    const to = (at: number, addr: string, port: number) => [at, { concat: [addr, port] }];
+    const both = read(base, rule("prerouting", lot(2, to(0, "10.1.0.1", 80), to(1, "10.1.0.2", 8080))));
+    expect(ways(both, "prerouting")).toEqual(["dnat 10.1.0.1:80?", "dnat 10.1.0.2:8080?"]);
+    const lone = read(base, rule("prerouting", lot(1, to(0, "10.1.0.1", 80))));
+    expect(ways(lone, "prerouting")).toEqual(["dnat 10.1.0.1:80"]);
+    const gap = read(base, rule("prerouting", lot(2, to(0, "10.1.0.1", 80))));
+    expect(ways(gap, "prerouting")).toEqual(["untold?"]);
   });
 
   it("are asked by their policy, and of their family", () => {

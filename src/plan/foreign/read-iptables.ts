@@ -134,6 +134,7 @@ class Reader {
       this.#match({ of: "tcp-flags" }, [/^FIN,SYN,RST,ACK SYN$/.test(text) ? "syn" : undefined], text);
     } else if (option === "--mark") this.#mark();
     else if (option === "--ctstate" || option === "--state") this.#state(option);
+    else if (recentWords.has(option)) this.#recent(option);
     else this.#unknown([option, ...this.#values()].join(" "));
   }
 
@@ -204,6 +205,13 @@ class Reader {
     else this.#unknown(`${option} ${text}`);
   }
 
+  /** `-m recent` remembers senders: `--set` always matches (xt_recent.c), whether others do hangs on what came before. */
+  #recent(option: string): void {
+    const text = [option, ...this.#values()].join(" ");
+    if (option === "--set" && !this.#not) return;
+    if (recentWords.get(option) === "asks") this.#unknown(text);
+  }
+
   #values(): string[] {
     const out: string[] = [];
     while (this.#words[0] !== undefined && !this.#words[0].startsWith("-") && this.#words[0] !== "!")
@@ -250,6 +258,22 @@ class Reader {
     }
   }
 }
+
+/** Options of `-m recent`: those that ask, and those that say how. */
+const recentWords: ReadonlyMap<string, "asks" | "says"> = new Map([
+  ["--set", "asks"],
+  ["--rcheck", "asks"],
+  ["--update", "asks"],
+  ["--remove", "asks"],
+  ["--seconds", "says"],
+  ["--reap", "says"],
+  ["--hitcount", "says"],
+  ["--rttl", "says"],
+  ["--name", "says"],
+  ["--mask", "says"],
+  ["--rsource", "says"],
+  ["--rdest", "says"],
+]);
 
 /** Targets that let the packet go on as it is, as far as anybody here asks. */
 const harmless = new Set([

@@ -112,7 +112,7 @@ class Reader {
       case "snat":
         return translation("snat", body);
       case "dnat":
-        return translation("dnat", body);
+        return this.#drawn(body) ?? translation("dnat", body);
       case "redirect": {
         const ports = portsOf(body["port"]);
         return body["port"] !== undefined && !ports
@@ -132,6 +132,12 @@ class Reader {
     return { type: kind };
   }
 
+  #verdictOf(raw: unknown): Verdict | undefined {
+    const [kind = "", body] = Object.entries(asObject(raw) ?? {})[0] ?? [];
+    const known = (["accept", "drop", "return", "jump", "goto"] as const).find((one) => one === kind);
+    return known && this.#verdict(known, asObject(body) ?? {});
+  }
+
   #match(body: Json): Match | undefined {
     const { op, left, right } = body;
     if (op !== "==" && op !== "!=" && op !== "in") return undefined;
@@ -140,18 +146,43 @@ class Reader {
     return subjects && tuples && { type: "match", subjects, tuples, not: op === "!=" };
   }
 
+  /** A destination by lot, as kube-proxy chooses a Service's endpoints. */
+  #drawn(body: Json): Step | undefined {
+    const map = asObject(asObject(body["addr"])?.["map"]);
+    return (
+      map &&
+      this.#lot(map["key"], map["data"], (to) => {
+        const pair = asObject(to)?.["concat"];
+        const [addr, port = body["port"]] = Array.isArray(pair) ? (pair as readonly unknown[]) : [to];
+        return translation("dnat", port === undefined ? { addr } : { addr, port });
+      })
+    );
+  }
+
+  /** Reads a map by a number that is drawn, or that goes round: each of its values has an element. */
+  #lot(key: unknown, data: unknown, read: (value: unknown) => Step | undefined): Step | undefined {
+    const numgen = asObject(asObject(key)?.["numgen"]);
+    const elements = this.#elements(data);
+    if (!numgen || !elements || elements.length !== numgen["mod"]) return undefined;
+    const pairs = elements.map(asList);
+    const first = Number(numgen["offset"] ?? 0);
+    const drawn = new Set(pairs.map(([number]) => number));
+    if (pairs.some((_, at) => !drawn.has(first + at))) return undefined;
+    const steps = pairs.map(([, value]) => read(value));
+    return steps.every((step) => step !== undefined) ? { type: "lot", steps } : undefined;
+  }
+
   #map({ key, data }: Json): Step | undefined {
+    const lot = this.#lot(key, data, (verdict) => this.#verdictOf(verdict));
+    if (lot) return lot;
     const subjects = subjectsOf(key);
     const elements = this.#elements(data);
     if (!subjects || !elements) return undefined;
     const entries = elements.map((raw) => {
       const [wanted, verdict] = asList(raw);
       const values = tupleOf(subjects, wanted);
-      const [kind = "", body] = Object.entries(asObject(verdict) ?? {})[0] ?? [];
-      const known = ["accept", "drop", "return", "jump", "goto"].find((one) => one === kind);
-      return values && known
-        ? { values, verdict: this.#verdict(known as "accept", asObject(body) ?? {}) }
-        : undefined;
+      const known = this.#verdictOf(verdict);
+      return values && known ? { values, verdict: known } : undefined;
     });
     return entries.every((entry) => entry !== undefined) ? { type: "map", subjects, entries } : undefined;
   }
@@ -335,6 +366,8 @@ function mangle({ key, value }: Json): Step {
   const [left, right] = asList(asObject(value)?.["|"]);
   const isMark = (one: unknown) => asObject(asObject(one)?.["meta"])?.["key"] === "mark";
   if (isMark(left) && typeof right === "number") return { type: "mark", and: ~right >>> 0, xor: right };
+  const [flipped, bits] = asList(asObject(value)?.["^"]);
+  if (isMark(flipped) && typeof bits === "number") return { type: "mark", and: 0xffffffff, xor: bits };
   const [kept, mask] = asList(asObject(value)?.["&"]);
   if (isMark(kept) && typeof mask === "number") return { type: "mark", and: mask, xor: 0 };
   return { type: "mark-unknown" };

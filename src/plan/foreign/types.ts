@@ -56,6 +56,8 @@ export type Step =
   /** To the port of the packet where none is named. */
   | { readonly type: "dnat"; readonly to: IpRange; readonly ports?: Ports }
   | { readonly type: "redirect"; readonly ports?: Ports }
+  /** One of these is taken, by lot. */
+  | { readonly type: "lot"; readonly steps: readonly Step[] }
   /** The new mark is (old & and) ^ xor. */
   | { readonly type: "mark"; readonly and: number; readonly xor: number }
   | { readonly type: "mark-unknown" }

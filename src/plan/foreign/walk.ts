@@ -152,6 +152,8 @@ class Walk {
       case "dnat":
       case "redirect":
         return { type: "translate", by: rule.name, to: step };
+      case "lot":
+        return this.#act(step.steps[this.#choices.pick(step.steps.length, rule.name)]!, rule, depth);
       case "reject":
         return { type: "stop", by: rule.name, as: step.as };
       case "map":
