@@ -30,6 +30,8 @@ const codes: Readonly<Record<string, number>> = {
   "explain.end": exit.usage,
   "explain.port": exit.usage,
   "explain.unknown-end": exit.usage,
+  "explain.service-port": exit.usage,
+  "explain.service-from": exit.usage,
 };
 
 /** Returns the exit code that an error ends the process with. */

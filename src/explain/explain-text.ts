@@ -28,7 +28,8 @@ function sourceText({ sourceSeen, unknown, snat }: Explanation): string {
   return unknown ? `perhaps ${snat.sourceSeen ?? "nothing"}` : "nothing";
 }
 
-function headline(answer: Explanation): string {
+/** Returns the answer in a few words. */
+export function headline(answer: Explanation): string {
   const { allowed, reachable, expected, listener, reasons, to, port, unknown } = answer;
   if (unknown && unknown.length > 0) {
     const what =
@@ -74,7 +75,8 @@ function decider({ snat }: Explanation): string {
   return said === "" ? "" : ` [${said}]`;
 }
 
-function verdictLine({ allowed, reason }: ToldVerdict): string {
+/** Returns what policies say of one direction. */
+export function verdictLine({ allowed, reason }: ToldVerdict): string {
   if (allowed === null) return `cannot tell; if not otherwise ${reason}`;
   return `${allowed ? "allowed" : "denied"}: ${reason}`;
 }

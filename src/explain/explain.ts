@@ -82,21 +82,35 @@ export function explain(
 ): Explanation {
   const asked = port === "icmp" ? undefined : (port ?? portsOf(to)[0]);
   const flow = { ...endsOf(facts, judges.atlas, from, to), port: asked };
-  const worlds = worldsOf(facts, judges, flow);
+  return explanationOf(facts, judges, flow, worldsOf(facts, judges, flow));
+}
+
+/**
+ * Returns what can be said of a flow in all these worlds together.
+ * @param isSourceFree whether the answer may be yes though worlds differ about the source that is seen
+ */
+export function explanationOf(
+  facts: ClusterFacts,
+  judges: Judges,
+  flow: PlacedFlow,
+  worlds: readonly World<Told>[],
+  isSourceFree = false,
+): Explanation {
+  const { from, port } = flow;
   // What is said at length is so in the first world of which anything can be told.
   const told = worlds.find((world) => world.told)?.told ?? guessed(facts, judges, flow, new Choices([]));
   const { egress, ingress, admission, snat, fate } = told;
   const allowed = sureOr(agreed(worlds, (one) => one.allowed));
   const reachable = agreed(worlds, (one) => one.reachable);
   const source = agreed(worlds, (one) => one.snat.sourceSeen ?? null);
-  const answer = answerOf(worlds);
+  const answer = answerOf(worlds, isSourceFree);
   const unknown = answer === "unknown" ? doubtsOf(worlds) : [];
   const provenance = provenanceOf(facts, from, flow.source);
   return {
     from: provenance,
     to: provenanceOf(facts, flow.to, flow.destination),
     address: decisionAbout(facts, from, provenance) ?? null,
-    port: asked ? formatPort(asked) : null,
+    port: port ? formatPort(port) : null,
     allowed,
     // Refused here in one world and there in another is refused.
     reachable: reachable.sure ? reachable.value : answer === "no" ? false : null,
@@ -124,22 +138,25 @@ function sureOr<T>(found: { sure: true; value: T } | { sure: false }): T | null 
 export function worldsOf(facts: ClusterFacts, judges: Judges, flow: PlacedFlow): readonly World<Told>[] {
   const { network } = judges;
   if (!network?.atlas.machineOf(flow.from))
-    return explore((choices) => {
-      const told = guessed(facts, judges, flow, choices);
-      const { by, sourceSeen } = told.snat;
-      if (sourceSeen === undefined || !judges.stale.has(sourceSeen)) return told;
-      const holder = by ?? nodeOf(flow.from) ?? "";
-      const doubt = `whether node ${holder} still holds ${sourceSeen}: it does not renew its lease`;
-      if (choices.pick(2, doubt) === 1) throw choices.untold(doubt);
-      return told;
-    });
+    return explore((choices) => ifHeld(judges, flow.from, guessed(facts, judges, flow, choices), choices));
   return explore((choices) => {
     const travelled = travel(network, flow, choices);
     const fate = fateOf(network, flow, travelled, choices);
     const { egress, ingress, snat } = travelled;
     const admission = flow.port && admissionOf(fate, flow.from, flow.to, snat.sourceSeen, choices);
-    return toldOf({ egress, ingress, snat, fate, admission });
+    const asks = { address: travelled.destination, port: travelled.port?.port };
+    return { ...toldOf({ egress, ingress, snat, fate, admission }), asks };
   });
+}
+
+/** An egress address whose holder no longer renews its lease may be another's by now. */
+export function ifHeld(judges: Judges, from: End, told: Told, choices: Choices): Told {
+  const { by, sourceSeen } = told.snat;
+  if (sourceSeen === undefined || !judges.stale.has(sourceSeen)) return told;
+  const holder = by ?? nodeOf(from) ?? "";
+  const doubt = `whether node ${holder} still holds ${sourceSeen}: it does not renew its lease`;
+  if (choices.pick(2, doubt) === 1) throw choices.untold(doubt);
+  return told;
 }
 
 /** Returns as much as objects tell. */
@@ -172,11 +189,11 @@ function groupedVerdicts(
 }
 
 /** Returns what all worlds say; where they differ about the answer, or about the source that is seen, there is none. */
-function answerOf(worlds: readonly World<Told>[]): Answer {
+function answerOf(worlds: readonly World<Told>[], isSourceFree: boolean): Answer {
   const open = agreed(worlds, isOpen);
   if (!open.sure) return "unknown";
   if (!open.value) return "no";
-  return agreed(worlds, ({ snat }) => snat.sourceSeen).sure ? "yes" : "unknown";
+  return isSourceFree || agreed(worlds, ({ snat }) => snat.sourceSeen).sure ? "yes" : "unknown";
 }
 
 /** Returns whether an answer is yes (it is allowed, and nothing that is known stands in the way), no, or none. */
@@ -193,7 +210,7 @@ export function isYes(answer: Explanation): boolean {
 type Ends = Required<Pick<Flow, "from" | "to">> & { readonly source: string; readonly destination: string };
 
 /** The primary address of `to` that `from` can speak to, and the address that `from` uses for it. */
-function endsOf(facts: ClusterFacts, atlas: Atlas | undefined, from: End, to: End): Ends {
+export function endsOf(facts: ClusterFacts, atlas: Atlas | undefined, from: End, to: End): Ends {
   for (const end of [from, to]) {
     if (end.addresses.length === 0)
       throw new TrunklineError("explain.no-address", { name: end.name, why: whyNone(end) });

@@ -14,6 +14,8 @@ export interface Target {
   readonly end: EndName;
   /** `icmp`: an echo, whatever the target declares. */
   readonly port?: Port | "icmp";
+  /** Of a Service: its port by name. */
+  readonly portName?: string;
 }
 
 /**
@@ -49,7 +51,8 @@ function isNobodys({ family, value }: Ip): boolean {
 }
 
 /**
- * Parses TO with an optional port: `pod/web:80/tcp`, `10.0.0.9:6379`, `[fd00::9]:53/udp`, `fd00::9`, or `pod/web/icmp`.
+ * Parses TO with an optional port: `pod/web:80/tcp`, `10.0.0.9:6379`, `[fd00::9]:53/udp`, `fd00::9`, `svc/web:http`, or
+ * `pod/web/icmp`.
  * @throws TrunklineError `explain.end`, `explain.port`
  */
 export function parseTarget(text: string): Target {
@@ -61,5 +64,14 @@ export function parseTarget(text: string): Target {
     return { end: parseEnd(echo), port: "icmp" };
   const found = /^(\[[^\]]*\]|[^:]*):([^:]*)$/.exec(text);
   if (!found) return { end: parseEnd(text) };
-  return { end: parseEnd(found[1] ?? ""), port: parsePort(found[2] ?? "") };
+  const [, name = "", port = ""] = found;
+  const end = parseEnd(name);
+  if (isService(end) && !/^\d/.test(port) && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(port))
+    return { end, portName: port };
+  return { end, port: parsePort(port) };
+}
+
+/** Returns whether an end is a Service's name. */
+export function isService(end: EndName): end is Extract<EndName, { type: "object" }> {
+  return end.type === "object" && kindNamed(end.kind)?.kind === "Service";
 }

@@ -24,6 +24,8 @@ export interface Told {
   /** null: nothing tells. */
   readonly reachable: boolean | null;
   readonly expected: Outcome | null;
+  /** What it asks for where it ends, after all translations. */
+  readonly asks?: { readonly address: string; readonly port: number | undefined };
 }
 
 type Parts = Pick<Told, "egress" | "ingress" | "admission" | "snat" | "fate">;

@@ -14,6 +14,7 @@ import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "./routing/bgp.
 import { routingConfigurationKind } from "./routing/routing-configuration.ts";
 import { secretKind } from "./secret.ts";
 import { securityGroupKind } from "./security-group.ts";
+import { endpointSliceKind, serviceKind } from "./service.ts";
 import { serviceCidrKind } from "./service-cidr.ts";
 import { sourceNatKind } from "./source-nat.ts";
 import { subnetKind } from "./subnet.ts";
@@ -59,6 +60,8 @@ export const allKinds: readonly Kind[] = [
   bgpFilterKind,
   routingConfigurationKind,
   serviceCidrKind,
+  serviceKind,
+  endpointSliceKind,
   ...opaqueKinds,
 ];
 

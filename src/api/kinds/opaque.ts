@@ -15,7 +15,6 @@ function opaque(
 const rbac = "rbac.authorization.k8s.io/v1";
 
 export const opaqueKinds: readonly Kind[] = [
-  opaque("v1", "Service", "services", true, "svc"),
   opaque("v1", "ServiceAccount", "serviceaccounts", true, "sa"),
   opaque("v1", "PersistentVolumeClaim", "persistentvolumeclaims", true, "pvc"),
   opaque("v1", "LimitRange", "limitranges", true, "limits"),

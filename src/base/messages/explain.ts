@@ -12,6 +12,16 @@ export const explainMessages = {
     `cannot tell: ${d.kind}/${d.name} in namespace ${d.namespace} has no pods`,
   "explain.no-address": (d: { name: string; why: string }) =>
     `cannot tell: ${d.name} has no address: ${d.why}`,
+  "explain.service-port": (d: { key: string; port: string | undefined; known: readonly string[] }) =>
+    d.known.length === 0
+      ? `Service ${d.key} has no ports: name one by number`
+      : `Service ${d.key} has no port named ${d.port}; it has ${d.known.join(", ")}`,
+  "explain.external-name": (d: { key: string; name: string }) =>
+    `Service ${d.key} is of type ExternalName: it leads nowhere but to the name ${d.name}, whose addresses no object tells; ask for one of them`,
+  "explain.no-services": (d: { why: string }) =>
+    `cannot tell: Services and EndpointSlices could not be read (${d.why})`,
+  "explain.service-from": (d: { name: string }) =>
+    `${d.name} sends nothing: a Service is asked, its pods answer; name a pod as FROM`,
   "explain.family": (d: { from: string; to: string }) =>
     `cannot tell: ${d.from} and ${d.to} have no address family in common`,
 };

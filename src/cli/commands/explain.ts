@@ -1,15 +1,20 @@
 // trunkline explain: what will happen to a flow, and which objects decide it, without sending a packet.
 import { Command } from "commander";
-import { type End, findEnd, nodeOf } from "../../explain/ends.ts";
+import { TrunklineError } from "../../base/errors.ts";
+import { type End, endAt, findEnd, nodeOf } from "../../explain/ends.ts";
 import { type Explanation, explain, verdictOf } from "../../explain/explain.ts";
 import { explanationText } from "../../explain/explain-text.ts";
 import type { Judges } from "../../explain/judge.ts";
 import { judgesOf } from "../../explain/plans.ts";
 import { parsePorts } from "../../explain/ports.ts";
-import { parseEnd, parseTarget } from "../../explain/target.ts";
+import { explainService } from "../../explain/services/explain-service.ts";
+import { serviceText } from "../../explain/services/service-text.ts";
+import { serviceTarget } from "../../explain/services/target.ts";
+import { isService, parseEnd, parseTarget } from "../../explain/target.ts";
 import { type TracedStop, traceStops, traceText } from "../../explain/trace/stops.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
+import { collectServices } from "../../plan/services.ts";
 import { type ClusterOptions, clusterOptions, defaultNamespace, withStore } from "../context.ts";
 import { staleEgress } from "../facts/egress-leases.ts";
 import { groundOf, lookAtMachines } from "../facts/node-knowledge.ts";
@@ -26,7 +31,10 @@ export function command(): Command {
   const explainCommand = new Command("explain")
     .description("say from the plans whether a flow passes, which way, which source address is seen, and why")
     .argument("<from>", "pod/NAME, KIND/NAME, node/NAME, host/NAME, router/NAME or an address")
-    .argument("<to>", "the same, with an optional port: TO[:PORT[/PROTOCOL]], or TO/icmp for an echo")
+    .argument(
+      "<to>",
+      "the same or svc/NAME, with an optional port: TO[:PORT[/PROTOCOL]], svc/NAME:PORTNAME, or TO/icmp for an echo",
+    )
     .addOption(answerOption())
     .option("--trace", "the rules of the nodes on the way one by one, in a lab with their counters")
     .addHelpText(
@@ -40,20 +48,37 @@ export function command(): Command {
 async function run(from: string, to: string, options: Options): Promise<void> {
   const start = parseEnd(from);
   const target = parseTarget(to);
+  if (isService(start)) throw new TrunklineError("explain.service-from", { name: from });
   const namespace = options.namespace ?? defaultNamespace;
   const ground = await groundOf(options);
-  const { facts, stale } = await withStore(options, async (store) => {
-    await checkWorkloads(store, [start, target.end], namespace);
+  const { facts, objects, stale } = await withStore(options, async (store) => {
+    await checkWorkloads(store, isService(target.end) ? [start] : [start, target.end], namespace);
     const collected = await collectFacts(store);
     // In a lab a look at the nodes tells more than leases do.
-    return { facts: collected, stale: ground ? undefined : await staleEgress(store, collected) };
+    return {
+      facts: collected,
+      objects: await collectServices(store),
+      stale: ground ? undefined : await staleEgress(store, collected),
+    };
   });
-  const ends = [findEnd(facts, start, namespace), findEnd(facts, target.end, namespace)] as const;
+  const sender = findEnd(facts, start, namespace);
   const judges = judgesOf(facts, { ...(await lookAtMachines(options)), ...(stale && { stale }) }, ground);
-  const answer = explain(facts, judges, ...ends, target.port);
-  const stops = options.trace ? await traced(options, judges, facts, ends, answer) : undefined;
+  const front = serviceTarget(facts, objects, sender, target, namespace);
+  if (front) {
+    const answer = explainService(facts, judges, objects, sender, front);
+    const stops = options.trace ? await traced(options, judges, facts, sender, answer) : undefined;
+    tell(options, answer, serviceText(answer), stops);
+    return;
+  }
+  const end = findEnd(facts, target.end, namespace);
+  const answer = explain(facts, judges, sender, end, target.port);
+  const stops = options.trace ? await traced(options, judges, facts, sender, answer, end) : undefined;
+  tell(options, answer, explanationText(answer), stops);
+}
+
+function tell(options: Options, answer: Explanation, text: string, stops: TracedStop[] | undefined): void {
   if (options.output === "json") printJson({ ...answer, ...(stops && { trace: stops }) });
-  else process.stdout.write(`${explanationText(answer)}${stops ? traceText(stops) : ""}`);
+  else process.stdout.write(`${text}${stops ? traceText(stops) : ""}`);
   process.exitCode = exit[verdictOf(answer)];
 }
 
@@ -62,8 +87,9 @@ async function traced(
   options: Options,
   { network }: Judges,
   facts: ClusterFacts,
-  [from, to]: readonly [End, End],
+  from: End,
   answer: Explanation,
+  to: End = endAt(facts, answer.to.address),
 ): Promise<TracedStop[]> {
   const { nodeRules } = await import("../facts/node-rules.ts");
   const nodes = [nodeOf(from), nodeOf(to), answer.snat.by].flatMap((name) => name ?? []);
