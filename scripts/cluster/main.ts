@@ -4,7 +4,7 @@ import path from "node:path";
 import { kube, kubeSucceeds, startControlPlane } from "./control-plane.ts";
 import { endContainers, endInside, removeGroups } from "./ends.ts";
 import { makeImages } from "./images.ts";
-import { makeNetwork, removeNetwork, startNode } from "./node.ts";
+import { makeNetwork, proxySettings, removeNetwork, startNode } from "./node.ts";
 import { file, folder, nodes, programs, project } from "./place.ts";
 import { end, isRunning, run, say, start, until } from "./programs.ts";
 import { fill } from "./registry.ts";
@@ -30,6 +30,13 @@ async function up(): Promise<void> {
   }
 }
 
+/** Says how kube-proxies are set where kubeadm says it, for those who ask: `trunkline explain`. */
+function proxyConfigMap(): object {
+  const metadata = { name: "kube-proxy", namespace: "kube-system" };
+  const data = { "config.conf": JSON.stringify(proxySettings) };
+  return { apiVersion: "v1", kind: "ConfigMap", metadata, data };
+}
+
 async function begin(): Promise<void> {
   makeNetwork();
   say("starting the control plane");
@@ -41,6 +48,7 @@ async function begin(): Promise<void> {
   say("applying the manifests");
   const manifests = run(path.join(project, "bin/trunkline"), ["manifests"]);
   kube(["apply", "--server-side", "-f", "-"], manifests);
+  kube(["apply", "--server-side", "-f", "-"], JSON.stringify(proxyConfigMap()));
   await until("the nodes are Ready", () =>
     nodes.every((node) => kubeSucceeds(["wait", "--for=condition=Ready", `node/${node}`, "--timeout=1s"])),
   );

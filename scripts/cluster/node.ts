@@ -37,6 +37,13 @@ export function inside(node: string, command: string, args: readonly string[], i
 
 const enter = (node: string) => ["--target", String(pidOf(`${node}-space`)), "--mount", "--net"];
 
+/** What all nodes' kube-proxies have in common. */
+export const proxySettings = {
+  apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
+  kind: "KubeProxyConfiguration",
+  mode: "nftables",
+} as const;
+
 /** Starts a node's programs; its images are loaded next. */
 export async function startNode(node: string, at: number): Promise<void> {
   makeSpace(node, at);
@@ -172,9 +179,7 @@ function writeConfigurations(node: string, at: number): void {
     maxPods: 250,
   });
   json("proxy.json", {
-    apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
-    kind: "KubeProxyConfiguration",
-    mode: "nftables",
+    ...proxySettings,
     hostnameOverride: node,
     clientConnection: { kubeconfig: file("proxy.kubeconfig") },
     conntrack: { maxPerCore: 0 },

@@ -26,3 +26,19 @@ export async function collectServices(store: Store): Promise<ServiceObjects> {
     throw error;
   }
 }
+
+/** Returns the Services and EndpointSlices among objects; those without a namespace go to `namespace`. */
+export function servicesOf(objects: Iterable<KubeObject>, namespace = "default"): ServiceObjects {
+  const services = new Map<string, Service>();
+  const slices: EndpointSlice[] = [];
+  for (const object of objects) {
+    const placed = {
+      ...object,
+      metadata: { ...object.metadata, namespace: object.metadata.namespace ?? namespace },
+    };
+    if (object.kind === "Service" && object.apiVersion === "v1")
+      services.set(keyOf(placed), placed as Service);
+    if (object.kind === "EndpointSlice") slices.push(placed as EndpointSlice);
+  }
+  return { services, slices };
+}

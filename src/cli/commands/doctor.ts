@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import type { Diagnosis } from "../../explain/doctor/diagnose.ts";
 import { findLab, listLabs } from "../../lab/state.ts";
-import { type StoreOptions, storeOptions } from "../context.ts";
+import { type StoreOptions, storeOptions, withStore } from "../context.ts";
 import { answerOption } from "../options.ts";
 import { exit, print, printJson } from "../output.ts";
 
@@ -47,7 +47,11 @@ async function checkCluster(options: Options): Promise<{ looked: string[]; found
   const { isNote } = await import("../../plan/addressing/check.ts");
   const { facts } = await readAddresses(options);
   const looked = [`${facts.nodes.size} nodes, ${facts.pods.size} pods, ${facts.policies.size} policies`];
-  const found = diagnose(facts);
+  const { collectServices } = await import("../../plan/services.ts");
+  const { serviceFindings } = await import("../../explain/doctor/services.ts");
+  const objects = await withStore(options, collectServices);
+  const found = [...diagnose(facts), ...serviceFindings(facts, objects)];
+  if (objects.services.size > 0) looked.push(`${objects.services.size} Services`);
   if (options.store === undefined && options.kubeconfig === undefined) {
     const { checkAgents } = await import("../facts/agent-checks.ts");
     const agents = await checkAgents(options.lab);

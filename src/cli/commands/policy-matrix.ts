@@ -1,6 +1,8 @@
 // trunkline policy matrix: every workload against every workload, from a lab's plans or from manifests alone.
 import { Command, Option } from "commander";
+import { TrunklineError } from "../../base/errors.ts";
 import type { End } from "../../explain/ends.ts";
+import { factsOf } from "../../explain/manifests/facts-of.ts";
 import { formatMatrix, type MatrixFormat, matrixFormats } from "../../explain/matrix/formats.ts";
 import {
   clusterEnds,
@@ -13,10 +15,12 @@ import { rangeEnds } from "../../explain/matrix/ranges.ts";
 import { matrixText } from "../../explain/matrix/text.ts";
 import { judgesOf } from "../../explain/plans.ts";
 import { type Port, parsePorts } from "../../explain/ports.ts";
+import { liveColumns, manifestColumns } from "../../explain/services/columns.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
+import { collectServices, noServices, type ServiceObjects, servicesOf } from "../../plan/services.ts";
 import { type StoreOptions, storeOptions, withStore } from "../context.ts";
-import { readFacts } from "../facts/manifest-facts.ts";
+import { readObjects } from "../facts/manifest-facts.ts";
 import { groundOf, lookAtMachines } from "../facts/node-knowledge.ts";
 import { familyOption } from "../options.ts";
 import { exit, say } from "../output.ts";
@@ -30,6 +34,7 @@ interface Options extends StoreOptions {
   readonly why?: boolean;
   readonly family?: "4" | "6";
   readonly ranges?: boolean;
+  readonly services?: boolean;
 }
 
 export function matrixCommand(): Command {
@@ -45,29 +50,50 @@ export function matrixCommand(): Command {
     .addOption(familyOption())
     .option("--why", "a line for every refusal, with the policy or default that decides")
     .option("--ranges", "the ranges that policies name as rows and columns, also without -f")
+    .option("--services", "Services as columns, too, with their own ports")
     .action((options: Options) => run(options));
   return storeOptions(matrix);
 }
 
 async function run(options: Options): Promise<void> {
   const ports = options.port === undefined ? undefined : parsePorts(options.port);
-  const facts = options.filename ? await readFacts(options.filename) : await withStore(options, collectFacts);
-  if (!facts) {
+  const read = await readCluster(options);
+  if (!read) {
     process.exitCode = exit.usage;
     return;
   }
-  const question = questionOf(facts, options, ports);
-  if (question.ports.length === 0) say("No ports are declared: name some with --port");
-  const isLive = question.view === "live";
+  const { facts, objects } = read;
+  const asked = questionOf(facts, options, ports);
+  if (asked.ports.length === 0 && objects.services.size === 0)
+    say("No ports are declared: name some with --port");
+  const isLive = asked.view === "live";
   const [known, ground] = isLive
     ? await Promise.all([lookAtMachines(options), groundOf(options)])
     : [undefined, undefined];
   const judges = judgesOf(facts, known, ground);
+  const namespaces = options.namespace && new Set(options.namespace);
+  const scope = { facts, objects, namespaces, ports };
+  const question = { ...asked, services: isLive ? liveColumns(scope, judges) : manifestColumns(scope) };
   await write(
     options.output === "text"
       ? matrixText(facts, judges, question, options.why)
       : formatMatrix(matrixCells(facts, judges, question), options.output),
   );
+}
+
+async function readCluster(
+  options: Options,
+): Promise<{ facts: ClusterFacts; objects: ServiceObjects } | undefined> {
+  if (options.filename) {
+    const all = await readObjects(options.filename);
+    return all && { facts: factsOf(all), objects: options.services ? servicesOf(all) : noServices };
+  }
+  return withStore(options, async (store) => {
+    const objects = options.services ? await collectServices(store) : noServices;
+    if (objects.unread !== undefined)
+      throw new TrunklineError("explain.no-services", { why: objects.unread });
+    return { facts: await collectFacts(store), objects };
+  });
 }
 
 /** Writes pieces in chunks of some size, and waits where a pipe is full: a large cluster's matrix exceeds memory. */

@@ -47,6 +47,25 @@ export interface MatrixQuestion {
    * policies: what policies alone say.
    */
   readonly view: "live" | "policies";
+  /** Services that are targets, too. */
+  readonly services?: readonly ServiceColumn[];
+}
+
+/** A Service as a target: its ports, and who knows what stands against a flow to one of them. */
+export interface ServiceColumn {
+  readonly to: End;
+  readonly asked: readonly {
+    readonly port: Port;
+    readonly against?: (from: End) => Against | undefined;
+    /** Whose policies alone count: those of everybody behind it. */
+    readonly behind?: readonly Behind[];
+  }[];
+}
+
+/** Someone that a Service leads to, and the port that is asked there. */
+export interface Behind {
+  readonly to: End;
+  readonly port: Port;
 }
 
 /** Returns the live pods and the hosts of a cluster, by name, routers left out; `namespaces` undefined: all. */
@@ -104,7 +123,11 @@ export function matrixOf(
   const { ends, view } = question;
   const policies = new PolicyRefusals(facts, judges, ends);
   const chosen = question.ports === "declared" ? undefined : uniquePorts(question.ports);
-  const columns = ends.map((to) => ({ to, ports: (chosen ?? uniquePorts(portsOf(to))).map(named) }));
+  const services = new Map((question.services ?? []).map(({ to, asked }) => [to, asked]));
+  const columns = [
+    ...ends.map((to) => ({ to, ports: (chosen ?? uniquePorts(portsOf(to))).map(named) })),
+    ...services.entries().map(([to, asked]) => ({ to, ports: asked.map(({ port }) => named(port)) })),
+  ];
   const rowOf = (from: End): Row => {
     const known = new Map<string, (to: End) => boolean | null | undefined>();
     return {
@@ -112,9 +135,14 @@ export function matrixOf(
       // What more than policies decides is asked cell by cell.
       lets:
         view === "policies"
-          ? (to, { port, text }) => getOrMake(known, text, () => policies.outOf(from, port))(to)
+          ? (to, { port, text }) =>
+              services.has(to) ? undefined : getOrMake(known, text, () => policies.outOf(from, port))(to)
           : () => undefined,
-      against: (to, { port }) => cellOf(facts, judges, policies, view, policies.pair(from, to), port),
+      against: (to, { port, text }) => {
+        const asked = services.get(to)?.find((one) => formatPort(one.port) === text);
+        if (asked) return asked.against ? asked.against(from) : behindOf(policies, from, asked.behind ?? []);
+        return cellOf(facts, judges, policies, view, policies.pair(from, to), port);
+      },
     };
   };
   return { columns, rows: ends.values().map(rowOf) };
@@ -157,6 +185,23 @@ function cellOf(
   return flow
     ? (liveRefusal(facts, judges, flow) ?? byPolicies)
     : refused({ by: "source", reason: `${nameless(pair)} has no address yet` });
+}
+
+/** What policies say against a flow that goes on to any of these. */
+function behindOf(policies: PolicyRefusals, from: End, behind: readonly Behind[]): Against | undefined {
+  if (behind.length === 0)
+    return refused({ by: "route", reason: "its selector finds no pod with that port" });
+  const found = behind.map(({ to, port }) => ({ to, against: policies.of(policies.pair(from, to), port) }));
+  if (found.every(({ against }) => against === undefined)) return undefined;
+  const [first] = found.flatMap(({ against }) => against ?? []);
+  if (found.every(({ against }) => against?.allowed === false)) return first;
+  const words = found.map(({ to, against }) => {
+    const word = against === undefined ? "allowed" : against.allowed === null ? "cannot be told" : "denied";
+    return `${to.name} ${word}`;
+  });
+  const reason =
+    found.length > 1 ? `which endpoint is chosen (${words.join(", ")})` : (first?.by.reason ?? "");
+  return { allowed: null, by: { by: "unknown", reason } };
 }
 
 function nameless({ from, to }: Pair): string {

@@ -93,11 +93,18 @@ function candidates(objects: ServiceObjects, front: Frontend, from: End): ReadEn
   const { service, address, port, asked, by } = front;
   const families = address === undefined ? familiesOf(from.addresses) : familiesOf([address]);
   for (const family of families) {
-    const any = port ?? { ...asked, name: "" };
-    const found = endpointsOf(objects, service, any, family);
     // Who finds an endpoint by the name of a headless Service asks it for the port that was typed.
-    if (found.length > 0)
-      return by === "Headless" && !port ? found.map((one) => ({ ...one, port: asked.port })) : found;
+    if (by === "Headless" && !port) {
+      const all = endpointsOf(objects, service, undefined, family).map((one) => ({
+        ...one,
+        port: asked.port,
+      }));
+      const found = all.filter(({ address: own }, at) => all.findIndex((one) => one.address === own) === at);
+      if (found.length > 0) return found;
+    } else if (port) {
+      const found = endpointsOf(objects, service, port, family);
+      if (found.length > 0) return found;
+    }
   }
   return [];
 }

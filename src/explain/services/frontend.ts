@@ -60,7 +60,11 @@ export function namedFrontend(
   if (service.spec?.type === "ExternalName")
     throw new TrunklineError("explain.external-name", { key, name: service.spec.externalName ?? "" });
   const { asked, found } = portOf(service, key, port);
-  if (isHeadless(service)) return { service, key, by: "Headless", asked, ...(found && { port: found }) };
+  if (isHeadless(service)) {
+    // Nobody translates a number that was typed.
+    const own = typeof port === "object" ? undefined : found;
+    return { service, key, by: "Headless", asked, ...(own && { port: own }) };
+  }
   const own = clusterIpsOf(service);
   if (own.length === 0)
     throw new TrunklineError("explain.no-address", {

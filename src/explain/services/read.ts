@@ -73,18 +73,21 @@ export function slicesOf({ slices }: ServiceObjects, service: Service): Endpoint
   );
 }
 
-/** Returns the endpoints of a Service's port of one family, each once, by address and port. */
+/**
+ * Returns the endpoints of a Service's port of one family, each once, by address and port.
+ * @param port undefined: whatever port they have
+ */
 export function endpointsOf(
   objects: ServiceObjects,
   service: Service,
-  port: ReadPort,
+  port: ReadPort | undefined,
   family: Family,
 ): ReadEndpoint[] {
   const found = new Map<string, ReadEndpoint>();
   for (const slice of slicesOf(objects, service)) {
     if (slice.addressType !== (family === 4 ? "IPv4" : "IPv6")) continue;
     const own = list(slice.ports).filter(
-      (one) => (one.name ?? "") === port.name && protocolOf(one.protocol) === port.protocol,
+      (one) => !port || ((one.name ?? "") === port.name && protocolOf(one.protocol) === port.protocol),
     );
     for (const { port: number } of own) {
       if (!isPort(number)) continue;

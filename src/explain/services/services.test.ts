@@ -193,7 +193,8 @@ describe("endpoints", () => {
       ends: ["10.1.0.11 yes 10.1.0.10", "10.1.0.75 yes 10.1.0.10"],
     });
     // Nobody translates: 80 is not where they listen.
-    expect(said(objectsOf(headless, both), "pod/cli", "svc/web:81").answer).toBe("no");
+    expect(said(objectsOf(headless, both), "pod/cli", "svc/web:80").answer).toBe("no");
+    expect(said(objectsOf(headless, both), "pod/cli", "svc/web:8080").answer).toBe("yes");
     expect(verdictOf(ask(objectsOf(headless), "pod/cli", "svc/web:80"))).toBe("no");
     const late = slice("web", { "10.1.0.11": { node: "n1", ready: false } });
     expect(said(objectsOf(headless, late), "pod/cli", "svc/web:http").ends).toEqual(["10.1.0.11 -"]);
