@@ -258,6 +258,27 @@ describe.each<Mode>(["nftables", "iptables"])("kube-proxy in %s mode", (mode) =>
     expect(await alike("pod/cli", "svc/mixed", 24)).toEqual(open);
   });
 
+  it("is what a matrix with Services says", async () => {
+    const words = ["policy", "matrix", "--services", "--lab", trunkline.lab, "-o", "json"];
+    const { stdout } = await trunkline.say(...words);
+    const { cells } = JSON.parse(stdout) as {
+      cells: { from: string; to: string; allowed: boolean | null }[];
+    };
+    const own = cells.filter(({ from, to }) => from === "pod/default/cli" && to.startsWith("service/"));
+    expect(
+      Object.fromEntries(own.map(({ to, allowed }) => [to.slice("service/default/".length), allowed])),
+    ).toEqual({
+      empty: false,
+      inner: true,
+      loop: true,
+      mixed: null,
+      near: true,
+      own: false,
+      sticky: true,
+      web: true,
+    });
+  });
+
   it("refuses a port that no Service has in nftables mode only", async () => {
     const said = await explained("pod/cli", "svc/web:99", "--lab", trunkline.lab);
     const [found] = await probes("pod/cli", "svc/web:99", 1);

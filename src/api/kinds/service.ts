@@ -77,7 +77,6 @@ export interface SliceEndpoint {
     readonly forZones?: readonly { readonly name: string }[];
     readonly forNodes?: readonly { readonly name: string }[];
   };
-  readonly targetRef?: { readonly kind?: string; readonly name?: string; readonly namespace?: string };
 }
 export const endpointSliceKind: Kind<EndpointSlice> = {
   apiVersion: "discovery.k8s.io/v1",

@@ -20,6 +20,8 @@ export const explainMessages = {
     `Service ${d.key} is of type ExternalName: it leads nowhere but to the name ${d.name}, whose addresses no object tells; ask for one of them`,
   "explain.no-services": (d: { why: string }) =>
     `cannot tell: Services and EndpointSlices could not be read (${d.why})`,
+  "explain.nobodys-service": (d: { address: string; range: string }) =>
+    `cannot tell: ${d.address} is in the Services' range ${d.range}, where only ports that a Service has lead anywhere; what becomes of the rest hangs on kube-proxy (in nftables mode it is dropped or refused, in others it goes where routes lead)`,
   "explain.service-from": (d: { name: string }) =>
     `${d.name} sends nothing: a Service is asked, its pods answer; name a pod as FROM`,
   "explain.family": (d: { from: string; to: string }) =>

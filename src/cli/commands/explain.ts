@@ -9,7 +9,7 @@ import { judgesOf } from "../../explain/plans.ts";
 import { parsePorts } from "../../explain/ports.ts";
 import { explainService } from "../../explain/services/explain-service.ts";
 import { serviceText } from "../../explain/services/service-text.ts";
-import { serviceTarget } from "../../explain/services/target.ts";
+import { checkNobodys, serviceTarget } from "../../explain/services/target.ts";
 import { isService, parseEnd, parseTarget } from "../../explain/target.ts";
 import { type TracedStop, traceStops, traceText } from "../../explain/trace/stops.ts";
 import { collectFacts } from "../../plan/collect.ts";
@@ -70,6 +70,7 @@ async function run(from: string, to: string, options: Options): Promise<void> {
     tell(options, answer, serviceText(answer), stops);
     return;
   }
+  if (!ground) checkNobodys(facts, objects, target);
   const end = findEnd(facts, target.end, namespace);
   const answer = explain(facts, judges, sender, end, target.port);
   const stops = options.trace ? await traced(options, judges, facts, sender, answer, end) : undefined;

@@ -24,7 +24,7 @@ export function serviceFindings(facts: ClusterFacts, { services }: ServiceObject
       }
       const shut = pods.map((pod) => shutBy(facts, pod));
       if (shut.includes(undefined)) return [];
-      const names = [...new Set(shut.flat())].toSorted();
+      const names = [...new Set(shut.flatMap((one) => one ?? []))].toSorted((a, b) => (a < b ? -1 : 1));
       const message = `no policy lets anybody reach any of its pods, except from their own nodes (${names.join(", ")})`;
       return [{ code: "service.shut", severity, object, message }];
     });

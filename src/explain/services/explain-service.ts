@@ -159,7 +159,13 @@ function groupsOf(
     return { flow, groups: groups.length > 0 ? groups : nobody(from, flow.to.name, front).groups };
   }
   const flow = place(front.address ?? "");
-  if (!followsRules(judges, from)) return { flow, groups: byObjects(facts, judges, front, flow, endpoints) };
+  if (!followsRules(judges, from)) {
+    const doubt = `whose rules it meets: nobody here has ${flow.source}`;
+    // Where the network is known, objects alone do not tell whether anybody translates.
+    if (judges.network)
+      return { flow, groups: [{ endpoint: undefined, worlds: [{ told: undefined, doubts: [doubt] }] }] };
+    return { flow, groups: byObjects(facts, judges, front, flow, endpoints) };
+  }
   return { flow, groups: byEnd(worldsOf(facts, judges, flow), flow) };
 }
 

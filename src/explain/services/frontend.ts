@@ -91,29 +91,34 @@ function portOf(
   return { asked: { port: found.port, protocol: found.protocol }, found };
 }
 
-/** Returns the way into a Service that an address and port are; undefined: they are none that any object tells of. */
+/**
+ * Returns the way into a Service that an address and port are; undefined: they are none that any object tells of.
+ * @param asked undefined: the first port of whose address it is
+ */
 export function frontendAt(
   facts: ClusterFacts,
   { services }: ServiceObjects,
   address: string,
-  asked: Port,
+  asked: Port | undefined,
 ): Frontend | undefined {
   const places: readonly [Access, (service: Service) => string[]][] = [
     ["ClusterIP", clusterIpsOf],
     ["ExternalIP", externalIpsOf],
     ["LoadBalancer", balancerIpsOf],
   ];
-  const text = formatPort(asked);
+  const text = asked && formatPort(asked);
   let portless: Frontend | undefined;
   for (const service of services.values()) {
     const key = keyOfService(service);
     for (const [by, of] of places) {
       if (!of(service).includes(address)) continue;
-      const port = portsOfService(service).find((one) => formatPort(one) === text);
-      if (port) return { service, key, by, address, asked, port };
-      portless ??= { service, key, by, address, asked };
+      const port = portsOfService(service).find((one) => text === undefined || formatPort(one) === text);
+      const own = port && { port: port.port, protocol: port.protocol };
+      if (port && own) return { service, key, by, address, asked: asked ?? own, port };
+      if (asked) portless ??= { service, key, by, address, asked };
     }
   }
+  if (!asked) return undefined;
   const node = [...facts.nodes].find(([, one]) => nodeIps(one).includes(address))?.[0];
   if (node === undefined) return portless;
   for (const service of services.values()) {

@@ -10,7 +10,7 @@ import { parseEnd, parseTarget } from "../target.ts";
 import { explainService } from "./explain-service.ts";
 import { serviceText } from "./service-text.ts";
 import { objectsOf, proxyConfig, service, slice } from "./services.suite.ts";
-import { serviceTarget } from "./target.ts";
+import { checkNobodys, serviceTarget } from "./target.ts";
 
 const ports = [{ containerPort: 8080 }];
 /** Two behind `web`: one on the sender's node, one on the other. */
@@ -301,8 +301,25 @@ describe("names", () => {
     expect(() => of(web, "svc/away:80")).toThrow("db.example.com");
     expect(() => of(web, "svc/late:80")).toThrow("no ClusterIP");
     expect(() => of({ ...web, unread: "forbidden" }, "svc/web:80")).toThrow("could not be read (forbidden)");
+    expect(of(web, "10.96.0.10")).toMatchObject({ key: "default/web", asked: { port: 80, protocol: "TCP" } });
+    expect(of(web, "10.96.0.10/icmp")).toBeUndefined();
     expect(of(web, "10.96.0.11:80")).toBeUndefined();
     expect(of(web, "pod/w1:80")).toBeUndefined();
+  });
+
+  it("addresses in the range of Services that none has are nobody's to tell of", () => {
+    const range = {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "ServiceCIDR",
+      metadata: { name: "kubernetes" },
+    };
+    const ranged = cluster({ ...range, spec: { cidrs: ["10.96.0.0/16"] } } as never);
+    const check = (to: string, objects: ServiceObjects) => () =>
+      checkNobodys(ranged, objects, parseTarget(to));
+    expect(check("10.96.0.9:80", objectsOf())).toThrow("no Service has it");
+    expect(check("10.96.0.9:80", { ...objectsOf(), unread: "forbidden" })).toThrow("forbidden");
+    expect(check("10.97.0.9:80", objectsOf())).not.toThrow();
+    expect(check("pod/web:80", objectsOf())).not.toThrow();
   });
 
   it("survive objects of whatever form", () => {

@@ -1,7 +1,9 @@
 // Whether a flow is for a Service: by its name, or by an address and port that are one's.
 import { TrunklineError } from "../../base/errors.ts";
+import { cidrContains, formatCidr, parseIp } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import type { ServiceObjects } from "../../plan/services.ts";
+import { readServiceRanges } from "../../plan/snat/ranges.ts";
 import { type End, findEnd } from "../ends.ts";
 import type { Port } from "../ports.ts";
 import { isService, type Target } from "../target.ts";
@@ -26,7 +28,7 @@ export function serviceTarget(
     const families = from.addresses.map((address) => (address.includes(":") ? (6 as const) : (4 as const)));
     return namedFrontend(objects, end.name, end.namespace ?? namespace, port ?? portName, families);
   }
-  if (port === undefined || port === "icmp") return undefined;
+  if (port === "icmp") return undefined;
   return addressTarget(facts, objects, end, port, namespace);
 }
 
@@ -35,7 +37,7 @@ function addressTarget(
   facts: ClusterFacts,
   objects: ServiceObjects,
   end: Target["end"],
-  port: Port,
+  port: Port | undefined,
   namespace: string,
 ): Frontend | undefined {
   if (end.type === "address") return frontendAt(facts, objects, end.address, port);
@@ -43,4 +45,18 @@ function addressTarget(
   const [address] = findEnd(facts, end, namespace).addresses;
   const found = address === undefined ? undefined : frontendAt(facts, objects, address, port);
   return found?.by === "NodePort" ? found : undefined;
+}
+
+/**
+ * Makes sure that an address which no Service has is none of theirs either: where nobody has looked at rules, what becomes
+ * of it hangs on kube-proxy.
+ * @throws TrunklineError `explain.no-services`, `explain.nobodys-service`
+ */
+export function checkNobodys(facts: ClusterFacts, { unread }: ServiceObjects, { end }: Target): void {
+  if (end.type !== "address") return;
+  const ip = parseIp(end.address);
+  const range = readServiceRanges(facts).find((cidr) => cidrContains(cidr, ip));
+  if (!range) return;
+  if (unread !== undefined) throw new TrunklineError("explain.no-services", { why: unread });
+  throw new TrunklineError("explain.nobodys-service", { address: end.address, range: formatCidr(range) });
 }
