@@ -316,7 +316,7 @@ describe("names", () => {
     const ranged = cluster({ ...range, spec: { cidrs: ["10.96.0.0/16"] } } as never);
     const check = (to: string, objects: ServiceObjects) => () =>
       checkNobodys(ranged, objects, parseTarget(to));
-    expect(check("10.96.0.9:80", objectsOf())).toThrow("no Service has it");
+    expect(check("10.96.0.9:80", objectsOf())).toThrow("in the Services' range 10.96.0.0/16");
     expect(check("10.96.0.9:80", { ...objectsOf(), unread: "forbidden" })).toThrow("forbidden");
     expect(check("10.97.0.9:80", objectsOf())).not.toThrow();
     expect(check("pod/web:80", objectsOf())).not.toThrow();
