@@ -167,6 +167,7 @@ export class BirdManager implements Manager {
     clearTimeout(this.#timer);
     await this.#process.stop();
     await this.#looking;
+    this.#reader.stop();
   }
 
   /** Without the program nothing that is planned of routes can come about. */

@@ -16,6 +16,7 @@ import type { LiveSession, SessionError } from "../../plan/routing/bird/report.t
 import type { Session } from "../../plan/routing/bird/sessions.ts";
 import type { Progress } from "./route-holds.ts";
 import { SessionWatch } from "./session-watch.ts";
+import { SignatureWitness } from "./signature-witness.ts";
 import { readSignatureCounts } from "./tcp-signatures.ts";
 
 export interface RefusedRoute {
@@ -46,7 +47,8 @@ export const nothingSeen: BirdView = {
 
 export class BirdReader {
   readonly #kernel: Kernel;
-  readonly #watch = new SessionWatch();
+  readonly #witness: SignatureWitness;
+  readonly #watch: SessionWatch;
   /** Since when nobody could be asked. */
   #awaySince: string | undefined;
   /** What was refused, with what it was made from: reading thousands of routes every second would be too much. */
@@ -58,7 +60,14 @@ export class BirdReader {
   /** @param logFile BIRD's log */
   constructor(kernel: Kernel, logFile: string) {
     this.#kernel = kernel;
+    const now = () => performance.now();
+    this.#witness = new SignatureWitness(kernel.sockets, now);
+    this.#watch = new SessionWatch(now, this.#witness);
     this.#log = new BirdLog(logFile);
+  }
+
+  stop(): void {
+    this.#witness.watch(new Set());
   }
 
   /** @param control undefined while BIRD is away or not as it should be */

@@ -8,7 +8,7 @@ import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { stampOf } from "../../base/stamp.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
-import type { SessionReport } from "../../plan/routing/bird/report.ts";
+import type { SessionErrorCode, SessionReport } from "../../plan/routing/bird/report.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
 import type { Store } from "../../store/store.ts";
 
@@ -19,6 +19,8 @@ export interface PeerStatusOptions {
 }
 
 const ATTEMPTS = 10;
+/** For so long a session that has never stood is not told of where nothing but silence is known of it (milliseconds). */
+const WAIT_MS = 10_000;
 const ESTABLISHED = "Established";
 
 export class PeerStatus {
@@ -26,6 +28,8 @@ export class PeerStatus {
   readonly #events: EventRecorder;
   /** What was last seen of each session. */
   readonly #states = new Map<string, boolean>();
+  /** Since when those have been silent of which nothing was told yet. */
+  readonly #silent = new Map<string, number>();
 
   constructor(options: PeerStatusOptions) {
     const { store, node, logger } = options;
@@ -78,10 +82,9 @@ export class PeerStatus {
       const key = `${metadata.uid} ${protocol}`;
       const up = state === ESTABLISHED;
       const before = this.#states.get(key);
-      // Of one that has not come up yet the reason is waited for.
-      if (before === up || (before === undefined && !up && (error === null || error.code === "no-answer")))
-        continue;
+      if (before === up || (before === undefined && !up && this.#isEarly(key, error?.code))) continue;
       this.#states.set(key, up);
+      this.#silent.delete(key);
       const why = error ? `: ${error.message}` : "";
       this.#events.record(
         up
@@ -94,6 +97,15 @@ export class PeerStatus {
             },
       );
     }
+  }
+
+  /** Of one that has not come up yet the reason is waited for: BIRD itself may be about to start. */
+  #isEarly(key: string, code: SessionErrorCode | undefined): boolean {
+    if (code !== undefined && code !== "no-answer" && code !== "bird-away") return false;
+    const now = performance.now();
+    const since = this.#silent.get(key) ?? now;
+    this.#silent.set(key, since);
+    return now - since < WAIT_MS;
   }
 }
 

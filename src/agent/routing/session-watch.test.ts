@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { ProtocolState } from "../../bird/read/protocols.ts";
 import type { Session } from "../../plan/routing/bird/sessions.ts";
 import { SessionWatch } from "./session-watch.ts";
+import type { Testimony } from "./signature-witness.ts";
 import { readSignatureCounts, type SignatureCounts } from "./tcp-signatures.ts";
 
 const quiet: SignatureCounts = { failure: 0, notFound: 0, unexpected: 0 };
@@ -100,6 +101,78 @@ describe("a session that does not stand", () => {
     const found = watch.look(all, states, { ...quiet, failure: 1 }, here);
     expect([...found.keys()]).toEqual(["r", "s"]);
     expect(found.get("r")?.message).toContain("or s");
+  });
+
+  it("that has spoken is not accused for others, and a peer that then closes its door has still said why", () => {
+    const all = ["told-off", "full", "signs"].map((peer) => session(peer));
+    const states = (full: string) => ({
+      "told-off": state("Idle", "BGP Error: Bad peer AS"),
+      full: state("Active", full),
+      signs: state("Connect"),
+    });
+    look(all, states("Received: Maximum number of prefixes reached"));
+    now += 1000;
+    expect(look(all, states("Socket: Connection refused"), { unexpected: 1 })).toEqual({
+      "told-off": "wrong-as",
+      full: "too-many-prefixes",
+      signs: "password-unexpected",
+    });
+  });
+
+  describe("and whose packets are seen", () => {
+    const seen = new Map<string, Testimony>();
+    const watched: string[][] = [];
+    const witness = {
+      watch: (peers: ReadonlySet<string>) => {
+        watched.push([...peers]);
+        for (const peer of peers) if (!seen.has(peer)) seen.set(peer, { since: now });
+      },
+      of: (peer: string) => seen.get(peer),
+    };
+    const see = (peer: string, what: Partial<Testimony>) =>
+      seen.set(peer, { since: 0, ...seen.get(peer), ...what });
+    const both = ["mute", "wrong", "away"].map((peer) => session(peer, { signed: true }));
+    const states = { mute: state("Connect"), wrong: state("Connect"), away: state("Connect") };
+    beforeEach(() => {
+      seen.clear();
+      watched.length = 0;
+      watch = new SessionWatch(() => now, witness);
+    });
+
+    it("are accused of what they did, and nobody else is", () => {
+      look(both, states);
+      expect(watched.at(-1)).toEqual([]);
+      now += 1000;
+      // Nobody was watched yet when it was counted.
+      expect(look(both, states, { failure: 1, notFound: 1 })["away"]).toBe("wrong-password");
+      expect(watched.at(-1)).toEqual(["mute", "wrong", "away"]);
+      now += 500;
+      see("mute", { unsignedAt: now });
+      see("wrong", { signedAt: now });
+      now += 500;
+      expect(look(both, states, { failure: 2, notFound: 2 })).toMatchObject({
+        mute: "password-not-sent",
+        wrong: "wrong-password",
+      });
+      now += 1000;
+      const told = watch.look(
+        both,
+        new Map(Object.entries(states)),
+        { ...quiet, failure: 3, notFound: 3 },
+        here,
+      );
+      expect(told.get("mute")?.message).not.toContain("or ");
+      expect(told.get("wrong")?.message).not.toContain("or ");
+      expect(told.get("away")?.code).toBe("no-answer");
+    });
+
+    it("are watched no longer than there is something to find out", () => {
+      look(both, states);
+      look(both, states, { failure: 1 });
+      now += 20_000;
+      look(both, states, { failure: 1 });
+      expect(watched.at(-1)).toEqual([]);
+    });
   });
 
   it("cannot come up without the node's address", () => {

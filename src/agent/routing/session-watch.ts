@@ -5,6 +5,7 @@ import type { SaidBySession } from "../../bird/read/log.ts";
 import type { ProtocolState } from "../../bird/read/protocols.ts";
 import type { SessionError, SessionErrorCode } from "../../plan/routing/bird/report.ts";
 import type { Session } from "../../plan/routing/bird/sessions.ts";
+import type { Testimony } from "./signature-witness.ts";
 import type { SignatureCounts } from "./tcp-signatures.ts";
 
 /** A peer tries again within some seconds, so a count that has not gone up for so long is old news. */
@@ -17,17 +18,29 @@ const lasting: ReadonlySet<SessionErrorCode> = new Set([
   "too-many-prefixes",
   "hold-timer-expired",
 ]);
+/** Only a peer whose packets were taken can have said these. */
+const spoken: ReadonlySet<SessionErrorCode> = new Set(["wrong-as", "too-many-prefixes"]);
+
+/** Who is watched for signatures, and what was seen. */
+export interface Witness {
+  watch(peers: ReadonlySet<string>): void;
+  of(peer: string): Testimony | undefined;
+}
 
 export class SessionWatch {
   readonly #now: () => number;
+  readonly #witness: Witness | undefined;
   #counts: SignatureCounts | undefined;
-  readonly #rose = new Map<keyof SignatureCounts, number>();
+  #lookedAt = 0;
+  /** When each counter last went up: not before `from`, and not after `at`. */
+  readonly #rose = new Map<keyof SignatureCounts, { readonly from: number; readonly at: number }>();
   readonly #hanging = new Map<string, number>();
   /** What was last said in BGP's own words: a peer that was told off mostly just hangs up from then on. */
-  readonly #reasons = new Map<string, { readonly error: SessionError; readonly of: string }>();
+  readonly #reasons = new Map<string, Reason>();
 
-  constructor(now: () => number = () => performance.now()) {
+  constructor(now: () => number = () => performance.now(), witness?: Witness) {
     this.#now = now;
+    this.#witness = witness;
   }
 
   /** Returns the error of each session that has one, by BIRD's name. Called every second or so. */
@@ -46,6 +59,9 @@ export class SessionWatch {
     const names = new Set(hanging.map(({ protocol }) => protocol));
     for (const name of this.#hanging.keys()) if (!names.has(name)) this.#hanging.delete(name);
     for (const name of names) if (!this.#hanging.has(name)) this.#hanging.set(name, now);
+    const suspects = hanging.filter(({ held }) => held === undefined).map(({ peer }) => peer);
+    const counted = ["failure", "notFound", "unexpected"] as const;
+    this.#witness?.watch(new Set(counted.some((name) => this.#isNews(name, now)) ? suspects : []));
     const out = new Map<string, SessionError>();
     for (const session of sessions) {
       const error = this.#errorOf(session, { protocols, hanging, here, now });
@@ -56,8 +72,14 @@ export class SessionWatch {
 
   #count(counts: SignatureCounts, now: number): void {
     for (const name of ["failure", "notFound", "unexpected"] as const)
-      if (this.#counts !== undefined && counts[name] > this.#counts[name]) this.#rose.set(name, now);
+      if (this.#counts !== undefined && counts[name] > this.#counts[name])
+        this.#rose.set(name, { from: this.#lookedAt, at: now });
     this.#counts = counts;
+    this.#lookedAt = now;
+  }
+
+  #isNews(name: keyof SignatureCounts, now: number): boolean {
+    return now - (this.#rose.get(name)?.at ?? Number.NEGATIVE_INFINITY) < NEWS_MS;
   }
 
   #errorOf(session: Session, look: Look): SessionError | undefined {
@@ -70,11 +92,14 @@ export class SessionWatch {
     }
     if (localAddress !== undefined && !look.here.has(localAddress))
       return { code: "no-local-address", message: `no interface of the node holds ${localAddress}` };
-    const signature = this.#signature(session, look);
-    if (signature) return signature;
     const said = state?.lastError === undefined ? undefined : wordsOf(state.lastError, session);
     const reason = this.#reason(session, said);
-    if (reason) return reason;
+    const signature = this.#signature(session, look);
+    const { error: kept, at = 0 } = reason ?? {};
+    // Whose words have come is not one whose packets were dropped.
+    if (kept && spoken.has(kept.code) && look.now - at < NEWS_MS) return kept;
+    if (signature && (signature.sure || !kept || !lasting.has(kept.code))) return signature.error;
+    if (kept) return kept;
     const since = this.#hanging.get(protocol) ?? look.now;
     if (look.now - since < PATIENCE_MS && state?.lastError === undefined)
       return { code: "no-answer", message: `${peer} has not answered yet` };
@@ -86,42 +111,96 @@ export class SessionWatch {
   }
 
   /** Returns what BGP itself has said last, as long as nobody has changed the session, or else what is said now. */
-  #reason(session: Session, said: SessionError | undefined): SessionError | undefined {
+  #reason(session: Session, said: SessionError | undefined): Reason | undefined {
     const of = settingsOf(session);
-    if (said && lasting.has(said.code)) this.#reasons.set(session.protocol, { error: said, of });
+    const before = this.#reasons.get(session.protocol);
+    // BIRD shows its last words until there are others: only new ones are news.
+    if (said && lasting.has(said.code) && !(before?.of === of && before.error.message === said.message))
+      this.#reasons.set(session.protocol, { error: said, of, at: this.#now() });
     const kept = this.#reasons.get(session.protocol);
-    // Somebody who does not listen is not the one who spoke.
-    if (!kept || kept.of !== of || said?.code === "connection-refused") return said;
-    return kept.error;
+    if (kept?.of === of && said?.code !== "connection-refused") return kept;
+    // Who was told too much may close his door for good. Otherwise who does not listen is not the one who spoke.
+    if (kept?.of === of && kept.error.code === "too-many-prefixes")
+      return {
+        ...kept,
+        error: { ...kept.error, message: `${kept.error.message}; nobody listens there since` },
+      };
+    return said && { error: said, of, at: this.#now() };
   }
 
   #remember(session: Session, text: string): void {
     const error = wordsOf(text, session);
-    if (error) this.#reasons.set(session.protocol, { error, of: settingsOf(session) });
+    if (error) this.#reasons.set(session.protocol, { error, of: settingsOf(session), at: this.#now() });
   }
 
-  /** Accuses only those that hang, and says so where several may be meant. */
-  #signature(session: Session, { hanging, now }: Look): SessionError | undefined {
-    if (!hanging.includes(session)) return undefined;
-    const news = (name: keyof SignatureCounts) =>
-      now - (this.#rose.get(name) ?? Number.NEGATIVE_INFINITY) < NEWS_MS;
-    const accused = hanging.filter(({ signed, held }) => held === undefined && signed === session.signed);
-    const others = accused.filter((one) => one !== session).map(({ peer }) => peer);
+  /** Accuses only those that hang: those who were seen, or else all that may be meant, and says so. */
+  #signature(session: Session, look: Look): { error: SessionError; sure: boolean } | undefined {
+    if (!look.hanging.includes(session)) return undefined;
+    const { peer, signed } = session;
+    const claims = claimsOf(signed).filter(({ counter }) => this.#isNews(counter, look.now));
+    const suspicions = claims.map((claim) => ({ ...claim, sure: this.#suspicion(session, claim, look) }));
+    const found =
+      suspicions.find(({ sure }) => sure === true) ?? suspicions.find(({ sure }) => sure === false);
+    if (!found) return undefined;
+    const others = look.hanging
+      .filter((one) => one !== session && one.held === undefined && one.signed === signed)
+      .filter((one) => found.sure === false && this.#suspicion(one, found, look) !== undefined)
+      .map((one) => one.peer);
     const doubt =
       others.length === 0 ? "" : `, or ${others.join(", ")}: the kernel counts it without saying of whom`;
-    const say = (code: SessionErrorCode, what: string): SessionError => ({
-      code,
-      message: `${session.peer} ${what}${doubt}`,
-    });
-    if (!session.signed)
-      return news("unexpected")
-        ? say("password-unexpected", "signs its packets, and no password is set here")
-        : undefined;
-    if (news("failure")) return say("wrong-password", "signs its packets with another password");
-    if (news("notFound"))
-      return say("password-not-sent", "does not sign its packets, and a password is set here");
-    return undefined;
+    const sure = found.sure === true || others.length === 0;
+    return { error: { code: found.code, message: `${peer} ${found.what}${doubt}` }, sure };
   }
+
+  /** Returns true where the peer was seen to do it, false where it may have, undefined where it has not. */
+  #suspicion({ peer }: Session, { counter, signs }: Claim, { now }: Look): boolean | undefined {
+    const seen = this.#witness?.of(peer);
+    const at = signs ? seen?.signedAt : seen?.unsignedAt;
+    if (at !== undefined && now - at < NEWS_MS) return true;
+    return seen && seen.since <= (this.#rose.get(counter)?.from ?? 0) ? undefined : false;
+  }
+}
+
+interface Reason {
+  readonly error: SessionError;
+  /** Of the session as it was set up. */
+  readonly of: string;
+  /** When it was said. */
+  readonly at: number;
+}
+
+/** What a peer does wrong, and the counter that goes up with it. */
+interface Claim {
+  readonly counter: keyof SignatureCounts;
+  readonly signs: boolean;
+  readonly code: SessionErrorCode;
+  readonly what: string;
+}
+
+function claimsOf(signed: boolean): readonly Claim[] {
+  return signed
+    ? [
+        {
+          counter: "failure",
+          signs: true,
+          code: "wrong-password",
+          what: "signs its packets with another password",
+        },
+        {
+          counter: "notFound",
+          signs: false,
+          code: "password-not-sent",
+          what: "does not sign its packets, and a password is set here",
+        },
+      ]
+    : [
+        {
+          counter: "unexpected",
+          signs: true,
+          code: "password-unexpected",
+          what: "signs its packets, and no password is set here",
+        },
+      ];
 }
 
 interface Look {

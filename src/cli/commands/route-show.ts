@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import { TrunklineError } from "../../base/errors.ts";
 import { nearest } from "../../base/suggest.ts";
+import { routingProblems } from "../../explain/routing/problems.ts";
 import { clusterRows, nodeTable } from "../../explain/routing/tables.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
@@ -40,7 +41,7 @@ const HEADING = ["PREFIX", "ANNOUNCED BY", "VIA", "THROUGH", "POOL", "WHY"];
 async function showCluster(facts: ClusterFacts, options: Options): Promise<void> {
   const live = await askRouting(options, facts.nodes.keys());
   const routes = clusterRows(facts, live);
-  const problems = [...live.values()].flatMap(({ findings }) => findings);
+  const problems = [...live.values()].flatMap((one) => routingProblems(facts, one));
   if (options.output === "json") {
     printJson({ routes, problems });
     return;
@@ -55,7 +56,8 @@ async function showCluster(facts: ClusterFacts, options: Options): Promise<void>
     why,
   ]);
   if (rows.length > 0) print(table([HEADING, ...rows]));
-  for (const { object, node, message } of problems) say(`warning: ${object} on ${node}: ${message}`);
+  for (const { code, object, node, message } of problems)
+    say(`warning: ${code}: ${object} on ${node}: ${message}`);
 }
 
 async function showNode(facts: ClusterFacts, node: string, options: Options): Promise<void> {
@@ -68,7 +70,7 @@ async function showNode(facts: ClusterFacts, node: string, options: Options): Pr
   const lines = shown.routes.map(({ prefix, type, via, dev, announcedBy, through, pool, why, inKernel }) => [
     prefix,
     announcedBy,
-    via ?? type,
+    via ?? (type === "unicast" ? "-" : type),
     through,
     pool ?? "-",
     why,
@@ -81,7 +83,7 @@ async function showNode(facts: ClusterFacts, node: string, options: Options): Pr
   for (const problem of shown.problems)
     say(
       "message" in problem
-        ? `warning: ${problem.prefix}: ${problem.message}`
+        ? `warning: ${problem.why}: ${problem.prefix}: ${problem.message}`
         : `warning: ${problem.prefix} of ${problem.node} cannot be routed: ${problem.why}`,
     );
 }

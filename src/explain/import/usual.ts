@@ -9,6 +9,8 @@ export function usualSettings(set: Effective): Map<string, string> {
   const usual = new Map<string, string>([
     ["CALICO_NETWORKING_BACKEND", "bird"],
     ["IP_AUTODETECTION_METHOD", "first-found"],
+    // Nodes that have IPv6 addresses have no sessions or routes by them then.
+    ["IP6", "none"],
   ]);
   if (backendOf(set) === "bird") usual.set("AS", "64512");
   if (truth(set("NO_DEFAULT_POOLS") ?? "") === true) return usual;

@@ -133,4 +133,32 @@ describe("a node's table", () => {
     });
     expect(exports).toMatchObject([{ prefix: "10.1.0.0/26", peers: ["192.168.18.1"] }]);
   });
+
+  it("says why each prefix goes out, and names the sessions that do not stand", () => {
+    const down = {
+      ...session("bgp_r2", "192.168.18.2", null),
+      object: "BGPPeer/r2",
+      state: "Idle",
+      error: { code: "wrong-as", message: "192.168.18.2 is not in AS 65099" },
+    } as unknown as NodeRouting["sessions"][number];
+    const live = node("n1", {
+      sessions: [session("bgp_r1", "192.168.18.1", null), down],
+      routes: [
+        { ...heard, prefix: "10.9.0.0/24", protocol: "bgp_r1", via: "192.168.18.1", nextHop: "192.168.18.1" },
+      ],
+      exports: { "192.168.18.4": ["10.1.0.64/26", "10.9.0.0/24", "172.21.0.0/20"] },
+    });
+    const { exports, problems } = nodeTable(facts, "n1", live);
+    expect(exports.map(({ why }) => why)).toEqual([
+      expect.stringContaining("; passed on"),
+      "told by 192.168.18.1; passed on",
+      "a range of Services",
+    ]);
+    expect(problems).toContainEqual({
+      prefix: "BGPPeer/r2",
+      node: "n1",
+      why: "wrong-as",
+      message: "no session with 192.168.18.2: 192.168.18.2 is not in AS 65099",
+    });
+  });
 });

@@ -7,13 +7,15 @@ import type { ClusterFacts } from "../../plan/facts.ts";
 import type { RoutingFinding } from "../../plan/routing/bird/findings.ts";
 import type { NodeLink } from "../../plan/routing/bird/plan-bird.ts";
 import type { SessionReport } from "../../plan/routing/bird/report.ts";
-import { isHandedOver, routingProtocols, routingSettings } from "../../plan/routing/bird/settings.ts";
+import { routingProtocols, routingSettings } from "../../plan/routing/bird/settings.ts";
 import { nodeAddress } from "../../plan/routing/node-address.ts";
 import { type PlannedRoute, planRoutes, type RouteReason } from "../../plan/routing/plan-routes.ts";
 import { isCard, tunnelMtus, usedTunnels } from "../../plan/routing/tunnel-settings.ts";
-import { lackingIpip, lacksIpip, tunnelOf } from "../../plan/routing/tunnels.ts";
 import { routeReason } from "../way.ts";
-import { type Through, throughTunnel, type Ways, waysTo, wordedWays } from "./ways.ts";
+import { announced } from "./announced.ts";
+import { heardPrefixes, isHeard, neighbourOf, origins, protocolOf } from "./heard.ts";
+import { routingProblems } from "./problems.ts";
+import { type Through, throughTunnel, type Ways } from "./ways.ts";
 
 /** What a node's agent tells of its routes. */
 export interface NodeRouting {
@@ -73,16 +75,17 @@ export function clusterRows(facts: ClusterFacts, live: ReadonlyMap<string, NodeR
     const key = `${row.prefix} ${row.announcedBy} ${row.accepted}`;
     if (!rows.has(key)) rows.set(key, row);
   };
-  for (const row of announced(facts))
+  const all = announced(facts);
+  const heardBy = heardPrefixes(nodes);
+  for (const row of all)
     put(
-      isBirds(row.through)
-        ? { ...toldOf(row, live.get(row.announcedBy)), ...heardBy(nodes, row.prefix, row.through) }
-        : row,
+      isBirds(row.through) ? { ...toldOf(row, live.get(row.announcedBy)), ...heardBy.get(row.prefix) } : row,
     );
+  const ours = new Set(all.map(({ prefix }) => prefix));
   const first = origins(nodes);
   for (const node of nodes) {
     for (const route of node.routes) {
-      const heard = outsideRoute(facts, node, route, first);
+      const heard = outsideRoute(facts, node, route, { first, ours });
       if (heard) put(heard);
     }
     for (const one of node.refused) put(refusedRow(facts, one));
@@ -93,12 +96,15 @@ export function clusterRows(facts: ClusterFacts, live: ReadonlyMap<string, NodeR
 /** Returns the rows of one node, and what it tells to whom. `live`: undefined where its agent does not answer. */
 export function nodeTable(facts: ClusterFacts, name: string, live: NodeRouting | undefined) {
   const plan = planRoutes(facts, name);
-  const rows: NodeRow[] = plan.routes.map((planned) => plannedRow(facts, name, planned, live));
+  const has = live && possessionsOf(live);
+  const rows: NodeRow[] = plan.routes.map((planned) => plannedRow(facts, name, planned, has));
   const known = new Set(rows.map(({ prefix }) => prefix));
+  const all = new Map(announced(facts).map((row) => [row.prefix, row]));
   const first = origins(live ? [live] : []);
   for (const route of live?.routes ?? []) {
-    const heard = live && !known.has(route.prefix) ? outsideRoute(facts, live, route, first) : undefined;
-    if (heard && live) rows.push({ ...heard, ...inKernel(live, route) });
+    const heard =
+      live && !known.has(route.prefix) ? outsideRoute(facts, live, route, { first, ours: all }) : undefined;
+    if (heard && has) rows.push({ ...heard, ...inKernel(has, route) });
   }
   for (const one of live?.refused ?? [])
     rows.push({ ...refusedRow(facts, one), type: "unicast", dev: null, inKernel: false });
@@ -121,85 +127,17 @@ export function nodeTable(facts: ClusterFacts, name: string, live: NodeRouting |
     },
     mtu: mtusOfNode(facts, name, uplink?.name, live),
     routes: rows.toSorted(byPrefix),
-    exports: exportRows(facts, name, live),
+    exports: exportRows(all, name, live),
     problems: [
       ...plan.problems,
-      ...(live?.findings ?? []).map(({ object, message, code }) => ({
+      ...(live ? routingProblems(facts, live) : []).map(({ object, message, code }) => ({
         prefix: object,
         node: name,
         why: code,
         message,
       })),
-      ...(live && !live.running && routingProtocols(facts).size > 0
-        ? [
-            {
-              prefix: `Node/${name}`,
-              node: name,
-              why: "bird-away",
-              message: "BIRD does not run: it tells no routes, and hears none",
-            },
-          ]
-        : []),
-      ...(live?.error ? [{ prefix: `Node/${name}`, node: name, why: "bird", message: live.error }] : []),
     ],
   };
-}
-
-/** What the cluster's nodes announce, as planned. */
-function announced(facts: ClusterFacts): ClusterRow[] {
-  const rows: ClusterRow[] = [];
-  for (const block of facts.blocks.values()) {
-    const { cidr, node, pool, state, loans = [] } = block.spec;
-    const lacking = lackingIpip(facts, facts.pools.get(pool));
-    const noTunnel =
-      lacking.length === 0
-        ? ""
-        : `; without the tunnel that its pool asks for where kernels have no IP in IP: ${lacking.join(", ")}`;
-    const why = {
-      pending: `claimed by ${node} and not confirmed yet: no node has a route`,
-      confirmed: `${node} owns block ${block.metadata.name}${noTunnel}`,
-      releasing: `${node} owns block ${block.metadata.name} and is giving it back${noTunnel}`,
-    }[state];
-    const common = { peer: null, pool, accepted: true, outside: false };
-    const via = state === "pending" ? null : addressOf(facts, node, cidr);
-    rows.push({ ...common, ...howSent(facts, pool, node, why), prefix: cidr, announcedBy: node, via });
-    for (const loan of loans.filter((one) => one.returned !== true)) {
-      const prefix = `${loan.address}/${loan.address.includes(":") ? 128 : 32}`;
-      const reason = `${node} lent it to ${loan.node} out of block ${block.metadata.name}`;
-      rows.push({
-        ...common,
-        ...howSent(facts, pool, loan.node, reason),
-        prefix,
-        announcedBy: loan.node,
-        via: addressOf(facts, loan.node, prefix),
-      });
-    }
-  }
-  return rows;
-}
-
-/** What the other nodes do for a pool with a tunnel, which a node here and there may not use. */
-function howSent(
-  facts: ClusterFacts,
-  pool: string,
-  owner: string,
-  why: string,
-): Pick<ClusterRow, "through" | "why" | "ways"> {
-  const ways = waysTo(facts, pool, owner);
-  const [first, ...others] = ways;
-  if (!first) return { through: throughOf(facts, pool), why };
-  if (others.length === 0) return { through: first.through, why };
-  return { through: throughOf(facts, pool), why: `${why}; ${wordedWays(ways)}`, ways };
-}
-
-function throughOf(facts: ClusterFacts, pool: string): Through {
-  const found = facts.pools.get(pool);
-  const kind = found && tunnelOf(found)?.type.kind;
-  const lacking = kind === "ipip" && [...facts.nodes.values()].some(lacksIpip);
-  if (kind !== undefined && !lacking) return throughTunnel(kind);
-  const [any] = [...facts.nodes.values()].filter(lacksIpip);
-  if (!isHandedOver(facts, found, lacking ? any : undefined)) return "direct";
-  return routingProtocols(facts).has("bgp") ? "bgp" : "rip";
 }
 
 /** MTUs of a node's tunnel devices and of its new pods. */
@@ -242,45 +180,11 @@ function whyUntold({ node, running, sessions, ripNeighbours }: NodeRouting): str
     : `none of ${node}'s sessions stands`;
 }
 
-/** By which neighbour some node has learned a prefix. */
-function heardBy(
-  nodes: readonly NodeRouting[],
-  prefix: string,
-  through: Through,
-): Pick<ClusterRow, "peer" | "through"> {
-  for (const node of nodes) {
-    const route = node.routes.find((one) => one.best && one.prefix === prefix && isHeard(one));
-    if (route) return { peer: neighbourOf(node, route), through: protocolOf(route) };
-  }
-  return { peer: null, through };
-}
-
-function isHeard({ protocol }: BirdRoute): boolean {
-  return protocol.startsWith("bgp_") || protocol.startsWith("rip");
-}
-
-function protocolOf({ protocol }: BirdRoute): "bgp" | "rip" {
-  return protocol.startsWith("rip") ? "rip" : "bgp";
-}
-
-function neighbourOf(node: NodeRouting, route: BirdRoute): string | null {
-  const session = node.sessions.find((one) => one.protocol === route.protocol);
-  return session?.peer ?? route.from ?? route.via ?? null;
-}
-
-/** Who outside told a prefix first-hand, by prefix. */
-function origins(nodes: readonly NodeRouting[]): ReadonlyMap<string, ReadonlySet<string>> {
-  const out = new Map<string, Set<string>>();
-  for (const node of nodes) {
-    const outside = new Map(
-      node.sessions.filter(({ peerNode }) => peerNode === null).map(({ protocol, peer }) => [protocol, peer]),
-    );
-    for (const { prefix, protocol } of node.routes) {
-      const peer = outside.get(protocol);
-      if (peer !== undefined) out.set(prefix, (out.get(prefix) ?? new Set()).add(peer));
-    }
-  }
-  return out;
+interface Known {
+  /** Who outside told a prefix first-hand. */
+  readonly first: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Prefixes that the cluster's nodes announce. */
+  readonly ours: { has(prefix: string): boolean };
 }
 
 /** Returns the row of a route that came into the cluster from outside; undefined for all other routes. */
@@ -288,12 +192,12 @@ function outsideRoute(
   facts: ClusterFacts,
   node: NodeRouting,
   route: BirdRoute,
-  first: ReadonlyMap<string, ReadonlySet<string>>,
+  { first, ours }: Known,
 ): ClusterRow | undefined {
   if (!route.best || !isHeard(route)) return undefined;
   const rip = route.protocol.startsWith("rip");
   const marked = route.communities.some((one) => one.join() === OUTSIDE_MARK.join());
-  if (rip ? isAnnounced(facts, route.prefix) : !marked) return undefined;
+  if (rip ? ours.has(route.prefix) : !marked) return undefined;
   const peer = neighbourOf(node, route);
   const direct = node.sessions.some((one) => one.protocol === route.protocol && one.peerNode === null);
   const told = first.get(route.prefix);
@@ -313,10 +217,6 @@ function outsideRoute(
     accepted: true,
     outside: true,
   };
-}
-
-function isAnnounced(facts: ClusterFacts, prefix: string): boolean {
-  return announced(facts).some((row) => row.prefix === prefix);
 }
 
 function refusedRow(
@@ -340,8 +240,9 @@ function plannedRow(
   facts: ClusterFacts,
   name: string,
   plan: PlannedRoute,
-  live: NodeRouting | undefined,
+  has: Possessions | undefined,
 ): NodeRow {
+  const live = has?.live;
   const { route, because, handedOver, tunnel } = plan;
   const prefix = route.destination;
   const blackhole = route.type === "blackhole";
@@ -354,10 +255,10 @@ function plannedRow(
     outside: false,
   };
   const why = blackhole ? `${routeReason(plan)}; its pods have routes of their own` : routeReason(plan);
-  const ours = live?.kernel.find((one) => same(one, prefix) && one.protocol === ROUTE_PROTOCOL);
-  const birds = live?.kernel.find((one) => same(one, prefix) && one.protocol === BIRD_PROTOCOL);
+  const ours = has?.ours.get(prefix);
+  const birds = has?.birds.get(prefix);
   const present = handedOver ? (birds ?? ours) : ours;
-  const heard = live?.routes.find((one) => one.best && one.prefix === prefix && isHeard(one));
+  const heard = has?.heard.get(prefix);
   const byBird = handedOver && (birds !== undefined || ours === undefined);
   const planned = routingProtocols(facts).has("bgp") ? ("bgp" as const) : ("rip" as const);
   return {
@@ -374,8 +275,39 @@ function plannedRow(
   };
 }
 
-function inKernel(live: NodeRouting, route: BirdRoute): Pick<NodeRow, "type" | "dev" | "inKernel" | "via"> {
-  const present = live.kernel.find((one) => same(one, route.prefix) && one.protocol === BIRD_PROTOCOL);
+/** What a node has, by prefix. */
+interface Possessions {
+  readonly live: NodeRouting;
+  /** Routes of the kernel, by who made them. */
+  readonly ours: ReadonlyMap<string, Route>;
+  readonly birds: ReadonlyMap<string, Route>;
+  /** What BIRD has chosen of what it has heard. */
+  readonly heard: ReadonlyMap<string, BirdRoute>;
+}
+
+function possessionsOf(live: NodeRouting): Possessions {
+  // The first of a prefix counts: the kernel lists those of lower metric first.
+  const of = (protocol: number) =>
+    new Map(
+      live.kernel
+        .filter((one) => one.protocol === protocol)
+        .map((one) => [one.destination, one] as const)
+        .toReversed(),
+    );
+  const heard = live.routes.filter((one) => one.best && isHeard(one));
+  return {
+    live,
+    ours: of(ROUTE_PROTOCOL),
+    birds: of(BIRD_PROTOCOL),
+    heard: new Map(heard.map((one) => [one.prefix, one] as const).toReversed()),
+  };
+}
+
+function inKernel(
+  { live, birds }: Possessions,
+  route: BirdRoute,
+): Pick<NodeRow, "type" | "dev" | "inKernel" | "via"> {
+  const present = birds.get(route.prefix);
   return {
     type: route.type === "unreachable" ? "unreachable" : "unicast",
     via: present?.via ?? route.via ?? null,
@@ -384,25 +316,33 @@ function inKernel(live: NodeRouting, route: BirdRoute): Pick<NodeRow, "type" | "
   };
 }
 
-function same(route: Route, prefix: string): boolean {
-  return route.destination === prefix;
-}
-
 function devOf(live: NodeRouting | undefined, route: Route | undefined): string | null {
   if (route?.linkIndex === undefined || route.type === "blackhole") return null;
   return live?.links.find(({ index }) => index === route.linkIndex)?.name ?? null;
 }
 
-function exportRows(facts: ClusterFacts, name: string, live: NodeRouting | undefined) {
+function exportRows(
+  announcedRows: ReadonlyMap<string, ClusterRow>,
+  name: string,
+  live: NodeRouting | undefined,
+) {
   const peers = new Map<string, string[]>();
   for (const [peer, prefixes] of Object.entries(live?.exports ?? {}))
-    for (const prefix of prefixes) peers.set(prefix, [...(peers.get(prefix) ?? []), peer]);
-  const rows = new Map(announced(facts).map((row) => [row.prefix, row]));
+    for (const prefix of prefixes) {
+      const list = peers.get(prefix);
+      if (list) list.push(peer);
+      else peers.set(prefix, [peer]);
+    }
+  const heard = heardPrefixes(live ? [live] : []);
   return [...peers]
     .map(([prefix, list]) => {
-      const known = rows.get(prefix);
-      const own = known?.announcedBy === name;
-      const why = known ? (own ? known.why : `${known.why}; passed on`) : "passed on, or a range of Services";
+      const known = announcedRows.get(prefix);
+      const from = heard.get(prefix)?.peer;
+      const why = known
+        ? `${known.why}${known.announcedBy === name ? "" : "; passed on"}`
+        : from == null
+          ? "a range of Services"
+          : `told by ${from}; passed on`;
       return { prefix, peers: list, why };
     })
     .toSorted(byPrefix);
@@ -421,11 +361,6 @@ function poolOf(facts: ClusterFacts, prefix: string): string | null {
     return own !== undefined && cidrCovers(own, range);
   });
   return found?.metadata.name ?? null;
-}
-
-function addressOf(facts: ClusterFacts, name: string, prefix: string): string | null {
-  const node = facts.nodes.get(name);
-  return (node && nodeAddress(facts, node, prefix.includes(":") ? 6 : 4)?.address) ?? null;
 }
 
 interface Sortable {
