@@ -1,4 +1,5 @@
 // What depends on libnftables itself: namespaces, names of interfaces, several handles at once, and the program.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { KernelEvent } from "../../src/kernel/index.ts";
 import { Context } from "../../src/kernel/linux/context.ts";
@@ -43,6 +44,20 @@ describe("libnftables", () => {
       expect(set.set.elem).toHaveLength(500);
       expect(set.set.elem.every((element) => element.startsWith(`10.${at}.`))).toBe(true);
     }
+  });
+
+  it("hands its socket to no program that is started", async () => {
+    const O_CLOEXEC = 0o2000000;
+    const descriptors = () => readdirSync("/proc/self/fd");
+    const before = new Set(descriptors());
+    const { kernel } = scene.space();
+    await kernel.nft.run("add table inet t");
+    const kept = descriptors().filter((fd) => {
+      if (before.has(fd) || !existsSync(`/proc/self/fd/${fd}`)) return false;
+      const flags = /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? "0";
+      return (Number.parseInt(flags, 8) & O_CLOEXEC) === 0;
+    });
+    expect(kept).toEqual([]);
   });
 
   it("leaves the event loop alone while a big transaction runs", async () => {

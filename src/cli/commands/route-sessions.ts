@@ -2,7 +2,7 @@
 import { Command, Option } from "commander";
 import { TrunklineError } from "../../base/errors.ts";
 import { nearest } from "../../base/suggest.ts";
-import type { NodeRouting } from "../../explain/routing/tables.ts";
+import type { NodeRouting } from "../../explain/routing/types.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { routingFindings } from "../../plan/routing/bird/findings.ts";

@@ -1,6 +1,6 @@
 // What the agents of a lab tell of routes and sessions, asked at their health sockets.
 import { textOf } from "../../base/errors.ts";
-import type { NodeRouting } from "../../explain/routing/tables.ts";
+import type { NodeRouting } from "../../explain/routing/types.ts";
 import { findLab, nodePaths } from "../../lab/state.ts";
 import { isLab, type StoreOptions } from "../context.ts";
 import { say } from "../output.ts";

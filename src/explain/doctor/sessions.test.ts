@@ -5,7 +5,7 @@ import { cluster, host, node } from "../cluster.suite.ts";
 import { findEnd } from "../ends.ts";
 import { explain, verdictOf } from "../explain.ts";
 import { judgesOf } from "../plans.ts";
-import type { NodeRouting } from "../routing/tables.ts";
+import type { NodeRouting } from "../routing/types.ts";
 import { parseEnd, parseTarget } from "../target.ts";
 import { sessionFindings } from "./sessions.ts";
 

@@ -3,7 +3,7 @@
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { adviceFor, ROUTING_CONDITION, type SessionReport } from "../../plan/routing/bird/report.ts";
 import { routingProtocols } from "../../plan/routing/bird/settings.ts";
-import type { NodeRouting } from "../routing/tables.ts";
+import type { NodeRouting } from "../routing/types.ts";
 import type { Diagnosis } from "./diagnose.ts";
 
 /** Returns the findings; `live`: what the agents that answer tell, by node. */

@@ -3,7 +3,7 @@ import type { ClusterFacts } from "../../plan/facts.ts";
 import { isHandedOver, routingProtocols } from "../../plan/routing/bird/settings.ts";
 import { nodeAddress } from "../../plan/routing/node-address.ts";
 import { lackingIpip, lacksIpip, tunnelOf } from "../../plan/routing/tunnels.ts";
-import type { ClusterRow } from "./tables.ts";
+import type { ClusterRow } from "./types.ts";
 import { type Through, throughTunnel, type Ways, waysTo, wordedWays } from "./ways.ts";
 
 /** Returns a row for each block, and for each address that is lent. */
@@ -28,8 +28,16 @@ export function announced(facts: ClusterFacts): ClusterRow[] {
       releasing: `${node} owns block ${block.metadata.name} and is giving it back${noTunnel}`,
     }[state];
     const common = { peer: null, pool, accepted: true, outside: false };
+    const isGone = !facts.nodes.has(node);
+    const gone = `block ${block.metadata.name} was of ${node}, which does not exist any more: no node has a route`;
     const via = state === "pending" ? null : addressOf(facts, node, cidr);
-    rows.push({ ...common, ...howSent(pool, node, why), prefix: cidr, announcedBy: node, via });
+    rows.push({
+      ...common,
+      ...howSent(pool, node, isGone ? gone : why),
+      prefix: cidr,
+      announcedBy: node,
+      via,
+    });
     for (const loan of loans.filter((one) => one.returned !== true)) {
       const prefix = `${loan.address}/${loan.address.includes(":") ? 128 : 32}`;
       const reason = `${node} lent it to ${loan.node} out of block ${block.metadata.name}`;
@@ -82,4 +90,3 @@ function addressOf(facts: ClusterFacts, name: string, prefix: string): string | 
   const node = facts.nodes.get(name);
   return (node && nodeAddress(facts, node, prefix.includes(":") ? 6 : 4)?.address) ?? null;
 }
-

@@ -1,6 +1,6 @@
 // What nodes' BIRDs have heard of their neighbours.
 import type { BirdRoute } from "../../bird/read/routes.ts";
-import type { NodeRouting } from "./tables.ts";
+import type { NodeRouting } from "./types.ts";
 
 export interface Heard {
   readonly peer: string | null;

@@ -2,7 +2,7 @@
 import type { ClusterFacts } from "../../plan/facts.ts";
 import type { RoutingFinding } from "../../plan/routing/bird/findings.ts";
 import { routingProtocols } from "../../plan/routing/bird/settings.ts";
-import type { NodeRouting } from "./tables.ts";
+import type { NodeRouting } from "./types.ts";
 
 /** Returns the problems that one node tells of. Where its BIRD is away, no session of it is blamed for that. */
 export function routingProblems(facts: ClusterFacts, live: NodeRouting): RoutingFinding[] {

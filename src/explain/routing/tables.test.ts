@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { block, cluster } from "../cluster.suite.ts";
-import { clusterRows, type NodeRouting, nodeTable } from "./tables.ts";
+import { clusterRows, nodeTable } from "./tables.ts";
+import type { NodeRouting } from "./types.ts";
 
 const facts = cluster(
   block("10.1.0.0/26", "n1", { loans: [{ address: "10.1.0.9", node: "n2" }] }),
@@ -45,6 +46,9 @@ describe("the cluster's table", () => {
       ["10.1.0.128/26", "n2", null],
       ["10.1.0.192/26", "lost", null],
     ]);
+    expect(clusterRows(facts, nobody).find(({ announcedBy }) => announcedBy === "lost")?.why).toBe(
+      "block 10-1-0-192-26 was of lost, which does not exist any more: no node has a route",
+    );
   });
 
   it("names the peer outside that a route came by, also where a node has it by another node", () => {

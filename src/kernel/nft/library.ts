@@ -24,6 +24,8 @@ interface Library {
 }
 
 const OUTPUT_JSON = 1 << 4;
+/** ioctl(2): the descriptor is no program's that is started from here. */
+const FIOCLEX = 0x5451;
 const SO_PROTOCOL = 38;
 const SOL_SOCKET = 1;
 /** `oif 0` is a packet that goes out by no interface, and names none. */
@@ -140,6 +142,8 @@ function createContext(nft: Library): [NftContext, number | undefined] {
   nft.bufferOutput(handle);
   nft.bufferError(handle);
   const socket = netfilterSockets().find((fd) => !before.has(fd));
+  // The library leaves it to be inherited: a daemon started later would keep this namespace from ending.
+  if (socket !== undefined) libc().ioctl(socket, FIOCLEX);
   return [handle, socket];
 }
 
