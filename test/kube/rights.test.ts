@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { addressBlockKind } from "../../src/api/kinds/address-block.ts";
+import { addressListKind } from "../../src/api/kinds/address-list.ts";
 import { configMapKind, eventKind, type Node, nodeKind } from "../../src/api/kinds/core.ts";
 import { ipPoolKind } from "../../src/api/kinds/ip-pool.ts";
 import { nodeConfigKind } from "../../src/api/kinds/node-config.ts";
@@ -18,6 +19,9 @@ import {
   controllerSettingsRules,
   type Rule,
 } from "../../src/cli/deploy/rights.ts";
+import { change } from "../../src/store/change.ts";
+import { kubeconfigAccess } from "../../src/store/kubernetes/access.ts";
+import { kubernetesStore } from "../../src/store/kubernetes/store.ts";
 import { eventually, KubeBed, type Started } from "./bed.ts";
 
 interface Audited {
@@ -129,6 +133,19 @@ describe("what agents and controller may do", { shuffle: false }, () => {
         kind: "SourceNAT",
         metadata: { name: "wrong" },
         spec: { rules: [{ action: { type: "Address", addresses: ["10.1.0.5"], egressNodes: {} } }] },
+      },
+      {
+        apiVersion: "trunkline.dev/v1alpha1",
+        kind: "AddressList",
+        metadata: { name: "list" },
+        spec: {
+          for: [{}],
+          to: "172.31.0.1",
+          sinks: [
+            { name: "nodes", nodes: {}, file: { path: "/nowhere/list" } },
+            { name: "controller", file: { path: "/nowhere/list" } },
+          ],
+        },
       },
       {
         apiVersion: "crd.projectcalico.org/v1",
@@ -260,6 +277,37 @@ describe("what agents and controller may do", { shuffle: false }, () => {
           spec: { holderIdentity: "victim" },
         },
       );
+    });
+
+    it("asks lists for its own node's pods, and does not write what they hold or what others tell", async () => {
+      await apply({
+        apiVersion: "trunkline.dev/v1alpha1",
+        kind: "AddressList",
+        metadata: { name: "stolen" },
+        spec: { for: [{}], to: "172.31.0.1" },
+      });
+      const asked = (node: string) => [
+        { pod: "default/p", uid: "u", node, addresses: ["10.1.0.9"], at: "2026-01-01T00:00:00Z" },
+      ];
+      const sinks = (node: string) => [{ name: "s", at: `node/${node}`, revision: 1, ranges: 1 }];
+      const store = kubernetesStore(kubeconfigAccess(n1.file));
+      const status = (more: object) =>
+        change(store, addressListKind, { name: "stolen" }, (list) => ({
+          ...list,
+          status: { ...list.status, ...more },
+        }));
+      const entry = { range: "192.0.2.1/32", revision: 1, pods: 1, neededBy: [] };
+      for (const more of [
+        { ranges: ["192.0.2.1/32"] },
+        { entries: [entry] },
+        { asked: asked("victim") },
+        { sinks: sinks("victim") },
+      ])
+        await expect(status(more)).rejects.toThrow(/trunkline-agent-lists.* an agent /s);
+      expect((await status({ asked: asked("n1"), sinks: sinks("n1") }))?.status).toMatchObject({
+        asked: asked("n1"),
+      });
+      await store.close();
     });
 
     it.each([

@@ -130,6 +130,21 @@ const noneForOthers = (field: string): Validation => ({
   message: `an agent writes ${field} of its own node only`,
 });
 
+/** What is admitted is the controller's to say: an agent asks for its pods, and tells of its own sinks. */
+const listsOwn: readonly Validation[] = [
+  {
+    expression: ["ranges", "entries"]
+      .map((field) => `${statusOf("object", field)} == ${statusOf("oldObject", field)}`)
+      .join(" && "),
+    message: "an agent does not write what an AddressList holds",
+  },
+  noneForOthers("asked"),
+  {
+    expression: `${statusOf("object", "sinks")}.all(e, e.at == 'node/' + variables.node || e in ${statusOf("oldObject", "sinks")})`,
+    message: "an agent tells of its own node's sinks only",
+  },
+];
+
 /** Returns the policies and their bindings. */
 export function admission(values: Values): readonly Part[] {
   const own = { group: "trunkline.dev", version: "v1alpha1" };
@@ -139,6 +154,12 @@ export function admission(values: Values): readonly Part[] {
       "nodes",
       { group: "", version: "v1", resources: ["nodes", "nodes/status"], operations: ["CREATE", "UPDATE"] },
       nodesOwn,
+      values,
+    ),
+    ...agentPolicy(
+      "lists",
+      { ...own, resources: ["addresslists/status"], operations: ["UPDATE"] },
+      listsOwn,
       values,
     ),
     ...agentPolicy(

@@ -2,9 +2,10 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { type AddressList, addressListKind } from "../../api/kinds/address-list.ts";
 import { nodeKind, podKind } from "../../api/kinds/core.ts";
 import { hostKind } from "../../api/kinds/host.ts";
+import { ipPoolKind } from "../../api/kinds/ip-pool.ts";
 import { sourceNatKind } from "../../api/kinds/source-nat.ts";
 import { silent } from "../../base/log.ts";
-import { host, pod } from "../../explain/cluster.suite.ts";
+import { host, pod, pool } from "../../explain/cluster.suite.ts";
 import { systemClock } from "../../ipam/clock.ts";
 import { clusterNode, sourceNat } from "../../plan/snat/facts.suite.ts";
 import { change } from "../../store/change.ts";
@@ -52,6 +53,7 @@ it("follows pods as they come and go, and what is made of their addresses", asyn
 it("takes up what agents ask for, and keeps the list as it was while the destination is nobody", async () => {
   await store.create(hostKind, host("db", "172.17.0.9"));
   await store.create(nodeKind, clusterNode("n1", ["192.168.18.3"], {}));
+  await store.create(ipPoolKind, pool("pods", "10.1.0.0/16", false));
   const waiting = await store.create(podKind, pod("a", undefined, "n1"));
   keeper.start();
   await create({ sinks: [{ name: "f", file: { path: "/x" } }] });

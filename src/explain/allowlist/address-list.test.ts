@@ -60,6 +60,11 @@ describe("an AddressList", () => {
       ranges: ["10.1.0.4/32"],
       asked: [],
     });
+    // Only the pod's own node says so, and only of addresses that are pods'.
+    for (const lie of [{ node: "n2" }, { addresses: ["192.0.2.1"] }])
+      expect(
+        next(list({}, { asked: [{ ...asked[0]!, ...lie }] }), [web("a", undefined)]).status.ranges,
+      ).toEqual([]);
     // Another pod of the name is not the one that asked.
     const stranger = { ...asked[0]!, uid: "b" };
     expect(next(list({}, { asked: [stranger] }), [web("a", undefined)]).status).toMatchObject({

@@ -4,6 +4,7 @@ import { isTerminal, type Node, type Pod, podIps } from "../../api/kinds/core.ts
 import { kindNamed } from "../../api/kinds/index.ts";
 import { matchesSelector } from "../../api/selectors.ts";
 import { parseGoDuration } from "../../base/go-duration.ts";
+import { cidrContains, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { isOwnedBy } from "../ends.ts";
 
@@ -48,12 +49,27 @@ function isOf(
 
 /** Returns the facts in which pods have the addresses that their agents say they are about to have. */
 export function withAsked(facts: ClusterFacts, asked: readonly AskedAddress[]): ClusterFacts {
-  const given = asked.flatMap(({ pod: key, uid, addresses }) => {
+  const given = asked.flatMap(({ pod: key, uid, node, addresses }) => {
     const pod = facts.pods.get(key);
-    const isMeant = pod?.metadata.uid === uid && podIps(pod).length === 0;
+    // An agent speaks for the pods of its own node, and only of addresses that pods can have.
+    const isMeant =
+      pod?.metadata.uid === uid &&
+      pod.spec.nodeName === node &&
+      podIps(pod).length === 0 &&
+      addresses.every((address) => isOfPods(facts, address));
     return isMeant ? [[key, withIps(pod, addresses)] as const] : [];
   });
   return given.length === 0 ? facts : { ...facts, pods: new Map([...facts.pods, ...given]) };
+}
+
+function isOfPods({ pools, blocks, subnets }: ClusterFacts, address: string): boolean {
+  const ip = tryParseIp(address);
+  return [pools, blocks, subnets].some((objects) =>
+    [...objects.values()].some(({ spec }) => {
+      const range = tryParseCidr(spec.cidr);
+      return ip !== undefined && range !== undefined && cidrContains(range, ip);
+    }),
+  );
 }
 
 /** Returns the pod as it will be with these addresses. */

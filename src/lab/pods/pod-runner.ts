@@ -317,7 +317,7 @@ export function withoutFinalizer(pod: Pod): Pod | undefined {
 }
 
 /** Returns the name of a pod's namespace; `lab down` knows the form. */
-function podNetns(lab: string, uid: string): string {
+export function podNetns(lab: string, uid: string): string {
   return netnsName(lab, `pod-${createHash("sha256").update(uid).digest("hex").slice(0, 12)}`);
 }
 
