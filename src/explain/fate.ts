@@ -80,7 +80,8 @@ export function fateOf(network: Network, start: Start, travelled: Travelled, cho
     const outcome =
       refused.as === "dropped" || isSendRefused(start, refused.hook)
         ? "filtered"
-        : back(refused.as, errorFrom(refused.at)).outcome;
+        : // A reset is an answer like others, and in the name of who was asked.
+          back(rejectedAs[refused.as], { ...errorFrom(refused.at), error: refused.as !== "reset" }).outcome;
     return {
       hops,
       broken,
@@ -140,7 +141,8 @@ function isSendRefused(start: Start, hook: Hook): boolean {
   return !isPodOf(start) && (hook === "output" || hook === "postrouting") && start.port?.protocol !== "TCP";
 }
 
-const verbs = { dropped: "drops", refused: "rejects", unreachable: "rejects" } as const;
+const verbs = { dropped: "drops", reset: "rejects", refused: "rejects", unreachable: "rejects" } as const;
+const rejectedAs = { reset: "refused", refused: "refused", unreachable: "unreachable" } as const;
 
 /** Where the answer begins; undefined: the packet never left its sender. */
 type Place = Omit<Answering, "more"> | undefined;
@@ -151,7 +153,7 @@ function placeOf(atlas: Atlas, stop: Exclude<Stop, { type: "lost" }>): Place {
   return machine && { machine, pod: true, error: false };
 }
 
-function errorFrom(machine: Machine): Place {
+function errorFrom(machine: Machine): NonNullable<Place> {
   return { machine, pod: false, error: true };
 }
 

@@ -8,6 +8,7 @@ import {
   type HookPacket,
   type HookResult,
   noRules,
+  type Rejection,
   type Ruleset,
   type Translation,
   walkChain,
@@ -30,7 +31,7 @@ export interface OwnPart {
 
 export interface Refused {
   readonly by: string;
-  readonly as: "dropped" | "refused" | "unreachable";
+  readonly as: "dropped" | Rejection;
 }
 
 export interface HookPass {

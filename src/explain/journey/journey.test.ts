@@ -253,6 +253,20 @@ describe("filters of others", () => {
   });
 });
 
+it.each([
+  ["tcp-reset", "ESTABLISHED", "filtered"],
+  ["tcp-reset", "RELATED", "refused"],
+  ["icmp-port-unreachable", "ESTABLISHED", "refused"],
+  ["icmp-port-unreachable", "RELATED", "filtered"],
+])(
+  "what a REJECT with %s answers is dropped on its way by a rule on %s, or not: %s",
+  (kind, state, expected) => {
+    const n1 = rules(iptables("filter", `-A FORWARD -m conntrack --ctstate ${state} -d 10.1.0.1 -j DROP`));
+    const n2 = rules(iptables("filter", `-A INPUT -p tcp -j REJECT --reject-with ${kind}`));
+    expect(ask("pod/web", "node/n2:10250", { n1, n2 })).toMatchObject({ verdict: "no", expected });
+  },
+);
+
 it("an address that nobody has is asked for behind the filters: a packet that they refuse is refused", () => {
   const nobody = "192.168.18.77:80";
   expect(ask("pod/web", nobody, {})).toMatchObject({ verdict: "no", expected: "filtered" });

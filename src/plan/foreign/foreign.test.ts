@@ -267,7 +267,7 @@ describe("nft's rules", () => {
       "ports",
       [match(payload("tcp", "dport"), { set: [22, { range: [79, 81] }] }), { reject: { type: "tcp reset" } }],
       {},
-      ["refused"],
+      ["reset"],
     ],
     [
       "several things at once",

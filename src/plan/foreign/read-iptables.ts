@@ -10,6 +10,7 @@ import {
   hooks,
   type Ports,
   protocolNumber,
+  type Rejection,
   type Rule,
   type Step,
   type Subject,
@@ -299,8 +300,9 @@ const harmless = new Set([
   "CONNSECMARK",
 ]);
 
-function rejection(kind: string | undefined): "refused" | "unreachable" {
-  return kind === undefined || /port-unreach|tcp-reset|proto-unreach/.test(kind) ? "refused" : "unreachable";
+function rejection(kind: string | undefined): Rejection {
+  if (kind === "tcp-reset") return "reset";
+  return kind === undefined || /port-unreach|proto-unreach/.test(kind) ? "refused" : "unreachable";
 }
 
 /** `--set-xmark V/M`: (old & ~M) ^ V; `--set-mark V/M`: (old & ~M) | V. */

@@ -9,6 +9,7 @@ import {
   type Match,
   type Ports,
   protocolNumber,
+  type Rejection,
   type Rule,
   type Step,
   type Subject,
@@ -346,10 +347,9 @@ function translation(type: "snat" | "dnat", body: Json): Step | undefined {
   return type === "snat" ? { type, to } : { type, to, ...(ports && { ports }) };
 }
 
-function rejection({ type, expr }: Json): "refused" | "unreachable" {
-  return type === undefined ||
-    type === "tcp reset" ||
-    /^(port-unreachable|prot-unreachable)$/.test(String(expr))
+function rejection({ type, expr }: Json): Rejection {
+  if (type === "tcp reset") return "reset";
+  return type === undefined || /^(port-unreachable|prot-unreachable)$/.test(String(expr))
     ? "refused"
     : "unreachable";
 }

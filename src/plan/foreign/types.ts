@@ -36,6 +36,9 @@ export interface Match {
   readonly not: boolean;
 }
 
+/** By a reset of TCP's, or by an error message: nobody listens there, or nobody gets there. */
+export type Rejection = "reset" | "refused" | "unreachable";
+
 export type Verdict =
   | { readonly type: "accept" | "drop" | "return" }
   | { readonly type: "jump" | "goto"; readonly chain: string };
@@ -49,7 +52,7 @@ export type Step =
   | { readonly type: "opaque"; readonly text: string }
   | { readonly type: "map"; readonly subjects: readonly Subject[]; readonly entries: readonly MapEntry[] }
   /** How the sender is told. */
-  | { readonly type: "reject"; readonly as: "refused" | "unreachable" }
+  | { readonly type: "reject"; readonly as: Rejection }
   | { readonly type: "masquerade" }
   /** Several addresses: the kernel picks one for each connection. */
   | { readonly type: "snat"; readonly to: IpRange }

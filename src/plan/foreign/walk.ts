@@ -8,6 +8,7 @@ import type {
   MapEntry,
   Match,
   Ports,
+  Rejection,
   Rule,
   Ruleset,
   Step,
@@ -49,7 +50,7 @@ export type Translation =
 export type HookResult =
   | { readonly type: "pass" }
   | { readonly type: "translate"; readonly by: string; readonly to: Translation }
-  | { readonly type: "stop"; readonly by: string; readonly as: "dropped" | "refused" | "unreachable" };
+  | { readonly type: "stop"; readonly by: string; readonly as: "dropped" | Rejection };
 
 /** The first port that is not reserved. */
 const FIRST_PICKED = 1024n;
