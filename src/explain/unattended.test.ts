@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
+import { sourceNatKind } from "../api/kinds/source-nat.ts";
 import type { KubeObject } from "../api/object.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
-import { cluster, host, policy, pool } from "./cluster.suite.ts";
+import { cluster, host, pod, policy, pool } from "./cluster.suite.ts";
 import { findEnd } from "./ends.ts";
 import { explain, verdictOf } from "./explain.ts";
 import { ground } from "./ground/ground.suite.ts";
+import type { Ground } from "./ground/ground.ts";
 import { clusterEnds, matrixCells } from "./matrix/matrix.ts";
 import { judgesOf } from "./plans.ts";
 import { parseEnd, parseTarget } from "./target.ts";
@@ -20,17 +22,13 @@ const facts = (natOutgoing: boolean, ...more: readonly KubeObject[]) =>
 const shut = policy("shut", { podSelector: { matchLabels: { app: "api" } }, policyTypes: ["Ingress"] });
 
 /** Judges of the objects of today, where a node has the rules of before. */
-const judgesFor = (today: ClusterFacts, before: ClusterFacts, node: string) =>
-  judgesOf(
-    today,
-    { unattended: new Map([[node, { why, table: renderedRules(before, node).table }]]) },
-    ground,
-  );
+const judgesFor = (today: ClusterFacts, before: ClusterFacts, node: string, on = ground) =>
+  judgesOf(today, { unattended: new Map([[node, { why, table: renderedRules(before, node).table }]]) }, on);
 
-function ask(from: string, to: string, today: ClusterFacts, before: ClusterFacts, node: string) {
+function ask(from: string, to: string, today: ClusterFacts, before: ClusterFacts, node: string, on = ground) {
   const target = parseTarget(to);
   const ends = [findEnd(today, parseEnd(from), "default"), findEnd(today, target.end, "default")] as const;
-  const answer = explain(today, judgesFor(today, before, node), ...ends, target.port);
+  const answer = explain(today, judgesFor(today, before, node, on), ...ends, target.port);
   return { verdict: verdictOf(answer), unknown: answer.unknown };
 }
 
@@ -68,6 +66,39 @@ describe("where a node's agent does not serve", () => {
     );
     const [web, api] = ["pod/web", "pod/api"].map((name) => findEnd(today, parseEnd(name), "default"));
     expect(verdictOf(explain(today, judges, web!, api!, { port: 80, protocol: "TCP" }))).toBe("unknown");
+  });
+
+  it("answers that pass it hang on its rules as well", () => {
+    const udp = pod("talker", "10.1.0.66", "n2", {
+      ports: [{ containerPort: 80, protocol: "UDP" as const }],
+    });
+    const egress = {
+      apiVersion: sourceNatKind.apiVersion,
+      kind: "SourceNAT",
+      metadata: { name: "s", uid: "s", resourceVersion: "1", creationTimestamp: "" },
+      spec: {
+        rules: [
+          { action: { type: "Address", addresses: ["192.168.18.200"], egressNodes: { matchLabels: {} } } },
+        ],
+      },
+      status: { holders: [{ address: "192.168.18.200", node: "n1" }] },
+    } as KubeObject;
+    // The answer takes a way over n1, which has not seen what it answers.
+    const around: Ground = {
+      machines: ground.machines.map((machine) =>
+        machine.name === "node/n2"
+          ? { ...machine, routes: [{ to: "172.17.0.9/32", via: "192.168.18.3" }, ...machine.routes] }
+          : machine,
+      ),
+    };
+    const [today, before] = [facts(false, udp, egress), facts(false, udp)];
+    const asked = (now: ClusterFacts, then: ClusterFacts) =>
+      ask("host/out", "pod/talker:80/udp", now, then, "n1", around).verdict;
+    expect([asked(before, before), asked(today, today), asked(today, before)]).toEqual([
+      "yes",
+      "no",
+      "unknown",
+    ]);
   });
 
   it("a cell of the matrix hangs on it, too", () => {

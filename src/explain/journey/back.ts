@@ -183,27 +183,31 @@ class Way {
     const isBeginning = `${machine.name}, which sees only the answers, takes them for something new`;
     let changed: string | undefined;
     const own = this.#ownSource(machine, answer, way.by);
+    const packet: HookPacket = {
+      ...before,
+      source: one(answer.teller ?? answer.source),
+      destination: one(answer.destination),
+      sourcePort: answer.port,
+      port: undefined,
+      mark: 0,
+      in: way.by,
+      out: way.out,
+      state: way.state,
+      translated: {
+        dnat: tracked !== undefined && tracked.before.destination !== tracked.after.destination,
+        snat: tracked !== undefined && tracked.before.source !== tracked.after.source,
+      },
+      isLocal: (address) => this.#network.atlas.isLocal(machine, address),
+      isFirst: false,
+    };
+    const node = nodeName(machine.name);
+    const behind = node === undefined ? undefined : this.#network.behind(node, hook, packet);
+    if (behind !== undefined && this.#choices.pick(2, behind) === 1) throw this.#choices.untold(behind);
     const refused = passHook({
       hook,
       rules,
       choices: this.#choices,
-      packet: {
-        ...before,
-        source: one(answer.teller ?? answer.source),
-        destination: one(answer.destination),
-        sourcePort: answer.port,
-        port: undefined,
-        mark: 0,
-        in: way.by,
-        out: way.out,
-        state: way.state,
-        translated: {
-          dnat: tracked !== undefined && tracked.before.destination !== tracked.after.destination,
-          snat: tracked !== undefined && tracked.before.source !== tracked.after.source,
-        },
-        isLocal: (address) => this.#network.atlas.isLocal(machine, address),
-        isFirst: false,
-      },
+      packet,
       ...(hook === "postrouting" && {
         ownNat: {
           priority: NAT_PRIORITY,
