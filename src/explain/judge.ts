@@ -1,5 +1,6 @@
 // What policies and source NAT say about one flow: the seam between answers and the plans that decide them.
 
+import type { Family } from "../base/ip.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import type { Hook, HookPacket, Ruleset } from "../plan/foreign/index.ts";
 import type { SnatPlan } from "../plan/snat/index.ts";
@@ -14,6 +15,8 @@ export interface Pair {
   /** The address that the flow leaves with; undefined where it is not known yet (manifests). */
   readonly source: string | undefined;
   readonly destination: string | undefined;
+  /** A tunnel's address may take the source's place, which objects do not tell; the family of both. */
+  readonly perhapsByTunnel?: Family;
 }
 
 export interface Flow extends Pair {

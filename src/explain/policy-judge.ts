@@ -12,10 +12,11 @@ import {
   readSwitch,
   verdict,
 } from "../plan/policy/index.ts";
-import { type End, nodeOf } from "./ends.ts";
+import { type End, isOnNode, nodeOf } from "./ends.ts";
 import type { DirectionVerdict, Doubt, Flow, Judges, Pair, Reach } from "./judge.ts";
 import { mayBeOf } from "./manifests/may-be.ts";
 import { isStandIn } from "./manifests/workloads.ts";
+import { tunnelRanges } from "./tunnel-source.ts";
 
 const off: DirectionVerdict = {
   allowed: true,
@@ -58,13 +59,27 @@ function reachAmong(
     const addresses = end.addresses.length === 0 ? [undefined] : end.addresses;
     places.set(end, new Map(addresses.map((ip) => [ip, flowEnds.push(tableEnd(facts, end, ip)) - 1])));
   }
+  // Who speaks with a tunnel's address, perhaps, stands there once more, by family.
+  const byTunnel = new Map(
+    ends.filter(isOnNode).map((end) => [
+      end,
+      new Map(
+        ([4, 6] as const).flatMap((family) => {
+          const mayBe = tunnelRanges(facts, end, family);
+          return mayBe.length === 0 ? [] : [[family, flowEnds.push({ ...onNode(end), mayBe }) - 1] as const];
+        }),
+      ),
+    ]),
+  );
   const table = new ReachTable(program, flowEnds);
   // Two ends speak with their first addresses where these are of one family, or one of them has none yet.
   const firsts = new Map(
     ends.map((end) => [end, { place: places.get(end)?.get(end.addresses[0]) ?? 0, family: familyOf(end) }]),
   );
-  const placesOf = ({ from, to, source, destination }: Pair) =>
-    [places.get(from)?.get(source), places.get(to)?.get(destination)] as const;
+  const placesOf = ({ from, to, source, destination, perhapsByTunnel: family }: Pair) => {
+    const own = family === undefined ? places.get(from)?.get(source) : byTunnel.get(from)?.get(family);
+    return [own, places.get(to)?.get(destination)] as const;
+  };
   return {
     refusing: (pair, port) => {
       const [here, there] = placesOf(pair);
@@ -107,6 +122,13 @@ function tableEnd(facts: ClusterFacts, end: End, ip: string | undefined): FlowEn
   const plain = flowEnd(end, ip);
   if (ip !== undefined || end.type !== "pod") return plain;
   return { ...plain, mayBe: mayBeOf(facts, end.pod, end.family) };
+}
+
+/** A node's own network, without an address. */
+function onNode(end: End): FlowEnd {
+  const node = nodeOf(end);
+  if (node !== undefined) return { node };
+  return end.type === "pod" ? { pod: end.key } : {};
 }
 
 function doubtInWords({ direction, policy, path, what, key }: DoubtFound, { from, to }: Pair): Doubt {

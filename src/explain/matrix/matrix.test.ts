@@ -323,3 +323,69 @@ const anyPolicy: fc.Arbitrary<NetworkPolicy["spec"]> = fc.record({
   ingress: fc.array(fc.record({ from: fc.array(anyPeer, { maxLength: 2 }), ...rule }), { maxLength: 2 }),
   egress: fc.array(fc.record({ to: fc.array(anyPeer, { maxLength: 2 }), ...rule }), { maxLength: 2 }),
 });
+
+describe("senders on a node's own network, where only objects tell", () => {
+  const tunnelled = (mode: string, annotations: Readonly<Record<string, string>>, policyFrom: string) =>
+    manifests(
+      [
+        ...(["1", "2"] as const).map(
+          (digit) => `
+apiVersion: v1
+kind: Node
+metadata: {name: n${digit}, annotations: {projectcalico.org/IPv4Address: 192.168.${digit}8.1/24${
+            annotations[digit] === undefined
+              ? ""
+              : `, projectcalico.org/IPv4VXLANTunnelAddr: ${annotations[digit]}`
+          }}}
+status: {addresses: [{type: InternalIP, address: 192.168.${digit}8.1}]}
+`,
+        ),
+        `
+apiVersion: crd.projectcalico.org/v1
+kind: IPPool
+metadata: {name: pods}
+spec: {cidr: 10.1.0.0/16, vxlanMode: ${mode}}
+`,
+        ...[
+          ["host", "n1", "192.168.18.1", ", hostNetwork: true"],
+          ["near", "n1", "10.1.0.2", ""],
+          ["far", "n2", "10.1.0.66", ""],
+        ].map(
+          ([name, node, ip, more]) => `
+apiVersion: v1
+kind: Pod
+metadata: {name: ${name}, namespace: default}
+spec: {nodeName: ${node}, containers: [{name: c, ports: [{containerPort: 80}]}]${more}}
+status: {podIP: ${ip}, phase: Running}
+`,
+        ),
+        `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: p, namespace: default}
+spec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: ${policyFrom}}}]}]}
+`,
+      ].join("---"),
+    );
+  const cellsTo = (facts: ClusterFacts) => {
+    const cells = offline(facts, "80/tcp");
+    return (["near", "far"] as const).map((to) =>
+      allowed(cells, "pod/default/host", `pod/default/${to}`, "80/tcp"),
+    );
+  };
+  const written = { 1: "10.1.0.1", 2: "10.1.0.65" };
+
+  it("are seen by their tunnel's address on other nodes", () => {
+    expect(cellsTo(tunnelled("Always", written, "192.168.18.0/24"))).toEqual([true, false]);
+    expect(cellsTo(tunnelled("Always", written, "10.1.0.1/32"))).toEqual([true, true]);
+    expect(cellsTo(tunnelled("CrossSubnet", written, "10.1.0.1/32"))).toEqual([true, true]);
+    expect(cellsTo(tunnelled("Never", written, "192.168.18.0/24"))).toEqual([true, true]);
+  });
+
+  it("cannot be told of while a node has not written down that address, but where all addresses agree", () => {
+    expect(cellsTo(tunnelled("Always", {}, "192.168.18.0/24"))).toEqual([true, null]);
+    expect(cellsTo(tunnelled("Always", {}, "10.1.0.0/16"))).toEqual([true, null]);
+    expect(cellsTo(tunnelled("Always", {}, "172.16.0.0/12"))).toEqual([true, false]);
+    expect(cellsTo(tunnelled("Always", {}, "0.0.0.0/0"))).toEqual([true, true]);
+  });
+});

@@ -3,7 +3,8 @@ import { isTerminal } from "../../api/kinds/core.ts";
 import { soundSpec } from "../../api/sound-policy.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { getOrMake } from "../../plan/policy/selector-index.ts";
-import { type End, hostEnd, podEnd } from "../ends.ts";
+import { wantedTunnels } from "../../plan/routing/tunnels.ts";
+import { type End, hostEnd, isOnNode, podEnd } from "../ends.ts";
 import { chosenSource, worldsOf } from "../explain.ts";
 import { type Fate, guessedFate, type PlacedFlow } from "../fate.ts";
 import type { Atlas } from "../ground/atlas.ts";
@@ -11,6 +12,7 @@ import type { Judges, Pair, Reach } from "../judge.ts";
 import { portsOf } from "../listening.ts";
 import { formatPort, type Port, uniquePorts } from "../ports.ts";
 import { doubtsOf, type Told } from "../told.ts";
+import { tunnelSourceTo } from "../tunnel-source.ts";
 
 /** What refuses a cell. */
 export interface Refusal {
@@ -236,6 +238,8 @@ export class PolicyRefusals {
   readonly #reach: Reach;
   readonly #facts: ClusterFacts;
   readonly #judges: Judges;
+  /** Some pool asks for one. */
+  readonly #tunnels: boolean;
   /** The default refuses in the same words whoever the other end is. */
   readonly #words = { egress: new Map<End, Against>(), ingress: new Map<End, Against>() };
 
@@ -243,19 +247,29 @@ export class PolicyRefusals {
   constructor(facts: ClusterFacts, judges: Judges, ends: readonly End[]) {
     this.#facts = facts;
     this.#judges = judges;
+    this.#tunnels = wantedTunnels(facts).length > 0;
     this.#reach = judges.reach(ends);
   }
 
   /** Returns two ends with the addresses that they speak with. */
   pair(from: End, to: End): Pair {
-    return { from, to, ...addressPair(this.#judges.atlas, from, to) };
+    const { atlas } = this.#judges;
+    const addresses = addressPair(atlas, from, to);
+    if (atlas || !this.#tunnels || !isOnNode(from)) return { from, to, ...addresses };
+    const { source, destination } = addresses;
+    const byTunnel = tunnelSourceTo(this.#facts, from, to, destination);
+    if (byTunnel === undefined) return { from, to, ...addresses };
+    if (byTunnel !== "unknown") return { from, to, source: byTunnel.address, destination };
+    const perhapsByTunnel = (destination ?? source)?.includes(":") ? 6 : 4;
+    return { from, to, ...addresses, perhapsByTunnel };
   }
 
   /** Returns what says of any end whether policies let `from` reach it; undefined: ask for the pair. */
   outOf(from: End, port: Port): (to: End) => boolean | null | undefined {
     // Where the network is known, a pair may speak with other addresses than its first, or be translated.
     const { atlas, foreign } = this.#judges;
-    return atlas || foreign ? () => undefined : this.#reach.outOf(from, port);
+    const hasOtherSources = this.#tunnels && isOnNode(from);
+    return atlas || foreign || hasOtherSources ? () => undefined : this.#reach.outOf(from, port);
   }
 
   /** Returns whether policies allow it; null: cannot tell. */
