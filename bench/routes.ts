@@ -75,15 +75,10 @@ async function measure(folder: string, end: (() => Promise<void>)[]): Promise<Ro
   const shares: number[] = [];
   for (let i = 0; i <= ROUNDS; i++)
     for (const who of i % 2 === 0 ? (["ours", "peer"] as const) : (["peer", "ours"] as const)) {
-      const before = cpuOf(agent.process);
-      const began = performance.now();
-      const time = await converge(sides[who], who);
-      if (who === "ours") await sleep(Math.max(0, WINDOW_MS - (performance.now() - began)));
-      const share = (cpuOf(agent.process) - before) / ((performance.now() - began) / 1000);
+      const { time, share } = await converge(sides[who], who, agent.process);
       // The first round warms both up.
       if (i > 0) times[who].push(time);
       if (i > 0 && who === "ours") shares.push(share * 100);
-      if (process.env["TRUNKLINE_DEBUG"]) console.error(who, time.toFixed(0), share.toFixed(3));
     }
   await sides.ours.reflector.command("enable n0");
   await allThere(sides.ours.kernel, NODES);
@@ -136,8 +131,15 @@ interface Side {
   bird(): Promise<BirdControl>;
 }
 
-/** Takes the session away and gives it back; returns the milliseconds from when it stands until all routes are there. */
-async function converge({ reflector, kernel, bird }: Side, who: string): Promise<number> {
+/**
+ * Takes the session away and gives it back. Returns the milliseconds from when it stands until all routes are there, and
+ * the agent's share of a processor meanwhile and for the looks at BIRD that follow.
+ */
+async function converge(
+  { reflector, kernel, bird }: Side,
+  who: "ours" | "peer",
+  agent: ChildProcess,
+): Promise<{ time: number; share: number }> {
   await reflector.command("disable n0");
   await until(`${who} forgets`, () => birdsRoutes(kernel) === 0, 200);
   await sleep(1500);
@@ -149,11 +151,14 @@ async function converge({ reflector, kernel, bird }: Side, who: string): Promise
     last = Date.now();
   });
   try {
+    const [began, before] = [performance.now(), cpuOf(agent)];
     await reflector.command("enable n0");
     await until(`${who} hears all`, () => count >= NODES, 5);
     const { text } = await (await bird()).command(`show protocols all ${SESSION}`);
     // BIRD says when the session stood, to the millisecond.
-    return last - Date.parse(readProtocols(text).get(SESSION)?.since ?? "");
+    const time = last - Date.parse(readProtocols(text).get(SESSION)?.since ?? "");
+    if (who === "ours") await sleep(Math.max(0, WINDOW_MS - (performance.now() - began)));
+    return { time, share: (cpuOf(agent) - before) / ((performance.now() - began) / 1000) };
   } finally {
     watch.stop();
     // Only one of the two keeps routes alive at a time.
@@ -178,8 +183,7 @@ async function allThere(kernel: Kernel, wanted: number): Promise<void> {
 async function moreNodes(store: Store, kernel: Kernel, state: string): Promise<number[]> {
   await until(
     "the second node speaks",
-    async () =>
-      /Established/.test((await ask(birdFiles(state).control, "show protocols bgp_192_168_0_1")) ?? ""),
+    async () => /Established/.test((await ask(birdFiles(state).control, `show protocols ${SESSION}`)) ?? ""),
     100,
   );
   await sleep(2000);

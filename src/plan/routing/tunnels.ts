@@ -15,7 +15,7 @@ import {
   tryParseIp,
 } from "../../base/ip.ts";
 import type { ClusterFacts } from "../facts.ts";
-import { type AddressFacts, nodeAddress } from "./node-address.ts";
+import { type AddressFacts, type NodeAddress, nodeAddress } from "./node-address.ts";
 
 /** IP in IP (RFC 2003), VXLAN (RFC 7348) over IPv4 and over IPv6; each carries the family that it goes over. */
 export type TunnelKind = "ipip" | "vxlan" | "vxlan6";
@@ -51,8 +51,20 @@ export interface PoolTunnel {
   readonly crossSubnet: boolean;
 }
 
+/** By object, which is replaced and never changed: plans ask of every block's pool. */
+const tunnelsOfPools = new WeakMap<IPPool, PoolTunnel | "none">();
+
 /** Returns the tunnel that an enabled pool asks for; undefined if it asks for none. */
 export function tunnelOf(pool: IPPool): PoolTunnel | undefined {
+  let found = tunnelsOfPools.get(pool);
+  if (found === undefined) {
+    found = readTunnel(pool) ?? "none";
+    tunnelsOfPools.set(pool, found);
+  }
+  return found === "none" ? undefined : found;
+}
+
+function readTunnel(pool: IPPool): PoolTunnel | undefined {
   const { ipipMode = "Never", vxlanMode = "Never", disabled, cidr } = pool.spec;
   const family = tryParseCidr(cidr)?.family;
   if (disabled || family === undefined || (ipipMode === "Never" && vxlanMode === "Never")) return undefined;
@@ -107,10 +119,18 @@ export function tunnelEnds(facts: ClusterFacts, self: string, type: TunnelType):
     .toSorted((a, b) => (a.node < b.node ? -1 : 1));
 }
 
+const writtenAddresses = new WeakMap<NodeAddress, string>();
+
 /** Returns the address that other nodes reach a node by, written as the kernel lists it. */
 export function outerAddress(facts: AddressFacts, node: Node, family: Family): string | undefined {
-  const found = nodeAddress(facts, node, family)?.address;
-  return found === undefined ? undefined : formatIp(parseIp(found));
+  const found = nodeAddress(facts, node, family);
+  if (found === undefined) return undefined;
+  let written = writtenAddresses.get(found);
+  if (written === undefined) {
+    written = formatIp(parseIp(found.address));
+    writtenAddresses.set(found, written);
+  }
+  return written;
 }
 
 /** Returns the address of a node's tunnel device, once the node has written it down. */

@@ -106,12 +106,15 @@ class SessionPlanner {
   }
 
   *#withNodes(node: Node): Generator<Session> {
+    const own = FAMILIES.flatMap((family) => {
+      const found = nodeAddress(this.#facts, node, family);
+      return found ? [{ family, address: found.address }] : [];
+    });
     for (const other of this.#facts.nodes.values()) {
       if (other.metadata.name === node.metadata.name) continue;
-      for (const family of FAMILIES) {
-        const own = nodeAddress(this.#facts, node, family)?.address;
+      for (const { family, address } of own) {
         const theirs = nodeAddress(this.#facts, other, family)?.address;
-        if (own === undefined || theirs === undefined || own === theirs) continue;
+        if (theirs === undefined || address === theirs) continue;
         const cause = this.#cause(node, other, family);
         if (cause !== undefined) yield this.#nodeSession(node, other, family, cause);
       }
