@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Node, nodeKind } from "../../api/kinds/core.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import { silent } from "../../base/log.ts";
 import { FakeMachine } from "../../kernel/fake/machine.ts";
+import { MAIN_TABLE, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
 import { type ClusterFacts, emptyFacts, type NodeFacts } from "../../plan/facts.ts";
 import { tunnelMac } from "../../plan/routing/tunnels.ts";
 import { memoryStore } from "../../store/memory.ts";
@@ -141,6 +143,33 @@ describe("a node's tunnels", () => {
     const again = kernel.links.get("vxlan.tl")!;
     expect(again).toMatchObject({ up: true, vxlan: { local: "192.168.18.77" } });
     expect(kernel.neighbours.list({ linkIndex: again.index, fdb: true })).toHaveLength(1);
+  });
+
+  it("stay while a route of the node leads through them, which would go with them", async () => {
+    pool({ vxlanMode: "Always" });
+    await apply();
+    await expect.poll(reason, quick).toBe("TunnelsStand");
+    const { index } = kernel.links.get("vxlan.tl")!;
+    const route = {
+      family: 4,
+      type: "unicast",
+      destination: "10.1.0.64/26",
+      via: "10.1.0.65",
+      linkIndex: index,
+      onlink: true,
+      protocol: ROUTE_PROTOCOL,
+      table: MAIN_TABLE,
+      metric: 512,
+    } as const;
+    kernel.routes.add(route);
+    pool({ vxlanMode: "Never" });
+    await apply();
+    await sleep(60);
+    await apply();
+    expect(kernel.links.get("vxlan.tl")?.up).toBe(true);
+    kernel.routes.remove(route);
+    await apply();
+    expect(kernel.links.get("vxlan.tl")).toBeUndefined();
   });
 
   it("are not told of any more before they are taken away, also by the next agent", async () => {

@@ -5,7 +5,7 @@
 import { nodeAnnotations } from "../../api/kinds/routing/node-annotations.ts";
 import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import type { Kernel } from "../../kernel/kernel.ts";
+import { type Kernel, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { nodeIps } from "../../plan/facts.ts";
 import { networksOf, nodeAddress } from "../../plan/routing/node-address.ts";
@@ -35,6 +35,10 @@ import { setEnds, standUp, takeDown } from "./tunnel-device.ts";
 const PART = "tunnel";
 /** How long others have to hear that a tunnel is not to be used any more, in milliseconds. */
 const LINGER_MS = 3000;
+/** For so much longer a device stays while routes of this node still lead through it. */
+const LONGEST_MS = 15_000;
+/** Pause before such routes are looked for again, in milliseconds. */
+const LOOK_MS = 500;
 /** Pause before an address is asked for again, or the store is told again, in milliseconds. */
 const AGAIN_MS = 2000;
 
@@ -221,11 +225,24 @@ export class TunnelManager implements Manager {
       return;
     }
     if (now < until) return;
+    // The kernel drops routes with their device. What takes their place, BIRD's, may still be on its way.
+    if (now < until + LONGEST_MS && this.#carries(type)) {
+      this.#later(LOOK_MS);
+      return;
+    }
     await takeDown(this.#options.kernel, type);
     await this.#options.addresses?.release(type.device);
     this.#lingering.delete(type);
     this.#failures.delete(type);
     this.#later(0);
+  }
+
+  /** Whether packets to other nodes' blocks still go by a device. */
+  #carries({ device }: TunnelType): boolean {
+    const { links, routes } = this.#options.kernel;
+    const index = links.get(device)?.index;
+    if (index === undefined) return false;
+    return routes.list({ protocol: ROUTE_PROTOCOL }).some(({ linkIndex }) => linkIndex === index);
   }
 
   /** Writes on the Node object what stands, and what does not and why. */
