@@ -122,24 +122,10 @@ afterAll(async () => {
   await trunkline.end();
 }, 60_000);
 
-/** Where somebody asks a Service by name, packets go to its ClusterIP. */
-function packetTarget(to: string): string {
-  const [, name, port = "80"] = /^svc\/([a-z]+)(?::(\d+))?$/.exec(to) ?? [];
-  return name === undefined ? to : `${sketches.find((one) => one.name === name)?.ip}:${port}`;
-}
-
 async function probes(from: string, to: string, count: number): Promise<ProbeAnswer[]> {
   const found: ProbeAnswer[] = [];
   for (let at = 0; at < count; at++) {
-    const { stdout } = await trunkline.say(
-      "probe",
-      from,
-      packetTarget(to),
-      "--lab",
-      trunkline.lab,
-      "-o",
-      "json",
-    );
+    const { stdout } = await trunkline.say("probe", from, to, "--lab", trunkline.lab, "-o", "json");
     found.push(JSON.parse(stdout));
   }
   return found;
