@@ -3,7 +3,7 @@
 import { cidrContains, parseIp, tryParseCidr } from "../../base/ip.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import { explore, type World } from "../../plan/foreign/index.ts";
-import { type End, isOnNode, nodeEnd, nodeOf } from "../ends.ts";
+import { type End, endAt, isOnNode, nodeEnd, nodeOf } from "../ends.ts";
 import { ifHeld } from "../explain.ts";
 import type { PlacedFlow } from "../fate.ts";
 import type { Judges, SourceDecision } from "../judge.ts";
@@ -113,7 +113,7 @@ function throughNode(
 ): void {
   const { facts, judges, coming } = to;
   const settings = proxySettings(facts);
-  const more = [...doubts, ...unsure(facts, front, to, settings)];
+  const more = [...doubts, ...unsure(facts, front, to, settings), ...unknownMode(to, settings)];
   if (typeof settings === "object" && settings.mode === "ipvs") {
     groups.untold("what kube-proxy in ipvs mode does: it is not followed");
     return;
@@ -146,6 +146,20 @@ function throughNode(
           ifHeld(judges, to.from, endpointTold(to, endpoint, masquerade, choices), choices),
         );
   }
+}
+
+/** In IPVS mode the sender's egress policies would be asked about the Service's own address. */
+function unknownMode(
+  { judges, from, source, address, asked, facts, coming }: ToService,
+  settings: ReturnType<typeof proxySettings>,
+): string[] {
+  if (typeof settings === "object" || nodeOf(from) !== coming.node) return [];
+  const flow = { from, to: endAt(facts, address), source, destination: address, port: asked };
+  return judges.policies(flow).egress.isolated
+    ? [
+        `?which mode kube-proxy is in, as egress policies of ${from.name} see what it has made of the packet: ${settings}`,
+      ]
+    : [];
 }
 
 /** What kube-proxy takes a sender for, and whether it masquerades all; both ways where that is not known and matters. */

@@ -124,6 +124,13 @@ describe("a ClusterIP", () => {
     );
     expect(said(web, "pod/cli", "svc/web", fromNobody).answer).toBe("no");
     expect(said(web, "pod/cli", "svc/web", proxyConfig({ mode: "ipvs" })).answer).toBe("unknown");
+    const out = policy("out", {
+      podSelector: { matchLabels: { app: "cli" } },
+      policyTypes: ["Egress"],
+      egress: [{ ports: [{ port: 8080 }] }],
+    });
+    expect(ask(web, "pod/cli", "svc/web", out).unknown?.join()).toContain("which mode kube-proxy is in");
+    expect(said(web, "pod/cli", "svc/web", known, out).answer).toBe("yes");
   });
 
   it("leads from outside nowhere that is known", () => {
