@@ -9,11 +9,13 @@ import type { ReadEndpoint } from "./read.ts";
 import type { EndpointAnswer } from "./types.ts";
 
 /** Returns why an endpoint is not chosen for this sender. */
-export function whyNotChosen({ by }: Frontend, endpoint: ReadEndpoint, isByRules: boolean): string {
+export function whyNotChosen({ by, service }: Frontend, endpoint: ReadEndpoint, isByRules: boolean): string {
   const { ready, serving, terminating, node } = endpoint;
   if (!ready && terminating) return `it is ending${serving ? ", and others are ready" : ""}`;
   if (!ready) return "it is not ready";
   if (by === "Headless") return "the Service's name does not lead to it";
+  if (isByRules && service.spec?.sessionAffinity === "ClientIP")
+    return "no rule that the packet meets leads to it now: sessionAffinity may keep the sender with another one";
   return isByRules
     ? "no rule that the packet meets leads to it"
     : `the traffic policy is Local, and it is on ${node === undefined ? "no node" : `node ${node}`}`;
@@ -29,7 +31,6 @@ export function notesOf(
   endpoints: readonly EndpointAnswer[],
 ): string[] {
   const { spec } = front.service;
-  const chosen = endpoints.filter((one) => one.chosen);
   const notes: string[] = [];
   const silent = withoutProxy(facts, judges, from, front);
   if (silent !== undefined && worlds.some(({ told }) => told && !isTranslated(told, front)))
@@ -40,7 +41,7 @@ export function notesOf(
     );
   if (!front.port && front.by !== "Headless")
     notes.push(`Service ${front.key} has no port ${front.asked.port}/${front.asked.protocol.toLowerCase()}`);
-  if (spec?.sessionAffinity === "ClientIP" && chosen.length > 1)
+  if (spec?.sessionAffinity === "ClientIP" && endpoints.length > 1)
     notes.push("sessionAffinity is ClientIP: a sender stays with the endpoint that was chosen for it first");
   if (spec?.publishNotReadyAddresses === true)
     notes.push("publishNotReadyAddresses is set: endpoints count as ready from their start");
