@@ -60,6 +60,9 @@ function entriesOf(
   if (own !== undefined) return [own];
   if (by === "ClusterIP")
     return `which way leads from ${from.name} to ${address}: ClusterIPs are addresses within the cluster`;
+  // An external address may be one that a node has itself.
+  const holder = [...nodes].find(([, one]) => nodeIps(one).includes(address ?? ""))?.[0];
+  if (holder !== undefined) return [holder];
   if (nodes.size > MOST_NODES) return `which of ${nodes.size} nodes it comes to first`;
   return [...nodes.keys()].toSorted();
 }

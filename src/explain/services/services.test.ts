@@ -275,6 +275,18 @@ describe("from outside of the ClusterIP", () => {
     expect(said(external("Local"), "host/out", "198.51.100.1:80", known).answer).toBe("unknown");
   });
 
+  it("an external IP that a node has leads to that node", () => {
+    const near = service("web", "10.96.0.10", {
+      type: "LoadBalancer",
+      externalTrafficPolicy: "Local",
+      externalIPs: ["192.168.18.4"],
+    });
+    expect(said(objectsOf(near, both), "host/out", "192.168.18.4:80", known)).toEqual({
+      answer: "yes",
+      ends: ["10.1.0.11 -", "10.1.0.75 yes 172.17.0.9"],
+    });
+  });
+
   it("loadBalancerSourceRanges shut the balancer's address to others", () => {
     const web = service(
       "web",
