@@ -1,5 +1,6 @@
 // The options by which a daemon is told of its provider of subnets.
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { Client } from "../cloud/alibaba/client.ts";
 import { type CredentialSource, Credentials } from "../cloud/alibaba/credentials.ts";
 import { alibabaProvider } from "../cloud/alibaba/provider.ts";
 import { remoteCloud } from "../cloud/lab/client.ts";
@@ -74,20 +75,34 @@ export function providerOf(
       };
     case "alibaba": {
       const { region } = provider;
-      const { providerCredentials: source, providerEndpoint } = options;
-      const credentials = new Credentials({ source });
-      const endpoint =
-        providerEndpoint === undefined
-          ? {}
-          : { endpoint: (product: string) => providerEndpoint.replaceAll("PRODUCT", product) };
+      const credentials = new Credentials({ source: options.providerCredentials });
       return {
-        provider: alibabaProvider({ region, credentials, ...endpoint }),
+        provider: alibabaProvider({ region, credentials, ...endpointOf(options) }),
         cluster,
         membersShareMac: true,
         filtersGroup: () => true,
       };
     }
   }
+}
+
+/** Returns who calls ApsaraDB RDS in a region with the keys of the provider; undefined: there are none. */
+export function rdsOf(options: ProviderOptions): ((region: string) => Client) | undefined {
+  const { provider, providerCredentials: source } = options;
+  if (provider?.kind !== "alibaba") return undefined;
+  const credentials = new Credentials({ source });
+  const clients = new Map<string, Client>();
+  return (region) => {
+    const client = clients.get(region) ?? new Client({ region, credentials, ...endpointOf(options) });
+    clients.set(region, client);
+    return client;
+  };
+}
+
+function endpointOf({ providerEndpoint }: ProviderOptions) {
+  return providerEndpoint === undefined
+    ? {}
+    : { endpoint: (product: string) => providerEndpoint.replaceAll("PRODUCT", product) };
 }
 
 function readProvider(text: string): Which {

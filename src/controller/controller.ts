@@ -5,6 +5,7 @@ import type { ProviderPlace } from "../cloud/provider.ts";
 import { systemClock } from "../ipam/clock.ts";
 import type { Clock } from "../ipam/types.ts";
 import { isAtController } from "../sinks/places.ts";
+import type { SinkPlace } from "../sinks/sink.ts";
 import { SinkKeeper } from "../sinks/sink-keeper.ts";
 import type { Store } from "../store/store.ts";
 import { ListKeeper } from "./address-lists/list-keeper.ts";
@@ -25,6 +26,8 @@ export interface ControllerOptions {
   readonly ownersAreKept?: boolean;
   /** In and below which files of AddressLists may be written; default: nowhere. */
   readonly sinkFolders?: readonly string[] | undefined;
+  /** Who writes lists of ApsaraDB RDS in a region; default: nobody. */
+  readonly rds?: SinkPlace["rds"];
   /** Default: the machine's. */
   readonly clock?: Pick<Clock, "now" | "sleep"> | undefined;
 }
@@ -40,6 +43,7 @@ export async function startController({
   cloud,
   ownersAreKept = false,
   sinkFolders = [],
+  rds,
   clock = systemClock,
 }: ControllerOptions): Promise<Controller> {
   const garbage = ownersAreKept ? undefined : new OwnerGc(store, logger);
@@ -51,7 +55,7 @@ export async function startController({
   const podNetworks = new PodNetworks({ store, logger, cloud, clock });
   const lists = new ListKeeper({ store, logger, clock });
   // Where it runs is no machine of its own: it writes files, and no firewall's sets.
-  const place = { netns: "self", folders: sinkFolders } as const;
+  const place = { netns: "self", folders: sinkFolders, store, rds } as const;
   const sinks = new SinkKeeper({ store, logger, clock, at: "controller", isHere: isAtController, place });
   await garbage?.start();
   subnets.start();

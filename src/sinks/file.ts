@@ -13,10 +13,14 @@ export const fileSink: SinkMaker<"file"> =
 
 const writers = {
   text: ({ ranges }: SinkList) => ranges.map((range) => `${range}\n`).join(""),
-  json: ({ to, name, ranges, sources }: SinkList) =>
-    `${JSON.stringify({ list: name, to, ranges, sources }, undefined, 2)}\n`,
+  json: listJson,
   csv: (list: SinkList) => formed(list, "csv"),
 };
+
+/** Returns the list as JSON for programs. */
+export function listJson({ to, name, ranges, sources }: SinkList): string {
+  return `${JSON.stringify({ list: name, to, ranges, sources }, undefined, 2)}\n`;
+}
 
 /** Returns the list in the words of one of those that admit. */
 export function formed(list: SinkList, form: ListForm): string {

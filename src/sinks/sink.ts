@@ -3,6 +3,7 @@
 import type { AddressList, AddressListSink, SinkType } from "../api/kinds/address-list.ts";
 import type { RangeSource } from "../explain/allowlist/sources.ts";
 import type { NetnsRef, Nft } from "../kernel/kernel.ts";
+import type { Store } from "../store/store.ts";
 
 /** A list as it is put into sinks. */
 export interface SinkList {
@@ -13,6 +14,11 @@ export interface SinkList {
   readonly sources: readonly RangeSource[];
 }
 
+/** Calls of one region's cloud. */
+export interface RdsCaller {
+  call<T>(product: "rds", action: string, parameters: Readonly<Record<string, string>>): Promise<T>;
+}
+
 /** The machine that a sink is on. */
 export interface SinkPlace {
   /** undefined: the machine's firewall is not this process's business. */
@@ -21,6 +27,10 @@ export interface SinkPlace {
   readonly netns: NetnsRef;
   /** Files and sockets are touched in and below these only. */
   readonly folders: readonly string[];
+  /** Of the controller only: for objects that it writes and Secrets that it reads. */
+  readonly store?: Store;
+  /** Of a controller that has keys of the cloud. @param region as `cn-hangzhou` */
+  readonly rds?: ((region: string) => RdsCaller) | undefined;
 }
 
 /** @throws TrunklineError `sinks.…`, `kernel.…`: why the place does not hold the list */

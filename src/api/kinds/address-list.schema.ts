@@ -63,6 +63,27 @@ const destination = text("addresslist.to", (value) => {
   return `'${value}' is not host/NAME, KIND/NAME, an address or a range such as 10.0.0.0/24, with :PORT or without`;
 });
 
+const target = text("addresslist.url", (value) => {
+  const url = URL.parse(value);
+  const isLocal = url?.hostname === "127.0.0.1" || url?.hostname === "[::1]" || url?.hostname === "localhost";
+  if (url?.protocol !== "https:" && !(url?.protocol === "http:" && isLocal))
+    return `'${value}' is not an https URL; http only to the loopback`;
+  return url.username !== "" || url.password !== ""
+    ? "must not hold a password, which everybody could read: name a Secret"
+    : undefined;
+});
+const cloudWord = text("addresslist.cloud-name", (value) =>
+  /^[a-z][a-z0-9-]{1,62}$/.test(value)
+    ? undefined
+    : `'${value}' may hold small letters, digits and '-' only, and begins with a letter`,
+);
+/** Of ours only: others' lists are others'. */
+const rdsList = text("addresslist.rds-list", (value) =>
+  /^trunkline_[a-z0-9_]{0,21}[a-z0-9]$/.test(value)
+    ? undefined
+    : `'${value}' must begin with trunkline_, and have letters, digits and '_', 32 at most`,
+);
+
 const sink = fields({
   name: sinkName,
   host: objectName.exactOptional(),
@@ -85,6 +106,18 @@ const sink = fields({
     method: hbaWord.exactOptional(),
     connection: z.enum(["host", "hostssl", "hostnossl"]).exactOptional(),
   }).exactOptional(),
+  configMap: fields({ namespace: objectName, name: objectName }).exactOptional(),
+  http: fields({
+    url: target,
+    tokenSecret: fields({
+      namespace: objectName,
+      name: objectName,
+      key: text("addresslist.key", (value) =>
+        /^[\w.-]{1,253}$/.test(value) ? undefined : `'${value}' is not a key of a Secret`,
+      ).exactOptional(),
+    }).exactOptional(),
+  }).exactOptional(),
+  rds: fields({ region: cloudWord, instance: cloudWord, listName: rdsList.exactOptional() }).exactOptional(),
 }).superRefine((one, context) => {
   const given = sinkTypes.filter((type) => one[type] !== undefined);
   if (given.length !== 1)
@@ -100,6 +133,13 @@ const sink = fields({
       "addresslist.sink-place",
       ["nodes"],
       "must not stand beside `host`: a sink is in one place",
+    );
+  if ((one.configMap ?? one.http ?? one.rds) && (one.host !== undefined || one.nodes !== undefined))
+    complain(
+      context,
+      "addresslist.sink-place",
+      [one.host === undefined ? "nodes" : "host"],
+      "must not stand beside configMap, http and rds, which the controller does",
     );
   if (one.nft && one.nft.ipv4Set === undefined && one.nft.ipv6Set === undefined)
     complain(context, "schema.required", ["nft"], "must name ipv4Set, ipv6Set or both");

@@ -43,6 +43,17 @@ describe("an AddressList's specification", () => {
         },
       },
     ];
+    sinks.push(
+      { name: "map", configMap: { namespace: "shop", name: "admitted" } } as never,
+      {
+        name: "web",
+        http: {
+          url: "https://lists.example.org/db",
+          tokenSecret: { namespace: "kube-system", name: "lists" },
+        },
+      } as never,
+      { name: "rds", rds: { region: "cn-hangzhou", instance: "rm-1", listName: "trunkline_shop" } } as never,
+    );
     expect(faults({ sinks, maxEntries: 40, rest: "1m", wait: "0s", entries: "Ranges" })).toEqual([]);
   });
 
@@ -102,6 +113,15 @@ describe("an AddressList's specification", () => {
       expect(sink({ haproxy: { path: "/a", socket: path } })).toEqual(["spec.sinks.0.haproxy.socket"]);
     },
   );
+
+  it("sends no token in the clear, and writes no list of others", () => {
+    for (const url of ["http://lists.example.org/", "ftp://127.0.0.1/", "https://a:b@example.org/", "x"])
+      expect(sink({ http: { url } })).toEqual(["spec.sinks.0.http.url"]);
+    expect(sink({ rds: { region: "cn-hangzhou", instance: "rm-1", listName: "default" } })).toEqual([
+      "spec.sinks.0.rds.listName",
+    ]);
+    expect(sink({ host: "db", configMap: { namespace: "a", name: "b" } })).toEqual(["spec.sinks.0.host"]);
+  });
 
   it("lets no word of it end a line or a command somewhere", () => {
     expect(sink({ nft: { family: "inet", table: "t; flush ruleset", ipv4Set: "s" } })).toEqual([

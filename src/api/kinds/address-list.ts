@@ -15,7 +15,7 @@ export interface ListedPods {
 
 export const listFileForms = ["text", "json", "csv"] as const;
 
-/** One place where the list is put. Exactly one of `file`, `nginx`, `haproxy`, `nft` and `postgres` says how. */
+/** One place where the list is put. Exactly one of its last fields says how. */
 export interface AddressListSink {
   /** Unlike those of the list's other sinks. */
   readonly name: string;
@@ -60,6 +60,22 @@ export interface AddressListSink {
     readonly method?: string;
     /** Default host. */
     readonly connection?: "host" | "hostssl" | "hostnossl";
+  };
+  /** By the controller; it must be allowed to. */
+  readonly configMap?: { readonly namespace: string; readonly name: string };
+  /** PUT of JSON, by the controller. */
+  readonly http?: {
+    /** https, or http to the loopback. */
+    readonly url: string;
+    /** Default key: token. */
+    readonly tokenSecret?: { readonly namespace: string; readonly name: string; readonly key?: string };
+  };
+  /** A list of an instance of ApsaraDB RDS, by the controller. */
+  readonly rds?: {
+    readonly region: string;
+    readonly instance: string;
+    /** One of its own; default: trunkline_NAME. */
+    readonly listName?: string;
   };
 }
 
@@ -152,5 +168,5 @@ export const addressListKind: Kind<AddressList> = {
 };
 
 /** How a sink takes a list: the one of its fields that says so. */
-export const sinkTypes = ["file", "nginx", "haproxy", "nft", "postgres"] as const;
+export const sinkTypes = ["file", "nginx", "haproxy", "nft", "postgres", "configMap", "http", "rds"] as const;
 export type SinkType = (typeof sinkTypes)[number];

@@ -13,7 +13,7 @@ import { isKubernetes, openStore, type StoreOptions, storeOptions } from "../con
 import { askedToEnd, assertMeant, keepPrivate } from "../daemon.ts";
 import { jsonLogger, logLevels } from "../json-logger.ts";
 import { portNumber, sinkFolderOption } from "../options.ts";
-import { type ProviderOptions, providerOf, providerOptions } from "../provider.ts";
+import { type ProviderOptions, providerOf, providerOptions, rdsOf } from "../provider.ts";
 
 interface Options extends StoreOptions, ProviderOptions {
   readonly logLevel: (typeof logLevels)[number];
@@ -66,6 +66,7 @@ async function run(options: Options): Promise<void> {
       cloud: providerOf(options, "controller", given),
       ownersAreKept,
       sinkFolders: options.sinkFolder,
+      rds: rdsOf(options),
     });
   };
   const running = isElected(options)

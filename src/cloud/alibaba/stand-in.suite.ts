@@ -14,6 +14,8 @@ const LINGERING_LOOKS = 2;
 
 const versions: Readonly<Record<string, string>> = {
   DescribeVSwitches: "2016-04-28",
+  DescribeDBInstanceIPArrayList: "2014-08-15",
+  ModifySecurityIps: "2014-08-15",
 };
 const ecsVersion = "2014-05-26";
 
@@ -31,6 +33,8 @@ const known: Readonly<Record<string, RegExp>> = {
   UnassignPrivateIpAddresses: /^(NetworkInterfaceId|PrivateIpAddress\.\d+)$/,
   DescribeInstances: /^InstanceIds$/,
   DescribeInstanceTypes: /^InstanceTypes\.\d+$/,
+  DescribeDBInstanceIPArrayList: /^DBInstanceId$/,
+  ModifySecurityIps: /^(DBInstanceId|DBInstanceIPArrayName|ModifyMode|SecurityIps)$/,
 };
 
 export interface Seen {
@@ -47,6 +51,8 @@ export class StandIn {
   readonly mishaps: Mishap[] = [];
   /** The keys that it takes, by id. */
   readonly keys = new Map([["id", "secret"]]);
+  /** Lists of addresses of database instances, by instance and name. */
+  readonly lists = new Map<string, Map<string, string>>();
   readonly #lab: LabCloud;
   readonly #cloud: CloudProvider;
   readonly #server: Server;
@@ -229,6 +235,29 @@ export class StandIn {
         if (addresses.some((address) => !one?.addresses.includes(address)))
           return await Promise.reject(state("UnassignPrivateIpAddresses", "InvalidIp.IpUnassigned"));
         await cloud.unassignAddresses(id, addresses);
+        return {};
+      }
+      case "DescribeDBInstanceIPArrayList": {
+        const lists = this.lists.get(text("DBInstanceId"));
+        if (!lists) return await Promise.reject(state(action, "InvalidDBInstanceId.NotFound"));
+        const DBInstanceIPArray = [...lists].map(([DBInstanceIPArrayName, SecurityIPList]) => ({
+          DBInstanceIPArrayName,
+          DBInstanceIPArrayAttribute: "",
+          SecurityIPType: "IPv4",
+          SecurityIPList,
+        }));
+        return { Items: { DBInstanceIPArray } };
+      }
+      case "ModifySecurityIps": {
+        const name = text("DBInstanceIPArrayName");
+        const lists = this.lists.get(text("DBInstanceId"));
+        const entries = text("SecurityIps").split(",");
+        if (!lists) return await Promise.reject(state(action, "InvalidDBInstanceId.NotFound"));
+        if (!/^[a-z][a-z0-9_]{0,30}[a-z0-9]$/.test(name) || text("ModifyMode") !== "Cover")
+          return await Promise.reject(state(action, "InvalidParameter"));
+        if (entries.length > 1000 || !entries.every((one) => /^\d+\.\d+\.\d+\.\d+(\/\d+)?$/.test(one)))
+          return await Promise.reject(state(action, "InvalidSecurityIPs.Format"));
+        lists.set(name, entries.join(","));
         return {};
       }
       case "DescribeInstances": {
