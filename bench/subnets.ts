@@ -27,8 +27,8 @@ const ROUNDS = rounds(200, 40);
 const WARM_UP = 10;
 /** No pod waits for another one's address to rest. */
 const WARM = ROUNDS + WARM_UP + 40;
-const NODES = 50;
-const PODS = 1000;
+/** How many nodes and pods; the small one only where it is asked for. */
+const SCALES = { small: { nodes: 5, pods: 100 }, scale: { nodes: 50, pods: 1000 } } as const;
 const LATENCY_MS = 200;
 const CALLS_PER_SECOND = 10;
 
@@ -39,7 +39,8 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
   try {
     return [
       ...(wanted("warm") ? await warmPool(folder) : []),
-      ...(wanted("scale") && !isQuick ? await manyPods(folder) : []),
+      ...(args.includes("small") ? await manyPods(folder, "small") : []),
+      ...(wanted("scale") && !isQuick ? await manyPods(folder, "scale") : []),
     ];
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -189,7 +190,8 @@ interface Calls {
   readonly calls: Readonly<Record<string, { readonly made: number; readonly failed: number }>>;
 }
 
-async function manyPods(folder: string): Promise<Row[]> {
+async function manyPods(folder: string, part: keyof typeof SCALES): Promise<Row[]> {
+  const { nodes, pods } = SCALES[part];
   const env = { ...process.env, TRUNKLINE_LABS: path.join(folder, "labs") };
   const trunkline = async (...words: string[]) => {
     const child = spawn(path.join(root, "bin/trunkline"), words, {
@@ -214,7 +216,7 @@ async function manyPods(folder: string): Promise<Row[]> {
   };
   try {
     // JSON is YAML.
-    await trunkline("lab", "up", file("lab.yaml", labOf()), "-d");
+    await trunkline("lab", "up", file("lab.yaml", labOf(nodes)), "-d");
     await trunkline("apply", "-f", file("config.json", configOf()));
     // Every node has asked for what it has, which is nothing, before the clock starts.
     await sleep(5000);
@@ -222,33 +224,33 @@ async function manyPods(folder: string): Promise<Row[]> {
     await trunkline("lab", "provider", "set", ...latency);
     const before = await made();
     const began = performance.now();
-    await trunkline("apply", "-f", file("pods.json", podsOf()));
+    await trunkline("apply", "-f", file("pods.json", podsOf(pods)));
     await trunkline("wait", "--for", "ready", "--all", "--timeout", "600s");
     const seconds = (performance.now() - began) / 1000;
     const after = await made();
     const answered = after.answered - before.answered;
-    const what = `${PODS} pods on ${NODES} nodes, ${LATENCY_MS} ms and ${CALLS_PER_SECOND} calls/s, until all run`;
+    const what = `${pods} pods on ${nodes} nodes, ${LATENCY_MS} ms and ${CALLS_PER_SECOND} calls/s, until all run`;
     const bound = answered / CALLS_PER_SECOND + LATENCY_MS / 1000;
     const most = (of: "ratio" | "ours", value: number) => ({ of, at: "most", value }) as const;
     return [
       row(
-        "scale-time",
+        `${part}-time`,
         `${what} (peer: what the rate of these calls takes)`,
         "s",
         seconds,
         bound,
         most("ratio", 1.2),
       ),
-      row("scale-calls", "answered calls a pod", "", answered / PODS, null, most("ours", 0.2)),
-      row("scale-refused", "throttled calls a pod", "", (after.made - before.made - answered) / PODS),
+      row(`${part}-calls`, "answered calls a pod", "", answered / pods, null, most("ours", 0.2)),
+      row(`${part}-refused`, "throttled calls a pod", "", (after.made - before.made - answered) / pods),
     ];
   } finally {
     await trunkline("lab", "down");
   }
 }
 
-function labOf(): object {
-  const nodes = Array.from({ length: NODES }, (_, n) => ({
+function labOf(count: number): object {
+  const nodes = Array.from({ length: count }, (_, n) => ({
     name: `n${n}`,
     address: `192.168.20.${n + 10}`,
     zone: "h",
@@ -273,14 +275,14 @@ function configOf(): object {
   };
 }
 
-function podsOf(): object {
+function podsOf(replicas: number): object {
   const spec = { containers: [{ name: "web", image: "web", ports: [{ containerPort: 80 }] }] };
   return {
     apiVersion: "v1",
     kind: "ReplicationController",
     metadata: { name: "bench", namespace: "default" },
     spec: {
-      replicas: PODS,
+      replicas,
       selector: { app: "bench" },
       template: { metadata: { labels: { app: "bench" } }, spec },
     },
