@@ -81,6 +81,34 @@ describe("the ranges that a database must admit", () => {
       ranges: ["10.2.1.0/24"],
       sources: [expect.stringMatching(/PodNetworking net has its pods in/)],
     });
+    // Pods that are away come back with the addresses that are held for them.
+    const kept = { ...podEni("db-1", "10.2.1.9", "Fixed") };
+    const away = cluster(
+      pool("pods", "10.1.0.0/16"),
+      subnet,
+      db,
+      kept,
+      podEni("db-2", "10.2.1.10", "Elastic"),
+      { ...podEni("db-x", "10.2.1.11", "Fixed") },
+      {
+        ...podEni("db-3", "10.2.1.12", "Fixed"),
+        metadata: { ...kept.metadata, name: "db-3", deletionTimestamp: "x" },
+      },
+    );
+    const rangesFor = (kind: string, name: string) => list(away, { kind, namespace: "default", name }).ranges;
+    expect(rangesFor("StatefulSet", "db")).toEqual(["10.2.1.9/32"]);
+    expect(rangesFor("Pod", "db-1")).toEqual(["10.2.1.9/32"]);
+    expect(rangesFor("Deployment", "db")).toEqual([]);
+    expect(rangesFor("StatefulSet", "d")).toEqual([]);
+    const ofSubnet = (of2: typeof away) => list(of2).ranges.filter((range) => range.startsWith("10.2.1."));
+    expect(ofSubnet(away)).toEqual(["10.2.1.9/32", "10.2.1.11/32"]);
+    // One that is being deleted, or waits for its wire, is no other one.
+    const leaving = pod("db-1", "10.2.1.9", "n2");
+    const waiting = { ...leaving, status: {} };
+    for (const one of [waiting, { ...leaving, metadata: { ...leaving.metadata, deletionTimestamp: "x" } }])
+      expect(ofSubnet(cluster(pool("pods", "10.1.0.0/16"), subnet, config, db, kept, one))).toEqual([
+        "10.2.1.9/32",
+      ]);
   });
 
   it("are the blocks of pods that are not translated, and what is seen of those that are", () => {

@@ -1,12 +1,14 @@
 // The ranges that a destination must admit for a workload's connections: of a subnet the whole of it, since the next pod
 // may have any of its addresses; of pools the blocks that pods are in; and where sources are translated, what is seen.
 import { isTerminal } from "../../api/kinds/core.ts";
+import { keyOf } from "../../api/object.ts";
 import { cidrCovers, tryParseCidr } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type End, podEnd, podsOf } from "../ends.ts";
 import type { Judges } from "../judge.ts";
 import type { Port } from "../ports.ts";
-import { asRange, type RangeSource, sourcesOf } from "./sources.ts";
+import { keptFor, keptSources } from "./kept.ts";
+import { asRange, type FoundSource, type RangeSource, sourcesOf } from "./sources.ts";
 
 export interface Allowlist {
   /** `host/db` */
@@ -40,14 +42,18 @@ export function allowlist(
   const found = new Map<string, string>();
   const wider = new Map<string, RangeSource>();
   const unknown: string[] = [];
-  for (const end of endsOf(facts, workload)) {
+  const take = (sources: readonly FoundSource[]) => {
+    for (const { range, why, wider: choice } of sources) {
+      if (!found.has(range)) found.set(range, why);
+      if (choice) wider.set(choice.range, choice);
+    }
+  };
+  const kept = keptFor(facts, workload);
+  for (const podEni of kept) take(keptSources(facts, podEni));
+  for (const end of endsOf(facts, workload, new Set(kept.map((podEni) => keyOf(podEni))))) {
     const sources = sourcesOf(facts, judges, end, to, port);
     if (typeof sources === "string") unknown.push(`${end.name}: ${sources}`);
-    else
-      for (const { range, why, wider: choice } of sources) {
-        if (!found.has(range)) found.set(range, why);
-        if (choice) wider.set(choice.range, choice);
-      }
+    else take(sources);
   }
   const ranges = widest([...found.keys()]).toSorted(compareRanges);
   const admit = to.type === "host" ? to.host.spec.admit : undefined;
@@ -66,7 +72,8 @@ export function allowlist(
   };
 }
 
-function endsOf(facts: ClusterFacts, workload: Workload | undefined): End[] {
+/** @param kept keys of pods of which it is known already */
+function endsOf(facts: ClusterFacts, workload: Workload | undefined, kept: ReadonlySet<string>): End[] {
   const { kind, namespace, name } = workload ?? {};
   const pods =
     kind === undefined
@@ -75,7 +82,9 @@ function endsOf(facts: ClusterFacts, workload: Workload | undefined): End[] {
         ? [facts.pods.get(`${namespace}/${name}`)].flatMap((pod) => pod ?? [])
         : podsOf(facts, kind, namespace ?? "", name ?? "");
   return pods
-    .filter((pod) => !isTerminal(pod) && pod.metadata.deletionTimestamp === undefined)
+    .filter(
+      (pod) => !isTerminal(pod) && pod.metadata.deletionTimestamp === undefined && !kept.has(keyOf(pod)),
+    )
     .map((pod) => podEnd(pod));
 }
 

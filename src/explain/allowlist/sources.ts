@@ -1,5 +1,7 @@
 // What the far side sees of one pod, exactly, and the range that the address is of: one answer for `trunkline allowlist`, for
 // objects of kind AddressList, and for the agent that asks whether a pod's address is admitted already.
+import type { PodENI } from "../../api/kinds/pod-eni.ts";
+import type { Subnet } from "../../api/kinds/subnet.ts";
 import { keyOf } from "../../api/object.ts";
 import { tryParseIp } from "../../base/ip.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
@@ -48,12 +50,7 @@ export function sourcesOf(
     const { name } = subnet.metadata;
     const { cidr } = subnet.spec;
     const podEni = holderOf(facts, from.address);
-    if (podEni && isHeld(podEni)) {
-      const key = keyOf(podEni);
-      const why = `held for pod ${key} (PodENI/${key}), whichever node it is on`;
-      const all = `the wider choice: all of vSwitch ${name}, so that pods to come need no change`;
-      return [{ exact, range: exact, why, wider: { range: cidr, why: all } }];
-    }
+    if (podEni && isHeld(podEni)) return [heldSource(podEni, exact, subnet)];
     if (podEni) {
       const network = podEni.metadata.annotations?.[podNetworkingAnnotation] ?? "";
       const why = `all of vSwitch ${name}, which PodNetworking ${network} has its pods in`;
@@ -62,6 +59,15 @@ export function sourcesOf(
     return [{ exact, range: cidr, why: `all of vSwitch ${name}, which ${decider(end)} has its pods in` }];
   }
   return [{ exact, range: from.block ?? exact, why: from.reason }];
+}
+
+/** Returns what is said of an address that is held for a pod, whether or not it is there. */
+export function heldSource(podEni: PodENI, exact: string, subnet: Subnet | undefined): FoundSource {
+  const key = keyOf(podEni);
+  const why = `held for pod ${key} (PodENI/${key}), whichever node it is on`;
+  if (!subnet) return { exact, range: exact, why };
+  const all = `the wider choice: all of vSwitch ${subnet.metadata.name}, so that pods to come need no change`;
+  return { exact, range: exact, why, wider: { range: subnet.spec.cidr, why: all } };
 }
 
 interface Seen {
