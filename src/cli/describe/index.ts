@@ -23,6 +23,7 @@ import { podStatus } from "../objects/columns.ts";
 import { ago, table } from "../output.ts";
 import type { Line, Lines } from "./lines.ts";
 import { policyLines } from "./policy.ts";
+import { subnetLines } from "./subnet-place.ts";
 
 /** Where the lines come from. */
 export interface Sources {
@@ -35,7 +36,7 @@ export interface Sources {
 export async function bodyOf(sources: Sources, object: KubeObject): Promise<Lines> {
   switch (object.kind) {
     case "Pod":
-      return podLines(object as Pod);
+      return podLines(object as Pod, await subnetLines(sources.store, object as Pod));
     case "Node":
       return nodeLines(sources, object as Node);
     case "IPPool":
@@ -49,7 +50,7 @@ export async function bodyOf(sources: Sources, object: KubeObject): Promise<Line
   }
 }
 
-function podLines(pod: Pod): Lines {
+function podLines(pod: Pod, place: Lines): Lines {
   const ports = runningContainers(pod.spec).flatMap((container) =>
     (container.ports ?? []).map(
       (port) =>
@@ -61,6 +62,7 @@ function podLines(pod: Pod): Lines {
     ["Status", podStatus(pod)],
     ...optional("Message", pod.status?.message),
     ["IP", podIps(pod).join(", ") || "<none>"],
+    ...place,
     ...optional("Host network", pod.spec.hostNetwork ? "yes: it has its node's addresses" : undefined),
     [
       "Containers",
