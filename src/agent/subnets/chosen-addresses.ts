@@ -3,7 +3,7 @@
 import { type Pod, podKind } from "../../api/kinds/core.ts";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
-import { wantsOwnNetwork } from "../../plan/subnets/demand.ts";
+import { waitsForAddress, wantsOwnNetwork } from "../../plan/subnets/demand.ts";
 import { instanceOf, isExclusiveNode } from "../../plan/subnets/own-interface.ts";
 import { isReady, networksOf } from "../../plan/subnets/pod-network.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
@@ -214,13 +214,24 @@ export class ChosenAddresses implements AddressSource {
       name: "subnets",
       concerns: [],
       apply: async (_facts: ClusterFacts, node: NodeFacts, changes: Changes) => {
-        if (["pods", "nodes", "nodeconfigs", "subnets"].some((kind) => changes.has(kind)))
-          this.#subnets?.poke(GATHER_MS);
+        if (this.#concernsPool(node.node, changes)) this.#subnets?.poke(GATHER_MS);
         if (["podenis", "subnets", "nodes"].some((kind) => changes.has(kind))) this.#own.look();
         if (["podenis", "endpoints"].some((kind) => changes.get(kind) === "all")) this.#own.heal(node);
       },
       resync: async () => {},
     };
+  }
+
+  /** A cluster's pods come and go all the time: those of other nodes matter where they wait. */
+  #concernsPool(node: string, changes: Changes): boolean {
+    if (["nodes", "nodeconfigs", "subnets"].some((kind) => changes.has(kind))) return true;
+    const changed = changes.get("pods");
+    if (!changed || changed === "all") return changed === "all";
+    const { pods } = this.#parts.facts;
+    return [...changed].some((key) => {
+      const pod = pods.get(key);
+      return pod === undefined || pod.spec.nodeName === node || waitsForAddress(pod);
+    });
   }
 
   /** The pod's object; the runtime may be quicker than the watch. */

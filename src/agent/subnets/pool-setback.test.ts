@@ -26,6 +26,8 @@ it("throttled calls are made again after longer and longer pauses, and are no re
   expect(Math.max(...pauses)).toBeLessThanOrEqual(5000);
   expect(pauses.at(-1)).toBeGreaterThan(pauses[0] ?? 0);
   expect(setback.hopeless(0)).toBeUndefined();
+  expect(setback.patienceMs).toBe(pauses.at(-1));
   setback.over();
+  expect(setback.patienceMs).toBe(0);
   expect(setback.error).toBeUndefined();
 });

@@ -2,7 +2,7 @@
 import { isError, type TrunklineError } from "../../base/errors.ts";
 
 const RETRY_MS = 8000;
-const BACKOFF_MS = [200, 5000] as const;
+const BACKOFF_MS = [200, 3000] as const;
 /** A little earlier than the retry that is planned, so that this one is not refused itself. */
 const MARGIN_MS = 200;
 
@@ -10,6 +10,8 @@ export class Setback {
   readonly #steady: () => number;
   #error: TrunklineError | undefined;
   #throttles = 0;
+  /** When to try again where the provider asked for patience. */
+  #notBefore = Number.NEGATIVE_INFINITY;
   /** Where a vSwitch or the machine had nothing left: until when nobody asks again, and what other nodes had before that call. */
   #drained: { readonly until: number; readonly elsewhere: number } | undefined;
 
@@ -32,6 +34,11 @@ export class Setback {
     return this.#drained !== undefined;
   }
 
+  /** For how long nobody asks the provider, as it has asked for patience, in milliseconds. */
+  get patienceMs(): number {
+    return this.#throttles === 0 ? 0 : Math.max(0, this.#notBefore - this.#steady());
+  }
+
   over(): void {
     this.#error = undefined;
     this.#throttles = 0;
@@ -50,7 +57,9 @@ export class Setback {
     if (!throttled) return RETRY_MS;
     const [first, longest] = BACKOFF_MS;
     // Nodes that were refused together must not come back together.
-    return Math.min(first * 2 ** this.#throttles, longest) * (0.5 + Math.random() / 2);
+    const retryMs = Math.min(first * 2 ** this.#throttles, longest) * (0.5 + Math.random() / 2);
+    this.#notBefore = this.#steady() + retryMs;
+    return retryMs;
   }
 
   /** Returns why it is of no use to ask the provider now; undefined where it may be. */

@@ -67,10 +67,16 @@ export class PoolSupply {
 
   /**
    * Gets that many addresses more.
+   * @param spare how many beyond these are welcome by the same calls, and no reason for another one
    * @param came called whenever some have come
    * @throws `subnet.exhausted`, `subnet.node-full` where there are fewer
    */
-  async grow(config: Applied, wanted: number, came: () => void): Promise<void> {
+  async grow(
+    config: Applied,
+    wanted: number,
+    spare: (vSwitchID: string) => number,
+    came: () => void,
+  ): Promise<void> {
     const { node } = this.#options;
     let short = wanted;
     const exhausted: string[] = [];
@@ -84,7 +90,7 @@ export class PoolSupply {
     for (const vSwitchID of await this.#inOrder(config)) {
       try {
         while (short > 0) {
-          const got = await this.#more(config, limits, vSwitchID, short);
+          const got = await this.#more(config, limits, vSwitchID, short + spare(vSwitchID));
           if (got === 0) break;
           short -= got;
           came();

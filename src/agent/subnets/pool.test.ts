@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Pod } from "../../api/kinds/core.ts";
 import type { NodeConfig } from "../../api/kinds/node-config.ts";
+import type { Subnet } from "../../api/kinds/subnet.ts";
 import { isError } from "../../base/errors.ts";
 import { silent } from "../../base/log.ts";
 import { LabCloud } from "../../cloud/lab/lab-cloud.ts";
@@ -36,12 +37,20 @@ describe("a node's pool of subnet addresses", () => {
   const pools: SubnetPool[] = [];
   const nodeConfigs = new Map<string, NodeConfig>();
   const pods = new Map<string, Pod>();
+  const subnets = new Map<string, Subnet>();
+  const subnet: Subnet = {
+    apiVersion: "trunkline.dev/v1alpha1",
+    kind: "Subnet",
+    metadata: { name: "vsw-1", uid: "vsw-1", resourceVersion: "1", creationTimestamp: "" },
+    spec: { zone: "h", cidr: "10.8.0.0/28" },
+  };
   beforeEach(() => {
     folder = mkdtempSync(path.join(tmpdir(), "subnet-pool-"));
     config = applied();
     isExclusive = false;
     nodeConfigs.clear();
     pods.clear();
+    subnets.clear();
     cloud = new LabCloud({
       state: emptyCloud(),
       subnets: [
@@ -68,7 +77,7 @@ describe("a node's pool of subnet addresses", () => {
       node,
       cluster: "test",
       provider,
-      facts: { ...emptyFacts(), nodeConfigs, pods },
+      facts: { ...emptyFacts(), nodeConfigs, pods, subnets },
       stateDir: path.join(folder, node),
       logger: silent,
       restMs,
@@ -138,7 +147,10 @@ describe("a node's pool of subnet addresses", () => {
   });
 
   it("says that a vSwitch is exhausted, asks seldom, and goes on when another node has given back", async () => {
-    config = applied({ vSwitchIDs: ["vsw-2"] });
+    config = applied({
+      vSwitchIDs: ["vsw-2"],
+      settings: { maxPoolSize: 0, minPoolSize: 0, selection: "ordered", tags: {}, trunking: false },
+    });
     const [mine, other] = [open("a"), open("b")];
     await ask(mine, "1", "2", "3");
     await ask(other, "4");
@@ -273,14 +285,37 @@ describe("a node's pool of subnet addresses", () => {
     const pool = open();
     const idle = () => pool.status().reduce((sum, one) => sum + one.idle, 0);
     pool.poke();
-    await until(() => idle() === 2);
-    for (const key of ["1", "2"]) {
+    await until(() => idle() === 4);
+    for (const key of ["1", "2", "3"]) {
       await ask(pool, key);
       await pause(20);
     }
-    expect(made("AssignPrivateIpAddresses")).toBe(0);
-    await until(() => idle() === 2);
-    expect(made("AssignPrivateIpAddresses")).toBe(1);
+    expect(made("CreateNetworkInterface")).toBe(1);
+    await until(() => idle() === 4);
+    expect([made("CreateNetworkInterface"), made("AssignPrivateIpAddresses")]).toEqual([2, 0]);
+  });
+
+  it("takes as many as it may keep idle along with those that are waited for, unless there are few", async () => {
+    config = applied({
+      settings: { maxPoolSize: 2, minPoolSize: 0, selection: "ordered", tags: {}, trunking: false },
+    });
+    const addresses = () => cloud.interfaces().map((one) => one.addresses.length);
+    await ask(open("a"), "1");
+    expect(addresses()).toEqual([3]);
+    subnets.set("vsw-1", { ...subnet, status: { shortBy: 1 } });
+    await ask(open("b"), "2");
+    expect(addresses()).toEqual([3, 1]);
+  });
+
+  it("makes no call before the time that the provider asked for, and one for all who came meanwhile", async () => {
+    const pool = open();
+    await synced(pool);
+    cloud.state.faults.push({ call: "CreateNetworkInterface", effect: "throttle", left: 1 });
+    const first = ask(pool, "1");
+    await until(() => made("CreateNetworkInterface") === 1);
+    const got = await Promise.all([first, ask(pool, "2", "3")]);
+    expect(new Set(got.flat()).size).toBe(3);
+    expect(made("CreateNetworkInterface")).toBe(2);
   });
 
   it("says that a machine is full", async () => {

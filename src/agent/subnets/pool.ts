@@ -38,8 +38,10 @@ const THROTTLED_MS = 5000;
 /** Between tries that somebody asked for. */
 const LEAST_MS = 200;
 const SYNC_MS = 600_000;
-/** Between what somebody asked for and the call for it: pods come in swarms, and each call is for all that have come. */
-const SWARM_MS = 50;
+/** Pods come in swarms, and each call is for all that have come: so long after the last one, and at most so long after the first. */
+const SWARM_MS = [100, 500] as const;
+/** Between what was given back and a look at what that makes superfluous. */
+const GATHER_MS = 50;
 /** The same where nobody waits for it: what is to be kept ready, and what is superfluous. Also, no pod that comes is held up. */
 const UPKEEP_MS = 500;
 
@@ -64,6 +66,8 @@ export class SubnetPool {
   #syncedAt = Number.NEGATIVE_INFINITY;
   #waking: AbortController | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
+  /** How many pods wait for addresses that nobody has asked for yet, and when the first and the last of them came. */
+  #swarm: { readonly short: number; readonly since: number; readonly at: number } | undefined;
   /** When to do what has to be done and nobody waits for; undefined where there is nothing of the kind. */
   #upkeepAt: number | undefined;
   #running: Promise<void> | undefined;
@@ -102,7 +106,7 @@ export class SubnetPool {
     const hopeless = this.#hopeless();
     if (hopeless) throw hopeless;
     const waiting = this.#waiters.wait(holder);
-    this.poke(SWARM_MS);
+    this.poke();
     return await waiting;
   }
 
@@ -111,7 +115,7 @@ export class SubnetPool {
     const released = this.book.release(key);
     if (released) {
       this.#options.changed();
-      this.poke(SWARM_MS);
+      this.poke(GATHER_MS);
     }
     return released;
   }
@@ -199,6 +203,13 @@ export class SubnetPool {
       if (this.#idle(config) > 0) this.#options.came();
       return;
     }
+    const patienceMs = this.#setback.patienceMs;
+    if (short > 0 && patienceMs > 0) {
+      // Whoever comes meanwhile shares the next try.
+      this.poke(patienceMs);
+      return;
+    }
+    if (waiting > idle && this.#isGathering(waiting - idle)) return;
     if (short > 0 && (waiting > idle || this.#isTime())) {
       await this.#grow(config, short);
       // What an older configuration has left is looked at then.
@@ -206,6 +217,17 @@ export class SubnetPool {
     } else if (short <= 0) await this.#shrink(config, waiting);
     this.#setback.over();
     this.#wakeForRested();
+  }
+
+  /** Returns whether more pods may be on their way; then a later round will look again. */
+  #isGathering(short: number): boolean {
+    const now = this.#clock.steady();
+    const before = this.#swarm ?? { short: 0, since: now, at: now };
+    const { since, at } = short > before.short ? { since: before.since, at: now } : before;
+    const leftMs = Math.min(at + SWARM_MS[0], since + SWARM_MS[1]) - now;
+    this.#swarm = leftMs > 0 ? { short: Math.max(short, before.short), since, at } : undefined;
+    if (leftMs > 0) this.poke(leftMs);
+    return leftMs > 0;
   }
 
   /** Returns whether what nobody waits for is to be done now; if not, a later round will. */
@@ -224,13 +246,24 @@ export class SubnetPool {
     const isWaitedFor = this.#waiters.holders.length > 0;
     let got = false;
     try {
-      await this.#supply.grow(config, short, () => {
+      const came = () => {
         got = true;
         this.#serve();
-      });
+      };
+      await this.#supply.grow(config, short, (vSwitchID) => this.#spare(config, vSwitchID), came);
     } finally {
       if (got && !isWaitedFor) this.#options.came();
     }
+  }
+
+  /** Where there is plenty, the next few pods are not worth a call each: as many as may be kept anyway come along. */
+  #spare({ settings: { maxPoolSize, minPoolSize } }: Applied, vSwitchID: string): number {
+    const { facts, node } = this.#options;
+    const isScarce =
+      this.#setback.isDrained ||
+      (facts.subnets.get(vSwitchID)?.status?.shortBy ?? 0) > 0 ||
+      waitsElsewhere(facts, node, vSwitchID);
+    return isScarce ? 0 : Math.max(0, maxPoolSize - minPoolSize);
   }
 
   /** Gives back what is superfluous: all of an old configuration, more than the most, and all where others wait for it. */
