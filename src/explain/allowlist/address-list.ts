@@ -17,7 +17,7 @@ import {
 import { stampOf } from "../../base/stamp.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import { podEnd } from "../ends.ts";
-import { aggregate, type CountOthers, compareCidrs, counterOf } from "./aggregate.ts";
+import { aggregated, type CountOthers, compareCidrs, counterOf } from "./aggregate.ts";
 import { type Destination, destinationOf } from "./destination.ts";
 import { isListed, restOf, withAsked } from "./listed.ts";
 import { type SourceJudges, sourcesOf } from "./sources.ts";
@@ -100,19 +100,28 @@ export function nextList(question: ListQuestion): NextList {
   const { needed, unknown, own } = neededBy(list, facts, askerFor(facts));
   const revision = before.revision ?? 0;
   const { entries: kept, again } = keptEntries({ list, facts, now }, needed, unknown.length > 0);
-  const texts = [...new Set([...needed.keys(), ...kept.map(({ range }) => range)])];
+  // Each is parsed once: there may be ten thousand of them.
+  const parsed = new Map<string, Cidr>();
+  for (const text of [...needed.keys(), ...kept.map(({ range }) => range)]) {
+    const range = tryParseCidr(text);
+    if (range) parsed.set(text, range);
+  }
+  const texts = [...parsed.keys()];
   const others = onlyOnce(() => othersOf(facts, [...texts, ...own]));
   const most = list.spec.maxEntries ?? Number.POSITIVE_INFINITY;
-  const ranges = aggregate(texts, most, (range) => others().count(range));
+  const { ranges, wider } = aggregated([...parsed.values()], most, (range) => others().count(range));
   const isNew = ranges.join() !== (before.ranges ?? []).join();
   const next = isNew ? revision + 1 : revision;
   const known = new Map((before.entries ?? []).map((entry) => [entry.range, entry]));
+  const unused = new Map(kept.map((entry) => [entry.range, entry]));
   // What was known before was covered by the ranges before, and by all since.
-  const entries = [
-    ...[...needed].map(([range, pods]) => entryOf(range, pods, known.get(range)?.revision ?? next)),
-    ...kept,
-  ].toSorted((a, b) => compareCidrs(tryParseCidr(a.range)!, tryParseCidr(b.range)!));
-  const isWider = list.spec.entries === "Ranges" || ranges.length < aggregate(texts).length;
+  const entries = [...parsed]
+    .toSorted(([, a], [, b]) => compareCidrs(a, b))
+    .map(
+      ([range]) =>
+        unused.get(range) ?? entryOf(range, needed.get(range) ?? [], known.get(range)?.revision ?? next),
+    );
+  const isWider = list.spec.entries === "Ranges" || wider;
   // In a list of whole subnets each pod has its own address only.
   const meant = list.spec.entries === "Ranges" ? own : new Set(texts);
   const strangers = isWider ? strangersOf(ranges, meant, others()) : [];

@@ -25,13 +25,26 @@ export function aggregate(
   most = Number.POSITIVE_INFINITY,
   others: CountOthers = () => 0,
 ): string[] {
-  const exact = united(ranges.flatMap((text) => tryParseCidr(text) ?? []));
-  if (exact.length <= most) return exact.map(formatCidr);
+  return aggregated(
+    ranges.flatMap((text) => tryParseCidr(text) ?? []),
+    most,
+    others,
+  ).ranges;
+}
+
+/** The same of ranges that are parsed; `wider`: others get in. */
+export function aggregated(
+  ranges: readonly Cidr[],
+  most: number,
+  others: CountOthers,
+): { readonly ranges: string[]; readonly wider: boolean } {
+  const exact = united(ranges);
+  if (exact.length <= most) return { ranges: exact.map(formatCidr), wider: false };
   const trees = ([4, 6] as const)
     .map((family) => exact.filter((one) => one.family === family))
     .filter((list) => list.length > 0)
     .map((list) => treeOf(list, others));
-  return shared(trees, Math.max(most, trees.length)).map(formatCidr);
+  return { ranges: shared(trees, Math.max(most, trees.length)).map(formatCidr), wider: true };
 }
 
 /** Returns sorted ranges of which none lies in another and no two are halves of one. */
