@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Node } from "../../api/kinds/core.ts";
 import { block, facts, node } from "./facts.suite.ts";
 import { planRoutes, routeFor } from "./plan-routes.ts";
 
@@ -58,6 +59,34 @@ describe("planRoutes", () => {
       "node-unknown",
       "node-without-address",
     ]);
+  });
+
+  it("follows every object that a route hangs on, also where the block stays the same", () => {
+    const blocks = [block("10.1.0.64/26", "b")];
+    const pool = (spec: object) => ({ metadata: { name: "p" }, spec: { cidr: "10.1.0.0/16", ...spec } });
+    const inner = (one: Node, address: string): Node => ({
+      ...one,
+      metadata: { ...one.metadata, annotations: { "projectcalico.org/IPv4VXLANTunnelAddr": address } },
+    });
+    const [a, b] = [node("a", "192.168.18.11"), node("b", "192.168.18.12")];
+    const viaOf = (nodes: Node[], more: object = {}, from = "a") => {
+      const { routes, problems } = planRoutes({ ...facts(nodes, blocks), ...more }, from);
+      return routes[0]?.route.via ?? routes[0]?.route.type ?? problems[0]?.why;
+    };
+    const tunnel = { pools: new Map([["p", pool({ vxlanMode: "Always" })]]) };
+    const none = {
+      routingConfigurations: new Map([["default", { spec: { nodeAddress: { ipv4: "none" } } }]]),
+    };
+    for (let round = 0; round < 2; round++) {
+      expect(viaOf([a, b])).toBe("192.168.18.12");
+      expect(viaOf([a, node("b", "192.168.18.77")])).toBe("192.168.18.77");
+      expect(viaOf([a, b], {}, "b")).toBe("blackhole");
+      expect(viaOf([a, b], tunnel)).toBe("192.168.18.12");
+      expect(viaOf([a, inner(b, "10.1.0.64")], tunnel)).toBe("192.168.18.12");
+      expect(viaOf([inner(a, "10.1.0.1"), inner(b, "10.1.0.64")], tunnel)).toBe("10.1.0.64");
+      expect(viaOf([a, b], none)).toBe("node-without-address");
+      expect(viaOf([a])).toBe("node-unknown");
+    }
   });
 
   it("gives the same plan whatever the order of the objects", () => {

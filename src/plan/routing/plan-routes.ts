@@ -1,6 +1,9 @@
 // Direct routes: what a node's main table must hold so that every pod range is reached by the address of the node that
 // owns it. Longest prefix wins, so a block goes by its owner, and an address that the owner lent goes by the borrower.
 import type { AddressBlock } from "../../api/kinds/address-block.ts";
+import type { Node } from "../../api/kinds/core.ts";
+import type { IPPool } from "../../api/kinds/ip-pool.ts";
+import { DEFAULT_NAME, type RoutingConfiguration } from "../../api/kinds/routing/routing-configuration.ts";
 import {
   type Cidr,
   cidrContains,
@@ -67,7 +70,10 @@ export function planRoutes(facts: ClusterFacts, node: string): RoutingPlan {
       problems.push({ prefix: block.spec.cidr, node: block.spec.node, why: "bad-range" });
       continue;
     }
-    for (const planned of [planBlock(facts, node, block, own), ...planLoans(facts, node, block, own.range)]) {
+    for (const planned of [
+      rememberedBlock(facts, node, block, own),
+      ...planLoans(facts, node, block, own.range),
+    ]) {
       if (planned === undefined) continue;
       if ("why" in planned) problems.push(planned);
       else routes.push({ ...planned, handedOver: planned.handedOver && handsOver(block.spec.pool) });
@@ -91,6 +97,37 @@ function handOver(facts: ClusterFacts, node: string): (pool: string) => boolean 
 }
 
 type Planned = PlannedRoute | RouteProblem | undefined;
+
+/** All that the route to a block hangs on. Objects are replaced when they change, never written to. */
+interface Grounds {
+  readonly from: string;
+  readonly near: Node | undefined;
+  readonly far: Node | undefined;
+  readonly pool: IPPool | undefined;
+  readonly settings: RoutingConfiguration | undefined;
+}
+
+/** The last answer for each block: with every change of any object the routes to thousands of others stay the same. */
+const plannedBlocks = new WeakMap<AddressBlock, { readonly grounds: Grounds; readonly planned: Planned }>();
+
+function rememberedBlock(facts: ClusterFacts, from: string, block: AddressBlock, own: BlockRange): Planned {
+  const near = facts.nodes.get(from);
+  const far = facts.nodes.get(block.spec.node);
+  const pool = facts.pools.get(block.spec.pool);
+  const settings = facts.routingConfigurations.get(DEFAULT_NAME);
+  const before = plannedBlocks.get(block);
+  if (
+    before?.grounds.from === from &&
+    before.grounds.near === near &&
+    before.grounds.far === far &&
+    before.grounds.pool === pool &&
+    before.grounds.settings === settings
+  )
+    return before.planned;
+  const planned = planBlock(facts, from, block, own);
+  plannedBlocks.set(block, { grounds: { from, near, far, pool, settings }, planned });
+  return planned;
+}
 
 function planBlock(
   facts: ClusterFacts,
