@@ -170,7 +170,10 @@ export class Lab {
     pods: () => this.#pods.cache,
     node: (name) => this.#runningNodes.get(name),
     start: (name, addresses) => this.#startNode(name, addresses),
-    forget: (name) => void this.#runningNodes.delete(name),
+    forget: (name) => {
+      this.#runningNodes.delete(name);
+      this.#serving.delete(name);
+    },
     paths: () => this.#options.paths,
   });
 

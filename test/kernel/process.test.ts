@@ -1,5 +1,5 @@
 // How this room behaves in a process: descriptors, exits, other programs, ordinary users.
-import { readdirSync } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { run, startDaemon } from "../../src/kernel/exec/index.ts";
@@ -34,6 +34,21 @@ describe("descriptors", () => {
     const before = readdirSync("/proc/self/fd").length;
     for (let n = 0; n < 10; n++) await use();
     expect(readdirSync("/proc/self/fd").length).toBe(before);
+  });
+
+  it("of a namespace stay out of programs that are started, which would keep the namespace alive", async () => {
+    const { kernel } = scene.space();
+    kernel.watch(["link", "nftables"], () => {});
+    await kernel.nft.run("add table inet t");
+    await kernel.conntrack.list();
+    const daemon = await startDaemon("sleep", ["30"]);
+    try {
+      const folder = `/proc/${daemon.pid}/fd`;
+      const held = readdirSync(folder).map((fd) => readlinkSync(path.join(folder, fd)));
+      expect(held.filter((what) => /^(socket|net):|^\/run\/netns/.test(what))).toEqual([]);
+    } finally {
+      await daemon.stop();
+    }
   });
 });
 

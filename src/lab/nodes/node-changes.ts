@@ -40,14 +40,24 @@ export class NodeChanges {
     this.#lab = lab;
   }
 
-  /** Adds a node, written as in a lab file; settles when its agent serves. @throws `lab.node-refused` */
+  /**
+   * Adds a node, written as in a lab file; settles when its agent serves. One that cannot be added leaves nothing.
+   * @throws `lab.node-refused`, what keeps it from being made or started
+   */
   add(wanted: unknown): Promise<void> {
     return this.#inTurn(async () => {
-      const { lab: file, node } = withNode(this.#lab.lab(), wanted);
-      const topology = await this.#lab.change(file);
-      this.#lab.topology()?.add(planOf(topology, node.name));
-      await registerNode(this.#lab.store(), node, file);
-      await this.#lab.start(node.name, node.addresses);
+      const before = this.#lab.lab();
+      const { lab: file, node } = withNode(before, wanted);
+      try {
+        const topology = await this.#lab.change(file);
+        await this.#lab.topology()?.add(planOf(topology, node.name));
+        await registerNode(this.#lab.store(), node, file);
+        await this.#lab.start(node.name, node.addresses);
+      } catch (error) {
+        await this.#lab.store().delete(nodeKind, node.name);
+        await this.#takeAway(node.name, before);
+        throw error;
+      }
     });
   }
 
@@ -55,16 +65,10 @@ export class NodeChanges {
   remove(name: string): Promise<void> {
     return this.#inTurn(async () => {
       const file = withoutNode(this.#lab.lab(), name);
-      const node = this.#lab.node(name);
       await this.#lab.store().delete(nodeKind, name);
       const end = performance.now() + PODS_PATIENCE_MS;
       while (this.#hasPods(name) && performance.now() < end) await sleep(POLL_MS);
-      this.#lab.forget(name);
-      await node?.stop();
-      this.#endProcesses(name);
-      await this.#lab.topology()?.remove(name);
-      rmSync(nodePaths(this.#lab.paths(), name).folder, { recursive: true, force: true });
-      await this.#lab.change(file);
+      await this.#takeAway(name, file);
     });
   }
 
@@ -95,6 +99,17 @@ export class NodeChanges {
       }));
       await this.#lab.node(name)?.renumber(node.addresses);
     });
+  }
+
+  /** Ends what runs on a node and removes all that it is made of; then the lab is as the file says. */
+  async #takeAway(name: string, file: LabFile): Promise<void> {
+    const node = this.#lab.node(name);
+    this.#lab.forget(name);
+    await node?.stop();
+    this.#endProcesses(name);
+    await this.#lab.topology()?.remove(name);
+    rmSync(nodePaths(this.#lab.paths(), name).folder, { recursive: true, force: true });
+    await this.#lab.change(file);
   }
 
   #hasPods(node: string): boolean {

@@ -17,11 +17,11 @@ export interface BuiltMember {
 
 export interface BuiltTopology {
   readonly members: ReadonlyMap<string, BuiltMember>;
-  /** Makes one more member on the networks that are there. @throws as buildTopology */
-  add(plan: MemberPlan): BuiltMember;
+  /** Makes one more member on the networks that are there, or nothing. @throws as buildTopology */
+  add(plan: MemberPlan): Promise<BuiltMember>;
   /** A member is planned otherwise now; what its namespace has was changed already. */
   replan(plan: MemberPlan): void;
-  /** Frees a member's handle and removes its namespace, and its wires with it. */
+  /** Takes a member's wires away, frees its handle and removes its namespace. */
   remove(name: string): Promise<void>;
   /** Frees the handles; the namespaces stay. */
   close(): void;
@@ -63,8 +63,8 @@ export async function buildTopology(
   bridges.clear();
   return {
     members,
-    add(plan) {
-      const member = { plan, kernel: addMember(machine, plan, mark) };
+    async add(plan) {
+      const member = { plan, kernel: await addMember(machine, plan, mark) };
       members.set(plan.name, member);
       return member;
     },
@@ -76,20 +76,40 @@ export async function buildTopology(
       const member = members.get(name);
       if (!member) return;
       members.delete(name);
-      member.kernel.close();
-      await machine.removeNetns(member.plan.netns);
+      await removeMember(machine, member);
     },
     close,
   };
 }
 
-function addMember(machine: Machine, plan: MemberPlan, mark: string | undefined): Kernel {
+async function addMember(machine: Machine, plan: MemberPlan, mark: string | undefined): Promise<Kernel> {
   const bridges = new Map<string, Kernel>();
+  let kernel: Kernel | undefined;
   try {
     for (const { lan } of plan.interfaces) bridges.set(lan.netns, machine.open({ name: lan.netns }));
-    return buildMember(machine, plan, bridges, mark);
+    kernel = openMember(machine, plan, mark);
+    furnish(kernel, plan, bridges);
+    return kernel;
+  } catch (error) {
+    // Without a handle the namespace is not ours.
+    if (kernel) await removeMember(machine, { plan, kernel });
+    throw error;
   } finally {
-    for (const kernel of bridges.values()) kernel.close();
+    for (const bridge of bridges.values()) bridge.close();
+  }
+}
+
+/**
+ * A namespace lives on, and answers, for as long as anything holds it (a shell in it, a descriptor of somebody's): its
+ * wires go first, so that nobody hears of it any more and their other ends are free.
+ */
+async function removeMember(machine: Machine, { plan, kernel }: BuiltMember): Promise<void> {
+  try {
+    const wires = kernel.links.list().filter(({ kind }) => kind === "veth");
+    await Promise.all(wires.map(({ index }) => kernel.links.remove(index)));
+  } finally {
+    kernel.close();
+    await machine.removeNetns(plan.netns);
   }
 }
 
@@ -108,8 +128,17 @@ function buildMember(
   bridges: ReadonlyMap<string, Kernel>,
   mark: string | undefined,
 ): Kernel {
-  machine.createNetns(plan.netns, mark);
-  const kernel = machine.open({ name: plan.netns });
+  const kernel = openMember(machine, plan, mark);
+  furnish(kernel, plan, bridges);
+  return kernel;
+}
+
+function openMember(machine: Machine, { netns }: MemberPlan, mark: string | undefined): Kernel {
+  machine.createNetns(netns, mark);
+  return machine.open({ name: netns });
+}
+
+function furnish(kernel: Kernel, plan: MemberPlan, bridges: ReadonlyMap<string, Kernel>): void {
   setUpStack(kernel, plan.forwards);
   const indexes = new Map<string, number>();
   for (const link of plan.interfaces) {
@@ -117,7 +146,6 @@ function buildMember(
     if (bridge) indexes.set(link.name, plugIn(kernel, bridge, plan, link));
   }
   for (const route of plan.routes) addRoute(kernel, route, indexes.get(route.interface));
-  return kernel;
 }
 
 function setUpStack(kernel: Kernel, forwards: boolean): void {
