@@ -3,6 +3,7 @@ import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import { silent } from "../../base/log.ts";
 import { fakeMachine, type Kernel } from "../../kernel/index.ts";
 import { emptyFacts, type NodeFacts } from "../../plan/facts.ts";
+import { subnetRulePriorities } from "../../plan/subnets/interface-routes.ts";
 import { InterfaceManager } from "./interface-manager.ts";
 import type { OwnInterface } from "./pool-book.ts";
 
@@ -48,7 +49,9 @@ describe("a node's interfaces", () => {
   const ofPods = () =>
     kernel.rules
       .list(4)
-      .flatMap(({ priority, from, table }) => (priority === 852 ? [`${from} ${table}`] : []));
+      .flatMap(({ priority, from, table }) =>
+        priority === subnetRulePriorities.pod ? [`${from} ${table}`] : [],
+      );
   const ways = () =>
     [8501, 8502, 8503].flatMap((table) =>
       kernel.routes
@@ -90,7 +93,7 @@ describe("a node's interfaces", () => {
 
   it("have their rules again that somebody took away, and lose those that somebody has left", async () => {
     await apply("10.2.1.2");
-    const [rule] = kernel.rules.list(4).filter(({ priority }) => priority === 852);
+    const [rule] = kernel.rules.list(4).filter(({ priority }) => priority === subnetRulePriorities.pod);
     kernel.rules.remove(rule!);
     kernel.rules.add({ ...rule!, from: "10.2.1.77/32" });
     await manager.resync(facts, nodeWith("10.2.1.2"));

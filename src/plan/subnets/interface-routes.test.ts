@@ -33,10 +33,10 @@ describe("the way of subnets' pods", () => {
     expect(told).toEqual([
       `${subnetRulePriorities.local} 10.2.1.0/24 31 254`,
       `${subnetRulePriorities.blocks} 10.1.0.0/16 254`,
-      `${subnetRulePriorities.pod} 10.2.1.3/32 8502`,
-      `${subnetRulePriorities.subnet} 10.2.1.0/24 8501`,
       `${subnetRulePriorities.stray} eth1 8500`,
       `${subnetRulePriorities.stray} eth2 8500`,
+      `${subnetRulePriorities.pod} 10.2.1.3/32 8502`,
+      `${subnetRulePriorities.subnet} 10.2.1.0/24 8501`,
     ]);
     expect(routes.map(({ table, type, via, linkIndex }) => [table, type, via, linkIndex])).toEqual([
       [8501, "unicast", "10.2.1.253", 7],

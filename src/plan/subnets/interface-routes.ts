@@ -10,7 +10,7 @@ import { tryParseCidr } from "../../base/ip.ts";
 import { MAIN_TABLE, ROUTE_PROTOCOL, type Route, type Rule } from "../../kernel/kernel.ts";
 
 /** After the rule for marked packets (840), before the main table (32766). */
-export const subnetRulePriorities = { local: 850, blocks: 851, pod: 852, subnet: 853, stray: 854 } as const;
+export const subnetRulePriorities = { local: 850, blocks: 851, stray: 852, pod: 853, subnet: 854 } as const;
 /** Nothing leads out of it. */
 export const STRAY_TABLE = 8500;
 /** Tables 8501 to 8999 are ours: one for each interface, by its slot. */
