@@ -85,7 +85,7 @@ function outputForm(): Option {
 
 async function fixed(options: FixedOptions): Promise<void> {
   const { collectFacts } = await import("../../plan/collect.ts");
-  const { heldAddresses } = await import("../../plan/subnets/pod-eni/ledger.ts");
+  const { heldAddresses, untilText } = await import("../../plan/subnets/pod-eni/ledger.ts");
   const facts = await withStore(options, collectFacts);
   const namespace = options.namespace ?? defaultNamespace;
   const held = heldAddresses(facts).filter((one) => options.allNamespaces || one.namespace === namespace);
@@ -107,7 +107,7 @@ async function fixed(options: FixedOptions): Promise<void> {
     one.strategy === "TTL" ? `TTL ${one.releaseAfter ?? ""}` : one.strategy,
     one.podRunning ? "yes" : "no",
     one.since,
-    one.until ?? (one.podRunning ? "with its pod" : "by hand"),
+    untilText(one),
   ]);
   const head = [
     "NAMESPACE",

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Pod } from "../../../api/kinds/core.ts";
 import type { PodENI } from "../../../api/kinds/pod-eni.ts";
-import { hasPod, heldAddresses, holderOf } from "./ledger.ts";
+import { hasPod, heldAddresses, holderOf, untilText } from "./ledger.ts";
 
 function podEni(name: string, type: string, releaseStrategy: string, ipv4: string): [string, PodENI] {
   const allocationType = { type, releaseStrategy, releaseAfter: "1h" };
@@ -55,7 +55,20 @@ describe("the ledger of held addresses", () => {
       since: "2026-01-01T00:00:00Z",
       podLastSeen: "2026-01-01T02:00:00Z",
       until: "2026-01-01T03:00:00Z",
+      isEndKnown: true,
     });
+    expect(held.map(untilText)).toEqual(["2026-01-01T03:00:00Z", "by hand", "by hand"]);
+  });
+
+  it("does not say until when while the controller has not seen the pod go", () => {
+    const [key, one] = podEni("p", "Fixed", "TTL", "10.0.0.1");
+    const bound = { ...one, status: { ...one.status, phase: "Bind" } } as PodENI;
+    const ledger = (pods: ReadonlyMap<string, Pod>) =>
+      heldAddresses({ podEnis: new Map([[key, bound]]), pods });
+    const [held] = ledger(new Map());
+    expect(held).toMatchObject({ until: null, isEndKnown: false, podLastSeen: "2026-01-01T02:00:00Z" });
+    expect(untilText(held!)).toContain("unknown");
+    expect(untilText(ledger(running("Running"))[0]!)).toBe("with its pod");
   });
 
   it("counts no time while a pod is there", () => {

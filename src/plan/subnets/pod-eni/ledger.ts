@@ -24,8 +24,10 @@ export interface HeldAddress {
   /** RFC 3339, like all that follow. */
   readonly since: string;
   readonly podLastSeen: string | null;
-  /** Null while a pod has it, and where only somebody's hand frees it. */
+  /** Null while a pod has it, where only somebody's hand frees it, and where nobody knows yet (see `isEndKnown`). */
   readonly until: string | null;
+  /** Whether the controller has seen that the pod is gone: the time counts from then, and from nothing earlier. */
+  readonly isEndKnown: boolean;
 }
 
 export interface LedgerFacts {
@@ -61,7 +63,10 @@ function heldBy(podEni: PodENI, podRunning: boolean): HeldAddress {
   const [first] = all;
   const release = releaseOf(podEni);
   const { releaseStrategy = "Never", releaseAfter } = first?.allocationType ?? {};
-  const until = release.what === "at" && !podRunning ? new Date(release.at).toISOString() : undefined;
+  const phase = status?.phase ?? "";
+  // In all other phases podLastSeen is when the pod was seen alive; whoever sees that it is gone stamps anew.
+  const isEndKnown = !podRunning && ["Detaching", "Unbind", "Deleting"].includes(phase);
+  const until = release.what === "at" && isEndKnown ? new Date(release.at).toISOString() : undefined;
   return {
     namespace: metadata.namespace ?? "",
     pod: metadata.name,
@@ -71,11 +76,19 @@ function heldBy(podEni: PodENI, podRunning: boolean): HeldAddress {
     zone: spec.zone ?? null,
     strategy: releaseStrategy,
     releaseAfter: releaseAfter ?? null,
-    phase: status?.phase ?? "",
+    phase,
     podRunning,
     node: metadata.labels?.[nodeLabel] ?? null,
     since: metadata.creationTimestamp,
     podLastSeen: status?.podLastSeen ?? null,
     until: until?.replace(/\.\d+Z$/, "Z") ?? null,
+    isEndKnown,
   };
+}
+
+/** Returns in words until when an address is held. */
+export function untilText({ until, podRunning, isEndKnown, strategy }: HeldAddress): string {
+  if (until !== null) return until;
+  if (podRunning) return "with its pod";
+  return strategy === "TTL" && !isEndKnown ? "unknown: the controller has not seen its pod go" : "by hand";
 }
