@@ -28,7 +28,11 @@ describe("PodNetworking by itself", () => {
       { allocationType: { type: "Fixed", releaseStrategy: "TTL", releaseAfter: "1 hour" } },
       /must be a duration/,
     ],
-    [{ allocationType: { type: "Fixed", releaseStrategy: "TTL", releaseAfter: "-1h" } }, /is too short/],
+    [
+      { allocationType: { type: "Fixed", releaseStrategy: "TTL", releaseAfter: "-1h" } },
+      /from 0 on; it is '-1h'/,
+    ],
+    [{ allocationType: { type: "Fixed", releaseStrategy: "TTL", releaseAfter: "0s" } }, /A time such as 1h/],
     [{ allocationType: { type: "Elastic", releaseAfter: "soon" } }, /must be a duration/],
     [{ allocationType: { type: "Fixd" } }, /Did you mean Fixed/],
     [{ securityGroupIDs: Array.from({ length: 11 }, (_, n) => `sg-${n}`) }, /at most 10 entries/],

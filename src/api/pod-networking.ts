@@ -55,12 +55,12 @@ function checkAllocation(allocation: AllocationType, minReleaseAfterMs: number):
     message,
   });
   const after = releaseAfter === undefined ? undefined : parseGoDuration(releaseAfter);
-  if (releaseAfter !== undefined && after === undefined)
+  if (releaseAfter !== undefined && (after === undefined || after < 0))
     return [
       error(
         "podnetworking.release-after",
         "releaseAfter",
-        `must be a duration; it is '${releaseAfter}'`,
+        `must be a duration${after === undefined ? "" : " from 0 on"}; it is '${releaseAfter}'`,
         "Write it as Go does: 1h, 90m, 1h30m",
       ),
     ];
@@ -80,7 +80,7 @@ function checkAllocation(allocation: AllocationType, minReleaseAfterMs: number):
         "podnetworking.release-after",
         "releaseAfter",
         `is too short (${releaseAfter}): a pod that is rescheduled may be away for longer`,
-        `At least ${goDuration(minReleaseAfterMs)}`,
+        minReleaseAfterMs < 1000 ? "A time such as 1h" : `At least ${goDuration(minReleaseAfterMs)}`,
       ),
     ];
   const findings: PodNetworkingFinding[] = [];

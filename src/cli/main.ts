@@ -1,9 +1,9 @@
 // The executable. Only the module of the command that was asked for is loaded, so that a command that only prints is
 // quick.
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { TrunklineError } from "../base/errors.ts";
 import { nearest } from "../base/suggest.ts";
-import { bearLeaving, exit, exitCodeOf, report } from "./output.ts";
+import { bearLeaving, exit, exitCodeOf, report, say } from "./output.ts";
 import { version } from "./version.ts";
 import { commandFirst, withUsualValues } from "./words.ts";
 
@@ -168,7 +168,8 @@ try {
   await main(withUsualValues(commandFirst(process.argv.slice(2))));
 } catch (error) {
   if (error instanceof CommanderError) {
-    // Commander has printed it already.
+    // Commander has printed it already, but what a command threw itself.
+    if (error instanceof InvalidArgumentError) say(`trunkline: ${error.message}`);
     process.exitCode = error.exitCode === 0 ? exit.yes : exit.usage;
   } else {
     report(error);

@@ -37,5 +37,9 @@ describe("output", () => {
     const conflict = new TrunklineError("store.conflict", { kind: "Pod", key: "x", why: "w" });
     const input = new TrunklineError("api.problems", { problems: [], consequence: "" });
     expect([notFound, input, conflict, new TypeError("bug")].map(exitCodeOf)).toEqual([1, 2, 3, 3]);
+    const fault = new TrunklineError("lab.cloud-fault", { word: "nope", known: ["half"] });
+    const hidden = new TrunklineError("lab.cloud-unknown", { id: "nope", known: [] });
+    const none = new TrunklineError("lab.cloud-none", { name: "plain" });
+    expect([fault, hidden, none].map(exitCodeOf)).toEqual([2, 2, 2]);
   });
 });

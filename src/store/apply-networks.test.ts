@@ -35,6 +35,14 @@ describe("what is asked of PodNetworkings when they are applied", () => {
     ]);
   });
 
+  it("says of lists that an update empties that they must not be, whatever eni-config has", () => {
+    const emptied = network({ ...whole, securityGroupIDs: [] });
+    const message = (isUpdate: boolean) =>
+      networkFindings(emptied, emptied, 0, isUpdate).map((finding) => finding.message);
+    expect(message(true)).toEqual(["must not become empty"]);
+    expect(message(false)).toEqual([expect.stringContaining("eni-config has no security_group")]);
+  });
+
   it("goes by the cluster's least releaseAfter, and warns of what is assumed or without effect", () => {
     const hasty = fixed({ releaseStrategy: "TTL", releaseAfter: "5s" });
     expect(codes(hasty)).toEqual(["error podnetworking.release-after spec.allocationType.releaseAfter"]);

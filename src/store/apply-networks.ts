@@ -46,11 +46,13 @@ export function withBaseSettings<T extends Draft<KubeObject>>(
  * Returns what is wrong with a PodNetworking.
  * @param written as its manifest has it: what is only assumed is warned of
  * @param after as it would be stored
+ * @param isUpdate only what is created takes lists from eni-config
  */
 export function networkFindings(
   written: Draft<KubeObject>,
   after: Draft<KubeObject>,
   minReleaseAfterMs: number,
+  isUpdate = false,
 ): readonly PodNetworkingFinding[] {
   if (after.kind !== "PodNetworking") return [];
   const { spec } = after as unknown as PodNetworking;
@@ -58,10 +60,15 @@ export function networkFindings(
     .filter((list) => (spec[list] ?? []).length === 0)
     .map((list): PodNetworkingFinding => {
       const key = list === "vSwitchOptions" ? "vswitches" : "security_group";
+      const common = { severity: "error", code: "podnetworking.incomplete", path: ["spec", list] } as const;
+      if (isUpdate)
+        return {
+          ...common,
+          message: "must not become empty",
+          hint: "Name at least one, or delete the object and make it anew",
+        };
       return {
-        severity: "error",
-        code: "podnetworking.incomplete",
-        path: ["spec", list],
+        ...common,
         message: `is missing, and eni-config has no ${key} to take instead`,
         hint: `Name at least one, or write ${key} into ConfigMap ${baseConfigNamespace}/${baseConfigName}`,
       };

@@ -249,7 +249,7 @@ function networkProblems(
       errors.push(problem(item, "podnetworking.several", path, message, hint));
     }
     if (action === "unchanged") continue;
-    for (const finding of networkFindings(item.draft, after, minReleaseAfterMs)) {
+    for (const finding of networkFindings(item.draft, after, minReleaseAfterMs, action !== "created")) {
       const { severity, code, path, hint } = finding;
       (severity === "error" ? errors : warnings).push(
         problem(item, code, path, wordedFinding(finding), hint),

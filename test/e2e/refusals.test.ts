@@ -121,3 +121,16 @@ describe("a watch", () => {
     expect(await stderr).toContain(other.lab);
   });
 });
+
+describe("words that a command finds wanting when it runs", () => {
+  it.each([
+    [["lab", "clock", "advance", "foo"], "'foo' is no time to come"],
+    [["lab", "provider", "fault", "half"], "say which CALL"],
+    [["lab", "provider", "fault", "*", "half", "--times", "0"], "from 1 on"],
+    [["lab", "provider", "fault", "*", "half"], "has no provider of subnets"],
+  ])("%j", async (words, why) => {
+    const said = await trunkline.say(...words, "--lab", trunkline.lab);
+    expect(said).toMatchObject({ code: 2, stdout: "" });
+    expect(said.stderr).toContain(why);
+  });
+});

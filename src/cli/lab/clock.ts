@@ -41,6 +41,9 @@ async function ask(options: Options, body: { readonly advanceMs?: number }): Pro
 
 function milliseconds(text: string): number {
   const ms = parseGoDuration(text);
-  if (ms === undefined || ms < 0) throw new InvalidArgumentError("a time with its unit, such as 59m or 1h");
+  if (ms === undefined || ms < 0)
+    throw new InvalidArgumentError(
+      `'${text}' is no time to come: write one with its unit, such as 59m or 1h`,
+    );
   return ms;
 }

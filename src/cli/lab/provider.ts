@@ -50,7 +50,7 @@ export function providerCommand(): Command {
     "fault [call] [effect]",
     "let the next calls fail: throttle, error:CODE, timeout, lost, half, kill-before, kill-after",
   )
-    .option("--times <number>", "how many of them", count, 1)
+    .option("--times <number>", "how many of them", atLeastOne, 1)
     .option("--clear", "take back all that were asked for")
     .action(fault);
   sub("hide <id>", "a vSwitch or group, as if it were deleted").action((id: string, options: LabOption) =>
@@ -163,4 +163,10 @@ function milliseconds(text: string): number {
 function count(text: string): number {
   if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError("a whole number from 0 on");
   return Number(text);
+}
+
+function atLeastOne(text: string): number {
+  const times = count(text);
+  if (times < 1) throw new InvalidArgumentError("a whole number from 1 on");
+  return times;
 }

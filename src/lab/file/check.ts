@@ -70,7 +70,9 @@ function addressFaults(lab: LabFile): Fault[] {
       const ip = parseIp(text);
       const owner = owners.get(text);
       if (owner !== undefined)
-        faults.push(fault(path, "lab.address-twice", `${text} is also that of '${owner}'`));
+        faults.push(
+          fault(path, "lab.address-twice", `'${name}' has ${text}, which is also that of '${owner}'`),
+        );
       owners.set(text, name);
       if (
         !lab.networks.some((network) => network.cidrs.some((range) => cidrContains(parseCidr(range), ip)))

@@ -47,7 +47,11 @@ describe("a lab's nodes", () => {
       () => renumbered(lab, "node2", "10.9.0.12"),
       "none of the networks that it stands on",
     ],
-    ["an address that is taken", () => renumbered(lab, "node2", "192.168.18.11"), "is also that of"],
+    [
+      "an address that is taken",
+      () => renumbered(lab, "node1", "192.168.18.12"),
+      "'node2' has 192.168.18.12, which is also that of 'node1'",
+    ],
     ["a node that is not there", () => renumbered(lab, "node9", "192.168.18.19"), "no node of this lab"],
     ["nobody's removal", () => withoutNode(lab, "node9"), "there is: node1, node2"],
   ])("refuse %s", (_, make, words) => expect(make).toThrow(words));

@@ -120,6 +120,12 @@ describe("a node's configuration", () => {
       "NoVSwitchForZone",
       /no vSwitch for the node's zone h; it names g/,
     ],
+    [
+      { "eni-config": base, o: '{"vswitches": {"h": [], "g": null}}' },
+      "o",
+      "NoVSwitchForZone",
+      /no vSwitch for the node's zone h; it names none for any zone$/,
+    ],
   ] as const)("%j under %j: %s", (texts, overlay, reason, message) => {
     const made = plan(texts, overlay);
     expect(made).toMatchObject({ state: "error", reason });

@@ -271,12 +271,12 @@ function chooseVSwitches(
   if (Object.keys(zones).length === 0) return [];
   const ids = zone === undefined ? [] : ((Object.hasOwn(zones, zone) ? zones[zone] : undefined) ?? []);
   if (ids.length === 0) {
-    const named = Object.keys(zones).join(", ");
+    const named = Object.keys(zones).filter((one) => (zones[one]?.length ?? 0) > 0);
     const why =
       zone === undefined
         ? `the node has no label ${zoneLabel}`
         : `there is no vSwitch for the node's zone ${zone}`;
-    const message = `${placeIn(layers, ["vswitches"])}: ${why}; it names ${named}`;
+    const message = `${placeIn(layers, ["vswitches"])}: ${why}; it names ${named.length > 0 ? named.join(", ") : "none for any zone"}`;
     faults.push({ reason: "NoVSwitchForZone", message });
     return [];
   }
