@@ -109,7 +109,9 @@ export class ConfigManager implements Manager {
     if (result.state === "none") return await this.#withdraw();
     if (result.state === "error") {
       logger.error({ reason: result.reason, why: result.message }, "the node's configuration is unusable");
-      await this.#put((before) => before ?? { sources: result.sources, findings: [] });
+      await this.#put((before) =>
+        before && typeof before.hash === "string" ? before : neverConfigured(result, before),
+      );
       await setNodeCondition(store, node, conditionOf(result.reason, result.message));
       const object = { apiVersion: "v1", kind: "Node", name: node };
       events.record({
@@ -133,7 +135,7 @@ export class ConfigManager implements Manager {
     await this.#put((before) => ({
       ...(before?.interfaces && { interfaces: before.interfaces }),
       ...facts,
-      since: before?.hash === hash && before.since !== undefined ? before.since : this.#stamp(),
+      since: before?.hash === hash && typeof before.since === "string" ? before.since : this.#stamp(),
     }));
     const where =
       vSwitchIDs.length > 0 ? `vSwitches ${vSwitchIDs.join(", ")}` : "no vSwitch: addresses are of pools";
@@ -161,6 +163,27 @@ export class ConfigManager implements Manager {
   #stamp(): string {
     return stampOf(this.#options.now());
   }
+}
+
+/** Returns what is said of a node that was never configured: what was read, and that nothing is in force. */
+function neverConfigured(
+  { sources, zone }: Extract<NodeConfigResult, { state: "error" }>,
+  before: NodeConfig["status"],
+): NonNullable<NodeConfig["status"]> {
+  const nothing = {
+    hash: null,
+    since: null,
+    config: null,
+    vSwitchIDs: [],
+    securityGroupIDs: [],
+    findings: [],
+  };
+  return {
+    ...(before?.interfaces && { interfaces: before.interfaces }),
+    sources,
+    zone: zone ?? null,
+    ...nothing,
+  };
 }
 
 /** Writes the status of a node's NodeConfig; makes the object where there is none. @throws `store.…` */

@@ -21,13 +21,13 @@ export interface NodeConfig extends KubeObject {
   readonly status?: {
     /** Base first, then the overlay. */
     readonly sources?: readonly { readonly configMap: string; readonly resourceVersion: string }[];
-    /** Equal hashes mean equal configurations, whatever texts they came from. */
-    readonly hash?: string;
+    /** Equal hashes mean equal configurations, whatever texts they came from; null, like the next, until one was in force. */
+    readonly hash?: string | null;
     /** RFC 3339: when this hash came into force. */
-    readonly since?: string;
+    readonly since?: string | null;
     /** The merged eni_conf, secrets masked. */
-    readonly config?: Readonly<Record<string, unknown>>;
-    readonly zone?: string;
+    readonly config?: Readonly<Record<string, unknown>> | null;
+    readonly zone?: string | null;
     /** Of the node's zone, in the order in which they are tried. */
     readonly vSwitchIDs?: readonly string[];
     /** The union of `security_group` and `security_groups`, sorted. */

@@ -125,10 +125,10 @@ export const nodeConfigSchema = schemaOf<NodeConfig>()(
     metadata: metadata(),
     status: fields({
       sources: z.array(fields({ configMap: z.string(), resourceVersion: z.string() })).exactOptional(),
-      hash: z.string().exactOptional(),
-      since: z.string().exactOptional(),
-      config: z.record(z.string(), z.unknown()).exactOptional(),
-      zone: z.string().exactOptional(),
+      hash: z.string().nullable().exactOptional(),
+      since: z.string().nullable().exactOptional(),
+      config: z.record(z.string(), z.unknown()).nullable().exactOptional(),
+      zone: z.string().nullable().exactOptional(),
       vSwitchIDs: z.array(z.string()).exactOptional(),
       securityGroupIDs: z.array(z.string()).exactOptional(),
       findings: z
