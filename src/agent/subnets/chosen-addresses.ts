@@ -9,6 +9,7 @@ import { isReady, networksOf } from "../../plan/subnets/pod-network.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
 import type { AgentParts } from "../agent.ts";
 import type { Changes, Manager } from "../managers/manager.ts";
+import { setNodeCondition } from "../node-condition.ts";
 import type {
   AddressesInUse,
   AddressOwner,
@@ -88,6 +89,11 @@ export class ChosenAddresses implements AddressSource {
       logger,
       interfaces: () => book?.interfaces ?? new Map<string, OwnInterface>(),
       own: () => this.#own.book.wires,
+      tell: (condition) => {
+        setNodeCondition(store, node, condition).catch((error: unknown) =>
+          logger.warn({ error: textOf(error) }, "the node's condition could not be written"),
+        );
+      },
       plugs,
     });
     this.#own = new OwnWires({

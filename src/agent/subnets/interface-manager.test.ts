@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { Condition } from "../../api/kinds/core.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import { silent } from "../../base/log.ts";
 import { fakeMachine, type Kernel } from "../../kernel/index.ts";
@@ -31,6 +32,7 @@ const nodeWith = (...ips: string[]): NodeFacts => ({
 describe("a node's interfaces", () => {
   let kernel: Kernel;
   let manager: InterfaceManager;
+  let told: Pick<Condition, "status" | "reason" | "message">[];
   beforeEach(async () => {
     const machine = fakeMachine();
     machine.createNetns("a");
@@ -42,7 +44,15 @@ describe("a node's interfaces", () => {
       interfaces.set(one.id, one);
     }
     const own = new Map<string, never>();
-    manager = new InterfaceManager({ kernel, logger: silent, interfaces: () => interfaces, own: () => own });
+    told = [];
+    kernel.sysctl.set("net/ipv4/conf/all/rp_filter", "0");
+    manager = new InterfaceManager({
+      kernel,
+      logger: silent,
+      interfaces: () => interfaces,
+      own: () => own,
+      tell: (condition) => told.push(condition),
+    });
     await manager.apply(facts, nodeWith(), new Map());
   });
   const apply = (...ips: string[]) => manager.apply(facts, nodeWith(...ips), new Map());
@@ -98,6 +108,27 @@ describe("a node's interfaces", () => {
     kernel.rules.add({ ...rule!, from: "10.2.1.77/32" });
     await manager.resync(facts, nodeWith("10.2.1.2"));
     expect(ofPods()).toEqual(["10.2.1.2/32 8502"]);
+  });
+
+  it("say that the machine's filter for all links drops what comes by them, and when that is over", async () => {
+    const filter = "net/ipv4/conf/all/rp_filter";
+    kernel.sysctl.set(filter, "2");
+    await manager.resync(facts, nodeWith());
+    expect(told.map(({ status, reason }) => `${status} ${reason}`)).toEqual([
+      "True ReversePathOff",
+      "True NoPools",
+    ]);
+    pools.set("p", { spec: { cidr: "10.1.0.0/16" } } as IPPool);
+    await manager.resync(facts, nodeWith());
+    await manager.resync(facts, nodeWith());
+    expect(told.slice(2)).toMatchObject([
+      { status: "False", reason: "ReversePathFilter", message: expect.stringContaining("sysctl -w") },
+    ]);
+    expect(manager.problems()).toMatchObject([{ code: "interfaces.reverse-path" }]);
+    kernel.sysctl.set(filter, "0");
+    await manager.resync(facts, nodeWith());
+    expect(told.at(-1)?.status).toBe("True");
+    expect(manager.problems()).toEqual([]);
   });
 
   it("compare with the kernel after a change that failed", async () => {

@@ -13,6 +13,7 @@ import {
   type SubnetRouting,
   subnetRulePriorities,
 } from "../../plan/subnets/interface-routes.ts";
+import { ALL_LINKS, reversePathCondition } from "../../plan/subnets/reverse-path.ts";
 import type { Changes, Manager } from "../managers/manager.ts";
 import { isOwnVlan, linksByMac, ownLink, setUpLink } from "./interface-links.ts";
 import type { OwnWire } from "./own-book.ts";
@@ -27,6 +28,8 @@ export interface InterfaceManagerOptions {
   readonly interfaces: () => ReadonlyMap<string, OwnInterface>;
   /** Each with one pod. */
   readonly own: () => ReadonlyMap<string, OwnWire>;
+  /** Says on the node what keeps traffic from its interfaces; called whenever that is another thing. */
+  readonly tell?: (condition: ReturnType<typeof reversePathCondition>) => void;
   /** Who makes the links, where the provider does not. */
   readonly plugs?: Plugs | undefined;
 }
@@ -51,6 +54,8 @@ export class InterfaceManager implements Manager {
   #unplugged: readonly string[] = [];
   /** Interfaces whose links were made, with their addresses. */
   #plugged = "";
+  /** What was told of the filter for all links; undefined where nothing was. */
+  #filter: ReturnType<typeof reversePathCondition> | undefined;
   /** Ids of interfaces that may have links. */
   #tidied = "";
   /** There may be VLANs of ours that no pod has. */
@@ -64,7 +69,10 @@ export class InterfaceManager implements Manager {
   async apply(facts: ClusterFacts, node: NodeFacts, _changes: Changes): Promise<void> {
     this.#last = [facts, node];
     this.#follow(facts, node);
-    if (this.#tidied !== this.#ids().join(" ")) await this.#tidy();
+    const ids = this.#ids();
+    if (this.#tidied === ids.join(" ")) return;
+    this.#lookAtFilter(ids.length > 0, facts.pools.size > 0);
+    await this.#tidy();
   }
 
   /** Interfaces have changed: what is known of the node else is as it was. */
@@ -87,6 +95,7 @@ export class InterfaceManager implements Manager {
     this.#plugged = "";
     this.#found = undefined;
     const wanted = this.#plan(facts, node);
+    this.#lookAtFilter(this.#ids().length > 0, facts.pools.size > 0);
     await this.#removeVlans();
     await this.#tidy();
     // Where nothing is wanted and nothing was made there is nothing to compare.
@@ -99,7 +108,26 @@ export class InterfaceManager implements Manager {
   problems() {
     const told = (code: string, all: readonly string[]) =>
       all.map((what) => ({ code, message: `interface ${what}` }));
-    return [...told("interfaces.unplugged", this.#unplugged), ...told("interfaces.missing", this.#missing)];
+    const { status, message = "" } = this.#filter ?? { status: "True" };
+    const filtered = status === "True" ? [] : [{ code: "interfaces.reverse-path", message }];
+    return [
+      ...told("interfaces.unplugged", this.#unplugged),
+      ...told("interfaces.missing", this.#missing),
+      ...filtered,
+    ];
+  }
+
+  /** A node that never had an interface says nothing. */
+  #lookAtFilter(hasInterfaces: boolean, hasPools: boolean): void {
+    const { kernel, tell } = this.#options;
+    if (!hasInterfaces && !this.#filter) return;
+    const now = reversePathCondition(
+      hasInterfaces ? (kernel.sysctl.get(ALL_LINKS) ?? "0").trim() : "0",
+      hasPools,
+    );
+    if (this.#filter?.message === now.message) return;
+    this.#filter = now;
+    tell?.(now);
   }
 
   /** Where the same is wanted as before, and nothing has happened to links, nothing is to be done. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { parseManifests } from "../../api/manifest/parse.ts";
 import type { KubeObject } from "../../api/object.ts";
 import { type ClusterFacts, emptyFacts } from "../../plan/facts.ts";
+import { reversePathCondition } from "../../plan/subnets/reverse-path.ts";
 import { block, cluster, node, pod, pool } from "../cluster.suite.ts";
 import { diagnose, unledHostPorts } from "./diagnose.ts";
 
@@ -79,6 +80,15 @@ describe("diagnose", () => {
     const found = diagnose(facts).filter(({ code }) => code === "tunnel.no-ipip");
     expect(found).toMatchObject([{ severity: "warning", object: "IPPool/pods" }]);
     expect(found[0]?.message).toContain("the kernels of n1 lack");
+  });
+
+  it("names machines whose filter drops what comes by interfaces of subnets", () => {
+    const one = node("n1", "192.168.18.3");
+    const told = reversePathCondition("2", true);
+    const facts = cluster({ ...one, status: { ...one.status, conditions: [told] } } as KubeObject);
+    const found = diagnose(facts).filter(({ code }) => code === "interfaces.reverse-path");
+    expect(found).toMatchObject([{ severity: "error", object: "Node/n1" }]);
+    expect(found[0]?.message).toContain("sysctl -w net.ipv4.conf.all.rp_filter=0");
   });
 
   it("names pods that ask for host ports where nothing leads there", () => {

@@ -7,6 +7,7 @@ import { ADDRESS_CONDITION, sharedAddresses } from "../../plan/routing/node-addr
 import { planRoutes } from "../../plan/routing/plan-routes.ts";
 import { lackingIpip } from "../../plan/routing/tunnels.ts";
 import { planSnat } from "../../plan/snat/index.ts";
+import { REVERSE_PATH_CONDITION } from "../../plan/subnets/reverse-path.ts";
 import { declaredPorts } from "../manifests/workloads.ts";
 import type { Diagnosis } from "./diagnosis.ts";
 import { securityGroupFindings } from "./security-groups.ts";
@@ -42,6 +43,8 @@ function nodes(facts: ClusterFacts): Diagnosis[] {
     if (nodeIps(node).length === 0)
       found.push(error("node.no-address", object, "it has no InternalIP, so no route leads to its pods"));
     for (const { type, status, reason, message } of node.status?.conditions ?? []) {
+      if (type === REVERSE_PATH_CONDITION && status === "False")
+        found.push(error("interfaces.reverse-path", object, message ?? "rp_filter is on for all links"));
       if (type === ADDRESS_CONDITION && status === "False" && reason === "NotDetected")
         found.push(error("node.address-not-found", object, message ?? "no reason given"));
       if (type !== "Ready" || status === "True") continue;
