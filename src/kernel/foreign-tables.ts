@@ -21,10 +21,14 @@ const families = [4, 6] as const;
 const compatTables: readonly string[] = ["raw", "mangle", "nat", "filter", "security"];
 const builtin = /^(PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING)$/;
 
+/** Hooks of tables ip, ip6 and inet that packets are followed through; not ingress and egress, which are a link's. */
+const followed = /^(prerouting|input|forward|output|postrouting)$/;
+
 interface BaseChain {
   readonly family: string;
   readonly table: string;
   readonly name: string;
+  readonly hook: string;
 }
 
 /**
@@ -59,8 +63,8 @@ export async function readForeignTables(
   const tables = new Set<string>();
   for (const chain of chains) {
     const table = `${chain.family} ${chain.table}`;
-    if (!/^(ip|ip6|inet)$/.test(chain.family))
-      unreadable.push(`table ${table}: rules of that family are not followed`);
+    const why = unfollowed(chain);
+    if (why !== undefined) unreadable.push(why);
     else if (!printed.has(table) || !isCompat(chain)) tables.add(table);
   }
   const nft: NftText[] = [];
@@ -69,6 +73,14 @@ export async function readForeignTables(
     if (read) nft.push(read);
   }
   return { iptables, nft, unreadable: [...new Set(unreadable)] };
+}
+
+/** Returns why packets cannot be followed through a base chain; undefined: they can. */
+export function unfollowed({ family, table, name, hook }: BaseChain): string | undefined {
+  if (!/^(ip|ip6|inet)$/.test(family))
+    return `table ${family} ${table}: rules of that family are not followed`;
+  if (followed.test(hook)) return undefined;
+  return `chain ${name} of table ${family} ${table}: rules on the hook ${hook} are not followed`;
 }
 
 /** A chain that iptables' nft variant makes, and prints. */
@@ -81,7 +93,8 @@ async function baseChains(kernel: Kernel): Promise<BaseChain[]> {
   return objects.flatMap((object) => {
     const chain = object["chain"] as Record<string, unknown> | undefined;
     if (chain?.["hook"] === undefined) return [];
-    return [{ family: String(chain["family"]), table: String(chain["table"]), name: String(chain["name"]) }];
+    const [family, table, name, hook] = ["family", "table", "name", "hook"].map((key) => String(chain[key]));
+    return [{ family: family!, table: table!, name: name!, hook: hook! }];
   });
 }
 

@@ -77,6 +77,12 @@ describe("iptables' filters", () => {
     ["of another protocol", ["-A FORWARD -p udp -m udp --dport 80 -j DROP"], {}, ["pass"]],
     ["several ports", ["-A FORWARD -p tcp -m multiport --dports 22,79:81 -j DROP"], {}, ["dropped"]],
     ["a port that kernels pick", ["-A FORWARD -p tcp -m tcp --sport 1024:65535 -j DROP"], {}, ["dropped"]],
+    ["a life that ends earlier", ["-A FORWARD -j TTL --ttl-set 1"], {}, ["untold?"]],
+    ["a hop limit", ["-A FORWARD -j HL --hl-dec 63"], {}, ["untold?"]],
+    ["a second packet", ["-A FORWARD -j TEE --gateway 10.0.0.1"], {}, ["untold?"]],
+    ["a match without options", ["-A FORWARD -m rpfilter -j DROP"], {}, ["dropped?", "pass?"]],
+    ["the connection's mark", ["-A FORWARD -m connmark --mark 0x0 -j DROP"], {}, ["dropped?", "pass?"]],
+    ["the packet's mark", ["-A FORWARD -m mark --mark 0x0 -j DROP"], {}, ["dropped"]],
     ["one of those", ["-A FORWARD -p tcp -m tcp --sport 40000 -j DROP"], {}, ["dropped?", "pass?"]],
     ["a reserved one", ["-A FORWARD -p tcp -m tcp --sport 53 -j DROP"], {}, ["pass"]],
     ["a state", ["-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j DROP"], {}, ["pass"]],
@@ -357,12 +363,70 @@ describe("nft's rules", () => {
       {},
       ["untold?"],
     ],
+    [
+      "a set that packets put themselves into",
+      [
+        { set: { op: "add", elem: payload("ip", "saddr"), set: "@seen" } },
+        match(payload("ip", "saddr"), "@seen"),
+        { drop: null },
+      ],
+      {},
+      ["dropped?", "pass?"],
+    ],
+    [
+      "a limit of a set's elements",
+      [
+        {
+          set: { op: "update", elem: payload("ip", "saddr"), set: "@seen", stmt: [{ limit: { rate: 1 } }] },
+        },
+        { drop: null },
+      ],
+      {},
+      ["dropped?", "pass?"],
+    ],
+    [
+      "a set that only counts",
+      [
+        { set: { op: "add", elem: payload("ip", "saddr"), set: "@seen", stmt: [{ counter: null }] } },
+        { drop: null },
+      ],
+      {},
+      ["dropped"],
+    ],
+    [
+      "a set that is full",
+      [{ set: { op: "add", elem: payload("ip", "saddr"), set: "@full" } }, { drop: null }],
+      {},
+      ["dropped?", "pass?"],
+    ],
+    [
+      "a set of elements with limits",
+      [match(payload("ip", "daddr"), "@rationed"), { drop: null }],
+      { destination: one("10.9.0.3") },
+      ["dropped?", "pass?"],
+    ],
+    ["a priority", [{ mangle: { key: meta("priority"), value: 1 } }], {}, ["pass"]],
+    ["a time to live", [{ mangle: { key: payload("ip", "ttl"), value: 1 } }], {}, ["untold?"]],
+    ["a zone of connections", [{ mangle: { key: { ct: { key: "zone" } }, value: 1 } }], {}, ["untold?"]],
     ["what is unknown", [{ tproxy: { port: 80 } }], {}, ["untold?"]],
   ])("%s", (_what, expr, given, expected) => {
     const bad = {
       set: { family: "inet", table: "fw", name: "bad", elem: [{ elem: { val: "10.9.0.3", timeout: 9 } }] },
     };
-    const rules = read(chain("forward"), side, bad, rule("forward", ...expr), rule("side", { drop: null }));
+    const named = (name: string, more: object) => ({ set: { family: "inet", table: "fw", name, ...more } });
+    const sets = [
+      bad,
+      named("seen", { size: 9 }),
+      named("full", { size: 1, elem: ["10.9.0.3"] }),
+      named("rationed", { elem: [{ elem: { val: "10.9.0.3", limit: { rate: 1, per: "second" } } }] }),
+    ];
+    const rules = read(
+      chain("forward"),
+      side,
+      ...sets,
+      rule("forward", ...expr),
+      rule("side", { drop: null }),
+    );
     expect(ways(rules, "forward", given)).toEqual(expected);
   });
 
@@ -381,6 +445,16 @@ describe("nft's rules", () => {
     expect(ways(lone, "prerouting")).toEqual(["dnat 10.1.0.1:80"]);
     const gap = read(base, rule("prerouting", lot(2, to(0, "10.1.0.1", 80))));
     expect(ways(gap, "prerouting")).toEqual(["untold?"]);
+  });
+
+  it("of a table that is switched off are not met", () => {
+    const json = [chain("forward"), rule("forward", { drop: null })] as Record<string, unknown>[];
+    const of = (text: string) =>
+      ways(rulesetOf({ iptables: [], nft: [{ table: "inet fw", json, text }], unreadable: [] }), "forward");
+    expect(of("table inet fw { # handle 1\n\tchain forward {\n\t}\n}\n")).toEqual(["dropped"]);
+    expect(of("table inet fw { # handle 1\n\tflags dormant\n\n\tchain forward {\n\t}\n}\n")).toEqual([
+      "pass",
+    ]);
   });
 
   it("are asked by their policy, and of their family", () => {

@@ -84,6 +84,8 @@ class Reader {
   readonly #steps: Step[] = [];
   #not = false;
   #protocol: number | undefined;
+  /** The match whose options are read. */
+  #extension = "";
 
   constructor(list: string[], family: Family, keyOfChain: (chain: string) => string) {
     this.#words = list;
@@ -128,7 +130,8 @@ class Reader {
       const number = protocolNumber(text);
       if (!this.#not) this.#protocol = number;
       this.#match({ of: "protocol" }, [number === undefined ? undefined : exactly(number)], `-p ${text}`);
-    } else if (option === "-m" || option === "--comment") this.#next();
+    } else if (option === "-m") this.#module();
+    else if (option === "--comment") this.#next();
     else if (option === "--syn") this.#match({ of: "tcp-flags" }, ["syn"], option);
     else if (option === "--tcp-flags") {
       const text = `${this.#next()} ${this.#next()}`;
@@ -137,6 +140,12 @@ class Reader {
     else if (option === "--ctstate" || option === "--state") this.#state(option);
     else if (recentWords.has(option)) this.#recent(option);
     else this.#unknown([option, ...this.#values()].join(" "));
+  }
+
+  /** Some matches ask for something without any option (rpfilter, socket), and others use the words of known ones. */
+  #module(): void {
+    this.#extension = this.#next();
+    if (!understood.has(this.#extension)) this.#unknown(`-m ${this.#extension}`);
   }
 
   #subjectOf(option: string): Subject | undefined {
@@ -194,7 +203,9 @@ class Reader {
   #mark(): void {
     const text = this.#next();
     const [value = "0", mask = "0xffffffff"] = text.split("/");
-    this.#match({ of: "mark", mask: Number(mask) }, [exactly(Number(value))], `--mark ${text}`);
+    // The connection's mark is another one.
+    if (this.#extension !== "mark") this.#unknown(`--mark ${text}`);
+    else this.#match({ of: "mark", mask: Number(mask) }, [exactly(Number(value))], `--mark ${text}`);
   }
 
   #state(option: string): void {
@@ -276,7 +287,27 @@ const recentWords: ReadonlyMap<string, "asks" | "says"> = new Map([
   ["--rdest", "says"],
 ]);
 
-/** Targets that let the packet go on as it is, as far as anybody here asks. */
+/** Matches (`-m`) whose options are all that they ask for. */
+const understood = new Set([
+  "addrtype",
+  "comment",
+  "conntrack",
+  "icmp",
+  "icmp6",
+  "iprange",
+  "mark",
+  "multiport",
+  "recent",
+  "sctp",
+  "state",
+  "tcp",
+  "udp",
+]);
+
+/**
+ * Targets that let the packet go on as it is, as far as anybody here asks. Whatever is not among them may do anything:
+ * TTL and HL end its life earlier, TEE sends a second one, CT forgets its connection.
+ */
 const harmless = new Set([
   "LOG",
   "NFLOG",
@@ -288,16 +319,12 @@ const harmless = new Set([
   "CHECKSUM",
   "DSCP",
   "TOS",
-  "TTL",
-  "HL",
+  // Whoever asks for the set (-m set) is told of as unknown.
   "SET",
-  "TEE",
   "LED",
   "RATEEST",
   "TCPOPTSTRIP",
   "IDLETIMER",
-  "SECMARK",
-  "CONNSECMARK",
 ]);
 
 function rejection(kind: string | undefined): Rejection {

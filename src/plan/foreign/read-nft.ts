@@ -29,22 +29,48 @@ export function readNft(
 ): Chain[] {
   const chains = new Map<string, Chain & { rules: Rule[] }>();
   const sets = new Map<string, readonly unknown[]>();
+  const full = new Set<string>();
   for (const object of objects) {
     const chain = asObject(object["chain"]);
     if (chain) addChain(chains, chain);
     const set = asObject(object["set"] ?? object["map"]);
-    if (set) sets.set(`${tableOf(set)} ${String(set["name"])}`, asList(set["elem"]));
+    if (!set) continue;
+    const name = `${tableOf(set)} ${String(set["name"])}`;
+    const elements = asList(set["elem"]);
+    if (!isRationed(set)) sets.set(name, elements);
+    if (typeof set["size"] === "number" && elements.length >= set["size"]) full.add(name);
   }
+  // nft's JSON does not say which sets are dynamic: those that some rule writes to are.
+  for (const object of objects) for (const name of writtenSets(asObject(object["rule"]))) sets.delete(name);
   for (const object of objects) {
     const rule = asObject(object["rule"]);
     const owner = rule && chains.get(`nft ${tableOf(rule)} ${String(rule["chain"])}`);
     if (!rule || !owner) continue;
     const table = tableOf(rule);
     const text = texts(table, Number(rule["handle"])) ?? JSON.stringify(rule["expr"]);
-    const steps = new Reader(table, sets).read(asList(rule["expr"]));
+    const steps = new Reader(table, sets, full).read(asList(rule["expr"]));
     owner.rules.push({ name: `${owner.title}: ${text}`, steps });
   }
   return [...chains.values()];
+}
+
+/** Elements with a limit or a quota of their own are found, or are not. */
+function isRationed(set: Json): boolean {
+  const rationing = (one: unknown) => Object.keys(asObject(one) ?? {}).some((key) => !harmlessParts.has(key));
+  const elements = asList(set["elem"]).map((one) => asObject(one)?.["elem"]);
+  return [...asList(set["stmt"]), ...elements].some(rationing);
+}
+
+/** What an element may carry without being found less often. */
+const harmlessParts = new Set(["val", "timeout", "expires", "comment", "counter", "last"]);
+
+/** Returns the sets, by table and name, that packets which meet a rule put themselves into, or are taken out of. */
+function writtenSets(rule: Json | undefined): string[] {
+  return asList(rule?.["expr"]).flatMap((raw) => {
+    const written = asObject(asObject(raw)?.["set"] ?? asObject(raw)?.["map"]);
+    const name = written?.["set"] ?? written?.["map"];
+    return rule && typeof name === "string" ? [`${tableOf(rule)} ${name.replace(/^@/, "")}`] : [];
+  });
 }
 
 function tableOf(object: Json): string {
@@ -72,10 +98,13 @@ function addChain(chains: Map<string, Chain & { rules: Rule[] }>, chain: Json): 
 class Reader {
   readonly #table: string;
   readonly #sets: ReadonlyMap<string, readonly unknown[]>;
+  /** Sets that take no further element. */
+  readonly #full: ReadonlySet<string>;
 
-  constructor(table: string, sets: ReadonlyMap<string, readonly unknown[]>) {
+  constructor(table: string, sets: ReadonlyMap<string, readonly unknown[]>, full: ReadonlySet<string>) {
     this.#table = table;
     this.#sets = sets;
+    this.#full = full;
   }
 
   read(expressions: readonly unknown[]): Step[] {
@@ -93,9 +122,13 @@ class Reader {
       case "counter":
       case "log":
       case "comment":
-      case "quota":
+      case "last":
+        return { type: "nothing" };
       case "set":
-        return kind === "quota" ? undefined : { type: "nothing" };
+        // A set that is full ends the rule, as a limit of its elements does.
+        return body["op"] !== "delete" && (this.#full.has(this.#nameOf(body["set"])) || isRationed(body))
+          ? { type: "unknown-match", text: JSON.stringify({ set: body }) }
+          : { type: "nothing" };
       case "limit":
         return { type: "unknown-match", text: JSON.stringify({ limit: body }) };
       case "accept":
@@ -188,10 +221,13 @@ class Reader {
     return entries.every((entry) => entry !== undefined) ? { type: "map", subjects, entries } : undefined;
   }
 
+  #nameOf(set: unknown): string {
+    return `${this.#table} ${String(set).replace(/^@/, "")}`;
+  }
+
   /** Returns the elements of a set that is written out or named; undefined: not known. */
   #elements(right: unknown): readonly unknown[] | undefined {
-    if (typeof right === "string" && right.startsWith("@"))
-      return this.#sets.get(`${this.#table} ${right.slice(1)}`);
+    if (typeof right === "string" && right.startsWith("@")) return this.#sets.get(this.#nameOf(right));
     const set = asObject(right)?.["set"];
     return set === undefined ? undefined : Array.isArray(set) ? (set as readonly unknown[]) : [set];
   }
@@ -355,13 +391,11 @@ function rejection({ type, expr }: Json): Rejection {
 }
 
 function mangle({ key, value }: Json): Step {
-  if (asObject(asObject(key)?.["meta"])?.["key"] !== "mark") {
-    // Writing to the packet itself is another matter than to its priority or the connection's mark.
-    const written = asObject(key)?.["payload"];
-    return written === undefined
+  const written = asObject(key);
+  if (asObject(written?.["meta"])?.["key"] !== "mark")
+    return isHarmless(written)
       ? { type: "nothing" }
       : { type: "opaque", text: JSON.stringify({ mangle: key }) };
-  }
   if (typeof value === "number") return { type: "mark", and: 0, xor: value };
   const [left, right] = asList(asObject(value)?.["|"]);
   const isMark = (one: unknown) => asObject(asObject(one)?.["meta"])?.["key"] === "mark";
@@ -371,6 +405,14 @@ function mangle({ key, value }: Json): Step {
   const [kept, mask] = asList(asObject(value)?.["&"]);
   if (isMark(kept) && typeof mask === "number") return { type: "mark", and: mask, xor: 0 };
   return { type: "mark-unknown" };
+}
+
+/** Written to, it does not change where a packet goes: its priority, its tracing, the connection's mark, the largest segment. */
+function isHarmless(written: Json | undefined): boolean {
+  const meta = asObject(written?.["meta"])?.["key"];
+  const ct = asObject(written?.["ct"])?.["key"];
+  const option = asObject(written?.["tcp option"])?.["name"];
+  return meta === "priority" || meta === "nftrace" || ct === "mark" || ct === "label" || option === "maxseg";
 }
 
 function asObject(value: unknown): Json | undefined {

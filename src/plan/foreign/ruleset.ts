@@ -22,6 +22,8 @@ export interface RuleTexts {
 export function rulesetOf({ iptables, nft, unreadable }: RuleTexts): Ruleset {
   const chains: Chain[] = iptables.flatMap(({ store, family, text }) => readIptables(text, store, family));
   for (const { table, json, text } of nft) {
+    // Its chains hang nowhere, which nft's JSON does not say.
+    if (/^\tflags .*\bdormant\b/m.test(text)) continue;
     const byHandle = textsByHandle(text);
     const read = readNft(json, (_, handle) => byHandle.get(handle));
     const printed = iptables.some(
