@@ -202,7 +202,9 @@ export type RouteType =
   | "local"
   | "broadcast"
   | "multicast"
-  | "anycast";
+  | "anycast"
+  /** As if the table had no route: the next routing rule is asked. */
+  | "throw";
 
 export interface Route {
   readonly family: 4 | 6;
@@ -220,6 +222,16 @@ export interface Route {
   readonly metric?: number;
   readonly mtu?: number;
   /** The next hop is on the link although no route says so (for 169.254.1.1). */
+  readonly onlink?: boolean;
+  /** In lists only, where there are several: all next hops that live. `via` and `linkIndex` are those of the first that is written. */
+  readonly nextHops?: readonly NextHop[];
+  /** In lists only: what else it says of the packets that it is for or of what becomes of them, in ip-route(8)'s words. */
+  readonly beyond?: readonly string[];
+}
+
+export interface NextHop {
+  readonly via?: string;
+  readonly linkIndex?: number;
   readonly onlink?: boolean;
 }
 

@@ -5,7 +5,7 @@ import { networkText } from "./netlink/bytes.ts";
 
 /** Returns whether routes of that type lead somewhere, and so may have a next hop and a link. */
 export function hasNextHop(type: RouteType): boolean {
-  return type !== "blackhole" && type !== "unreachable" && type !== "prohibit";
+  return type !== "blackhole" && type !== "unreachable" && type !== "prohibit" && type !== "throw";
 }
 
 /** The metric of a route that names none; lists leave it out. */

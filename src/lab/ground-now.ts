@@ -12,6 +12,7 @@ import {
   type Kernel,
   type Link,
   MAIN_TABLE,
+  type NextHop,
   POD_LINK_GROUP,
   POD_LINK_GROUP_MASK,
   ROUTE_PROTOCOL,
@@ -116,6 +117,7 @@ function isPodRoute({ protocol, linkIndex }: Route, podLinks: ReadonlySet<number
 function routeNow(route: Route, names: ReadonlyMap<number, string>): GroundRoute[] {
   const { destination, via, linkIndex, source, metric, type } = route;
   const link = linkIndex === undefined ? undefined : names.get(linkIndex);
+  if (route.nextHops) return severalWays(route, route.nextHops, names);
   if (/^(fe80|ff00)::/.test(destination)) return [];
   if (type === "multicast") return [];
   return [
@@ -127,9 +129,38 @@ function routeNow(route: Route, names: ReadonlyMap<number, string>): GroundRoute
       ...(metric !== undefined && { metric }),
       ...(type === "unicast" && link === undefined && { type: "several" as const }),
       ...(type === "blackhole" && { type }),
+      ...oddOf(route),
       ...((type === "unreachable" || type === "prohibit") && { type: "unreachable" as const }),
     },
   ];
+}
+
+/** Of several next hops those that live count; a route without any is none. */
+function severalWays(route: Route, nextHops: readonly NextHop[], names: ReadonlyMap<number, string>) {
+  const [first, ...rest] = nextHops.map(({ via, linkIndex }) => {
+    const link = linkIndex === undefined ? undefined : names.get(linkIndex);
+    return { ...(via !== undefined && { via }), ...(link !== undefined && { link }) };
+  });
+  if (!first) return [];
+  const { destination: to, source, metric } = route;
+  const isKnown = [first, ...rest].every(({ link }) => link !== undefined);
+  return [
+    {
+      to,
+      ...first,
+      ...(source !== undefined && { source }),
+      ...(metric !== undefined && { metric }),
+      ...(rest.length > 0 && { others: rest }),
+      ...(!isKnown && { type: "several" as const }),
+      ...oddOf(route),
+    },
+  ];
+}
+
+/** What else a route says, or that it sends packets on to the next rule. */
+function oddOf({ type, beyond = [] }: Route): Pick<GroundRoute, "odd"> {
+  const words = type === "throw" ? ["throw", ...beyond] : beyond;
+  return words.length === 0 ? {} : { odd: words.join(", ") };
 }
 
 function ruleText({ family, priority, from, to, incoming, mark, table, other }: Rule) {

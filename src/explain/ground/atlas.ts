@@ -9,7 +9,7 @@ import { subnetOf } from "../../plan/subnets/of-address.ts";
 import { podInterface } from "../../plan/subnets/pod-interface.ts";
 import { type End, nodeOf, podEnd } from "../ends.ts";
 import { bare, type Ground, type GroundLink, type Machine, tunnelNetwork } from "./ground.ts";
-import { isBroadcast, type KnownRoute, routesOf } from "./routes-of.ts";
+import { isBroadcast, type KnownRoute, type RouteWay, routesOf } from "./routes-of.ts";
 import { chooseSource, primaryOf } from "./source.ts";
 
 /** Where a packet ends up. */
@@ -38,6 +38,13 @@ export type Onward =
       readonly perhaps?: string;
     }
   | { readonly type: "pod"; readonly end: End }
+  /** The kernel picks one of them for each flow. `sources`: they speak with different addresses. */
+  | {
+      readonly type: "several";
+      readonly ways: readonly Onward[];
+      readonly why: string;
+      readonly sources: boolean;
+    }
   /** Not known. */
   | { readonly type: "unknown"; readonly why: string }
   | {
@@ -167,7 +174,11 @@ export class Atlas {
     if (this.#pods.has(`${machine.name} ${destination}`)) return chooseSource(machine, podLink, ip, ip);
     const to = this.#routeFor(machine, ip)?.to;
     if (to === undefined || typeof to === "string") return undefined;
-    return to.source ?? chooseSource(machine, to.link, ip, to.via === undefined ? ip : parseIp(to.via));
+    return this.#sourceBy(machine, ip, to);
+  }
+
+  #sourceBy(machine: Machine, ip: Ip, { source, link, via }: RouteWay): string | undefined {
+    return source ?? chooseSource(machine, link, ip, via === undefined ? ip : parseIp(via));
   }
 
   isLocal(machine: Machine, address: string): boolean {
@@ -214,13 +225,31 @@ export class Atlas {
       return nowhere(route.by, why, own || route.to === "unreachable");
     }
     if (route.to === "several") {
-      const why = `which way packets to ${destination} take from ${name}`;
+      const odd = route.odd === undefined ? "" : `, whose route to it says: ${route.odd}`;
+      const why = `which way packets to ${destination} take from ${name}${odd}`;
       return { type: "unknown", why };
     }
+    const { to, others = [] } = route;
+    if (others.length === 0) return this.#along(machine, destination, own, route, to);
+    const all = [to, ...others];
+    const sources = new Set(all.map((way) => this.#sourceBy(machine, ip, way)));
+    const hops = all.map(({ via, link }) => via ?? link.name ?? "?").join(" or ");
+    return {
+      type: "several",
+      ways: all.map((way) => this.#along(machine, destination, own, route, way)),
+      why: `which next hop ${name} takes to ${destination}: ${hops}`,
+      sources: sources.size > 1,
+    };
+  }
+
+  /** Where packets go by one of a route's next hops. */
+  #along(machine: Machine, destination: string, own: boolean, route: KnownRoute, way: RouteWay): Onward {
+    const { name } = machine;
+    const ip = parseIp(destination);
     const lost = route.outer === undefined ? undefined : this.#whyNotReached(machine, route.outer);
     if (lost !== undefined)
       return nowhere(route.by, `the tunnel's other end ${route.outer} is not reached: ${lost}`, false);
-    const { via, link } = route.to;
+    const { via, link } = way;
     const { network } = link;
     // Of its own the kernel takes nothing from there that is not its own; what it passes on comes back until its time is over.
     if (link.name === "lo") {
@@ -250,7 +279,10 @@ export class Atlas {
   #whyNotReached(start: Machine, outer: string): string | undefined {
     let machine = start;
     for (let hops = 0; hops < MOST_HOPS; hops++) {
-      const next = this.onward(machine, outer, hops === 0);
+      const onward = this.onward(machine, outer, hops === 0);
+      // Of several ways either may be taken, as of two that claim an address.
+      const next = onward.type === "several" ? onward.ways[0]! : onward;
+      if (next.type === "several") return next.why;
       if (next.type === "local") return undefined;
       if (next.type === "nowhere" || next.type === "unknown") return next.why;
       if (next.type === "pod") return `${next.end.name} has that address`;

@@ -69,6 +69,10 @@ export interface GroundRoute {
   readonly metric?: number;
   /** It leads nowhere, silently or by telling the sender; or by several ways, of which the kernel picks one. */
   readonly type?: "blackhole" | "unreachable" | "several";
+  /** Next hops beside `via`: the kernel sends each flow by one of them all. */
+  readonly others?: readonly { readonly via?: string; readonly link?: string }[];
+  /** What it says that is not followed: whether it is for a packet, and what becomes of it, cannot be told. */
+  readonly odd?: string;
 }
 
 /** Returns the address of `address/length`. */

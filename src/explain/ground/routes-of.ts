@@ -17,15 +17,25 @@ import { routeReason } from "../way.ts";
 import { bare, type GroundLink, type GroundRoute, type Machine, nodeName, tunnelNetwork } from "./ground.ts";
 import { chooseSource, isSecondary } from "./source.ts";
 
+export interface RouteWay {
+  readonly via?: string;
+  readonly link: GroundLink;
+  readonly source?: string;
+}
+
 /** A route as a kernel has it: to a neighbour, by a neighbour, or nowhere. */
 export interface KnownRoute {
   readonly range: Cidr;
   readonly to:
-    | { readonly via?: string; readonly link: GroundLink; readonly source?: string }
+    | RouteWay
     | "blackhole"
     | "unreachable"
-    /** By one of several ways. */
+    /** By one of several ways that are not known. */
     | "several";
+  /** Ways beside `to`, of which the kernel takes one for each flow. */
+  readonly others?: readonly RouteWay[];
+  /** See GroundRoute. */
+  readonly odd?: string;
   readonly metric: number;
   /** What decides it, in words. */
   readonly by: string;
@@ -48,7 +58,11 @@ export function routesOf(facts: ClusterFacts, machine: Machine): KnownRoute[] {
         ...machine.routes.flatMap((route) => ownRoute(machine, route)),
         ...planned.flatMap((one) => plannedRoute(facts, machine, one)),
       ];
-  return routes.toSorted((a, b) => b.range.length - a.range.length || a.metric - b.metric);
+  // One that is not understood may come before all of its range.
+  const rank = ({ odd }: KnownRoute) => (odd === undefined ? 1 : 0);
+  return routes.toSorted(
+    (a, b) => b.range.length - a.range.length || rank(a) - rank(b) || a.metric - b.metric,
+  );
 }
 
 function plannedRoute(facts: ClusterFacts, machine: Machine, planned: PlannedRoute): KnownRoute[] {
@@ -119,7 +133,31 @@ function networkText({ network, name }: GroundLink): string {
   return network === undefined ? `link ${name ?? "?"}` : `network ${network}, which it is on`;
 }
 
-function ownRoute(
+function ownRoute(machine: Machine, route: GroundRoute): KnownRoute[] {
+  const { others = [], odd, ...single } = route;
+  const { via: _, link: __, ...common } = single;
+  const ways = [single, ...others.map((one) => ({ ...common, ...one }))].flatMap((one) =>
+    singleRoute(machine, one),
+  );
+  const [first] = ways;
+  if (odd !== undefined) {
+    const { to, metric = 0 } = single;
+    return [{ range: parseCidr(to), to: "several", metric, by: `its route to ${to}`, odd }];
+  }
+  if (!first || ways.length === 1) return ways;
+  const rest = ways.slice(1).flatMap(({ to }) => (typeof to === "string" ? [] : [to]));
+  // What goes through a tunnel has a way of its own, which is not asked for each of them.
+  const isPacked = [first.to, ...rest].some((to) => typeof to !== "string" && isTunnel(to.link));
+  return [
+    isPacked || typeof first.to === "string" ? { ...first, to: "several" } : { ...first, others: rest },
+  ];
+}
+
+function isTunnel({ network }: GroundLink): boolean {
+  return tunnelTypes.some(({ device }) => tunnelNetwork(device) === network);
+}
+
+function singleRoute(
   machine: Machine,
   { to, via: gateway, link: name, source, metric, type }: GroundRoute,
 ): KnownRoute[] {

@@ -11,6 +11,7 @@ import type { Network } from "../judge.ts";
 import { passHook } from "./hook.ts";
 import { MOST_HOPS, type Passed, type Tracked, type Travelled } from "./journey.ts";
 import { isPassing, one, type Start } from "./parcel.ts";
+import { PickedWays } from "./picked-ways.ts";
 
 interface Answer {
   source: string;
@@ -84,6 +85,7 @@ class Way {
     };
     const known = error ? ("related" as const) : ("established" as const);
     const unknown = this.#statesWhereUnknown(error, more);
+    const picked = new PickedWays();
     let machine = first;
     let by: string | undefined = pod ? podLink.name : "";
     for (let hops = 0; hops <= MOST_HOPS; hops++) {
@@ -92,10 +94,10 @@ class Way {
       const own = by === "";
       if (!own && this.#isMartian(machine, answer))
         return lost(seen, `${machine.name} takes it for its own, from outside`);
-      const next = this.#network.atlas.onward(machine, answer.destination, own, {
+      const onward = this.#network.atlas.onward(machine, answer.destination, own, {
         source: answer.teller ?? answer.source,
       });
-      if (next.type === "unknown") throw this.#choices.untold(next.why);
+      const next = picked.of(onward, this.#choices);
       const rule = machine.rules?.find(({ family }) => family === (answer.destination.includes(":") ? 6 : 4));
       if (rule && next.type !== "local")
         throw this.#choices.untold(`routing rule of ${machine.name}: ${rule.text}`);

@@ -18,6 +18,7 @@ import type { Port } from "../ports.ts";
 import { gatewayOf, type Hop } from "../way.ts";
 import { type OwnPart, passHook, type Refused } from "./hook.ts";
 import { type Ends, one, Parcel, type Start } from "./parcel.ts";
+import { PickedWays } from "./picked-ways.ts";
 
 /** No way in any lab is longer; who is passed on more often goes round in circles. */
 export const MOST_HOPS = 16;
@@ -67,7 +68,7 @@ export interface Travelled {
   readonly passed: readonly Passed[];
 }
 
-type Known = Exclude<Onward, { type: "unknown" }>;
+type Known = Exclude<Onward, { type: "unknown" | "several" }>;
 
 /** Sends a connection's first packet. The sender's machine is one that the atlas knows. */
 export function travel(network: Network, start: Start, choices: Choices): Travelled {
@@ -86,6 +87,7 @@ class Journey {
   #ingress: DirectionVerdict | undefined;
   #refused: Travelled["refused"];
   readonly #asked: Asked[] = [];
+  readonly #picked = new PickedWays();
 
   constructor(network: Network, start: Start, choices: Choices) {
     this.#network = network;
@@ -295,8 +297,10 @@ class Journey {
     this.#parcel.steered = undefined;
     const source = range.first === range.last ? rangeName(range) : undefined;
     const next = atlas.onward(machine, destination, own, { steered, source });
-    if (next.type === "unknown") throw this.#choices.untold(next.why);
-    return next;
+    const isPinned = this.#start.from.type !== "pod" && this.#start.from.pinned === true;
+    // A socket takes its address from the way that the kernel picks.
+    if (next.type === "several" && next.sources && own && !isPinned) throw this.#choices.untold(next.why);
+    return this.#picked.of(next, this.#choices);
   }
 
   #hook(

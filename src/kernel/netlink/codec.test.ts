@@ -199,6 +199,54 @@ describe("routes", () => {
     );
   });
 
+  it("tell all of their next hops that live, and what else they say", () => {
+    const hop = (writer: MessageWriter, via: string, flags: number, encap = false) => {
+      const address = Buffer.from(via.split(".").map(Number));
+      writer
+        .u16(encap ? 24 : 16)
+        .u8(flags)
+        .u8(0)
+        .u32(7);
+      writer.attribute(5, address);
+      if (encap) writer.attributeU16(21, 2);
+    };
+    const several = (build: (writer: MessageWriter) => void) =>
+      readRoute(
+        written((writer) => {
+          writeRoute(writer, base);
+          writer.nest(9, () => build(writer));
+        }),
+      );
+    const two = several((writer) => {
+      hop(writer, "10.0.0.2", 0);
+      hop(writer, "10.0.0.3", 1);
+      hop(writer, "10.0.0.4", 0);
+    });
+    expect(two?.nextHops).toEqual([
+      { via: "10.0.0.2", linkIndex: 7 },
+      { via: "10.0.0.4", linkIndex: 7 },
+    ]);
+    expect(two?.beyond).toBeUndefined();
+    expect(several((writer) => hop(writer, "10.0.0.2", 0, true))?.beyond).toEqual(["encap"]);
+    const said = (more: (writer: MessageWriter) => void, tos = 0) => {
+      const message = written((writer) => {
+        writeRoute(writer, base);
+        more(writer);
+      });
+      message.bytes[message.from + 3] = tos;
+      return readRoute(message)?.beyond;
+    };
+    expect(said(() => {})).toBeUndefined();
+    expect(said(() => {}, 0x10)).toEqual(["tos 0x10"]);
+    expect(said((writer) => writer.attributeU16(21, 1).attributeU32(22, 0))).toEqual(["encap"]);
+    // Realms and next hops by number are as if they were written out.
+    expect(said((writer) => writer.attributeU32(11, 5).attributeU32(30, 5))).toBeUndefined();
+    const metric = (type: number, value: number) =>
+      said((writer) => writer.nest(8, () => writer.attributeU32(type, value)));
+    expect([metric(2, 1400), metric(2, 300)]).toEqual([undefined, ["mtu 300"]]);
+    expect([metric(10, 64), metric(10, 1)]).toEqual([undefined, ["hoplimit 1"]]);
+  });
+
   it("of other families and kinds are passed over", () => {
     const message = written((writer) => writeRoute(writer, base));
     message.bytes[message.from] = 7;

@@ -1,5 +1,5 @@
 // rtnetlink's route messages (rtnetlink(7), linux/rtnetlink.h).
-import type { Route, RouteFilter, RouteType } from "../kernel.ts";
+import type { NextHop, Route, RouteFilter, RouteType } from "../kernel.ts";
 import { defaultMetric, defaultScope, hasNextHop } from "../route.ts";
 import { addressBytes, addressText, familyNumber, familyOfNumber, familyOfText, prefixOf } from "./bytes.ts";
 import { Attributes, type Message, type MessageWriter } from "./message.ts";
@@ -18,9 +18,26 @@ const RTA = {
   multipath: 9,
   table: 15,
   mark: 16,
+  flow: 11,
+  cacheInfo: 12,
   via: 18,
+  newDestination: 19,
+  preference: 20,
+  encapsulationType: 21,
+  encapsulation: 22,
+  pad: 24,
+  expires: 23,
+  uid: 25,
+  ttlPropagation: 26,
+  ipProtocol: 27,
+  sourcePort: 28,
+  destinationPort: 29,
+  nextHopId: 30,
 } as const;
 const RTAX_MTU = 2;
+const RTAX_WINDOW = 3;
+const RTAX_HOPLIMIT = 10;
+const RTNH_F_DEAD = 1;
 const RTNH_F_ONLINK = 4;
 const RTM_F_LOOKUP_TABLE = 0x1000;
 const scopeNumbers = { universe: 0, link: 253, host: 254 } as const;
@@ -38,6 +55,7 @@ const typeNumbers: Record<RouteType, number> = {
   blackhole: 6,
   unreachable: 7,
   prohibit: 8,
+  throw: 9,
 };
 const typeNames = new Map(Object.entries(typeNumbers).map(([name, number]) => [number, name as RouteType]));
 
@@ -144,7 +162,85 @@ export function readRoute({ bytes, from, to }: Message): Route | undefined {
     table: attributes.u32(RTA.table) ?? bytes[from + 4]!,
     ...(metric !== undefined && metric !== defaultMetric(family) && { metric }),
     ...(mtu !== undefined && { mtu }),
+    ...severalHops(),
+    ...beyond(bytes[from + 3]!, family),
   };
+}
+
+/** What routes of every kind have, or what is for statistics alone; the rest of them are told of by name. */
+const plain: ReadonlySet<number> = new Set([
+  RTA.destination,
+  RTA.outgoing,
+  RTA.gateway,
+  RTA.priority,
+  RTA.preferredSource,
+  RTA.metrics,
+  RTA.multipath,
+  RTA.flow,
+  // Of answers to a lookup only.
+  RTA.incoming,
+  RTA.mark,
+  RTA.cacheInfo,
+  RTA.table,
+  RTA.via,
+  RTA.preference,
+  RTA.pad,
+  RTA.expires,
+  RTA.uid,
+  RTA.ttlPropagation,
+  // The kernel tells its next hops beside it, unless it is told not to (nexthop_compat_mode): then the route has none.
+  RTA.nextHopId,
+]);
+const special = Object.entries(RTA).filter(([, type]) => !plain.has(type));
+/** A packet's life is longer than any way; no link that carries IP carries less (RFC 791, RFC 8200). */
+const LEAST_HOPS = 32;
+const leastMtu = { 4: 576, 6: 1280 } as const;
+
+/** Tells what of a route is not among the facts of `Route`. */
+function beyond(tos: number, family: 4 | 6): Pick<Route, "beyond"> {
+  const mtu = attributes.has(RTA.metrics) ? metrics.u32(RTAX_MTU) : undefined;
+  const hops = attributes.has(RTA.metrics) ? metrics.u32(RTAX_HOPLIMIT) : undefined;
+  const window = attributes.has(RTA.metrics) ? metrics.u32(RTAX_WINDOW) : undefined;
+  const preference = attributes.u8(RTA.preference) ?? 0;
+  const several = attributes.view(RTA.multipath);
+  let isPacked = false;
+  if (several) eachHop(several, () => (isPacked ||= hop.has(RTA.encapsulationType)));
+  const words = [
+    ...(tos === 0 ? [] : [`tos 0x${tos.toString(16)}`]),
+    ...(preference === 0 ? [] : ["pref"]),
+    ...(mtu !== undefined && mtu < leastMtu[family] ? [`mtu ${mtu}`] : []),
+    ...(hops !== undefined && hops < LEAST_HOPS && hops > 0 ? [`hoplimit ${hops}`] : []),
+    ...(window === undefined ? [] : [`window ${window}`]),
+    ...special.filter(([, type]) => attributes.has(type)).map(([name]) => wordOf(name)),
+    ...(isPacked ? ["encap"] : []),
+  ];
+  return words.length === 0 ? {} : { beyond: [...new Set(words)] };
+}
+
+function wordOf(name: string): string {
+  return name.startsWith("encapsulation") ? "encap" : name === "source" ? "from" : name;
+}
+
+/** Of a route with several next hops all that live are told: the kernel sends each flow by one of them. */
+function severalHops(): Pick<Route, "nextHops"> {
+  const several = attributes.view(RTA.multipath);
+  if (several === undefined) return {};
+  const nextHops: NextHop[] = [];
+  eachHop(several, (flags, linkIndex) => {
+    if ((flags & RTNH_F_DEAD) === 0) nextHops.push(hopFacts(hop, linkIndex, flags));
+  });
+  return { nextHops };
+}
+
+/** Reads each struct rtnexthop (length, flags, weight, link) with its attributes, which `hop` then holds. */
+function eachHop(several: Buffer, read: (flags: number, linkIndex: number) => void): void {
+  for (let at = 0; at + 8 <= several.length; ) {
+    const length = several.readUInt16LE(at);
+    if (length < 8 || at + length > several.length) return;
+    hop.read(several, at + 8, at + length);
+    read(several[at + 2]!, several.readInt32LE(at + 4));
+    at += (length + 3) & ~3;
+  }
 }
 
 /** Of a route with several next hops the first one is told. */
