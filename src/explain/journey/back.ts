@@ -9,7 +9,7 @@ import { nobodyHas, podLink } from "../ground/atlas.ts";
 import { type Machine, nodeName } from "../ground/ground.ts";
 import type { Network } from "../judge.ts";
 import { passHook } from "./hook.ts";
-import { MOST_HOPS, type Passed, type Tracked, type Travelled } from "./journey.ts";
+import { LIFE, type Passed, type Tracked, type Travelled } from "./journey.ts";
 import { isPassing, one, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";
 
@@ -88,7 +88,7 @@ class Way {
     const picked = new PickedWays();
     let machine = first;
     let by: string | undefined = pod ? podLink.name : "";
-    for (let hops = 0; hops <= MOST_HOPS; hops++) {
+    for (let hops = 0; hops <= LIFE; hops++) {
       this.#doubt(machine);
       const tracked = this.#translate(machine, answer);
       const own = by === "";

@@ -560,6 +560,66 @@ describe("what is not followed", () => {
   });
 });
 
+/** The network with other routes of a machine. */
+const routed = (name: string, ...routes: Machine["routes"]): Ground => ({
+  machines: named.machines.map((machine) =>
+    machine.name === name ? { ...machine, routes: [...routes, ...machine.routes] } : machine,
+  ),
+});
+
+it("what goes round in circles is told of by whoever ends its life", () => {
+  const to = "172.17.9.9/32";
+  const on: Ground = {
+    machines: routed("host/gateway", { to, via: "192.168.18.2" }).machines.map((machine) =>
+      machine.name === "host/blind" ? { ...machine, routes: [{ to, via: "192.168.18.1" }] } : machine,
+    ),
+  };
+  const answer = ask("node/n1", "172.17.9.9:80", { on });
+  expect(answer).toMatchObject({ verdict: "no", expected: "unreachable" });
+  expect(answer.reasons[0]).toBe("packets to 172.17.9.9 go round in circles");
+  expect(answer.route).toHaveLength(16);
+  expect(ask("node/n1", "172.17.9.9/icmp", { on })).toMatchObject({ verdict: "no", expected: "filtered" });
+});
+
+describe("a route of several next hops", () => {
+  const to = "172.17.0.0/24";
+  const by = (via: string, ...others: string[]) =>
+    routed("node/n1", { to, via, others: others.map((one) => ({ via: one })) });
+
+  it.each<[string, string, string[], "yes" | "no" | "unknown"]>([
+    ["that all lead there", "192.168.18.1", ["192.168.18.1"], "yes"],
+    ["of which one leads nowhere", "192.168.18.1", ["192.168.18.77"], "unknown"],
+    ["of which the first leads nowhere", "192.168.18.77", ["192.168.18.1"], "unknown"],
+    ["that all lead nowhere", "192.168.18.77", ["192.168.18.78"], "no"],
+  ])("%s", (_what, first, others, verdict) => {
+    const answer = ask("pod/web", "host/out:80", { on: by(first, ...others) });
+    expect(answer.verdict, answer.text).toBe(verdict);
+    if (verdict === "unknown")
+      expect(answer.unknown).toEqual([
+        `which next hop node/n1 takes to 172.17.0.9: ${[first, ...others].join(" or ")}`,
+      ]);
+    expect(ask("host/out", "pod/web:80", { on: by(first, ...others) }).verdict).toBe(verdict);
+  });
+
+  it("does not matter to those that another route leads", () => {
+    const on = routed(
+      "node/n1",
+      { to, via: "192.168.18.1", others: [{ via: "192.168.18.77" }] },
+      { to: "172.17.0.9/32", via: "192.168.18.1" },
+    );
+    expect(ask("pod/web", "host/out:80", { on }).verdict).toBe("yes");
+    expect(ask("pod/web", "host/choosy:80", { on }).verdict).toBe("unknown");
+  });
+});
+
+it("a route that says what is not followed makes the answer unknown, and is named", () => {
+  const on = routed("node/n1", { to: "172.17.0.9/32", type: "blackhole", odd: "tos 0x10" });
+  const answer = ask("pod/web", "host/out:80", { on });
+  expect(answer.verdict).toBe("unknown");
+  expect(answer.unknown?.[0]).toContain("tos 0x10");
+  expect(ask("pod/web", "host/choosy:80", { on }).verdict).toBe("yes");
+});
+
 it("a route to a node's own loopback goes round until its time is over", () => {
   const to = { to: "172.17.0.0/24", link: "lo" };
   const on: Ground = {

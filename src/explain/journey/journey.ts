@@ -20,8 +20,10 @@ import { type OwnPart, passHook, type Refused } from "./hook.ts";
 import { type Ends, one, Parcel, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";
 
-/** No way in any lab is longer; who is passed on more often goes round in circles. */
-export const MOST_HOPS = 16;
+/** Machines that pass a packet on until its life is over: what Linux gives it (net.ipv4.ip_default_ttl, hop_limit). */
+export const LIFE = 64;
+/** No way in any lab has more hops; of one that goes round in circles those tell it. */
+const MOST_TOLD_HOPS = 16;
 const FILTER_PRIORITY = -20;
 /** More sources than that are not asked one by one. */
 const MOST_SOURCES = 256n;
@@ -88,6 +90,8 @@ class Journey {
   #refused: Travelled["refused"];
   readonly #asked: Asked[] = [];
   readonly #picked = new PickedWays();
+  /** How many machines have passed it on. */
+  #passedOn = 0;
 
   constructor(network: Network, start: Start, choices: Choices) {
     this.#network = network;
@@ -109,7 +113,7 @@ class Journey {
       egress: this.#egress ?? egress,
       ingress: this.#ingress ?? ingress,
       snat: this.#parcel.snat ?? this.#parcel.untranslated(machine),
-      hops: this.#hops,
+      hops: this.#hops.slice(0, MOST_TOLD_HOPS),
       stop,
       destination: this.#parcel.destination,
       port,
@@ -163,10 +167,6 @@ class Journey {
   }
 
   #arrive(machine: Machine, by: string | undefined): Stop {
-    if (this.#hops.length > MOST_HOPS) {
-      const why = `packets to ${this.#parcel.destination} go round in circles`;
-      return { type: "lost", at: machine, why, told: false };
-    }
     if (this.#tracked.some((known) => known.machine === machine) && this.#parcel.isTranslated)
       throw this.#choices.untold(`the packet passes ${machine.name} twice, and is translated on its way`);
     this.#doubt(machine);
@@ -178,6 +178,11 @@ class Journey {
     }
     const next = this.#onward(machine, false);
     if (next.type === "local") return this.#deliver(machine, by);
+    // Told by whoever should pass it on once more, before its filters see it (ip_forward.c).
+    if (next.type !== "nowhere" && ++this.#passedOn >= LIFE) {
+      const why = `packets to ${this.#parcel.destination} go round in circles`;
+      return { type: "lost", at: machine, why, told: this.#start.port !== undefined };
+    }
     return this.#leave(machine, machine.name, next, by);
   }
 
