@@ -43,6 +43,8 @@ export interface Kernel {
   packetLog(group: number, onPackets: (packets: readonly LoggedPacket[], lost: number) => void): PacketLog;
   /** Returns the text of /proc/net/netstat: what the namespace counts of IP and TCP. */
   netstat(): string;
+  /** Returns how many IPsec policies the namespace has; 0 where the kernel knows none. @throws `kernel.refused` */
+  ipsecPolicies(): number;
   /**
    * Makes changes in this order, by one request on another thread: the kernel's lock for network settings is held for
    * milliseconds by whoever makes or removes a link. All are tried. @throws (rejects) the first one's refusal
@@ -65,6 +67,8 @@ export interface Link {
   readonly up: boolean;
   /** Has carrier. */
   readonly running: boolean;
+  /** Nobody is asked for hardware addresses by it, and nobody who asks is answered (IFF_NOARP). */
+  readonly noArp?: true;
   /** For veth: the peer's index in its namespace; for vlan, macvlan, vxlan: the lower device. */
   readonly lower: number | undefined;
   readonly master: number | undefined;
@@ -320,9 +324,11 @@ export interface RateLimitState extends Omit<RateLimit, "burst"> {
   readonly drops: number;
 }
 
-/** Limits of ours, known by their handle; other queues are not seen. They are put by `Kernel.apply`, and go with their link. */
+/** Limits of ours, known by their handle. They are put by `Kernel.apply`, and go with their link. */
 export interface RateLimits {
   list(): RateLimitState[];
+  /** Queues of others that may drop or hold packets, or that have filters: not those that every link may have by itself. */
+  others(): { readonly linkIndex: number; readonly kind: string }[];
   /** Succeeds if there is none. */
   remove(linkIndex: number): void;
 }

@@ -24,7 +24,10 @@ import { isForeignRule, machineOddities, settingOf } from "./oddities.ts";
 
 /** The part of a lab's member that is looked at. */
 export interface Looked {
-  readonly kernel: Pick<Kernel, "addresses" | "links" | "neighbours" | "routes" | "rules" | "sysctl">;
+  readonly kernel: Pick<
+    Kernel,
+    "addresses" | "ipsecPolicies" | "links" | "neighbours" | "rateLimits" | "routes" | "rules" | "sysctl"
+  >;
   readonly plan: {
     readonly name: string;
     readonly interfaces: readonly { readonly name: string; readonly lan: { readonly name: string } }[];

@@ -67,3 +67,31 @@ it("names what a machine's own interfaces have that is not followed, and not tha
   kernel.neighbours.remove({ linkIndex: eth0, address: "169.254.1.1", mac, state: "permanent" });
   expect(machineOddities(kernel, ["eth0"])).toEqual([]);
 });
+
+it("names what may hold or drop what a machine sends: queues, IPsec, short lives, links that do not answer or pass on", () => {
+  const { kernel, eth0 } = pod();
+  const odd = (of: Parameters<typeof machineOddities>[0] = kernel) =>
+    machineOddities(of, ["eth0"]).flatMap(({ what }) => (what.startsWith("a fixed") ? [] : [what]));
+  expect(odd()).toEqual([]);
+  const { sysctl, links } = kernel;
+  sysctl.set("net/ipv4/conf/eth0/forwarding", 1);
+  sysctl.set("net/ipv4/conf/eth0/arp_ignore", 8);
+  sysctl.set("net/ipv4/ip_default_ttl", 1);
+  expect(odd()).toEqual([
+    "forwarding of eth0 is 1, and that of the machine is not",
+    "arp_ignore of eth0 is 8",
+    "net/ipv4/ip_default_ttl is 1",
+  ]);
+  sysctl.set("net/ipv4/ip_forward", 1);
+  sysctl.set("net/ipv4/conf/eth0/arp_ignore", 0);
+  sysctl.set("net/ipv4/ip_default_ttl", 64);
+  expect(odd()).toEqual([]);
+  const stub = {
+    sysctl,
+    neighbours: kernel.neighbours,
+    links: { list: () => links.list().map((link) => ({ ...link, noArp: true as const })) } as typeof links,
+    rateLimits: { list: () => [], remove: () => {}, others: () => [{ linkIndex: eth0, kind: "netem" }] },
+    ipsecPolicies: () => 2,
+  } as Parameters<typeof machineOddities>[0];
+  expect(odd(stub)).toEqual(["IPsec policies (2)", "queue netem on eth0", "eth0 has ARP off"]);
+});

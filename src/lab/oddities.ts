@@ -17,7 +17,18 @@ export function isForeignRule({ priority, protocol }: Rule): boolean {
 }
 
 export interface PodPlace {
-  readonly kernel: Pick<Kernel, "addresses" | "links" | "neighbours" | "nft" | "routes" | "rules" | "sysctl">;
+  readonly kernel: Pick<
+    Kernel,
+    | "addresses"
+    | "ipsecPolicies"
+    | "links"
+    | "neighbours"
+    | "nft"
+    | "rateLimits"
+    | "routes"
+    | "rules"
+    | "sysctl"
+  >;
   readonly netns: NetnsRef;
   readonly ips: readonly string[];
   /** Gateways by address, with the hardware address that the pod was told. */
@@ -41,7 +52,12 @@ export async function podOddities(place: PodPlace): Promise<Oddity[]> {
     ...tables,
     ...(legacy.length > 0 ? [`packet rules: iptables-legacy ${legacy.join(", ")}`] : []),
   ];
-  return [...rules.map((what) => ({ what })), ...wireOddities(place), ...echoOddities(kernel)];
+  return [
+    ...rules.map((what) => ({ what })),
+    ...wireOddities(place),
+    ...passageOddities(kernel, ["eth0", "lo"]),
+    ...echoOddities(kernel),
+  ];
 }
 
 /** Links, addresses, routes, rules and neighbours of a pod that its wire does not account for, or that it lacks. */
@@ -97,7 +113,7 @@ function echoOddities({ sysctl }: Pick<Kernel, "sysctl">): Oddity[] {
  * @param plugged neighbours that the lab's cloud has told its router of (`ADDRESS MAC`): they are as asking would find them
  */
 export function machineOddities(
-  kernel: Pick<Kernel, "links" | "neighbours" | "sysctl">,
+  kernel: Pick<Kernel, "ipsecPolicies" | "links" | "neighbours" | "rateLimits" | "sysctl">,
   interfaces: readonly string[],
   plugged: ReadonlySet<string> = new Set(),
 ): Oddity[] {
@@ -107,7 +123,21 @@ export function machineOddities(
   const strict = interfaces.filter(
     (name) => Math.max(all, Number(settingOf(kernel.sysctl, `net/ipv4/conf/${name}/rp_filter`) ?? 0)) === 1,
   );
+  const forwards = settingOf(kernel.sysctl, "net/ipv4/ip_forward");
+  const conf = (name: string, key: string) => settingOf(kernel.sysctl, `net/ipv4/conf/${name}/${key}`);
   return [
+    // What comes in by a link is passed on by the link's own setting, which the machine's only presets.
+    ...interfaces
+      .filter((name) => (conf(name, "forwarding") ?? forwards) !== forwards)
+      .map((name) => ({
+        what: `forwarding of ${name} is ${conf(name, "forwarding")}, and that of the machine is not`,
+      })),
+    ...["arp_ignore", "arp_filter", "accept_local"].flatMap((key) =>
+      ["all", ...interfaces]
+        .filter((name) => (conf(name, key) ?? "0") !== "0")
+        .map((name) => ({ what: `${key} of ${name} is ${conf(name, key)}` })),
+    ),
+    ...passageOddities(kernel, interfaces),
     ...kernel.neighbours
       .list()
       .filter(({ state, linkIndex }) => state === "permanent" && own.has(known.get(linkIndex) ?? ""))
@@ -115,6 +145,38 @@ export function machineOddities(
       .map(({ address, linkIndex }) => ({ what: `a fixed neighbour ${address} on ${known.get(linkIndex)}` })),
     ...strict.map((name) => ({ what: `rp_filter of ${name} is strict` })),
     ...echoOddities(kernel),
+  ];
+}
+
+/** A packet's life is longer than any way in a lab. */
+const LEAST_LIFE = 32;
+
+/**
+ * Returns what may hold or drop what a machine or pod sends and takes: queues, IPsec, short lives, links without ARP.
+ * @param own its links
+ */
+function passageOddities(
+  kernel: Pick<Kernel, "ipsecPolicies" | "links" | "rateLimits" | "sysctl">,
+  own: readonly string[],
+): Oddity[] {
+  const links = new Map(kernel.links.list().map((link) => [link.index, link]));
+  const policies = kernel.ipsecPolicies();
+  const lives = [
+    "net/ipv4/ip_default_ttl",
+    ...["all", ...own].map((name) => `net/ipv6/conf/${name}/hop_limit`),
+  ].filter((key) => {
+    const life = Number(settingOf(kernel.sysctl, key) ?? 0);
+    return life > 0 && life < LEAST_LIFE;
+  });
+  return [
+    ...(policies > 0 ? [{ what: `IPsec policies (${policies})` }] : []),
+    ...kernel.rateLimits
+      .others()
+      .map(({ linkIndex, kind }) => ({ what: `queue ${kind} on ${links.get(linkIndex)?.name ?? "a link"}` })),
+    ...[...links.values()]
+      .filter(({ name, noArp }) => noArp && own.includes(name))
+      .map(({ name }) => ({ what: `${name} has ARP off` })),
+    ...lives.map((key) => ({ what: `${key} is ${settingOf(kernel.sysctl, key)}` })),
   ];
 }
 

@@ -171,6 +171,10 @@ export class FakeKernel implements Kernel {
     return this.#context.namespace("listen to a log group").listenToLog(group, onPackets);
   }
 
+  ipsecPolicies(): number {
+    return 0;
+  }
+
   netstat(): string {
     this.#context.namespace("read the network's counters");
     return "TcpExt: TCPMD5NotFound TCPMD5Unexpected TCPMD5Failure\nTcpExt: 0 0 0\n";

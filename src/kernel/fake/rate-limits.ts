@@ -27,6 +27,10 @@ export class FakeRateLimits implements RateLimits {
     );
   }
 
+  others(): { linkIndex: number; kind: string }[] {
+    return [];
+  }
+
   put(limit: RateLimit): void {
     const attempt = `limit the rate of link ${limit.linkIndex}`;
     const home = this.#context.change("rateLimits.put", attempt);

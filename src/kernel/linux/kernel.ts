@@ -18,6 +18,7 @@ import { requestOf } from "./changes.ts";
 import { LinuxConntrack } from "./conntrack.ts";
 import { Context } from "./context.ts";
 import { watchEvents } from "./events.ts";
+import { ipsecPolicies } from "./ipsec.ts";
 import { LinuxLinks } from "./links.ts";
 import { LinuxNeighbours } from "./neighbours.ts";
 import { listenToLog } from "./packet-log.ts";
@@ -66,6 +67,10 @@ export class LinuxKernel implements Kernel {
   netstat(): string {
     this.#context.check(() => "read the network's counters");
     return this.#context.inside(() => readFileSync("/proc/thread-self/net/netstat", "latin1"));
+  }
+
+  ipsecPolicies(): number {
+    return ipsecPolicies(this.#context);
   }
 
   async apply(changes: readonly Change[]): Promise<void> {

@@ -1,7 +1,14 @@
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
 import type { RateLimitState, RateLimits } from "../kernel.ts";
-import { QdiscMessage, readRateLimit, writeQdiscQuery, writeRateLimitRemoval } from "../netlink/qdisc.ts";
+import type { Message } from "../netlink/message.ts";
+import {
+  QdiscMessage,
+  readOtherQueue,
+  readRateLimit,
+  writeQdiscQuery,
+  writeRateLimitRemoval,
+} from "../netlink/qdisc.ts";
 import type { Context } from "./context.ts";
 
 export class LinuxRateLimits implements RateLimits {
@@ -12,15 +19,23 @@ export class LinuxRateLimits implements RateLimits {
   }
 
   list(): RateLimitState[] {
+    return this.#read(readRateLimit);
+  }
+
+  others(): { linkIndex: number; kind: string }[] {
+    return this.#read(readOtherQueue);
+  }
+
+  #read<T>(reader: (message: Message) => T | undefined): T[] {
     const attempt = (): string => "list queues";
-    const found: RateLimitState[] = [];
+    const found: T[] = [];
     const { errno, text } = this.#context.route(attempt).dump(
       QdiscMessage.get,
       writeQdiscQuery,
       attempt,
       (message) => {
-        const limit = readRateLimit(message);
-        if (limit) found.push(limit);
+        const one = reader(message);
+        if (one !== undefined) found.push(one);
       },
       () => found.splice(0),
     );

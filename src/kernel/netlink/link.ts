@@ -37,6 +37,7 @@ const reversePathModes = { off: 0, strict: 1, loose: 2 } as const;
 const generationModes = { eui64: 0, none: 1 } as const;
 const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
+const IFF_NOARP = 0x80;
 const EXTENSION_SKIP_STATISTICS = 8;
 
 interface Head {
@@ -194,6 +195,7 @@ export function readLink({ bytes, from, to }: Message): Link {
     mtu: attributes.u32(IFLA.mtu) ?? 0,
     up: (flags & IFF_UP) !== 0,
     running: (flags & IFF_RUNNING) !== 0,
+    ...((flags & IFF_NOARP) !== 0 && { noArp: true as const }),
     lower: attributes.u32(IFLA.link) || undefined,
     master: attributes.u32(IFLA.master) || undefined,
     alias: alias || undefined,

@@ -56,6 +56,20 @@ export function writeQdiscQuery(writer: MessageWriter): void {
 const attributes = new Attributes();
 const inner = new Attributes();
 
+/** Queues that drop only where a link cannot keep up (those of RFC 8290, and plain ones), and the ones of each processor. */
+const harmless = /^(noqueue|mq|pfifo|pfifo_fast|bfifo|fq|fq_codel|codel|sfq)$/;
+
+/** Reads a queue's message; undefined for ours, and for those that drop nothing while the link keeps up. */
+export function readOtherQueue({
+  bytes,
+  from,
+  to,
+}: Message): { linkIndex: number; kind: string } | undefined {
+  if (bytes.readUInt32LE(from + 8) === OWN_HANDLE) return undefined;
+  const kind = attributes.read(bytes, from + 20, to).text(TCA.kind) ?? "?";
+  return harmless.test(kind) ? undefined : { linkIndex: bytes.readUInt32LE(from + 4), kind };
+}
+
 /** Reads a queue's message; undefined for those that are not ours. */
 export function readRateLimit({ bytes, from, to }: Message): RateLimitState | undefined {
   const linkIndex = bytes.readUInt32LE(from + 4);

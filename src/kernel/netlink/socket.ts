@@ -6,6 +6,7 @@ import { checked, refusal } from "../ffi/refusal.ts";
 import { eachMessage, Flag, type Message, MessageType, MessageWriter, readAck, readDone } from "./message.ts";
 
 export const NETLINK_ROUTE = 0;
+export const NETLINK_XFRM = 6;
 export const NETLINK_NETFILTER = 12;
 export const NETLINK_GENERIC = 16;
 const AF_NETLINK = 16;

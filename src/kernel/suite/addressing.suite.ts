@@ -126,6 +126,7 @@ export function featureTests(scene: Scene): void {
 
 export function sysctlTests(scene: Scene): void {
   it("counts what concerns TCP in each namespace of its own", () => {
+    expect(scene.open(scene.netns()).ipsecPolicies()).toBe(0);
     const text = scene.open(scene.netns()).netstat();
     const [names, numbers] = text.split("\n").filter((line) => line.startsWith("TcpExt:"));
     expect(names?.split(" ")).toContain("TCPMD5Failure");

@@ -15,6 +15,7 @@ export function rateLimitTests(scene: Scene): void {
     const faster = { ...limit, bytesPerSecond: 6_000_000_000, burst: 60_000_000, queue: 100_000_000 };
     await kernel.apply([{ kind: "rate-limit", limit: faster }]);
     expect(kernel.rateLimits.list()).toMatchObject([shown(faster)]);
+    expect(kernel.rateLimits.others()).toEqual([]);
     kernel.rateLimits.remove(link.index);
     kernel.rateLimits.remove(link.index);
     expect(kernel.rateLimits.list()).toEqual([]);
