@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Pod } from "../../api/kinds/core.ts";
 import type { NodeConfig } from "../../api/kinds/node-config.ts";
 import type { PodENI } from "../../api/kinds/pod-eni.ts";
 import type { Subnet } from "../../api/kinds/subnet.ts";
@@ -117,6 +118,22 @@ describe("the ranges that a database must admit", () => {
     expect(list(plain).missing).toEqual(["10.1.0.0/26", "10.1.0.64/26"]);
     const translated = cluster(pool("pods", "10.1.0.0/16", true), db);
     expect(list(translated).ranges).toEqual(["192.168.18.3/32", "192.168.18.4/32"]);
+  });
+
+  it("are of both families where a host that is named has both, and of the one that a pod has", () => {
+    const both = host("db", "172.17.0.9", { addresses: ["172.17.0.9", "fd00:9::9"] });
+    const podIPs = ["10.1.0.9", "fd00:1::9"].map((ip) => ({ ip }));
+    const dual: Pod = { ...pod("dual", "10.1.0.9", "n1"), status: { phase: "Running", podIPs } };
+    const of = cluster(
+      pool("pods", "10.1.0.0/16", false),
+      pool("six", "fd00:1::/64", false),
+      both,
+      dual,
+      pod("single", "10.1.0.10", "n1"),
+    );
+    const ranges = (name: string) => list(of, { kind: "Pod", namespace: "default", name }).ranges;
+    expect(ranges("dual")).toEqual(["10.1.0.0/26", "fd00:1::9/128"]);
+    expect(ranges("single")).toEqual(["10.1.0.0/26"]);
   });
 
   it("are none where there is nobody", () => {

@@ -7,6 +7,7 @@ import type { ClusterFacts } from "../../plan/facts.ts";
 import { type End, podEnd, podsOf } from "../ends.ts";
 import type { Judges } from "../judge.ts";
 import type { Port } from "../ports.ts";
+import { perFamily } from "./destination.ts";
 import { keptFor, keptSources } from "./kept.ts";
 import { asRange, type FoundSource, type RangeSource, sourcesOf } from "./sources.ts";
 
@@ -51,9 +52,11 @@ export function allowlist(
   const kept = keptFor(facts, workload);
   for (const podEni of kept) take(keptSources(facts, podEni));
   for (const end of endsOf(facts, workload, new Set(kept.map((podEni) => keyOf(podEni))))) {
-    const sources = sourcesOf(facts, judges, end, to, port);
-    if (typeof sources === "string") unknown.push(`${end.name}: ${sources}`);
-    else take(sources);
+    for (const destination of destinationsFor(end, to)) {
+      const sources = sourcesOf(facts, judges, end, destination, port);
+      if (typeof sources === "string") unknown.push(`${end.name}: ${sources}`);
+      else take(sources);
+    }
   }
   const ranges = widest([...found.keys()]).toSorted(compareRanges);
   const admit = to.type === "host" ? to.host.spec.admit : undefined;
@@ -68,8 +71,15 @@ export function allowlist(
       ...ranges.map((range) => ({ range, why: found.get(range) ?? "" })),
       ...[...wider.values()].filter(({ range }) => !ranges.includes(range)),
     ],
-    unknown,
+    unknown: [...new Set(unknown)],
   };
+}
+
+/** Returns what a pod may speak to of a destination: of both families, where both ends have them. */
+function destinationsFor(end: End, to: End): readonly End[] {
+  const has = (isSix: boolean) => end.addresses.some((one) => one.includes(":") === isSix);
+  const fitting = perFamily(to).filter(({ addresses: [first = ""] }) => has(first.includes(":")));
+  return fitting.length > 0 ? fitting : [to];
 }
 
 /** @param kept keys of pods of which it is known already */

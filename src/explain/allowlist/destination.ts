@@ -29,9 +29,14 @@ export function destinationOf(facts: ClusterFacts, text: string): Destination {
   if (range) return { ends: pointsOf(facts, range).map((ip) => endAt(facts, formatIp(ip))), port: undefined };
   const { end: name, port } = parseTarget(text);
   const end = findEnd(facts, name, "default");
+  return { ends: perFamily(end), port };
+}
+
+/** Returns an end once with its addresses of each family that it has: who names a host may speak to any of them. */
+export function perFamily(end: End): readonly End[] {
   const families = [false, true].map((isSix) => end.addresses.filter((one) => one.includes(":") === isSix));
   const ends = families.filter((list) => list.length > 0).map((addresses) => ({ ...end, addresses }));
-  return { ends: ends.length > 0 ? ends : [end], port };
+  return ends.length > 0 ? ends : [end];
 }
 
 /** Returns whether where a destination is depends on pods. */
