@@ -89,6 +89,20 @@ describe("doctor", () => {
     expect(await doctor()).toEqual([]);
   });
 
+  it("tells of a rule that keeps nodes' pods apart, with the command that mends it", async () => {
+    const ways = async () => {
+      const { stdout } = await trunkline.say("doctor", "--lab", trunkline.lab, "-o", "json");
+      return (JSON.parse(stdout) as Answer).findings.filter(({ code }) => code.startsWith("way."));
+    };
+    expect(await ways()).toEqual([]);
+    await onNode("iptables", "-A", "FORWARD", "-s", "10.1.0.0/16", "-j", "DROP");
+    const [finding] = await ways();
+    expect(finding).toMatchObject({ code: "way.broken", object: expect.stringMatching(/^Pod\/default\//) });
+    const command = / to mend it: (.*) \(on node1/.exec(finding?.message ?? "")?.[1] ?? "";
+    await onNode(...command.split(" "));
+    expect(await ways()).toEqual([]);
+  });
+
   it("refuses a store that is not there, and does not make it", async () => {
     const file = `${trunkline.folder}/mistyped.db`;
     for (const words of [["doctor"], ["get", "pods"], ["policy", "matrix"]]) {

@@ -3,9 +3,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
 import type { BookedRefusal } from "../../agent/denied/refusal-book.ts";
 import type { DeniedAnswer, PodCount } from "../../agent/denied/refusal-log.ts";
+import { podKind } from "../../api/kinds/core.ts";
+import { keyOf } from "../../api/object.ts";
 import { TrunklineError, textOf } from "../../base/errors.ts";
+import { nearest } from "../../base/suggest.ts";
 import { findLab, nodePaths } from "../../lab/state.ts";
-import { defaultNamespace } from "../context.ts";
+import { defaultNamespace, withStore } from "../context.ts";
 import { askAgent } from "../facts/ask-agent.ts";
 import { answerOption } from "../options.ts";
 import { exit, print, printJson, say } from "../output.ts";
@@ -60,6 +63,8 @@ async function run(options: Options): Promise<void> {
   const counts = answers.flatMap(({ counts: list = [] }) =>
     list.filter((count) => isCounted(count, options)),
   );
+  // One that is gone may have been refused before; of one that never was nothing can have been.
+  if (refusals.length === 0 && counts.length === 0) await checkPod(options);
   if (options.output === "json") printJson({ refusals, counts, nodes: answers.map(stateOf) });
   else {
     for (const refusal of refusals) print(lineOf(refusal));
@@ -135,6 +140,21 @@ function chooser(options: Options): (refusal: BookedRefusal) => boolean {
 function isCounted({ pod }: PodCount, options: Options): boolean {
   const wanted = podKey(options);
   return wanted === undefined || pod === wanted;
+}
+
+/** @throws `explain.unknown-end` where the lab's objects know no pod of that name */
+async function checkPod(options: Options): Promise<void> {
+  const key = podKey(options);
+  if (key === undefined || options.socket !== undefined) return;
+  const pods = await withStore(options.lab === undefined ? {} : { lab: options.lab }, async (store) =>
+    (await store.list(podKind)).items.map((pod) => keyOf(pod)),
+  );
+  if (pods.includes(key)) return;
+  const suggestion = nearest(key, pods);
+  throw new TrunklineError("explain.unknown-end", {
+    name: `pod/${key}`,
+    suggestion: suggestion === undefined ? undefined : `pod/${suggestion}`,
+  });
 }
 
 function podKey({ pod, namespace = defaultNamespace }: Options): string | undefined {

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import type { Diagnosis } from "../../explain/doctor/diagnose.ts";
 import { findLab, listLabs } from "../../lab/state.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
 import { type StoreOptions, storeOptions, withStore } from "../context.ts";
 import { answerOption } from "../options.ts";
 import { exit, print, printJson } from "../output.ts";
@@ -40,6 +41,15 @@ async function doctor(options: Options): Promise<void> {
   if (wrong.length > 0) process.exitCode = exit.no;
 }
 
+/** Asks explain whether nodes' pods reach each other, as the lab's machines are now. */
+async function checkWays(options: Options, facts: ClusterFacts): Promise<Diagnosis[]> {
+  const { groundOf, lookAtMachines } = await import("../facts/node-knowledge.ts");
+  const { judgesOf } = await import("../../explain/plans.ts");
+  const { wayFindings } = await import("../../explain/doctor/ways.ts");
+  const [known, ground] = await Promise.all([lookAtMachines(options), groundOf(options)]);
+  return ground ? wayFindings(facts, judgesOf(facts, known, ground), ground) : [];
+}
+
 async function checkCluster(options: Options): Promise<{ looked: string[]; found: Diagnosis[] }> {
   const { diagnose } = await import("../../explain/doctor/diagnose.ts");
   const { lastingFindings, readAddresses } = await import("../ipam/data.ts");
@@ -57,12 +67,15 @@ async function checkCluster(options: Options): Promise<{ looked: string[]; found
     const agents = await checkAgents(options.lab);
     looked.push(`${agents.asked} agents`);
     found.push(...agents.found);
+    const { checkProcesses } = await import("../facts/process-checks.ts");
+    found.push(...(await checkProcesses(options.lab)));
     const { unledHostPorts } = await import("../../explain/doctor/diagnose.ts");
     if (findLab(options.lab).record.ground.hostPorts !== true) found.push(...unledHostPorts(facts));
     const { askRouting } = await import("../facts/node-routing.ts");
     found.push(...sessionFindings(facts, await askRouting(options, facts.nodes.keys())));
     const { checkForeignRules } = await import("../facts/foreign-checks.ts");
     found.push(...(await checkForeignRules(options.lab, facts)));
+    found.push(...(await checkWays(options, facts)));
     looked.push("other programs' rules");
   } else found.push(...sessionFindings(facts, new Map()));
   const { findings } = await lastingFindings(options);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { PodNetworking } from "../../api/kinds/pod-networking.ts";
 import { parseManifests } from "../../api/manifest/parse.ts";
 import type { KubeObject } from "../../api/object.ts";
 import { type ClusterFacts, emptyFacts } from "../../plan/facts.ts";
@@ -55,6 +56,40 @@ const codes = (text: string) => diagnose(factsOf(text)).map(({ code, object }) =
 describe("diagnose", () => {
   it("finds nothing in a sound cluster", () => {
     expect(diagnose(factsOf(sound))).toEqual([]);
+  });
+
+  it("names network configurations that could not be applied, and PodNetworkings that failed", () => {
+    const config = (status: string) =>
+      sound.replace(
+        "conditions: [",
+        `conditions: [{type: NetworkConfigReady, status: "${status}", reason: OverlayMissing, message: no ConfigMap x}, `,
+      );
+    expect(codes(config("True"))).toEqual([]);
+    expect(diagnose(factsOf(config("False")))).toMatchObject([
+      {
+        code: "node.network-config",
+        object: "Node/node1",
+        message: expect.stringContaining("no ConfigMap x"),
+      },
+    ]);
+    const facts = factsOf(sound);
+    const network = (status: "Ready" | "Fail"): PodNetworking => ({
+      apiVersion: "network.alibabacloud.com/v1beta1",
+      kind: "PodNetworking",
+      metadata: { name: "net", uid: "net", resourceVersion: "1", creationTimestamp: "" },
+      spec: {},
+      status: { status, message: "vSwitch vsw-9 is not there" },
+    });
+    const of = (status: "Ready" | "Fail") =>
+      diagnose({ ...facts, podNetworkings: new Map([["net", network(status)]]) });
+    expect(of("Ready")).toEqual([]);
+    expect(of("Fail")).toMatchObject([
+      {
+        code: "podnetworking.fail",
+        object: "PodNetworking/net",
+        message: expect.stringContaining("vsw-9 is not there"),
+      },
+    ]);
   });
 
   it("says once, and only notes, what a node that is gone has left", () => {

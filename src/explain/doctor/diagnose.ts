@@ -21,6 +21,7 @@ export function diagnose(facts: ClusterFacts): Diagnosis[] {
     ...pools(facts),
     ...policies(facts),
     ...securityGroupFindings(facts),
+    ...networks(facts),
     ...translations(facts),
     ...pods(facts),
   ];
@@ -47,6 +48,12 @@ function nodes(facts: ClusterFacts): Diagnosis[] {
         found.push(error("interfaces.reverse-path", object, message ?? "rp_filter is on for all links"));
       if (type === ADDRESS_CONDITION && status === "False" && reason === "NotDetected")
         found.push(error("node.address-not-found", object, message ?? "no reason given"));
+      if (type === "NetworkConfigReady" && status === "False") {
+        const mend = "pods get addresses of subnets there once what it names is there";
+        found.push(
+          error("node.network-config", object, `${reason}: ${message ?? "no reason given"}; ${mend}`),
+        );
+      }
       if (type !== "Ready" || status === "True") continue;
       found.push(error("node.not-ready", object, `it is not ready: ${message ?? "no reason given"}`));
     }
@@ -86,6 +93,21 @@ function pools(facts: ClusterFacts): Diagnosis[] {
     message,
   }));
   return [...checked, ...tunnels];
+}
+
+/** What the controller has said of PodNetworkings. */
+function networks({ podNetworkings }: ClusterFacts): Diagnosis[] {
+  return sorted(podNetworkings).flatMap(([name, { status }]) =>
+    status?.status === "Fail"
+      ? [
+          error(
+            "podnetworking.fail",
+            `PodNetworking/${name}`,
+            `it is not usable, and its pods do not start: ${status.message ?? "no reason given"}; change its vSwitchOptions or securityGroupIDs, or make what they name`,
+          ),
+        ]
+      : [],
+  );
 }
 
 function policies(facts: ClusterFacts): Diagnosis[] {
