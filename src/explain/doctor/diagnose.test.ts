@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { PodNetworking } from "../../api/kinds/pod-networking.ts";
+import type { BGPFilter, BGPPeer } from "../../api/kinds/routing/bgp.ts";
 import { parseManifests } from "../../api/manifest/parse.ts";
 import type { KubeObject } from "../../api/object.ts";
 import { type ClusterFacts, emptyFacts } from "../../plan/facts.ts";
@@ -88,6 +89,37 @@ describe("diagnose", () => {
         code: "podnetworking.fail",
         object: "PodNetworking/net",
         message: expect.stringContaining("vsw-9 is not there"),
+      },
+    ]);
+  });
+
+  it("names BGPFilters that a peer asks for and that do not exist", () => {
+    const facts = factsOf(sound);
+    const meta = (name: string) => ({ name, uid: name, resourceVersion: "1", creationTimestamp: "" });
+    const peer = {
+      apiVersion: "crd.projectcalico.org/v1",
+      kind: "BGPPeer",
+      metadata: meta("tor"),
+      spec: { peerIP: "192.168.18.1", asNumber: 64512, filters: ["there", "gone"] },
+    } as BGPPeer;
+    const filter = {
+      apiVersion: "crd.projectcalico.org/v1",
+      kind: "BGPFilter",
+      metadata: meta("there"),
+      spec: {},
+    } as BGPFilter;
+    const of = (...filters: readonly BGPFilter[]) =>
+      diagnose({
+        ...facts,
+        bgpPeers: new Map([["tor", peer]]),
+        bgpFilters: new Map(filters.map((one) => [one.metadata.name, one])),
+      });
+    expect(of(filter, { ...filter, metadata: meta("gone") })).toEqual([]);
+    expect(of(filter)).toMatchObject([
+      {
+        code: "bgp.filter-missing",
+        object: "BGPPeer/tor",
+        message: expect.stringContaining("BGPFilter gone does"),
       },
     ]);
   });

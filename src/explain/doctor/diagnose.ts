@@ -22,6 +22,7 @@ export function diagnose(facts: ClusterFacts): Diagnosis[] {
     ...policies(facts),
     ...securityGroupFindings(facts),
     ...networks(facts),
+    ...filters(facts),
     ...translations(facts),
     ...pods(facts),
   ];
@@ -93,6 +94,16 @@ function pools(facts: ClusterFacts): Diagnosis[] {
     message,
   }));
   return [...checked, ...tunnels];
+}
+
+/** A session whose filter is not there stands, and nothing passes it: nobody knows what it was to keep out. */
+function filters({ bgpPeers, bgpFilters }: ClusterFacts): Diagnosis[] {
+  return sorted(bgpPeers).flatMap(([name, { spec }]) => {
+    const missing = (spec.filters ?? []).filter((one) => !bgpFilters.has(one));
+    if (missing.length === 0) return [];
+    const message = `BGPFilter ${missing.join(", ")} does not exist: nothing passes its sessions; apply one of that name, or take it out of spec.filters`;
+    return [error("bgp.filter-missing", `BGPPeer/${name}`, message)];
+  });
 }
 
 /** What the controller has said of PodNetworkings. */
