@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { NodeTable } from "../src/agent/managers/node-table.ts";
-import { PolicyManager } from "../src/agent/managers/policy-manager.ts";
+import { PolicyManager } from "../src/agent/managers/policy/policy-manager.ts";
 import { silent } from "../src/base/log.ts";
 import { type Kernel, linuxMachine } from "../src/kernel/index.ts";
 import type { NodeFacts } from "../src/plan/facts.ts";

@@ -6,7 +6,7 @@
 import { run } from "../src/kernel/exec/index.ts";
 import type { Kernel } from "../src/kernel/index.ts";
 import { clusterFacts, clusterNode, pod, pool, sourceNat } from "../src/plan/snat/facts.suite.ts";
-import { type BedNode, NatBed } from "../test/kernel/nat-bed.ts";
+import { type BedNode, NatBed } from "../test/kernel/snat/nat-bed.ts";
 import { ranInPrivate } from "./lib/private.ts";
 import { rounds } from "./lib/quick.ts";
 import { quantile, type Row, row } from "./lib/row.ts";

@@ -1,5 +1,5 @@
 // Computes a whole cluster in a process of its own: `policy-full.ts`, prints seconds and MiB as JSON.
-import { ClusterModel } from "../../src/plan/policy/cluster-model.ts";
+import { ClusterModel } from "../../src/plan/policy/node/cluster-model.ts";
 import { makeCluster } from "./policy-cluster.ts";
 
 const { facts } = makeCluster(25_000, 4, 3, 0);

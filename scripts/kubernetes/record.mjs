@@ -1,5 +1,5 @@
 // Asks a Kubernetes API server about mutated objects and writes down whether it takes them, for
-// src/api/server-answers.test.ts. Only who changes what is compared needs it:
+// src/api/validation/server-answers.test.ts. Only who changes what is compared needs it:
 //   node scripts/kubernetes/record.mjs https://127.0.0.1:6443 TOKEN [SEED [COUNT]] > src/api/fixtures/server-answers.json
 // The server is asked for dry runs, but it should be one that nobody uses. A case is the number of an
 // object in server-bases.json, what is changed of it, whether the server takes it, and the fields that it complains about.

@@ -2,14 +2,14 @@
 
 import type { AgentOptions } from "./agent.ts";
 import { RefusalLog } from "./denied/refusal-log.ts";
-import { AddressManager } from "./managers/address-manager.ts";
+import { AddressManager } from "./managers/egress/address-manager.ts";
 import { ForwardManager } from "./managers/forward-manager.ts";
-import { Ipv6Guard } from "./managers/ipv6-guard.ts";
 import { NodeTable } from "./managers/node-table.ts";
-import { PolicyManager } from "./managers/policy-manager.ts";
+import { Ipv6Guard } from "./managers/policy/ipv6-guard.ts";
+import { PolicyManager } from "./managers/policy/policy-manager.ts";
+import { StageManager } from "./managers/policy/stage-manager.ts";
 import { RoutingManager } from "./managers/routing-manager.ts";
 import { SnatManager } from "./managers/snat-manager.ts";
-import { StageManager } from "./managers/stage-manager.ts";
 import { TunnelManager } from "./managers/tunnel-manager.ts";
 import { BirdManager } from "./routing/bird-manager.ts";
 import { chosenAddresses } from "./subnets/chosen-addresses.ts";

@@ -3,7 +3,7 @@
 import type { PodNetworking } from "./kinds/pod-networking.ts";
 import type { Secret } from "./kinds/secret.ts";
 import type { Draft, Kind, KubeObject } from "./object.ts";
-import { withoutZeros } from "./shape.ts";
+import { withoutZeros } from "./validation/shape.ts";
 
 /** The label that carries a namespace's name, for selectors. */
 const namespaceNameLabel = "kubernetes.io/metadata.name";

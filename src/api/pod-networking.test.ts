@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { formatProblem } from "../base/problem.ts";
 import { withDefaults } from "./defaults.ts";
-import { forbiddenChanges } from "./immutable.ts";
 import { type PodNetworking, podNetworkingKind } from "./kinds/pod-networking.ts";
 import type { Draft } from "./object.ts";
 import { checkPodNetworking, goDuration, usualMinReleaseAfterMs, wordedFinding } from "./pod-networking.ts";
-import { validate } from "./validate.ts";
+import { forbiddenChanges } from "./validation/immutable.ts";
+import { validate } from "./validation/validate.ts";
 
 const network = (spec: PodNetworking["spec"]): Draft<PodNetworking> => ({
   apiVersion: "network.alibabacloud.com/v1beta1",

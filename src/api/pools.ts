@@ -11,11 +11,11 @@ import {
   tryParseIp,
 } from "../base/ip.ts";
 import type { Path } from "../base/problem.ts";
-import { calicoSelector } from "./calico-selector.ts";
 import type { ConfigMap, Node } from "./kinds/core.ts";
 import type { Host } from "./kinds/host.ts";
 import { blockSizeBounds, type IPPool } from "./kinds/ip-pool.ts";
 import { nodeAnnotations } from "./kinds/routing/node-annotations.ts";
+import { calicoSelector } from "./selectors/calico-selector.ts";
 
 /** What a pool is compared with. */
 export interface Surroundings {

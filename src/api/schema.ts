@@ -3,8 +3,8 @@
 import * as z from "zod";
 import { isError } from "../base/errors.ts";
 import { formatCidr, isMapped, looseCidr, tryParseCidr, tryParseIp } from "../base/ip.ts";
-import { calicoSelector } from "./calico-selector.ts";
 import type { Draft, KubeObject } from "./object.ts";
+import { calicoSelector } from "./selectors/calico-selector.ts";
 import { whyNotLabel, whyNotLabelValue, whyNotQualifiedName, whyNotSubdomain } from "./words.ts";
 
 type Mutable<T> = T extends string | number | boolean | undefined

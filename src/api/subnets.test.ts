@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { formatProblem } from "../base/problem.ts";
 import { kindNamed } from "./kinds/index.ts";
 import { isUsable, subnetGateway, usableAddresses, usableCount } from "./subnets.ts";
-import { validate } from "./validate.ts";
+import { validate } from "./validation/validate.ts";
 
 const subnet = (spec: object) =>
   validate(kindNamed("subnet")!, {

@@ -3,9 +3,9 @@ import type { KubeObject } from "../api/object.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { cluster, namespace, pod, policy } from "./cluster.suite.ts";
 import { changesText, diffReach } from "./diff.ts";
+import { judgesOf } from "./judges/plans.ts";
 import { clusterEnds } from "./matrix/matrix.ts";
 import { overlay } from "./overlay.ts";
-import { judgesOf } from "./plans.ts";
 import { parsePorts } from "./ports.ts";
 
 const side = (facts: ClusterFacts) => ({

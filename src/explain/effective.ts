@@ -8,8 +8,8 @@ import {
   type NetworkPolicyPeer,
   type NetworkPolicyPort,
 } from "../api/kinds/network-policy.ts";
-import { matchesSelector } from "../api/selectors.ts";
-import { soundSpec } from "../api/sound-policy.ts";
+import { matchesSelector } from "../api/selectors/selectors.ts";
+import { soundSpec } from "../api/validation/sound-policy.ts";
 import type { IpRange } from "../base/ip.ts";
 import { formatProblem } from "../base/problem.ts";
 import type { ClusterFacts } from "../plan/facts.ts";

@@ -4,7 +4,7 @@ import { block, cluster, host, pod, pool } from "./cluster.suite.ts";
 import { findEnd } from "./ends.ts";
 import { explain } from "./explain.ts";
 import { explanationText } from "./explain-text.ts";
-import { judgesOf } from "./plans.ts";
+import { judgesOf } from "./judges/plans.ts";
 import { parseEnd, parseTarget } from "./target.ts";
 
 function ask(facts: ClusterFacts, from: string, to: string) {

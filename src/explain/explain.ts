@@ -8,9 +8,16 @@ import { Choices, explore, type World } from "../plan/foreign/index.ts";
 import { type End, isOnNode, nodeOf } from "./ends.ts";
 import { fateOf, guessedFate, type Outcome, type PlacedFlow } from "./fate.ts";
 import { type Atlas, isLoopback } from "./ground/atlas.ts";
-import { withGroups } from "./group-judge.ts";
 import { travel } from "./journey/journey.ts";
-import type { DirectionVerdict, Flow, GroupWord, Judges, PolicyVerdict, SourceDecision } from "./judge.ts";
+import { withGroups } from "./judges/group-judge.ts";
+import type {
+  DirectionVerdict,
+  Flow,
+  GroupWord,
+  Judges,
+  PolicyVerdict,
+  SourceDecision,
+} from "./judges/judge.ts";
 import { portsOf } from "./listening.ts";
 import { formatPort, type Port } from "./ports.ts";
 import { type AddressDecision, decisionAbout, type Provenance, provenanceOf } from "./provenance.ts";

@@ -9,7 +9,7 @@ import type { Machine } from "./ground/ground.ts";
 import { type Answering, whyCutOff, whyNoReturn } from "./journey/back.ts";
 import type { Travelled } from "./journey/journey.ts";
 import type { Start } from "./journey/parcel.ts";
-import type { Flow, Network } from "./judge.ts";
+import type { Flow, Network } from "./judges/judge.ts";
 import { type Listening, listeningAt, listeningOn } from "./listening.ts";
 import { declaredPorts } from "./manifests/workloads.ts";
 import type { Port } from "./ports.ts";

@@ -5,7 +5,7 @@ import type { Choices, World } from "../plan/foreign/index.ts";
 import type { End } from "./ends.ts";
 import type { Fate, Outcome } from "./fate.ts";
 import { rangeOf } from "./journey/parcel.ts";
-import type { DirectionVerdict, SourceDecision } from "./judge.ts";
+import type { DirectionVerdict, SourceDecision } from "./judges/judge.ts";
 
 export interface Admission {
   readonly allowed: boolean;

@@ -7,8 +7,8 @@ import { findEnd } from "./ends.ts";
 import { explain, verdictOf } from "./explain.ts";
 import { ground } from "./ground/ground.suite.ts";
 import type { Ground } from "./ground/ground.ts";
+import { judgesOf } from "./judges/plans.ts";
 import { clusterEnds, matrixCells } from "./matrix/matrix.ts";
-import { judgesOf } from "./plans.ts";
 import { parseEnd, parseTarget } from "./target.ts";
 import { renderedRules } from "./trace/rendered.ts";
 

@@ -8,7 +8,7 @@ import { NotUnderstood, type TraceLink } from "../plan/trace/packet.ts";
 import type { TraceTable } from "../plan/trace/table.ts";
 import { trace } from "../plan/trace/trace.ts";
 import { podLink } from "./ground/atlas.ts";
-import type { Behind } from "./judge.ts";
+import type { Behind } from "./judges/judge.ts";
 import { podLinkOf } from "./trace/pod-links.ts";
 import { renderedRules } from "./trace/rendered.ts";
 

@@ -3,13 +3,13 @@
 import { randomUUID } from "node:crypto";
 import type { AddressBlock } from "../api/kinds/address-block.ts";
 import { isError, textOf } from "../base/errors.ts";
-import { followLoans, pushReturns, returnIdle } from "./borrowing.ts";
 import type { NodeContext } from "./context.ts";
 import { writeFigures } from "./figures.ts";
-import { serveLoans } from "./lending.ts";
+import { followLoans, pushReturns, returnIdle } from "./lending/borrowing.ts";
+import { serveLoans } from "./lending/lending.ts";
+import { obeyReleases } from "./lending/releases.ts";
 import { dropLost, giveUpIdle, pushReleases, takeUp } from "./own-blocks.ts";
 import { recover } from "./recovery.ts";
-import { obeyReleases } from "./releases.ts";
 
 export class Caretaker {
   readonly #context: NodeContext;

@@ -2,9 +2,9 @@
 import { type AddressBlock, addressBlockKind, blockName } from "../api/kinds/address-block.ts";
 import { isError, TrunklineError, textOf } from "../base/errors.ts";
 import { cidrOf, formatCidr, parseCidr, parseIp } from "../base/ip.ts";
-import { borrow, withdraw } from "./borrowing.ts";
 import { nextBlock } from "./candidates.ts";
 import type { NodeContext } from "./context.ts";
+import { borrow, withdraw } from "./lending/borrowing.ts";
 import { pick, poolOf, usableBlocks } from "./pick.ts";
 import type { PoolRange, Want } from "./types.ts";
 

@@ -3,9 +3,9 @@ import type { AddressBlock } from "../api/kinds/address-block.ts";
 import type { Logger } from "../base/log.ts";
 import type { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
-import type { Journal } from "./journal.ts";
+import type { Journal } from "./journal/journal.ts";
+import type { JournalRecord } from "./journal/records.ts";
 import type { Ledger } from "./ledger.ts";
-import type { JournalRecord } from "./records.ts";
 import type { Clock } from "./types.ts";
 
 export interface IpamSettings {

@@ -2,7 +2,7 @@
 // calls can fail, be cut off, or succeed without an answer.
 import type { Draft, Kind, KubeObject } from "../api/object.ts";
 import type { DeleteOptions, Store } from "../store/store.ts";
-import type { JournalDisk } from "./journal.ts";
+import type { JournalDisk } from "./journal/journal.ts";
 import { NodeIpam, type NodeIpamOptions } from "./node-ipam.ts";
 import type { Clock, Owner, PoolRange, Want } from "./types.ts";
 

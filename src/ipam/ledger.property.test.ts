@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import type { JournalRecord } from "./journal/records.ts";
 import { Ledger } from "./ledger.ts";
-import type { JournalRecord } from "./records.ts";
 
 const address = fc.nat(7).map((n) => `10.1.0.${n}`);
 const seq = fc.integer({ min: 1, max: 12 });

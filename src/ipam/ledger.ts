@@ -2,7 +2,7 @@
 // node, so a restart cannot see anything else than what was written.
 import { parseIp } from "../base/ip.ts";
 import { OwnBlock } from "./block.ts";
-import type { JournalRecord } from "./records.ts";
+import type { JournalRecord } from "./journal/records.ts";
 import { type Clock, type HeldAddress, type Holding, type Owner, ownerKey } from "./types.ts";
 
 type HoldRecord = Extract<JournalRecord, { op: "hold" }>;

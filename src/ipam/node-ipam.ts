@@ -9,11 +9,11 @@ import { provide } from "./claiming.ts";
 import { systemClock } from "./clock.ts";
 import { defaultSettings, type IpamSettings, type NodeContext, type UsedAddress } from "./context.ts";
 import { figuresOf, type NodeFigures } from "./figures.ts";
-import { Journal, type JournalDisk } from "./journal.ts";
-import { fileDisk } from "./journal-disk.ts";
+import { fileDisk } from "./journal/disk.ts";
+import { Journal, type JournalDisk } from "./journal/journal.ts";
+import type { JournalRecord } from "./journal/records.ts";
 import { Ledger } from "./ledger.ts";
 import { pick } from "./pick.ts";
-import type { JournalRecord } from "./records.ts";
 import { isRecovered, recoveredFor } from "./recovery.ts";
 import { tunnelDeviceOf } from "./tunnel-owner.ts";
 import {

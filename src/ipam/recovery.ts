@@ -1,8 +1,8 @@
 // What to do when the journal is lost or damaged: addresses that something on the node uses count as held, and what the
 // store shows as lent is lent.
 import type { NodeContext, UsedAddress } from "./context.ts";
+import type { JournalRecord } from "./journal/records.ts";
 import type { Ledger } from "./ledger.ts";
-import type { JournalRecord } from "./records.ts";
 import { type Holding, type Owner, ownerKey, samePod, type Want } from "./types.ts";
 
 const prefix = "recovered-";

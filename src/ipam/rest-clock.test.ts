@@ -14,8 +14,8 @@ import {
   type TestNode,
   want,
 } from "./harness.suite.ts";
+import { decodeJournal, encodeLine } from "./journal/records.ts";
 import { Ledger } from "./ledger.ts";
-import { decodeJournal, encodeLine } from "./records.ts";
 
 const cooldownMs = 30_000;
 const day = 86_400_000;

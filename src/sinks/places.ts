@@ -1,7 +1,7 @@
 // Which sinks are on a machine.
 import type { AddressListSink } from "../api/kinds/address-list.ts";
 import type { Node } from "../api/kinds/core.ts";
-import { matchesSelector } from "../api/selectors.ts";
+import { matchesSelector } from "../api/selectors/selectors.ts";
 
 export const isAtController = ({ host, nodes }: AddressListSink): boolean =>
   host === undefined && nodes === undefined;

@@ -2,7 +2,6 @@
 // written.
 import { withDefaults } from "../api/defaults.ts";
 import { equalJson } from "../api/equal.ts";
-import { forbiddenChanges } from "../api/immutable.ts";
 import { configMapKind, namespaceKind, nodeKind } from "../api/kinds/core.ts";
 import { hostKind } from "../api/kinds/host.ts";
 import { type IPPool, ipPoolKind } from "../api/kinds/ip-pool.ts";
@@ -11,7 +10,8 @@ import { threeWayMerge } from "../api/merge.ts";
 import { type Draft, type Kind, type KubeObject, keyOf } from "../api/object.ts";
 import { usualMinReleaseAfterMs, wordedFinding } from "../api/pod-networking.ts";
 import { checkPools, serviceRangesOf } from "../api/pools.ts";
-import { validate } from "../api/validate.ts";
+import { forbiddenChanges } from "../api/validation/immutable.ts";
+import { validate } from "../api/validation/validate.ts";
 import { isError, TrunklineError } from "../base/errors.ts";
 import type { Path, Problem } from "../base/problem.ts";
 import { formatPath } from "../base/problem.ts";

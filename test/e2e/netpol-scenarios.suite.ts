@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { namespaceKind, type Pod, type Protocol, podIps, podKind } from "../../src/api/kinds/core.ts";
 import { type NetworkPolicy, networkPolicyKind } from "../../src/api/kinds/network-policy.ts";
+import { judgesOf } from "../../src/explain/judges/plans.ts";
 import { clusterEnds, matrixCells } from "../../src/explain/matrix/matrix.ts";
-import { judgesOf } from "../../src/explain/plans.ts";
 import { askLab } from "../../src/lab/control/client.ts";
 import type { MatrixRequest } from "../../src/lab/lab.ts";
 import { collectFacts } from "../../src/plan/collect.ts";
@@ -20,7 +20,7 @@ import {
   scenarioIp6,
   scenarioPods,
   scenarios,
-} from "../kernel/policy-scenarios.ts";
+} from "../kernel/policy/policy-scenarios.ts";
 import { keyOf, type ProbedCell } from "./cells.ts";
 import { Commands } from "./trunkline.ts";
 

@@ -6,7 +6,7 @@ import { connect } from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { hostInterfaceName } from "../../src/agent/pods/endpoint.ts";
-import { readJournal } from "../../src/ipam/read-journal.ts";
+import { readJournal } from "../../src/ipam/journal/read.ts";
 import type { Owner } from "../../src/ipam/types.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import { type Kernel, linuxMachine, type Machine, ROUTE_PROTOCOL } from "../../src/kernel/index.ts";

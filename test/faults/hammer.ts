@@ -11,7 +11,7 @@ import { ipPoolKind } from "../../src/api/kinds/ip-pool.ts";
 import { isError } from "../../src/base/errors.ts";
 import { IpamCollector } from "../../src/controller/ipam-gc.ts";
 import type { NodeFigures } from "../../src/ipam/figures.ts";
-import { readJournal } from "../../src/ipam/read-journal.ts";
+import { readJournal } from "../../src/ipam/journal/read.ts";
 import type { HeldAddress, Owner, PoolRange } from "../../src/ipam/types.ts";
 import { checkAddresses, type Finding } from "../../src/plan/addressing/check.ts";
 import { collectFacts } from "../../src/plan/collect.ts";

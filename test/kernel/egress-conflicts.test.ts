@@ -5,8 +5,8 @@ import { ipPoolKind } from "../../src/api/kinds/ip-pool.ts";
 import { type SourceNAT, sourceNatKind } from "../../src/api/kinds/source-nat.ts";
 import { collectFacts } from "../../src/plan/collect.ts";
 import { clusterNode, namespace, pool, sourceNat } from "../../src/plan/snat/facts.suite.ts";
-import { type BedNode, NatBed } from "./nat-bed.ts";
 import { until } from "./scene.ts";
+import { type BedNode, NatBed } from "./snat/nat-bed.ts";
 
 let bed: NatBed;
 const timers: NodeJS.Timeout[] = [];

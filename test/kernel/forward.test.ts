@@ -5,7 +5,7 @@ import { ForwardManager } from "../../src/agent/managers/forward-manager.ts";
 import { silent } from "../../src/base/log.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import { clusterFacts, clusterNode, pod, pool } from "../../src/plan/snat/facts.suite.ts";
-import { NatBed, vpcHost } from "./nat-bed.ts";
+import { NatBed, vpcHost } from "./snat/nat-bed.ts";
 
 const facts = clusterFacts({
   pools: [pool("pods", "172.16.0.0/16")],

@@ -13,9 +13,9 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { JournalFile } from "../../src/base/journal/file.ts";
 import { contentOf, decodeLines, encodeLine, parseJson } from "../../src/base/journal/lines.ts";
-import { Journal } from "../../src/ipam/journal.ts";
-import { fileDisk } from "../../src/ipam/journal-disk.ts";
-import { decodeJournal } from "../../src/ipam/records.ts";
+import { fileDisk } from "../../src/ipam/journal/disk.ts";
+import { Journal } from "../../src/ipam/journal/journal.ts";
+import { decodeJournal } from "../../src/ipam/journal/records.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 
 let disk: string;

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { compareWithNaive } from "../../src/plan/policy/differential.suite.ts";
-import type { PolicyBed } from "../kernel/policy-bed.ts";
-import { compareKernel, differentialBed } from "../kernel/policy-differential.ts";
+import type { PolicyBed } from "../kernel/policy/policy-bed.ts";
+import { compareKernel, differentialBed } from "../kernel/policy/policy-differential.ts";
 
 let bed: PolicyBed | undefined;
 afterAll(() => bed?.close());

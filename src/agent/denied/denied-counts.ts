@@ -1,7 +1,7 @@
 // What the kernel counted of refusals: by pod and direction exactly, and what has no pod by its place.
 import type { Nft } from "../../kernel/kernel.ts";
 import { STAGE_TABLE } from "../../kernel/own-tables.ts";
-import { DENIED_SETS, REFUSED_SET } from "../../plan/policy/refusals.ts";
+import { DENIED_SETS, REFUSED_SET } from "../../plan/policy/nft/refusals.ts";
 import { type Direction, directions } from "../../plan/policy/types.ts";
 
 export interface Count {

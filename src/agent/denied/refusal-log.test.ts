@@ -7,8 +7,8 @@ import { type NetworkPolicy, STAGE_ANNOTATION } from "../../api/kinds/network-po
 import { silent } from "../../base/log.ts";
 import { fakeMachine, type Kernel, type LoggedPacket } from "../../kernel/index.ts";
 import { type ClusterFacts, emptyFacts, type NodeFacts } from "../../plan/facts.ts";
-import { NodePolicy } from "../../plan/policy/node-policy.ts";
-import { LOG_GROUP } from "../../plan/policy/refusals.ts";
+import { LOG_GROUP } from "../../plan/policy/nft/refusals.ts";
+import { NodePolicy } from "../../plan/policy/node/node-policy.ts";
 import { memoryStore } from "../../store/memory.ts";
 import type { Store } from "../../store/store.ts";
 import { RefusalLog } from "./refusal-log.ts";

@@ -1,5 +1,5 @@
 // Hears of the packets that the node's rules refuse, says whose they were and why, and keeps that for `trunkline denied`,
-// for events on the pods and for /metrics. What it hears is a sample that the kernel limits (plan/policy/refusals.ts);
+// for events on the pods and for /metrics. What it hears is a sample that the kernel limits (plan/policy/nft/refusals.ts);
 // what is counted is exact.
 import { Counter, type Registry } from "prom-client";
 import { isError, textOf } from "../../base/errors.ts";
@@ -14,8 +14,8 @@ import {
 } from "../../explain/denied/refusal.ts";
 import type { Kernel, LoggedPacket, PacketLog } from "../../kernel/kernel.ts";
 import { type ClusterFacts, type LocalEndpoint, type NodeFacts, nodeIps } from "../../plan/facts.ts";
-import type { ClusterModel } from "../../plan/policy/cluster-model.ts";
-import { LOG_GROUP, type RefusalSite, siteOf } from "../../plan/policy/refusals.ts";
+import { LOG_GROUP, type RefusalSite, siteOf } from "../../plan/policy/nft/refusals.ts";
+import type { ClusterModel } from "../../plan/policy/node/cluster-model.ts";
 import type { CompiledPolicy, Direction } from "../../plan/policy/types.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
 import type { Store } from "../../store/store.ts";

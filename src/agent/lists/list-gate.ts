@@ -14,7 +14,7 @@ import type { PodIdentity } from "../../cni/args.ts";
 import { askerOf } from "../../explain/allowlist/address-list.ts";
 import { covers } from "../../explain/allowlist/allowlist.ts";
 import { isListed, waitOf, withIps } from "../../explain/allowlist/listed.ts";
-import { sourceJudgeOf } from "../../explain/plans.ts";
+import { sourceJudgeOf } from "../../explain/judges/plans.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { change } from "../../store/change.ts";
 import type { EventRecorder } from "../../store/event-recorder.ts";

@@ -10,11 +10,16 @@ import { type ChangedPods, leftBlocks, planSnat, type SnatPlan, WishBook } from 
 import { writeSnat } from "../../plan/snat/nft.ts";
 import type { Store } from "../../store/store.ts";
 import { setNodeCondition } from "../node-condition.ts";
-import { EgressHolder } from "./egress-holder.ts";
+import { EgressHolder } from "./egress/holder.ts";
+import {
+  addSteerRouting,
+  removeSteerRouting,
+  type SteerRouting,
+  steerRouting,
+} from "./egress/steer-routes.ts";
 import { LastGood, lastGoodFile } from "./last-good.ts";
 import type { Changes, Manager } from "./manager.ts";
 import type { NodeTable } from "./node-table.ts";
-import { addSteerRouting, removeSteerRouting, type SteerRouting, steerRouting } from "./steer-routes.ts";
 
 export interface SnatManagerOptions {
   readonly node: string;

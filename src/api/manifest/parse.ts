@@ -4,8 +4,8 @@ import { nearest } from "../../base/suggest.ts";
 import { asServed } from "../defaults.ts";
 import { allKinds, kindOf } from "../kinds/index.ts";
 import type { Draft, Kind, KubeObject } from "../object.ts";
-import { type EmptyText, emptyTexts } from "../shape.ts";
-import { type Locate, problemAt, show, validate } from "../validate.ts";
+import { type EmptyText, emptyTexts } from "../validation/shape.ts";
+import { type Locate, problemAt, show, validate } from "../validation/validate.ts";
 import type { Change } from "./edits.ts";
 import { parseDocuments } from "./syntax.ts";
 

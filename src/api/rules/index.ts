@@ -1,7 +1,7 @@
 // The rules of a Kubernetes API server about an object of its own kinds, beyond types and beyond what schemas say.
 import type { Path } from "../../base/problem.ts";
 import type { Kind } from "../object.ts";
-import { visitTypes } from "../shape.ts";
+import { visitTypes } from "../validation/shape.ts";
 import { containerRules } from "./containers.ts";
 import { checkFields } from "./fields.ts";
 import { podRules } from "./pods.ts";

@@ -1,6 +1,6 @@
 // The API server's rules about workloads and metadata (Kubernetes 1.37, pkg/apis/apps/validation, pkg/apis/batch/validation).
 import type { LabelSelector } from "../kinds/core.ts";
-import { type Labels, matchesSelector } from "../selectors.ts";
+import { type Labels, matchesSelector } from "../selectors/selectors.ts";
 import { whyNotLabel, whyNotQualifiedName, whyNotSubdomain } from "../words.ts";
 import { type Json, must, number, part, parts, type Rules, type Say, text, texts } from "./rule.ts";
 

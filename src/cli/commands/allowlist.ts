@@ -5,7 +5,7 @@ import { TrunklineError } from "../../base/errors.ts";
 import { allowlist, type Workload } from "../../explain/allowlist/allowlist.ts";
 import { type ListForm, listForms, listText } from "../../explain/allowlist/formats.ts";
 import { findEnd } from "../../explain/ends.ts";
-import { judgesOf } from "../../explain/plans.ts";
+import { judgesOf } from "../../explain/judges/plans.ts";
 import { parseEnd, parseTarget } from "../../explain/target.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import { type ClusterOptions, clusterOptions, defaultNamespace, withStore } from "../context.ts";

@@ -44,7 +44,7 @@ async function doctor(options: Options): Promise<void> {
 /** Asks explain whether nodes' pods reach each other, as the lab's machines are now. */
 async function checkWays(options: Options, facts: ClusterFacts): Promise<Diagnosis[]> {
   const { groundOf, lookAtMachines } = await import("../facts/node-knowledge.ts");
-  const { judgesOf } = await import("../../explain/plans.ts");
+  const { judgesOf } = await import("../../explain/judges/plans.ts");
   const { wayFindings } = await import("../../explain/doctor/ways.ts");
   const [known, ground] = await Promise.all([lookAtMachines(options), groundOf(options)]);
   return ground ? wayFindings(facts, judgesOf(facts, known, ground), ground) : [];

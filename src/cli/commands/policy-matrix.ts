@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import { TrunklineError } from "../../base/errors.ts";
 import type { End } from "../../explain/ends.ts";
+import { judgesOf } from "../../explain/judges/plans.ts";
 import { factsOf } from "../../explain/manifests/facts-of.ts";
 import { formatMatrix, type MatrixFormat, matrixFormats } from "../../explain/matrix/formats.ts";
 import {
@@ -13,7 +14,6 @@ import {
 } from "../../explain/matrix/matrix.ts";
 import { rangeEnds } from "../../explain/matrix/ranges.ts";
 import { matrixText } from "../../explain/matrix/text.ts";
-import { judgesOf } from "../../explain/plans.ts";
 import { type Port, parsePorts } from "../../explain/ports.ts";
 import { liveColumns, manifestColumns } from "../../explain/services/columns.ts";
 import { collectFacts } from "../../plan/collect.ts";

@@ -1,7 +1,6 @@
 // What is particular about each kind. A kind without words of its own is shown as it is written.
 
 import { bandwidthOf, bitRateText, directions } from "../../api/bandwidth.ts";
-import { calicoSelector } from "../../api/calico-selector.ts";
 import {
   type ContainerPort,
   type Node,
@@ -15,6 +14,7 @@ import { blockSizeBounds, type IPPool } from "../../api/kinds/ip-pool.ts";
 import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
 import type { CronJob } from "../../api/kinds/workloads.ts";
 import type { KubeObject } from "../../api/object.ts";
+import { calicoSelector } from "../../api/selectors/calico-selector.ts";
 import { cidrSize, tryParseCidr } from "../../base/ip.ts";
 import type { BlockUsage } from "../../plan/addressing/usage.ts";
 import { lackingIpip } from "../../plan/routing/tunnels.ts";

@@ -5,8 +5,8 @@ import {
   type NetworkPolicyPeer,
   type NetworkPolicyPort,
 } from "../../api/kinds/network-policy.ts";
-import { selectorText } from "../../api/selectors.ts";
-import { soundSpec } from "../../api/sound-policy.ts";
+import { selectorText } from "../../api/selectors/selectors.ts";
+import { soundSpec } from "../../api/validation/sound-policy.ts";
 import { formatProblem } from "../../base/problem.ts";
 import { compilePolicy, type Rule } from "../../plan/policy/index.ts";
 import type { Lines } from "./lines.ts";

@@ -1,6 +1,6 @@
 // What this machine must have for an agent or a lab, looked at without changing anything.
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
-import { guardSettings } from "../../agent/managers/guard-settings.ts";
+import { guardSettings } from "../../agent/managers/policy/guard-settings.ts";
 import { shimPath } from "../../agent/shim-path.ts";
 import { textOf } from "../../base/errors.ts";
 import type { Diagnosis } from "../../explain/doctor/diagnose.ts";

@@ -2,7 +2,7 @@
 // do, and which configuration an agent remembers. The lab's own process looks: it may, and it has the handles open.
 import { isError } from "../../base/errors.ts";
 import type { Ground } from "../../explain/ground/ground.ts";
-import type { Knowledge } from "../../explain/plans.ts";
+import type { Knowledge } from "../../explain/judges/plans.ts";
 import { askLab } from "../../lab/control/client.ts";
 import type { MachineKnowledge } from "../../lab/machine-knowledge.ts";
 import { type LabEntry, listLabs } from "../../lab/state.ts";

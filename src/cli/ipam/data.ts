@@ -1,8 +1,8 @@
 // What the ipam commands look at: the store's objects, and the journals of the nodes that this machine has.
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../ipam/clock.ts";
+import { readJournal } from "../../ipam/journal/read.ts";
 import type { Ledger } from "../../ipam/ledger.ts";
-import { readJournal } from "../../ipam/read-journal.ts";
 import { findLab, nodePaths } from "../../lab/state.ts";
 import { checkAddresses, type Finding, isNote } from "../../plan/addressing/check.ts";
 import { type BlockUsage, usageOf } from "../../plan/addressing/usage.ts";

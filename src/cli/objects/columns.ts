@@ -23,8 +23,8 @@ import type {
   ReplicationController,
 } from "../../api/kinds/workloads.ts";
 import type { KubeObject } from "../../api/object.ts";
-import { selectorText } from "../../api/selectors.ts";
-import { soundSpec } from "../../api/sound-policy.ts";
+import { selectorText } from "../../api/selectors/selectors.ts";
+import { soundSpec } from "../../api/validation/sound-policy.ts";
 import { ago } from "../output.ts";
 import { parseJsonPath, valuesAt } from "./jsonpath.ts";
 

@@ -1,6 +1,6 @@
 // Objects of one kind as a table.
 import type { Kind, KubeObject } from "../../api/object.ts";
-import { labelOf } from "../../api/selectors.ts";
+import { labelOf } from "../../api/selectors/selectors.ts";
 import { table } from "../output.ts";
 import { type Column, columnsOf } from "./columns.ts";
 import { resourceName } from "./names.ts";

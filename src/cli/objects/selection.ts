@@ -1,11 +1,11 @@
 // Which objects a command is about: the words and options that get, describe, delete, scale and wait share, as kubectl
 // has them, and looking those objects up.
 import type { Command } from "commander";
-import { fieldChooser } from "../../api/field-selector.ts";
 import { categoryNamed } from "../../api/kinds/index.ts";
 import { shown } from "../../api/kinds/secret.ts";
 import type { Kind, KubeObject } from "../../api/object.ts";
-import { matchesSelector, parseSelector } from "../../api/selectors.ts";
+import { fieldChooser } from "../../api/selectors/field-selector.ts";
+import { matchesSelector, parseSelector } from "../../api/selectors/selectors.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import type { Store } from "../../store/store.ts";
 import {

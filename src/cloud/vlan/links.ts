@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import type { Node } from "../../api/kinds/core.ts";
 import type { Subnet } from "../../api/kinds/subnet.ts";
-import { matchesSelector } from "../../api/selectors.ts";
+import { matchesSelector } from "../../api/selectors/selectors.ts";
 import { textOf } from "../../base/errors.ts";
 import type { Kernel, Link } from "../../kernel/kernel.ts";
 import { announcement } from "../../kernel/sockets/announce.ts";

@@ -10,7 +10,7 @@ import { type Asker, askerOf, type NextList, nextList } from "../../explain/allo
 import { destinationOf, isPods } from "../../explain/allowlist/destination.ts";
 import { sinkStates, withReady } from "../../explain/allowlist/list-state.ts";
 import type { SourceJudges } from "../../explain/allowlist/sources.ts";
-import { sourceJudgeOf } from "../../explain/plans.ts";
+import { sourceJudgeOf } from "../../explain/judges/plans.ts";
 import type { Clock } from "../../ipam/types.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { change } from "../../store/change.ts";

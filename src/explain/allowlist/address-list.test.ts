@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { AddressList } from "../../api/kinds/address-list.ts";
 import type { KubeObject } from "../../api/object.ts";
 import { cluster, host, pod, pool } from "../cluster.suite.ts";
-import { sourceJudgeOf } from "../plans.ts";
+import { sourceJudgeOf } from "../judges/plans.ts";
 import { askerOf, nextList } from "./address-list.ts";
 
 const db = host("db", "172.17.0.9");

@@ -5,7 +5,7 @@ import type { PodENI } from "../../api/kinds/pod-eni.ts";
 import type { Subnet } from "../../api/kinds/subnet.ts";
 import { cluster, host, pod, pool } from "../cluster.suite.ts";
 import { findEnd } from "../ends.ts";
-import { judgesOf } from "../plans.ts";
+import { judgesOf } from "../judges/plans.ts";
 import { parseEnd } from "../target.ts";
 import { allowlist, type Workload } from "./allowlist.ts";
 

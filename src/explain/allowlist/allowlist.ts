@@ -5,7 +5,7 @@ import { keyOf } from "../../api/object.ts";
 import { cidrCovers, tryParseCidr } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type End, podEnd, podsOf } from "../ends.ts";
-import type { Judges } from "../judge.ts";
+import type { Judges } from "../judges/judge.ts";
 import type { Port } from "../ports.ts";
 import { perFamily } from "./destination.ts";
 import { keptFor, keptSources } from "./kept.ts";

@@ -2,7 +2,7 @@
 import type { AddressList, AddressListSink, AskedAddress, ListedPods } from "../../api/kinds/address-list.ts";
 import { isTerminal, type Node, type Pod, podIps } from "../../api/kinds/core.ts";
 import { kindNamed } from "../../api/kinds/index.ts";
-import { matchesSelector } from "../../api/selectors.ts";
+import { matchesSelector } from "../../api/selectors/selectors.ts";
 import { parseGoDuration } from "../../base/go-duration.ts";
 import { cidrContains, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";

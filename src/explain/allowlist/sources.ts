@@ -11,7 +11,7 @@ import { holderOf } from "../../plan/subnets/pod-eni/ledger.ts";
 import { isHeld } from "../../plan/subnets/pod-eni/words.ts";
 import { type End, isOnNode, nodeOf } from "../ends.ts";
 import { type Explanation, explain, sourceAsked } from "../explain.ts";
-import type { Judges } from "../judge.ts";
+import type { Judges } from "../judges/judge.ts";
 import type { Port } from "../ports.ts";
 import type { Provenance } from "../provenance.ts";
 

@@ -1,7 +1,7 @@
 // Which change would let a refused packet in: the smallest one that the policies' own rules suggest. Only what would really
 // do: where no rule comes near, it says what a rule would have to allow. Pure.
 import type { Pod } from "../../api/kinds/core.ts";
-import { type Labels, labelOf } from "../../api/selectors.ts";
+import { type Labels, labelOf } from "../../api/selectors/selectors.ts";
 import { type IpRange, tryParseIp } from "../../base/ip.ts";
 import { resolvePort } from "../../plan/policy/pods.ts";
 import { hasPort } from "../../plan/policy/port-set.ts";

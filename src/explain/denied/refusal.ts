@@ -1,6 +1,6 @@
 // A packet that our rules refused, in the words of the cluster: who, whom, by what, and what would help. Pure.
 import type { PacketEnds } from "../../kernel/kernel.ts";
-import type { RefusalSite } from "../../plan/policy/refusals.ts";
+import type { RefusalSite } from "../../plan/policy/nft/refusals.ts";
 import type { CompiledPolicy, Direction } from "../../plan/policy/types.ts";
 import { helpfulChange, type RefusedFlow, type RefusedPeer } from "./helping.ts";
 

@@ -4,7 +4,7 @@ import { ROUTING_CONDITION, type SessionReport } from "../../plan/routing/bird/r
 import { cluster, host, node } from "../cluster.suite.ts";
 import { findEnd } from "../ends.ts";
 import { explain, verdictOf } from "../explain.ts";
-import { judgesOf } from "../plans.ts";
+import { judgesOf } from "../judges/plans.ts";
 import type { NodeRouting } from "../routing/types.ts";
 import { parseEnd, parseTarget } from "../target.ts";
 import { sessionFindings } from "./sessions.ts";

@@ -3,7 +3,7 @@ import { rulesetOf } from "../../plan/foreign/index.ts";
 import { cluster, policy, pool } from "../cluster.suite.ts";
 import { ground } from "../ground/ground.suite.ts";
 import type { Ground, Machine } from "../ground/ground.ts";
-import { judgesOf } from "../plans.ts";
+import { judgesOf } from "../judges/plans.ts";
 import { mendOf, wayFindings } from "./ways.ts";
 
 const facts = cluster(pool("pods", "10.1.0.0/16", false));

@@ -5,7 +5,7 @@ import type { ClusterFacts } from "../../plan/facts.ts";
 import { type End, podEnd } from "../ends.ts";
 import { type Explanation, explain } from "../explain.ts";
 import { type Ground, nodeName } from "../ground/ground.ts";
-import type { Judges } from "../judge.ts";
+import type { Judges } from "../judges/judge.ts";
 import type { Diagnosis } from "./diagnosis.ts";
 
 /** Returns links of nodes that are down, and pairs of nodes whose pods do not reach each other, each with what mends it. */

@@ -6,7 +6,7 @@ import { kindOf } from "../../api/kinds/index.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import { type ManifestObject, parseManifests } from "../../api/manifest/parse.ts";
 import type { Surroundings } from "../../api/pools.ts";
-import { validate } from "../../api/validate.ts";
+import { validate } from "../../api/validation/validate.ts";
 import { importSettings } from "./import.ts";
 import { findSettings } from "./read.ts";
 import { settingRows } from "./text.ts";

@@ -5,7 +5,7 @@ import { bgpConfigurationKind } from "../../api/kinds/routing/bgp.ts";
 import { routingConfigurationKind } from "../../api/kinds/routing/routing-configuration.ts";
 import type { Draft, Kind, KubeObject } from "../../api/object.ts";
 import { checkPoolChange, checkPools, type Surroundings } from "../../api/pools.ts";
-import { validate } from "../../api/validate.ts";
+import { validate } from "../../api/validation/validate.ts";
 import { cidrContains, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import { parsePath } from "../../base/problem.ts";
 import { cniField } from "./cni-fields.ts";

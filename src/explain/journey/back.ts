@@ -7,7 +7,7 @@ import { decideSnat, rangeName } from "../../plan/snat/index.ts";
 import { NAT_PRIORITY } from "../../plan/snat/nft.ts";
 import { nobodyHas, podLink } from "../ground/atlas.ts";
 import { type Machine, nodeName } from "../ground/ground.ts";
-import type { Network } from "../judge.ts";
+import type { Network } from "../judges/judge.ts";
 import { passHook } from "./hook.ts";
 import { LIFE, type Passed, type Tracked, type Travelled } from "./journey.ts";
 import { isPassing, one, type Start } from "./parcel.ts";

@@ -9,8 +9,8 @@ import { explain, verdictOf } from "../explain.ts";
 import { explanationText } from "../explain-text.ts";
 import { ground } from "../ground/ground.suite.ts";
 import type { Ground, Machine } from "../ground/ground.ts";
+import { judgesOf } from "../judges/plans.ts";
 import { clusterEnds, matrixCells } from "../matrix/matrix.ts";
-import { judgesOf } from "../plans.ts";
 import { parseEnd, parseTarget } from "../target.ts";
 
 /** Links as a machine that was looked at has them. */

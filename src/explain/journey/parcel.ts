@@ -8,7 +8,7 @@ import type { End } from "../ends.ts";
 import { podLink } from "../ground/atlas.ts";
 import { bare, type GroundLink, type Machine, nodeName } from "../ground/ground.ts";
 import { chooseSource } from "../ground/source.ts";
-import type { Network, SourceDecision } from "../judge.ts";
+import type { Network, SourceDecision } from "../judges/judge.ts";
 import type { Port } from "../ports.ts";
 import type { Hop } from "../way.ts";
 import { decisionOf } from "./decision.ts";

@@ -8,7 +8,7 @@ import type {
   NetworkPolicyPeer,
   NetworkPolicyPort,
 } from "../../api/kinds/network-policy.ts";
-import { matchesSelector } from "../../api/selectors.ts";
+import { matchesSelector } from "../../api/selectors/selectors.ts";
 import { type Cidr, cidrCovers, looseCidr } from "../../base/ip.ts";
 import type { Path } from "../../base/problem.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";

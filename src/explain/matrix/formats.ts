@@ -1,5 +1,5 @@
 // A matrix as JSON, CSV, Graphviz DOT and SVG (as text: text.ts). Those that list cells stream them, line by line.
-import { getOrMake } from "../../plan/policy/selector-index.ts";
+import { getOrMake } from "../../plan/policy/node/selector-index.ts";
 import type { Cell, Refusal } from "./matrix.ts";
 
 export const matrixFormats = ["text", "json", "csv", "dot", "svg"] as const;

@@ -1,14 +1,14 @@
 // Who may reach whom on which port: every end against every end, from the plans.
 import { isTerminal } from "../../api/kinds/core.ts";
-import { soundSpec } from "../../api/sound-policy.ts";
+import { soundSpec } from "../../api/validation/sound-policy.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
-import { getOrMake } from "../../plan/policy/selector-index.ts";
+import { getOrMake } from "../../plan/policy/node/selector-index.ts";
 import { wantedTunnels } from "../../plan/routing/tunnels.ts";
 import { type End, hostEnd, isOnNode, podEnd } from "../ends.ts";
 import { chosenSource, worldsOf } from "../explain.ts";
 import { type Fate, guessedFate, type PlacedFlow } from "../fate.ts";
 import type { Atlas } from "../ground/atlas.ts";
-import type { Judges, Pair, Reach } from "../judge.ts";
+import type { Judges, Pair, Reach } from "../judges/judge.ts";
 import { portsOf } from "../listening.ts";
 import { formatPort, type Port, uniquePorts } from "../ports.ts";
 import { doubtsOf, type Told } from "../told.ts";

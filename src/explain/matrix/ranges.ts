@@ -1,6 +1,6 @@
 // The world outside, as far as policies tell it apart: every range that one of them names, and the rest.
 import { podIps } from "../../api/kinds/core.ts";
-import { soundSpec } from "../../api/sound-policy.ts";
+import { soundSpec } from "../../api/validation/sound-policy.ts";
 import {
   type Cidr,
   cidrCovers,

@@ -1,7 +1,7 @@
 // A matrix as people read it: a mark for each cell, and on request a line for every refusal.
 import type { ClusterFacts } from "../../plan/facts.ts";
-import { getOrMake } from "../../plan/policy/selector-index.ts";
-import type { Judges } from "../judge.ts";
+import { getOrMake } from "../../plan/policy/node/selector-index.ts";
+import type { Judges } from "../judges/judge.ts";
 import { whyNot } from "./formats.ts";
 import { type Against, type Column, isPair, type MatrixQuestion, matrixOf } from "./matrix.ts";
 

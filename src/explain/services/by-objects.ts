@@ -6,7 +6,7 @@ import { explore, type World } from "../../plan/foreign/index.ts";
 import { type End, endAt, isOnNode, nodeEnd, nodeOf } from "../ends.ts";
 import { ifHeld } from "../explain.ts";
 import type { PlacedFlow } from "../fate.ts";
-import type { Judges, SourceDecision } from "../judge.ts";
+import type { Judges, SourceDecision } from "../judges/judge.ts";
 import { formatPort } from "../ports.ts";
 import type { Told } from "../told.ts";
 import { endpointTold, nowhereTold, type ToService } from "./endpoint-told.ts";

@@ -3,9 +3,9 @@ import type { KubeObject } from "../../api/object.ts";
 import { servicesOf } from "../../plan/services.ts";
 import { cluster, pod, policy } from "../cluster.suite.ts";
 import { serviceFindings } from "../doctor/services.ts";
+import { judgesOf } from "../judges/plans.ts";
 import { factsOf } from "../manifests/facts-of.ts";
 import { clusterEnds, matrixCells } from "../matrix/matrix.ts";
-import { judgesOf } from "../plans.ts";
 import { liveColumns, manifestColumns } from "./columns.ts";
 import { objectsOf, proxyConfig, service, slice } from "./services.suite.ts";
 

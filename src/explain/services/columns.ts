@@ -3,13 +3,13 @@
 import type { Pod } from "../../api/kinds/core.ts";
 import { isTerminal } from "../../api/kinds/core.ts";
 import type { Service } from "../../api/kinds/service.ts";
-import { matchesSelector } from "../../api/selectors.ts";
+import { matchesSelector } from "../../api/selectors/selectors.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import type { ServiceObjects } from "../../plan/services.ts";
 import { type End, podEnd } from "../ends.ts";
 import { verdictOf } from "../explain.ts";
-import type { Judges } from "../judge.ts";
+import type { Judges } from "../judges/judge.ts";
 import { declaredPorts } from "../manifests/workloads.ts";
 import type { Against, Behind, ServiceColumn } from "../matrix/matrix.ts";
 import { formatPort, type Port } from "../ports.ts";

@@ -8,7 +8,7 @@ import type { ServiceObjects } from "../../plan/services.ts";
 import { type End, endAt } from "../ends.ts";
 import { type Answer, type Explanation, endsOf, explanationOf, verdictOf, worldsOf } from "../explain.ts";
 import type { PlacedFlow } from "../fate.ts";
-import type { Judges } from "../judge.ts";
+import type { Judges } from "../judges/judge.ts";
 import { formatPort } from "../ports.ts";
 import { doubtsOf, type Told } from "../told.ts";
 import { byObjects } from "./by-objects.ts";

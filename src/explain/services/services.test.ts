@@ -5,7 +5,7 @@ import type { ServiceObjects } from "../../plan/services.ts";
 import { cluster, host, pod, policy } from "../cluster.suite.ts";
 import { findEnd } from "../ends.ts";
 import { verdictOf } from "../explain.ts";
-import { judgesOf } from "../plans.ts";
+import { judgesOf } from "../judges/plans.ts";
 import { parseEnd, parseTarget } from "../target.ts";
 import { explainService } from "./explain-service.ts";
 import { serviceText } from "./service-text.ts";

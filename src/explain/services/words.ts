@@ -2,7 +2,7 @@
 import type { ClusterFacts } from "../../plan/facts.ts";
 import type { World } from "../../plan/foreign/index.ts";
 import { type End, nodeOf } from "../ends.ts";
-import type { Judges } from "../judge.ts";
+import type { Judges } from "../judges/judge.ts";
 import type { Told } from "../told.ts";
 import type { Frontend } from "./frontend.ts";
 import type { ReadEndpoint } from "./read.ts";

@@ -8,7 +8,7 @@ import { clusters } from "../../plan/policy/clusters.suite.ts";
 import { cluster, host, policy, pool } from "../cluster.suite.ts";
 import { type End, findEnd, podEnd } from "../ends.ts";
 import { explain } from "../explain.ts";
-import { judgesOf } from "../plans.ts";
+import { judgesOf } from "../judges/plans.ts";
 import { type Port, parsePorts } from "../ports.ts";
 import { parseEnd } from "../target.ts";
 import { renderedRules } from "./rendered.ts";

@@ -1,7 +1,7 @@
 // ReplicationController and ReplicaSet: keep that many pods. Pure: what to adopt, release, create and delete.
 import type { LabelSelector, Pod } from "../../api/kinds/core.ts";
 import type { KubeObject } from "../../api/object.ts";
-import { matchesSelector } from "../../api/selectors.ts";
+import { matchesSelector } from "../../api/selectors/selectors.ts";
 import { controllerOf, isActive, isReady } from "./pods.ts";
 
 export interface ReplicaPlan {

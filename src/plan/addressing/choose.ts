@@ -1,7 +1,7 @@
 // Where a pod's addresses come from, with the reasons. The agent allocates by this decision, explain prints it.
 // What binds more closely comes first: a network of the pod's own, the node's overlay, annotations, the pools' selectors.
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
-import type { Labels } from "../../api/selectors.ts";
+import type { Labels } from "../../api/selectors/selectors.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import { cidrContains, type Family, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import type { Problem } from "../../base/problem.ts";

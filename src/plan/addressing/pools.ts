@@ -1,7 +1,8 @@
 // Which pools a pod or a node may use by the pools' own words: selectors, mode, uses.
-import { calicoSelector } from "../../api/calico-selector.ts";
+
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
-import type { Labels } from "../../api/selectors.ts";
+import { calicoSelector } from "../../api/selectors/calico-selector.ts";
+import type { Labels } from "../../api/selectors/selectors.ts";
 import { textOf } from "../../base/errors.ts";
 import { type Family, familyBits, tryParseCidr } from "../../base/ip.ts";
 import type { PoolRange } from "../../ipam/types.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type NetworkPolicy, networkPolicyKind } from "../../api/kinds/network-policy.ts";
-import { validate } from "../../api/validate.ts";
+import { validate } from "../../api/validation/validate.ts";
 import { compilePolicy } from "./compile.ts";
 import { allPorts } from "./port-set.ts";
 

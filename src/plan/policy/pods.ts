@@ -1,6 +1,6 @@
 // What policies see of pods and namespaces.
 import { isTerminal, type Namespace, type Pod, podIps, runningContainers } from "../../api/kinds/core.ts";
-import type { Labels } from "../../api/selectors.ts";
+import type { Labels } from "../../api/selectors/selectors.ts";
 import { formatIp, type Ip, tryParseIp } from "../../base/ip.ts";
 import type { NamedPort } from "./types.ts";
 

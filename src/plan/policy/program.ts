@@ -5,9 +5,9 @@ import { formatIp, type Ip, tryParseIp } from "../../base/ip.ts";
 import type { Problem } from "../../base/problem.ts";
 import { type ClusterFacts, nodeIps } from "../facts.ts";
 import { compilePolicy } from "./compile.ts";
+import { getOrMake } from "./node/selector-index.ts";
 import { addressesOf, isPolicyPod, owner } from "./pods.ts";
 import { selects } from "./selector.ts";
-import { getOrMake } from "./selector-index.ts";
 import type { CompiledPolicy, Tier } from "./types.ts";
 
 export class PolicyProgram {

@@ -5,11 +5,11 @@
 import type { Pod } from "../../api/kinds/core.ts";
 import { keyOf } from "../../api/object.ts";
 import { type Ip, type IpRange, subtractRanges } from "../../base/ip.ts";
+import { getOrMake } from "./node/selector-index.ts";
 import { namespaceLabels, resolvePort } from "./pods.ts";
 import { hasPort } from "./port-set.ts";
 import type { PolicyProgram } from "./program.ts";
 import { selects } from "./selector.ts";
-import { getOrMake } from "./selector-index.ts";
 import type { CompiledPolicy, Direction, NamedPort, Peer, PodPeer, Rule } from "./types.ts";
 import { type FlowEnd, resolveEnd } from "./verdict.ts";
 

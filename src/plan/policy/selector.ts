@@ -1,5 +1,5 @@
 // Label selectors made ready for matching many label sets: validated once, with a canonical key and an index hint.
-import { type Labels, labelOf } from "../../api/selectors.ts";
+import { type Labels, labelOf } from "../../api/selectors/selectors.ts";
 import { whyNotLabelValue, whyNotQualifiedName } from "../../api/words.ts";
 
 interface Requirement {

@@ -2,7 +2,7 @@
 // is in use. A pod's packet that a node took for another node's would come out of the tunnel with any source at all.
 import type { Family } from "../../base/ip.ts";
 import type { NftTable } from "../../kernel/nft/document.ts";
-import { fromPod } from "../policy/nft-guard.ts";
+import { fromPod } from "../policy/nft/guard.ts";
 import { IPIP_PROTOCOL, type TunnelType, VXLAN_PORT } from "./tunnels.ts";
 
 /** Before policies (-20): a policy must not be asked about what is not to be there. */

@@ -1,6 +1,6 @@
 // What single pods ask for: annotations of pod and namespace, then SourceNAT rules, then their pool.
 import { isTerminal, type Pod, podIps } from "../../api/kinds/core.ts";
-import { matchesSelector } from "../../api/selectors.ts";
+import { matchesSelector } from "../../api/selectors/selectors.ts";
 import { wording } from "../../base/errors.ts";
 import { formatIp, type Ip, type IpRange, tryParseIp } from "../../base/ip.ts";
 import type { ClusterFacts, LocalEndpoint, NodeFacts } from "../facts.ts";

@@ -1,7 +1,7 @@
 // SourceNAT objects made ready: ordered, parsed, bad rules left out and reported.
 import type { LabelSelector, Node } from "../../api/kinds/core.ts";
 import type { SourceNAT, SourceNatRule } from "../../api/kinds/source-nat.ts";
-import { matchesSelector } from "../../api/selectors.ts";
+import { matchesSelector } from "../../api/selectors/selectors.ts";
 import { isError, wording } from "../../base/errors.ts";
 import {
   type Cidr,

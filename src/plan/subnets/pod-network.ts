@@ -2,7 +2,7 @@
 
 import type { Namespace, Pod } from "../../api/kinds/core.ts";
 import type { PodNetworking } from "../../api/kinds/pod-networking.ts";
-import { matchesSelector } from "../../api/selectors.ts";
+import { matchesSelector } from "../../api/selectors/selectors.ts";
 
 /** Terway leaves such pods alone, and so do we. */
 const ignoredLabel = "k8s.aliyun.com/ignore-by-terway";

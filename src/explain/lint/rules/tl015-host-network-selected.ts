@@ -1,4 +1,4 @@
-import { matchesSelector, selectsAll } from "../../../api/selectors.ts";
+import { matchesSelector, selectsAll } from "../../../api/selectors/selectors.ts";
 import type { Rule } from "../rule.ts";
 
 export const hostNetworkSelected: Rule = {

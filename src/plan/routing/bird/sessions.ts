@@ -2,10 +2,10 @@
 // of several objects that ask for one session the first by name counts, and the mesh last.
 import { parseAsNumber } from "../../../api/as-number.ts";
 import { type PeerAddress, parsePeerAddress } from "../../../api/bgp-words.ts";
-import { calicoSelector, type LabelTest } from "../../../api/calico-selector.ts";
 import type { Node } from "../../../api/kinds/core.ts";
 import type { BGPPeer } from "../../../api/kinds/routing/bgp.ts";
 import { DEFAULT_NAME } from "../../../api/kinds/routing/routing-configuration.ts";
+import { calicoSelector, type LabelTest } from "../../../api/selectors/calico-selector.ts";
 import { isError } from "../../../base/errors.ts";
 import { type Family, parseIp } from "../../../base/ip.ts";
 import type { ClusterFacts } from "../../facts.ts";

@@ -13,7 +13,7 @@ import {
   rangeToCidrs,
   subtractRanges,
 } from "../../../base/ip.ts";
-import { getOrMake } from "../../policy/selector-index.ts";
+import { getOrMake } from "../../policy/node/selector-index.ts";
 import { decideSnat } from "../decide.ts";
 import { linkLocal4, linkLocal6 } from "../masq-types.ts";
 import { NAT_PRIORITY } from "../nft.ts";

@@ -6,7 +6,7 @@ import { parseIp } from "../../../base/ip.ts";
 import { POD_LINK_GROUP } from "../../../kernel/kernel.ts";
 import { NftTable } from "../../../kernel/nft/document.ts";
 import { emptyFacts } from "../../facts.ts";
-import { PolicyWriter } from "../../policy/nft-writer.ts";
+import { PolicyWriter } from "../../policy/nft/writer.ts";
 import { traceFlow } from "../../trace/policy.suite.ts";
 import { tableOf } from "../../trace/table.ts";
 import { trace } from "../../trace/trace.ts";

@@ -7,9 +7,9 @@
 import { createHash } from "node:crypto";
 import { formatCidr } from "../../../base/ip.ts";
 import type { NftTable } from "../../../kernel/nft/document.ts";
-import { groupsChain, hookGroups } from "../../policy/nft-groups.ts";
-import { fromPod } from "../../policy/nft-guard.ts";
-import { tellOnly } from "../../policy/refusals.ts";
+import { groupsChain, hookGroups } from "../../policy/nft/groups-hook.ts";
+import { fromPod } from "../../policy/nft/guard.ts";
+import { tellOnly } from "../../policy/nft/refusals.ts";
 import type { GroupDirection, GroupRule, SecurityGroups } from "./model.ts";
 
 /** A pod's end on this node. */

@@ -1,0 +1,81 @@
+import { describe, expect, it } from "vitest";
+import { sourceNatKind } from "../kinds/source-nat.ts";
+import { crdOf, customKinds } from "./crd.ts";
+
+interface Schema {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+  readonly enum?: readonly string[];
+  readonly required?: readonly string[];
+  readonly additionalProperties?: Schema;
+  readonly "x-kubernetes-preserve-unknown-fields"?: boolean;
+  readonly "x-kubernetes-int-or-string"?: boolean;
+}
+interface Definition {
+  readonly metadata: { readonly name: string };
+  readonly spec: { readonly versions: readonly { readonly schema: { readonly openAPIV3Schema: Schema } }[] };
+}
+const schemaOf = (definition: unknown) => (definition as Definition).spec.versions[0]?.schema.openAPIV3Schema;
+
+/** Every node of a structural schema has a type, or says that it keeps anything. */
+function untyped(schema: Schema, path: string): string[] {
+  const open = schema["x-kubernetes-preserve-unknown-fields"] ?? schema["x-kubernetes-int-or-string"];
+  const self = schema.type === undefined && !open ? [path] : [];
+  const inner = Object.entries(schema.properties ?? {}).flatMap(([name, field]) =>
+    untyped(field, `${path}.${name}`),
+  );
+  const rest = [schema.items, schema.additionalProperties].flatMap((one) =>
+    one ? untyped(one, `${path}[]`) : [],
+  );
+  return [...self, ...inner, ...rest];
+}
+
+describe("custom resource definitions", () => {
+  it.each(customKinds.map((kind) => [kind.kind, kind] as const))("%s is structural", (_, kind) => {
+    const schema = schemaOf(crdOf(kind));
+    expect((schema?.properties?.["spec"] ?? schema?.properties?.["status"])?.type).toBe("object");
+    expect(schema?.properties?.["metadata"]).toEqual({ type: "object" });
+    expect(untyped(schema ?? {}, kind.kind)).toEqual([]);
+  });
+
+  it("puts the alternatives of an action together", () => {
+    const action = schemaOf(crdOf(sourceNatKind))?.properties?.["spec"]?.properties?.["rules"]?.items
+      ?.properties?.["action"];
+    expect(action?.properties?.["type"]?.enum).toEqual(["None", "Masquerade", "Address"]);
+    expect(Object.keys(action?.properties ?? {})).toEqual(["type", "addresses", "egressNodes"]);
+    expect(action?.required).toEqual(["type"]);
+  });
+});
+
+interface Version {
+  readonly subresources?: { readonly status?: object };
+  readonly additionalPrinterColumns: readonly { readonly name: string; readonly jsonPath: string }[];
+}
+
+describe("what kubectl prints", () => {
+  it.each(customKinds.map((kind) => [kind.kind, kind] as const))(
+    "%s has columns of fields that it has",
+    (_, kind) => {
+      const definition = crdOf(kind) as unknown as {
+        readonly spec: { readonly versions: readonly [Version] };
+      };
+      const [version] = definition.spec.versions;
+      const schema = schemaOf(definition);
+      expect(version.subresources !== undefined).toBe(schema?.properties?.["status"] !== undefined);
+      const names = version.additionalPrinterColumns.map(({ name }) => name);
+      expect(names).toContain("Age");
+      expect(new Set(names).size).toBe(names.length);
+      for (const { jsonPath } of version.additionalPrinterColumns) {
+        if (jsonPath.startsWith(".metadata.")) continue;
+        let at: Schema | undefined = schema;
+        for (const step of jsonPath
+          .replaceAll(/\[[^\]]*\]/g, "[]")
+          .split(/\.|(?=\[\])/)
+          .filter(Boolean))
+          at = step === "[]" ? at?.items : at?.properties?.[step];
+        expect(at, jsonPath).toBeDefined();
+      }
+    },
+  );
+});

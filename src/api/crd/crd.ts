@@ -1,0 +1,143 @@
+// CustomResourceDefinitions made from the schemas, so that a real cluster knows the same kinds as the lab. Structural
+// schemas (apiextensions.k8s.io/v1) allow less than ours: what does not fit is checked by Trunkline itself.
+
+import { addressBlockKind } from "../kinds/address-block.ts";
+import { addressListKind } from "../kinds/address-list.ts";
+import { hostKind } from "../kinds/host.ts";
+import { ipPoolKind } from "../kinds/ip-pool.ts";
+import { nodeConfigKind } from "../kinds/node-config.ts";
+import { podEniKind } from "../kinds/pod-eni.ts";
+import { podNetworkingKind } from "../kinds/pod-networking.ts";
+import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "../kinds/routing/bgp.ts";
+import { routingConfigurationKind } from "../kinds/routing/routing-configuration.ts";
+import { schemaFor } from "../kinds/schemas.ts";
+import { securityGroupKind } from "../kinds/security-group.ts";
+import { sourceNatKind } from "../kinds/source-nat.ts";
+import { subnetKind } from "../kinds/subnet.ts";
+import { subnetLedgerKind } from "../kinds/subnet-ledger.ts";
+import type { Kind } from "../object.ts";
+import { definitionOf } from "../schema.ts";
+import { printerColumns } from "./columns.ts";
+
+/**
+ * Kinds that Trunkline brings along. IPPool and BGP… are Calico's, PodNetworking and PodENI are Terway's; a cluster that
+ * has had those has them already.
+ */
+export const customKinds: readonly Kind[] = [
+  ipPoolKind,
+  addressBlockKind,
+  sourceNatKind,
+  addressListKind,
+  hostKind,
+  subnetKind,
+  subnetLedgerKind,
+  securityGroupKind,
+  nodeConfigKind,
+  podNetworkingKind,
+  podEniKind,
+  bgpConfigurationKind,
+  bgpPeerKind,
+  bgpFilterKind,
+  routingConfigurationKind,
+];
+
+type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** Returns the CustomResourceDefinition of a kind. */
+export function crdOf(kind: Kind): JsonSchema {
+  const [group = "", version = ""] = kind.apiVersion.split("/");
+  const whole = structural(schemaFor(kind));
+  const {
+    metadata: _metadata,
+    apiVersion: _version,
+    kind: _kind,
+    ...own
+  } = (whole["properties"] ?? {}) as Record<string, JsonSchema>;
+  const standard = { apiVersion: { type: "string" }, kind: { type: "string" }, metadata: { type: "object" } };
+  const required = Object.hasOwn(own, "spec") ? { required: ["spec"] } : {};
+  const schema = { type: "object", ...required, properties: { ...standard, ...own } };
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${kind.plural}.${group}` },
+    spec: {
+      group,
+      scope: kind.namespaced ? "Namespaced" : "Cluster",
+      names: {
+        kind: kind.kind,
+        listKind: `${kind.kind}List`,
+        plural: kind.plural,
+        singular: kind.kind.toLowerCase(),
+        ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
+      },
+      versions: [
+        {
+          name: version,
+          served: true,
+          storage: true,
+          schema: { openAPIV3Schema: schema },
+          // Whoever may write what is, may not thereby write what is wanted.
+          ...(Object.hasOwn(own, "status") ? { subresources: { status: {} } } : {}),
+          additionalPrinterColumns: printerColumns(kind.kind),
+        },
+      ],
+    },
+  };
+}
+
+function structural(schema: unknown): JsonSchema {
+  const def = definitionOf(schema);
+  switch (def.type) {
+    case "optional":
+      return structural(def["innerType"]);
+    case "string":
+      return { type: "string" };
+    case "boolean":
+      return { type: "boolean" };
+    case "number":
+      // All numbers of these kinds count something.
+      return { type: "integer", format: "int64" };
+    case "enum":
+      return { type: "string", enum: Object.values(def["entries"] as object) };
+    case "literal":
+      return { type: "string", enum: def["values"] };
+    case "array":
+      return { type: "array", items: structural(def["element"]) };
+    case "record":
+      return { type: "object", additionalProperties: structural(def["valueType"]) };
+    case "object":
+      return objectSchema(def["shape"] as Record<string, unknown>);
+    case "union":
+      return union((def["options"] as readonly unknown[]).map(structural));
+    default:
+      return { "x-kubernetes-preserve-unknown-fields": true };
+  }
+}
+
+function objectSchema(shape: Record<string, unknown>): JsonSchema {
+  const fields = Object.entries(shape);
+  const required = fields
+    .filter(([, field]) => definitionOf(field).type !== "optional")
+    .map(([name]) => name);
+  const properties = Object.fromEntries(fields.map(([name, field]) => [name, structural(field)]));
+  return { type: "object", properties, ...(required.length > 0 ? { required } : {}) };
+}
+
+// Types may not differ between alternatives, so the alternatives' fields are put together, and what tells them apart
+// takes all of its values.
+function union(options: readonly JsonSchema[]): JsonSchema {
+  if (options.every(({ type }) => type === "integer" || type === "string"))
+    return { "x-kubernetes-int-or-string": true };
+  const properties: Record<string, JsonSchema> = {};
+  for (const option of options)
+    for (const [name, field] of Object.entries((option["properties"] ?? {}) as Record<string, JsonSchema>)) {
+      const values = [properties[name]?.["enum"], field["enum"]].flatMap(
+        (list) => (list as unknown[] | undefined) ?? [],
+      );
+      properties[name] = { ...field, ...(values.length > 0 ? { enum: [...new Set(values)] } : {}) };
+    }
+  const common = options
+    .map((option) => new Set((option["required"] ?? []) as string[]))
+    .reduce((a, b) => a.intersection(b));
+  return { type: "object", properties, ...(common.size > 0 ? { required: [...common] } : {}) };
+}
