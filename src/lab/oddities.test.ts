@@ -68,6 +68,21 @@ it("names what a machine's own interfaces have that is not followed, and not tha
   expect(machineOddities(kernel, ["eth0"])).toEqual([]);
 });
 
+it("names a filter of reverse paths that takes nothing: strict, or loose on a link without an address", () => {
+  const { kernel } = pod();
+  kernel.links.add({ kind: "dummy", name: "eth1", up: true });
+  const odd = () =>
+    machineOddities(kernel, ["eth0", "eth1"]).flatMap(({ what }) =>
+      what.startsWith("rp_filter") ? [what] : [],
+    );
+  expect(odd()).toEqual([]);
+  kernel.sysctl.set("net/ipv4/conf/all/rp_filter", 2);
+  expect(odd()).toEqual(["rp_filter of eth1 is loose, and the link has no address"]);
+  kernel.sysctl.set("net/ipv4/conf/all/rp_filter", 0);
+  kernel.sysctl.set("net/ipv4/conf/eth0/rp_filter", 1);
+  expect(odd()).toEqual(["rp_filter of eth0 is strict"]);
+});
+
 it("names what may hold or drop what a machine sends: queues, IPsec, short lives, links that do not answer or pass on", () => {
   const { kernel, eth0 } = pod();
   const odd = (of: Parameters<typeof machineOddities>[0] = kernel) =>
@@ -88,6 +103,7 @@ it("names what may hold or drop what a machine sends: queues, IPsec, short lives
   expect(odd()).toEqual([]);
   const stub = {
     sysctl,
+    addresses: kernel.addresses,
     neighbours: kernel.neighbours,
     links: { list: () => links.list().map((link) => ({ ...link, noArp: true as const })) } as typeof links,
     rateLimits: { list: () => [], remove: () => {}, others: () => [{ linkIndex: eth0, kind: "netem" }] },

@@ -113,7 +113,7 @@ function echoOddities({ sysctl }: Pick<Kernel, "sysctl">): Oddity[] {
  * @param plugged neighbours that the lab's cloud has told its router of (`ADDRESS MAC`): they are as asking would find them
  */
 export function machineOddities(
-  kernel: Pick<Kernel, "ipsecPolicies" | "links" | "neighbours" | "rateLimits" | "sysctl">,
+  kernel: Pick<Kernel, "addresses" | "ipsecPolicies" | "links" | "neighbours" | "rateLimits" | "sysctl">,
   interfaces: readonly string[],
   plugged: ReadonlySet<string> = new Set(),
 ): Oddity[] {
@@ -122,6 +122,18 @@ export function machineOddities(
   const all = Number(settingOf(kernel.sysctl, "net/ipv4/conf/all/rp_filter") ?? 0);
   const strict = interfaces.filter(
     (name) => Math.max(all, Number(settingOf(kernel.sysctl, `net/ipv4/conf/${name}/rp_filter`) ?? 0)) === 1,
+  );
+  // A link without an address has no way back to anybody, so that the loose filter takes nothing either.
+  const addressed = new Set(
+    kernel.addresses
+      .list()
+      .filter(({ address }) => !address.includes(":"))
+      .map(({ linkIndex }) => known.get(linkIndex)),
+  );
+  const loose = interfaces.filter(
+    (name) =>
+      !addressed.has(name) &&
+      Math.max(all, Number(settingOf(kernel.sysctl, `net/ipv4/conf/${name}/rp_filter`) ?? 0)) === 2,
   );
   const forwards = settingOf(kernel.sysctl, "net/ipv4/ip_forward");
   const conf = (name: string, key: string) => settingOf(kernel.sysctl, `net/ipv4/conf/${name}/${key}`);
@@ -144,6 +156,7 @@ export function machineOddities(
       .filter(({ address, mac }) => !plugged.has(`${address} ${mac}`))
       .map(({ address, linkIndex }) => ({ what: `a fixed neighbour ${address} on ${known.get(linkIndex)}` })),
     ...strict.map((name) => ({ what: `rp_filter of ${name} is strict` })),
+    ...loose.map((name) => ({ what: `rp_filter of ${name} is loose, and the link has no address` })),
     ...echoOddities(kernel),
   ];
 }

@@ -5,6 +5,7 @@ import type { Plugs } from "../../cloud/provider.ts";
 import { type Kernel, ROUTE_PROTOCOL, type Route, type Rule } from "../../kernel/kernel.ts";
 import { sameRoute } from "../../kernel/route.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
+import { poolRanges } from "../../plan/snat/ranges.ts";
 import {
   LAST_SUBNET_TABLE,
   planInterfaceRoutes,
@@ -161,8 +162,9 @@ export class InterfaceManager implements Manager {
     this.#plug(shared, wires);
     const routed = this.#routed(shared, wires);
     const pods = [...node.endpoints.values()].flatMap(({ ips }) => ips);
-    const pools = [...facts.pools.values()].map(({ spec }) => spec.cidr).toSorted();
-    return planInterfaceRoutes(routed, pods, pools);
+    // Without interfaces nothing is planned, and blocks are many.
+    const ranges = routed.length === 0 ? [] : poolRanges(facts);
+    return planInterfaceRoutes(routed, pods, ranges);
   }
 
   /** Looks for the interfaces' links, and sees to it that they are up; again only where one was missing, or something happened. */

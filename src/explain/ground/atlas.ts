@@ -5,6 +5,7 @@ import { subnetGateway } from "../../api/subnets.ts";
 import { cidrContains, cidrOf, type Ip, parseIp, tryParseCidr } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { innerAddress, outerAddress, tunnelTypes } from "../../plan/routing/tunnels.ts";
+import { poolRanges } from "../../plan/snat/ranges.ts";
 import { subnetOf } from "../../plan/subnets/of-address.ts";
 import { podInterface } from "../../plan/subnets/pod-interface.ts";
 import { type End, nodeOf, podEnd } from "../ends.ts";
@@ -299,7 +300,7 @@ export class Atlas {
     const sender = this.#pods.get(`${machine.name} ${source}`);
     if (sender?.type !== "pod") return undefined;
     const subnet = subnetOf(this.#facts, source);
-    const isOfPool = [...this.#facts.pools.values()].some(({ spec }) => isInRange(destination, spec.cidr));
+    const isOfPool = poolRanges(this.#facts).some((range) => isInRange(destination, range));
     if (!subnet || isOfPool) return undefined;
     const network = subnet.metadata.name;
     const via = subnetGateway(subnet.spec);

@@ -1,7 +1,7 @@
 // Which addresses are pods', which are services', read from pools, nodes and the settings that name them.
 import type { AddressBlock } from "../../api/kinds/address-block.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
-import { type Cidr, cidrCovers, cidrRange, tryParseCidr } from "../../base/ip.ts";
+import { type Cidr, cidrCovers, cidrRange, formatCidr, tryParseCidr } from "../../base/ip.ts";
 import type { ClusterFacts } from "../facts.ts";
 import { layered, unionOf } from "./intervals.ts";
 import type { Base, ConfigStatus, PerFamily, SnatPlan } from "./types.ts";
@@ -36,6 +36,12 @@ export function leftBlocks(facts: ClusterFacts): { readonly cidr: Cidr; readonly
     const cidr = rangeOfBlock(block);
     return cidr === undefined ? [] : [{ cidr, object: `AddressBlock/${block.metadata.name}` }];
   });
+}
+
+/** Returns, sorted, the ranges that pods of pools have their addresses from: the pools', and blocks that pools have left. */
+export function poolRanges(facts: ClusterFacts): string[] {
+  const left = leftBlocks(facts).map(({ cidr }) => formatCidr(cidr));
+  return [...[...facts.pools.values()].map(({ spec }) => spec.cidr), ...left].toSorted();
 }
 
 function rangeOfBlock(block: AddressBlock): Cidr | undefined {

@@ -22,7 +22,7 @@ import {
   subnet,
   web,
 } from "./facts.suite.ts";
-import { leftBlocks } from "./ranges.ts";
+import { leftBlocks, poolRanges } from "./ranges.ts";
 import { snatRows } from "./rows.ts";
 
 const vpc = "192.168.200.253";
@@ -184,6 +184,9 @@ describe("a pool that was deleted while pods have addresses of it", () => {
   it("takes nothing from the pools that are there", () => {
     const blocks = [block("172.16.1.0/26")];
     expect(leftBlocks(clusterFacts({ pools: [others], blocks }))).toEqual([]);
+    // Pods of subnets send to what is left by the node's own routes, and not by their interface.
+    expect(poolRanges(clusterFacts({ pools: [], blocks }))).toEqual(["172.16.1.0/26"]);
+    expect(poolRanges(clusterFacts({ pools: [others], blocks }))).toEqual(["172.16.0.0/16"]);
     expect(seen({ blocks }, own, internet)).toBe(nodeIp);
     const loadBalancer = pool("lb", "172.17.0.0/16", { allowedUses: ["LoadBalancer"] });
     expect(seen({ pools: [others, loadBalancer], blocks: [block("172.17.1.0/26")] }, own, peer)).toBe(own);
