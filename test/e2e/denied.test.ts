@@ -89,17 +89,23 @@ describe("trunkline denied", () => {
         `apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: { name: nothing-out, annotations: { trunkline.dev/stage: "${stage}" } }
-spec: { podSelector: { matchLabels: { role: nginxclient } }, policyTypes: [Egress] }
+spec: { podSelector: { matchLabels: { run: tried } }, policyTypes: [Egress] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: tried, labels: { run: tried, role: nginxclient } }
+spec: { containers: [{ name: c, image: busybox }] }
 `,
       );
-    const probe = () => trunkline.say("probe", "--lab", trunkline.lab, "pod/client1", "pod/nginx:80");
+    const probe = () => trunkline.say("probe", "--lab", trunkline.lab, "pod/tried", "pod/nginx:80");
     const shown = async (...options: string[]) => {
-      const words = ["denied", "--lab", trunkline.lab, "--pod", "client1", "-o", "json", ...options];
+      const words = ["denied", "--lab", trunkline.lab, "--pod", "tried", "-o", "json", ...options];
       const { stdout, code } = await trunkline.say(...words);
       return { code, ...(JSON.parse(stdout) as { refusals: BookedRefusal[]; counts: unknown[] }) };
     };
     write("true");
     await trunkline.ask("apply", "-f", file);
+    await trunkline.ask("wait", "--for", "ready", "pod/tried", "--timeout", "60s");
     await expect
       .poll(
         async () => {
@@ -109,15 +115,15 @@ spec: { podSelector: { matchLabels: { role: nginxclient } }, policyTypes: [Egres
         { timeout: 20_000 },
       )
       .toMatchObject([{ kind: "staged", site: "would-egress", policies: ["default/nothing-out"] }]);
-    expect((await shown("--would")).counts).toMatchObject([{ pod: "default/client1", by: "egress" }]);
+    expect((await shown("--would")).counts).toMatchObject([{ pod: "default/tried", by: "egress" }]);
     expect(await shown()).toMatchObject({ code: 0, refusals: [], counts: [] });
-    expect(await trunkline.say("explain", "pod/client1", "pod/nginx:80")).toMatchObject({ code: 0 });
+    expect(await trunkline.say("explain", "pod/tried", "pod/nginx:80")).toMatchObject({ code: 0 });
     expect(await trunkline.ask("describe", "netpol/nothing-out")).toContain("not enforced");
     write("false");
     await trunkline.ask("apply", "-f", file);
     await expect.poll(async () => (await probe()).code, { timeout: 20_000 }).toBe(1);
     expect((await shown()).refusals).toMatchObject([{ by: { kind: "policy" } }]);
-    expect(await trunkline.say("explain", "pod/client1", "pod/nginx:80")).toMatchObject({ code: 1 });
+    expect(await trunkline.say("explain", "pod/tried", "pod/nginx:80")).toMatchObject({ code: 1 });
     await trunkline.ask("delete", "-f", file);
   });
 });
