@@ -93,6 +93,15 @@ export class OwnBlock {
     this.#rest(ordinal, at);
   }
 
+  isLent(address: string): boolean {
+    return this.#lent.has(this.ordinalOf(address));
+  }
+
+  /** A loan is over, and the address is somebody's here all the same. */
+  forgetLoan(address: string): void {
+    this.#lent.delete(this.ordinalOf(address));
+  }
+
   lend(address: string, loan: LentAddress): void {
     this.take(address);
     this.#lent.set(this.ordinalOf(address), loan);

@@ -107,8 +107,10 @@ export class Ledger {
       case "unlend": {
         this.#dated(record.at);
         const block = this.blockOf(record.address);
-        if (block?.lent.get(block.ordinalOf(record.address))?.seq === record.seq)
-          block.free(record.address, record.at);
+        if (block?.lent.get(block.ordinalOf(record.address))?.seq !== record.seq) return;
+        // After a damaged journal an address may be both: found in use here, and lent by its block's object.
+        if (this.holderOf(record.address)) block.forgetLoan(record.address);
+        else block.free(record.address, record.at);
         return;
       }
       case "return":
@@ -226,6 +228,8 @@ export class Ledger {
       if (this.#seqByAddress.get(address) !== seq) continue;
       this.#seqByAddress.delete(address);
       const block = this.blockOf(address);
+      // Lent, it is the borrower's: only the end of the loan makes it free.
+      if (block?.isLent(address)) continue;
       if (block) block.free(address, at);
       else if (loan !== undefined) this.restingLoans.set(address, at);
     }
