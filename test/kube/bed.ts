@@ -2,7 +2,15 @@
 // that are processes of their own, and pods plugged in by the real executable.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { type Node, nodeKind, type Pod, podKind } from "../../src/api/kinds/core.ts";
@@ -230,6 +238,12 @@ export class KubeBed {
       child.kill("SIGCONT");
       child.kill("SIGKILL");
       await ended;
+    }
+    // An agent leaves its BIRD running: routes outlive it.
+    for (const entry of readdirSync(this.folder)) {
+      const file = path.join(this.folder, entry, "bird/bird.pid");
+      const pid = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
+      if (pid > 1 && existsSync(`/proc/${pid}`)) process.kill(pid);
     }
     await this.store.close();
     await Promise.all(this.#namespaces.map((name) => this.machine.removeNetns(name)));
