@@ -2,7 +2,7 @@
 
 import type { AgentOptions } from "./agent.ts";
 import { RefusalLog } from "./denied/refusal-log.ts";
-import { AddressManager } from "./managers/egress/address-manager.ts";
+import { AddressManager } from "./managers/address-manager.ts";
 import { ForwardManager } from "./managers/forward-manager.ts";
 import { NodeTable } from "./managers/node-table.ts";
 import { Ipv6Guard } from "./managers/policy/ipv6-guard.ts";

@@ -1,21 +1,21 @@
 // Finds the address that routes and sessions of this node use, as RoutingConfiguration says, and writes it on the Node
 // object, where all nodes read it. Looked for again whenever links, addresses or settings change, and with every resync,
 // because no event tells of other people's routes (can-reach).
-import { USUAL_METHOD } from "../../../api/detection-method.ts";
-import type { Node } from "../../../api/kinds/core.ts";
-import { nodeAnnotation, nodeAnnotations } from "../../../api/kinds/routing/node-annotations.ts";
-import { isError, textOf } from "../../../base/errors.ts";
-import type { Family } from "../../../base/ip.ts";
-import type { Logger } from "../../../base/log.ts";
-import type { Kernel } from "../../../kernel/kernel.ts";
-import { type ClusterFacts, internalIps, type NodeFacts } from "../../../plan/facts.ts";
-import { detectAddress, type MachineAddress } from "../../../plan/routing/address-detection.ts";
-import { ADDRESS_CONDITION, saidMethod, sharedAddresses } from "../../../plan/routing/node-address.ts";
-import { EventRecorder } from "../../../store/event-recorder.ts";
-import type { Store } from "../../../store/store.ts";
-import { setNodeAnnotations } from "../../node-annotations.ts";
-import { setNodeCondition } from "../../node-condition.ts";
-import type { Changes, Manager } from "../manager.ts";
+import { USUAL_METHOD } from "../../api/detection-method.ts";
+import type { Node } from "../../api/kinds/core.ts";
+import { nodeAnnotation, nodeAnnotations } from "../../api/kinds/routing/node-annotations.ts";
+import { isError, textOf } from "../../base/errors.ts";
+import type { Family } from "../../base/ip.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { type ClusterFacts, internalIps, type NodeFacts } from "../../plan/facts.ts";
+import { detectAddress, type MachineAddress } from "../../plan/routing/address-detection.ts";
+import { ADDRESS_CONDITION, saidMethod, sharedAddresses } from "../../plan/routing/node-address.ts";
+import { EventRecorder } from "../../store/event-recorder.ts";
+import type { Store } from "../../store/store.ts";
+import { setNodeAnnotations } from "../node-annotations.ts";
+import { setNodeCondition } from "../node-condition.ts";
+import type { Changes, Manager } from "./manager.ts";
 
 /** Pause before the store is told again, in milliseconds. */
 const AGAIN_MS = 2000;

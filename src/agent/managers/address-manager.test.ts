@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { eventKind, type Node, nodeKind } from "../../../api/kinds/core.ts";
-import { routingConfigurationKind } from "../../../api/kinds/routing/routing-configuration.ts";
-import { silent } from "../../../base/log.ts";
-import { FakeMachine } from "../../../kernel/fake/machine.ts";
-import { type ClusterFacts, emptyFacts, type NodeFacts } from "../../../plan/facts.ts";
-import { nodeAddress } from "../../../plan/routing/node-address.ts";
-import { memoryStore } from "../../../store/memory.ts";
-import type { Store } from "../../../store/store.ts";
+import { eventKind, type Node, nodeKind } from "../../api/kinds/core.ts";
+import { routingConfigurationKind } from "../../api/kinds/routing/routing-configuration.ts";
+import { silent } from "../../base/log.ts";
+import { FakeMachine } from "../../kernel/fake/machine.ts";
+import { type ClusterFacts, emptyFacts, type NodeFacts } from "../../plan/facts.ts";
+import { nodeAddress } from "../../plan/routing/node-address.ts";
+import { memoryStore } from "../../store/memory.ts";
+import type { Store } from "../../store/store.ts";
 import { AddressManager } from "./address-manager.ts";
 
 const self: NodeFacts = { node: "a", addresses: ["192.168.18.11"], uplink: "eth0", endpoints: new Map() };
