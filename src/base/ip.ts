@@ -185,6 +185,17 @@ export function formatCidr(cidr: Cidr): string {
   return `${formatValue(cidr.family, cidr.base)}/${cidr.length}`;
 }
 
+/** Returns an address as the range of it alone: `10.0.0.1/32`, `fd00::1/128`. */
+export function hostRange(address: string): string {
+  return `${address}/${address.includes(":") ? 128 : 32}`;
+}
+
+/** Returns whether a range, as text, holds an address; no where either cannot be read. */
+export function rangeHolds(range: string, address: string): boolean {
+  const [cidr, ip] = [tryParseCidr(range), tryParseIp(address)];
+  return cidr !== undefined && ip !== undefined && cidrContains(cidr, ip);
+}
+
 /** Returns how many addresses a range has. */
 export function cidrSize(cidr: Cidr): bigint {
   return 1n << BigInt(bitsOf[cidr.family] - cidr.length);

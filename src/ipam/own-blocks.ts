@@ -3,7 +3,7 @@
 // a step is done again until the view shows it.
 import { type AddressBlock, addressBlockKind, blockName } from "../api/kinds/address-block.ts";
 import { isError } from "../base/errors.ts";
-import { cidrsOverlap, parseCidr } from "../base/ip.ts";
+import { cidrsOverlap, hostRange, parseCidr } from "../base/ip.ts";
 import type { OwnBlock } from "./block.ts";
 import { confirmed, sessionAnnotation } from "./block-object.ts";
 import type { NodeContext } from "./context.ts";
@@ -94,7 +94,7 @@ async function adopt(context: NodeContext, object: AddressBlock): Promise<void> 
 }
 
 function inside(address: string, cidr: string): boolean {
-  return cidrsOverlap(parseCidr(`${address}/${address.includes(":") ? 128 : 32}`), parseCidr(cidr));
+  return cidrsOverlap(parseCidr(hostRange(address)), parseCidr(cidr));
 }
 
 /** Writes the block as ours in this run; only then may addresses of it be handed out. */

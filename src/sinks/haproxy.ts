@@ -1,8 +1,9 @@
 // HAProxy: a file of an ACL or a map, which counts when it starts, and the same in the running process by its runtime socket
 // (management guide, 9.3): what differs is added, then taken away, and the end is read again.
+
 import { connect } from "node:net";
 import { TrunklineError, textOf } from "../base/errors.ts";
-import { tryParseCidr } from "../base/ip.ts";
+import { asRange } from "../explain/allowlist/sources.ts";
 import { formed } from "./file.ts";
 import { allowedPath, replaceFile, textIn } from "./files.ts";
 import type { SinkMaker } from "./sink.ts";
@@ -54,8 +55,7 @@ async function read(socket: string, kind: "acl" | "map", path: string): Promise<
     const [mark = "", key = "", ...rest] = line.split(" ");
     if (!mark.startsWith("0x")) throw refused(line.trim());
     // An address without a length is its own range.
-    const range = tryParseCidr(key) ? key : `${key}/${key.includes(":") ? 128 : 32}`;
-    found.set(range, rest.join(" "));
+    found.set(asRange(key), rest.join(" "));
   }
   return found;
 }

@@ -1,8 +1,10 @@
 // Sets of somebody else's table of the machine's firewall: only their elements are ours. One transaction, so that no packet
 // meets half a list.
+
 import type { AddressListSink } from "../api/kinds/address-list.ts";
 import { TrunklineError } from "../base/errors.ts";
-import { formatCidr, rangeToCidrs, tryParseCidr, tryParseIp } from "../base/ip.ts";
+import { formatCidr, rangeToCidrs, tryParseIp } from "../base/ip.ts";
+import { asRange } from "../explain/allowlist/sources.ts";
 import type { Nft } from "../kernel/kernel.ts";
 import type { SinkMaker } from "./sink.ts";
 
@@ -25,7 +27,8 @@ export const nftSink: SinkMaker<"nft"> =
       if (set === undefined) continue;
       const held = await elementsOf(nft, spec, set, type);
       const name = `${spec.family} ${spec.table} ${set}`;
-      const gone = [...held].filter((range) => !wanted.includes(range));
+      const kept = new Set(wanted);
+      const gone = [...held].filter((range) => !kept.has(range));
       const fresh = wanted.filter((range) => !held.has(range));
       if (gone.length > 0) changes.push(`delete element ${name} { ${gone.join(", ")} }`);
       if (fresh.length > 0) changes.push(`add element ${name} { ${fresh.join(", ")} }`);
@@ -59,8 +62,7 @@ async function elementsOf(
 
 /** An element as nft's JSON has it (libnftables-json(5)): an address, `prefix`, `range`, each perhaps within `elem`. */
 function rangesOf(element: unknown): string[] {
-  if (typeof element === "string")
-    return tryParseCidr(element) ? [element] : [`${element}/${element.includes(":") ? 128 : 32}`];
+  if (typeof element === "string") return [asRange(element)];
   const { elem, prefix, range } = element as {
     readonly elem?: { readonly val: unknown };
     readonly prefix?: { readonly addr: string; readonly len: number };

@@ -9,6 +9,7 @@ import {
   cidrContains,
   cidrSize,
   formatCidr,
+  hostRange,
   type Ip,
   rangeToCidrs,
   tryParseCidr,
@@ -149,7 +150,7 @@ function neededBy(list: AddressList, facts: ClusterFacts, ask: Asker) {
     if (!isListed(list, pod, facts.namespaces)) continue;
     const key = keyOf(pod);
     const ranges = ask(pod);
-    for (const ip of podIps(pod)) own.add(`${ip}/${ip.includes(":") ? 128 : 32}`);
+    for (const ip of podIps(pod)) own.add(hostRange(ip));
     // Without an address it sends nothing: its agent asks before it does.
     if (typeof ranges === "string") {
       if (podIps(pod).length > 0 || pod.spec.hostNetwork === true) unknown.push(`pod ${key}: ${ranges}`);
@@ -202,7 +203,7 @@ function heldByOthers(list: AddressList, facts: ClusterFacts): ReadonlySet<strin
   const found = new Set<string>();
   for (const pod of facts.pods.values()) {
     if (isTerminal(pod) || pod.spec.hostNetwork === true || isListed(list, pod, facts.namespaces)) continue;
-    for (const ip of podIps(pod)) found.add(`${ip}/${ip.includes(":") ? 128 : 32}`);
+    for (const ip of podIps(pod)) found.add(hostRange(ip));
   }
   return found;
 }
@@ -218,8 +219,7 @@ function othersOf(facts: ClusterFacts, texts: readonly string[]): Others {
   const mine = new Set(texts);
   const found = new Map<string, string>();
   const add = (ips: readonly string[], name: string) => {
-    for (const ip of ips)
-      if (!mine.has(`${ip}/${ip.includes(":") ? 128 : 32}`) && !found.has(ip)) found.set(ip, name);
+    for (const ip of ips) if (!mine.has(hostRange(ip)) && !found.has(ip)) found.set(ip, name);
   };
   for (const [name, node] of facts.nodes) add(nodeIps(node), `node/${name}`);
   for (const [name, host] of facts.hosts) add(host.spec.addresses, `host/${name}`);

@@ -4,7 +4,7 @@ import { isTerminal, type Node, type Pod, podIps } from "../../api/kinds/core.ts
 import { kindNamed } from "../../api/kinds/index.ts";
 import { matchesSelector } from "../../api/selectors/selectors.ts";
 import { parseGoDuration } from "../../base/go-duration.ts";
-import { cidrContains, tryParseCidr, tryParseIp } from "../../base/ip.ts";
+import { rangeHolds } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { isOwnedBy } from "../ends.ts";
 
@@ -63,12 +63,8 @@ export function withAsked(facts: ClusterFacts, asked: readonly AskedAddress[]): 
 }
 
 function isOfPods({ pools, blocks, subnets }: ClusterFacts, address: string): boolean {
-  const ip = tryParseIp(address);
   return [pools, blocks, subnets].some((objects) =>
-    [...objects.values()].some(({ spec }) => {
-      const range = tryParseCidr(spec.cidr);
-      return ip !== undefined && range !== undefined && cidrContains(range, ip);
-    }),
+    [...objects.values()].some(({ spec }) => rangeHolds(spec.cidr, address)),
   );
 }
 

@@ -3,7 +3,7 @@
 import type { PodENI } from "../../api/kinds/pod-eni.ts";
 import type { Subnet } from "../../api/kinds/subnet.ts";
 import { keyOf } from "../../api/object.ts";
-import { tryParseIp } from "../../base/ip.ts";
+import { hostRange } from "../../base/ip.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import { podNetworkingAnnotation } from "../../plan/subnets/demand.ts";
 import { subnetOf } from "../../plan/subnets/of-address.ts";
@@ -128,6 +128,5 @@ function ofConfiguration(facts: ClusterFacts, end: End): readonly FoundSource[] 
 
 /** An address, or a range of addresses from which the kernel picks one (`FIRST-LAST`), as it is admitted. */
 export function asRange(text: string): string {
-  if (text.includes("/") || text.includes("-")) return text;
-  return `${text}/${tryParseIp(text)?.family === 6 ? 128 : 32}`;
+  return text.includes("/") || text.includes("-") ? text : hostRange(text);
 }

@@ -2,7 +2,7 @@
 // do: where no rule comes near, it says what a rule would have to allow. Pure.
 import type { Pod } from "../../api/kinds/core.ts";
 import { type Labels, labelOf } from "../../api/selectors/selectors.ts";
-import { type IpRange, tryParseIp } from "../../base/ip.ts";
+import { hostRange, type IpRange, tryParseIp } from "../../base/ip.ts";
 import { resolvePort } from "../../plan/policy/pods.ts";
 import { hasPort } from "../../plan/policy/port-set.ts";
 import { type Selector, selects } from "../../plan/policy/selector.ts";
@@ -124,10 +124,7 @@ function isWithin(text: string, { family, first, last }: IpRange): boolean {
 }
 
 function newRule({ direction, peer, protocol, port, policies }: RefusedFlow): string {
-  const who =
-    peer.pod === undefined
-      ? `an ipBlock with ${peer.ip}/${peer.ip.includes(":") ? 128 : 32}`
-      : `pod ${peer.pod.key}`;
+  const who = peer.pod === undefined ? `an ipBlock with ${hostRange(peer.ip)}` : `pod ${peer.pod.key}`;
   const ports = port === undefined ? "" : ` on ${port}/${protocol}`;
   const [first] = policies;
   return `a rule in ${first?.key ?? "a policy"}, spec.${direction}, that allows ${who}${ports}`;

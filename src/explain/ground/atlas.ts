@@ -2,7 +2,7 @@
 // address it speaks with. The journey of a packet through it is journey/journey.ts.
 import { isTerminal, type Node, podIps } from "../../api/kinds/core.ts";
 import { subnetGateway } from "../../api/subnets.ts";
-import { cidrContains, cidrOf, type Ip, parseIp, tryParseCidr } from "../../base/ip.ts";
+import { cidrContains, cidrOf, type Ip, parseIp, rangeHolds } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { innerAddress, outerAddress, tunnelTypes } from "../../plan/routing/tunnels.ts";
 import { poolRanges } from "../../plan/snat/ranges.ts";
@@ -80,6 +80,8 @@ export class Atlas {
   /** See Ground.pods. */
   readonly #odd: NonNullable<Ground["pods"]>;
   readonly #routes = new Map<Machine, readonly KnownRoute[]>();
+  /** Made when first asked for: blocks are many. */
+  #poolRanges: readonly string[] | undefined;
 
   constructor(facts: ClusterFacts, ground: Ground) {
     this.#facts = facts;
@@ -300,8 +302,9 @@ export class Atlas {
     const sender = this.#pods.get(`${machine.name} ${source}`);
     if (sender?.type !== "pod") return undefined;
     const subnet = subnetOf(this.#facts, source);
-    const isOfPool = poolRanges(this.#facts).some((range) => isInRange(destination, range));
-    if (!subnet || isOfPool) return undefined;
+    if (!subnet) return undefined;
+    this.#poolRanges ??= poolRanges(this.#facts);
+    if (this.#poolRanges.some((range) => rangeHolds(range, destination))) return undefined;
     const network = subnet.metadata.name;
     const via = subnetGateway(subnet.spec);
     const by = `the gateway of subnet ${network}, which its address is of`;
@@ -365,11 +368,6 @@ function nowhere(by: string, why: string, told: boolean | "expired"): Extract<On
 
 function isLeaving(pod: { readonly metadata: { readonly deletionTimestamp?: string } }): boolean {
   return pod.metadata.deletionTimestamp !== undefined;
-}
-
-function isInRange(address: string, range: string): boolean {
-  const found = tryParseCidr(range);
-  return found !== undefined && cidrContains(found, parseIp(address));
 }
 
 function isIn(ip: Ip, text: string): boolean {

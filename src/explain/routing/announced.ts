@@ -1,4 +1,5 @@
 // What the cluster's nodes announce, as planned.
+import { hostRange } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { isHandedOver, routingProtocols } from "../../plan/routing/bird/settings.ts";
 import { nodeAddress } from "../../plan/routing/node-address.ts";
@@ -39,7 +40,7 @@ export function announced(facts: ClusterFacts): ClusterRow[] {
       via,
     });
     for (const loan of loans.filter((one) => one.returned !== true)) {
-      const prefix = `${loan.address}/${loan.address.includes(":") ? 128 : 32}`;
+      const prefix = hostRange(loan.address);
       const reason = `${node} lent it to ${loan.node} out of block ${block.metadata.name}`;
       rows.push({
         ...common,

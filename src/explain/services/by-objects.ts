@@ -1,6 +1,6 @@
 // Where nobody has looked at nodes' rules: the endpoints that kube-proxy chooses among, for each node by which the packet
 // may come to it and for each setting that is not known.
-import { cidrContains, parseIp, tryParseCidr } from "../../base/ip.ts";
+import { rangeHolds } from "../../base/ip.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import { explore, type World } from "../../plan/foreign/index.ts";
 import { type End, endAt, isOnNode, nodeEnd, nodeOf } from "../ends.ts";
@@ -204,7 +204,7 @@ function unsure(
   const own = facts.nodes.get(node);
   const primary = (own ? nodeIps(own) : []).find((one) => one.includes(":") === address.includes(":"));
   const ranges = typeof settings === "object" ? settings.nodePortAddresses : [];
-  const isNamed = ranges.some((text) => text !== "primary" && holds(text, address));
+  const isNamed = ranges.some((text) => text !== "primary" && rangeHolds(String(text).trim(), address));
   const isPrimary = address === primary && (ranges.length === 0 || ranges.includes("primary"));
   return isNamed || isPrimary ? [] : [`?whether node ports are on ${address} (nodePortAddresses)`];
 }
@@ -212,14 +212,13 @@ function unsure(
 /** Why a load balancer's address is closed to a sender. */
 function outOfRanges({ by, service }: Frontend, { source }: Coming): string | undefined {
   const ranges = service.spec?.loadBalancerSourceRanges ?? [];
-  if (by !== "LoadBalancer" || ranges.length === 0 || ranges.some((text) => holds(text, source)))
+  if (
+    by !== "LoadBalancer" ||
+    ranges.length === 0 ||
+    ranges.some((text) => rangeHolds(String(text).trim(), source))
+  )
     return undefined;
   return `its loadBalancerSourceRanges (${ranges.join(", ")}) do not hold ${source}`;
-}
-
-function holds(text: string, address: string): boolean {
-  const cidr = tryParseCidr(String(text).trim());
-  return cidr !== undefined && cidrContains(cidr, parseIp(address));
 }
 
 /** Worlds, put together by the endpoint that they end at. */

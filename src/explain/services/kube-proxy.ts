@@ -1,7 +1,7 @@
 // What kube-proxy 1.37 makes of a packet to a Service: which endpoints it chooses among on a node (topology.go), and
 // whether it puts the node's address in the place of the sender's (nftables/proxier.go; iptables writes the same).
 import type { Service } from "../../api/kinds/service.ts";
-import { cidrContains, parseIp, tryParseCidr } from "../../base/ip.ts";
+import { cidrContains, parseIp, rangeHolds } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import type { Access } from "./frontend.ts";
 import type { ReadEndpoint } from "./read.ts";
@@ -42,7 +42,7 @@ export function isClusterSource(
       const own = facts.nodes
         .get(node)
         ?.spec?.podCIDRs?.find((text) => text.includes(":") === (ip.family === 6));
-      return own === undefined ? undefined : holds(own, source);
+      return own === undefined ? undefined : rangeHolds(own, source);
     }
     case "BridgeInterface":
       // Pods of ours come by links of their own.
@@ -98,9 +98,4 @@ export function endpointsFor(
 function readyOf(endpoints: readonly ReadEndpoint[]): readonly ReadEndpoint[] {
   const ready = endpoints.filter((one) => one.ready);
   return ready.length > 0 ? ready : endpoints.filter((one) => one.serving && one.terminating);
-}
-
-function holds(text: string, address: string): boolean {
-  const cidr = tryParseCidr(text);
-  return cidr !== undefined && cidrContains(cidr, parseIp(address));
 }

@@ -1,6 +1,6 @@
 // How full pools, blocks and nodes are, and who holds what: what `ipam show` prints.
 import type { AddressBlock } from "../../api/kinds/address-block.ts";
-import { cidrSize, parseCidr, tryParseCidr } from "../../base/ip.ts";
+import { cidrSize, hostRange, parseCidr, tryParseCidr } from "../../base/ip.ts";
 import { defaultSettings } from "../../ipam/context.ts";
 import type { Ledger } from "../../ipam/ledger.ts";
 import { tunnelDeviceOf } from "../../ipam/tunnel-owner.ts";
@@ -137,11 +137,7 @@ function heldBy(node: string, ledger: Ledger): HeldBy[] {
 }
 
 function byAddress(a: HeldBy, b: HeldBy): number {
-  return compareRanges(hostOf(a.address), hostOf(b.address));
-}
-
-function hostOf(address: string): string {
-  return `${address}/${address.includes(":") ? 128 : 32}`;
+  return compareRanges(hostRange(a.address), hostRange(b.address));
 }
 
 /** IPv4 before IPv6, then by number. */

@@ -9,8 +9,8 @@
 // itself within one transaction.
 import { createHash } from "node:crypto";
 import { cidrRange, type Family, type IpRange } from "../../base/ip.ts";
-import { POD_LINK_GROUP, POD_LINK_GROUP_MASK } from "../../kernel/kernel.ts";
 import type { NftTable } from "../../kernel/nft/document.ts";
+import { fromPod, notFromPod } from "../policy/nft/guard.ts";
 import { layered, mostSpecific, type Segment } from "./intervals.ts";
 import { linkLocalEntries } from "./masq-types.ts";
 import { rangeName, rangeText } from "./source-nat-rules.ts";
@@ -30,12 +30,11 @@ const STEER_SHIFT = 24;
 const addressType = { 4: "ipv4_addr", 6: "ipv6_addr" } as const;
 const header = { 4: "ip", 6: "ip6" } as const;
 const families = [4, 6] as const;
-const ofPod = `iifgroup & 0x${POD_LINK_GROUP_MASK.toString(16)} == 0x${POD_LINK_GROUP.toString(16)}`;
 /**
  * Of a packet that came in by a link that is no pod's. Linux knows that link after routing since 5.7; the node's own packets
  * came in by none, and do not match.
  */
-const passesThrough = `iifgroup & 0x${POD_LINK_GROUP_MASK.toString(16)} != 0x${POD_LINK_GROUP.toString(16)}`;
+const passesThrough = notFromPod;
 const wholeRange = {
   4: { family: 4, first: 0n, last: (1n << 32n) - 1n },
   6: { family: 6, first: 0n, last: (1n << 128n) - 1n },
@@ -115,7 +114,7 @@ class Writer {
       return verdict === "accept" ? [] : [{ first, last, value: verdict }];
     });
     const map = this.#intervalMap("subnets", family, asking);
-    return map === undefined ? [] : [`${ofPod} ${header[family]} saddr vmap @${map}`];
+    return map === undefined ? [] : [`${fromPod} ${header[family]} saddr vmap @${map}`];
   }
 
   /** Another node's pods, which their own node decides about: what passes here may be in the middle of a connection. */

@@ -5,6 +5,7 @@ import { type Lease, leaseKind } from "../../../api/kinds/lease.ts";
 import type { SourceNAT } from "../../../api/kinds/source-nat.ts";
 import { sourceNatKind } from "../../../api/kinds/source-nat.ts";
 import { isError, textOf } from "../../../base/errors.ts";
+import { hostRange } from "../../../base/ip.ts";
 import type { Logger } from "../../../base/log.ts";
 import type { Kernel, Link } from "../../../kernel/kernel.ts";
 import { announcement } from "../../../kernel/sockets/announce.ts";
@@ -324,8 +325,4 @@ export class EgressHolder {
       sockets.close(fd);
     }
   }
-}
-
-function hostRange(address: string): string {
-  return `${address}/${address.includes(":") ? 128 : 32}`;
 }

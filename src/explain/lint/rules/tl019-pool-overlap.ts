@@ -1,5 +1,5 @@
 import type { IPPool } from "../../../api/kinds/ip-pool.ts";
-import { type Cidr, cidrsOverlap, formatCidr } from "../../../base/ip.ts";
+import { type Cidr, cidrsOverlap, formatCidr, hostRange } from "../../../base/ip.ts";
 import { nodeIps } from "../../../plan/facts.ts";
 import { nameOf, type Written } from "../../written.ts";
 import type { Rule } from "../rule.ts";
@@ -47,7 +47,7 @@ function takenBy(view: LintView, others: readonly Written<IPPool>[]): { cidr: Ci
   const fixed = reserved.map(([text, owner]) => ({ text, owner: owner as string }));
   const pools = others.map((pool) => ({ text: pool.object.spec.cidr, owner: nameOf(pool.object) }));
   const nodes = [...view.facts.nodes.values()].flatMap((node) =>
-    nodeIps(node).map((ip) => ({ text: `${ip}/${ip.includes(":") ? 128 : 32}`, owner: nameOf(node) })),
+    nodeIps(node).map((ip) => ({ text: hostRange(ip), owner: nameOf(node) })),
   );
   return [...fixed, ...pools, ...nodes].flatMap(({ text, owner }) => {
     const cidr = range(text);

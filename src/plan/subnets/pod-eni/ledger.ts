@@ -1,8 +1,10 @@
 // The ledger of addresses that are held for names: who holds which, since when, until when.
+
 import type { Pod } from "../../../api/kinds/core.ts";
 import { isTerminal } from "../../../api/kinds/core.ts";
 import type { PodENI } from "../../../api/kinds/pod-eni.ts";
 import { keyOf } from "../../../api/object.ts";
+import { stampOf } from "../../../base/stamp.ts";
 import { podNetworkingAnnotation } from "../demand.ts";
 import { releaseOf } from "./release.ts";
 import { isHeld, nodeLabel } from "./words.ts";
@@ -66,7 +68,7 @@ function heldBy(podEni: PodENI, podRunning: boolean): HeldAddress {
   const phase = status?.phase ?? "";
   // In all other phases podLastSeen is when the pod was seen alive; whoever sees that it is gone stamps anew.
   const isEndKnown = !podRunning && ["Detaching", "Unbind", "Deleting"].includes(phase);
-  const until = release.what === "at" && isEndKnown ? new Date(release.at).toISOString() : undefined;
+  const until = release.what === "at" && isEndKnown ? stampOf(release.at) : null;
   return {
     namespace: metadata.namespace ?? "",
     pod: metadata.name,
@@ -81,7 +83,7 @@ function heldBy(podEni: PodENI, podRunning: boolean): HeldAddress {
     node: metadata.labels?.[nodeLabel] ?? null,
     since: metadata.creationTimestamp,
     podLastSeen: status?.podLastSeen ?? null,
-    until: until?.replace(/\.\d+Z$/, "Z") ?? null,
+    until,
     isEndKnown,
   };
 }
