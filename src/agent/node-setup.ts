@@ -2,12 +2,13 @@
 // whenever somebody undoes it: the condition NetworkUnavailable (a cloud's route controller sets it to True; what
 // tolerates nothing waits for the taint that follows from it), and a taint that whoever made the node gave it.
 import { type Node, nodeKind } from "../api/kinds/core.ts";
-import { isError, textOf } from "../base/errors.ts";
+import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { change } from "../store/change.ts";
 import { setCondition } from "../store/condition.ts";
 import type { Store } from "../store/store.ts";
 
-const ATTEMPTS = 5;
+const RETRIES = 4;
 const RETRY_MS = 5000;
 
 export interface NodeSetupOptions {
@@ -84,17 +85,13 @@ function isTainted(node: Node, key: string | undefined): boolean {
 
 /** Takes all taints of that key off a node; settles with whether there was one. */
 async function removeTaint(store: Store, name: string, key: string): Promise<boolean> {
-  for (let left = ATTEMPTS; ; left--) {
-    const node = await store.get(nodeKind, name);
-    if (node === undefined || !isTainted(node, key)) return false;
+  let wasTainted = false;
+  const edit = (node: Node): Node | undefined => {
+    wasTainted = isTainted(node, key);
+    if (!wasTainted) return undefined;
     const taints = (node.spec?.taints ?? []).filter((taint) => taint.key !== key);
     const { taints: _before, ...spec } = node.spec ?? {};
-    try {
-      await store.update(nodeKind, { ...node, spec: taints.length === 0 ? spec : { ...spec, taints } });
-      return true;
-    } catch (error) {
-      // Somebody else wrote to the node in between.
-      if (!isError(error, "store.conflict") || left === 1) throw error;
-    }
-  }
+    return { ...node, spec: taints.length === 0 ? spec : { ...spec, taints } };
+  };
+  return (await change(store, nodeKind, { name }, edit, RETRIES)) !== undefined && wasTainted;
 }

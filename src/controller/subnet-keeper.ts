@@ -6,7 +6,7 @@ import { type Condition, type Node, nodeKind, type Pod, podKind } from "../api/k
 import { type NodeConfig, nodeConfigKind } from "../api/kinds/node-config.ts";
 import { type PodENI, podEniKind } from "../api/kinds/pod-eni.ts";
 import { type Subnet, subnetKind } from "../api/kinds/subnet.ts";
-import { isError, textOf } from "../base/errors.ts";
+import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { stampOf } from "../base/stamp.ts";
 import type { ProviderPlace } from "../cloud/provider.ts";
@@ -14,6 +14,7 @@ import { type CloudInterface, nodeTag, ourTags, podEniTag, trunkTag } from "../c
 import type { Clock } from "../ipam/types.ts";
 import { type SubnetFigures, subnetFigures } from "../plan/subnets/capacity.ts";
 import { trunkAnnotation } from "../plan/subnets/pod-eni/words.ts";
+import { change } from "../store/change.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
@@ -117,22 +118,20 @@ export class SubnetKeeper {
   async #tell(name: string, figures: SubnetFigures): Promise<void> {
     const { store, clock } = this.#options;
     const at = stampOf(clock.now());
-    for (let left = ATTEMPTS; ; left--) {
-      const subnet = await store.get(subnetKind, name);
-      if (!subnet) return;
+    /** As it was before it was written; undefined where that said the same. */
+    const seen: { subnet: Subnet | undefined } = { subnet: undefined };
+    const edit = (subnet: Subnet): Subnet | undefined => {
       const said = saidOf(subnet, figures, this.#found);
-      const before = subnet.status?.conditions ?? [];
-      const conditions = said.reduce((list, one) => withCondition(list, one, at), [...before]);
-      const status = { ...figures, conditions };
-      if (equalJson(status, subnet.status)) return;
-      try {
-        await store.update(subnetKind, { ...subnet, status });
-        this.#warn(subnet, figures, said);
-        return;
-      } catch (error) {
-        if (!isError(error, "store.conflict") || left === 0) throw error;
-      }
-    }
+      const known = subnet.status?.conditions ?? [];
+      const status = {
+        ...figures,
+        conditions: said.reduce((all, one) => withCondition(all, one, at), [...known]),
+      };
+      seen.subnet = equalJson(status, subnet.status) ? undefined : subnet;
+      return seen.subnet && { ...subnet, status };
+    };
+    const written = await change(store, subnetKind, { name }, edit, ATTEMPTS);
+    if (written && seen.subnet) this.#warn(seen.subnet, figures, saidOf(seen.subnet, figures, this.#found));
   }
 
   #warn(

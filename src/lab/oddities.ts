@@ -119,10 +119,6 @@ export function machineOddities(
 ): Oddity[] {
   const known = new Map(kernel.links.list().map(({ index, name }) => [index, name]));
   const own = new Set(interfaces);
-  const all = Number(settingOf(kernel.sysctl, "net/ipv4/conf/all/rp_filter") ?? 0);
-  const strict = interfaces.filter(
-    (name) => Math.max(all, Number(settingOf(kernel.sysctl, `net/ipv4/conf/${name}/rp_filter`) ?? 0)) === 1,
-  );
   // A link without an address has no way back to anybody, so that the loose filter takes nothing either.
   const addressed = new Set(
     kernel.addresses
@@ -130,13 +126,13 @@ export function machineOddities(
       .filter(({ address }) => !address.includes(":"))
       .map(({ linkIndex }) => known.get(linkIndex)),
   );
-  const loose = interfaces.filter(
-    (name) =>
-      !addressed.has(name) &&
-      Math.max(all, Number(settingOf(kernel.sysctl, `net/ipv4/conf/${name}/rp_filter`) ?? 0)) === 2,
-  );
   const forwards = settingOf(kernel.sysctl, "net/ipv4/ip_forward");
   const conf = (name: string, key: string) => settingOf(kernel.sysctl, `net/ipv4/conf/${name}/${key}`);
+  // The larger one counts.
+  const filter = (name: string) =>
+    Math.max(...["all", name].map((place) => Number(conf(place, "rp_filter") ?? 0)));
+  const strict = interfaces.filter((name) => filter(name) === 1);
+  const loose = interfaces.filter((name) => filter(name) === 2 && !addressed.has(name));
   return [
     // What comes in by a link is passed on by the link's own setting, which the machine's only presets.
     ...interfaces

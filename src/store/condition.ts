@@ -5,9 +5,10 @@ import type { Condition } from "../api/kinds/core.ts";
 import type { Kind, KubeObject } from "../api/object.ts";
 import { isError } from "../base/errors.ts";
 import { stampOf } from "../base/stamp.ts";
+import { change } from "./change.ts";
 import type { Store } from "./store.ts";
 
-const ATTEMPTS = 5;
+const RETRIES = 4;
 /** Kubernetes keeps at most 32768 characters; nobody reads as many. */
 const LONGEST = 1024;
 
@@ -23,25 +24,18 @@ export async function setCondition<T extends Conditioned>(
   condition: Pick<Condition, "type" | "status" | "reason" | "message">,
 ): Promise<void> {
   const message = condition.message?.slice(0, LONGEST) ?? "";
-  for (let left = ATTEMPTS; left > 0; left--) {
-    const object = await store.get(kind, name);
-    if (!object) return;
+  const edit = (object: T): T | undefined => {
     const conditions = object.status?.conditions ?? [];
     const before = conditions.find(({ type }) => type === condition.type);
     const { status, reason } = condition;
-    if (before?.status === status && before.reason === reason && before.message === message) return;
-    try {
-      await store.update(kind, {
-        ...object,
-        status: {
-          ...object.status,
-          conditions: withCondition(conditions, { ...condition, message }, stampOf()),
-        },
-      });
-      return;
-    } catch (error) {
-      // Somebody else wrote to the object in between.
-      if (!isError(error, "store.conflict")) throw error;
-    }
+    if (before?.status === status && before.reason === reason && before.message === message) return undefined;
+    const fresh = withCondition(conditions, { ...condition, message }, stampOf());
+    return { ...object, status: { ...object.status, conditions: fresh } };
+  };
+  try {
+    await change(store, kind, { name }, edit, RETRIES);
+  } catch (error) {
+    // Others write all the time: it is told again with the next change.
+    if (!isError(error, "store.conflict")) throw error;
   }
 }

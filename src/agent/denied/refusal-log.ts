@@ -14,7 +14,7 @@ import {
 } from "../../explain/denied/refusal.ts";
 import type { Kernel, LoggedPacket, PacketLog } from "../../kernel/kernel.ts";
 import { type ClusterFacts, type LocalEndpoint, type NodeFacts, nodeIps } from "../../plan/facts.ts";
-import { LOG_GROUP, type RefusalSite, siteOf } from "../../plan/policy/nft/refusals.ts";
+import { isStagedSite, LOG_GROUP, type RefusalSite, siteOf } from "../../plan/policy/nft/refusals.ts";
 import type { ClusterModel } from "../../plan/policy/node/cluster-model.ts";
 import type { CompiledPolicy, Direction } from "../../plan/policy/types.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
@@ -186,7 +186,7 @@ export class RefusalLog implements Manager {
     const key = [site, packet.inLink, packet.outLink, ends.source, ends.destination, portText(ends)].join(
       " ",
     );
-    const isStaged = site === "would-ingress" || site === "would-egress";
+    const isStaged = isStagedSite(site);
     const { node, model, stagedModel } = this.#options;
     const known = isStaged ? (stagedModel() ?? model()) : model();
     const began = (isStaged ? this.#stagedBook : this.#book).note(key, performance.now(), time, () =>

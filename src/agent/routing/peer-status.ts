@@ -9,6 +9,7 @@ import type { Logger } from "../../base/log.ts";
 import { stampOf } from "../../base/stamp.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import type { SessionErrorCode, SessionReport } from "../../plan/routing/bird/report.ts";
+import { change } from "../../store/change.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
 import type { Store } from "../../store/store.ts";
 
@@ -18,7 +19,7 @@ export interface PeerStatusOptions {
   readonly logger: Logger;
 }
 
-const ATTEMPTS = 10;
+const RETRIES = 9;
 /** For so long a session that has never stood is not told of where nothing but silence is known of it (milliseconds). */
 const WAIT_MS = 10_000;
 const ESTABLISHED = "Established";
@@ -60,17 +61,11 @@ export class PeerStatus {
   async #write(peer: BGPPeer, own: readonly SessionReport[], nodes: ReadonlySet<string>): Promise<void> {
     const { store, node } = this.#options;
     const { name, uid } = peer.metadata;
-    for (let left = ATTEMPTS; left > 0; left--) {
-      const stored = await store.get(bgpPeerKind, name);
-      if (stored?.metadata.uid !== uid) return;
-      try {
-        await store.update(bgpPeerKind, withSessions(stored, node, own, nodes));
-        return;
-      } catch (error) {
-        if (isError(error, "store.not-found")) return;
-        // Another node has written its own part.
-        if (!isError(error, "store.conflict")) throw error;
-      }
+    try {
+      await change(store, bgpPeerKind, { name, uid }, (now) => withSessions(now, node, own, nodes), RETRIES);
+    } catch (error) {
+      // Other nodes write their own parts all the time: it is tried again with the next look.
+      if (!isError(error, "store.conflict")) throw error;
     }
   }
 

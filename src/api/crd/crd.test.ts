@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { customKinds } from "../kinds/index.ts";
 import { sourceNatKind } from "../kinds/source-nat.ts";
-import { crdOf, customKinds } from "./crd.ts";
+import { crdOf } from "./crd.ts";
 
 interface Schema {
   readonly type?: string;

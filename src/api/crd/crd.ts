@@ -1,45 +1,10 @@
 // CustomResourceDefinitions made from the schemas, so that a real cluster knows the same kinds as the lab. Structural
 // schemas (apiextensions.k8s.io/v1) allow less than ours: what does not fit is checked by Trunkline itself.
 
-import { addressBlockKind } from "../kinds/address-block.ts";
-import { addressListKind } from "../kinds/address-list.ts";
-import { hostKind } from "../kinds/host.ts";
-import { ipPoolKind } from "../kinds/ip-pool.ts";
-import { nodeConfigKind } from "../kinds/node-config.ts";
-import { podEniKind } from "../kinds/pod-eni.ts";
-import { podNetworkingKind } from "../kinds/pod-networking.ts";
-import { bgpConfigurationKind, bgpFilterKind, bgpPeerKind } from "../kinds/routing/bgp.ts";
-import { routingConfigurationKind } from "../kinds/routing/routing-configuration.ts";
 import { schemaFor } from "../kinds/schemas.ts";
-import { securityGroupKind } from "../kinds/security-group.ts";
-import { sourceNatKind } from "../kinds/source-nat.ts";
-import { subnetKind } from "../kinds/subnet.ts";
-import { subnetLedgerKind } from "../kinds/subnet-ledger.ts";
 import type { Kind } from "../object.ts";
 import { definitionOf } from "../schema.ts";
 import { printerColumns } from "./columns.ts";
-
-/**
- * Kinds that Trunkline brings along. IPPool and BGP… are Calico's, PodNetworking and PodENI are Terway's; a cluster that
- * has had those has them already.
- */
-export const customKinds: readonly Kind[] = [
-  ipPoolKind,
-  addressBlockKind,
-  sourceNatKind,
-  addressListKind,
-  hostKind,
-  subnetKind,
-  subnetLedgerKind,
-  securityGroupKind,
-  nodeConfigKind,
-  podNetworkingKind,
-  podEniKind,
-  bgpConfigurationKind,
-  bgpPeerKind,
-  bgpFilterKind,
-  routingConfigurationKind,
-];
 
 type JsonSchema = Readonly<Record<string, unknown>>;
 

@@ -29,21 +29,11 @@ import {
   statefulSetKind,
 } from "./workloads.ts";
 
-export const allKinds: readonly Kind[] = [
-  nodeKind,
-  namespaceKind,
-  podKind,
-  configMapKind,
-  secretKind,
-  eventKind,
-  replicationControllerKind,
-  replicaSetKind,
-  deploymentKind,
-  statefulSetKind,
-  daemonSetKind,
-  jobKind,
-  cronJobKind,
-  networkPolicyKind,
+/**
+ * Kinds that Trunkline brings along. IPPool and BGP… are Calico's, PodNetworking and PodENI are Terway's; a cluster that
+ * has had those has them already.
+ */
+export const customKinds: readonly Kind[] = [
   ipPoolKind,
   addressBlockKind,
   sourceNatKind,
@@ -59,6 +49,24 @@ export const allKinds: readonly Kind[] = [
   bgpPeerKind,
   bgpFilterKind,
   routingConfigurationKind,
+];
+
+export const allKinds: readonly Kind[] = [
+  nodeKind,
+  namespaceKind,
+  podKind,
+  configMapKind,
+  secretKind,
+  eventKind,
+  replicationControllerKind,
+  replicaSetKind,
+  deploymentKind,
+  statefulSetKind,
+  daemonSetKind,
+  jobKind,
+  cronJobKind,
+  networkPolicyKind,
+  ...customKinds,
   serviceCidrKind,
   serviceKind,
   endpointSliceKind,

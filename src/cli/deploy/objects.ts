@@ -1,5 +1,6 @@
 // Everything that an installation consists of, in the order in which it is applied.
-import { crdOf, customKinds } from "../../api/crd/crd.ts";
+import { crdOf } from "../../api/crd/crd.ts";
+import { customKinds } from "../../api/kinds/index.ts";
 import { admission } from "./admission.ts";
 import { type Part, rights } from "./rights.ts";
 import type { Values } from "./settings.ts";

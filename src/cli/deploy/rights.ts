@@ -1,6 +1,6 @@
 // Who may do what: the least that agents and controller need. test/kube/rights.test.ts proves by the API server's audit log
 // that every verb here is used, and that none is missing.
-import { customKinds } from "../../api/crd/crd.ts";
+import { customKinds } from "../../api/kinds/index.ts";
 import { subnetLedgerKind } from "../../api/kinds/subnet-ledger.ts";
 import type { Condition, Values } from "./settings.ts";
 

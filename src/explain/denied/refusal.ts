@@ -1,6 +1,6 @@
 // A packet that our rules refused, in the words of the cluster: who, whom, by what, and what would help. Pure.
 import type { PacketEnds } from "../../kernel/kernel.ts";
-import type { RefusalSite } from "../../plan/policy/nft/refusals.ts";
+import { isStagedSite, type RefusalSite } from "../../plan/policy/nft/refusals.ts";
 import type { CompiledPolicy, Direction } from "../../plan/policy/types.ts";
 import { helpfulChange, type RefusedFlow, type RefusedPeer } from "./helping.ts";
 
@@ -121,7 +121,7 @@ function judged(packet: RefusedPacket): Pick<Refusal, "by" | "reason" | "help"> 
     case "egress":
     case "would-ingress":
     case "would-egress": {
-      const isStaged = site.startsWith("would-");
+      const isStaged = isStagedSite(site);
       const by = { kind: isStaged ? ("staged" as const) : ("policy" as const), site, policies: keys };
       if (self === undefined || policies.length === 0)
         return {

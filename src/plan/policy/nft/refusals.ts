@@ -37,6 +37,11 @@ export const refusalSites = [
 ] as const;
 export type RefusalSite = (typeof refusalSites)[number];
 
+/** Returns whether a packet passed there that staged policies would have refused. */
+export function isStagedSite(site: RefusalSite): boolean {
+  return site === "would-ingress" || site === "would-egress";
+}
+
 /** Sets of pods' links that count what is refused, and limit what is told. */
 export const REFUSED_SET = "pod-refused";
 export const DENIED_SETS = { ingress: "policy-denied-in", egress: "policy-denied-out" } as const;
