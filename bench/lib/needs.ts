@@ -1,6 +1,6 @@
 // What a bench needs of the machine, looked at before it begins.
-import { accessSync, constants } from "node:fs";
 import path from "node:path";
+import { isExecutable } from "../../src/base/executable.ts";
 
 /** A program, or a file, and the Debian package that has it. */
 export interface Need {
@@ -15,13 +15,4 @@ export function missing(needs: readonly Need[]): readonly Need[] {
     const places = path.isAbsolute(program) ? [program] : folders.map((folder) => path.join(folder, program));
     return !places.some(isExecutable);
   });
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

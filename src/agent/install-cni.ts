@@ -1,20 +1,11 @@
 // Puts the plugin where a container runtime looks for it. The configuration is what makes the runtime call us, so it is
 // written last, and only when the agent serves.
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  copyFileSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TrunklineError } from "../base/errors.ts";
+import { isExecutable } from "../base/executable.ts";
 import { type AgentRequest, readReply } from "../cni/protocol.ts";
 import type { CniFailure } from "../cni/spec.ts";
 import { newestVersion, supportedVersions } from "../cni/versions.ts";
@@ -190,15 +181,5 @@ function isSame(file: string, text: string): boolean {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
     throw error;
-  }
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    // accessSync says no by throwing.
-    return false;
   }
 }
