@@ -4,6 +4,7 @@ import type { ContainerPort, Namespace, Node, Pod } from "../api/kinds/core.ts";
 import type { Host } from "../api/kinds/host.ts";
 import type { IPPool } from "../api/kinds/ip-pool.ts";
 import type { NetworkPolicy } from "../api/kinds/network-policy.ts";
+import { type SourceNAT, sourceNatKind } from "../api/kinds/source-nat.ts";
 import type { KubeObject } from "../api/object.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { factsOf } from "./manifests/facts-of.ts";
@@ -34,6 +35,22 @@ export function pool(name: string, cidr: string, natOutgoing = true): IPPool {
     metadata: meta(name),
     spec: { cidr, natOutgoing },
   };
+}
+
+/** A SourceNAT to 192.168.18.200, which a node holds. */
+export function heldEgress(holder: string): SourceNAT {
+  const action = {
+    type: "Address",
+    addresses: ["192.168.18.200"],
+    egressNodes: { matchLabels: {} },
+  } as const;
+  return {
+    apiVersion: sourceNatKind.apiVersion,
+    kind: "SourceNAT",
+    metadata: meta("s"),
+    spec: { rules: [{ action }] },
+    status: { holders: [{ address: "192.168.18.200", node: holder }] },
+  } as SourceNAT;
 }
 
 export function block(cidr: string, owner: string, spec: Partial<AddressBlock["spec"]> = {}): AddressBlock {

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { sourceNatKind } from "../api/kinds/source-nat.ts";
 import type { KubeObject } from "../api/object.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
-import { cluster, host, pod, policy, pool } from "./cluster.suite.ts";
+import { cluster, heldEgress, host, pod, policy, pool } from "./cluster.suite.ts";
 import { findEnd } from "./ends.ts";
 import { explain, verdictOf } from "./explain.ts";
 import { ground } from "./ground/ground.suite.ts";
@@ -72,17 +71,7 @@ describe("where a node's agent does not serve", () => {
     const udp = pod("talker", "10.1.0.66", "n2", {
       ports: [{ containerPort: 80, protocol: "UDP" as const }],
     });
-    const egress = {
-      apiVersion: sourceNatKind.apiVersion,
-      kind: "SourceNAT",
-      metadata: { name: "s", uid: "s", resourceVersion: "1", creationTimestamp: "" },
-      spec: {
-        rules: [
-          { action: { type: "Address", addresses: ["192.168.18.200"], egressNodes: { matchLabels: {} } } },
-        ],
-      },
-      status: { holders: [{ address: "192.168.18.200", node: "n1" }] },
-    } as KubeObject;
+    const egress = heldEgress("n1");
     // The answer takes a way over n1, which has not seen what it answers.
     const around: Ground = {
       machines: ground.machines.map((machine) =>

@@ -1,41 +1,32 @@
 // An address rests by a clock that only goes forward, whatever is done to the date.
-import { afterEach, beforeEach, expect, it } from "vitest";
-import { memoryStore } from "../store/memory.ts";
-import type { Store } from "../store/store.ts";
+import { expect, it } from "vitest";
 import { systemClock } from "./clock.ts";
 import {
-  FakeClock,
+  type FakeClock,
   FakeDisk,
   idle,
   podOwner,
   poolOf,
   settle,
-  startNode,
   type TestNode,
   want,
 } from "./harness.suite.ts";
 import { decodeJournal, encodeLine } from "./journal/records.ts";
 import { Ledger } from "./ledger.ts";
+import { everyTest, type TestWorld } from "./world.suite.ts";
 
 const cooldownMs = 30_000;
 const day = 86_400_000;
 const pool = poolOf("10.1.0.0/32", 32);
 let clock: FakeClock;
-let store: Store;
-let nodes: TestNode[];
-beforeEach(() => {
-  clock = new FakeClock();
-  store = memoryStore();
-  nodes = [];
-});
-afterEach(async () => {
-  for (const { fates } of nodes) fates.kill();
-  await store.close();
+let world: TestWorld;
+everyTest((fresh) => {
+  world = fresh;
+  ({ clock } = fresh);
 });
 
 async function start(disk = new FakeDisk()): Promise<TestNode> {
-  const node = await startNode({ store, clock }, "a", { disk, settings: { cooldownMs } });
-  nodes.push(node);
+  const node = await world.start("a", { disk, settings: { cooldownMs } });
   await settle(clock, node.ipam.ready());
   return node;
 }

@@ -1,6 +1,6 @@
 // When an address is taken before it has rested to the end, and when a block is claimed instead.
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { addressBlockKind } from "../api/kinds/address-block.ts";
 import { cidrContains, cidrSize, parseCidr, parseIp } from "../base/ip.ts";
 import { memoryStore } from "../store/memory.ts";
@@ -8,7 +8,6 @@ import type { Store } from "../store/store.ts";
 import {
   FakeClock,
   FakeDisk,
-  type Fates,
   idle,
   podOwner,
   poolOf,
@@ -17,36 +16,21 @@ import {
   type TestNode,
   want,
 } from "./harness.suite.ts";
-import type { NodeIpamOptions } from "./node-ipam.ts";
 import { enoughResting } from "./pick.ts";
 import type { PoolRange, Want } from "./types.ts";
+import { everyTest, type TestWorld } from "./world.suite.ts";
 
 let clock: FakeClock;
 let store: Store;
-let running: TestNode[];
-beforeEach(() => {
-  clock = new FakeClock();
-  store = memoryStore();
-  running = [];
-});
-afterEach(async () => {
-  for (const { fates } of running) fates.kill();
-  await store.close();
+let world: TestWorld;
+everyTest((fresh) => {
+  world = fresh;
+  ({ clock, store } = fresh);
 });
 
-async function start(
-  name: string,
-  options: { disk?: FakeDisk; fates?: Fates } & Partial<NodeIpamOptions> = {},
-): Promise<TestNode> {
-  const node = await startNode({ store, clock }, name, options);
-  running.push(node);
-  return node;
-}
+const start: TestWorld["start"] = (name, options) => world.start(name, options);
 
-async function give({ ipam }: TestNode, name: string, ...wants: Want[]): Promise<string> {
-  const holding = await settle(clock, ipam.allocate({ owner: podOwner(name), wants }));
-  return holding.addresses[0]?.address ?? "";
-}
+const give: TestWorld["give"] = (node, name, ...wants) => world.give(node, name, ...wants);
 
 async function giveMany(node: TestNode, names: readonly string[], pool: PoolRange): Promise<string[]> {
   const given: string[] = [];

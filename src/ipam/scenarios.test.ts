@@ -1,46 +1,23 @@
 // Situations that other allocators were once wrong in.
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type AddressBlock, addressBlockKind, blockName } from "../api/kinds/address-block.ts";
-import { memoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
 import { sessionAnnotation, withRelease } from "./block-object.ts";
-import {
-  FakeClock,
-  FakeDisk,
-  Fates,
-  idle,
-  podOwner,
-  poolOf,
-  settle,
-  startNode,
-  type TestNode,
-  want,
-} from "./harness.suite.ts";
-import type { PoolRange, Want } from "./types.ts";
+import { type FakeClock, FakeDisk, Fates, idle, podOwner, poolOf, settle, want } from "./harness.suite.ts";
+import type { PoolRange } from "./types.ts";
+import { everyTest, type TestWorld } from "./world.suite.ts";
 
 let clock: FakeClock;
 let store: Store;
-let nodes: TestNode[];
-beforeEach(() => {
-  clock = new FakeClock();
-  store = memoryStore();
-  nodes = [];
-});
-afterEach(async () => {
-  for (const { fates } of nodes) fates.kill();
-  await store.close();
+let world: TestWorld;
+everyTest((fresh) => {
+  world = fresh;
+  ({ clock, store } = fresh);
 });
 
-async function start(name: string, options: Parameters<typeof startNode>[2] = {}): Promise<TestNode> {
-  const node = await startNode({ store, clock }, name, options);
-  nodes.push(node);
-  return node;
-}
+const start: TestWorld["start"] = (name, options) => world.start(name, options);
 
-async function give({ ipam }: TestNode, name: string, ...wants: Want[]): Promise<string> {
-  const holding = await settle(clock, ipam.allocate({ owner: podOwner(name), wants }));
-  return holding.addresses[0]?.address ?? "";
-}
+const give: TestWorld["give"] = (node, name, ...wants) => world.give(node, name, ...wants);
 
 async function pass(ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 250) {

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { sourceNatKind } from "../../api/kinds/source-nat.ts";
 import type { KubeObject } from "../../api/object.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
-import { cluster, host, node, pod, policy, pool } from "../cluster.suite.ts";
+import { cluster, heldEgress, host, node, pod, policy, pool } from "../cluster.suite.ts";
 import { findEnd } from "../ends.ts";
 import { type Explanation, explain, isYes } from "../explain.ts";
 import { explanationText } from "../explain-text.ts";
@@ -253,17 +252,7 @@ describe("in a network that is known whole", () => {
   });
 
   it("goes by the node that holds the source address, and back", () => {
-    const of = facts({
-      apiVersion: sourceNatKind.apiVersion,
-      kind: "SourceNAT",
-      metadata: { name: "s", uid: "s", resourceVersion: "1", creationTimestamp: "" },
-      spec: {
-        rules: [
-          { action: { type: "Address", addresses: ["192.168.18.200"], egressNodes: { matchLabels: {} } } },
-        ],
-      },
-      status: { holders: [{ address: "192.168.18.200", node: "n2" }] },
-    } as KubeObject);
+    const of = facts(heldEgress("n2"));
     const answer = ask("pod/web", "host/out:80", of);
     expect(answer).toMatchObject({ reachable: true, sourceSeen: "192.168.18.200" });
     expect(answer.route.map(({ to }) => to)).toEqual(["node/n1", "node/n2", "host/gateway", "host/out"]);

@@ -3,7 +3,7 @@ import { sourceNatKind } from "../../api/kinds/source-nat.ts";
 import type { KubeObject } from "../../api/object.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { rulesetOf } from "../../plan/foreign/index.ts";
-import { cluster, host, node, pod, policy, pool } from "../cluster.suite.ts";
+import { cluster, heldEgress, host, node, pod, policy, pool } from "../cluster.suite.ts";
 import { findEnd } from "../ends.ts";
 import { explain, verdictOf } from "../explain.ts";
 import { explanationText } from "../explain-text.ts";
@@ -387,17 +387,7 @@ describe("the way back", () => {
   );
 
   it("to an egress address that its holder does not have any more is not known", () => {
-    const held = {
-      apiVersion: sourceNatKind.apiVersion,
-      kind: "SourceNAT",
-      metadata: { name: "s", uid: "s", resourceVersion: "1", creationTimestamp: "" },
-      spec: {
-        rules: [
-          { action: { type: "Address", addresses: ["192.168.18.200"], egressNodes: { matchLabels: {} } } },
-        ],
-      },
-      status: { holders: [{ address: "192.168.18.200", node: "n2" }] },
-    } as KubeObject;
+    const held = heldEgress("n2");
     const of = facts(held);
     const lookedAt = (has: boolean): Ground => ({
       machines: named.machines.map((machine): Machine => {

@@ -1,47 +1,34 @@
 // Journals that were damaged, and disks that are full: what is in use stays with whom it is, and everything heals.
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { addressBlockKind } from "../../api/kinds/address-block.ts";
-import { memoryStore } from "../../store/memory.ts";
 import type { Store } from "../../store/store.ts";
 import {
-  FakeClock,
+  type FakeClock,
   FakeDisk,
   Fates,
   idle,
   podOwner,
   poolOf,
   settle,
-  startNode,
   type TestNode,
   want,
 } from "../harness.suite.ts";
+import { everyTest, type TestWorld } from "../world.suite.ts";
 import { decodeJournal, encodeLine } from "./records.ts";
 
 let clock: FakeClock;
 let store: Store;
-let nodes: TestNode[];
+let world: TestWorld;
 const pool = poolOf("10.1.0.0/29", 29);
-beforeEach(() => {
-  clock = new FakeClock();
-  store = memoryStore();
-  nodes = [];
-});
-afterEach(async () => {
-  for (const { fates } of nodes) fates.kill();
-  await store.close();
+everyTest((fresh) => {
+  world = fresh;
+  ({ clock, store } = fresh);
 });
 
-async function start(name: string, options: Parameters<typeof startNode>[2] = {}): Promise<TestNode> {
-  const node = await startNode({ store, clock }, name, options);
-  nodes.push(node);
-  return node;
-}
+const start: TestWorld["start"] = (name, options) => world.start(name, options);
 /** What the journal does not know for sure rests first. */
 const restAll = () => clock.advance(30_000);
-async function give({ ipam }: TestNode, name: string): Promise<string> {
-  const holding = await settle(clock, ipam.allocate({ owner: podOwner(name), wants: [want(pool)] }));
-  return holding.addresses[0]?.address ?? "";
-}
+const give = (node: TestNode, name: string) => world.give(node, name, want(pool));
 const use = (name: string, address: string) => ({ address, pod: `default/${name}`, uid: `uid-${name}` });
 /** Every line that matches is another one, of the same length. */
 function spoil(disk: FakeDisk, pattern: RegExp): void {
