@@ -278,7 +278,8 @@ class RunningAgent implements Agent {
     const { facts } = this.#cluster;
     const place = { nft: this.#kernel.nft, netns, folders };
     const isHere = isAtNode(() => facts.nodes.get(node));
-    const keeper = new SinkKeeper({ store, logger, clock, at: `node/${node}`, isHere, place });
+    const { lists } = this.#gate;
+    const keeper = new SinkKeeper({ store, logger, clock, at: `node/${node}`, isHere, place, lists });
     const forget = this.#cluster.on((kind, key) => {
       if (kind === "nodes" && key === node) keeper.look();
     });

@@ -56,7 +56,15 @@ export async function startController({
   const lists = new ListKeeper({ store, logger, clock });
   // Where it runs is no machine of its own: it writes files, and no firewall's sets.
   const place = { netns: "self", folders: sinkFolders, store, rds } as const;
-  const sinks = new SinkKeeper({ store, logger, clock, at: "controller", isHere: isAtController, place });
+  const sinks = new SinkKeeper({
+    store,
+    logger,
+    clock,
+    at: "controller",
+    isHere: isAtController,
+    place,
+    lists: lists.lists,
+  });
   await garbage?.start();
   subnets.start();
   podNetworks.start();

@@ -9,15 +9,8 @@ import { type End, isOnNode, nodeOf } from "./ends.ts";
 import { fateOf, guessedFate, type Outcome, type PlacedFlow } from "./fate.ts";
 import { type Atlas, isLoopback } from "./ground/atlas.ts";
 import { travel } from "./journey/journey.ts";
-import { withGroups } from "./judges/group-judge.ts";
-import type {
-  DirectionVerdict,
-  Flow,
-  GroupWord,
-  Judges,
-  PolicyVerdict,
-  SourceDecision,
-} from "./judges/judge.ts";
+import { settled, withGroups } from "./judges/group-judge.ts";
+import type { DirectionVerdict, Flow, Judges, PolicyVerdict, SourceDecision } from "./judges/judge.ts";
 import { portsOf } from "./listening.ts";
 import { formatPort, type Port } from "./ports.ts";
 import { type AddressDecision, decisionAbout, type Provenance, provenanceOf } from "./provenance.ts";
@@ -187,12 +180,13 @@ function groupedVerdicts(
   const { from, to, source, destination, port } = flow;
   const isOwnNode = nodeOf(from) === nodeOf(to) && (isOnNode(from) || isOnNode(to));
   if (!groups || isOwnNode || groups.areNear(from, to) || from.name === to.name) return { egress, ingress };
-  const told = (word: GroupWord | undefined) =>
-    word?.allowed === null ? { ...word, allowed: choices.pick(2, word.reason) === 0 } : word;
-  const out = withGroups(egress, told(groups.asked("egress", from, destination, port)));
+  const out = withGroups(egress, settled(groups.asked("egress", from, destination, port), choices));
   // Of a range of sources nobody knows which one is seen.
   const seen = tryParseIp(sourceSeen ?? source) ? (sourceSeen ?? source) : source;
-  return { egress: out, ingress: withGroups(ingress, told(groups.asked("ingress", to, seen, port))) };
+  return {
+    egress: out,
+    ingress: withGroups(ingress, settled(groups.asked("ingress", to, seen, port), choices)),
+  };
 }
 
 /** Returns what all worlds say; where they differ about the answer, or about the source that is seen, there is none. */

@@ -28,6 +28,8 @@ export interface SinkKeeperOptions {
   /** Whether a sink is in this place. */
   readonly isHere: (sink: AddressListSink) => boolean;
   readonly place: SinkPlace;
+  /** The lists, where this process follows them already; default: they are followed from start() to stop(). */
+  readonly lists?: Informer<AddressList>;
 }
 
 const WIDTH = 8;
@@ -53,6 +55,7 @@ interface Kept {
 export class SinkKeeper {
   readonly #options: SinkKeeperOptions;
   readonly #lists: Informer<AddressList>;
+  #unfollow: () => void = () => {};
   readonly #work: Work;
   /** By `list/sink`. */
   readonly #kept = new Map<string, Kept>();
@@ -60,18 +63,18 @@ export class SinkKeeper {
   constructor(options: SinkKeeperOptions) {
     const { store, logger, clock } = options;
     this.#options = options;
-    this.#lists = new Informer(store, addressListKind, { logger, optional: true });
+    this.#lists = options.lists ?? new Informer(store, addressListKind, { logger, optional: true });
     this.#work = new Work({ settle: (key) => this.#settle(key), clock, logger, width: WIDTH });
   }
 
   start(): void {
-    this.#lists.on(({ object, previous }) => {
+    this.#unfollow = this.#lists.on(({ object, previous }) => {
       // Most changes are of what others say.
       const isNews =
         object.status?.revision !== previous?.status?.revision || !equalJson(object.spec, previous?.spec);
       if (isNews) this.#addAll(object);
     });
-    this.#lists.start();
+    if (!this.#options.lists) this.#lists.start();
   }
 
   /** Looks at all sinks again: which of them are here may have changed. */
@@ -80,7 +83,8 @@ export class SinkKeeper {
   }
 
   async stop(): Promise<void> {
-    await this.#lists.stop();
+    this.#unfollow();
+    if (!this.#options.lists) await this.#lists.stop();
     await this.#work.stop();
   }
 

@@ -38,8 +38,9 @@ const POD_LOOK_MS = 10;
 const PATIENCE_MS = 1000;
 
 export class ListGate {
+  /** Followed from start() to stop(); sinks of this process go by it, too. */
+  readonly lists: Informer<AddressList>;
   readonly #options: ListGateOptions;
-  readonly #lists: Informer<AddressList>;
   readonly #waiters = new Set<() => void>();
   /** What is to be asked, by list; a write takes all there is. */
   readonly #asking = new Map<string, Map<string, AskedAddress>>();
@@ -48,30 +49,30 @@ export class ListGate {
 
   constructor(options: ListGateOptions) {
     this.#options = options;
-    this.#lists = new Informer(options.store, addressListKind, { logger: options.logger, optional: true });
+    this.lists = new Informer(options.store, addressListKind, { logger: options.logger, optional: true });
   }
 
   start(): void {
-    this.#lists.on(() => {
+    this.lists.on(() => {
       for (const look of this.#waiters) look();
     });
-    this.#lists.start();
+    this.lists.start();
   }
 
   async stop(): Promise<void> {
     this.#ending.abort();
     for (const look of this.#waiters) look();
-    await this.#lists.stop();
+    await this.lists.stop();
     await Promise.all(this.#writing.values());
   }
 
   /** Settles when the lists have the pod's addresses, or nobody waits for them any longer; never rejects. */
   async passed(pod: PodIdentity, ips: readonly string[]): Promise<void> {
     try {
-      if (![...this.#lists.cache.values()].some(isWaitedFor)) return;
+      if (![...this.lists.cache.values()].some(isWaitedFor)) return;
       const object = await this.#objectOf(pod);
       if (!object) return;
-      const lists = [...this.#lists.cache.values()].filter(
+      const lists = [...this.lists.cache.values()].filter(
         (list) => isWaitedFor(list) && isListed(list, object, this.#options.facts.namespaces),
       );
       await Promise.all(lists.map((list) => this.#listed(list, object, ips)));
@@ -139,7 +140,7 @@ export class ListGate {
    * @param patienceMs sinks that have failed for longer do not count; default: all count
    */
   #missing(name: string, ranges: readonly string[], patienceMs?: number): string | undefined {
-    const list = this.#lists.cache.get(name);
+    const list = this.lists.cache.get(name);
     if (!list) return undefined;
     const entries = list.status?.entries ?? [];
     for (const range of ranges) {

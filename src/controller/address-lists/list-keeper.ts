@@ -41,8 +41,9 @@ type Answers = Map<string, { readonly pod: Pod; readonly answer: ReturnType<Aske
 
 /** Runs from start() to stop(). */
 export class ListKeeper {
+  /** Followed from start() to stop(); sinks of this process go by it, too. */
+  readonly lists: Informer<AddressList>;
   readonly #options: ListKeeperOptions;
-  readonly #lists: Informer<AddressList>;
   readonly #facts: ListFacts;
   readonly #work: Work;
   readonly #remembered = new Map<string, Remembered>();
@@ -55,25 +56,25 @@ export class ListKeeper {
     const { store, logger, clock } = options;
     this.#options = options;
     // A cluster may be older than the kind.
-    this.#lists = new Informer(store, addressListKind, { logger, optional: true });
+    this.lists = new Informer(store, addressListKind, { logger, optional: true });
     this.#facts = new ListFacts(store, logger, () => this.#soon());
     this.#work = new Work({ settle: (name) => this.#settle(name), clock, logger, width: WIDTH });
   }
 
   start(): void {
-    this.#lists.on(({ type, object }) => {
+    this.lists.on(({ type, object }) => {
       const { name } = object.metadata;
       if (type === "deleted") this.#remembered.delete(name);
       if (!this.#begun) void this.#begin();
       if (this.#ready) this.#work.add(name);
     });
-    this.#lists.start();
+    this.lists.start();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    await Promise.all([this.#lists.stop(), this.#facts.stop()]);
+    await Promise.all([this.lists.stop(), this.#facts.stop()]);
     clearTimeout(this.#timer);
     await this.#work.stop();
   }
@@ -90,7 +91,7 @@ export class ListKeeper {
     if (!this.#ready || this.#stopped) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      for (const name of this.#lists.cache.keys()) this.#work.add(name);
+      for (const name of this.lists.cache.keys()) this.#work.add(name);
     }, GATHER_MS);
   }
 

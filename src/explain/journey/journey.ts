@@ -12,7 +12,7 @@ import { rangeName } from "../../plan/snat/source-nat-rules.ts";
 import { type End, endAt, isOnNode } from "../ends.ts";
 import { isLoopback, nobodyHas, type Onward, podLink, type Stop } from "../ground/atlas.ts";
 import { type GroundLink, type Machine, nodeName } from "../ground/ground.ts";
-import { withGroups } from "../judges/group-judge.ts";
+import { settled, withGroups } from "../judges/group-judge.ts";
 import type { DirectionVerdict, GroupWord, Network, PolicyVerdict, SourceDecision } from "../judges/judge.ts";
 import type { Port } from "../ports.ts";
 import { gatewayOf, type Hop } from "../way.ts";
@@ -409,9 +409,7 @@ class Journey {
     const word = [...words.values()][
       this.#choices.pick(words.size, `which of ${rangeName(this.#parcel.source)} is used`)
     ];
-    if (word?.allowed !== null) return word;
-    // Nobody but the provider has read those rules.
-    return { ...word, allowed: this.#choices.pick(2, word.reason) === 0 };
+    return settled(word, this.#choices);
   }
 
   #note(what: Asked, verdict: DirectionVerdict): DirectionVerdict {

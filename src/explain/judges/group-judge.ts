@@ -3,6 +3,7 @@
 // between a node and its own pods.
 import type { Pod } from "../../api/kinds/core.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
+import type { Choices } from "../../plan/foreign/index.ts";
 import { type GroupDirection, SecurityGroups } from "../../plan/subnets/groups/model.ts";
 import { type PodInterface, podInterface } from "../../plan/subnets/pod-interface.ts";
 import { type End, isOnNode, nodeOf } from "../ends.ts";
@@ -60,6 +61,11 @@ export function withGroups(verdict: DirectionVerdict, word: GroupWord | undefine
   const { allowed, groups, reason } = word;
   if (allowed === false) return { allowed, isolated: verdict.isolated, groups, reason };
   return { ...verdict, reason: `${verdict.reason}; ${reason}` };
+}
+
+/** What nobody but a provider knows is tried both ways. */
+export function settled(word: GroupWord | undefined, choices: Choices): GroupWord | undefined {
+  return word?.allowed === null ? { ...word, allowed: choices.pick(2, word.reason) === 0 } : word;
 }
 
 function isPod(end: End): end is Extract<End, { type: "pod" }> {

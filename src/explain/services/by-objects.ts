@@ -2,15 +2,14 @@
 // may come to it and for each setting that is not known.
 import { rangeHolds } from "../../base/ip.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
-import { explore, type World } from "../../plan/foreign/index.ts";
 import { type End, endAt, isOnNode, nodeEnd, nodeOf } from "../ends.ts";
 import { ifHeld } from "../explain.ts";
 import type { PlacedFlow } from "../fate.ts";
 import type { Judges, SourceDecision } from "../judges/judge.ts";
 import { formatPort } from "../ports.ts";
-import type { Told } from "../told.ts";
 import { endpointTold, nowhereTold, type ToService } from "./endpoint-told.ts";
 import type { Frontend } from "./frontend.ts";
+import { Groups } from "./groups.ts";
 import { type Coming, endpointsFor, isClusterSource, isMasqueraded } from "./kube-proxy.ts";
 import type { ReadEndpoint } from "./read.ts";
 import { proxySettings } from "./settings.ts";
@@ -128,24 +127,24 @@ function throughNode(
         as: "refused",
         why: `Service ${front.key} has no port ${formatPort(front.asked)}`,
       } as const;
-      groups.add(undefined, more, (choices) => nowhereTold(to, none, choices));
+      groups.explore(undefined, more, (choices) => nowhereTold(to, none, choices));
     } else
       groups.untold(`${doubt}; kube-proxy in nftables mode refuses it, in others it goes where routes lead`);
     return;
   }
   const shut = outOfRanges(front, coming);
   if (shut !== undefined) {
-    groups.add(undefined, more, (choices) => nowhereTold(to, { as: "dropped", why: shut }, choices));
+    groups.explore(undefined, more, (choices) => nowhereTold(to, { as: "dropped", why: shut }, choices));
     return;
   }
   for (const assumed of assumptions(facts, to, front, settings)) {
     const all = [...more, ...assumed.doubts];
     const chosen = endpointsFor(front.service, endpoints, coming, assumed.clusterSource);
     const masquerade = isMasqueraded(front.service, coming, assumed.clusterSource, assumed.masqueradeAll);
-    if ("as" in chosen) groups.add(undefined, all, (choices) => nowhereTold(to, chosen, choices));
+    if ("as" in chosen) groups.explore(undefined, all, (choices) => nowhereTold(to, chosen, choices));
     else
       for (const endpoint of chosen)
-        groups.add(endpoint, all, (choices) =>
+        groups.explore(endpoint, all, (choices) =>
           ifHeld(judges, to.from, endpointTold(to, endpoint, masquerade, choices), choices),
         );
   }
@@ -219,41 +218,4 @@ function outOfRanges({ by, service }: Frontend, { source }: Coming): string | un
   )
     return undefined;
   return `its loadBalancerSourceRanges (${ranges.join(", ")}) do not hold ${source}`;
-}
-
-/** Worlds, put together by the endpoint that they end at. */
-class Groups {
-  readonly #groups = new Map<string, { endpoint: Group["endpoint"]; worlds: World<Told>[] }>();
-
-  /** @param doubts what is not known beside; one that begins with `?` keeps all from being told */
-  add(
-    endpoint: ReadEndpoint | undefined,
-    doubts: readonly string[],
-    run: (choices: Parameters<Parameters<typeof explore<Told>>[0]>[0]) => Told,
-  ): void {
-    const hard = doubts.filter((one) => one.startsWith("?")).map((one) => one.slice(1));
-    const soft = doubts.filter((one) => !one.startsWith("?"));
-    const worlds = explore(run).map(({ told, doubts: own }) => ({
-      told,
-      doubts: [...soft, ...hard, ...own],
-    }));
-    this.#put(endpoint, [...worlds, ...(hard.length > 0 ? [{ told: undefined, doubts: hard }] : [])]);
-  }
-
-  untold(doubt: string): this {
-    this.#put(undefined, [{ told: undefined, doubts: [doubt] }]);
-    return this;
-  }
-
-  all(): readonly Group[] {
-    return [...this.#groups.values()];
-  }
-
-  #put(endpoint: ReadEndpoint | undefined, worlds: readonly World<Told>[]): void {
-    const key = endpoint ? `${endpoint.address} ${endpoint.port}` : "";
-    const at = endpoint && { address: endpoint.address, port: endpoint.port };
-    const group = this.#groups.get(key) ?? { endpoint: at, worlds: [] };
-    group.worlds.push(...worlds);
-    this.#groups.set(key, group);
-  }
 }

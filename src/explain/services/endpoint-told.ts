@@ -6,8 +6,8 @@ import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import type { Choices } from "../../plan/foreign/index.ts";
 import { type End, endAt, isOnNode, nodeEnd, nodeOf } from "../ends.ts";
 import type { Fate } from "../fate.ts";
-import { withGroups } from "../judges/group-judge.ts";
-import type { DirectionVerdict, GroupWord, Judges, SourceDecision } from "../judges/judge.ts";
+import { settled, withGroups } from "../judges/group-judge.ts";
+import type { DirectionVerdict, Judges, SourceDecision } from "../judges/judge.ts";
 import { listeningOn } from "../listening.ts";
 import { formatPort, type Port } from "../ports.ts";
 import { type Told, toldOf } from "../told.ts";
@@ -95,11 +95,6 @@ export function nowhereTold(to: ToService, { as, why }: NoEndpoint, choices: Cho
 
 function open(reason: string): DirectionVerdict {
   return { allowed: true, isolated: false, reason };
-}
-
-/** What nobody but a provider knows is tried both ways. */
-function settled(word: GroupWord | undefined, choices: Choices): GroupWord | undefined {
-  return word?.allowed === null ? { ...word, allowed: choices.pick(2, word.reason) === 0 } : word;
 }
 
 /** Whether its sender's own node is the one whose kube-proxy takes it. */

@@ -13,6 +13,7 @@ import { formatPort } from "../ports.ts";
 import { doubtsOf, type Told } from "../told.ts";
 import { byObjects } from "./by-objects.ts";
 import type { Frontend } from "./frontend.ts";
+import { Groups } from "./groups.ts";
 import { endpointsOf, type ReadEndpoint } from "./read.ts";
 import type { EndpointAnswer, Group, ServiceAnswer, ServiceExplanation } from "./types.ts";
 import { notesOf, whyNotChosen } from "./words.ts";
@@ -175,18 +176,14 @@ function inNames({ spec }: Service, endpoints: readonly ReadEndpoint[]): readonl
 }
 
 /** Puts worlds together that end at the same place. */
-function byEnd(worlds: readonly World<Told>[], { destination, port }: PlacedFlow): Group[] {
-  const groups = new Map<string, { endpoint: Group["endpoint"]; worlds: World<Told>[] }>();
+function byEnd(worlds: readonly World<Told>[], { destination, port }: PlacedFlow): readonly Group[] {
+  const groups = new Groups();
   for (const world of worlds) {
     const asks = world.told?.asks;
     const isSent = asks?.port !== undefined && (asks.address !== destination || asks.port !== port?.port);
-    const endpoint = isSent ? { address: asks.address, port: asks.port! } : undefined;
-    const key = endpoint ? `${endpoint.address} ${endpoint.port}` : "";
-    const group = groups.get(key) ?? { endpoint, worlds: [] };
-    group.worlds.push(world);
-    groups.set(key, group);
+    groups.put(isSent ? { address: asks.address, port: asks.port! } : undefined, [world]);
   }
-  return [...groups.values()];
+  return groups.all();
 }
 
 function flowTo(

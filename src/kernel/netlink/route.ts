@@ -16,17 +16,17 @@ const RTA = {
   preferredSource: 7,
   metrics: 8,
   multipath: 9,
-  table: 15,
-  mark: 16,
   flow: 11,
   cacheInfo: 12,
+  table: 15,
+  mark: 16,
   via: 18,
   newDestination: 19,
   preference: 20,
   encapsulationType: 21,
   encapsulation: 22,
-  pad: 24,
   expires: 23,
+  pad: 24,
   uid: 25,
   ttlPropagation: 26,
   ipProtocol: 27,
@@ -198,9 +198,9 @@ const leastMtu = { 4: 576, 6: 1280 } as const;
 
 /** Tells what of a route is not among the facts of `Route`. */
 function beyond(tos: number, family: 4 | 6): Pick<Route, "beyond"> {
-  const mtu = attributes.has(RTA.metrics) ? metrics.u32(RTAX_MTU) : undefined;
-  const hops = attributes.has(RTA.metrics) ? metrics.u32(RTAX_HOPLIMIT) : undefined;
-  const window = attributes.has(RTA.metrics) ? metrics.u32(RTAX_WINDOW) : undefined;
+  const [mtu, hops, window] = [RTAX_MTU, RTAX_HOPLIMIT, RTAX_WINDOW].map((type) =>
+    attributes.has(RTA.metrics) ? metrics.u32(type) : undefined,
+  );
   const preference = attributes.u8(RTA.preference) ?? 0;
   const several = attributes.view(RTA.multipath);
   let isPacked = false;
