@@ -5,7 +5,7 @@ import { allKinds, kindNamed } from "../api/kinds/index.ts";
 import type { Kind } from "../api/object.ts";
 import { TrunklineError } from "../base/errors.ts";
 import { nearest } from "../base/suggest.ts";
-import { findLab } from "../lab/state.ts";
+import { findLab } from "../lab/life/state.ts";
 import { parseStoreAddress, type StoreAddress } from "../store/address.ts";
 import type { PluginCall } from "../store/kubernetes/token.ts";
 import type { Store } from "../store/store.ts";

@@ -13,9 +13,9 @@ import { startDaemon } from "../kernel/exec/index.ts";
 import type { Machine } from "../kernel/kernel.ts";
 import type { Store } from "../store/store.ts";
 import type { LabClock } from "./clock.ts";
-import { trunklineExecutable } from "./installation.ts";
-import type { nodePaths } from "./state.ts";
-import { type Running, Supervisor } from "./supervisor.ts";
+import { trunklineExecutable } from "./life/installation.ts";
+import type { nodePaths } from "./life/state.ts";
+import { type Running, Supervisor } from "./life/supervisor.ts";
 
 export interface NodeAgent {
   /** Settles when the node can serve pods for the first time. */

@@ -15,7 +15,7 @@ import { parseEnd } from "../../src/explain/target.ts";
 import { askLab, errorOf } from "../../src/lab/control/client.ts";
 import type { WireError } from "../../src/lab/control/server.ts";
 import type { ProbeAnswer, ProbeRequest } from "../../src/lab/lab.ts";
-import type { MachineKnowledge } from "../../src/lab/machine-knowledge.ts";
+import type { MachineKnowledge } from "../../src/lab/now/machine-knowledge.ts";
 import { collectFacts } from "../../src/plan/collect.ts";
 import type { ClusterFacts } from "../../src/plan/facts.ts";
 import { openSqliteStore } from "../../src/store/sqlite/store.ts";

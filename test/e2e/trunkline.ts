@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { run } from "../../src/kernel/exec/index.ts";
-import { type LabEntry, type LabRecord, labPaths } from "../../src/lab/state.ts";
+import { type LabEntry, type LabRecord, labPaths } from "../../src/lab/life/state.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 export const executable = path.join(root, "bin/trunkline");

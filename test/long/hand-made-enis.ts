@@ -7,7 +7,7 @@ import type { Draft } from "../../src/api/object.ts";
 import { remoteCloud } from "../../src/cloud/lab/client.ts";
 import type { CloudProvider } from "../../src/cloud/provider.ts";
 import type { CloudInterface } from "../../src/cloud/types.ts";
-import type { LabPaths } from "../../src/lab/state.ts";
+import type { LabPaths } from "../../src/lab/life/state.ts";
 import { openSqliteStore } from "../../src/store/sqlite/store.ts";
 import type { Store } from "../../src/store/store.ts";
 

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { processesWithEnvironment, signalProcess } from "../../src/kernel/process.ts";
-import { LAB_VARIABLE } from "../../src/lab/clear-away.ts";
+import { LAB_VARIABLE } from "../../src/lab/life/clear-away.ts";
 import { frrFolder } from "../../src/lab/routers/folders.ts";
 import { Commands, machineState } from "../e2e/trunkline.ts";
 

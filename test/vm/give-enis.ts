@@ -1,5 +1,5 @@
 // Gives pods of a lab interfaces of their own, by hand: POD=vSwitch:group[:trunk] … `trunk`: as members of node1's trunk.
-import { labPaths } from "../../src/lab/state.ts";
+import { labPaths } from "../../src/lab/life/state.ts";
 import { HandMadeEnis } from "../long/hand-made-enis.ts";
 
 const [lab = "", ...wishes] = process.argv.slice(2);

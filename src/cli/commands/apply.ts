@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { readManifests } from "../../api/manifest/files.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import type { Problem } from "../../base/problem.ts";
-import { findLab } from "../../lab/state.ts";
+import { findLab } from "../../lab/life/state.ts";
 import { type Applied, applyManifests } from "../../store/apply.ts";
 import type { Store } from "../../store/store.ts";
 import { type ClusterOptions, clusterOptions, withStore } from "../context.ts";

@@ -7,7 +7,7 @@ import { podKind } from "../../api/kinds/core.ts";
 import { keyOf } from "../../api/object.ts";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import { nearest } from "../../base/suggest.ts";
-import { findLab, nodePaths } from "../../lab/state.ts";
+import { findLab, nodePaths } from "../../lab/life/state.ts";
 import { defaultNamespace, withStore } from "../context.ts";
 import { askAgent } from "../facts/ask-agent.ts";
 import { answerOption } from "../options.ts";

@@ -1,7 +1,7 @@
 // trunkline doctor: this machine, the agents and the objects, each looked at; what is wrong, with the object it is about.
 import { Command } from "commander";
 import type { Diagnosis } from "../../explain/doctor/diagnose.ts";
-import { findLab, listLabs } from "../../lab/state.ts";
+import { findLab, listLabs } from "../../lab/life/state.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type StoreOptions, storeOptions, withStore } from "../context.ts";
 import { answerOption } from "../options.ts";

@@ -10,7 +10,7 @@ import {
   labPaths,
   listKept,
   listLabs,
-} from "../../lab/state.ts";
+} from "../../lab/life/state.ts";
 import { keepPrivate } from "../daemon.ts";
 import { clockCommand } from "../lab/clock.ts";
 import { nodeCommand } from "../lab/node.ts";
@@ -81,7 +81,7 @@ function outputOption(): Option {
 
 async function up(word: string, options: UpOptions): Promise<void> {
   keepPrivate();
-  const { installationRoot } = await import("../../lab/installation.ts");
+  const { installationRoot } = await import("../../lab/life/installation.ts");
   const { resolveLabFile, loadLabFile } = await import("../../lab/file/load.ts");
   const source = resolveLabFile(word, installationRoot());
   const loaded = loadLabFile(source);
@@ -94,7 +94,9 @@ async function up(word: string, options: UpOptions): Promise<void> {
   const file = options.name === undefined ? loaded.lab : { ...loaded.lab, name: checkName(options.name) };
   const { checkConfigurations } = await import("../../lab/routers/configuration.ts");
   await checkConfigurations(file, source);
-  const { enterOwnNamespaces, needsOwnNamespaces, startInBackground } = await import("../../lab/launch.ts");
+  const { enterOwnNamespaces, needsOwnNamespaces, startInBackground } = await import(
+    "../../lab/life/launch.ts"
+  );
   const again = ["lab", "up", source, "--name", file.name, ...(options.separate ? ["--separate"] : [])];
   if (options.detach) {
     await clearDead(file.name);
@@ -127,7 +129,7 @@ async function clearDead(name: string): Promise<void> {
   const before = listLabs().find(({ record }) => record.name === name);
   if (!before) return;
   if (before.running) throw new TrunklineError("lab.running", { name });
-  const { endLab } = await import("../../lab/down.ts");
+  const { endLab } = await import("../../lab/life/down.ts");
   await endLab(before, isKept(name));
 }
 
@@ -156,7 +158,7 @@ function introduce(record: LabRecord, options: UpOptions): void {
 }
 
 async function down(name: string | undefined, { all, keep = false }: DownOptions): Promise<void> {
-  const { endLab, forgetKept } = await import("../../lab/down.ts");
+  const { endLab, forgetKept } = await import("../../lab/life/down.ts");
   const kept = listKept().filter((record) => all || record.name === name);
   for (const record of keep ? [] : kept) {
     forgetKept(record.name);
@@ -221,7 +223,7 @@ async function exec(
   words: readonly string[],
   options: { namespace?: string; lab?: string },
 ): Promise<void> {
-  const { execInLab } = await import("../../lab/enter.ts");
+  const { execInLab } = await import("../../lab/life/enter.ts");
   process.exitCode = await execInLab(findLab(options.lab), who, options.namespace, words);
 }
 

@@ -1,7 +1,7 @@
 // Whether the agents of a lab serve, asked at their health sockets as a kubelet would.
 import type { Diagnosis } from "../../explain/doctor/diagnose.ts";
-import { whyNotReady } from "../../lab/readiness.ts";
-import { findLab, nodePaths } from "../../lab/state.ts";
+import { whyNotReady } from "../../lab/life/readiness.ts";
+import { findLab, nodePaths } from "../../lab/life/state.ts";
 
 const patienceMs = 2_000;
 

@@ -1,7 +1,7 @@
 // What the agents of a lab tell of routes and sessions, asked at their health sockets.
 import { textOf } from "../../base/errors.ts";
 import type { NodeRouting } from "../../explain/routing/types.ts";
-import { findLab, nodePaths } from "../../lab/state.ts";
+import { findLab, nodePaths } from "../../lab/life/state.ts";
 import { isLab, type StoreOptions } from "../context.ts";
 import { say } from "../output.ts";
 import { askAgent } from "./ask-agent.ts";

@@ -3,7 +3,7 @@ import { isError } from "../../base/errors.ts";
 import { renderedRules } from "../../explain/trace/rendered.ts";
 import type { NodeRules } from "../../explain/trace/stops.ts";
 import { askLab } from "../../lab/control/client.ts";
-import { listLabs } from "../../lab/state.ts";
+import { listLabs } from "../../lab/life/state.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { readListing } from "../../plan/trace/table.ts";
 import { isLab, type StoreOptions } from "../context.ts";

@@ -4,8 +4,8 @@ import { isError } from "../../base/errors.ts";
 import { countersFor } from "../../explain/counters.ts";
 import type { Counters } from "../../explain/effective.ts";
 import { askLab } from "../../lab/control/client.ts";
-import type { PolicyCounts } from "../../lab/policy-counts.ts";
-import { findLab } from "../../lab/state.ts";
+import { findLab } from "../../lab/life/state.ts";
+import type { PolicyCounts } from "../../lab/now/policy-counts.ts";
 import { isLab, type StoreOptions } from "../context.ts";
 import { say } from "../output.ts";
 

@@ -2,8 +2,8 @@
 // nodes' BIRDs by their agents.)
 import type { Diagnosis } from "../../explain/doctor/diagnose.ts";
 import { askLab } from "../../lab/control/client.ts";
-import type { ProcessRow } from "../../lab/processes.ts";
-import { findLab } from "../../lab/state.ts";
+import type { ProcessRow } from "../../lab/life/processes.ts";
+import { findLab } from "../../lab/life/state.ts";
 
 const PATIENCE_MS = 5000;
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../ipam/clock.ts";
 import { readJournal } from "../../ipam/journal/read.ts";
 import type { Ledger } from "../../ipam/ledger.ts";
-import { findLab, nodePaths } from "../../lab/state.ts";
+import { findLab, nodePaths } from "../../lab/life/state.ts";
 import { checkAddresses, type Finding, isNote } from "../../plan/addressing/check.ts";
 import { type BlockUsage, usageOf } from "../../plan/addressing/usage.ts";
 import { collectFacts } from "../../plan/collect.ts";

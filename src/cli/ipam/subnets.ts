@@ -3,7 +3,7 @@ import { subnetLedgerKind } from "../../api/kinds/subnet-ledger.ts";
 import { textOf } from "../../base/errors.ts";
 import { type CloudInterface, clusterOf } from "../../cloud/types.ts";
 import { vlanProvider } from "../../cloud/vlan/provider.ts";
-import { findLab } from "../../lab/state.ts";
+import { findLab } from "../../lab/life/state.ts";
 import type { Finding } from "../../plan/addressing/check.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { checkSubnets, type ProviderView } from "../../plan/subnets/check.ts";

@@ -1,7 +1,7 @@
 // trunkline lab clock: which time it is in the lab, and later.
 import { Command, InvalidArgumentError, Option } from "commander";
 import { parseGoDuration } from "../../base/go-duration.ts";
-import { findLab } from "../../lab/state.ts";
+import { findLab } from "../../lab/life/state.ts";
 import { patiently, print, printJson } from "../output.ts";
 
 interface Options {

@@ -1,6 +1,6 @@
 // trunkline lab node: nodes of a running lab come, go and get other addresses.
 import { Command, InvalidArgumentError } from "commander";
-import { findLab } from "../../lab/state.ts";
+import { findLab } from "../../lab/life/state.ts";
 import { patiently, say } from "../output.ts";
 
 interface AddOptions {

@@ -1,7 +1,7 @@
 // trunkline lab process: what a lab is made of, and killing it to see what happens then.
 import { Command } from "commander";
-import type { ProcessAct, ProcessRow } from "../../lab/processes.ts";
-import { findLab } from "../../lab/state.ts";
+import type { ProcessAct, ProcessRow } from "../../lab/life/processes.ts";
+import { findLab } from "../../lab/life/state.ts";
 import { outputOption } from "../options.ts";
 import { print, printJson, say, table } from "../output.ts";
 

@@ -1,7 +1,7 @@
 // trunkline lab provider: looks at the lab's provider of subnets, and makes it fail.
 import { Command, InvalidArgumentError, Option } from "commander";
 import { parseGoDuration } from "../../base/go-duration.ts";
-import { findLab } from "../../lab/state.ts";
+import { findLab } from "../../lab/life/state.ts";
 import type { ProviderAct } from "../../lab/subnets/lab-provider.ts";
 import { print, printJson, say, table } from "../output.ts";
 

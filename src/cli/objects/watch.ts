@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { shown } from "../../api/kinds/secret.ts";
 import { type Kind, type KubeObject, keyOf } from "../../api/object.ts";
 import { TrunklineError } from "../../base/errors.ts";
-import { findLab } from "../../lab/state.ts";
+import { findLab } from "../../lab/life/state.ts";
 import { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
 import { isLab } from "../context.ts";

@@ -9,7 +9,7 @@ import { nearest } from "../../base/suggest.ts";
 import { runAttached } from "../../kernel/exec/index.ts";
 import { commandLinesOf } from "../../kernel/foreign-nat.ts";
 import { type Kernel, linuxMachine, type NetnsRef } from "../../kernel/index.ts";
-import { findLab, type LabEntry, labsFolder, nodePaths } from "../../lab/state.ts";
+import { findLab, type LabEntry, labsFolder, nodePaths } from "../../lab/life/state.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import { type ClusterFacts, type NodeFacts, nodeIps } from "../../plan/facts.ts";
 import type { Exit, Running } from "../../plan/snat/foreign/index.ts";

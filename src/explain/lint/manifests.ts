@@ -10,11 +10,11 @@ import { type Problem, parsePath, type TextEdit } from "../../base/problem.ts";
 import { nameOf } from "../written.ts";
 import { compareFindings, type Finding } from "./finding.ts";
 import type { Rule } from "./rule.ts";
-import { badObject } from "./rules/tl024-bad-object.ts";
-import { unknownField } from "./rules/tl025-unknown-field.ts";
-import { unknownKind } from "./rules/tl026-unknown-kind.ts";
-import { nothingBehind } from "./rules/tl027-nothing-behind.ts";
-import { noSpec } from "./rules/tl028-no-spec.ts";
+import { badObject } from "./rules/manifests/tl024-bad-object.ts";
+import { unknownField } from "./rules/manifests/tl025-unknown-field.ts";
+import { unknownKind } from "./rules/manifests/tl026-unknown-kind.ts";
+import { nothingBehind } from "./rules/manifests/tl027-nothing-behind.ts";
+import { noSpec } from "./rules/manifests/tl028-no-spec.ts";
 import { lint } from "./run.ts";
 import type { LintContext } from "./view.ts";
 

@@ -2,7 +2,7 @@
 import { type ErrorCode, TrunklineError } from "../../base/errors.ts";
 import { http } from "../../base/http.ts";
 import { catalog } from "../../base/messages/index.ts";
-import type { LabEntry } from "../state.ts";
+import type { LabEntry } from "../life/state.ts";
 import type { WireError } from "./server.ts";
 
 /**

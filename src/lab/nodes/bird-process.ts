@@ -4,7 +4,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { birdFiles } from "../../bird/files.ts";
 import { isRunning, type ProcessIdentity, processesInNetns, signalProcess } from "../../kernel/process.ts";
-import type { LabProcess } from "../processes.ts";
+import type { LabProcess } from "../life/processes.ts";
 
 const POLL_MS = 20;
 const PATIENCE_MS = 5000;

@@ -8,7 +8,7 @@ import { change } from "../../store/change.ts";
 import type { Store } from "../../store/store.ts";
 import { nodeFor, registerNode } from "../cluster.ts";
 import type { LabFile } from "../file/lab-file.ts";
-import { type LabPaths, nodePaths } from "../state.ts";
+import { type LabPaths, nodePaths } from "../life/state.ts";
 import { type BuiltTopology, readdress } from "../topology/build.ts";
 import type { MemberPlan, Topology } from "../topology/plan.ts";
 import { renumbered, withNode, withoutNode } from "./changes.ts";

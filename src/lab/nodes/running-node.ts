@@ -13,10 +13,10 @@ import { type NodeAgent, startApart, startHere } from "../agents.ts";
 import type { LabClock } from "../clock.ts";
 import { standIns } from "../events.ts";
 import type { LabFile } from "../file/lab-file.ts";
+import { type LabPaths, nodePaths } from "../life/state.ts";
 import type { Responder } from "../net/responder.ts";
 import { CniRuntime } from "../pods/cni-runtime.ts";
 import { PodRunner } from "../pods/pod-runner.ts";
-import { type LabPaths, nodePaths } from "../state.ts";
 import type { LabProvider } from "../subnets/lab-provider.ts";
 import type { BuiltMember } from "../topology/build.ts";
 

@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { type Daemon, run, startDaemon } from "../../kernel/exec/index.ts";
-import type { Running } from "../supervisor.ts";
+import type { Running } from "../life/supervisor.ts";
 import { daemonEnvironment } from "./packages.ts";
 import { awaitSocket } from "./readiness.ts";
 

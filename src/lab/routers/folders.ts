@@ -1,7 +1,7 @@
 // Where routers' daemons keep their files.
 import { createHash } from "node:crypto";
 import path from "node:path";
-import type { LabPaths } from "../state.ts";
+import type { LabPaths } from "../life/state.ts";
 
 const FRR_FOLDERS = "/run/trunkline-frr";
 

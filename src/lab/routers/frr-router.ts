@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { type Daemon, run, startDaemon } from "../../kernel/exec/index.ts";
-import type { Running } from "../supervisor.ts";
+import type { Running } from "../life/supervisor.ts";
 import { type RouterPlace, runningOf } from "./bird-router.ts";
 import { daemonsFor, frrChanges } from "./frr-text.ts";
 import { daemonEnvironment, FRR_FOLDER } from "./packages.ts";

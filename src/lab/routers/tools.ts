@@ -3,7 +3,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Lab } from "../lab.ts";
-import { type LabPaths, labPaths, nodePaths } from "../state.ts";
+import { type LabPaths, labPaths, nodePaths } from "../life/state.ts";
 import type { Party } from "../targets.ts";
 import { birdControl } from "./bird-router.ts";
 import { routerFolder } from "./folders.ts";

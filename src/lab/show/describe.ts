@@ -3,8 +3,8 @@ import { isTerminal, podIps } from "../../api/kinds/core.ts";
 import { formatPort } from "../../explain/ports.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Lab } from "../lab.ts";
+import type { LabRecord } from "../life/state.ts";
 import { portsOf } from "../pods/pod-spec.ts";
-import type { LabRecord } from "../state.ts";
 
 export interface LabPicture {
   readonly name: string;

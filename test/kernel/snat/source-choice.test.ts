@@ -6,7 +6,7 @@ import { parseIp } from "../../../src/base/ip.ts";
 import { Atlas } from "../../../src/explain/ground/atlas.ts";
 import type { Ground } from "../../../src/explain/ground/ground.ts";
 import type { Kernel } from "../../../src/kernel/index.ts";
-import { groundNow } from "../../../src/lab/ground-now.ts";
+import { groundNow } from "../../../src/lab/now/ground-now.ts";
 import { emptyFacts } from "../../../src/plan/facts.ts";
 import { makeScene } from "../scene.ts";
 

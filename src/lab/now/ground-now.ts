@@ -1,0 +1,180 @@
+// A lab's machines as they are now: links, addresses and routes that somebody gave them or took away by hand while it ran,
+// or that routers' daemons have learned, are in no lab file and in no object.
+import {
+  bare,
+  type Ground,
+  type GroundLink,
+  type GroundRoute,
+  type Machine,
+  tunnelNetwork,
+} from "../../explain/ground/ground.ts";
+import {
+  type Kernel,
+  type Link,
+  MAIN_TABLE,
+  type NextHop,
+  POD_LINK_GROUP,
+  POD_LINK_GROUP_MASK,
+  ROUTE_PROTOCOL,
+  type Route,
+  type Rule,
+} from "../../kernel/kernel.ts";
+import { tunnelTypes } from "../../plan/routing/tunnels.ts";
+import { isForeignRule, machineOddities, settingOf } from "./oddities.ts";
+
+/** The part of a lab's member that is looked at. */
+export interface Looked {
+  readonly kernel: Pick<
+    Kernel,
+    "addresses" | "ipsecPolicies" | "links" | "neighbours" | "rateLimits" | "routes" | "rules" | "sysctl"
+  >;
+  readonly plan: {
+    readonly name: string;
+    readonly interfaces: readonly { readonly name: string; readonly lan: { readonly name: string } }[];
+  };
+}
+
+/** Returns what a lab was built as, with what its machines have by now; for `plugged` see oddities.ts. @throws `kernel.refused` */
+export function groundNow(
+  built: Ground,
+  members: Iterable<Looked>,
+  plugged: ReadonlySet<string> = new Set(),
+): Ground {
+  const looked = new Map([...members].map((member) => [member.plan.name, member]));
+  const machines = built.machines.map((machine) => {
+    const member = looked.get(machine.name.replace(/^[a-z]+\//, ""));
+    return member ? machineNow(machine, member, plugged) : machine;
+  });
+  return { ...built, machines };
+}
+
+function machineNow(machine: Machine, { kernel, plan }: Looked, plugged: ReadonlySet<string>): Machine {
+  const all = kernel.links.list();
+  const links = all.filter((link) => !isPodLink(link));
+  const podLinks = new Set(all.filter(isPodLink).map(({ index }) => index));
+  const names = new Map(links.map(({ index, name }) => [index, name]));
+  const addresses = kernel.addresses.list();
+  const networks = new Map(plan.interfaces.map(({ name, lan }) => [name, lan.name]));
+  const now = links.map(({ index, name, alias, up }): GroundLink => {
+    const tunnel = tunnelTypes.some(({ device }) => device === name) ? tunnelNetwork(name) : undefined;
+    const { network: subnet, interfaceID } = interfaceOf(alias);
+    const network = networks.get(name) ?? tunnel ?? subnet;
+    const own = addresses.filter(({ linkIndex, scope }) => linkIndex === index && scope === "global");
+    const deprecated = own.filter((one) => one.deprecated).map(({ address }) => address);
+    return {
+      name,
+      ...(network !== undefined && { network }),
+      ...(interfaceID !== undefined && { interfaceID }),
+      ...(!up && { down: true as const }),
+      addresses: own.map(({ address }) => address),
+      ...(deprecated.length > 0 && { deprecated }),
+    };
+  });
+  const rules = kernel.rules.list().filter(isForeignRule).map(ruleText);
+  const odd = machineOddities(
+    kernel,
+    plan.interfaces.map(({ name }) => name),
+    plugged,
+  );
+  return {
+    ...machine,
+    ...forwarding(kernel.sysctl),
+    ...(odd.length > 0 && { odd }),
+    live: true,
+    links: now,
+    routes: kernel.routes
+      .list({ table: MAIN_TABLE })
+      .filter((route) => !isPodRoute(route, podLinks))
+      .flatMap((route) => routeNow(route, names)),
+    bound: machine.bound ?? machine.links.flatMap((link) => link.addresses.map(bare)),
+    ...(rules.length > 0 && { rules }),
+  };
+}
+
+/** Whether it passes packets on may have been changed by hand. */
+function forwarding(sysctl: Kernel["sysctl"]): Partial<Pick<Machine, "forwards" | "forwards6">> {
+  const four = settingOf(sysctl, "net/ipv4/ip_forward");
+  const six = settingOf(sysctl, "net/ipv6/conf/all/forwarding");
+  return {
+    ...(four !== undefined && { forwards: four !== "0" }),
+    ...(six !== undefined && { forwards6: six !== "0" }),
+  };
+}
+
+/** What the lab's provider attaches says by its alias where it stands. */
+function interfaceOf(alias: string | undefined) {
+  const [, network, interfaceID] = /^network (\S+) \((\S+)\)$/.exec(alias ?? "") ?? [];
+  return { network, interfaceID };
+}
+
+/** Links to pods come and go, and plans know where pods are. */
+function isPodLink({ group }: Link): boolean {
+  return (group & POD_LINK_GROUP_MASK) === (POD_LINK_GROUP & POD_LINK_GROUP_MASK);
+}
+
+/** The agent's route to a single pod. Those to whole ranges are looked at like all others: they are BIRD's, or on their way. */
+function isPodRoute({ protocol, linkIndex }: Route, podLinks: ReadonlySet<number>): boolean {
+  return protocol === ROUTE_PROTOCOL && linkIndex !== undefined && podLinks.has(linkIndex);
+}
+
+function routeNow(route: Route, names: ReadonlyMap<number, string>): GroundRoute[] {
+  const { destination, via, linkIndex, source, metric, type } = route;
+  const link = linkIndex === undefined ? undefined : names.get(linkIndex);
+  if (route.nextHops) return severalWays(route, route.nextHops, names);
+  if (/^(fe80|ff00)::/.test(destination)) return [];
+  if (type === "multicast") return [];
+  return [
+    {
+      to: destination,
+      ...(via !== undefined && { via }),
+      ...(link !== undefined && { link }),
+      ...(source !== undefined && { source }),
+      ...(metric !== undefined && { metric }),
+      ...(type === "unicast" && link === undefined && { type: "several" as const }),
+      ...(type === "blackhole" && { type }),
+      ...oddOf(route),
+      ...((type === "unreachable" || type === "prohibit") && { type: "unreachable" as const }),
+    },
+  ];
+}
+
+/** Of several next hops those that live count; a route without any is none. */
+function severalWays(route: Route, nextHops: readonly NextHop[], names: ReadonlyMap<number, string>) {
+  const [first, ...rest] = nextHops.map(({ via, linkIndex }) => {
+    const link = linkIndex === undefined ? undefined : names.get(linkIndex);
+    return { ...(via !== undefined && { via }), ...(link !== undefined && { link }) };
+  });
+  if (!first) return [];
+  const { destination: to, source, metric } = route;
+  const isKnown = [first, ...rest].every(({ link }) => link !== undefined);
+  return [
+    {
+      to,
+      ...first,
+      ...(source !== undefined && { source }),
+      ...(metric !== undefined && { metric }),
+      ...(rest.length > 0 && { others: rest }),
+      ...(!isKnown && { type: "several" as const }),
+      ...oddOf(route),
+    },
+  ];
+}
+
+/** What else a route says, or that it sends packets on to the next rule. */
+function oddOf({ type, beyond = [] }: Route): Pick<GroundRoute, "odd"> {
+  const words = type === "throw" ? ["throw", ...beyond] : beyond;
+  return words.length === 0 ? {} : { odd: words.join(", ") };
+}
+
+function ruleText({ family, priority, from, to, incoming, mark, table, other }: Rule) {
+  const words = [
+    from === undefined ? "from all" : `from ${from}`,
+    ...(to === undefined ? [] : [`to ${to}`]),
+    ...(incoming === undefined ? [] : [`iif ${incoming}`]),
+    ...(mark === undefined ? [] : [`fwmark 0x${mark.value.toString(16)}/0x${mark.mask.toString(16)}`]),
+  ];
+  return {
+    family,
+    text: `${priority}: ${words.join(" ")} ${other ? "refused, or led elsewhere" : `lookup ${table}`}`,
+  };
+}

@@ -1,0 +1,200 @@
+// What somebody has put into a namespace by hand, or a container with the right to (a service mesh's init container), that
+// answers do not follow: what they cannot follow they must name.
+import type { Oddity } from "../../explain/ground/ground.ts";
+import { legacyTables } from "../../kernel/foreign-nat.ts";
+import type { Kernel, NetnsRef, Rule } from "../../kernel/kernel.ts";
+import { MAIN_TABLE, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
+
+/** rtnetlink(7): what the kernel adds by itself. */
+const KERNEL_PROTOCOL = 2;
+/** Every namespace has these: local, main and default. */
+const USUAL_RULES = new Set([0, 32766, 32767]);
+const families = [4, 6] as const;
+
+/** Returns whether somebody else has added a routing rule. */
+export function isForeignRule({ priority, protocol }: Rule): boolean {
+  return protocol !== ROUTE_PROTOCOL && !USUAL_RULES.has(priority);
+}
+
+export interface PodPlace {
+  readonly kernel: Pick<
+    Kernel,
+    | "addresses"
+    | "ipsecPolicies"
+    | "links"
+    | "neighbours"
+    | "nft"
+    | "rateLimits"
+    | "routes"
+    | "rules"
+    | "sysctl"
+  >;
+  readonly netns: NetnsRef;
+  readonly ips: readonly string[];
+  /** Gateways by address, with the hardware address that the pod was told. */
+  readonly gateways: ReadonlyMap<string, string>;
+}
+
+/** Returns what a pod's own namespace holds beside what its wire consists of. @throws `kernel.nft`, `kernel.refused` */
+export async function podOddities(place: PodPlace): Promise<Oddity[]> {
+  const { kernel, netns } = place;
+  const chains = (await kernel.nft.list("list chains")) ?? [];
+  const tables = new Set(
+    chains.flatMap((object) => {
+      const chain = object["chain"] as Record<string, unknown> | undefined;
+      return chain?.["hook"] === undefined
+        ? []
+        : [`packet rules: table ${chain["family"]} ${chain["table"]}`];
+    }),
+  );
+  const legacy = families.flatMap((family) => legacyTables(netns, family).filter((name) => name !== ""));
+  const rules = [
+    ...tables,
+    ...(legacy.length > 0 ? [`packet rules: iptables-legacy ${legacy.join(", ")}`] : []),
+  ];
+  return [
+    ...rules.map((what) => ({ what })),
+    ...wireOddities(place),
+    ...passageOddities(kernel, ["eth0", "lo"]),
+    ...echoOddities(kernel),
+  ];
+}
+
+/** Links, addresses, routes, rules and neighbours of a pod that its wire does not account for, or that it lacks. */
+export function wireOddities({ kernel, ips, gateways }: PodPlace): Oddity[] {
+  const links = kernel.links.list();
+  const name = (index: number | undefined) => links.find((link) => link.index === index)?.name ?? "?";
+  const addresses = kernel.addresses.list().filter(({ scope }) => scope === "global");
+  const own = new Set(ips);
+  const held = new Set(addresses.map(({ address }) => address.split("/")[0] ?? ""));
+  const routes = kernel.routes.list({ table: MAIN_TABLE });
+  const isOdd = ({ type, protocol, destination }: (typeof routes)[number]) =>
+    type !== "multicast" &&
+    protocol !== ROUTE_PROTOCOL &&
+    protocol !== KERNEL_PROTOCOL &&
+    !/^(fe80|ff00)::/.test(destination);
+  const ways = new Set(
+    routes.filter(({ protocol }) => protocol === ROUTE_PROTOCOL).map((route) => route.destination),
+  );
+  const wanted = ips.map((ip) => (ip.includes(":") ? "::/0" : "0.0.0.0/0"));
+  return [
+    ...links
+      .filter(({ up, name: one }) => !up && (one === "lo" || one === "eth0"))
+      .map((link) => `link ${link.name} is down`),
+    ...[...own].filter((ip) => !held.has(ip)).map((ip) => `it has lost its address ${ip}`),
+    ...[...held].filter((ip) => !own.has(ip) && ip !== "::1").map((ip) => `address ${ip} of its own`),
+    ...[...new Set(wanted)].filter((to) => !ways.has(to)).map((to) => `it has lost its route ${to}`),
+    ...routes
+      .filter(isOdd)
+      .map(
+        ({ destination, linkIndex }) =>
+          `route ${destination}${linkIndex === undefined ? "" : ` by ${name(linkIndex)}`}`,
+      ),
+    ...kernel.rules
+      .list()
+      .filter(isForeignRule)
+      .map(({ priority }) => `routing rule ${priority}`),
+    ...kernel.neighbours
+      .list()
+      .filter(({ state, address, mac }) => state === "permanent" && gateways.get(address) !== mac)
+      .map(({ address, linkIndex }) => `a fixed neighbour ${address} on ${name(linkIndex)}`),
+  ].map((what) => ({ what }));
+}
+
+/** Returns what keeps a machine or pod from answering echoes. */
+function echoOddities({ sysctl }: Pick<Kernel, "sysctl">): Oddity[] {
+  return ["net/ipv4/icmp_echo_ignore_all", "net/ipv6/icmp/echo_ignore_all"]
+    .filter((key) => settingOf(sysctl, key) === "1")
+    .map((key) => ({ what: `${key} is 1`, echo: true }));
+}
+
+/**
+ * Returns what a machine's own interfaces have that answers do not follow.
+ * @param plugged neighbours that the lab's cloud has told its router of (`ADDRESS MAC`): they are as asking would find them
+ */
+export function machineOddities(
+  kernel: Pick<Kernel, "addresses" | "ipsecPolicies" | "links" | "neighbours" | "rateLimits" | "sysctl">,
+  interfaces: readonly string[],
+  plugged: ReadonlySet<string> = new Set(),
+): Oddity[] {
+  const known = new Map(kernel.links.list().map(({ index, name }) => [index, name]));
+  const own = new Set(interfaces);
+  // A link without an address has no way back to anybody, so that the loose filter takes nothing either.
+  const addressed = new Set(
+    kernel.addresses
+      .list()
+      .filter(({ address }) => !address.includes(":"))
+      .map(({ linkIndex }) => known.get(linkIndex)),
+  );
+  const forwards = settingOf(kernel.sysctl, "net/ipv4/ip_forward");
+  const conf = (name: string, key: string) => settingOf(kernel.sysctl, `net/ipv4/conf/${name}/${key}`);
+  // The larger one counts.
+  const filter = (name: string) =>
+    Math.max(...["all", name].map((place) => Number(conf(place, "rp_filter") ?? 0)));
+  const strict = interfaces.filter((name) => filter(name) === 1);
+  const loose = interfaces.filter((name) => filter(name) === 2 && !addressed.has(name));
+  return [
+    // What comes in by a link is passed on by the link's own setting, which the machine's only presets.
+    ...interfaces
+      .filter((name) => (conf(name, "forwarding") ?? forwards) !== forwards)
+      .map((name) => ({
+        what: `forwarding of ${name} is ${conf(name, "forwarding")}, and that of the machine is not`,
+      })),
+    ...["arp_ignore", "arp_filter", "accept_local"].flatMap((key) =>
+      ["all", ...interfaces]
+        .filter((name) => (conf(name, key) ?? "0") !== "0")
+        .map((name) => ({ what: `${key} of ${name} is ${conf(name, key)}` })),
+    ),
+    ...passageOddities(kernel, interfaces),
+    ...kernel.neighbours
+      .list()
+      .filter(({ state, linkIndex }) => state === "permanent" && own.has(known.get(linkIndex) ?? ""))
+      .filter(({ address, mac }) => !plugged.has(`${address} ${mac}`))
+      .map(({ address, linkIndex }) => ({ what: `a fixed neighbour ${address} on ${known.get(linkIndex)}` })),
+    ...strict.map((name) => ({ what: `rp_filter of ${name} is strict` })),
+    ...loose.map((name) => ({ what: `rp_filter of ${name} is loose, and the link has no address` })),
+    ...echoOddities(kernel),
+  ];
+}
+
+/** A packet's life is longer than any way in a lab. */
+const LEAST_LIFE = 32;
+
+/**
+ * Returns what may hold or drop what a machine or pod sends and takes: queues, IPsec, short lives, links without ARP.
+ * @param own its links
+ */
+function passageOddities(
+  kernel: Pick<Kernel, "ipsecPolicies" | "links" | "rateLimits" | "sysctl">,
+  own: readonly string[],
+): Oddity[] {
+  const links = new Map(kernel.links.list().map((link) => [link.index, link]));
+  const policies = kernel.ipsecPolicies();
+  const lives = [
+    "net/ipv4/ip_default_ttl",
+    ...["all", ...own].map((name) => `net/ipv6/conf/${name}/hop_limit`),
+  ].filter((key) => {
+    const life = Number(settingOf(kernel.sysctl, key) ?? 0);
+    return life > 0 && life < LEAST_LIFE;
+  });
+  return [
+    ...(policies > 0 ? [{ what: `IPsec policies (${policies})` }] : []),
+    ...kernel.rateLimits
+      .others()
+      .map(({ linkIndex, kind }) => ({ what: `queue ${kind} on ${links.get(linkIndex)?.name ?? "a link"}` })),
+    ...[...links.values()]
+      .filter(({ name, noArp }) => noArp && own.includes(name))
+      .map(({ name }) => ({ what: `${name} has ARP off` })),
+    ...lives.map((key) => ({ what: `${key} is ${settingOf(kernel.sysctl, key)}` })),
+  ];
+}
+
+/** Returns a setting; undefined where the kernel has none. */
+export function settingOf(sysctl: Kernel["sysctl"], key: string): string | undefined {
+  try {
+    return sysctl.get(key);
+  } catch {
+    // Without IPv6, say.
+    return undefined;
+  }
+}
