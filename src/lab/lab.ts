@@ -1,7 +1,6 @@
 // A running lab: everything of a cluster in one process, built in order and taken apart in the opposite one.
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { ClusterWatch } from "../agent/cluster-watch.ts";
 import { type Node, nodeKind, type Pod, podKind } from "../api/kinds/core.ts";
 import { type Host, hostKind } from "../api/kinds/host.ts";
@@ -9,8 +8,6 @@ import { kindNamed } from "../api/kinds/index.ts";
 import type { KubeObject } from "../api/object.ts";
 import { TrunklineError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { isLoopback } from "../explain/ground/atlas.ts";
-import { formatPort } from "../explain/ports.ts";
 import type { Kernel, Machine } from "../kernel/kernel.ts";
 import { isAtHost } from "../sinks/places.ts";
 import { SinkKeeper } from "../sinks/sink-keeper.ts";
@@ -31,25 +28,20 @@ import { Responder } from "./net/responder.ts";
 import { birdProcess } from "./nodes/bird-process.ts";
 import { NodeChanges } from "./nodes/node-changes.ts";
 import { RunningNode } from "./nodes/running-node.ts";
-import { type CapturedPacket, type CapturePoint, startCapture } from "./now/capture.ts";
 import { admitOnly } from "./outside/admission.ts";
 import { followPodRoutes } from "./outside/pod-routes.ts";
-import { DEFAULT_TIMEOUT_MS, probe } from "./probe/client.ts";
-import { askAll, type MatrixCell, questionsOf } from "./probe/matrix.ts";
-import { failed, type ProbeResult } from "./probe/result.ts";
+import { Prober } from "./probe/prober.ts";
 import { configurationOf } from "./routers/configuration.ts";
 import { type RunningRouter, routerOf } from "./routers/routers.ts";
 import { PodAdmission } from "./scheduler/pod-admission.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { LabProvider } from "./subnets/lab-provider.ts";
-import { findParty, NODE_PORT, outsideHosts, type Party, type Population, runningPods } from "./targets.ts";
+import { NODE_PORT, type Party, type Population } from "./targets.ts";
 import { type BuiltMember, type BuiltTopology, buildTopology } from "./topology/build.ts";
 import { takesPodRoutes } from "./topology/ground.ts";
 import { planTopology, type Topology } from "./topology/plan.ts";
 import { WorkloadControllers } from "./workloads/controllers.ts";
 import { CronJobs } from "./workloads/cron-jobs.ts";
-
-const CAPTURE_TAIL_MS = 30;
 
 export interface LabOptions {
   readonly file: LabFile;
@@ -177,6 +169,13 @@ export class Lab {
     paths: () => this.#options.paths,
   });
 
+  /** Sends probes between the lab's parties. */
+  readonly prober = new Prober({
+    population: () => this.population,
+    kernelOf: (party) => this.#kernelOf(party),
+    kernelOfMember: (name) => this.members.get(name)?.kernel,
+  });
+
   async #changeFile(file: LabFile): Promise<Topology> {
     this.#file = file;
     const topology = planTopology(file);
@@ -196,66 +195,6 @@ export class Lab {
     }
     for (const [name, { supervisor }] of this.#routers) all.set(`router/${name}`, supervisor);
     return all;
-  }
-
-  /**
-   * Sends a probe.
-   * @throws TrunklineError `lab.party`, `lab.no-ready-pod`, `lab.not-a-sender`, `lab.no-address`
-   */
-  async probe(query: ProbeRequest): Promise<ProbeAnswer> {
-    const namespace = query.namespace ?? "default";
-    const from = await findParty(query.from, namespace, this.population);
-    const to = await findParty(query.to, namespace, this.population);
-    const asked = query.icmp ? undefined : (query.port ?? to.ports[0]);
-    const capture = query.capture ? this.#capture(from, to, asked) : undefined;
-    const result = await this.#ask(from, to, asked, query.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    // The last packets of the connection are still on their way.
-    if (capture) await sleep(CAPTURE_TAIL_MS);
-    const captured = capture?.stop();
-    const port = asked ? formatPort(asked) : null;
-    return { ...result, from: from.name, to: to.name, port, ...(captured && { capture: captured }) };
-  }
-
-  /** Probes between all pods and hosts. */
-  async probeAll(query: MatrixRequest): Promise<MatrixCell[]> {
-    const { family } = query;
-    const all = [...runningPods(this.population, query.namespaces), ...outsideHosts(this.population)];
-    const parties =
-      family === undefined
-        ? all
-        : all.map((party) => ofFamily(party, family)).filter(({ addresses }) => addresses.length > 0);
-    const timeoutMs = query.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    return askAll(questionsOf(parties, query.ports), ({ from, to, port }) =>
-      // A pod that goes away in the middle is no reason to lose all other answers.
-      this.#ask(from, to, port, timeoutMs).catch((error: unknown) => failed("failed", textOf(error))),
-    );
-  }
-
-  async #ask(from: Party, to: Party, port: LabPort | undefined, timeoutMs: number): Promise<ProbeResult> {
-    const kernel = this.#kernelOf(from);
-    if (!kernel) throw new TrunklineError("lab.not-a-sender", { word: from.name });
-    const address = addressBetween(from, to);
-    if (address === undefined) throw new TrunklineError("lab.no-address", { from: from.name, to: to.name });
-    // To itself by a loopback address one speaks with that address.
-    const own = from.pinned && !isLoopback(address) ? from.addresses[0] : undefined;
-    const common = { kernel, to: address, timeoutMs, ...(own !== undefined && { from: own }) };
-    return probe(port ? { ...common, ...port } : { ...common, protocol: "ICMP" });
-  }
-
-  /** Watches both ends and the nodes that they are on. */
-  #capture(from: Party, to: Party, port: LabPort | undefined): ReturnType<typeof startCapture> {
-    const address = addressBetween(from, to);
-    const points: CapturePoint[] = [];
-    const add = (place: string, kernel: Kernel | undefined) => {
-      if (kernel && !points.some((point) => point.place === place)) points.push({ place, kernel });
-    };
-    const nodeOf = (party: Party) =>
-      party.name.startsWith("pod/") ? this.#pods.cache.get(party.name.slice(4))?.spec.nodeName : undefined;
-    const nodes = [nodeOf(from), nodeOf(to)].flatMap((name) => name ?? []);
-    add(from.name, this.#kernelOf(from));
-    for (const node of nodes) add(`node/${node}`, this.members.get(node)?.kernel);
-    add(to.name, this.#kernelOf(to));
-    return startCapture(points, { address: address ?? "", ...(port && { port: port.port }) });
   }
 
   #kernelOf({ home }: Party): Kernel | undefined {
@@ -511,48 +450,4 @@ export class Lab {
     // Nodes, hosts and routers of the file are what the topology was planned from.
     return this.members.get(name)!;
   }
-}
-
-export interface ProbeRequest {
-  readonly from: string;
-  readonly to: string;
-  readonly namespace?: string;
-  /** Default: the first that the target declares; else an ICMP echo. */
-  readonly port?: LabPort;
-  /** An ICMP echo, whatever the target declares. */
-  readonly icmp?: true;
-  readonly timeoutMs?: number;
-  /** Tells the packets on both ends and on their nodes. */
-  readonly capture?: boolean;
-}
-
-export type ProbeAnswer = ProbeResult & {
-  readonly from: string;
-  readonly to: string;
-  readonly port: string | null;
-  /** Place by place, from the sender to the target. */
-  readonly capture?: readonly CapturedPacket[];
-};
-
-export interface MatrixRequest {
-  /** Default: all. */
-  readonly namespaces?: readonly string[];
-  /** Default: those that each target declares. */
-  readonly ports?: readonly LabPort[];
-  readonly timeoutMs?: number;
-  /** Of parties that have addresses of both families, these; without it the first that both ends have. */
-  readonly family?: 4 | 6;
-}
-
-function ofFamily(party: Party, family: 4 | 6): Party {
-  return { ...party, addresses: party.addresses.filter((address) => isV6(address) === (family === 6)) };
-}
-
-/** Returns an address of `to` that `from` can speak to. */
-function addressBetween(from: Party, to: Party): string | undefined {
-  return to.addresses.find((own) => from.addresses.some((other) => isV6(own) === isV6(other)));
-}
-
-function isV6(address: string): boolean {
-  return address.includes(":");
 }

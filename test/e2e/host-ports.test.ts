@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parsePort } from "../../src/explain/ports.ts";
 import { askLab } from "../../src/lab/control/client.ts";
-import type { ProbeAnswer } from "../../src/lab/lab.ts";
+import type { ProbeAnswer } from "../../src/lab/probe/prober.ts";
 import { disagreements, everybodyOf } from "./agreement.ts";
 import { Commands } from "./trunkline.ts";
 

@@ -7,7 +7,7 @@ import { type NetworkPolicy, networkPolicyKind } from "../../src/api/kinds/netwo
 import { judgesOf } from "../../src/explain/judges/plans.ts";
 import { clusterEnds, matrixCells } from "../../src/explain/matrix/matrix.ts";
 import { askLab } from "../../src/lab/control/client.ts";
-import type { MatrixRequest } from "../../src/lab/lab.ts";
+import type { MatrixRequest } from "../../src/lab/probe/prober.ts";
 import { collectFacts } from "../../src/plan/collect.ts";
 import type { ClusterFacts } from "../../src/plan/facts.ts";
 import { naiveAllows } from "../../src/plan/policy/naive.suite.ts";

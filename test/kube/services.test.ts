@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Answer } from "../../src/explain/explain.ts";
 import { verdictOf } from "../../src/explain/explain.ts";
 import type { ServiceExplanation } from "../../src/explain/services/types.ts";
-import type { ProbeAnswer } from "../../src/lab/lab.ts";
+import type { ProbeAnswer } from "../../src/lab/probe/prober.ts";
 import { Commands } from "../e2e/trunkline.ts";
 import { eventually } from "./bed.ts";
 import { KubeProxies, type Mode } from "./kube-proxy.ts";

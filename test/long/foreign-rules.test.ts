@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Explanation } from "../../src/explain/explain.ts";
 import { run } from "../../src/kernel/exec/index.ts";
-import type { ProbeAnswer } from "../../src/lab/lab.ts";
+import type { ProbeAnswer } from "../../src/lab/probe/prober.ts";
 import type { PlannedCell } from "../e2e/cells.ts";
 import { Commands } from "../e2e/trunkline.ts";
 

@@ -9,12 +9,13 @@ import { linuxMachine } from "../../kernel/index.ts";
 import { identifyProcess } from "../../kernel/process.ts";
 import { serveControl, wireError } from "../control/server.ts";
 import type { LabFile } from "../file/lab-file.ts";
-import { Lab, type MatrixRequest, type ProbeRequest } from "../lab.ts";
+import { Lab } from "../lab.ts";
 import { groundNow } from "../now/ground-now.ts";
 import { machineKnowledge } from "../now/machine-knowledge.ts";
 import { natKnowledge, nodeRules } from "../now/nat-knowledge.ts";
 import { podsNow } from "../now/pods-now.ts";
 import { policyCounts } from "../now/policy-counts.ts";
+import type { MatrixRequest, ProbeRequest } from "../probe/prober.ts";
 import { birdControl } from "../routers/bird-router.ts";
 import { routerFolder } from "../routers/folders.ts";
 import { daemonsOf, writeTools } from "../routers/tools.ts";
@@ -145,12 +146,12 @@ async function stopWithin(lab: Lab, logger: Logger): Promise<void> {
 
 function handlersOf(lab: Lab, record: () => LabRecord, end: (keep: boolean) => void) {
   return {
-    probe: (body: ProbeRequest) => lab.probe(body),
+    probe: (body: ProbeRequest) => lab.prober.probe(body),
     // Many in one request: each has its own answer or error.
     probes: async ({ requests }: { requests: readonly ProbeRequest[] }) => ({
-      answers: await Promise.all(requests.map((request) => lab.probe(request).catch(wireError))),
+      answers: await Promise.all(requests.map((request) => lab.prober.probe(request).catch(wireError))),
     }),
-    matrix: async (body: MatrixRequest) => ({ cells: await lab.probeAll(body) }),
+    matrix: async (body: MatrixRequest) => ({ cells: await lab.prober.probeAll(body) }),
     show: async () => describeLab(lab, record()),
     member: async ({ word, namespace }: { word: string; namespace?: string }) => {
       const party = await findMember(word, namespace ?? "default", lab.population, [...lab.members.keys()]);
