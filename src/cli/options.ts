@@ -1,6 +1,7 @@
 // Options that several commands have.
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseGoDuration } from "../base/go-duration.ts";
+import { FollowedClock } from "../lab/followed-clock.ts";
 import { cooldownRule, parseCooldown } from "../plan/addressing/cooldown.ts";
 
 /** Adds -f, which may be repeated and must be given. */
@@ -80,6 +81,12 @@ export function addressCooldownOption(): Option {
     if (ms === undefined) throw new InvalidArgumentError(`It ${cooldownRule}.`);
     return ms;
   });
+}
+
+/** Returns --lab-clock, by which a lab tells its processes where its clock is; the action gets that clock. */
+export function labClockOption(): Option {
+  const option = new Option("--lab-clock <file>", "follow a lab's clock instead of the machine's");
+  return option.hideHelp().argParser((file: string) => new FollowedClock(file));
 }
 
 export function sinkFolderOption(): Option {

@@ -113,15 +113,20 @@ export async function startApart(
     addressCooldown,
     logger,
     door,
+    clockFile,
     sinkFolders,
-  }: AgentPlace & { readonly door: ProviderDoor | undefined; readonly sinkFolders: readonly string[] },
+  }: AgentPlace & {
+    readonly door: ProviderDoor | undefined;
+    readonly clockFile: string;
+    readonly sinkFolders: readonly string[];
+  },
   store: string,
   { onChange }: Fate,
 ): Promise<NodeAgent> {
   mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
   const args = ["agent", "--node", node, "--netns", netns, "--store", `sqlite:${store}`];
   args.push("--state", paths.folder, "--socket", paths.agentSocket, "--queue", paths.cniQueue);
-  args.push("--health-socket", paths.healthSocket, "--sink-folder", ...sinkFolders);
+  args.push("--health-socket", paths.healthSocket, "--lab-clock", clockFile, "--sink-folder", ...sinkFolders);
   if (addressCooldown !== undefined) args.push("--address-cooldown", `${addressCooldown}ms`);
   if (door) args.push("--provider", `lab:${door.control}`, "--cluster", door.cluster);
   const supervisor = new Supervisor({
@@ -169,13 +174,17 @@ export async function startControllerHere(
 
 /** Starts the controller as a process of its own. */
 export async function startControllerApart(
-  store: string,
-  logFile: string,
+  {
+    store,
+    clockFile,
+    logFile,
+  }: { readonly store: string; readonly clockFile: string; readonly logFile: string },
   logger: Logger,
   door: ProviderDoor | undefined,
   sinkFolders: readonly string[],
 ): Promise<Supervisor> {
-  const args = ["controller", "--store", `sqlite:${store}`, "--sink-folder", ...sinkFolders];
+  const args = ["controller", "--store", `sqlite:${store}`, "--lab-clock", clockFile];
+  args.push("--sink-folder", ...sinkFolders);
   if (door) args.push("--provider", `lab:${door.control}`, "--cluster", door.cluster);
   const supervisor = new Supervisor({
     start: () => startDaemon(trunklineExecutable(), args, { logFile }),

@@ -1,29 +1,27 @@
 // The lab's one clock: of stamps, of waits that last minutes, of the provider's ages. It runs as the machine's does, and can
 // be moved ahead; sockets and packets do not follow it.
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { goDuration } from "../api/pod-networking.ts";
 import { systemClock } from "../ipam/clock.ts";
 import type { Clock } from "../ipam/types.ts";
-
-interface Sleeper {
-  readonly at: number;
-  readonly wake: () => void;
-}
+import { Sleepers } from "./sleepers.ts";
 
 /** For those who were woken to do what fell due, in milliseconds. */
 const TURN_MS = 20;
 
 export class LabClock implements Pick<Clock, "now" | "sleep"> {
   readonly #file: string;
-  readonly #sleepers = new Set<Sleeper>();
-  readonly #nappers = new Set<Sleeper>();
+  readonly #sleepers = new Sleepers(() => this.now());
+  readonly #nappers = new Sleepers(() => this.now());
   #ahead: number;
 
   /** @param file where it is kept how far it is ahead */
   constructor(file: string) {
     this.#file = file;
     this.#ahead = readAhead(file);
+    // Processes of their own follow it from the start.
+    if (!existsSync(file)) this.#setAhead(0);
   }
 
   /** Milliseconds since 1970. */
@@ -37,7 +35,7 @@ export class LabClock implements Pick<Clock, "now" | "sleep"> {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return this.#rest(this.#sleepers, ms, signal);
+    return this.#sleepers.sleep(ms, signal);
   }
 
   /**
@@ -49,38 +47,22 @@ export class LabClock implements Pick<Clock, "now" | "sleep"> {
       now: () => this.now(),
       steady: () => systemClock.steady() + this.#ahead,
       boot: systemClock.boot,
-      sleep: (ms, signal) => this.#rest(this.#nappers, ms, signal),
+      sleep: (ms, signal) => this.#nappers.sleep(ms, signal),
     };
-  }
-
-  async #rest(resting: Set<Sleeper>, ms: number, signal?: AbortSignal): Promise<void> {
-    const woken = Promise.withResolvers<void>();
-    const sleeper: Sleeper = { at: this.now() + ms, wake: () => woken.resolve() };
-    const timer = setTimeout(sleeper.wake, ms);
-    resting.add(sleeper);
-    signal?.addEventListener("abort", sleeper.wake, { once: true });
-    try {
-      if (!signal?.aborted) await woken.promise;
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", sleeper.wake);
-      resting.delete(sleeper);
-    }
   }
 
   /** Moves the clock; settles once everybody whose time came on the way has had a turn, one after the other. */
   async advance(ms: number): Promise<void> {
     const ahead = this.#ahead + ms;
     for (;;) {
-      const due = [...this.#sleepers].filter(({ at }) => at <= Date.now() + ahead);
-      const [first] = due.toSorted((a, b) => a.at - b.at);
+      const [first] = this.#sleepers.due(Date.now() + ahead);
       if (!first) break;
       this.#setAhead(first.at - Date.now());
       first.wake();
       await pause(TURN_MS);
     }
     this.#setAhead(ahead);
-    for (const { at, wake } of this.#nappers) if (at <= this.now()) wake();
+    for (const { wake } of this.#nappers.due(this.now())) wake();
     await pause(TURN_MS);
   }
 
@@ -92,7 +74,8 @@ export class LabClock implements Pick<Clock, "now" | "sleep"> {
   }
 }
 
-function readAhead(file: string): number {
+/** Returns by how many milliseconds a lab's clock is ahead of the machine's. @param file where the lab keeps it */
+export function readAhead(file: string): number {
   try {
     return (JSON.parse(readFileSync(file, "utf8")) as { aheadMs: number }).aheadMs;
   } catch (error) {

@@ -86,7 +86,7 @@ export class Lab {
     this.#options = options;
     this.#file = options.file;
     this.store = openSqliteStore(paths.store);
-    this.clock = new LabClock(path.join(paths.folder, "clock.json"));
+    this.clock = new LabClock(paths.clock);
     this.#cluster = new ClusterWatch(this.store, logger);
     this.#pods = new Informer(this.store, podKind, { logger });
     this.#nodes = new Informer(this.store, nodeKind, { logger });
@@ -391,8 +391,11 @@ export class Lab {
     const door = this.#provider && { control: paths.control, cluster };
     const controller = separate
       ? await startControllerApart(
-          paths.store,
-          path.join(paths.folder, "controller.log"),
+          {
+            store: paths.store,
+            clockFile: paths.clock,
+            logFile: path.join(paths.folder, "controller.log"),
+          },
           logger,
           door,
           this.#sinkFolders,

@@ -3,10 +3,9 @@
 // twice, every pod's address is on an interface of its node, and the provider has no interface that no node knows of.
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Pod } from "../../src/api/kinds/core.ts";
 import type { NodeConfig } from "../../src/api/kinds/node-config.ts";
-import { Commands } from "../e2e/trunkline.ts";
 import { randomOf } from "./hammer.ts";
+import { calls, deployment, effects, eniConfig, SubnetLab, twiceIn } from "./subnet-lab.ts";
 
 const SEEDS = 20;
 const STEPS = 5;
@@ -26,70 +25,20 @@ hosts: [{name: db, address: 10.9.0.5, ports: [3306], admit: [10.2.1.0/26]}]
 addressCooldown: 300ms
 `;
 const objects = [
-  {
-    apiVersion: "v1",
-    kind: "ConfigMap",
-    metadata: { name: "eni-config", namespace: "kube-system" },
-    data: {
-      eni_conf: JSON.stringify({ vswitches: { h: ["vsw-1"] }, security_group: "sg-1", max_pool_size: 1 }),
-    },
-  },
-  {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: { name: "web", namespace: "default" },
-    spec: {
-      replicas: 3,
-      selector: { matchLabels: { app: "web" } },
-      template: {
-        metadata: { labels: { app: "web" } },
-        spec: { containers: [{ name: "web", image: "web", ports: [{ containerPort: 80 }] }] },
-      },
-    },
-  },
+  eniConfig({ vswitches: { h: ["vsw-1"] }, security_group: "sg-1", max_pool_size: 1 }),
+  deployment("web", 3),
 ];
-const calls = [
-  "CreateNetworkInterface",
-  "AttachNetworkInterface",
-  "DetachNetworkInterface",
-  "DeleteNetworkInterface",
-  "AssignPrivateIpAddresses",
-  "UnassignPrivateIpAddresses",
-  "DescribeNetworkInterfaces",
-] as const;
-const effects = ["kill-before", "kill-after", "kill-after", "lost", "half", "throttle"] as const;
-
-interface Shown {
-  readonly interfaces: readonly {
-    readonly id: string;
-    readonly type: string;
-    readonly instanceID: string | null;
-    readonly addresses: readonly string[];
-    readonly tags: Readonly<Record<string, string>>;
-  }[];
-}
 
 describe("subnets while agents are killed", () => {
-  const trunkline = new Commands();
+  const trunkline = new SubnetLab();
   beforeAll(async () => {
     await trunkline.up(trunkline.file("lab.yaml", lab), "--separate");
-    const list = { apiVersion: "v1", kind: "List", items: objects };
-    await trunkline.ask("apply", "-f", trunkline.file("objects.json", JSON.stringify(list)));
+    await trunkline.apply(objects);
   }, 120_000);
   afterAll(() => trunkline.end());
 
-  const pods = async () => (await trunkline.json<{ items: readonly Pod[] }>("get", "pods")).items;
-  const ours = async () =>
-    (await trunkline.json<Shown>("lab", "provider", "show")).interfaces.filter(
-      ({ tags, type }) => tags["creator"] === "trunkline" && type !== "Primary",
-    );
   /** Addresses that two pods show that both live. */
-  const twice = async () => {
-    const shown = (await pods())
-      .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-      .flatMap(({ status }) => status?.podIP ?? []);
-    return shown.filter((address, at) => shown.indexOf(address) !== at);
-  };
+  const twice = async () => twiceIn((await trunkline.living()).flatMap(({ status }) => status?.podIP ?? []));
 
   async function step(random: () => number): Promise<string> {
     const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T;
@@ -112,7 +61,7 @@ describe("subnets while agents are killed", () => {
         return `kill ${name}`;
       }
       case "delete": {
-        const all = await pods();
+        const all = await trunkline.pods();
         const { metadata } = all.length > 0 ? pick(all) : { metadata: { name: "none" } };
         await trunkline.say("delete", "pod", metadata.name, "--lab", trunkline.lab);
         return `delete ${metadata.name}`;
@@ -126,7 +75,7 @@ describe("subnets while agents are killed", () => {
     const { items } = await trunkline.json<{ items: readonly NodeConfig[] }>("get", "nodeconfigs");
     for (const { status } of items)
       for (const one of status?.interfaces ?? []) known.set(one.id, one.addresses?.toSorted() ?? []);
-    const present = new Map((await ours()).map(({ id, addresses }) => [id, addresses.toSorted()]));
+    const present = new Map((await trunkline.ours()).map(({ id, addresses }) => [id, addresses.toSorted()]));
     return [
       ...[...present].flatMap(([id, addresses]) =>
         `${known.get(id)}` === `${addresses}`
@@ -153,17 +102,7 @@ describe("subnets while agents are killed", () => {
       }
       await trunkline.ask("lab", "provider", "fault", "--clear");
       await trunkline.ask("scale", "deploy/web", "--replicas", "9");
-      const waited = await trunkline.say(
-        "wait",
-        "--for",
-        "ready",
-        "deploy/web",
-        "--timeout",
-        "90s",
-        "--lab",
-        trunkline.lab,
-      );
-      expect(waited.code, `${done.join("; ")}: ${waited.stdout}${waited.stderr}`).toBe(0);
+      expect(await trunkline.ready("deploy/web"), done.join("; ")).toBeUndefined();
       // What is superfluous goes back after its rest, and nodes say what they have a little later.
       let left = await differences();
       for (let tries = 60; tries > 0 && left.length > 0; tries--) {
@@ -172,8 +111,8 @@ describe("subnets while agents are killed", () => {
       }
       expect(left, done.join("; ")).toEqual([]);
       expect(await twice(), done.join("; ")).toEqual([]);
-      const living = (await pods()).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
-      const interfaces = await ours();
+      const living = await trunkline.living();
+      const interfaces = await trunkline.ours();
       for (const { spec, status, metadata } of living) {
         const owner = interfaces.find(({ addresses }) => addresses.includes(status?.podIP ?? ""));
         expect(owner?.instanceID, `${metadata.name} ${status?.podIP} after ${done.join("; ")}`).toBe(

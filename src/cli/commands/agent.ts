@@ -10,10 +10,11 @@ import { textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { defaultAgentSocket, defaultQueueDir } from "../../cni/config.ts";
 import { linuxMachine } from "../../kernel/index.ts";
+import type { FollowedClock } from "../../lab/followed-clock.ts";
 import { isKubernetes, openStore, type StoreOptions, storeOptions } from "../context.ts";
 import { askedToEnd, assertMeant, keepPrivate } from "../daemon.ts";
 import { jsonLogger, logLevels } from "../json-logger.ts";
-import { addressCooldownOption, portNumber, sinkFolderOption } from "../options.ts";
+import { addressCooldownOption, labClockOption, portNumber, sinkFolderOption } from "../options.ts";
 import { type ProviderOptions, providerOf, providerOptions } from "../provider.ts";
 import { processAtRest, tidyAtRest } from "../rest.ts";
 
@@ -29,6 +30,7 @@ interface Options extends StoreOptions, ProviderOptions {
   readonly addressCooldown?: number;
   readonly startupTaint: string;
   readonly sinkFolder?: readonly string[];
+  readonly labClock?: FollowedClock;
   readonly cniConfDir?: string;
   readonly cniBinDir: string;
   readonly cniPluginPath: string;
@@ -56,6 +58,7 @@ export function command(): Command {
       "trunkline.dev/agent-not-ready",
     )
     .addOption(sinkFolderOption())
+    .addOption(labClockOption())
     .option(
       "--cni-conf-dir <folder>",
       "write the container runtime's configuration there once the node serves; default: install-cni does",
@@ -89,6 +92,8 @@ async function run(options: Options): Promise<void> {
     cloud: providerOf(options, `agent/${options.node}`, store),
     processMetrics: true,
     sinkFolders: options.sinkFolder,
+    now: options.labClock && (() => options.labClock!.now()),
+    clock: options.labClock,
     ...(isKubernetes(options) && { setUpNode: { startupTaint: options.startupTaint || undefined } }),
     health: {
       ...(options.healthSocket !== undefined && { socketPath: options.healthSocket }),

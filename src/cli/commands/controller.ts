@@ -8,11 +8,12 @@ import { tryParseCidr } from "../../base/ip.ts";
 import { type Controller, startController } from "../../controller/controller.ts";
 import { makeDefaultPools, type PoolVariables } from "../../controller/default-pool.ts";
 import { Leader } from "../../controller/leader/leader.ts";
+import type { FollowedClock } from "../../lab/followed-clock.ts";
 import type { Store } from "../../store/store.ts";
 import { isKubernetes, openStore, type StoreOptions, storeOptions } from "../context.ts";
 import { askedToEnd, assertMeant, keepPrivate } from "../daemon.ts";
 import { jsonLogger, logLevels } from "../json-logger.ts";
-import { portNumber, sinkFolderOption } from "../options.ts";
+import { labClockOption, portNumber, sinkFolderOption } from "../options.ts";
 import { type ProviderOptions, providerOf, providerOptions, rdsOf } from "../provider.ts";
 
 interface Options extends StoreOptions, ProviderOptions {
@@ -22,6 +23,7 @@ interface Options extends StoreOptions, ProviderOptions {
   readonly identity?: string;
   readonly defaultPool?: readonly string[];
   readonly sinkFolder?: readonly string[];
+  readonly labClock?: FollowedClock;
   readonly healthPort?: number;
   readonly healthAddress?: string;
 }
@@ -42,6 +44,7 @@ export function command(): Command {
       "pool of a cluster that has none, made at its first start only; more about it: CALICO_IPV4POOL_…",
     )
     .addOption(sinkFolderOption())
+    .addOption(labClockOption())
     .option("--health-port <port>", "TCP port for /livez, /readyz and /metrics; 0: any free one", portNumber)
     .option("--health-address <address>", "address of that port; default: 127.0.0.1")
     .option("--log-level <level>", logLevels.join(", "), "info")
@@ -66,6 +69,7 @@ async function run(options: Options): Promise<void> {
       cloud: providerOf(options, "controller", given),
       ownersAreKept,
       sinkFolders: options.sinkFolder,
+      clock: options.labClock,
       rds: rdsOf(options),
     });
   };

@@ -1,6 +1,7 @@
 // The life of a lab's process: record, build, serve, wait, clear away.
 import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { shimPath } from "../../agent/shim-path.ts";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
@@ -47,6 +48,8 @@ export interface HostOptions {
 
 /** The kernel's limit for a unix socket's path, in bytes, with its end mark. */
 const SOCKET_PATH_LIMIT = 108;
+/** For processes of their own to do what fell due when the clock was moved, in milliseconds. */
+const TURN_APART_MS = 500;
 
 /**
  * Runs a lab until `signal` aborts or somebody asks it to end; then nothing is left of it.
@@ -174,7 +177,10 @@ function handlersOf(lab: Lab, record: () => LabRecord, end: (keep: boolean) => v
     "node-renumber": ({ name, address }: { name: string; address: string }) =>
       lab.nodeChanges.renumber(name, address),
     clock: async ({ advanceMs }: { advanceMs?: number }) => {
-      if (advanceMs !== undefined) await lab.clock.advance(advanceMs);
+      if (advanceMs !== undefined) {
+        await lab.clock.advance(advanceMs);
+        if (record().separate) await pause(TURN_APART_MS);
+      }
       return lab.clock.state;
     },
     provider: async (body: ProviderAct) => lab.provider.act(body),

@@ -49,6 +49,8 @@ export interface LabPaths {
   /** The record of a lab that was ended and kept: what it leaves goes on with the next `lab up`. */
   readonly kept: string;
   readonly store: string;
+  /** How far its clock is ahead of the machine's. */
+  readonly clock: string;
   readonly control: string;
   readonly log: string;
   /** Folder of the nodes' own folders. */
@@ -79,6 +81,7 @@ export function labPaths(name: string, labs = labsFolder()): LabPaths {
     record: path.join(folder, "lab.json"),
     kept: path.join(folder, "kept.json"),
     store: path.join(folder, "store.db"),
+    clock: path.join(folder, "clock.json"),
     control: path.join(folder, "control.sock"),
     log: path.join(folder, "lab.log"),
     nodes: path.join(folder, "nodes"),

@@ -73,7 +73,11 @@ export class RunningNode {
     const cloud = provider && { provider: provider.for(caller), cluster: file.name };
     const door = provider && { control: paths.control, cluster: file.name };
     const agent = parts.separate
-      ? await startApart({ ...place, door, sinkFolders: parts.sinkFolders }, paths.store, { onChange })
+      ? await startApart(
+          { ...place, door, clockFile: paths.clock, sinkFolders: parts.sinkFolders },
+          paths.store,
+          { onChange },
+        )
       : await startHere(
           place,
           {
