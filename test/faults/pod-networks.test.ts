@@ -3,10 +3,11 @@
 // interfaces and takes their addresses. Whatever happened: no pod is on a wrong network, no address is had twice, a fixed
 // address is the one that its PodENI holds, and after garbage collection the provider has nothing of ours that nobody knows.
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Node, podIps } from "../../src/api/kinds/core.ts";
 import type { NodeConfig } from "../../src/api/kinds/node-config.ts";
 import type { PodENI } from "../../src/api/kinds/pod-eni.ts";
+import type { PodNetworking } from "../../src/api/kinds/pod-networking.ts";
 import { randomOf } from "./hammer.ts";
 import { calls, deployment, effects, eniConfig, SubnetLab, statefulSet, twiceIn } from "./subnet-lab.ts";
 
@@ -74,10 +75,12 @@ describe("pods' own networks while the controller and agents are killed", () => 
   beforeAll(async () => {
     await trunkline.up(trunkline.file("lab.yaml", lab), "--separate");
     await trunkline.apply(objects);
-    for (const app of ["own", "db"]) {
-      const words = ["wait", `podnetworking/${app}`, "--for", "jsonpath={.status.status}=Ready"];
-      await trunkline.ask(...words, "--timeout", "60s");
-    }
+    const isReady = ({ items }: { items: readonly PodNetworking[] }) =>
+      items.length === 2 && items.every(({ status }) => status?.status === "Ready");
+    await vi.waitFor(async () => expect(isReady(await trunkline.json("get", "podnetworkings"))).toBe(true), {
+      timeout: 60_000,
+      interval: 500,
+    });
     await trunkline.apply(workloads);
   }, 180_000);
   afterAll(() => trunkline.end());
