@@ -20,6 +20,7 @@ import type {
 import { endpointKey, podKey } from "../pods/endpoint.ts";
 import { type PoolAddresses, poolAddresses } from "../pods/pool-addresses.ts";
 import { ConfigManager } from "./config-manager.ts";
+import { ControllerWatch } from "./controller-watch.ts";
 import type { AddressPlace } from "./group-manager.ts";
 import { InterfaceManager } from "./interface-manager.ts";
 import type { OwnWire } from "./own-book.ts";
@@ -96,12 +97,14 @@ export class ChosenAddresses implements AddressSource {
       },
       plugs,
     });
+    const controller = new ControllerWatch(store);
     this.#own = new OwnWires({
       kernel,
       facts,
       logger,
       stateDir,
       provider: cloud?.provider,
+      controller: () => controller.look(),
       membersShareMac: cloud?.membersShareMac,
       instanceID: () => this.#machine(),
       plugs,

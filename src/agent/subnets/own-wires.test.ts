@@ -4,12 +4,14 @@ import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { PodENI } from "../../api/kinds/pod-eni.ts";
+import type { TrunklineError } from "../../base/errors.ts";
 import { silent } from "../../base/log.ts";
 import type { CloudProvider } from "../../cloud/provider.ts";
 import { FakeMachine } from "../../kernel/fake/machine.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { emptyFacts, type NodeFacts } from "../../plan/facts.ts";
 import { podEni, subnetsOf } from "../../plan/subnets/pod-enis.suite.ts";
+import type { ControllerState } from "./controller-watch.ts";
 import { InterfaceManager } from "./interface-manager.ts";
 import { OwnWires } from "./own-wires.ts";
 
@@ -29,6 +31,7 @@ describe("pods' own interfaces on a node", () => {
   const facts = { ...emptyFacts(), podEnis, subnets: subnetsOf({ "vsw-1": "10.2.1.0/24" }) };
   let wires: OwnWires;
   let membersShareMac = false;
+  let controller: ControllerState = { is: "unknown" };
   let manager: InterfaceManager;
   beforeEach(async () => {
     folder = mkdtempSync(path.join(tmpdir(), "own-wires-"));
@@ -37,6 +40,7 @@ describe("pods' own interfaces on a node", () => {
     kernel = machine.open({ name: "a" });
     podEnis.clear();
     membersShareMac = false;
+    controller = { is: "unknown" };
     await start();
   });
   afterEach(() => rmSync(folder, { recursive: true }));
@@ -58,6 +62,7 @@ describe("pods' own interfaces on a node", () => {
       provider,
       instanceID: () => "i-a",
       membersShareMac,
+      controller: async () => controller,
       changed: () => manager.touch(),
     });
     await manager.apply(facts, none, new Map());
@@ -200,5 +205,35 @@ describe("pods' own interfaces on a node", () => {
     wires.heal(node);
     await manager.apply(facts, node, new Map());
     expect(tables()).toEqual(["10.2.1.7/32 8999"]);
+  });
+
+  it("says who is to see to a PodENI that is not there, as far as the controller's Lease tells", async () => {
+    const says: ControllerState[] = [
+      { is: "unknown" },
+      { is: "away", why: "nobody holds it" },
+      { is: "acting", holder: "one" },
+    ];
+    const told = [];
+    for (const state of says) {
+      controller = state;
+      await start();
+      const asked = wires
+        .allocate(holder)
+        .catch((error: unknown) => (error as TrunklineError<"subnet.pod-eni">).data);
+      // Who ends does not wait for longer.
+      wires.stop();
+      told.push(await asked);
+    }
+    expect(told).toMatchObject([
+      { reason: "ControllerAway", lacks: "its PodENI, which the controller makes: is it running?" },
+      {
+        reason: "ControllerAway",
+        lacks: "its PodENI, which the controller makes; the controller is away: nobody holds it",
+      },
+      {
+        reason: "PodENINotReady",
+        lacks: "its PodENI, which the controller makes; controller one acts, and has not come to it yet",
+      },
+    ]);
   });
 });

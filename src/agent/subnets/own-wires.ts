@@ -8,7 +8,12 @@ import { insisting } from "../../cloud/interface-life.ts";
 import type { CloudProvider, Plugs } from "../../cloud/provider.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
-import { type OwnAddress, ownInterfaceOf } from "../../plan/subnets/own-interface.ts";
+import {
+  type OwnAddress,
+  type OwnInterfaceResult,
+  ownInterfaceOf,
+} from "../../plan/subnets/own-interface.ts";
+import type { ControllerState } from "./controller-watch.ts";
 import { assertPodsOnly, ownLink, putDownLink } from "./interface-links.ts";
 import { OwnBook, type OwnWire } from "./own-book.ts";
 
@@ -20,6 +25,8 @@ export interface OwnWiresOptions {
   readonly provider: CloudProvider | undefined;
   /** The provider's id of this machine; undefined while nobody has said it. */
   readonly instanceID: () => string | undefined;
+  /** Whether the controller acts, as far as that can be told; default: it cannot. */
+  readonly controller?: (() => Promise<ControllerState>) | undefined;
   /** See ProviderPlace. */
   readonly membersShareMac?: boolean | undefined;
   /** Who makes the links, where the provider does not. */
@@ -35,6 +42,8 @@ export interface OwnHolder {
   readonly pod: string;
   readonly uid: string;
 }
+
+type Lacking = Extract<OwnInterfaceResult, { readonly lacks: string }>;
 
 /** How long an ADD waits for its PodENI, in milliseconds; then the pod is told, and the runtime tries again. */
 const PATIENCE_MS = 4000;
@@ -119,15 +128,32 @@ export class OwnWires {
   /** Waits for the pod's PodENI. */
   async #ready(holder: OwnHolder): Promise<OwnAddress> {
     const end = performance.now() + PATIENCE_MS;
+    let hasLooked = false;
     for (;;) {
       const { facts, instanceID } = this.#options;
       const found = ownInterfaceOf(facts, facts.podEnis.get(holder.pod), holder.uid, instanceID());
       if ("ready" in found) return found.ready;
       const left = end - performance.now();
       if (left <= 0 || this.#stopped)
-        throw new TrunklineError("subnet.pod-eni", { pod: holder.pod, ...found });
+        throw new TrunklineError("subnet.pod-eni", { pod: holder.pod, ...(await this.#whoActs(found)) });
+      // What has changed by the end of the wait tells that it acts.
+      if (!hasLooked) void this.#options.controller?.();
+      hasLooked = true;
       await this.#news(left);
     }
+  }
+
+  /** Returns what is lacking, with what the controller's Lease says of who is to see to it. */
+  async #whoActs(found: Lacking): Promise<Lacking> {
+    const state = (await this.#options.controller?.()) ?? { is: "unknown" };
+    if (found.reason !== "ControllerAway" || state.is === "unknown") return found;
+    const lacks = found.lacks.replace(/[:;] is (it|the controller) running\?|\?$/, "");
+    return state.is === "away"
+      ? { lacks: `${lacks}; the controller is away: ${state.why}`, reason: "ControllerAway" }
+      : {
+          lacks: `${lacks}; controller ${state.holder} acts, and has not come to it yet`,
+          reason: "PodENINotReady",
+        };
   }
 
   #news(ms: number): Promise<void> {

@@ -41,7 +41,7 @@ export class PodWaits {
     if (reason === undefined) return;
     this.#waiting.add(pod.uid);
     // The controller knows better why there is no PodENI, if it has said so.
-    if (reason === "ControllerAway" && this.#isExplained(pod)) return;
+    if ((reason === "ControllerAway" || reason === "PodENINotReady") && this.#isExplained(pod)) return;
     const message = textOf(error);
     this.#tell(pod, "AllocIPFailed", `${reason}: ${message}`, "Warning");
     this.#write(pod, { status: "False", reason, message });

@@ -130,6 +130,11 @@ export class PoolSupply {
   async sync({ hash }: Applied): Promise<void> {
     const { provider, logger, book, changed } = this.#options;
     const instanceID = this.instance();
+    // Also where nothing is to be had of vSwitches here: the node says what it can take.
+    if (this.#limits === undefined) {
+      await this.#knownLimits();
+      changed();
+    }
     const found = await provider.describeInterfaces({ tags: this.#tags() });
     this.#halfway.clear();
     // The machine's own interface carries no pods, whatever its tags say.

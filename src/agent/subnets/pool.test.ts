@@ -360,4 +360,13 @@ describe("a node's pool of subnet addresses", () => {
     for (const { id, addresses } of cloud.interfaces())
       expect(pool.book.interfaces.get(id)?.addresses).toEqual(addresses);
   });
+
+  it("knows what its machine takes, also where it has no vSwitch", async () => {
+    config = applied({ vSwitchIDs: [] });
+    const pool = open();
+    pool.poke();
+    await until(() => pool.limits !== undefined);
+    expect(pool.limits).toMatchObject({ adapters: 3, ipv4PerAdapter: 4 });
+    expect(made("CreateNetworkInterface")).toBe(0);
+  });
 });

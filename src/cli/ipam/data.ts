@@ -8,6 +8,7 @@ import { checkAddresses, type Finding, isNote } from "../../plan/addressing/chec
 import { type BlockUsage, usageOf } from "../../plan/addressing/usage.ts";
 import { collectFacts } from "../../plan/collect.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
+import { countHeld } from "../../plan/subnets/check.ts";
 import { isLab, type StoreOptions, withStore } from "../context.ts";
 
 export interface AddressOptions extends StoreOptions {
@@ -93,7 +94,7 @@ async function look(options: AddressOptions): Promise<CheckResult> {
       pods: facts.pods.size,
       nodes: ledgers.size,
       blocks: facts.blocks.size,
-      addresses: holdings.reduce((sum, holding) => sum + holding.addresses.length, 0),
+      addresses: holdings.reduce((sum, holding) => sum + holding.addresses.length, countHeld(facts)),
     },
   };
 }

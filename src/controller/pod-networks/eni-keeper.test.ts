@@ -256,4 +256,19 @@ describe("who looks after PodENIs", () => {
     await cluster.gone("p");
     await cluster.until(async () => (await conflict("net"))?.status === "False");
   });
+
+  it("says from the start whether a network is Ready, and that no pod is selected twice", async () => {
+    await open();
+    const told = async (name: string) =>
+      (await cluster.store.get(podNetworkingKind, name))?.status?.conditions?.map(
+        ({ type, status, reason }) => `${type} ${status} ${reason}`,
+      );
+    await cluster.network("net");
+    expect(await told("net")).toEqual(
+      expect.arrayContaining(["Ready True Found", "Conflict False OnlyMatch"]),
+    );
+    cluster.cloud.hide("vsw-1", true);
+    await cluster.clock.advance(10 * minute);
+    await cluster.until(async () => (await told("net"))?.includes("Ready False NotUsable") === true);
+  });
 });

@@ -32,6 +32,13 @@ const FAIL_MS = 5000;
 const GATHER_MS = 300;
 const ATTEMPTS = 10;
 
+const onlyMatch = {
+  type: "Conflict",
+  status: "False",
+  reason: "OnlyMatch",
+  message: "no pod is selected twice",
+} as const;
+
 type Status = NonNullable<PodNetworking["status"]>;
 
 export class NetworkKeeper {
@@ -134,7 +141,21 @@ export class NetworkKeeper {
         const zones = (found.vSwitches ?? []).map(({ id, zone }) => `${id} (${zone ?? ""})`).join(", ");
         this.#tell(network, reason, isGood ? `the provider has ${zones}` : (found.message ?? ""), isGood);
       }
-      return { ...before, ...found };
+      const { status, message } = found;
+      const isReady = status === "Ready";
+      const ready = {
+        type: "Ready",
+        status: isReady ? "True" : "False",
+        reason: isReady ? "Found" : "NotUsable",
+        message: isReady ? "the provider has its vSwitches and security groups" : (message ?? ""),
+      } as const;
+      const at = stampOf(this.#options.clock.now());
+      const known = before?.conditions ?? [];
+      // Told from the start, so that whoever waits for a condition has one to look at.
+      const told = known.some(({ type }) => type === "Conflict")
+        ? known
+        : withCondition(known, onlyMatch, at);
+      return { ...before, ...found, conditions: withCondition(told, ready, at) };
     });
   }
 
@@ -184,12 +205,7 @@ export class NetworkKeeper {
       if (message !== undefined && before?.status === "True" && before.message === message) continue;
       const condition =
         message === undefined
-          ? ({
-              type: "Conflict",
-              status: "False",
-              reason: "OnlyMatch",
-              message: "no pod is selected twice",
-            } as const)
+          ? onlyMatch
           : ({ type: "Conflict", status: "True", reason: "SeveralMatch", message } as const);
       await this.#change(name, (now) => ({
         ...now.status,

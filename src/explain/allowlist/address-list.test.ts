@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { AddressList } from "../../api/kinds/address-list.ts";
+import type { PodENI } from "../../api/kinds/pod-eni.ts";
 import type { KubeObject } from "../../api/object.ts";
 import { cluster, host, pod, pool } from "../cluster.suite.ts";
 import { sourceJudgeOf } from "../judges/plans.ts";
@@ -180,5 +181,37 @@ describe("an AddressList", () => {
 
   it("says that its destination is nobody", () => {
     expect(() => next(list({ to: "host/none" }), [])).toThrow("none");
+  });
+
+  it("keeps an address that is held for a pod that is away, as long as it is held and nobody else has it", () => {
+    const held: PodENI = {
+      apiVersion: "network.alibabacloud.com/v1beta1",
+      kind: "PodENI",
+      metadata: { name: "a", namespace: "default", uid: "e", resourceVersion: "1", creationTimestamp: "" },
+      spec: {
+        allocations: [
+          {
+            eni: { id: "eni-1" },
+            ipv4: "10.1.0.4",
+            allocationType: { type: "Fixed", releaseStrategy: "Never" },
+          },
+        ],
+      },
+    };
+    const first = next(list(), [web("a", "10.1.0.4"), held]).status;
+    const day = 86_400_000;
+    const away = next(list({}, first), [held], now + day);
+    expect(away.status).toMatchObject({
+      revision: 1,
+      ranges: ["10.1.0.4/32"],
+      entries: [{ range: "10.1.0.4/32", pods: 0, neededBy: ["default/a"] }],
+    });
+    expect(away.again).toBeUndefined();
+    expect(next(list({}, away.status), [held, other("c", "10.1.0.4")], now + 2 * day).status.ranges).toEqual(
+      [],
+    );
+    const released = next(list({}, away.status), [], now + 2 * day);
+    expect(released.status.entries?.[0]?.unusedSince).toBe("2026-01-03T00:00:00Z");
+    expect(next(list({}, released.status), [], now + 3 * day).status.ranges).toEqual([]);
   });
 });

@@ -20,6 +20,7 @@ import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import { podEnd } from "../ends.ts";
 import { aggregated, type CountOthers, compareCidrs, counterOf } from "./aggregate.ts";
 import { type Destination, destinationOf } from "./destination.ts";
+import { keptFor } from "./kept.ts";
 import { isListed, restOf, withAsked } from "./listed.ts";
 import { type SourceJudges, sourcesOf } from "./sources.ts";
 
@@ -185,10 +186,17 @@ function keptEntries(
   if (unused.length === 0) return { entries: [] };
   const rest = restOf(list);
   const held = heldByOthers(list, facts);
+  const absent = heldForAbsent(facts);
   const entries: ListEntry[] = [];
   let again: number | undefined;
   for (const entry of unused) {
-    const { unusedSince = stampOf(now), range, revision } = entry;
+    const { unusedSince = stampOf(now), range, revision, neededBy } = entry;
+    const holder = absent.get(range);
+    // It comes back with the pod of that name, which must find itself admitted.
+    if (holder !== undefined && neededBy.includes(holder) && !held.has(range)) {
+      entries.push({ range, revision, pods: 0, neededBy: [holder] });
+      continue;
+    }
     const left = Date.parse(unusedSince) + rest - now;
     // As long as it cannot be told of some pod what is seen of it, it may be this.
     if (!doubtful && (left <= 0 || held.has(range))) continue;
@@ -196,6 +204,15 @@ function keptEntries(
     if (left > 0) again = Math.min(again ?? left, left);
   }
   return again === undefined ? { entries } : { entries, again };
+}
+
+/** Returns the addresses that PodENIs hold for pods that are away, as ranges, each with the pod's key. */
+function heldForAbsent(facts: ClusterFacts): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const podEni of keptFor(facts, undefined))
+    for (const { ipv4 } of podEni.spec.allocations ?? [])
+      if (ipv4 !== undefined) found.set(hostRange(ipv4), keyOf(podEni));
+  return found;
 }
 
 /** Addresses that other pods have by now: nobody waits for those to rest. */

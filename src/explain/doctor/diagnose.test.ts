@@ -252,4 +252,41 @@ data: {config: "nonMasqueradeCIDRs: [10.0.0.1/8]"}
       "error ConfigMap/kube-system/ip-masq-agent",
     ]);
   });
+
+  it("is said once of an exhausted vSwitch, with how many pods wait for it and who they are", () => {
+    const message = (since: string) =>
+      `vSwitch vsw-1 (zone h) has no free address; delete pods; it waits since ${since}`;
+    const waiting = (name: string, at: number) => ({
+      ...pod(name, undefined, "n1"),
+      status: {
+        phase: "Pending" as const,
+        conditions: [
+          {
+            type: "trunkline.dev/NetworkReady",
+            status: "False" as const,
+            reason: "VSwitchExhausted",
+            message: message(`${at}`),
+          },
+        ],
+      },
+    });
+    const names = ["a1", "a2", "a3", "a4", "a5", "a6", "a7"];
+    const facts = cluster(...names.map((name, at) => waiting(name, at)));
+    const pending = diagnose(facts).filter(({ code }) => code === "pod.pending");
+    expect(pending).toEqual([
+      {
+        code: "pod.pending",
+        severity: "warning",
+        object: "Pods",
+        message:
+          "7 pods wait (default/a1, default/a2, default/a3, default/a4, default/a5, and 2 more): " +
+          "VSwitchExhausted: vSwitch vsw-1 (zone h) has no free address; delete pods",
+      },
+    ]);
+    const [alone] = diagnose(cluster(waiting("a1", 0))).filter(({ code }) => code === "pod.pending");
+    expect(alone).toMatchObject({
+      object: "Pod/default/a1",
+      message: expect.stringMatching(/^it waits on n1: VSwitch/),
+    });
+  });
 });

@@ -7,6 +7,7 @@ import { ADDRESS_CONDITION, sharedAddresses } from "../../plan/routing/node-addr
 import { planRoutes } from "../../plan/routing/plan-routes.ts";
 import { lackingIpip } from "../../plan/routing/tunnels.ts";
 import { planSnat } from "../../plan/snat/index.ts";
+import { networkReadyCondition } from "../../plan/subnets/demand.ts";
 import { REVERSE_PATH_CONDITION } from "../../plan/subnets/reverse-path.ts";
 import { declaredPorts } from "../manifests/workloads.ts";
 import type { Diagnosis } from "./diagnosis.ts";
@@ -162,22 +163,44 @@ function translations(facts: ClusterFacts): Diagnosis[] {
   ];
 }
 
+/** How many pods are named that wait for the same. */
+const NAMED = 5;
+
 function pods(facts: ClusterFacts): Diagnosis[] {
   const found: Diagnosis[] = [];
+  /** By what they wait for: an exhausted vSwitch is one finding, however many pods wait for it. */
+  const together = new Map<string, string[]>();
   for (const [key, pod] of sorted(facts.pods)) {
     const phase = pod.status?.phase ?? "Pending";
     if (phase !== "Pending" || pod.metadata.deletionTimestamp !== undefined) continue;
     const where =
       pod.spec.nodeName === undefined ? "it is on no node yet" : `it waits on ${pod.spec.nodeName}`;
-    const why = pod.status?.conditions?.find(({ status, message }) => status !== "True" && message)?.message;
-    found.push({
-      code: "pod.pending",
-      severity: "warning",
-      object: `Pod/${key}`,
-      message: `${where}${why === undefined ? "" : `: ${why}`}`,
-    });
+    const wait = pod.status?.conditions?.find(({ status, message }) => status !== "True" && message);
+    const why = wait?.message;
+    if (wait?.type === networkReadyCondition) {
+      const what = `${wait.reason ?? ""}: ${(why ?? "").replace(/; it waits since \S+$/, "")}`;
+      const [name = ""] = key.split("/").slice(-1);
+      // What names the pod itself is its own affair.
+      if (!what.includes(name)) {
+        together.set(what, [...(together.get(what) ?? []), key]);
+        continue;
+      }
+    }
+    found.push(pending(`Pod/${key}`, `${where}${why === undefined ? "" : `: ${why}`}`));
+  }
+  for (const [what, keys] of together) {
+    const [first = ""] = keys;
+    const more = keys.length > NAMED ? `, and ${keys.length - NAMED} more` : "";
+    const names = `${keys.slice(0, NAMED).join(", ")}${more}`;
+    if (keys.length === 1)
+      found.push(pending(`Pod/${first}`, `it waits on ${facts.pods.get(first)?.spec.nodeName}: ${what}`));
+    else found.push(pending("Pods", `${keys.length} pods wait (${names}): ${what}`));
   }
   return found;
+}
+
+function pending(object: string, message: string): Diagnosis {
+  return { code: "pod.pending", severity: "warning", object, message };
 }
 
 /** Returns the pods that ask for host ports in a cluster where nothing leads these to them: one finding for all. */

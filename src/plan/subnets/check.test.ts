@@ -4,7 +4,7 @@ import type { NodeConfig } from "../../api/kinds/node-config.ts";
 import type { PodENI, PodEniAllocation } from "../../api/kinds/pod-eni.ts";
 import { type CloudInterface, nodeTag, ourTags } from "../../cloud/types.ts";
 import { emptyFacts } from "../facts.ts";
-import { checkSubnets } from "./check.ts";
+import { checkSubnets, countHeld } from "./check.ts";
 import { node, subnet } from "./facts.suite.ts";
 
 const meta = (name: string) => ({ name, uid: name, resourceVersion: "1", creationTimestamp: "" });
@@ -155,5 +155,16 @@ describe("what is wrong with addresses of subnets", () => {
     expect(found([here], [eni("theirs", ["10.2.1.7"], { tags: {} })])).toEqual(["foreign-address 10.2.1.7"]);
     expect(found([here], [])).toEqual(["foreign-address 10.2.1.7"]);
     expect(found([here], undefined)).toEqual([]);
+  });
+
+  it("counts what pods have of nodes' interfaces, and what is held for them by PodENIs", () => {
+    const facts = {
+      nodeConfigs: new Map([["node1", nodeConfig(3, "a", "b")]]),
+      podEnis: new Map([
+        ["x/p", podEni("p", { id: "c", ipv4: "10.2.1.9" })],
+        ["x/q", podEni("q", { id: "" })],
+      ]),
+    };
+    expect(countHeld(facts)).toBe(4);
   });
 });

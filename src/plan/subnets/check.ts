@@ -37,6 +37,14 @@ export function checkSubnets(facts: ClusterFacts, provider: ProviderView | undef
   ];
 }
 
+/** Returns how many addresses of subnets pods have or somebody holds for them: those of nodes' interfaces, and PodENIs'. */
+export function countHeld({ nodeConfigs, podEnis }: Pick<ClusterFacts, "nodeConfigs" | "podEnis">): number {
+  const ofNodes = [...nodeConfigs.values()].flatMap(({ status }) => status?.interfaces ?? []);
+  const ofPods = [...podEnis.values()].flatMap(({ spec }) => spec.allocations ?? []);
+  const addresses = ofPods.filter(({ ipv4 }) => ipv4 !== undefined).length;
+  return ofNodes.reduce((sum, { used }) => sum + used, addresses);
+}
+
 /** Addresses of PodENIs that another PodENI has, or a pod that it is not for. Pods among themselves: see checkAddresses. */
 function heldTwice(facts: ClusterFacts, pods: readonly Pod[]): Finding[] {
   const holders = new Map<string, Set<string>>();
