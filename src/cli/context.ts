@@ -52,6 +52,7 @@ export async function openStore(
 ): Promise<Store> {
   if (options.kubeconfig !== undefined) return openCluster(options.kubeconfig, options.context, keep);
   if (options.context !== undefined) throw new TrunklineError("cli.context", {});
+  const ofLab = options.store === undefined;
   const address: StoreAddress =
     options.store === undefined
       ? { driver: "sqlite", path: findLab(options.lab).paths.store }
@@ -70,7 +71,7 @@ export async function openStore(
   if (missing === "refuse" && options.store !== undefined && !existsSync(address.path))
     throw new TrunklineError("cli.no-store", { path: address.path });
   const { openSqliteStore } = await import("../store/sqlite/store.ts");
-  return openSqliteStore(address.path);
+  return openSqliteStore(address.path, { outlives: ofLab ? "processes" : "machine" });
 }
 
 async function openCluster(

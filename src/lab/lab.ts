@@ -85,7 +85,7 @@ export class Lab {
     const { paths, logger } = options;
     this.#options = options;
     this.#file = options.file;
-    this.store = openSqliteStore(paths.store);
+    this.store = openSqliteStore(paths.store, { outlives: "processes" });
     this.clock = new LabClock(paths.clock);
     this.#cluster = new ClusterWatch(this.store, logger);
     this.#pods = new Informer(this.store, podKind, { logger });

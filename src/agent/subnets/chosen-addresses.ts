@@ -231,9 +231,16 @@ export class ChosenAddresses implements AddressSource {
     };
   }
 
-  /** A cluster's pods come and go all the time: those of other nodes matter where they wait. */
+  /** A cluster's pods come and go all the time, and nodes say what they have: those of other nodes matter where somebody waits. */
   #concernsPool(node: string, changes: Changes): boolean {
-    if (["nodes", "nodeconfigs", "subnets"].some((kind) => changes.has(kind))) return true;
+    if (changes.has("subnets")) return true;
+    const isOwn = (kind: string) => {
+      const keys = changes.get(kind);
+      return keys === "all" || keys?.has(node) === true;
+    };
+    if (isOwn("nodes") || isOwn("nodeconfigs")) return true;
+    // What other nodes have given back is of use to who was told that nothing is left.
+    if (changes.has("nodeconfigs") && this.#subnets?.isDrained === true) return true;
     const changed = changes.get("pods");
     if (!changed || changed === "all") return changed === "all";
     const { pods } = this.#parts.facts;

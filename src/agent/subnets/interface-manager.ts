@@ -20,6 +20,8 @@ import { isOwnVlan, linksByMac, ownLink, setUpLink } from "./interface-links.ts"
 import type { OwnWire } from "./own-book.ts";
 import type { OwnInterface } from "./pool-book.ts";
 
+/** Kinds by which nothing is planned here. */
+const elsewhere: ReadonlySet<string> = new Set(["pods", "nodeconfigs", "networkpolicies", "namespaces"]);
 const priorities: ReadonlySet<number> = new Set(Object.values(subnetRulePriorities));
 
 export interface InterfaceManagerOptions {
@@ -67,8 +69,11 @@ export class InterfaceManager implements Manager {
     this.#options = options;
   }
 
-  async apply(facts: ClusterFacts, node: NodeFacts, _changes: Changes): Promise<void> {
+  async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
     this.#last = [facts, node];
+    // Most of what a cluster says is of pods and interfaces elsewhere; those of this node come as endpoints, and by touch().
+    const isElsewhere = changes.size > 0 && [...changes.keys()].every((kind) => elsewhere.has(kind));
+    if (isElsewhere && this.#done && this.#missing.length + this.#unplugged.length === 0) return;
     this.#follow(facts, node);
     const ids = this.#ids();
     if (this.#tidied === ids.join(" ")) return;

@@ -68,14 +68,14 @@ export class PoolSupply {
   /**
    * Gets that many addresses more.
    * @param spare how many beyond these are welcome by the same calls, and no reason for another one
-   * @param came called whenever some have come
+   * @param came called whenever some have come, with how many
    * @throws `subnet.exhausted`, `subnet.node-full` where there are fewer
    */
   async grow(
     config: Applied,
     wanted: number,
     spare: (vSwitchID: string) => number,
-    came: () => void,
+    came: (count: number) => void,
   ): Promise<void> {
     const { node } = this.#options;
     let short = wanted;
@@ -84,7 +84,7 @@ export class PoolSupply {
     for (const { made, hash } of this.#halfway.values()) {
       await this.#finish(made, hash);
       short -= made.addresses.length;
-      came();
+      came(made.addresses.length);
     }
     if (short <= 0) return;
     for (const vSwitchID of await this.#inOrder(config)) {
@@ -93,7 +93,7 @@ export class PoolSupply {
           const got = await this.#more(config, limits, vSwitchID, short + spare(vSwitchID));
           if (got === 0) break;
           short -= got;
-          came();
+          came(got);
         }
       } catch (error) {
         if (!isExhausted(error)) throw error;

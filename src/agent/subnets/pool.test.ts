@@ -369,4 +369,23 @@ describe("a node's pool of subnet addresses", () => {
     expect(pool.limits).toMatchObject({ adapters: 3, ipv4PerAdapter: 4 });
     expect(made("CreateNetworkInterface")).toBe(0);
   });
+
+  it("asks for as many again where pods keep coming, and keeps those for a while", async () => {
+    const wide = new LabCloud({
+      state: emptyCloud(),
+      subnets: [{ id: "vsw-1", zone: "h", cidr: "10.8.0.0/24" }],
+      securityGroupIDs: ["sg-1"],
+      instances: [{ instanceID: "i-a", adapters: 3, ipv4PerAdapter: 30, memberAdapterLimit: 0 }],
+      now: () => 0,
+    });
+    const pool = open("a", 0, wide.for("a"));
+    const idle = () => pool.status().reduce((sum, one) => sum + one.idle, 0);
+    for (let pod = 1; pod <= 12; pod++) await ask(pool, `${pod}`);
+    const { CreateNetworkInterface, AssignPrivateIpAddresses } = wide.state.calls;
+    // Three, then four, then eight; one at a time and two to spare it would be four calls.
+    expect([CreateNetworkInterface?.made, AssignPrivateIpAddresses?.made]).toEqual([1, 2]);
+    expect(idle()).toBe(3);
+    await pause(700);
+    expect(wide.state.calls.UnassignPrivateIpAddresses).toBeUndefined();
+  });
 });

@@ -45,6 +45,9 @@ const GATHER_MS = 50;
 /** The same where nobody waits for it: what is to be kept ready, and what is superfluous. Also, no pod that comes is held up. */
 const UPKEEP_MS = 500;
 
+/** Who has just asked for addresses is likely to need more: for so long it asks for as many again, and gives none back. */
+const BURST_MS = 10_000;
+
 interface Superfluous {
   readonly one: OwnInterface;
   readonly back: readonly string[] | "all";
@@ -68,6 +71,8 @@ export class SubnetPool {
   #dueAt = Number.POSITIVE_INFINITY;
   /** How many pods wait for addresses that nobody has asked for yet, and when the first and the last of them came. */
   #swarm: { readonly short: number; readonly since: number; readonly at: number } | undefined;
+  /** How many addresses have come without a pause of that length, and when the last of them did. */
+  #burst = { got: 0, calls: 0, at: Number.NEGATIVE_INFINITY };
   /** When to do what has to be done and nobody waits for; undefined where there is nothing of the kind. */
   #upkeepAt: number | undefined;
   #running: Promise<void> | undefined;
@@ -91,6 +96,11 @@ export class SubnetPool {
   /** The machine's limits, where they are known. */
   get limits(): InstanceLimits | undefined {
     return this.#supply.limits;
+  }
+
+  /** A vSwitch or the machine had nothing left, and somebody here may have wanted it. */
+  get isDrained(): boolean {
+    return this.#setback.isDrained;
   }
 
   /**
@@ -125,7 +135,8 @@ export class SubnetPool {
     if (this.#ending.signal.aborted) return;
     const at = this.#clock.steady() + afterMs;
     if (at >= this.#dueAt) return;
-    this.#waking?.abort();
+    // With a reason of its own: making an error for each would cost more than the timer.
+    this.#waking?.abort("sooner");
     this.#dueAt = at;
     const waking = new AbortController();
     this.#waking = waking;
@@ -244,26 +255,41 @@ export class SubnetPool {
 
   async #grow(config: Applied, short: number): Promise<void> {
     const isWaitedFor = this.#waiters.holders.length > 0;
-    let got = false;
+    let got = 0;
     try {
-      const came = () => {
-        got = true;
+      const came = (count: number) => {
+        got += count;
         this.#serve();
       };
       await this.#supply.grow(config, short, (vSwitchID) => this.#spare(config, vSwitchID), came);
     } finally {
-      if (got && !isWaitedFor) this.#options.came();
+      if (got > 0 && isWaitedFor) this.#noteBurst(got);
+      else if (got > 0) this.#options.came();
     }
   }
 
-  /** Where there is plenty, the next few pods are not worth a call each: as many as may be kept anyway come along. */
+  #noteBurst(got: number): void {
+    const before = this.#isBurst() ? this.#burst : { got: 0, calls: 0 };
+    this.#burst = { got: before.got + got, calls: before.calls + 1, at: this.#clock.steady() };
+    // What has come in vain goes back then.
+    if (before.calls > 0) this.poke(BURST_MS + 1);
+  }
+
+  #isBurst(): boolean {
+    return this.#clock.steady() - this.#burst.at <= BURST_MS;
+  }
+
+  /**
+   * Where there is plenty, the next few pods are not worth a call each: as many as may be kept anyway come along; and where
+   * pods keep coming, as many as have come lately, so that twenty pods cost a node four or five calls.
+   */
   #spare({ settings: { maxPoolSize, minPoolSize } }: Applied, vSwitchID: string): number {
     const { facts, node } = this.#options;
     const isScarce =
       this.#setback.isDrained ||
       (facts.subnets.get(vSwitchID)?.status?.shortBy ?? 0) > 0 ||
       waitsElsewhere(facts, node, vSwitchID);
-    return isScarce ? 0 : Math.max(0, maxPoolSize - minPoolSize);
+    return isScarce ? 0 : Math.max(0, maxPoolSize - minPoolSize, this.#isBurst() ? this.#burst.got : 0);
   }
 
   /** Gives back what is superfluous: all of an old configuration, more than the most, and all where others wait for it. */
@@ -281,12 +307,14 @@ export class SubnetPool {
     const { facts, node } = this.#options;
     const { maxPoolSize, minPoolSize } = config.settings;
     const found: Superfluous[] = [];
-    let keep = waiting + maxPoolSize;
+    const isGrowing = this.#isBurst() && this.#burst.calls > 1;
+    let keep = waiting + Math.max(maxPoolSize, isGrowing ? this.#burst.got : 0);
     for (const one of [...this.book.interfaces.values()].toSorted(
       (a, b) => this.book.usedOf(b) - this.book.usedOf(a),
     )) {
       const idle = this.book.idleOf(one);
-      const isWanted = waitsElsewhere(facts, node, one.vSwitchID);
+      // Where nothing is idle, nobody asks who waits: that takes a look at every pod.
+      const isWanted = idle.length > 0 && waitsElsewhere(facts, node, one.vSwitchID);
       const may = !fits(one, config) || one.leaving ? 0 : isWanted ? waiting + minPoolSize : keep;
       if (idle.length === one.addresses.length && may <= 0) {
         found.push({ one, back: "all", isWanted });

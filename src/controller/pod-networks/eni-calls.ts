@@ -70,9 +70,7 @@ export class EniCalls {
         now = await this.#rewrite(now, (one) => askedAnew(one, vSwitchID));
       if (!now) return undefined;
       try {
-        const made = await this.#create(now);
-        const cidr = await this.#cidrOf(made.vSwitchID);
-        return await this.#rewrite(now, (one) => withInterface(one, made, cidr));
+        return await this.#makeIn(now, vSwitchID);
       } catch (error) {
         if (!isExhausted(error)) throw error;
         last = error;
@@ -142,6 +140,37 @@ export class EniCalls {
 
   instanceOf(node: Node): string | undefined {
     return this.#cloud.machinesAreNodes === true ? node.metadata.name : instanceOf(node);
+  }
+
+  /**
+   * Makes an interface with an address that nobody else holds. Where somebody has deleted the interface of another PodENI, the
+   * provider takes that one's address for free: then it stays occupied until there is another one for us.
+   */
+  async #makeIn(podEni: PodENI, vSwitchID: string): Promise<PodENI | undefined> {
+    const spare: CloudInterface[] = [];
+    let now: PodENI | undefined = podEni;
+    try {
+      let made = await this.#create(now);
+      while (this.#isAnothers(made, now)) {
+        spare.push(made);
+        now = await this.#rewrite(now, (one) => askedAnew(one, vSwitchID));
+        if (!now) return undefined;
+        made = await this.#create(now);
+      }
+      const cidr = await this.#cidrOf(made.vSwitchID);
+      const own = made;
+      return await this.#rewrite(now, (one) => withInterface(one, own, cidr));
+    } finally {
+      for (const { id } of spare) await removeInterface(this.#cloud.provider, id, "", this.#signal);
+    }
+  }
+
+  /** Returns whether another PodENI holds an address of an interface that was made for this one. */
+  #isAnothers({ addresses }: CloudInterface, { metadata }: PodENI): boolean {
+    for (const { metadata: other, spec } of this.#facts.podEnis.cache.values())
+      if (other.uid !== metadata.uid && spec.allocations?.some(({ ipv4 = "" }) => addresses.includes(ipv4)))
+        return true;
+    return false;
   }
 
   #create({ spec, metadata }: PodENI): Promise<CloudInterface> {

@@ -271,4 +271,23 @@ describe("who looks after PodENIs", () => {
     await cluster.clock.advance(10 * minute);
     await cluster.until(async () => (await told("net"))?.includes("Ready False NotUsable") === true);
   });
+
+  it("gives nobody an address that another PodENI holds, also where the provider takes it for free", async () => {
+    await open();
+    await cluster.network("net", { allocationType: never });
+    await cluster.pod("p", "n1");
+    const bound = await cluster.phase("p", "Bind");
+    const address = await addressOf("p");
+    await cluster.cloud.removeForeign(bound.spec.allocations![0]!.eni.id);
+    await cluster.pod("q", "n1");
+    await cluster.phase("q", "Bind");
+    expect(await addressOf("q")).not.toBe(address);
+    // What was made on the way is gone.
+    expect(cluster.ours()).toHaveLength(1);
+    await cluster.gone("p");
+    await cluster.phase("p", "Unbind");
+    await cluster.pod("p", "n1");
+    await cluster.phase("p", "Bind");
+    expect(await addressOf("p")).toBe(address);
+  });
 });

@@ -8,14 +8,27 @@ import type { DeleteOptions, Listing, Store, WatchEvent } from "../store.ts";
 import { checkNamespace, deleted, kindKey, type Transition, updated, withVersion } from "../transition.ts";
 import { type Change, WatchHub } from "../watch-hub.ts";
 import { Bell } from "./bell.ts";
-import { checksum, noObjects, openDatabase, type Statements, type Sum, withObject } from "./tables.ts";
+import {
+  checksum,
+  noObjects,
+  type Outlives,
+  openDatabase,
+  type Statements,
+  type Sum,
+  withObject,
+} from "./tables.ts";
+
+export interface SqliteOptions extends DriverOptions {
+  /** Default: the machine. A lab is gone with its machine, and need not wait for the disk. */
+  readonly outlives?: Outlives;
+}
 
 /**
  * Opens the store in that file, creating it if it is missing. Several processes may have it open: what one writes, the
  * others' watches tell within milliseconds.
  * @throws TrunklineError `store.open`
  */
-export function openSqliteStore(path: string, options: DriverOptions = {}): Store {
+export function openSqliteStore(path: string, options: SqliteOptions = {}): Store {
   return new SqliteStore(path, options);
 }
 
@@ -33,12 +46,12 @@ class SqliteStore implements Store {
   #mark = -1;
   #closed = false;
 
-  constructor(path: string, options: DriverOptions) {
+  constructor(path: string, options: SqliteOptions) {
     const { history, now } = driverOptions(options);
     this.#history = history;
     this.#now = now;
     this.#path = path;
-    const { db, sql } = openDatabase(path);
+    const { db, sql } = openDatabase(path, options.outlives ?? "machine");
     this.#db = db;
     this.#sql = sql;
     this.#bell = new Bell(path, () => this.#lookForOthers());

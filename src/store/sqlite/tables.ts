@@ -32,17 +32,25 @@ export interface Statements {
   readonly dataVersion: StatementSync;
 }
 
+/** What a commit outlives once it has returned: the machine's sudden end, or that of processes only. */
+export type Outlives = "machine" | "processes";
+
 /**
- * Opens the file, creating it and its tables if they are missing. A commit is on disk before it returns.
+ * Opens the file, creating it and its tables if they are missing. Where commits outlive the machine, each is on disk before
+ * it returns; else none waits for the disk, and the machine's end may take the last ones with it, but damages nothing.
  * @throws TrunklineError `store.open`
  */
-export function openDatabase(path: string): { readonly db: DatabaseSync; readonly sql: Statements } {
+export function openDatabase(
+  path: string,
+  outlives: Outlives,
+): { readonly db: DatabaseSync; readonly sql: Statements } {
   let db: DatabaseSync | undefined;
   try {
     makePrivate(path);
     db = new DatabaseSync(path, { timeout: 5000 });
     // A write-ahead log lets readers go on during a write, and survives a kill at any instruction.
-    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;");
+    const synchronous = outlives === "machine" ? "FULL" : "NORMAL";
+    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = OFF;`);
     createTables(db);
     return { db, sql: prepareStatements(db) };
   } catch (error) {
