@@ -16,6 +16,7 @@ import { EventRecorder } from "../store/event-recorder.ts";
 import type { Store } from "../store/store.ts";
 import { RateLimiter } from "./bandwidth/rate-limiter.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
+import { isIdleChange } from "./idle-change.ts";
 import { ListGate } from "./lists/list-gate.ts";
 import { watchKernel } from "./managers/kernel-watcher.ts";
 import type { Manager, NewsGroup } from "./managers/manager.ts";
@@ -376,9 +377,10 @@ class RunningAgent implements Agent {
   /** From here on the node follows the cluster and heals its kernel. */
   #follow(): void {
     const { logger, resyncSeconds = 60, cluster } = this.#options;
-    const forget = this.#cluster.on((kind, key) => {
+    const forget = this.#cluster.on((kind, key, change) => {
       if (kind === "nodes" && key === this.node) this.#view.invalidate();
-      this.#reconciler.note(kind, key);
+      // Thousands of nodes write what concerns no other's plan.
+      if (!isIdleChange(kind, change)) this.#reconciler.note(kind, key);
     });
     const watch = watchKernel(this.#kernel, (index) => this.endpoints.isLiveWire(index), {
       onEvent: (event) => this.#view.heard(event),

@@ -1,10 +1,12 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import fc from "fast-check";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { AddressBlock } from "../../api/kinds/address-block.ts";
 import { silent } from "../../base/log.ts";
 import type { FakeCalls } from "../../kernel/fake/calls.ts";
 import { fakeMachine } from "../../kernel/index.ts";
 import { type Kernel, MAIN_TABLE, ROUTE_PROTOCOL, type Route } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
+import { peer } from "../../plan/routing/bird/facts.suite.ts";
 import { block, facts, node } from "../../plan/routing/facts.suite.ts";
 import { ROUTE_METRIC } from "../../plan/routing/plan-routes.ts";
 import { RoutingManager } from "./routing-manager.ts";
@@ -94,5 +96,54 @@ describe("routing manager", () => {
       { destination: "10.1.0.9/32" },
     ]);
     expect(kernel.routes.list({ protocol: 3 })).toHaveLength(1);
+  });
+
+  it("comes to the same by what single blocks changed as by a look at the whole", async () => {
+    const cidrs = ["10.1.0.0/26", "10.1.0.64/26", "10.1.0.128/26", "fd00::/122"];
+    const change = fc.record({
+      cidr: fc.constantFrom(...cidrs),
+      // z is unknown
+      owner: fc.constantFrom("a", "b", "z", undefined),
+      pending: fc.boolean(),
+      lent: fc.boolean(),
+    });
+    const rounds = fc.array(fc.array(change, { maxLength: 3 }), { maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(rounds, fc.boolean(), async (list, bgp) => {
+        await manager.resync(facts(nodes, []), self);
+        const blocks = new Map<string, AddressBlock>();
+        const extra = bgp ? { bgpPeers: new Map([peer("r", { peerIP: "192.168.18.1", asNumber: 1 })]) } : {};
+        const whole: ClusterFacts = { ...facts(nodes, []), blocks, ...extra };
+        await manager.apply(whole, self, new Map([["nodes", "all"]]));
+        for (const changes of list) {
+          const keys = new Set<string>();
+          for (const { cidr, owner, pending, lent } of changes) {
+            const loans = lent && cidr === cidrs[0] ? [{ address: "10.1.0.9", node: "b" }] : [];
+            const made = block(cidr, owner ?? "", { loans, ...(pending && { state: "pending" }) });
+            if (owner === undefined) blocks.delete(made.metadata.name);
+            else blocks.set(made.metadata.name, made);
+            keys.add(made.metadata.name);
+          }
+          await manager.apply(whole, self, new Map([["addressblocks", keys]]));
+          const followed = [present(), manager.problems()];
+          await manager.resync(whole, self);
+          expect(followed).toEqual([present(), manager.problems()]);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("reads nothing back for a block of another node", async () => {
+    const blocks = new Map<string, AddressBlock>();
+    const whole: ClusterFacts = { ...facts(nodes, []), blocks };
+    await manager.resync(whole, self);
+    const lists = vi.spyOn(kernel.routes, "list");
+    const added = block("10.1.0.64/26", "b");
+    blocks.set(added.metadata.name, added);
+    await manager.apply(whole, self, new Map([["addressblocks", new Set([added.metadata.name])]]));
+    expect(lists).not.toHaveBeenCalled();
+    lists.mockRestore();
+    expect(present()).toMatchObject([{ destination: "10.1.0.64/26", via: "192.168.18.12" }]);
   });
 });

@@ -1,5 +1,6 @@
 // Keeps the node's routes to pod ranges equal to the plan. Ours are those of our protocol number in the main table that
 // are not a pod's own route (those belong to the pod's wire); everything else in the table is somebody else's.
+import { equalJson } from "../../api/equal.ts";
 import type { Logger } from "../../base/log.ts";
 import { BIRD_PROTOCOL } from "../../bird/config/types.ts";
 import { type Kernel, ROUTE_PROTOCOL, type Route } from "../../kernel/kernel.ts";
@@ -8,20 +9,15 @@ import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import {
   type PlannedRoute,
   planRoutes,
+  planRoutesOf,
   ROUTE_METRIC,
   type RouteProblem,
   type RoutingPlan,
 } from "../../plan/routing/plan-routes.ts";
 import type { Changes, Manager } from "./manager.ts";
 
-const concernedKinds = [
-  "addressblocks",
-  "nodes",
-  "ippools",
-  "bgpconfigurations",
-  "bgppeers",
-  "routingconfigurations",
-];
+const BLOCKS = "addressblocks";
+const concernedKinds = [BLOCKS, "nodes", "ippools", "bgpconfigurations", "bgppeers", "routingconfigurations"];
 /** How often it is seen whether BIRD has made its routes. */
 const HAND_OVER_MS = 250;
 
@@ -31,6 +27,8 @@ export class RoutingManager implements Manager {
   readonly #kernel: Kernel;
   readonly #logger: Logger;
   #problems: readonly RouteProblem[] = [];
+  /** What each block has come to, by key. */
+  #planned = new Map<string, readonly PlannedRoute[]>();
   #synced = false;
   /** Waits for BIRD's routes in the place of ours. */
   #timer: NodeJS.Timeout | undefined;
@@ -41,7 +39,11 @@ export class RoutingManager implements Manager {
   }
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
-    if (this.#synced && !concernedKinds.some((kind) => changes.has(kind))) return;
+    const kinds = concernedKinds.filter((kind) => changes.has(kind));
+    if (this.#synced && kinds.length === 0) return;
+    const keys = changes.get(BLOCKS);
+    const blocksOnly = this.#synced && kinds.length === 1 && keys !== undefined && keys !== "all";
+    if (blocksOnly && this.#follow(facts, node, keys)) return;
     this.#make(facts, node);
   }
 
@@ -53,11 +55,38 @@ export class RoutingManager implements Manager {
     clearTimeout(this.#timer);
   }
 
+  /**
+   * Puts what those blocks add to the plan into the kernel, without a look at all that is there: nothing else has changed.
+   * Returns whether that is all; not where a route of ours may have to go, or something stands in the way.
+   */
+  #follow(facts: ClusterFacts, { node }: NodeFacts, keys: ReadonlySet<string>): boolean {
+    if (this.#problems.length > 0) return false;
+    const found = [...keys].map((key) => ({ key, plan: planRoutesOf(facts, node, facts.blocks.get(key)) }));
+    for (const { key, plan } of found) {
+      const after = new Map(plan.routes.map((one) => [one.route.destination, one]));
+      const stays = (before: PlannedRoute) =>
+        before.handedOver || after.get(before.route.destination)?.handedOver === false;
+      if (plan.problems.length > 0 || !(this.#planned.get(key) ?? []).every(stays)) return false;
+    }
+    for (const { key, plan } of found) {
+      const before = this.#planned.get(key) ?? [];
+      const fresh = plan.routes.filter(
+        (one) => !one.handedOver && !before.some((old) => equalJson(old, one)),
+      );
+      for (const [, route] of fresh.flatMap((one) => this.#onItsDevice(one)))
+        if (!this.#put(route)) this.#synced = false;
+      if (plan.routes.length > 0) this.#planned.set(key, plan.routes);
+      else this.#planned.delete(key);
+    }
+    return true;
+  }
+
   #make(facts: ClusterFacts, node: NodeFacts): void {
     clearTimeout(this.#timer);
     this.#synced = false;
     const plan = planRoutes(facts, node.node);
     this.#problems = plan.problems;
+    this.#planned = Map.groupBy(plan.routes, ({ because }) => because.block);
     const wanted = new Map(
       plan.routes.filter((one) => !one.handedOver).flatMap((planned) => this.#onItsDevice(planned)),
     );

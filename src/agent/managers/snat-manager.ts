@@ -73,9 +73,9 @@ export class SnatManager implements Manager {
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
     // Blocks are written all the time; they matter only where their pool is gone.
-    const left = leftBlocks(facts)
-      .map(({ object }) => object)
-      .join();
+    const read = !this.#plan || changes.has("addressblocks") || changes.has("ippools");
+    const objects = read ? leftBlocks(facts).map(({ object }) => object) : undefined;
+    const left = objects?.join() ?? this.#leftBlocks;
     const concerned = left !== this.#leftBlocks || concernedKinds.some((kind) => changes.has(kind));
     if (this.#plan && !concerned) return;
     // What single pods ask for is most of the work where there are many: only those that changed are asked again.

@@ -138,7 +138,7 @@ export class TunnelManager implements Manager {
   #guard(facts: ClusterFacts, types: readonly TunnelType[]): void {
     const all = { 4: new Set<string>(), 6: new Set<string>() };
     const others = { 4: new Set<string>(), 6: new Set<string>() };
-    for (const node of facts.nodes.values()) {
+    for (const node of types.length === 0 ? [] : facts.nodes.values()) {
       const detected = ([4, 6] as const).flatMap((family) => nodeAddress(facts, node, family)?.address ?? []);
       const own = [...nodeIps(node), ...networksOf(node).map(({ address }) => address), ...detected];
       for (const address of own) {

@@ -11,7 +11,7 @@ import { readRoutes } from "../../bird/read/routes.ts";
 import type { Kernel, NetnsRef } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { routingFindings } from "../../plan/routing/bird/findings.ts";
-import { type BirdPlan, type NodeLink, planBird } from "../../plan/routing/bird/plan-bird.ts";
+import { type BirdPlan, type NodeLink, planBird, withBlocks } from "../../plan/routing/bird/plan-bird.ts";
 import { type SessionReport, sessionReport } from "../../plan/routing/bird/report.ts";
 import { routingProtocols } from "../../plan/routing/bird/settings.ts";
 import type { Store } from "../../store/store.ts";
@@ -32,9 +32,10 @@ export interface BirdManagerOptions {
   readonly logger: Logger;
 }
 
+const BLOCKS = "addressblocks";
 const concernedKinds = [
   "nodes",
-  "addressblocks",
+  BLOCKS,
   "ippools",
   "bgpconfigurations",
   "bgppeers",
@@ -107,12 +108,18 @@ export class BirdManager implements Manager {
   }
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
-    if (this.#known && !concernedKinds.some((kind) => changes.has(kind))) return;
-    await this.resync(facts, node);
+    const kinds = concernedKinds.filter((kind) => changes.has(kind));
+    if (this.#known && kinds.length === 0) return;
+    if (!this.#known || kinds.join() !== BLOCKS) return await this.resync(facts, node);
+    const plan = withBlocks(this.#known.plan, facts, node.node);
+    if (plan !== this.#known.plan) this.#follow(facts, plan);
   }
 
   async resync(facts: ClusterFacts, { node }: NodeFacts): Promise<void> {
-    const plan = planBird(facts, node, this.#links());
+    this.#follow(facts, planBird(facts, node, this.#links()));
+  }
+
+  #follow(facts: ClusterFacts, plan: BirdPlan): void {
     const protocols = [...routingProtocols(facts)].toSorted().join();
     const farEnds = JSON.stringify(plan.sessions.map(({ protocol, farEnd }) => [protocol, farEnd]));
     const before = this.#known;

@@ -23,12 +23,19 @@ const RETRIES = 9;
 /** For so long a session that has never stood is not told of where nothing but silence is known of it (milliseconds). */
 const WAIT_MS = 10_000;
 const ESTABLISHED = "Established";
+/**
+ * Where nothing but numbers of routes has changed, a node writes no sooner than this after it has written (milliseconds):
+ * with each block of the cluster they change on every node, and all write into the same objects.
+ */
+const FIGURES_MS = 10_000;
 
 export class PeerStatus {
   readonly #options: PeerStatusOptions;
   readonly #events: EventRecorder;
   /** What was last seen of each session. */
   readonly #states = new Map<string, boolean>();
+  /** When this node has last written, by BGPPeer's uid. */
+  readonly #written = new Map<string, number>();
   /** Since when those have been silent of which nothing was told yet. */
   readonly #silent = new Map<string, number>();
 
@@ -46,9 +53,14 @@ export class PeerStatus {
       const name = `BGPPeer/${peer.metadata.name}`;
       const own = reports.filter(({ object }) => object === name);
       this.#tellChanges(peer, own);
-      if (equalJson(withSessions(peer, node, own, nodes).status ?? {}, peer.status ?? {})) continue;
+      const next = withSessions(peer, node, own, nodes);
+      if (equalJson(next.status ?? {}, peer.status ?? {})) continue;
+      const { uid } = peer.metadata;
+      const now = performance.now();
+      if (now - (this.#written.get(uid) ?? -Infinity) < FIGURES_MS && differByFigures(peer, next)) continue;
       try {
         await this.#write(peer, own, nodes);
+        this.#written.set(uid, now);
       } catch (error) {
         logger.warn(
           { peer: peer.metadata.name, error: textOf(error) },
@@ -122,6 +134,17 @@ export function withSessions(
   const lastTransitionTime = since ?? stampOf();
   const status = { conditions: [...kept, { ...wanted, lastTransitionTime }], sessions };
   return { ...peer, status: status as unknown as NonNullable<BGPPeer["status"]> };
+}
+
+/** Whether two states of a BGPPeer are the same but for how many routes go through sessions. */
+function differByFigures(before: BGPPeer, after: BGPPeer): boolean {
+  const told = ({ status }: BGPPeer) => ({
+    ...status,
+    sessions: ((status?.sessions ?? []) as unknown as SessionReport[]).map(
+      ({ routesIn: _in, routesOut: _out, ...rest }) => rest,
+    ),
+  });
+  return equalJson(told(before), told(after));
 }
 
 function conditionOf(sessions: readonly SessionReport[]): Condition {

@@ -58,6 +58,7 @@ function match({ kind, family }: TunnelType): string {
 
 function fill(table: NftTable, name: string, family: Family, addresses: readonly string[]): void {
   table.setSet(name, { key: [addressType[family]] });
-  for (const key of table.elements(name).keys()) if (!addresses.includes(key)) table.removeElement(name, key);
+  const wanted = new Set(addresses);
+  for (const key of table.elements(name).keys()) if (!wanted.has(key)) table.removeElement(name, key);
   for (const address of addresses) table.setElement(name, address);
 }

@@ -28,11 +28,12 @@ const blockRanges = new WeakMap<AddressBlock, Cidr>();
  */
 export function leftBlocks(facts: ClusterFacts): { readonly cidr: Cidr; readonly object: string }[] {
   const pools = [...facts.pools.values()].flatMap((pool) => (isServing(pool) ? rangeOf(pool.spec.cidr) : []));
-  const left = [...facts.blocks].filter(([, block]) => {
+  const left = new Map<string, AddressBlock>();
+  for (const [name, block] of facts.blocks) {
     const cidr = rangeOfBlock(block);
-    return cidr !== undefined && !pools.some((pool) => cidrCovers(pool, cidr));
-  });
-  return byName(new Map(left)).flatMap((block) => {
+    if (cidr !== undefined && !pools.some((pool) => cidrCovers(pool, cidr))) left.set(name, block);
+  }
+  return byName(left).flatMap((block) => {
     const cidr = rangeOfBlock(block);
     return cidr === undefined ? [] : [{ cidr, object: `AddressBlock/${block.metadata.name}` }];
   });

@@ -1,10 +1,11 @@
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import type { AddressBlock } from "../../../api/kinds/address-block.ts";
 import { birdConfigText } from "../../../bird/config/text.ts";
 import type { ClusterFacts } from "../../facts.ts";
 import { block, facts as plainFacts } from "../facts.suite.ts";
 import { bgp, filter, nodeWith, peer, pool, routing, secret } from "./facts.suite.ts";
-import { announcedBy, planBird } from "./plan-bird.ts";
+import { announcedBy, planBird, withBlocks } from "./plan-bird.ts";
 
 const nodes = [
   nodeWith("node1", {
@@ -164,5 +165,36 @@ describe("a plan for RIP", () => {
       return seen;
     };
     expect(passes(60)).toBe(passes(3));
+  });
+});
+
+describe("a plan after blocks have changed", () => {
+  const quiet = { pool: "quiet", state: "confirmed" } as const;
+  const changes: readonly (readonly [what: string, matters: boolean, blocks: AddressBlock[]])[] = [
+    ["another node has one more", false, [block("10.1.1.0/26", "node2", { pool: "p" })]],
+    ["its own claim is confirmed", true, [block("10.1.0.128/26", "node1", { pool: "p" })]],
+    [
+      "it has one more, in both families",
+      true,
+      [block("10.2.0.64/26", "node1", quiet), block("fd00:1::80/122", "node1")],
+    ],
+    [
+      "an address that was lent to it is back",
+      true,
+      [block("10.1.0.64/26", "node2", { pool: "p", loans: [] })],
+    ],
+  ];
+
+  it.each(changes)("is the one that is made of everything: %s", (_what, matters, blocks) => {
+    const fresh = blocks.map((one) => [one.metadata.name, one] as const);
+    for (const protocols of [["bgp"], ["rip"], ["bgp", "rip"]] as const) {
+      const facts = { ...cluster, ...routing({ protocols: [...protocols] }) };
+      const after = { ...facts, blocks: new Map([...facts.blocks, ...fresh]) };
+      const before = planBird(facts, "node1", links);
+      const followed = withBlocks(before, after, "node1");
+      expect(followed).toEqual(planBird(after, "node1", links));
+      // By RIP a node takes what it knows of others as well.
+      expect(followed !== before).toBe(matters || protocols.some((one) => one === "rip"));
+    }
   });
 });

@@ -1,4 +1,5 @@
 // What a node's BIRD is to do. A pure function of the objects and of the node's links.
+import { isDeepStrictEqual } from "node:util";
 
 import { parseCommunity } from "../../../api/bgp-words.ts";
 import type { Node } from "../../../api/kinds/core.ts";
@@ -64,6 +65,51 @@ export function planBird(facts: ClusterFacts, name: string, links: readonly Node
   };
 }
 
+/**
+ * Returns the plan once blocks have changed, and nothing else since `before` was made; `before` itself where they make no
+ * difference to this node, as most of thousands of blocks do not.
+ */
+export function withBlocks(before: BirdPlan, facts: ClusterFacts, name: string): BirdPlan {
+  const { config } = before;
+  if (!config) return before;
+  let differs = false;
+  const families = config.families.map((family) => {
+    const fresh = blockParts(facts, name, family);
+    if (
+      isDeepStrictEqual(fresh, { own: family.own, ownNotByBgp: family.ownNotByBgp, known: family.rip?.known })
+    )
+      return family;
+    differs = true;
+    const { known, ...rest } = fresh;
+    return { ...family, ...rest, ...(family.rip && known && { rip: { ...family.rip, known } }) };
+  });
+  return differs ? { ...before, config: { ...config, families } } : before;
+}
+
+/** What blocks decide of the configuration of a family. */
+function blockParts(
+  facts: ClusterFacts,
+  name: string,
+  { family, rip }: { readonly family: Family; readonly rip?: unknown },
+) {
+  const own = announcedBy(facts, name, family);
+  const hidden = own.filter(({ pool }) => facts.pools.get(pool)?.spec.disableBGPExport === true);
+  return {
+    own: prefixesOf(own),
+    ownNotByBgp: prefixesOf(hidden),
+    known: rip === undefined ? undefined : knownByRip(facts, name, family),
+  };
+}
+
+function prefixesOf(list: readonly Announcement[]): string[] {
+  return unique(list.map(({ prefix }) => prefix));
+}
+
+/** Returns what other nodes tell by RIP. */
+function knownByRip(facts: ClusterFacts, name: string, family: Family): string[] {
+  return prefixesOf(announcements(facts, family, (other) => other !== name && facts.nodes.has(other)));
+}
+
 function planFamily(
   facts: ClusterFacts,
   node: Node,
@@ -73,20 +119,16 @@ function planFamily(
 ): FamilyConfig {
   const { name } = node.metadata;
   const mine = sessions.filter((one) => one.family === family && one.held === undefined);
-  const own = announcedBy(facts, name, family);
   const pools = poolsOf(facts, family);
   const direct = pools.filter(({ pool }) => pool.spec.disableBGPExport === true).map(({ cidr }) => cidr);
   const services = serviceRanges(facts, family);
   const excluded = node.metadata.labels?.[EXCLUDE_LABEL] !== undefined;
   const rip = planRip(facts, node, family, links);
+  const { own, ownNotByBgp } = blockParts(facts, name, { family });
   return {
     family,
-    own: unique(own.map(({ prefix }) => prefix)),
-    ownNotByBgp: unique(
-      own
-        .filter(({ pool }) => facts.pools.get(pool)?.spec.disableBGPExport === true)
-        .map(({ prefix }) => prefix),
-    ),
+    own,
+    ownNotByBgp,
     services: excluded ? [] : services,
     guarded: unique(guardsOf(facts, family).map(({ cidr }) => cidr)),
     notInKernel: unique([
@@ -148,6 +190,7 @@ function announcements(
   const out: Announcement[] = [];
   for (const block of facts.blocks.values()) {
     const { spec, metadata } = block;
+    if (!isMeant(spec.node) && (spec.loans === undefined || spec.loans.length === 0)) continue;
     const own = blockRange(block);
     if (own?.range.family !== family) continue;
     const common = { pool: spec.pool, block: metadata.name };
@@ -260,17 +303,13 @@ function planRip(
     )
     .map((link) => link.name);
   if (interfaces.length === 0) return undefined;
-  const { name } = node.metadata;
-  const known = announcements(facts, family, (other) => other !== name && facts.nodes.has(other)).map(
-    ({ prefix }) => prefix,
-  );
   return {
     interfaces: unique(interfaces),
     updateTime: secondsOf(settings.updateTime, 5),
     timeoutTime: secondsOf(settings.timeoutTime, 15),
     garbageTime: secondsOf(settings.garbageTime, 10),
     password: password.state === "known" ? password.text : undefined,
-    known: unique(known),
+    known: knownByRip(facts, node.metadata.name, family),
   };
 }
 
