@@ -12,16 +12,35 @@ const range = (val: unknown, packets: number) => [
   { elem: { val, counter: counter(packets) } },
   { jump: { target: "policy-in-ports-1" } },
 ];
+const single = (id: string, address: string, port: number, packets: number) => ({
+  elem: { val: { concat: [id, address, "tcp", port] }, counter: counter(packets) },
+});
 const to = (address: string, target: string) => [{ concat: ["tl1", address] }, { goto: { target } }];
 const digest = "0123456789abcdef";
 
 const maps: Readonly<Record<string, readonly Record<string, unknown>[]>> = {
-  "policy-in-peer4": listed(["10.1.0.1", "5033:47c1"], ["10.1.0.2", "5033:47c1"], ["10.1.0.3", "0:1"]),
+  "policy-in-peer4": listed(
+    ["10.1.0.1", "5033:47c1"],
+    ["10.1.0.2", "5033:47c1"],
+    ["10.1.0.3", "0:1"],
+    ["10.1.0.4", "0:2"],
+  ),
   "policy-in-row4": listed(
     row("5033:47c1", "10.1.0.9", 3),
     row("0:1", "10.1.0.9", 4),
     row("0:1", "10.1.0.8", 50),
   ),
+  "policy-in-port4": [
+    {
+      set: {
+        elem: [
+          single("0:2", "10.1.0.9", 80, 5),
+          single("0:2", "10.1.0.9", 81, 6),
+          single("0:2", "10.1.0.8", 80, 60),
+        ],
+      },
+    },
+  ],
   "policy-to4": listed(
     to("10.1.0.9", `policy-in-${digest}`),
     to("10.1.0.8", `policy-in-${digest}`),
@@ -43,6 +62,9 @@ it("adds up the classes of a rule's peers, each once, for the pod's own addresse
   const of = (...addresses: string[]) => counters("ingress", { addresses, ranges: [] });
   expect(of("10.1.0.1", "10.1.0.2")).toEqual(counter(3));
   expect(of("10.1.0.1", "10.1.0.3", "10.9.9.9")).toEqual(counter(7));
+  // Of a class with single ports each port counts apart.
+  expect(of("10.1.0.4")).toEqual(counter(11));
+  expect(of("10.1.0.3", "10.1.0.4")).toEqual(counter(15));
   expect(counters("egress", { addresses: ["10.1.0.1"], ranges: [] })).toEqual(counter(0));
 });
 

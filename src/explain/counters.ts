@@ -32,14 +32,17 @@ export async function readCounted(
   addresses: readonly string[],
 ): Promise<Counted> {
   const side = direction === "ingress" ? "in" : "out";
-  const list = async (name: string): Promise<Listing> =>
-    (await nft.list(`list map inet trunkline ${name}`)) ?? [];
-  const both = async (name: string): Promise<Listing> => [
-    ...(await list(`${name}4`)),
-    ...(await list(`${name}6`)),
+  const list = async (name: string, kind = "map"): Promise<Listing> =>
+    (await nft.list(`list ${kind} inet trunkline ${name}`)) ?? [];
+  const both = async (name: string, kind?: string): Promise<Listing> => [
+    ...(await list(`${name}4`, kind)),
+    ...(await list(`${name}6`, kind)),
   ];
   const peers = readPeers(await both(`policy-${side}-peer`));
-  const classes = readRows(await both(`policy-${side}-row`), addresses);
+  const classes = [
+    ...readRows(await both(`policy-${side}-row`), addresses),
+    ...readRows(await both(`policy-${side}-port`, "set"), addresses),
+  ];
   const chains = readChains(await both(direction === "ingress" ? "policy-to" : "policy-from"));
   const mine = addresses.flatMap((address) => chains.get(address) ?? [])[0];
   const digest = mine === undefined ? undefined : /^policy-(?:in|out)-([0-9a-f]{16})$/.exec(mine)?.[1];
@@ -63,7 +66,10 @@ export function readPeers(listing: Listing): Counted["peers"] {
   });
 }
 
-/** Reads those elements of a map of classes that are of these addresses; what is something else is passed over. */
+/**
+ * Reads those elements of a map of classes, or of the set of single ports that classes may use, that are of these addresses;
+ * what is something else is passed over.
+ */
 export function readRows(listing: Listing, addresses: readonly string[]): Counted["classes"] {
   return elementsOf(listing).flatMap((element) => {
     const { val, counter } = countedKey(element);
@@ -96,7 +102,8 @@ function readChains(listing: Listing): ReadonlyMap<string, string> {
 }
 
 function countedKey(element: unknown): { readonly val: unknown; readonly counter: Counter | undefined } {
-  const key = inside(Array.isArray(element) ? element[0] : undefined, "elem");
+  // With its verdict in a map, alone in a set.
+  const key = inside(Array.isArray(element) ? element[0] : element, "elem");
   const counter = inside(key, "counter");
   const [packets, bytes] = [inside(counter, "packets"), inside(counter, "bytes")];
   const known = typeof packets === "number" && typeof bytes === "number";
@@ -116,7 +123,7 @@ function rangeOf(value: unknown): { readonly first: string; readonly last: strin
 
 function elementsOf(listing: Listing): readonly unknown[] {
   return listing.flatMap((item) => {
-    const elements = inside(item["map"], "elem");
+    const elements = inside(item["map"] ?? item["set"], "elem");
     return Array.isArray(elements) ? (elements as unknown[]) : [];
   });
 }

@@ -12,6 +12,9 @@ export interface Metadata {
 /** undefined: the packet has no such field, so that whatever asks for it does not match. */
 export type Field = Ip | string | number | readonly string[] | undefined;
 
+/** TCP, UDP and SCTP: what other protocols have in that place is no port. */
+const portProtocols: ReadonlySet<number> = new Set([6, 17, 132]);
+
 /** Returns what a field holds. @throws NotUnderstood */
 export function fieldOf(name: string, packet: TracePacket, metadata: Metadata): Field {
   const { source, destination, protocol } = packet;
@@ -39,6 +42,8 @@ export function fieldOf(name: string, packet: TracePacket, metadata: Metadata): 
     case "udp dport":
     case "sctp dport":
       return protocol === protocolNumbers[name.split(" ")[0] ?? ""] ? packet.port : undefined;
+    case "th dport":
+      return portProtocols.has(protocol) ? packet.port : undefined;
     case "tcp flags":
       return protocol === 6 ? (packet.tcpFlags ?? ["syn"]) : undefined;
     case "meta l4proto":

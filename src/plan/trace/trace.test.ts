@@ -23,6 +23,8 @@ function walk(rules: readonly string[], more: Partial<typeof packet> & object = 
   table.setElement("class", "10.0.0.2", "ab:cd");
   table.setSet("row", { key: ["classid", "ipv4_addr"], value: "verdict" });
   table.setElement("row", "ab:cd . 10.0.0.1", "jump sub");
+  table.setSet("port", { key: ["classid", "ipv4_addr", "inet_proto", "inet_service"] });
+  table.setElement("port", "ab:cd . 10.0.0.1 . tcp . 80");
   table.setSet("some", { key: ["ipv4_addr"], interval: true });
   table.setElement("some", "10.0.0.0/30");
   table.setElement("some", "10.0.1.5-10.0.1.9");
@@ -36,9 +38,18 @@ function walk(rules: readonly string[], more: Partial<typeof packet> & object = 
   return verdict;
 }
 
+const onPort =
+  "meta priority set ip daddr map @class meta priority . ip saddr . meta l4proto . th dport @port accept";
+
 describe("one rule", () => {
   it.each([
     ["accept", {}, "accept"],
+    [onPort, {}, "accept"],
+    [onPort, { port: 81 }, "drop"],
+    [onPort, { protocol: 17 }, "drop"],
+    // What stands there in ICMP is no port.
+    [onPort, { protocol: 1 }, "drop"],
+    [onPort, { destination: parseIp("10.0.0.3") }, "drop"],
     ["counter drop", {}, "drop"],
     ["reject with tcp reset", {}, "reject"],
     ["ip saddr 10.0.0.1 accept", {}, "accept"],

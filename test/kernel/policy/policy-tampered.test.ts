@@ -8,7 +8,10 @@ import { friend, meta, other, rulesetOf, server, trio } from "./policy-trio.ts";
 
 let bed: PolicyBed;
 
-/** Maps of ranges of both families, the whole world among them, neighbours in them, and a set of ranges of ports. */
+/**
+ * Maps of ranges of both families, the whole world among them, neighbours in them, a set of ranges of ports, and a single
+ * port of a class.
+ */
 const policy: NetworkPolicy = {
   apiVersion: "networking.k8s.io/v1",
   kind: "NetworkPolicy",
@@ -32,6 +35,7 @@ const policy: NetworkPolicy = {
         ports: [{ port: 443 }],
       },
       { from: [{ ipBlock: { cidr: "172.17.8.0/24" } }], ports: [{ port: 444 }] },
+      { from: [{ podSelector: { matchLabels: { app: "other" } } }], ports: [{ port: 7 }] },
     ],
     egress: [
       { to: [{ ipBlock: { cidr: "0.0.0.0/0" } }, { ipBlock: { cidr: "::/0" } }], ports: [{ port: 5 }] },
@@ -49,8 +53,11 @@ const flows = [
   { from: "fd00::3", to: "fd00::1", protocol: "TCP", port: 443 },
   { from: friend, to: server, protocol: "TCP", port: 79 },
   { from: server, to: other, protocol: "TCP", port: 6 },
+  { from: other, to: server, protocol: "TCP", port: 7 },
+  { from: other, to: server, protocol: "TCP", port: 8 },
+  { from: other, to: server, protocol: "UDP", port: 7 },
 ] as const;
-const verdicts = [true, true, true, true, false, false, false, false, false];
+const verdicts = [true, true, true, true, false, false, false, false, false, true, false, false];
 
 async function restart(): Promise<void> {
   bed.startManager();
@@ -73,6 +80,8 @@ describe("a table that was changed while its agent was dead", () => {
     ["let in by a rule where ports are compared", "insert rule inet trunkline PORTS accept"],
     ["let in by a range", "add element inet trunkline BLOCK4 { 10.0.0.3 : accept }"],
     ["let in by a port", "add element inet trunkline PORTSET { 70-79 }"],
+    ["let in by another port of a class", "add element inet trunkline policy-in-port4 { CLASS . tcp . 8 }"],
+    ["a port of a class gone", "delete element inet trunkline policy-in-port4 { CLASS . tcp . 7 }"],
     ["a range gone", "delete element inet trunkline BLOCK4 { 10.0.0.0-10.0.0.2 }"],
     ["an IPv6 range gone", "delete element inet trunkline BLOCK6 { fd00::2 }"],
     ["all ranges gone", "flush map inet trunkline BLOCK4"],
@@ -95,6 +104,7 @@ describe("a table that was changed while its agent was dead", () => {
     const command = harm
       .replaceAll("PORTSET", found(/policy-portset-\w+/))
       .replaceAll("PORTS", found(/policy-in-ports-[0-9a-f]{16}/))
+      .replaceAll("CLASS", found(/[0-9a-f]+:[0-9a-f]+ \. [0-9.]+(?= \. tcp \. 7\b)/))
       .replaceAll("BLOCK4", found(/policy-in-block4-\w+/))
       .replaceAll("BLOCK6", found(/policy-in-block6-\w+/));
     await run("nft", ["-f", "-"], { netns: { name: bed.nodeName }, input: command });

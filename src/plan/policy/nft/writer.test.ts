@@ -86,19 +86,23 @@ describe("the nftables text of a node", () => {
         map policy-from6 { type ifname . ipv6_addr : verdict; }
           "tl0" . fd00::1 : goto policy-out-open
           "tl1" . fd00::2 : goto policy-ingress
-        map policy-in-block4-e6cfa7d04b728888 { type ipv4_addr : verdict; flags interval; counter; }
+        map policy-in-block4-09126bc3b673f253 { type ipv4_addr : verdict; flags interval; counter; }
           172.17.0.0-172.17.0.255 : jump policy-in-ports-all
           172.17.2.0-172.17.255.255 : jump policy-in-ports-all
         map policy-in-peer4 { type ipv4_addr : classid; }
           10.0.0.2 : ec9f:57b7
         map policy-in-peer6 { type ipv6_addr : classid; }
           fd00::2 : ec9f:57b7
+        set policy-in-port4 { type classid . ipv4_addr . inet_proto . inet_service; counter; }
+          ec9f:57b7 . 10.0.0.1 . tcp . 8080
+        set policy-in-port6 { type classid . ipv6_addr . inet_proto . inet_service; counter; }
+          ec9f:57b7 . fd00::1 . tcp . 8080
         map policy-in-row4 { type classid . ipv4_addr : verdict; counter; }
-          ec9f:57b7 . 10.0.0.1 : jump policy-in-ports-392d3cfc619bd5c6
         map policy-in-row6 { type classid . ipv6_addr : verdict; counter; }
-          ec9f:57b7 . fd00::1 : jump policy-in-ports-392d3cfc619bd5c6
         map policy-out-peer4 { type ipv4_addr : classid; }
         map policy-out-peer6 { type ipv6_addr : classid; }
+        set policy-out-port4 { type classid . ipv4_addr . inet_proto . inet_service; counter; }
+        set policy-out-port6 { type classid . ipv6_addr . inet_proto . inet_service; counter; }
         map policy-out-row4 { type classid . ipv4_addr : verdict; counter; }
         map policy-out-row6 { type classid . ipv6_addr : verdict; counter; }
         set policy-self4 { type ipv4_addr . ipv4_addr; }
@@ -108,10 +112,10 @@ describe("the nftables text of a node", () => {
           fd00::1 . fd00::1
           fd00::2 . fd00::2
         map policy-to4 { type ifname . ipv4_addr : verdict; }
-          "tl0" . 10.0.0.1 : goto policy-in-e6cfa7d04b728888
+          "tl0" . 10.0.0.1 : goto policy-in-09126bc3b673f253
           "tl1" . 10.0.0.2 : accept
         map policy-to6 { type ifname . ipv6_addr : verdict; }
-          "tl0" . fd00::1 : goto policy-in-e6cfa7d04b728888
+          "tl0" . fd00::1 : goto policy-in-09126bc3b673f253
           "tl1" . fd00::2 : accept
         chain pod-output { type filter hook output priority -10; policy accept; }
           oifgroup & 0xffff0000 != 0x544c0000 accept
@@ -152,19 +156,23 @@ describe("the nftables text of a node", () => {
         chain policy-forward-new
           iifgroup & 0xffff0000 == 0x544c0000 goto policy-egress
           goto policy-ingress
-        chain policy-in-e6cfa7d04b728888
+        chain policy-in-09126bc3b673f253
           ct state invalid goto policy-stray
           tcp flags & (fin | syn | rst | ack) != syn goto policy-cut
-          meta priority set ip saddr map @policy-in-peer4 meta priority . ip daddr vmap @policy-in-row4
-          meta priority set ip6 saddr map @policy-in-peer6 meta priority . ip6 daddr vmap @policy-in-row6
-          ip saddr vmap @policy-in-block4-e6cfa7d04b728888
+          meta priority set ip saddr map @policy-in-peer4 jump policy-in-class4
+          meta priority set ip6 saddr map @policy-in-peer6 jump policy-in-class6
+          ip saddr vmap @policy-in-block4-09126bc3b673f253
           goto policy-refuse-in
+        chain policy-in-class4
+          meta priority . ip daddr . meta l4proto . th dport @policy-in-port4 meta priority set none accept
+          meta priority . ip daddr vmap @policy-in-row4
+        chain policy-in-class6
+          meta priority . ip6 daddr . meta l4proto . th dport @policy-in-port6 meta priority set none accept
+          meta priority . ip6 daddr vmap @policy-in-row6
         chain policy-in-open
           ct state invalid goto policy-stray
           tcp flags & (fin | syn | rst | ack) != syn goto policy-cut
           accept
-        chain policy-in-ports-392d3cfc619bd5c6
-          tcp dport 8080 meta priority set none accept
         chain policy-in-ports-all
           meta priority set none accept
         chain policy-ingress
@@ -181,6 +189,12 @@ describe("the nftables text of a node", () => {
           iifgroup & 0xffff0000 == 0x544c0000 ip daddr 127.0.0.0/8 goto pod-refused-loopback
           icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
           goto policy-egress
+        chain policy-out-class4
+          meta priority . ip saddr . meta l4proto . th dport @policy-out-port4 meta priority set none goto policy-ingress
+          meta priority . ip saddr vmap @policy-out-row4
+        chain policy-out-class6
+          meta priority . ip6 saddr . meta l4proto . th dport @policy-out-port6 meta priority set none goto policy-ingress
+          meta priority . ip6 saddr vmap @policy-out-row6
         chain policy-out-open
           ct state invalid goto policy-stray
           tcp flags & (fin | syn | rst | ack) != syn goto policy-cut

@@ -1,8 +1,10 @@
 // The node's rules as nftables state. Few fixed rules dispatch by maps; what grows are elements.
 //
 // A connection's first packet costs the same however many policies select its pods. At each end: address to chain (who is
-// it, is it isolated), peer's address to class number, class number and own address to a chain of ports, protocol and
-// port. Ranges of addresses (ipBlock) are one more look-up, in a map of ranges without overlap.
+// it, is it isolated), peer's address to class number, and whether the class may use this port of the own address: few
+// single ports are elements of one set (class, address, protocol, port), which costs a policy an element and no chain;
+// any other ports are a chain that class and address lead to, one for all that allow the same. Ranges of addresses
+// (ipBlock) are one more look-up, in a map of ranges without overlap.
 //
 // The class number travels from one look-up to the next in the packet's priority, the one field that nft can both write
 // and use in a key and that nobody relies on for the first packet of a connection: forwarding has just set it from the
@@ -45,7 +47,7 @@ import { enforced, type Manner, writeStageHooks } from "./manner.ts";
 import { countAndTell, DENIED_SETS, REFUSED_SET, refusedLinks, tellOnly } from "./refusals.ts";
 
 /** Part of every name made from contents: to be raised when equal contents are written in another way. */
-const writing = "3";
+const writing = "4";
 
 const noPriority = "meta priority set none";
 
@@ -84,6 +86,10 @@ function writeFixedPart(table: NftTable, manner: Manner, log: boolean): void {
         value: "verdict",
         counter: true,
       });
+      table.setSet(`policy-${name}-port${family}`, {
+        key: ["classid", type, "inet_proto", "inet_service"],
+        counter: true,
+      });
     }
   }
   table.setChain("policy-forward-new", { rules: manner.forwardNew(table) });
@@ -111,6 +117,7 @@ function writeFixedPart(table: NftTable, manner: Manner, log: boolean): void {
   for (const direction of directions) {
     const { name, pass } = sides[direction];
     table.setChain(`policy-${name}-open`, { rules: [...manner.stray, pass] });
+    for (const family of families) writeClassChain(table, direction, family);
     table.setSet(DENIED_SETS[direction], refusedLinks);
     table.setChain(`policy-refuse-${name}`, {
       rules: [
@@ -126,6 +133,18 @@ function writeFixedPart(table: NftTable, manner: Manner, log: boolean): void {
   table.setChain("policy-cut", { rules: [...tellOnly("cut", log), "counter reject with tcp reset"] });
 }
 
+/** The chain for packets whose peer has a class, the number of which is in their priority. */
+function writeClassChain(table: NftTable, direction: Direction, family: FamilyName): void {
+  const { name, own, pass } = sides[direction];
+  const place = `meta priority . ${header[family]} ${own}`;
+  table.setChain(`policy-${name}-class${family}`, {
+    rules: [
+      `${place} . meta l4proto . th dport @policy-${name}-port${family} ${noPriority} ${pass}`,
+      `${place} vmap @policy-${name}-row${family}`,
+    ],
+  });
+}
+
 /** Writes what NodePolicy tells into a table; run the table's transaction after each flush. */
 export class PolicyWriter implements PolicySink {
   readonly #table: NftTable;
@@ -133,6 +152,8 @@ export class PolicyWriter implements PolicySink {
   /** How many elements and rules lead to a chain or use a map that is made on demand. */
   readonly #uses = new Map<string, number>();
   readonly #unused = new Set<string>();
+  /** The ports in the sets of single ports, by set, class and address. */
+  readonly #rowPorts = new Map<string, readonly string[]>();
   readonly #log: boolean;
   readonly #manner: Manner;
   #enforcing = false;
@@ -191,6 +212,7 @@ export class PolicyWriter implements PolicySink {
     for (const name of this.#table.setNames()) if (name.startsWith("policy-")) this.#table.removeSet(name);
     this.#uses.clear();
     this.#unused.clear();
+    this.#rowPorts.clear();
     hookGroups(this.#table);
   }
 
@@ -203,12 +225,23 @@ export class PolicyWriter implements PolicySink {
 
   row(direction: Direction, classId: number, localIp: string, ports: PortSet | undefined): void {
     if (!this.#enforcing) return;
-    const set = `policy-${sides[direction].name}-row${familyOf(localIp)}`;
-    this.#lead(
-      set,
-      `${classText(classId)} . ${localIp}`,
-      ports === undefined ? undefined : `jump ${this.#ports(direction, ports)}`,
-    );
+    const [side, family] = [sides[direction].name, familyOf(localIp)];
+    const place = `${classText(classId)} . ${localIp}`;
+    const single = ports === undefined ? [] : singlePorts(ports);
+    const chain = ports === undefined || single !== undefined ? undefined : this.#ports(direction, ports);
+    this.#lead(`policy-${side}-row${family}`, place, chain && `jump ${chain}`);
+    this.#portsOfRow(`policy-${side}-port${family}`, place, single ?? []);
+  }
+
+  /** Gives a class these ports of an address, and no others. */
+  #portsOfRow(set: string, place: string, ports: readonly string[]): void {
+    const key = `${set} ${place}`;
+    const before = this.#rowPorts.get(key) ?? [];
+    for (const port of before)
+      if (!ports.includes(port)) this.#table.removeElement(set, `${place} . ${port}`);
+    for (const port of ports) this.#table.setElement(set, `${place} . ${port}`);
+    if (ports.length === 0) this.#rowPorts.delete(key);
+    else this.#rowPorts.set(key, ports);
   }
 
   local(key: string, rules: LocalRules | undefined): void {
@@ -261,7 +294,7 @@ export class PolicyWriter implements PolicySink {
 
   /** Returns the chain for pods that are isolated in this way; made if it is not there. */
   #isolation(direction: Direction, { any, blocks }: Isolation): string {
-    const { name: side, own, peer } = sides[direction];
+    const { name: side, peer } = sides[direction];
     const plain = blocks.length === 0 && isEmpty(any);
     const digest = hash(blocksKey(blocks) + any.key);
     const name = plain ? `policy-${side}` : `policy-${side}-${digest}`;
@@ -270,10 +303,8 @@ export class PolicyWriter implements PolicySink {
     for (const family of families) {
       const ip = header[family];
       const peers = `policy-${side}-peer${family}`;
-      // One rule: where the first look-up finds nothing, the second must not run with a stale number.
-      rules.push(
-        `meta priority set ${ip} ${peer} map @${peers} meta priority . ${ip} ${own} vmap @policy-${side}-row${family}`,
-      );
+      // Only with a number: where the look-up finds none, those that use it must not run with a stale one.
+      rules.push(`meta priority set ${ip} ${peer} map @${peers} jump policy-${side}-class${family}`);
     }
     const uses: string[] = [];
     for (const family of families) {
@@ -386,6 +417,21 @@ export class PolicyWriter implements PolicySink {
     this.#table.removeChain(name);
     for (const rule of rules) for (const used of usedBy(rule)) this.#use(used, -1);
   }
+}
+
+/** A class's ports of an address, where they are no more than these and no ranges, are elements of their own. */
+const mostSinglePorts = 4;
+
+/** Returns ports as elements, such as `tcp . 80`; undefined where a chain is to compare them. */
+function singlePorts(ports: PortSet): readonly string[] | undefined {
+  if (ports.other) return undefined;
+  const out: string[] = [];
+  for (const protocol of protocols)
+    for (const { first, last } of ports.ranges[protocol]) {
+      if (first !== last || out.length === mostSinglePorts) return undefined;
+      out.push(`${protocol.toLowerCase()} . ${first}`);
+    }
+  return out;
 }
 
 /** More ranges than this go into a set: their number must not cost a packet time. */
