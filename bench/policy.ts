@@ -12,6 +12,7 @@ import type { NodeFacts } from "../src/plan/facts.ts";
 import { chainsPerPod } from "./lib/policy-chains.ts";
 import { type BenchCluster, makeCluster, makePathCluster } from "./lib/policy-cluster.ts";
 import { eventRows } from "./lib/policy-events.ts";
+import { memberRows } from "./lib/policy-member.ts";
 import { BenchPath } from "./lib/policy-paths.ts";
 import { ranInPrivate } from "./lib/private.ts";
 import { rounds } from "./lib/quick.ts";
@@ -37,6 +38,7 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
       ...(wanted("full") ? fullRows() : []),
       ...(wanted("events") ? await eventRows(makeCluster(3334, 30, 3, 250), folder) : []),
       ...(wanted("restart") ? await restartRows() : []),
+      ...(wanted("member") ? await memberRows() : []),
       ...(wanted("packets") ? await packetRows() : []),
     ];
   } finally {

@@ -131,11 +131,12 @@ async function repolicy({ store }: Running, i: number): Promise<void> {
 
 function transactionsOf(kernel: Kernel): () => Promise<number> {
   let waiting = Promise.withResolvers<number>();
-  const run = kernel.nft.run.bind(kernel.nft);
-  kernel.nft.run = async (commands: string): Promise<void> => {
-    await run(commands);
-    waiting.resolve(performance.now());
-  };
+  const { nft } = kernel;
+  const told = (transaction: Promise<void>): Promise<void> =>
+    transaction.then(() => waiting.resolve(performance.now()));
+  const [run, change] = [nft.run.bind(nft), nft.change.bind(nft)];
+  nft.run = (commands) => told(run(commands));
+  nft.change = (table, changes) => told(change(table, changes));
   return () => {
     waiting = Promise.withResolvers<number>();
     return waiting.promise;

@@ -5,6 +5,8 @@
 // Quick requests are synchronous: rtnetlink answers in the sender's context within some 10 µs. What makes the kernel
 // wait (removing links and namespaces, nftables transactions) returns a promise and never blocks the event loop.
 
+import type { NftSet } from "./nft/state.ts";
+
 /** Names a network namespace: a name below /run/netns, a path, or this process's own. */
 export type NetnsRef = { readonly name: string } | { readonly path: string } | "self";
 
@@ -340,9 +342,30 @@ export interface Sysctl {
   set(key: string, value: string | number): void;
 }
 
+/** A table by its family and name. */
+export interface NftHeading {
+  readonly family: "inet" | "ip" | "ip6" | "netdev" | "bridge";
+  readonly table: string;
+}
+
+/** What changes in one set or map: keys as nft writes them, with their values where it is a map. */
+export interface NftSetChange {
+  readonly set: string;
+  readonly definition: NftSet;
+  /** Each must be there. */
+  readonly remove: readonly string[];
+  /** Value: "" in plain sets. */
+  readonly add: readonly (readonly [key: string, value: string])[];
+}
+
 export interface Nft {
   /** Runs nft commands as one transaction: all or nothing. @throws `kernel.nft` with nft's own text. */
   run(commands: string): Promise<void>;
+  /**
+   * Removes and adds elements of a table's sets and maps as one transaction: all or nothing, removals first. It looks at
+   * nothing else of the table, however much there is, unlike `run`. @throws `kernel.nft`
+   */
+  change(table: NftHeading, changes: readonly NftSetChange[]): Promise<void>;
   /** Runs a `list …` command and returns the JSON output's `nftables` array; undefined where the object is missing. */
   list(command: string): Promise<readonly Record<string, unknown>[] | undefined>;
   /** Runs a `list …` command and returns nft's text; undefined where the object is missing. */

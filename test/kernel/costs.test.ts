@@ -117,7 +117,7 @@ async function settled(): Promise<void> {
   for (let before = ""; Date.now() < end; ) {
     await sleep(QUIET_MS);
     const now = JSON.stringify(cost);
-    if (now === before && cost.nftTransactions > 0) return;
+    if (now === before && cost.netlinkMessages > 0) return;
     before = now;
   }
   throw new TypeError(`not settled: ${JSON.stringify(cost)}`);

@@ -107,10 +107,10 @@ describe("fake and real nftables", () => {
         await kernel.nft.run("flush ruleset");
         const table = new NftTable("inet", "t");
         const commit = async (): Promise<void> => {
-          for (const text of table.pending(limit)) {
-            await kernel.nft.run(text);
-            await fake.run(text);
-          }
+          for (const step of table.steps(limit))
+            for (const nft of [kernel.nft, fake])
+              if ("text" in step) await nft.run(step.text);
+              else await nft.change({ family: "inet", table: "t" }, step.changes);
           table.committed();
         };
         for (const step of steps) {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { TrunklineError } from "../../base/errors.ts";
 import type { Nft } from "../../kernel/kernel.ts";
+import { changeText } from "../../kernel/nft/text.ts";
 import { NodeTable } from "./node-table.ts";
 
 /** @param chains that the kernel's table has already */
@@ -8,6 +9,7 @@ function recorder(chains: readonly string[] = [], fail: (text: string) => boolea
   const texts: string[] = [];
   const listing = `table inet trunkline {\n${chains.map((name) => `\tchain ${name} {\n\t}\n`).join("")}}\n`;
   const nft: Nft = {
+    change: (heading, changes) => nft.run(changeText(heading, changes)),
     run: (text) => {
       texts.push(text);
       const refused = new TrunklineError("kernel.nft", { text: "refused", commands: text });

@@ -131,17 +131,22 @@ export class NodeTable {
     if (!part.suspect && !document.dirty) return;
     part.foreign = false;
     const whole = part.suspect ? await this.#whole(part) : undefined;
-    const texts = whole === undefined ? document.pending() : [];
+    const steps = whole === undefined ? document.steps() : [];
     // What is written into the document from here on is of the next commit.
     document.committed();
     part.suspect = true;
-    for (const text of texts) await this.#nft.run(text);
+    for (const step of steps)
+      if ("text" in step) await this.#nft.run(step.text);
+      else await this.#nft.change({ family: this.#family, table: this.#name }, step.changes);
     if (whole !== undefined) await this.#takeOver(whole);
     part.suspect = false;
   }
 
-  /** Returns the transactions that would bring a part to its wanted state whatever the kernel has of it: the gentler first. */
-  async #whole({ document, owns }: Part): Promise<readonly [string, string]> {
+  /**
+   * Returns the transactions that would bring a part to its wanted state whatever the kernel has of it: the gentler first.
+   * undefined: it has nothing of it, nor has had by us, so that what is not there yet can be made step by step.
+   */
+  async #whole({ document, owns }: Part): Promise<readonly [string, string] | undefined> {
     const all = (await readPresent(this.#nft, this.#family, this.#name)) ?? {
       chains: [],
       sets: [],
@@ -152,6 +157,8 @@ export class NodeTable {
       sets: all.sets.filter(owns),
       maps: all.maps.filter(owns),
     };
+    const isEmpty = [present.chains, present.sets, present.maps].every((names) => names.length === 0);
+    if (document.isNew && isEmpty) return undefined;
     const contents = await readContents(
       this.#nft,
       `${this.#family} ${this.#name}`,

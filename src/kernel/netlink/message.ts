@@ -44,6 +44,11 @@ export class MessageWriter {
     this.#bytes = Buffer.alloc(size);
   }
 
+  /** How many bytes of the message there are so far. */
+  get length(): number {
+    return this.#at;
+  }
+
   begin(type: number, flags: number, sequence: number): this {
     this.#at = 0;
     this.#room(HEADER_LENGTH);
@@ -305,17 +310,29 @@ export class Attributes {
 }
 
 const NLMSGERR_ATTR_MSG = 1;
+const NLMSGERR_ATTR_OFFS = 2;
 const errorAttributes = new Attributes();
 
-/** What an error message says: the errno (0 for a plain acknowledgement) and the kernel's own text, if it sent one. */
-export function readAck(message: Message): { errno: number; text: string | undefined } {
+/**
+ * What an error message says: the errno (0 for a plain acknowledgement), the kernel's own text, and at which byte of the
+ * request it finds the fault, if it sent them.
+ */
+export function readAck(message: Message): {
+  errno: number;
+  text: string | undefined;
+  offset: number | undefined;
+} {
   const errno = 0 - message.bytes.readInt32LE(message.from);
-  if ((message.flags & Flag.ackAttributes) === 0) return { errno, text: undefined };
+  if ((message.flags & Flag.ackAttributes) === 0) return { errno, text: undefined, offset: undefined };
   // The original header follows; its payload too, unless the socket asked for short acknowledgements.
   const original = message.bytes.readUInt32LE(message.from + 4);
   const skip = (message.flags & Flag.capped) === 0 ? align(original) : HEADER_LENGTH;
   errorAttributes.read(message.bytes, message.from + 4 + skip, message.to);
-  return { errno, text: errorAttributes.text(NLMSGERR_ATTR_MSG) };
+  return {
+    errno,
+    text: errorAttributes.text(NLMSGERR_ATTR_MSG),
+    offset: errorAttributes.u32(NLMSGERR_ATTR_OFFS),
+  };
 }
 
 /** What the end of a dump says: 0, or why the dump stopped. Its attributes follow at once, without a copied header. */

@@ -2,7 +2,7 @@
 import { Attributes, type Message } from "./message.ts";
 
 export const NFNLGRP_NFTABLES = 7;
-const SUBSYSTEM_NFTABLES = 10;
+export const SUBSYSTEM_NFTABLES = 10;
 const NEW_GENERATION = 15;
 const NFGENMSG_LENGTH = 4;
 /** In every kind of nftables message but the generation's the table's name is attribute 1. */

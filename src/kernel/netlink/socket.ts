@@ -18,6 +18,8 @@ const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const SO_RCVBUF = 8;
 const SO_RCVBUFFORCE = 33;
+const SO_SNDBUF = 7;
+const SO_SNDBUFFORCE = 32;
 export const NETLINK_ADD_MEMBERSHIP = 1;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
@@ -43,6 +45,14 @@ export function bindNetlink(fd: number): void {
   checked(libc().bind(fd, address, address.length), () => "bind a netlink socket");
 }
 
+/** Returns the port id that the kernel has named a socket's, by which its notices tell who made a change. */
+export function portOf(fd: number): number | undefined {
+  const address = Buffer.alloc(12);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(address.length);
+  return libc().getsockname(fd, address, length) === 0 ? address.readUInt32LE(4) : undefined;
+}
+
 /** Sets an integer option of a netlink socket; false where the kernel does not know it. */
 export function setNetlinkOption(fd: number, option: number, value: number): boolean {
   return setInteger(fd, SOL_NETLINK, option, value);
@@ -51,6 +61,11 @@ export function setNetlinkOption(fd: number, option: number, value: number): boo
 /** Asks for a receive buffer of that many bytes, beyond the system's limit where we may. */
 export function setReceiveBuffer(fd: number, size: number): void {
   if (!setInteger(fd, SOL_SOCKET, SO_RCVBUFFORCE, size)) setInteger(fd, SOL_SOCKET, SO_RCVBUF, size);
+}
+
+/** Makes room for one message of that many bytes, beyond the system's limit where we may. */
+export function setSendBuffer(fd: number, size: number): void {
+  if (!setInteger(fd, SOL_SOCKET, SO_SNDBUFFORCE, size)) setInteger(fd, SOL_SOCKET, SO_SNDBUF, size);
 }
 
 function setInteger(fd: number, level: number, option: number, value: number): boolean {
@@ -215,8 +230,28 @@ export class NetlinkSocket {
     );
   }
 
+  /** Reads one datagram and calls `visit` with each message in it. */
+  receive(attempt: () => string, visit: (message: Message) => void): void {
+    const length = this.#receive(attempt);
+    eachMessage(receiveBuffer, length, (message) => {
+      visit(message);
+      return undefined;
+    });
+  }
+
   close(): void {
     libc().close(this.fd);
+  }
+
+  #receive(attempt: () => string): number {
+    for (;;) {
+      const length = libc().recv(this.fd, receiveBuffer, receiveBuffer.length, 0);
+      if (length >= 0) return length;
+      const errno = libc().errno();
+      if (errno === Errno.EINTR) continue;
+      if (errno === Errno.EAGAIN) throw new TrunklineError("kernel.no-answer", { attempt: attempt() });
+      throw refusal(attempt(), errno);
+    }
   }
 
   async #sendInBackground(bytes: Buffer, attempt: () => string): Promise<void> {
@@ -247,13 +282,7 @@ export class NetlinkSocket {
   ): { errno: number; text: string | undefined; interrupted: boolean } {
     let outcome: { errno: number; text: string | undefined; interrupted: boolean } | undefined;
     while (outcome === undefined) {
-      const length = libc().recv(this.fd, receiveBuffer, receiveBuffer.length, 0);
-      if (length < 0) {
-        const errno = libc().errno();
-        if (errno === Errno.EINTR) continue;
-        if (errno === Errno.EAGAIN) throw new TrunklineError("kernel.no-answer", { attempt: attempt() });
-        throw refusal(attempt(), errno);
-      }
+      const length = this.#receive(attempt);
       eachMessage(receiveBuffer, length, (message) => {
         if (message.sequence !== sequence) {
           // Late answers of an earlier request that was given up are passed over.

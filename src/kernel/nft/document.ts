@@ -7,7 +7,16 @@ import { TrunklineError } from "../../base/errors.ts";
 import { isIntact, type NftContents } from "./intact.ts";
 import { checkName, checkRule, isValue, isVerdict } from "./names.ts";
 import type { NftBase, NftChain, NftDifference, NftSet, NftSetState } from "./state.ts";
-import { type NftPresent, rebuildText, refillText, renderTable, replaceText, transactions } from "./text.ts";
+import {
+  changeText,
+  type NftPresent,
+  type NftStep,
+  rebuildText,
+  refillText,
+  renderTable,
+  replaceText,
+  transactions,
+} from "./text.ts";
 
 export type { NftType } from "./names.ts";
 export type { NftBase, NftChain, NftSet } from "./state.ts";
@@ -164,8 +173,21 @@ export class NftTable {
    * Returns the transactions, to be run in this order, that bring the kernel from the committed state to the wanted one;
    * none where nothing differs. All but the last only fill what is not in use yet, `limit` elements at a time.
    */
-  pending(limit = 1000): string[] {
+  steps(limit = 1000): NftStep[] {
     return this.dirty ? transactions(this.#heading(), this.#difference(), limit) : [];
+  }
+
+  /** Returns the same in nft's words. */
+  pending(limit = 1000): string[] {
+    const { family, name } = this;
+    return this.steps(limit).map((step) =>
+      "text" in step ? step.text : changeText({ family, table: name }, step.changes),
+    );
+  }
+
+  /** Returns whether nothing has been committed yet. */
+  get isNew(): boolean {
+    return !this.#exists;
   }
 
   /** Says that what `pending` or `replaceAll` returned has run. Call it before any further change. */

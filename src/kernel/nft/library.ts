@@ -6,7 +6,7 @@ import { readdirSync } from "node:fs";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import { type KoffiLibrary, koffi, libc } from "../ffi/libc.ts";
 import type { Context } from "../linux/context.ts";
-import { bindNetlink, NETLINK_NETFILTER } from "../netlink/socket.ts";
+import { bindNetlink, NETLINK_NETFILTER, portOf } from "../netlink/socket.ts";
 import type { NftBackend } from "./backend.ts";
 
 type NftContext = unknown;
@@ -126,10 +126,8 @@ export class NftLibrary implements NftBackend {
 
   #notePort(): void {
     if (this.#socket === undefined) return;
-    const address = Buffer.alloc(12);
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(address.length);
-    if (libc().getsockname(this.#socket, address, length) === 0) this.#ports.add(address.readUInt32LE(4));
+    const port = portOf(this.#socket);
+    if (port !== undefined) this.#ports.add(port);
   }
 }
 

@@ -1,9 +1,12 @@
 import { isError, TrunklineError } from "../../base/errors.ts";
-import type { Nft } from "../kernel.ts";
+import type { Nft, NftHeading, NftSetChange } from "../kernel.ts";
 import type { Context } from "../linux/context.ts";
 import type { NftBackend } from "./backend.ts";
+import { BatchSocket } from "./batch.ts";
+import { encodeBatch } from "./elements.ts";
 import { NftLibrary } from "./library.ts";
 import { NftProgram } from "./program.ts";
+import { changeText } from "./text.ts";
 
 const EXCERPT = 2000;
 /** What nft says of a table, chain, set or map that is not there. */
@@ -12,18 +15,36 @@ export const MISSING = "No such file or directory";
 export class LinuxNft implements Nft {
   readonly #context: Context;
   readonly #choose: (context: Context) => NftBackend;
+  readonly #batches: BatchSocket;
   #backend: NftBackend | undefined;
+  /** The end of this handle's queue: what a batch would wait for in the kernel is waited for here, without a thread. */
+  #last: Promise<unknown> = Promise.resolve();
 
   /** `choose` picks the way to the kernel at first use; default: the library, else the program. */
   constructor(context: Context, choose: (context: Context) => NftBackend = chooseBackend) {
     this.#context = context;
     this.#choose = choose;
-    context.onClose(() => this.#backend?.close());
+    this.#batches = new BatchSocket(context);
+    context.onClose(() => {
+      this.#backend?.close();
+      void this.#inTurn(() => this.#batches.close());
+    });
   }
 
   async run(commands: string): Promise<void> {
     const { error } = await this.#go(commands, "text");
     if (error !== undefined) throw refused(error, commands);
+  }
+
+  async change(heading: NftHeading, changes: readonly NftSetChange[]): Promise<void> {
+    this.#context.check(() => "change elements of nftables");
+    const outcome = await this.#inTurn(() => {
+      this.#context.check(() => "change elements of nftables");
+      return this.#batches.run((nextSequence) => encodeBatch(heading, changes, nextSequence));
+    });
+    // What has no form of ours has one of nft's.
+    if (outcome === false) await this.run(changeText(heading, changes));
+    else if (outcome.refused !== undefined) throw refused(outcome.refused, changeText(heading, changes));
   }
 
   async list(command: string): Promise<readonly Record<string, unknown>[] | undefined> {
@@ -41,7 +62,7 @@ export class LinuxNft implements Nft {
 
   /** Whether a netlink port id is that of our own transactions. */
   isOurs(port: number): boolean {
-    return this.#backend?.isOurs(port) ?? false;
+    return port === this.#batches.port || (this.#backend?.isOurs(port) ?? false);
   }
 
   async #read(command: string, format: "text" | "json"): Promise<string | undefined> {
@@ -58,7 +79,16 @@ export class LinuxNft implements Nft {
   ): Promise<{ output: string; error: string | undefined }> {
     this.#context.check(() => "run nft commands");
     this.#backend ??= this.#choose(this.#context);
-    return await this.#backend.run(commands, format);
+    const backend = this.#backend;
+    return await this.#inTurn(() => backend.run(commands, format));
+  }
+
+  #inTurn<T>(step: () => T | Promise<T>): Promise<T> {
+    const turn = this.#last.then(step);
+    this.#last = turn.catch(() => {
+      // The next one does not care; whoever asked for this one has the rejection.
+    });
+    return turn;
   }
 }
 

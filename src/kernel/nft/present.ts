@@ -10,8 +10,8 @@ export async function readPresent(nft: Nft, family: string, table: string): Prom
     await nft.text(`list sets ${family}`),
     await nft.text(`list maps ${family}`),
   ].map((text, at) => namesIn(text ?? "", `table ${family} ${table} {`, ["chain", "set", "map"][at] ?? ""));
-  if (chains === undefined || sets === undefined || maps === undefined || chains.length === 0)
-    return undefined;
+  if (chains === undefined || sets === undefined || maps === undefined) return undefined;
+  if (chains.length + sets.length + maps.length === 0) return undefined;
   return { chains, sets, maps };
 }
 

@@ -1,5 +1,6 @@
 // nft's grammar: how a table, or the way from one state of it to the next, is written down.
 
+import type { NftHeading, NftSetChange } from "../kernel.ts";
 import { setsNamedIn } from "./names.ts";
 import type { NftBase, NftChain, NftDifference, NftSet, NftSetState } from "./state.ts";
 
@@ -49,6 +50,22 @@ function elementCommands(command: string, elements: readonly string[]): string[]
   for (let at = 0; at < elements.length; at += elementsPerCommand)
     out.push(`${command} { ${elements.slice(at, at + elementsPerCommand).join(", ")} }`);
   return out;
+}
+
+/** Returns the transaction that changes elements, in nft's words. */
+export function changeText({ family, table }: NftHeading, changes: readonly NftSetChange[]): string {
+  const place = (set: string): string => `element ${family} ${table} ${set}`;
+  const lines = [
+    // Without values: nft finds an element by its key alone.
+    ...changes.flatMap(({ set, remove }) => elementCommands(`delete ${place(set)}`, remove)),
+    ...changes.flatMap(({ set, add }) =>
+      elementCommands(
+        `add ${place(set)}`,
+        add.map(([key, value]) => elementText(key, value)),
+      ),
+    ),
+  ];
+  return `${lines.join("\n")}\n`;
 }
 
 /** Returns the transaction that builds a whole table in place of the one that is there. */
@@ -138,12 +155,17 @@ export function renderTable(heading: string, chains: Chains, sets: Sets): string
   return `${lines.join("\n")}\n`;
 }
 
+/** One transaction: nft's commands, or where only elements change, these. */
+export type NftStep = { readonly text: string } | { readonly changes: readonly NftSetChange[] };
+
 /**
  * Returns the transactions for a difference. Inside the last one the order is the one that the kernel accepts: what is
  * named comes before what names it, and goes after it.
  */
-export function transactions(heading: string, difference: NftDifference, limit: number): string[] {
+export function transactions(heading: string, difference: NftDifference, limit: number): NftStep[] {
   const writer = new DifferenceWriter(heading, difference);
+  if (difference.exists && difference.chainsBefore.size === 0 && difference.setsBefore.size === 0)
+    return [{ changes: writer.changes() }];
   const ahead = writer.fillAhead(limit);
   const last = [
     ...(difference.exists || ahead.length > 0 ? [] : [`add table ${heading}`]),
@@ -157,7 +179,27 @@ export function transactions(heading: string, difference: NftDifference, limit: 
     ...writer.rules(),
     ...writer.goneChains(),
   ];
-  return [...ahead, ...(last.length > 0 ? [`${last.join("\n")}\n`] : [])];
+  return [...ahead, ...(last.length > 0 ? [{ text: `${last.join("\n")}\n` }] : [])];
+}
+
+/** Returns the transactions that fill new sets, each with `limit` elements at most, of one or more sets. */
+function filling(sets: readonly (readonly [string, NftSetState])[], limit: number): NftStep[] {
+  const out: { changes: NftSetChange[] }[] = [];
+  let room = 0;
+  for (const [set, { definition, elements }] of sets) {
+    const all = byName(elements);
+    for (let at = 0; at < all.length; ) {
+      if (room === 0) {
+        out.push({ changes: [] });
+        room = limit;
+      }
+      const add = all.slice(at, at + room);
+      out.at(-1)?.changes.push({ set, definition, remove: [], add });
+      at += add.length;
+      room -= add.length;
+    }
+  }
+  return out;
 }
 
 class DifferenceWriter {
@@ -192,7 +234,7 @@ class DifferenceWriter {
   }
 
   /** Large new sets, and new sets with ranges, are filled before anything uses them. */
-  fillAhead(limit: number): string[] {
+  fillAhead(limit: number): NftStep[] {
     const { sets, setsBefore, chains, chainsBefore, exists } = this.#difference;
     const total = [...this.#difference.touched].reduce(
       (sum, name) => sum + (sets.get(name)?.before.size ?? 0),
@@ -220,15 +262,23 @@ class DifferenceWriter {
       this.#chainsAhead.add(name);
       first.push(`add chain ${this.#heading} ${name}`);
     }
-    const out = [`${first.join("\n")}\n`];
-    for (const [name, set] of fresh) {
-      const elements = byName(set.elements).map(([key, value]) => elementText(key, value));
-      for (let at = 0; at < elements.length; at += limit) {
-        const command = `add element ${this.#heading} ${name}`;
-        out.push(`${elementCommands(command, elements.slice(at, at + limit)).join("\n")}\n`);
-      }
-    }
-    return out;
+    return [{ text: `${first.join("\n")}\n` }, ...filling(fresh, limit)];
+  }
+
+  /** What differs of elements. */
+  changes(): NftSetChange[] {
+    return this.#changedSets().map(([set, { definition, elements, before }]) => {
+      const changed = byName(before);
+      return {
+        set,
+        definition,
+        remove: changed.flatMap(([key, old]) => (old === undefined ? [] : [key])),
+        add: changed.flatMap(([key]): [string, string][] => {
+          const value = elements.get(key);
+          return value === undefined ? [] : [[key, value]];
+        }),
+      };
+    });
   }
 
   /** Chains that change or go lose their rules first, and with them their hold on sets and other chains. */

@@ -92,6 +92,53 @@ export function nftTests(scene: Scene): void {
     expect(await kernel.nft.text("list chain ip u c")).toContain("ip saddr @s accept");
   });
 
+  it("changes elements as one transaction, removals first", async () => {
+    const kernel = scene.open(scene.netns());
+    await kernel.nft.run(
+      "add table inet t\nadd chain inet t c\nadd set inet t s { type ipv4_addr; }\nadd map inet t m { type ipv4_addr . inet_service : verdict; }",
+    );
+    const heading = { family: "inet", table: "t" } as const;
+    const plain = { set: "s", definition: { key: ["ipv4_addr"] } } as const;
+    const map = {
+      set: "m",
+      definition: { key: ["ipv4_addr", "inet_service"], value: "verdict" },
+    } as const;
+    await kernel.nft.change(heading, [
+      {
+        ...plain,
+        remove: [],
+        add: [
+          ["10.0.0.1", ""],
+          ["10.0.0.2", ""],
+        ],
+      },
+      { ...map, remove: [], add: [["10.0.0.1 . 80", "goto c"]] },
+    ]);
+    await kernel.nft.change(heading, [
+      { ...plain, remove: ["10.0.0.1"], add: [["10.0.0.3", ""]] },
+      { ...map, remove: ["10.0.0.1 . 80"], add: [["10.0.0.1 . 80", "accept"]] },
+    ]);
+    const elements = async (): Promise<string> =>
+      JSON.stringify([
+        await kernel.nft.list("list set inet t s"),
+        await kernel.nft.list("list map inet t m"),
+      ]);
+    const before = await elements();
+    expect(before).toMatch(/"elem":\["10.0.0.[23]","10.0.0.[23]"\]/);
+    expect(before).toContain('{"accept":null}');
+    const none = { remove: [], add: [] };
+    const fine = { ...plain, ...none, add: [["10.0.0.9", ""]] } as const;
+    for (const changes of [
+      [fine, { ...map, ...none, remove: ["10.0.0.7 . 1"] }],
+      [fine, { ...map, ...none, add: [["10.0.0.1 . 80", "drop"]] }],
+      [fine, { ...map, ...none, add: [["10.0.0.2 . 80", "goto nowhere"]] }],
+      [fine, { ...plain, ...none, set: "nowhere", add: [["10.0.0.9", ""]] }],
+    ] as const) {
+      await expect(kernel.nft.change(heading, changes)).rejects.toMatchObject({ code: "kernel.nft" });
+      expect(await elements()).toBe(before);
+    }
+  });
+
   it("does not run what is no listing as a listing", async () => {
     const kernel = scene.open(scene.netns());
     await expect(kernel.nft.list("flush ruleset")).rejects.toMatchObject({ code: "kernel.nft" });

@@ -1,6 +1,7 @@
 import { TrunklineError } from "../../../base/errors.ts";
-import type { Nft } from "../../kernel.ts";
+import type { Nft, NftHeading, NftSetChange } from "../../kernel.ts";
 import { MISSING } from "../../nft/nft.ts";
+import { changeText } from "../../nft/text.ts";
 import type { FakeContext } from "../context.ts";
 import { find, type Listing, listJson, listText } from "./listing.ts";
 
@@ -20,6 +21,10 @@ export class FakeNft implements Nft {
     for (const table of outcome.touched) {
       home.tell("nftables", (owner) => ({ kind: "nftables", table, byUs: owner === this.#context }));
     }
+  }
+
+  change(heading: NftHeading, changes: readonly NftSetChange[]): Promise<void> {
+    return this.run(changeText(heading, changes));
   }
 
   async list(command: string): Promise<readonly Record<string, unknown>[] | undefined> {

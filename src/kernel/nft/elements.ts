@@ -1,0 +1,316 @@
+// Elements of nftables' sets and maps in the kernel's own form (linux/netfilter/nf_tables.h): a batch of messages that add
+// and remove elements, as one transaction. Nothing in this file does I/O.
+import { cidrRange, formatIp, looseCidr } from "../../base/ip.ts";
+import type { NftHeading, NftSetChange } from "../kernel.ts";
+import { addressBytes, macBytes } from "../netlink/bytes.ts";
+import { Flag, MessageWriter } from "../netlink/message.ts";
+import { SUBSYSTEM_NFTABLES } from "../netlink/nftables.ts";
+import type { NftType } from "./names.ts";
+import type { NftSet } from "./state.ts";
+
+/** NFPROTO_… (linux/netfilter.h). */
+const families: Readonly<Record<NftHeading["family"], number>> = {
+  inet: 1,
+  ip: 2,
+  netdev: 5,
+  bridge: 7,
+  ip6: 10,
+};
+
+const BATCH_BEGIN = 0x10;
+const BATCH_END = 0x11;
+const NEW_ELEMENTS = (SUBSYSTEM_NFTABLES << 8) | 12;
+const DELETE_ELEMENTS = (SUBSYSTEM_NFTABLES << 8) | 14;
+const List = { table: 1, set: 2, elements: 3, element: 1 } as const;
+const Element = { key: 1, data: 2, flags: 3, keyEnd: 10 } as const;
+const Data = { value: 1, verdict: 2 } as const;
+const Verdict = { code: 1, chain: 2 } as const;
+const INTERVAL_END = 1;
+/** linux/netfilter.h and nf_tables.h: NF_ACCEPT, NF_DROP, NFT_CONTINUE, NFT_JUMP, NFT_GOTO, NFT_RETURN. */
+const verdicts: Readonly<Record<string, number>> = {
+  accept: 1,
+  drop: 0,
+  continue: -1,
+  jump: -3,
+  goto: -4,
+  return: -5,
+};
+/** Of a nest, whose length has 16 bits. */
+const MOST_BYTES = 48 * 1024;
+
+const sizes: Readonly<Record<NftType, number>> = {
+  ipv4_addr: 4,
+  ipv6_addr: 16,
+  inet_proto: 1,
+  inet_service: 2,
+  ifname: 16,
+  mark: 4,
+  classid: 4,
+  ether_addr: 6,
+};
+
+const protocolNumbers: Readonly<Record<string, number>> = {
+  icmp: 1,
+  tcp: 6,
+  udp: 17,
+  dccp: 33,
+  esp: 50,
+  ah: 51,
+  "ipv6-icmp": 58,
+  sctp: 132,
+  udplite: 136,
+};
+
+/** A message of a batch: its sequence number, and where in it each element begins, for what the kernel says of one. */
+export interface BatchMessage {
+  readonly sequence: number;
+  readonly set: string;
+  readonly places: readonly { readonly offset: number; readonly key: string }[];
+}
+
+export interface Batch {
+  readonly bytes: Buffer;
+  /** Sequence number of the batch's beginning: by it the kernel tells what is wrong with the whole. */
+  readonly begin: number;
+  readonly messages: readonly BatchMessage[];
+}
+
+/**
+ * Returns the batch for a transaction, or undefined where a value has no form here (a name with a star at the end).
+ * @param nextSequence gives the number of each message
+ */
+export function encodeBatch(
+  heading: NftHeading,
+  changes: readonly NftSetChange[],
+  nextSequence: () => number,
+): Batch | undefined {
+  const writer = new BatchWriter(heading, nextSequence);
+  // As in nft's text: what goes, goes first.
+  const steps = [
+    ...changes.map(({ set, definition, remove }) => ({
+      type: DELETE_ELEMENTS,
+      set,
+      definition,
+      elements: remove.map((key) => [key, ""] as const),
+    })),
+    ...changes.map(({ set, definition, add }) => ({ type: NEW_ELEMENTS, set, definition, elements: add })),
+  ].filter(({ elements }) => elements.length > 0);
+  for (const { type, set, definition, elements } of steps)
+    if (!writer.elements(type, set, definition, elements)) return undefined;
+  return writer.finish();
+}
+
+class BatchWriter {
+  readonly #family: number;
+  readonly #table: string;
+  readonly #nextSequence: () => number;
+  readonly #writer = new MessageWriter(64 * 1024);
+  readonly #parts: Buffer[] = [];
+  readonly #messages: BatchMessage[] = [];
+  readonly #begin: number;
+
+  constructor(heading: NftHeading, nextSequence: () => number) {
+    this.#family = families[heading.family];
+    this.#table = heading.table;
+    this.#nextSequence = nextSequence;
+    this.#begin = nextSequence();
+    this.#marker(BATCH_BEGIN, this.#begin);
+  }
+
+  /** Returns false where one of them has no form here. */
+  elements(
+    type: number,
+    set: string,
+    definition: NftSet,
+    elements: readonly (readonly [string, string])[],
+  ): boolean {
+    const writer = this.#writer;
+    // A refusal is told in any case; the last message's acknowledgement, which `finish` asks for, says enough of the rest.
+    for (let at = 0; at < elements.length; ) {
+      const sequence = this.#nextSequence();
+      const places: { offset: number; key: string }[] = [];
+      let isWritten = true;
+      const flags = Flag.request | (type === NEW_ELEMENTS ? Flag.create : 0);
+      writer.begin(type, flags, sequence).u8(this.#family).u8(0).u16be(0);
+      writer.attributeText(List.table, this.#table).attributeText(List.set, set);
+      writer.nest(List.elements, () => {
+        for (; at < elements.length && writer.length < MOST_BYTES && isWritten; at++) {
+          const [key, value] = elements[at]!;
+          places.push({ offset: writer.length, key });
+          isWritten = writeElement(writer, definition, key, type === NEW_ELEMENTS ? value : undefined);
+        }
+      });
+      if (!isWritten) return false;
+      this.#parts.push(Buffer.from(writer.finish()));
+      this.#messages.push({ sequence, set, places });
+    }
+    return true;
+  }
+
+  finish(): Batch {
+    const last = this.#parts.at(-1);
+    last?.writeUInt16LE(last.readUInt16LE(6) | Flag.ack, 6);
+    this.#marker(BATCH_END, this.#nextSequence());
+    return { bytes: Buffer.concat(this.#parts), begin: this.#begin, messages: this.#messages };
+  }
+
+  #marker(type: number, sequence: number): void {
+    const message = this.#writer.begin(type, Flag.request, sequence).u8(0).u8(0).u16be(SUBSYSTEM_NFTABLES);
+    this.#parts.push(Buffer.from(message.finish()));
+  }
+}
+
+/** Writes one element, with its value where it is added to a map; false where it has no form here. */
+function writeElement(
+  writer: MessageWriter,
+  definition: NftSet,
+  key: string,
+  value: string | undefined,
+): boolean {
+  const { key: types, interval = false } = definition;
+  const ends = interval ? endsOf(key, types) : undefined;
+  const first = encode(ends?.first ?? key, types);
+  if (first === undefined) return false;
+  const last = ends === undefined ? undefined : encode(ends.last, types);
+  if (ends !== undefined && last === undefined) return false;
+  const isRange = types.length > 1;
+  const data =
+    value === undefined || definition.value === undefined || definition.value === "verdict"
+      ? undefined
+      : encode(value, definition.value);
+  if (value !== undefined && Array.isArray(definition.value) && data === undefined) return false;
+  writer.nest(List.element, () => {
+    writeData(writer, Element.key, first);
+    // Several parts, each with a range: one element with two keys.
+    if (last !== undefined && isRange) writeData(writer, Element.keyEnd, last);
+    if (value === undefined || definition.value === undefined) return;
+    if (data !== undefined) writeData(writer, Element.data, data);
+    else writeVerdict(writer, value);
+  });
+  if (last === undefined || isRange) return true;
+  // One part: the range ends where the next address would begin, and that is an element, too.
+  const next = successor(last);
+  if (next === undefined) return true;
+  writer.nest(List.element, () => {
+    writeData(writer, Element.key, next);
+    writer.attributeU32be(Element.flags, INTERVAL_END);
+  });
+  return true;
+}
+
+function writeData(writer: MessageWriter, attribute: number, bytes: Buffer): void {
+  writer.nest(attribute, () => writer.attribute(Data.value, bytes));
+}
+
+function writeVerdict(writer: MessageWriter, text: string): void {
+  const [word = "", chain] = text.split(" ");
+  writer.nest(Element.data, () =>
+    writer.nest(Data.verdict, () => {
+      writer.attributeU32be(Verdict.code, verdicts[word] ?? 0);
+      if (chain !== undefined) writer.attributeText(Verdict.chain, chain);
+    }),
+  );
+}
+
+/** Returns the values of all parts; several parts are padded to four bytes each, as the kernel's registers are. */
+function encode(text: string, types: readonly NftType[]): Buffer | undefined {
+  const [only] = types;
+  if (types.length === 1 && only !== undefined) {
+    const bytes = Buffer.alloc(sizes[only]);
+    return encodePart(bytes, 0, only, text) ? bytes : undefined;
+  }
+  const parts = text.split(" . ");
+  const bytes = Buffer.alloc(types.reduce((sum, type) => sum + padded(sizes[type]), 0));
+  let at = 0;
+  for (const [index, type] of types.entries()) {
+    if (!encodePart(bytes, at, type, parts[index] ?? "")) return undefined;
+    at += padded(sizes[type]);
+  }
+  return bytes;
+}
+
+function padded(size: number): number {
+  return (size + 3) & ~3;
+}
+
+/** Addresses and ports in network byte order, numbers of the host's in its own. */
+function encodePart(bytes: Buffer, at: number, type: NftType, text: string): boolean {
+  switch (type) {
+    case "ipv4_addr":
+      writeIpv4(bytes, at, text);
+      return true;
+    case "ipv6_addr":
+      addressBytes(text).copy(bytes, at);
+      return true;
+    case "inet_proto":
+      bytes[at] = protocolNumbers[text] ?? Number(text);
+      return true;
+    case "inet_service":
+      bytes.writeUInt16BE(Number(text), at);
+      return true;
+    case "ifname":
+      // In quotes; a star at the end means all names that begin so.
+      if (text.endsWith('*"')) return false;
+      bytes.write(text.slice(1, -1), at, "latin1");
+      return true;
+    case "mark":
+      bytes.writeUInt32LE(Number(text), at);
+      return true;
+    case "classid": {
+      const colon = text.indexOf(":");
+      bytes.writeUInt16LE(Number.parseInt(text.slice(colon + 1), 16), at);
+      bytes.writeUInt16LE(Number.parseInt(text.slice(0, colon), 16), at + 2);
+      return true;
+    }
+    case "ether_addr":
+      macBytes(text).copy(bytes, at);
+      return true;
+  }
+}
+
+/** Dotted and checked by whoever wrote it into the set: this runs for every element of a table. */
+function writeIpv4(bytes: Buffer, at: number, text: string): void {
+  let number = 0;
+  let place = at;
+  for (let index = 0; index < text.length; index++) {
+    const digit = text.charCodeAt(index) - 48;
+    if (digit >= 0) number = number * 10 + digit;
+    else {
+      bytes[place++] = number;
+      number = 0;
+    }
+  }
+  bytes[place] = number;
+}
+
+/** Returns both ends of what may be a range in any part: `a-b`, `a/24`, or one value. */
+function endsOf(key: string, types: readonly NftType[]): { first: string; last: string } {
+  const parts = (types.length === 1 ? [key] : key.split(" . ")).map((part, at): readonly [string, string] => {
+    const type = types[at];
+    if (type !== "ipv4_addr" && type !== "ipv6_addr" && type !== "inet_service") return [part, part];
+    const cidr = part.includes("/") ? looseCidr(part) : undefined;
+    if (cidr !== undefined) {
+      const { family, first, last } = cidrRange(cidr);
+      return [formatIp({ family, value: first }), formatIp({ family, value: last })];
+    }
+    const [first = "", last = first] = part.split("-");
+    return [first, last];
+  });
+  return {
+    first: parts.map(([first]) => first).join(" . "),
+    last: parts.map(([, last]) => last).join(" . "),
+  };
+}
+
+/** Returns the number after this one; undefined after the last. */
+function successor(bytes: Buffer): Buffer | undefined {
+  const out = Buffer.from(bytes);
+  for (let at = out.length - 1; at >= 0; at--) {
+    if (out[at] !== 0xff) {
+      out[at]! += 1;
+      return out;
+    }
+    out[at] = 0;
+  }
+  return undefined;
+}
