@@ -1,10 +1,9 @@
 // Addresses of subnets: ADD from a warm pool beside ADD with blocks, by the same executable and agents of their own; and a
 // thousand pods on fifty nodes beside what a provider of 200 ms and ten calls a second allows.
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { waitForAgent } from "../src/agent/install-cni.ts";
 import { shimPath } from "../src/agent/shim-path.ts";
@@ -15,7 +14,9 @@ import { subnetKind } from "../src/api/kinds/subnet.ts";
 import { linuxMachine } from "../src/kernel/index.ts";
 import { openSqliteStore } from "../src/store/sqlite/store.ts";
 import type { Store } from "../src/store/store.ts";
+import { groupRows } from "./lib/groups.ts";
 import { launch } from "./lib/launch.ts";
+import { manyPods } from "./lib/many-pods.ts";
 import { ranInPrivate } from "./lib/private.ts";
 import { isQuick, rounds } from "./lib/quick.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
@@ -27,11 +28,6 @@ const ROUNDS = rounds(200, 40);
 const WARM_UP = 10;
 /** No pod waits for another one's address to rest. */
 const WARM = ROUNDS + WARM_UP + 40;
-/** How many nodes and pods; the small one only where it is asked for. */
-const SCALES = { small: { nodes: 5, pods: 100 }, scale: { nodes: 50, pods: 1000 } } as const;
-const LATENCY_MS = 200;
-const CALLS_PER_SECOND = 10;
-
 export async function bench(args: readonly string[]): Promise<readonly Row[] | undefined> {
   if (ranInPrivate()) return undefined;
   const folder = mkdtempSync(path.join(tmpdir(), "trunkline-bench-"));
@@ -39,6 +35,7 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
   try {
     return [
       ...(wanted("warm") ? await warmPool(folder) : []),
+      ...(wanted("groups") ? await groupRows() : []),
       ...(args.includes("small") ? await manyPods(folder, "small") : []),
       ...(wanted("scale") && !isQuick ? await manyPods(folder, "scale") : []),
     ];
@@ -184,107 +181,4 @@ async function end(child: ChildProcess): Promise<void> {
   const ended = new Promise((resolve) => child.once("exit", resolve));
   child.kill();
   await ended;
-}
-
-interface Calls {
-  readonly calls: Readonly<Record<string, { readonly made: number; readonly failed: number }>>;
-}
-
-async function manyPods(folder: string, part: keyof typeof SCALES): Promise<Row[]> {
-  const { nodes, pods } = SCALES[part];
-  const env = { ...process.env, TRUNKLINE_LABS: path.join(folder, "labs") };
-  const trunkline = async (...words: string[]) => {
-    const child = spawn(path.join(root, "bin/trunkline"), words, {
-      env,
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    const closed = new Promise((resolve) => child.on("close", resolve));
-    const said = await text(child.stdout);
-    const code = await closed;
-    if (code !== 0) throw new Error(`trunkline ${words.join(" ")} ended with ${code}`);
-    return said;
-  };
-  const made = async () => {
-    const { calls } = JSON.parse(await trunkline("lab", "provider", "show", "-o", "json")) as Calls;
-    const sum = (what: "made" | "failed") => Object.values(calls).reduce((all, one) => all + one[what], 0);
-    return { made: sum("made"), answered: sum("made") - sum("failed") };
-  };
-  const file = (name: string, value: unknown) => {
-    const full = path.join(folder, name);
-    writeFileSync(full, JSON.stringify(value));
-    return full;
-  };
-  try {
-    // JSON is YAML.
-    await trunkline("lab", "up", file("lab.yaml", labOf(nodes)), "-d");
-    await trunkline("apply", "-f", file("config.json", configOf()));
-    // Every node has asked for what it has, which is nothing, before the clock starts.
-    await sleep(5000);
-    const latency = ["--latency", `${LATENCY_MS}ms`, "--calls-per-second", `${CALLS_PER_SECOND}`];
-    await trunkline("lab", "provider", "set", ...latency);
-    const before = await made();
-    const began = performance.now();
-    await trunkline("apply", "-f", file("pods.json", podsOf(pods)));
-    await trunkline("wait", "--for", "ready", "--all", "--timeout", "600s");
-    const seconds = (performance.now() - began) / 1000;
-    const after = await made();
-    const answered = after.answered - before.answered;
-    const what = `${pods} pods on ${nodes} nodes, ${LATENCY_MS} ms and ${CALLS_PER_SECOND} calls/s, until all run`;
-    const bound = answered / CALLS_PER_SECOND + LATENCY_MS / 1000;
-    const most = (of: "ratio" | "ours", value: number) => ({ of, at: "most", value }) as const;
-    return [
-      row(
-        `${part}-time`,
-        `${what} (peer: what the rate of these calls takes)`,
-        "s",
-        seconds,
-        bound,
-        most("ratio", 1.2),
-      ),
-      row(`${part}-calls`, "answered calls a pod", "", answered / pods, null, most("ours", 0.2)),
-      row(`${part}-refused`, "throttled calls a pod", "", (after.made - before.made - answered) / pods),
-    ];
-  } finally {
-    await trunkline("lab", "down");
-  }
-}
-
-function labOf(count: number): object {
-  const nodes = Array.from({ length: count }, (_, n) => ({
-    name: `n${n}`,
-    address: `192.168.20.${n + 10}`,
-    zone: "h",
-  }));
-  return {
-    name: "bench-subnets",
-    networks: [{ name: "machines", cidr: "192.168.20.0/24" }],
-    routers: [{ name: "vpc", addresses: ["192.168.20.1"] }],
-    subnets: [{ id: "vsw-1", zone: "h", cidr: "10.2.0.0/20" }],
-    securityGroups: [{ id: "sg-1" }],
-    nodes,
-  };
-}
-
-function configOf(): object {
-  const settings = { vswitches: { h: ["vsw-1"] }, security_group: "sg-1" };
-  return {
-    apiVersion: "v1",
-    kind: "ConfigMap",
-    metadata: { name: "eni-config", namespace: "kube-system" },
-    data: { eni_conf: JSON.stringify(settings) },
-  };
-}
-
-function podsOf(replicas: number): object {
-  const spec = { containers: [{ name: "web", image: "web", ports: [{ containerPort: 80 }] }] };
-  return {
-    apiVersion: "v1",
-    kind: "ReplicationController",
-    metadata: { name: "bench", namespace: "default" },
-    spec: {
-      replicas,
-      selector: { app: "bench" },
-      template: { metadata: { labels: { app: "bench" } }, spec },
-    },
-  };
 }

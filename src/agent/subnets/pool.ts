@@ -15,6 +15,7 @@ import { type Holder, type OwnInterface, PoolBook } from "./pool-book.ts";
 import { PoolDemand } from "./pool-demand.ts";
 import { Setback } from "./pool-setback.ts";
 import { type Applied, fits, PoolSupply, type PoolSupplyOptions } from "./pool-supply.ts";
+import { turnOf, Yielding } from "./pool-turns.ts";
 import { PoolWaiters } from "./pool-waiters.ts";
 
 export interface SubnetPoolOptions extends Omit<PoolSupplyOptions, "book" | "signal"> {
@@ -63,6 +64,7 @@ export class SubnetPool {
   readonly #demand: PoolDemand;
   readonly #waiters: PoolWaiters;
   readonly #setback: Setback;
+  readonly #yielding: Yielding;
   readonly #ending = new AbortController();
   /** What the provider holds for us may be another than the book says. */
   #unsure = true;
@@ -87,6 +89,7 @@ export class SubnetPool {
     this.#supply = new PoolSupply({ ...options, book, signal: this.#ending.signal });
     this.#demand = new PoolDemand({ ...options, book });
     this.#setback = new Setback(now);
+    this.#yielding = new Yielding(now);
     this.#waiters = new PoolWaiters(
       WAIT_MS,
       () => this.#setback.error ?? ofProvider("it takes too long", this.#setback.isThrottled),
@@ -222,7 +225,9 @@ export class SubnetPool {
     }
     if (waiting > idle && this.#isGathering(waiting - idle)) return;
     if (short > 0 && (waiting > idle || this.#isTime())) {
-      await this.#grow(config, short);
+      const { facts, node } = this.#options;
+      const share = this.#yielding.share(short, turnOf(facts, node, config.vSwitchIDs));
+      if (share > 0) await this.#grow(config, share);
       // What an older configuration has left is looked at then.
       this.poke(LEAST_MS);
     } else if (short <= 0) await this.#shrink(config, waiting);

@@ -25,7 +25,8 @@ import { durationOption } from "../options.ts";
 import { exit, print, say } from "../output.ts";
 
 type Goal =
-  | { readonly type: "ready" }
+  /** `isCondition`: asked for as a condition, which objects of any kind may have. */
+  | { readonly type: "ready"; readonly isCondition?: boolean }
   | { readonly type: "created" }
   | { readonly type: "deleted" }
   | { readonly type: "condition"; readonly condition: string; readonly status: string };
@@ -66,7 +67,7 @@ function goal(text: string): Goal {
   if (condition === undefined)
     throw new InvalidArgumentError("It must be ready, condition=TYPE[=STATUS], create or delete.");
   const isReady = condition.toLowerCase() === "ready" && status.toLowerCase() === "true";
-  return isReady ? { type: "ready" } : { type: "condition", condition, status };
+  return isReady ? { type: "ready", isCondition: true } : { type: "condition", condition, status };
 }
 
 const kindsOfAll: readonly Kind[] = [
@@ -92,7 +93,7 @@ async function run(store: Store, targets: readonly Target[], options: Options): 
 
 function refuseNeverReady(targets: readonly Target[], options: Options): void {
   const senseless = targets.find(({ kind }) => !hasReadiness(kind));
-  if (senseless && options.for.type === "ready")
+  if (senseless && options.for.type === "ready" && options.for.isCondition !== true)
     throw new TrunklineError("cli.usage", {
       why: `a ${senseless.kind.kind} is never ready or not; pods, nodes and workloads are`,
     });
