@@ -109,6 +109,14 @@ export class PoolSupply {
     throw new TrunklineError("subnet.node-full", { node, interfaces, addresses: limits.ipv4PerAdapter });
   }
 
+  /** Returns whether an interface that is there takes more addresses. */
+  hasRoom(config: Applied): boolean {
+    const most = this.limits?.ipv4PerAdapter ?? 1;
+    return [...this.#options.book.interfaces.values()].some(
+      (one) => !one.leaving && fits(one, config) && one.addresses.length < most,
+    );
+  }
+
   /** Gives an interface back, with all its addresses. */
   async giveBack(one: OwnInterface): Promise<void> {
     const { provider, book, logger, signal, changed } = this.#options;

@@ -41,6 +41,8 @@ const LEAST_MS = 200;
 const SYNC_MS = 600_000;
 /** Pods come in swarms, and each call is for all that have come: so long after the last one, and at most so long after the first. */
 const SWARM_MS = [100, 500] as const;
+/** The same where an interface is to be made, which takes longer, costs three calls, and has room for many. */
+const NEW_SWARM_MS = [300, 1500] as const;
 /** Between what was given back and a look at what that makes superfluous. */
 const GATHER_MS = 50;
 /** The same where nobody waits for it: what is to be kept ready, and what is superfluous. Also, no pod that comes is held up. */
@@ -223,7 +225,7 @@ export class SubnetPool {
       this.poke(patienceMs);
       return;
     }
-    if (waiting > idle && this.#isGathering(waiting - idle)) return;
+    if (waiting > idle && this.#isGathering(waiting - idle, this.#supply.hasRoom(config))) return;
     if (short > 0 && (waiting > idle || this.#isTime())) {
       const { facts, node } = this.#options;
       const share = this.#yielding.share(short, turnOf(facts, node, config.vSwitchIDs));
@@ -236,11 +238,12 @@ export class SubnetPool {
   }
 
   /** Returns whether more pods may be on their way; then a later round will look again. */
-  #isGathering(short: number): boolean {
+  #isGathering(short: number, hasRoom: boolean): boolean {
+    const [afterLast, afterFirst] = hasRoom ? SWARM_MS : NEW_SWARM_MS;
     const now = this.#clock.steady();
     const before = this.#swarm ?? { short: 0, since: now, at: now };
     const { since, at } = short > before.short ? { since: before.since, at: now } : before;
-    const leftMs = Math.min(at + SWARM_MS[0], since + SWARM_MS[1]) - now;
+    const leftMs = Math.min(at + afterLast, since + afterFirst) - now;
     this.#swarm = leftMs > 0 ? { short: Math.max(short, before.short), since, at } : undefined;
     if (leftMs > 0) this.poke(leftMs);
     return leftMs > 0;

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { ClusterFacts } from "../../plan/facts.ts";
 import { rulesetOf } from "../../plan/foreign/index.ts";
+import { podEni } from "../../plan/subnets/pod-enis.suite.ts";
 import { cluster, policy, pool } from "../cluster.suite.ts";
 import { ground } from "../ground/ground.suite.ts";
 import type { Ground, Machine } from "../ground/ground.ts";
@@ -46,6 +48,18 @@ describe("the ways between nodes' pods", () => {
       what: "error node.link-down Node/n1",
       message: "link eth0 is down; to mend it: ip link set eth0 up (on the node)",
     });
+  });
+
+  it("are not cut by an interface of the provider that is down and that no pod has", () => {
+    const own = podEni("Secondary");
+    const links = changed({}).machines.find(({ name }) => name === "node/n1")!.links;
+    const idle = { ...links[0]!, name: "eth1", addresses: [], interfaceID: "eni-1", down: true as const };
+    const downWith = (given?: ClusterFacts) =>
+      found(changed({ links: [...links, idle] }), [], given ?? facts).filter(({ what }) =>
+        what.includes("link-down"),
+      );
+    expect(downWith()).toEqual([]);
+    expect(downWith({ ...facts, podEnis: new Map([["default/p", own]]) })).toHaveLength(1);
   });
 
   it("are not known where a machine has what is not followed: a note, not a fault", () => {

@@ -10,7 +10,7 @@ import type { Diagnosis } from "./diagnosis.ts";
 
 /** Returns links of nodes that are down, and pairs of nodes whose pods do not reach each other, each with what mends it. */
 export function wayFindings(facts: ClusterFacts, judges: Judges, ground: Ground): Diagnosis[] {
-  const down = ground.machines.flatMap((machine) => downLinks(machine));
+  const down = ground.machines.flatMap((machine) => downLinks(facts, machine));
   // In a ring: each node once as the one that sends, and once as the one that is asked.
   const ends = onePodEach(facts);
   const ways = ends.flatMap((from, at) => {
@@ -22,11 +22,11 @@ export function wayFindings(facts: ClusterFacts, judges: Judges, ground: Ground)
   return [...down, ...unique(ways)];
 }
 
-function downLinks({ name, links }: Ground["machines"][number]): Diagnosis[] {
+function downLinks(facts: ClusterFacts, { name, links }: Ground["machines"][number]): Diagnosis[] {
   const node = nodeName(name);
   if (node === undefined) return [];
   return links.flatMap((link) =>
-    link.down && link.network !== undefined
+    link.down && link.network !== undefined && !isIdle(facts, node, link.interfaceID)
       ? [
           error(
             "node.link-down",
@@ -36,6 +36,18 @@ function downLinks({ name, links }: Ground["machines"][number]): Diagnosis[] {
         ]
       : [],
   );
+}
+
+/** An interface of the provider that no pod has is down on purpose: a trunk without members, one that is held for a name. */
+function isIdle({ podEnis, nodeConfigs }: ClusterFacts, node: string, id: string | undefined): boolean {
+  if (id === undefined) return false;
+  const isShared =
+    nodeConfigs.get(node)?.status?.interfaces?.some((one) => one.id === id && one.used > 0) === true;
+  const isOwn = [...podEnis.values()].some(
+    ({ spec, status }) =>
+      status?.phase === "Bind" && spec.allocations?.some(({ eni }) => eni.id === id) === true,
+  );
+  return !isShared && !isOwn;
 }
 
 /** One pod of each node, of those that run in a network of their own. */
