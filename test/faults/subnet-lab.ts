@@ -52,7 +52,14 @@ export class SubnetLab extends Commands {
   async ready(workload: string): Promise<string | undefined> {
     const words = ["wait", "--for", "ready", workload, "--timeout", "90s", "--lab", this.lab];
     const { code, stdout, stderr } = await this.say(...words);
-    return code === 0 ? undefined : `${stdout}${stderr}`;
+    if (code === 0) return undefined;
+    const waiting = (await this.pods()).flatMap(({ metadata, spec, status }) =>
+      (status?.conditions ?? []).flatMap((one) =>
+        one.status === "False" ? [`${metadata.name} on ${spec.nodeName}: ${one.reason}: ${one.message}`] : [],
+      ),
+    );
+    const podEnis = await this.ask("get", "podenis", "-o", "yaml");
+    return [stdout + stderr, ...waiting, podEnis].join("\n");
   }
 }
 
