@@ -2,6 +2,7 @@
 const rooms = [
   "cli",
   "lab",
+  "ui",
   "agent",
   "controller",
   "sinks",
@@ -34,6 +35,19 @@ module.exports = {
       to: { path: "^(koffi|node:child_process|child_process)" },
     },
     {
+      name: "page-takes-types-alone",
+      comment: "web/ runs in a browser: of src/ it knows the interface's types",
+      severity: "error",
+      from: { path: "^web/", pathNot: "\\.test\\.tsx?$" },
+      to: { path: "^src/", pathNot: "^src/ui/api\\.ts$" },
+    },
+    {
+      name: "page-stays-apart",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { path: "^web/" },
+    },
+    {
       name: "product-does-not-import-tests",
       severity: "error",
       from: { path: "^src/", pathNot: "\\.(test|suite)\\.ts$" },
@@ -44,6 +58,6 @@ module.exports = {
     doNotFollow: { path: "node_modules" },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.json" },
-    enhancedResolveOptions: { extensions: [".ts", ".js", ".mjs", ".cjs"] },
+    enhancedResolveOptions: { extensions: [".ts", ".tsx", ".js", ".mjs", ".cjs"] },
   },
 };

@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { buildWeb } from "./build-web.mjs";
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const quiet = process.argv.includes("--quiet");
@@ -27,6 +28,7 @@ try {
     },
     logLevel: "warning",
   });
+  await buildWeb(root, staging);
   // The CNI plugin's executable has a build of its own (build-shim.mjs) and stays.
   try {
     cpSync(path.join(root, "dist/cni"), path.join(staging, "cni"), { recursive: true });

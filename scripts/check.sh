@@ -9,9 +9,10 @@ step() {
   "$@"
 }
 step "types" node node_modules/ts7/bin/tsc -p .
+step "types of the page" node node_modules/ts7/bin/tsc -p web
 step "format and lint (biome)" biome check --error-on-warnings --diagnostic-level=warn .
-step "lint with types (oxlint)" oxlint --type-aware --deny-warnings src test bench scripts
-step "layers" depcruise --config .dependency-cruiser.cjs --output-type err src
+step "lint with types (oxlint)" oxlint --type-aware --deny-warnings src test bench scripts web
+step "layers" depcruise --config .dependency-cruiser.cjs --output-type err src web/src
 # Slower, and unhappy while a change is half written: asked for with --all, as `npm test` and CI do.
 if [ "${1:-}" = --all ]; then
   step "unused code" knip --no-progress

@@ -14,6 +14,8 @@ if [ "$(cat node_modules/.trunkline-lock 2>/dev/null || true)" != "$lock" ]; the
   say "installing npm packages (npm install, versions of package-lock.json)"
   # Not `npm ci`: it refuses where a registry does not carry the optional packages of other platforms.
   npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+  # A new file: a copy of node_modules made of hard links is another checkout's too.
+  rm -f node_modules/.trunkline-lock
   printf '%s' "$lock" >node_modules/.trunkline-lock
 fi
 
@@ -56,7 +58,7 @@ if [ ! -f dist/cni/trunkline ] && [ "$(id -u)" = 0 ] && ! command -v musl-gcc >/
 fi
 
 export PATH="$root/node_modules/.bin:$PATH"
-if [ ! -f dist/trunkline.js ] || [ -n "$(find src scripts/build.mjs package-lock.json -newer dist/trunkline.js -print -quit)" ]; then
+if [ ! -f dist/trunkline.js ] || [ -n "$(find src web scripts/build.mjs scripts/build-web.mjs package-lock.json -newer dist/trunkline.js -print -quit)" ]; then
   say "building dist/trunkline.js"
   node scripts/build.mjs --quiet
 fi

@@ -91,6 +91,8 @@ function ownFiles(): Map<string, Entry> {
     put(files, to, { type: "file", mode, content: readFileSync(path.join(root, from)) });
   for (const name of readdirSync(path.join(root, "dist")).filter((one) => one.endsWith(".js")))
     take(`dist/${name}`, `${home}/dist/${name}`);
+  for (const name of readdirSync(path.join(root, "dist/web"), { recursive: true, encoding: "utf8" }))
+    if (/\.(html|js|css|svg)$/.test(name)) take(`dist/web/${name}`, `${home}/dist/web/${name}`);
   take("dist/cni/trunkline", `${home}/dist/cni/trunkline`, 0o755);
   take("LICENSE", `${home}/LICENSE`);
   // Its sources and its manual stay away.

@@ -126,6 +126,11 @@ const commands: readonly CommandEntry[] = [
     summary: "source translation: snat show, plan, clean",
     load: () => import("./commands/snat.ts"),
   },
+  {
+    name: "ui",
+    summary: "a page in the browser: map, ask, matrix, addresses, lists, refused packets",
+    load: () => import("./commands/ui.ts"),
+  },
 ];
 
 async function main(words: readonly string[]): Promise<void> {

@@ -15,6 +15,7 @@ import { sinkMessages } from "./sinks.ts";
 import { snatMessages } from "./snat.ts";
 import { storeMessages } from "./store.ts";
 import { subnetMessages } from "./subnet.ts";
+import { uiMessages } from "./ui.ts";
 
 // One place words every error; a room adds its codes in the file of its own name, as `room.what`.
 export const catalog = {
@@ -35,6 +36,7 @@ export const catalog = {
   ...snatMessages,
   ...storeMessages,
   ...subnetMessages,
+  ...uiMessages,
 };
 
 export type Catalog = typeof catalog;

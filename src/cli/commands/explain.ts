@@ -1,15 +1,14 @@
 // trunkline explain: what will happen to a flow, and which objects decide it, without sending a packet.
 import { Command } from "commander";
 import { TrunklineError } from "../../base/errors.ts";
+import { explainAsked } from "../../explain/asked.ts";
 import { type End, endAt, findEnd, nodeOf } from "../../explain/ends.ts";
-import { type Explanation, explain, verdictOf } from "../../explain/explain.ts";
+import { type Explanation, verdictOf } from "../../explain/explain.ts";
 import { explanationText } from "../../explain/explain-text.ts";
 import type { Judges } from "../../explain/judges/judge.ts";
 import { judgesOf } from "../../explain/judges/plans.ts";
 import { parsePorts } from "../../explain/ports.ts";
-import { explainService } from "../../explain/services/explain-service.ts";
 import { serviceText } from "../../explain/services/service-text.ts";
-import { checkNobodys, serviceTarget } from "../../explain/services/target.ts";
 import { isService, parseEnd, parseTarget } from "../../explain/target.ts";
 import { type TracedStop, traceStops, traceText } from "../../explain/trace/stops.ts";
 import { collectFacts } from "../../plan/collect.ts";
@@ -63,18 +62,12 @@ async function run(from: string, to: string, options: Options): Promise<void> {
   });
   const sender = findEnd(facts, start, namespace);
   const judges = judgesOf(facts, { ...(await lookAtMachines(options)), ...(stale && { stale }) }, ground);
-  const front = serviceTarget(facts, objects, sender, target, namespace);
-  if (front) {
-    const answer = explainService(facts, judges, objects, sender, front);
-    const stops = options.trace ? await traced(options, judges, facts, sender, answer) : undefined;
-    tell(options, answer, serviceText(answer), stops);
-    return;
-  }
-  if (!ground) checkNobodys(facts, objects, target);
-  const end = findEnd(facts, target.end, namespace);
-  const answer = explain(facts, judges, sender, end, target.port);
-  const stops = options.trace ? await traced(options, judges, facts, sender, answer, end) : undefined;
-  tell(options, answer, explanationText(answer), stops);
+  const asked = explainAsked(facts, judges, objects, sender, target, namespace, ground !== undefined);
+  const stops = options.trace
+    ? await traced(options, judges, facts, sender, asked.answer, asked.end)
+    : undefined;
+  const text = asked.service ? serviceText(asked.service) : explanationText(asked.answer);
+  tell(options, asked.answer, text, stops);
 }
 
 function tell(options: Options, answer: Explanation, text: string, stops: TracedStop[] | undefined): void {

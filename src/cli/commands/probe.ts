@@ -1,9 +1,7 @@
 // trunkline probe: real packets in a running lab.
 import { Command, Option } from "commander";
 import { TrunklineError } from "../../base/errors.ts";
-import { type Port, parsePorts } from "../../explain/ports.ts";
-import { namedFrontend } from "../../explain/services/frontend.ts";
-import { type EndName, isService, parseTarget, type Target } from "../../explain/target.ts";
+import { parsePorts } from "../../explain/ports.ts";
 import { askLab } from "../../lab/control/client.ts";
 import type { LabPort } from "../../lab/file/lab-file.ts";
 import { findLab } from "../../lab/life/state.ts";
@@ -11,7 +9,8 @@ import type { CapturedPacket } from "../../lab/now/capture.ts";
 import type { MatrixCell } from "../../lab/probe/matrix.ts";
 import type { MatrixRequest, ProbeAnswer, ProbeRequest } from "../../lab/probe/prober.ts";
 import { collectServices } from "../../plan/services.ts";
-import { defaultNamespace, withStore } from "../context.ts";
+import { withStore } from "../context.ts";
+import { probeRequest } from "../facts/probe-request.ts";
 import { drawMatrix } from "../matrix-table.ts";
 import { familyOption, probeTimeoutOption } from "../options.ts";
 import { exit, patiently, print, printJson, table } from "../output.ts";
@@ -72,16 +71,13 @@ async function probeOne(from: string | undefined, to: string | undefined, option
   if ((options.namespace?.length ?? 0) > 1) {
     throw new TrunklineError("cli.usage", { why: "-n can be repeated only with --all" });
   }
-  const target = parseTarget(to);
   const namespace = options.namespace?.[0];
-  const { who, port } = isService(target.end)
-    ? await servicePlace(options, target, target.end)
-    : { who: withoutPort(to, target), port: target.port };
+  const { lab: name } = options;
+  const asked = await probeRequest(from, to, namespace, () =>
+    withStore(name === undefined ? {} : { lab: name }, collectServices),
+  );
   const request: ProbeRequest = {
-    from,
-    to: who,
-    ...(port === "icmp" ? { icmp: true } : port && { port }),
-    ...(namespace !== undefined && { namespace }),
+    ...asked,
     ...(options.capture && { capture: true }),
     ...timeoutOf(options),
   };
@@ -93,27 +89,6 @@ async function probeOne(from: string | undefined, to: string | undefined, option
     if (result.capture) print(packetTable(result.capture));
   }
   process.exitCode = result.reachable ? exit.yes : exit.no;
-}
-
-function withoutPort(to: string, { port }: Target): string {
-  return port === undefined ? to : to.slice(0, to.lastIndexOf(port === "icmp" ? "/" : ":"));
-}
-
-/** Packets for a Service go to its ClusterIP, as a program's do that has asked for its name. */
-async function servicePlace(
-  { lab, namespace }: Options,
-  { port, portName }: Target,
-  end: Extract<EndName, { type: "object" }>,
-): Promise<{ who: string; port: Port }> {
-  if (port === "icmp") throw new TrunklineError("explain.port", { text: port });
-  const objects = await withStore(lab === undefined ? {} : { lab }, collectServices);
-  const space = end.namespace ?? namespace?.[0] ?? defaultNamespace;
-  const { address, asked } = namedFrontend(objects, end.name, space, port ?? portName, [4, 6]);
-  if (address === undefined)
-    throw new TrunklineError("cli.usage", {
-      why: `Service ${space}/${end.name} is headless: its name leads to its pods, probe one of them`,
-    });
-  return { who: address, port: asked };
 }
 
 function packetTable(packets: readonly CapturedPacket[]): string {

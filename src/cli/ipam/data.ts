@@ -25,13 +25,20 @@ export interface AddressData {
 /** Reads objects and journals. @throws what the store and the file system throw */
 export async function readAddresses(options: AddressOptions): Promise<AddressData> {
   const facts = await withStore(options, collectFacts);
-  const folders = journalFolders(options, facts);
+  return { facts, ledgers: await journalsOf(options, facts) };
+}
+
+/** Reads the journals of the nodes that this machine has, by node. @throws what the file system throws */
+export async function journalsOf(
+  options: AddressOptions,
+  facts: ClusterFacts,
+): Promise<ReadonlyMap<string, Ledger>> {
   const ledgers = new Map<string, Ledger>();
-  for (const [node, folder] of folders) {
+  for (const [node, folder] of journalFolders(options, facts)) {
     const ledger = await readJournal(folder);
     if (ledger) ledgers.set(node, ledger);
   }
-  return { facts, ledgers };
+  return ledgers;
 }
 
 /** Returns how full every block is. @throws what the store and the file system throw */

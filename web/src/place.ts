@@ -1,0 +1,53 @@
+// Where in the page somebody is: page and filters stand in the address bar, so that a view can be kept, sent, and gone back to.
+import { useEffect, useState } from "preact/hooks";
+
+export const pageNames = ["ask"] as const;
+export type PageName = (typeof pageNames)[number];
+
+export type Filters = Readonly<Record<string, string>>;
+
+export interface Place {
+  readonly page: PageName;
+  readonly filters: Filters;
+}
+
+/** Returns the place that an address's query means. */
+export function placeOf(search: string): Place {
+  const words = new URLSearchParams(search);
+  const page = pageNames.find((name) => name === words.get("page")) ?? "ask";
+  words.delete("page");
+  return { page, filters: Object.fromEntries(words) };
+}
+
+/** Returns the query of a place; filters that are empty are left out. */
+export function searchOf({ page, filters }: Place): string {
+  const words = new URLSearchParams({ page });
+  for (const [name, value] of Object.entries(filters)) if (value !== "") words.set(name, value);
+  return `?${words}`;
+}
+
+const moved = new EventTarget();
+
+/** Goes to a place: as a step that can be gone back, or (`replace`) in place of the current one. */
+export function go(place: Place, how: "step" | "replace" = "step"): void {
+  const search = searchOf(place);
+  if (search === location.search) return;
+  if (how === "step") history.pushState(null, "", search);
+  else history.replaceState(null, "", search);
+  moved.dispatchEvent(new Event("move"));
+}
+
+/** Returns where we are, and draws again where that changes. */
+export function usePlace(): Place {
+  const [search, setSearch] = useState(location.search);
+  useEffect(() => {
+    const look = () => setSearch(location.search);
+    moved.addEventListener("move", look);
+    addEventListener("popstate", look);
+    return () => {
+      moved.removeEventListener("move", look);
+      removeEventListener("popstate", look);
+    };
+  }, []);
+  return placeOf(search);
+}
