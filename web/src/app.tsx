@@ -1,13 +1,28 @@
 // The frame around all pages: where one is, whose cluster this is, and whether what is shown is live.
+import { lazy, Suspense } from "preact/compat";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { About, ChangeEvent } from "../../src/ui/api.ts";
 import { useAnswer } from "./answers.ts";
 import { follow, hasToken, pathOf, setToken } from "./client.ts";
+import { Addresses } from "./pages/addresses.tsx";
 import { Ask } from "./pages/ask.tsx";
+import { Lists } from "./pages/lists.tsx";
+import { Matrix } from "./pages/matrix.tsx";
+import { Refused } from "./pages/refused.tsx";
 import { Empty, Link } from "./parts/words.tsx";
 import { type PageName, pageNames, usePlace } from "./place.ts";
 
-const titles: Readonly<Record<PageName, string>> = { ask: "Ask" };
+/** Drawing thousands of pods takes a library that no other page needs. */
+const CloudMap = lazy(() => import("./pages/map.tsx"));
+
+const titles: Readonly<Record<PageName, string>> = {
+  map: "Map",
+  ask: "Ask",
+  matrix: "Matrix",
+  addresses: "Addresses",
+  lists: "Lists",
+  refused: "Refused",
+};
 
 export function App() {
   const [isIn, setIn] = useState(hasToken());
@@ -55,7 +70,7 @@ function Inside({ leave }: { readonly leave: () => void }) {
       </header>
       <main id="main" tabIndex={-1} ref={main} data-page={page}>
         {about ? (
-          <Ask about={about} age={age} />
+          <Page name={page} about={about} age={age} />
         ) : (
           error && (
             <Empty title="Nothing can be shown">
@@ -69,6 +84,35 @@ function Inside({ leave }: { readonly leave: () => void }) {
       </main>
     </>
   );
+}
+
+function Page({
+  name,
+  about,
+  age,
+}: {
+  readonly name: PageName;
+  readonly about: About;
+  readonly age: number;
+}) {
+  switch (name) {
+    case "map":
+      return (
+        <Suspense fallback={<p class="busy">drawing…</p>}>
+          <CloudMap age={age} />
+        </Suspense>
+      );
+    case "ask":
+      return <Ask about={about} age={age} />;
+    case "matrix":
+      return <Matrix about={about} age={age} />;
+    case "addresses":
+      return <Addresses age={age} />;
+    case "lists":
+      return <Lists age={age} />;
+    case "refused":
+      return <Refused about={about} />;
+  }
 }
 
 /** Returns a number that changes as objects do, and whether that would be heard of. */

@@ -1,7 +1,7 @@
 // Where in the page somebody is: page and filters stand in the address bar, so that a view can be kept, sent, and gone back to.
 import { useEffect, useState } from "preact/hooks";
 
-export const pageNames = ["ask"] as const;
+export const pageNames = ["map", "ask", "matrix", "addresses", "lists", "refused"] as const;
 export type PageName = (typeof pageNames)[number];
 
 export type Filters = Readonly<Record<string, string>>;
@@ -14,7 +14,7 @@ export interface Place {
 /** Returns the place that an address's query means. */
 export function placeOf(search: string): Place {
   const words = new URLSearchParams(search);
-  const page = pageNames.find((name) => name === words.get("page")) ?? "ask";
+  const page = pageNames.find((name) => name === words.get("page")) ?? "map";
   words.delete("page");
   return { page, filters: Object.fromEntries(words) };
 }
@@ -50,4 +50,14 @@ export function usePlace(): Place {
     };
   }, []);
   return placeOf(search);
+}
+
+/** Returns a filter of the current page, and what sets it: while somebody types, the address is replaced. */
+export function useFilter(name: string): [string, (value: string) => void] {
+  const place = usePlace();
+  const set = (value: string) => {
+    const now = placeOf(location.search);
+    go({ ...now, filters: { ...now.filters, [name]: value } }, "replace");
+  };
+  return [place.filters[name] ?? "", set];
 }

@@ -93,14 +93,14 @@ describe("matrix", () => {
     const pods = [owned("cart-1", "10.1.0.20"), owned("cart-2", "10.1.0.21")];
     const folded = await ask<MatrixAnswer>("matrix", "fold=yes&namespace=shop&hosts=no", ...pods);
     expect(folded.rows).toEqual([
-      { name: "deployment/shop/cart", label: "deployment/cart", namespace: "shop", pods: 2 },
+      { name: "deployment/shop/cart", label: "deployment/shop/cart", namespace: "shop", pods: 2 },
     ]);
     const flat = await ask<MatrixAnswer>(
       "matrix",
       "namespace=shop&hosts=no&selector=pod-template-hash",
       ...pods,
     );
-    expect(flat.rows.map(({ label }) => label)).toEqual(["cart-1", "cart-2"]);
+    expect(flat.rows.map(({ label }) => label)).toEqual(["shop/cart-1", "shop/cart-2"]);
     await expect(ask("matrix", "selector==")).rejects.toMatchObject({ code: "api.selector" });
   });
 });

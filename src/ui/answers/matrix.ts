@@ -81,9 +81,8 @@ export function rowsOf(
 
 function rowOf(name: string, end: End, pods: number): MatrixEnd {
   const namespace = end.type === "pod" ? (end.pod.metadata.namespace ?? null) : null;
-  const words = name.split("/");
-  const label =
-    namespace === null ? name : `${words[0] === "pod" ? "" : `${words[0]}/`}${words.slice(2).join("/")}`;
+  // The kind goes without saying where it is a pod.
+  const label = name.startsWith("pod/") ? name.slice("pod/".length) : name;
   return { name, label, namespace, pods };
 }
 

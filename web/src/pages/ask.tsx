@@ -141,7 +141,7 @@ function StepLine({ step }: { readonly step: Step }) {
         <p key={text}>{text}</p>
       ))}
       {step.objects.length > 0 && (
-        <ul class="objects" aria-label="Objects">
+        <ul class={step.decides ? "objects of-decider" : "objects"} aria-label="Objects">
           {step.objects.map((name) => (
             <li key={name}>{name}</li>
           ))}

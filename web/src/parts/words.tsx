@@ -70,3 +70,39 @@ export function Mark({
     </span>
   );
 }
+
+/** How full something is: a bar, and the figures as text. */
+export function Fill({
+  used,
+  total,
+  note,
+}: {
+  readonly used: number;
+  readonly total: number;
+  readonly note?: string;
+}) {
+  const share = total > 0 ? Math.min(1, used / total) : 0;
+  const state = share >= 0.95 ? "full" : share >= 0.8 ? "high" : "fine";
+  return (
+    <span class="fill">
+      <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" class={state}>
+        <rect width="100" height="8" class="track" />
+        <rect width={Math.max(share * 100, used > 0 ? 1 : 0)} height="8" class="level" />
+      </svg>
+      <span class="figures">
+        {used} of {total}
+        {note}
+      </span>
+    </span>
+  );
+}
+
+/** Returns a time as people read it: the clock today, with the day before that. */
+export function timeText(stamp: string | null | undefined): string {
+  if (stamp === null || stamp === undefined || stamp === "") return "–";
+  const time = new Date(stamp);
+  if (Number.isNaN(time.getTime())) return stamp;
+  const isToday = time.toDateString() === new Date().toDateString();
+  const clock = time.toTimeString().slice(0, 8);
+  return isToday ? clock : `${time.toLocaleDateString()} ${clock}`;
+}
