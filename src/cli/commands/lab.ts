@@ -134,6 +134,9 @@ async function clearDead(name: string): Promise<void> {
 }
 
 function introduce(record: LabRecord, options: UpOptions): void {
+  for (const what of record.missing ?? []) say(`warning: ${what}`);
+  if (record.missing)
+    say("warning: the lab is up without these; `trunkline route sessions` says how they stand");
   if (options.output === "json") {
     printJson(record);
     return;

@@ -8,6 +8,7 @@ import type { Logger } from "../../base/log.ts";
 import { type CloudCallBody, callCloud } from "../../cloud/lab/client.ts";
 import { linuxMachine } from "../../kernel/index.ts";
 import { identifyProcess } from "../../kernel/process.ts";
+import { collectFacts } from "../../plan/collect.ts";
 import { serveControl, wireError } from "../control/server.ts";
 import type { LabFile } from "../file/lab-file.ts";
 import { Lab } from "../lab.ts";
@@ -28,6 +29,7 @@ import { groundOf } from "../topology/ground.ts";
 import { planTopology, type Topology } from "../topology/plan.ts";
 import { clearAway, LAB_VARIABLE } from "./clear-away.ts";
 import type { ProcessAct } from "./processes.ts";
+import { routingReady } from "./routing-ready.ts";
 import { isKept, type LabPaths, type LabRecord, labPaths, nodePaths, readLab, writeLab } from "./state.ts";
 
 export interface HostOptions {
@@ -126,7 +128,13 @@ async function serve(
       if (!signal.aborted) {
         rmSync(paths.kept, { force: true });
         end.keep = false;
-        change({ ready: true });
+        const missing = await routingReady({
+          facts: () => collectFacts(lab.store),
+          socket: (node) => nodePaths(paths, node).healthSocket,
+          signal,
+        });
+        for (const what of missing) logger.warn({ what }, "the lab is up, and this does not stand yet");
+        change({ ready: true, ...(missing.length > 0 && { missing }) });
         options.onReady(now);
       }
       await ending.promise;

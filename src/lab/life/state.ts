@@ -29,6 +29,8 @@ export interface LabRecord {
   readonly separate: boolean;
   /** The least releaseAfter that `apply` takes, in milliseconds. */
   readonly minReleaseAfter?: number;
+  /** What of its routing did not stand when it was said to be up, worded; only where something did not. */
+  readonly missing?: readonly string[];
   /** RFC 3339 */
   readonly startedAt: string;
   readonly members: readonly LabMember[];
