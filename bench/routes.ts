@@ -1,5 +1,6 @@
 // A reflector that tells a node of 5,000 other nodes' blocks: until all of them are in the kernel, beside BIRD alone with
-// the very same configuration; what the agent itself takes meanwhile; and one more node, until it is in another's kernel.
+// the very same configuration; what the agent itself takes meanwhile; one more node, until it is in another's kernel; and what
+// packets between nodes take, directly and through VXLAN, beside ways made by hand.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,8 +21,9 @@ import type { Need } from "./lib/needs.ts";
 import { ranInPrivate } from "./lib/private.ts";
 import { isQuick, rounds } from "./lib/quick.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
+import { measureWays, wayNeeds } from "./lib/ways.ts";
 
-export const needs: readonly Need[] = [{ program: "bird", debian: "bird2" }];
+export const needs: readonly Need[] = [{ program: "bird", debian: "bird2" }, ...wayNeeds];
 
 const root = path.dirname(import.meta.dirname);
 const NODES = isQuick ? 500 : 5000;
@@ -46,7 +48,8 @@ export async function bench(): Promise<readonly Row[] | undefined> {
   const folder = mkdtempSync(path.join(tmpdir(), "trunkline-bench-"));
   const end: (() => Promise<void>)[] = [];
   try {
-    return await measure(folder, end);
+    const ways = await measureWays(folder);
+    return [...(await measure(folder, end)), ...ways];
   } finally {
     for (const one of end.toReversed()) await one();
     rmSync(folder, { recursive: true, force: true });

@@ -1,7 +1,6 @@
 // Runs programs through the small launcher (launch.c), which is compiled when first needed.
-import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, renameSync, statSync } from "node:fs";
-import path from "node:path";
+import { spawn } from "node:child_process";
+import { compiled } from "./compiled.ts";
 
 export interface Job {
   readonly program: string;
@@ -17,22 +16,9 @@ export interface Launched {
   readonly wall: number;
 }
 
-const source = path.join(import.meta.dirname, "launch.c");
-const built = path.resolve(import.meta.dirname, "../../.cache/bench-launch");
-
-function launcher(): string {
-  if (!existsSync(built) || statSync(built).mtimeMs < statSync(source).mtimeMs) {
-    mkdirSync(path.dirname(built), { recursive: true });
-    const fresh = `${built}.${process.pid}`;
-    execFileSync(process.env["CC"] || "cc", ["-O1", "-static", source, "-o", fresh], { stdio: "inherit" });
-    renameSync(fresh, built);
-  }
-  return built;
-}
-
 /** Runs the jobs, so many at a time. Rejects if any of them fails. */
 export async function launch(jobs: readonly Job[], atATime: number): Promise<Launched> {
-  const child = spawn(launcher(), [String(atATime)], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(compiled("launch"), [String(atATime)], { stdio: ["pipe", "pipe", "inherit"] });
   let text = "";
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
   const ended = new Promise<number | null>((resolve, reject) => {
