@@ -21,7 +21,8 @@ if [ ! -f "$vm/vmlinuz" ]; then
   say "fetching Debian package $package (unpacked into .cache/vm, not installed)"
   rm -rf "$vm/fetch"
   mkdir -p "$vm/fetch/files"
-  (cd "$vm/fetch" && apt-get -qq download "$package" 2>/dev/null)
+  # It warns about its own user even where all is well.
+  words=$(cd "$vm/fetch" && apt-get -qq download "$package" 2>&1) || { say "apt-get: $words"; exit 1; }
   dpkg-deb -x "$vm"/fetch/*.deb "$vm/fetch/files"
   version=$(basename "$vm"/fetch/files/lib/modules/*)
   rm -rf "$vm/modules"
