@@ -78,7 +78,7 @@ export function fateOf(network: Network, start: Start, travelled: Travelled, cho
   if (refused) {
     const broken = `${refused.at.name} ${verbs[refused.as]} it: ${refused.by}`;
     const outcome =
-      refused.as === "dropped" || isSendRefused(start, refused.hook)
+      refused.as === "dropped" || isSendRefused(start, refused.hook) || isErrorUnsaid(travelled)
         ? "filtered"
         : // A reset is an answer like others, and in the name of who was asked.
           back(rejectedAs[refused.as], { ...errorFrom(refused.at), error: refused.as !== "reset" }).outcome;
@@ -139,6 +139,16 @@ export function fateOf(network: Network, start: Start, travelled: Travelled, cho
 /** What a machine's own kernel keeps from being sent fails at once; only TCP goes on waiting, and hears what is said of it. */
 function isSendRefused(start: Start, hook: Hook): boolean {
   return !isPodOf(start) && (hook === "output" || hook === "postrouting") && start.port?.protocol !== "TCP";
+}
+
+/**
+ * Of a packet of its own that leaves by the loopback link a kernel would tell in the name of where it goes (icmp.c: its way
+ * is local). That address is not its own, so it sends no such error of IPv4. Resets ask for no such thing, and IPv6 takes
+ * an address that is.
+ */
+function isErrorUnsaid({ refused, stop, destination }: Travelled): boolean {
+  const isOwn = stop.type === "lost" && stop.byLoopback === true && stop.at === refused?.at;
+  return isOwn && refused.as !== "reset" && !destination.includes(":");
 }
 
 const verbs = { dropped: "drops", reset: "rejects", refused: "rejects", unreachable: "rejects" } as const;

@@ -23,6 +23,8 @@ export type Stop =
       readonly why: string;
       /** The sender is told at once: by its own kernel, or by a router. Else it waits in vain. */
       readonly told: boolean;
+      /** The machine's own packet left by its loopback link. */
+      readonly byLoopback?: true;
     };
 
 /** Where a machine sends a packet. */
@@ -56,6 +58,8 @@ export type Onward =
       readonly told: boolean | "expired";
       /** It leaves by this link first, the loopback one, and passes the filters on that way. */
       readonly out?: GroundLink;
+      /** Told where the packet would leave: output filters see it before. */
+      readonly afterOutput?: true;
     };
 
 /** A node's link to a pod; which of them is the container's secret. */
@@ -225,7 +229,8 @@ export class Atlas {
         ? `no pod on ${name.replace(/^node\//, "")} has ${destination}`
         : `${name} has a route to ${destination} that leads nowhere`;
       // Packets of others vanish; its own kernel tells the sender.
-      return nowhere(route.by, why, own || route.to === "unreachable");
+      const lost = nowhere(route.by, why, own || route.to === "unreachable");
+      return own && route.afterOutput ? { ...lost, afterOutput: true } : lost;
     }
     if (route.to === "several") {
       const odd = route.odd === undefined ? "" : `, whose route to it says: ${route.odd}`;

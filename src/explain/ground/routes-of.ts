@@ -43,6 +43,8 @@ export interface KnownRoute {
   readonly planned?: true;
   /** It goes through a tunnel: the address that the packets are sent to which it is packed in. */
   readonly outer?: string;
+  /** Its own packets are refused only where they would leave. */
+  readonly afterOutput?: true;
 }
 
 /** The agents' own routes: see steer-routes.ts and routing-manager.ts. */
@@ -171,8 +173,10 @@ function singleRoute(
   const by = isOnLink ? networkText(link) : to.endsWith("/0") ? "its default route" : `its route to ${to}`;
   const weight = metric ?? (range.family === 6 ? 1024 : 0);
   if (type !== undefined) return [{ range, to: type, by, metric: weight }];
-  // Of IPv6 what is said to be on the loopback link is refused (route.c, fib6_is_reject).
-  if (range.family === 6 && link?.name === "lo") return [{ range, to: "unreachable", by, metric: weight }];
+  // Of IPv6 what is said to be on the loopback link is refused (route.c, fib6_is_reject): what others send at once, its own
+  // where it would leave (ip6_pkt_discard_out), which output filters see before.
+  if (range.family === 6 && link?.name === "lo")
+    return [{ range, to: "unreachable", by, metric: weight, afterOutput: true }];
   if (!link) return [];
   // The source is looked for near the next hop that was named, its own address or not.
   const near =

@@ -634,6 +634,44 @@ it("a route to a node's own loopback goes round until its time is over", () => {
   }
   const n1 = rules(iptables("filter", "-A OUTPUT -p tcp -j REJECT --reject-with tcp-reset"));
   expect(ask("node/n1", "host/out:80", { on, n1 })).toMatchObject({ verdict: "no", expected: "refused" });
+  // An error about what goes back into the machine itself would be in the name of an address that is not its own.
+  for (const as of ["icmp-port-unreachable", "icmp-admin-prohibited"]) {
+    const told = rules(iptables("filter", `-A OUTPUT -p tcp -j REJECT --reject-with ${as}`));
+    expect(ask("node/n1", "host/out:80", { on, n1: told })).toMatchObject({
+      verdict: "no",
+      expected: "filtered",
+    });
+    expect(ask("node/n1", "host/choosy:80", { n1: told }).expected).not.toBe("filtered");
+  }
+  // It comes in again, where filters are asked; resets are answers as any.
+  const reset = rules(iptables("filter", "-A INPUT -i lo -p tcp -j REJECT --reject-with tcp-reset"));
+  expect(ask("node/n1", "host/out:80", { on, n1: reset })).toMatchObject({
+    verdict: "no",
+    expected: "refused",
+  });
+  expect(ask("pod/web", "host/out:80", { on, n1: reset }).expected).toBe("unreachable");
   const hidden = rules(iptables("nat", "-A POSTROUTING -o lo -j SNAT --to-source 192.168.18.3"));
   expect(ask("pod/web", "host/out:80", { on, n1: hidden }).verdict).toBe("unknown");
+});
+
+it("of IPv6 a node's own packets to its loopback pass output filters before they are refused", () => {
+  const addresses = ["192.168.18.3", "fd00:18::3"].map(
+    (address) => ({ type: "InternalIP", address }) as const,
+  );
+  const of = facts({ ...node("n1", "192.168.18.3"), status: { addresses } } as KubeObject);
+  const on: Ground = {
+    machines: named.machines.map((machine): Machine => {
+      if (machine.name !== "node/n1") return machine;
+      const eth0 = { name: "eth0", network: "nodes", addresses: ["192.168.18.3/24", "fd00:18::3/64"] };
+      const routes = [{ to: "fd00:77::/64", link: "lo" }, ...machine.routes];
+      return { ...machine, live: true, links: [{ name: "lo", addresses: [] }, eth0], routes };
+    }),
+  };
+  const rejecting = rulesetOf({
+    iptables: [{ ...iptables("filter", "-A OUTPUT -p tcp --dport 80 -j REJECT"), family: 6 }],
+    nft: [],
+    unreadable: [],
+  });
+  expect(ask("node/n1", "[fd00:77::9]:80", { of, on, n1: rejecting }).expected).toBe("refused");
+  expect(ask("node/n1", "[fd00:77::9]:81", { of, on, n1: rejecting }).expected).toBe("unreachable");
 });

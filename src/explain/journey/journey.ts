@@ -149,7 +149,8 @@ class Journey {
     const { from } = this.#start;
     this.#doubt(machine);
     const first = this.#onward(machine, true);
-    if (first.type === "nowhere" && !first.out) return this.#lost(machine, from.name, first);
+    if (first.type === "nowhere" && !first.out && !first.afterOutput)
+      return this.#lost(machine, from.name, first);
     this.#track(machine);
     this.#hook(machine, "output", "", linkName(first));
     const next = this.#onward(machine, true);
@@ -206,11 +207,12 @@ class Journey {
     next: Exclude<Known, { type: "local" }>,
     by: string | undefined,
   ): Stop {
+    const isOwn = by === "";
     if (next.type === "nowhere") {
       if (next.out) this.#round(machine, by, next.out);
-      return this.#lost(machine, at, next);
+      const lost = this.#lost(machine, at, next);
+      return next.out && isOwn ? { ...lost, byLoopback: true } : lost;
     }
-    const isOwn = by === "";
     const out: GroundLink = next.type === "pod" ? podLink : next.link;
     const hop = next.type === "pod" ? undefined : next.via;
     const pod = next.type === "pod" ? next.end : undefined;
@@ -242,7 +244,10 @@ class Journey {
     return this.#arrive(target, target.links.find(({ network }) => network === link.network)?.name);
   }
 
-  /** By the loopback link a packet comes back, and passes the filters again, as often as it may be passed on. */
+  /**
+   * By the loopback link a packet comes back. One that was passed on passes the filters again, as often as it may be; the
+   * machine's own is given to the machine itself, where nobody has asked for it.
+   */
   #round(machine: Machine, by: string | undefined, out: GroundLink): void {
     if (by !== "") {
       const parts = [...this.#policyParts(machine, by, false), ...this.#groupParts(machine, by, undefined)];
@@ -250,7 +255,8 @@ class Journey {
     }
     this.#hook(machine, "postrouting", by, out);
     this.#hook(machine, "prerouting", "lo", undefined);
-    if (by !== "") this.#hook(machine, "forward", "lo", out);
+    if (by === "") this.#hook(machine, "input", "lo", undefined);
+    else this.#hook(machine, "forward", "lo", out);
     if (this.#parcel.translated.snat && !this.#isRefused())
       throw this.#choices.untold(`${machine.name} translates a packet that goes round by its loopback link`);
   }
@@ -286,7 +292,7 @@ class Journey {
     machine: Machine,
     at: string,
     { by, why, told }: { by: string; why: string; told: boolean | "expired" },
-  ): Stop {
+  ): Extract<Stop, { type: "lost" }> {
     this.#hops.push({ at, to: "nowhere", by });
     const isTold = told === "expired" ? this.#start.port !== undefined : told;
     return { type: "lost", at: machine, why, told: isTold };
