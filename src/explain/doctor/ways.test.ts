@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { rulesetOf } from "../../plan/foreign/index.ts";
 import { podEni } from "../../plan/subnets/pod-enis.suite.ts";
-import { cluster, policy, pool } from "../cluster.suite.ts";
+import { block, cluster, pod, policy, pool } from "../cluster.suite.ts";
 import { ground } from "../ground/ground.suite.ts";
 import type { Ground, Machine } from "../ground/ground.ts";
 import { judgesOf } from "../judges/plans.ts";
@@ -39,6 +39,17 @@ describe("the ways between nodes' pods", () => {
         "to mend it: iptables-nft -t filter -D FORWARD -s 10.1.0.0/16 -j DROP (on n1, if nobody needs it)",
       );
     }
+  });
+
+  it("of pods of another pool are asked too, and what cuts both is said once", () => {
+    const other = [pool("other", "10.3.0.0/26", false), block("10.3.0.0/29", "n1")];
+    const of = cluster(pool("pods", "10.1.0.0/16", false), ...other, pod("s", "10.3.0.2", "n1"));
+    const cut = (...rules: string[]) => found(changed({}), rules, of).map(({ what }) => what);
+    // Answers are cut, too.
+    const ofOther = ["error way.broken Pod/default/s", "error way.broken Pod/default/api"];
+    expect(cut("-A FORWARD -s 10.3.0.0/26 -d 10.1.0.64/26 -j DROP")).toEqual(ofOther);
+    const ofBoth = ["error way.broken Pod/default/db", "error way.broken Pod/default/api"];
+    expect(cut("-A FORWARD -d 10.1.0.64/26 -j DROP")).toEqual(ofBoth);
   });
 
   it("end at a link that is down, which is named with what sets it up", () => {

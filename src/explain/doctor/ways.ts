@@ -1,25 +1,24 @@
-// Whether pods of one node reach those of the next, as explain says it: what stands in their way is nobody's policy, and the
-// machines themselves tell (links that are down, routes that lead nowhere, other programs' rules).
-import { isTerminal, podIps } from "../../api/kinds/core.ts";
+// Whether pods of one node reach those of the next, and those that are wired otherwise, as explain says it: what stands in
+// their way is nobody's policy, and the machines themselves tell (links that are down, routes that lead nowhere, other
+// programs' rules).
 import type { ClusterFacts } from "../../plan/facts.ts";
-import { type End, podEnd } from "../ends.ts";
+import { type End, nodeOf } from "../ends.ts";
 import { type Explanation, explain } from "../explain.ts";
 import { type Ground, nodeName } from "../ground/ground.ts";
 import type { Judges } from "../judges/judge.ts";
+import { askedPairs } from "./asked.ts";
 import type { Diagnosis } from "./diagnosis.ts";
 
 /** Returns links of nodes that are down, and pairs of nodes whose pods do not reach each other, each with what mends it. */
 export function wayFindings(facts: ClusterFacts, judges: Judges, ground: Ground): Diagnosis[] {
   const down = ground.machines.flatMap((machine) => downLinks(facts, machine));
-  // In a ring: each node once as the one that sends, and once as the one that is asked.
-  const ends = onePodEach(facts);
-  const ways = ends.flatMap((from, at) => {
-    const to = ends[(at + 1) % ends.length]!;
-    return from === to
-      ? []
-      : [from, to].flatMap((one) => between(facts, judges, one, one === from ? to : from));
-  });
-  return [...down, ...unique(ways)];
+  const ways = askedPairs(facts).flatMap(([one, other]) => [
+    ...between(facts, judges, one, other),
+    ...between(facts, judges, other, one),
+  ]);
+  const first = new Map<string, Diagnosis>();
+  for (const { key, found } of ways) if (!first.has(key)) first.set(key, found);
+  return [...down, ...first.values()];
 }
 
 function downLinks(facts: ClusterFacts, { name, links }: Ground["machines"][number]): Diagnosis[] {
@@ -50,20 +49,14 @@ function isIdle({ podEnis, nodeConfigs }: ClusterFacts, node: string, id: string
   return !isShared && !isOwn;
 }
 
-/** One pod of each node, of those that run in a network of their own. */
-function onePodEach({ pods }: ClusterFacts): readonly End[] {
-  const byNode = new Map<string, End>();
-  for (const [, pod] of [...pods].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-    const { nodeName: node, hostNetwork } = pod.spec;
-    const isGone = isTerminal(pod) || pod.metadata.deletionTimestamp !== undefined;
-    if (node === undefined || hostNetwork === true || isGone || podIps(pod).length === 0) continue;
-    if (!byNode.has(node)) byNode.set(node, podEnd(pod));
-  }
-  return [...byNode].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, end]) => end);
+/** What is found of a pair; what cuts other pairs of the same nodes in the same way has the same key. */
+interface Found {
+  readonly key: string;
+  readonly found: Diagnosis;
 }
 
-function between(facts: ClusterFacts, judges: Judges, from: End, to: End): Diagnosis[] {
-  const found: Diagnosis[] = [];
+function between(facts: ClusterFacts, judges: Judges, from: End, to: End): Found[] {
+  const found: Found[] = [];
   for (const isSix of [false, true]) {
     const ofFamily = (end: End) => end.addresses.filter((one) => one.includes(":") === isSix);
     if (ofFamily(from).length === 0 || ofFamily(to).length === 0) continue;
@@ -75,19 +68,19 @@ function between(facts: ClusterFacts, judges: Judges, from: End, to: End): Diagn
       { ...to, addresses: ofFamily(to) },
       "icmp",
     );
+    const note = (why: string, diagnosis: Diagnosis) =>
+      found.push({ key: `${nodeOf(from)} ${nodeOf(to)} ${isSix} ${why}`, found: diagnosis });
     const object = `Pod/${from.name.replace(/^pod\//, "")}`;
     const asked = `the way hop by hop: trunkline explain ${from.name} ${ofFamily(to)[0]}/icmp`;
-    if (answer.unknown !== undefined)
-      found.push({
-        code: "way.unknown",
-        severity: "note",
-        object,
-        message: `it cannot be told whether it reaches ${to.name}: ${answer.unknown.join("; ")}`,
-      });
-    else if (answer.reachable === false && isWayItself(answer)) {
+    if (answer.unknown !== undefined) {
+      const why = answer.unknown.join("; ");
+      const message = `it cannot be told whether it reaches ${to.name}: ${why}`;
+      note(why, { code: "way.unknown", severity: "note", object, message });
+    } else if (answer.reachable === false && isWayItself(answer)) {
       const mend = mendOf(answer, isSix);
       const how = mend === undefined ? asked : `to mend it: ${mend}; ${asked}`;
-      found.push(error("way.broken", object, `it does not reach ${to.name}: ${answer.reasons[0]}; ${how}`));
+      const [why = ""] = answer.reasons;
+      note(why, error("way.broken", object, `it does not reach ${to.name}: ${why}; ${how}`));
     }
   }
   return found;
@@ -116,10 +109,6 @@ export function mendOf(
   if (nowhere && prefix !== undefined)
     return `ip ${isSix ? "-6 " : ""}route del ${prefix} (on ${nowhere[1]}, if nobody needs it)`;
   return undefined;
-}
-
-function unique(found: readonly Diagnosis[]): Diagnosis[] {
-  return [...new Map(found.map((one) => [`${one.object} ${one.message}`, one])).values()];
 }
 
 function error(code: string, object: string, message: string): Diagnosis {
