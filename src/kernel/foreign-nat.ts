@@ -38,11 +38,12 @@ export async function readForeignNat(kernel: Kernel, netns: NetnsRef): Promise<F
   const legacy = legacyFamilies(netns);
   const compat = await Promise.all(
     families
-      .filter((family) => tables.includes(compatTable(family)))
+      .filter((family) => tables.has(compatTable(family)))
       .map(async (family) => ({ family, text: await save("nft", family, netns) })),
   );
-  // It refuses tables that hold rules which it did not write itself; nft can read those.
-  const readable = compat.filter(({ text }) => text !== undefined && !/is incompatible/.test(text));
+  // It refuses tables that hold rules which it did not write itself, and leaves out chains that are not its own; nft can read
+  // both.
+  const readable = compat.filter(({ text = "" }) => /^\*nat$/m.test(text) && !/is incompatible/.test(text));
   const unreadable: string[] = [];
   const iptables: ForeignNatTexts["iptables"][number][] = readable.map(({ family, text = "" }) => ({
     store: "iptables-nft",
@@ -55,9 +56,14 @@ export async function readForeignNat(kernel: Kernel, netns: NetnsRef): Promise<F
       unreadable.push("legacy rules are loaded, but iptables-legacy-save is not installed");
     else iptables.push({ store: "iptables-legacy", family, text });
   }
-  const done = new Set([...OWN_TABLES, ...readable.map(({ family }) => compatTable(family))]);
+  const printed = new Map(readable.map(({ family, text }) => [compatTable(family), chainsIn(text ?? "")]));
   const native = await Promise.all(
-    tables.filter((table) => !done.has(table)).map((table) => readNftTable(kernel, netns, table)),
+    [...tables].map(async ([table, bases]) => {
+      const known = printed.get(table) ?? new Set();
+      if (OWN_TABLES.includes(table) || bases.every((name) => known.has(name))) return undefined;
+      const read = await readNftTable(kernel, netns, table);
+      return read && { ...read, json: besidePrinted(read.json, known) };
+    }),
   );
   return { iptables, nft: native.flatMap((table) => table ?? []), unreadable };
 }
@@ -79,15 +85,65 @@ export async function readNftTable(
   return { table, json, text: stdout };
 }
 
-/** Returns `family name` of tables that have a chain of type nat. */
-async function natTables(kernel: Kernel): Promise<string[]> {
-  const objects = (await kernel.nft.list("list chains")) ?? [];
-  const out = new Set<string>();
-  for (const object of objects) {
-    const chain = object["chain"] as Record<string, unknown> | undefined;
-    if (chain?.["type"] === "nat") out.add(`${String(chain["family"])} ${String(chain["table"])}`);
+/** The chains of a table as iptables' save command declares them. */
+function chainsIn(text: string): Set<string> {
+  return new Set([...text.matchAll(/^:(\S+) /gm)].flatMap(([, name]) => name ?? []));
+}
+
+/**
+ * Returns of a table what iptables has not printed: base chains of other names, and what they lead to, with their rules.
+ * @param json nft's JSON of the table
+ * @param printed names of the chains that iptables has printed
+ */
+export function besidePrinted(json: NftText["json"], printed: ReadonlySet<string>): NftText["json"] {
+  if (printed.size === 0) return json;
+  const part = (object: Record<string, unknown>, kind: "chain" | "rule") =>
+    object[kind] as Record<string, unknown> | undefined;
+  const isOther = (chain: Record<string, unknown>) =>
+    chain["hook"] !== undefined && !printed.has(String(chain["name"]));
+  const kept = new Set(
+    json.flatMap((object) => {
+      const chain = part(object, "chain");
+      return chain && isOther(chain) ? [String(chain["name"])] : [];
+    }),
+  );
+  // Iterating over a set comes to what is added meanwhile.
+  for (const name of kept) {
+    for (const object of json) {
+      const rule = part(object, "rule");
+      if (rule?.["chain"] === name) for (const target of targetsIn(rule["expr"])) kept.add(target);
+    }
   }
-  return [...out].filter((name) => /^(ip|ip6|inet) [a-zA-Z0-9_.-]+$/.test(name)).toSorted();
+  return json.filter((object) => {
+    const name = part(object, "chain")?.["name"] ?? part(object, "rule")?.["chain"];
+    return name === undefined || kept.has(String(name));
+  });
+}
+
+/** The chains that a rule's expressions jump or go to, in verdict maps, too. */
+function targetsIn(expression: unknown): string[] {
+  if (typeof expression !== "object" || expression === null) return [];
+  return Object.entries(expression).flatMap(([key, value]: [string, unknown]) => {
+    const target = (value as { target?: unknown } | null)?.target;
+    const isJump = (key === "jump" || key === "goto") && typeof target === "string";
+    return isJump ? [target] : targetsIn(value);
+  });
+}
+
+/** Returns, by `family name`, the base chains of type nat of each table that has one. */
+async function natTables(kernel: Kernel): Promise<ReadonlyMap<string, readonly string[]>> {
+  const objects = (await kernel.nft.list("list chains")) ?? [];
+  const found = objects.flatMap((object) => {
+    const chain = object["chain"] as Record<string, unknown> | undefined;
+    if (chain?.["type"] !== "nat") return [];
+    const table = `${String(chain["family"])} ${String(chain["table"])}`;
+    return /^(ip|ip6|inet) [a-zA-Z0-9_.-]+$/.test(table) ? [{ table, name: String(chain["name"]) }] : [];
+  });
+  const byTable = Map.groupBy(
+    found.toSorted((a, b) => (a.table < b.table ? -1 : 1)),
+    ({ table }) => table,
+  );
+  return new Map([...byTable].map(([table, chains]) => [table, chains.map(({ name }) => name)]));
 }
 
 /** Returns what the tool printed, or undefined where it is not installed. */

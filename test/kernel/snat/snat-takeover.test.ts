@@ -127,6 +127,24 @@ describe("taking over from flannel on a real node", () => {
     expect((await list()).split("\n").toSorted()).toEqual(before.split("\n").toSorted());
   });
 
+  it("nftables: a chain of somebody's own in the table that iptables uses, alone and beside iptables' chains", async () => {
+    const { bed, node, web, netns } = await prepare();
+    const own =
+      "table ip nat {\n chain postrouting {\n type nat hook postrouting priority srcnat\n" +
+      " ip saddr 172.16.0.0/16 masquerade\n }\n}\n";
+    await node.kernel.nft.run(own);
+    const ways = async () => {
+      const { rules: found } = await readForeignRules(node.kernel, netns);
+      return judge(found, node).map(({ rule, inTheWay }) => `${rule.store} ${rule.chain} ${inTheWay}`);
+    };
+    const ours = "nft postrouting true";
+    expect(await ways()).toEqual([ours]);
+    expect(await bed.seen(web, vpcHost)).toBe("192.168.18.11");
+    const kept = ["-t", "nat", "-A", "POSTROUTING", "-s", "10.9.0.0/16", "-j", "MASQUERADE"];
+    await run("iptables-nft", kept, { netns });
+    expect((await ways()).toSorted()).toEqual(["iptables-nft POSTROUTING false", ours]);
+  });
+
   it("sees only programs of that name and of that namespace", async () => {
     const { node, netns } = await prepare();
     expect(commandLinesOf("flanneld", `/run/netns/${netns.name}`)).toEqual([]);
