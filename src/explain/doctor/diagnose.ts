@@ -10,6 +10,7 @@ import { planSnat } from "../../plan/snat/index.ts";
 import { networkReadyCondition } from "../../plan/subnets/demand.ts";
 import { REVERSE_PATH_CONDITION } from "../../plan/subnets/reverse-path.ts";
 import { declaredPorts } from "../manifests/workloads.ts";
+import { answersElsewhere } from "./answers-elsewhere.ts";
 import type { Diagnosis } from "./diagnosis.ts";
 import { securityGroupFindings } from "./security-groups.ts";
 
@@ -160,6 +161,7 @@ function translations(facts: ClusterFacts): Diagnosis[] {
       severity: "warning" as const,
     })),
     ...problems.map((problem) => worded(problem, problem.object)),
+    ...answersElsewhere(facts),
   ];
 }
 
