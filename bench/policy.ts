@@ -171,11 +171,9 @@ async function compare(what: "tcp" | "udp", variants: readonly Variant[]): Promi
   for (let round = 0; round < ROUNDS[what]; round++)
     for (const variant of round % 2 === 0 ? variants : variants.toReversed()) {
       if (!variant.bar && round >= PEER_ROUNDS) continue;
-      const before = await variant.path.sliceBy(what, SLICE_MS, false);
-      const { cpu } = await variant.path.sliceBy(what, SLICE_MS, true);
-      const after = await variant.path.sliceBy(what, SLICE_MS, false);
-      plainRates.push(before.rate, after.rate);
-      ratios.get(variant)?.push((before.cpu + after.cpu) / (2 * cpu));
+      const { ratio, rates } = await variant.path.pair(what, SLICE_MS);
+      plainRates.push(...rates);
+      ratios.get(variant)?.push(ratio);
     }
   const label = what === "tcp" ? "new TCP connections" : "packets of an established flow";
   const base = quantile(plainRates, 0.5);

@@ -5,6 +5,7 @@ import { koffi } from "../../src/kernel/ffi/libc.ts";
 import { socketAddress } from "../../src/kernel/sockets/address.ts";
 
 const AF_INET = 2;
+const AF_INET6 = 10;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
@@ -30,9 +31,10 @@ const one = Buffer.from([1, 0, 0, 0]);
 const lingerNot = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
 
 const [role = "", address = "", port = "80"] = process.argv.slice(2);
+const family = address.includes(":") ? AF_INET6 : AF_INET;
 
 function acceptAll(): never {
-  const fd = socket(AF_INET, SOCK_STREAM, 0);
+  const fd = socket(family, SOCK_STREAM, 0);
   const where = socketAddress(address, Number(port));
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, one.length);
   bind(fd, where, where.length);
@@ -45,11 +47,11 @@ function acceptAll(): never {
 
 /** Answers datagrams that begin with 1, and takes all others in. */
 function answer(): never {
-  const fd = socket(AF_INET, SOCK_DGRAM, 0);
+  const fd = socket(family, SOCK_DGRAM, 0);
   const where = socketAddress(address, Number(port));
   bind(fd, where, where.length);
   const bytes = Buffer.alloc(64);
-  const from = Buffer.alloc(16);
+  const from = Buffer.alloc(28);
   const length = Buffer.alloc(4);
   for (;;) {
     length.writeUInt32LE(from.length);
@@ -64,7 +66,7 @@ function openFor(ms: number): number {
   let count = 0;
   const until = performance.now() + ms;
   while (performance.now() < until) {
-    const fd = socket(AF_INET, SOCK_STREAM, 0);
+    const fd = socket(family, SOCK_STREAM, 0);
     setsockopt(fd, SOL_SOCKET, SO_LINGER, lingerNot, lingerNot.length);
     if (connect(fd, where, where.length) === 0) count++;
     close(fd);
@@ -75,7 +77,7 @@ function openFor(ms: number): number {
 /** Sends datagrams of a connection that both ends have spoken on. */
 function sendFor(ms: number): number {
   const where = socketAddress(address, 81);
-  const fd = socket(AF_INET, SOCK_DGRAM, 0);
+  const fd = socket(family, SOCK_DGRAM, 0);
   const timeout = Buffer.alloc(16);
   timeout.writeBigInt64LE(2n);
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, timeout, timeout.length);

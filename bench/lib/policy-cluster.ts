@@ -48,6 +48,11 @@ export function ipOf(n: number): string {
   return `10.${64 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}`;
 }
 
+/** The same, where pods have IPv6. */
+export function ip6Of(n: number): string {
+  return `fd00:1::${(n + 1).toString(16)}`;
+}
+
 export function linkOf(n: number): string {
   return `tl${n.toString(16).padStart(13, "0")}`;
 }
@@ -119,23 +124,32 @@ function neighbourSpec(i: number, namespace: number): NetworkPolicy["spec"] {
  * servers in turn; or, with `onOne`, all of them the first server, each with another peer and other ports, and the last
  * one lets its client in.
  */
-export function makePathCluster(count: number, onOne: boolean): BenchCluster {
+export function makePathCluster(
+  count: number,
+  onOne: boolean,
+  addressOf: (n: number) => string = ipOf,
+): BenchCluster {
   const { facts, endpoints } = emptyCluster();
   for (let number = 0; number < 250; number++) {
     const namespace = `ns-${number >> 1}`;
     facts.namespaces.set(namespace, namespaceObject(namespace));
     const app = number % 2 === 0 ? "server" : "client";
-    const pod = podObject(namespace, app, ipOf(number), { app }, "n1");
+    const pod = podObject(namespace, app, addressOf(number), { app }, "n1");
     facts.pods.set(`${namespace}/${app}`, pod);
     const key = `${namespace}/${app}`;
-    endpoints.set(key, { pod: key, uid: pod.metadata.uid, interface: linkOf(number), ips: [ipOf(number)] });
+    endpoints.set(key, {
+      pod: key,
+      uid: pod.metadata.uid,
+      interface: linkOf(number),
+      ips: [addressOf(number)],
+    });
   }
   for (let i = 0; i < count; i++) {
     const namespace = onOne ? "ns-0" : `ns-${i % 125}`;
     const last = i === count - 1;
     const peer = onOne && !last ? { peer: `${i}` } : { app: "client" };
     if (onOne && !last)
-      facts.pods.set(`ns-0/peer-${i}`, podObject("ns-0", `peer-${i}`, ipOf(1000 + i), peer, "n2"));
+      facts.pods.set(`ns-0/peer-${i}`, podObject("ns-0", `peer-${i}`, addressOf(1000 + i), peer, "n2"));
     const ports =
       onOne && !last
         ? [{ port: 8000 + i }]
