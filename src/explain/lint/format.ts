@@ -18,7 +18,9 @@ export function findingsText(findings: readonly Finding[]): string {
 
 function findingText(finding: Finding): string {
   const where = finding.position ? formatPosition(finding.position) : finding.object;
-  const path = finding.path === undefined ? "" : ` (${finding.object}, at ${finding.path})`;
+  // What cannot be read as an object has no name.
+  const place = [finding.object, finding.path && `at ${finding.path}`].filter(Boolean).join(", ");
+  const path = finding.path === undefined ? "" : ` (${place})`;
   const lines = [
     `${where}: ${finding.severity} ${finding.rule} ${finding.name}: ${finding.message}${path}`,
     ...wrap(finding.explanation, 100).map((line) => `    ${line}`),
