@@ -45,9 +45,10 @@ export async function bothMatrices(
   );
   const allowed = new Set(planned.cells.filter((cell) => cell.allowed === true).map(keyOf));
   // All are asked at once, and a machine that others use, too, may be too slow for some: these are asked again, one by one.
+  // (Of SCTP who asks itself and waits in vain takes that for a refusal.)
   const cells: ProbedCell[] = [];
   for (const cell of probed.cells) {
-    const isLate = cell.outcome === "filtered" && allowed.has(keyOf(cell));
+    const isLate = !cell.reachable && allowed.has(keyOf(cell));
     cells.push(isLate ? { ...cell, ...(await probedAlone(commands, cell)) } : cell);
   }
   return { probed: cells, planned: planned.cells };

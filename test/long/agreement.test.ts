@@ -47,7 +47,11 @@ async function compare(
   const told = new Set(planned.filter(({ allowed }) => allowed !== null).map(keyOf));
   const known = (cells: readonly (ProbedCell | PlannedCell)[]) =>
     cells.filter((cell) => told.has(keyOf(cell)));
-  expect(verdicts(known(planned))).toEqual(verdicts(known(probed)));
+  const [plans, packets] = [verdicts(known(planned)), verdicts(known(probed))];
+  for (const [key, verdict] of Object.entries(packets))
+    if (plans[key] !== verdict)
+      note(`  ${commands.lab}: ${key}: packets ${verdict}, matrix ${plans[key] ?? "silent"}`);
+  expect(plans).toEqual(packets);
   return new Tally(findings);
 }
 
