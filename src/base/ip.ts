@@ -49,17 +49,45 @@ export function tryParseIp(text: string): Ip | undefined {
 }
 
 function parse4(text: string): bigint | string {
+  const value = ipv4Number(text);
+  return value < 0 ? whyNotIpv4(text) : BigInt(value);
+}
+
+/**
+ * Returns an IPv4 address as an unsigned number, or -1 where the text is none. Such a text is canonical: there is no
+ * other way to write the address. Apart from `parseIp`, as large clusters read very many.
+ */
+export function ipv4Number(text: string): number {
+  let value = 0;
+  let octet = -1;
+  let dots = 0;
+  for (let at = 0; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit >= 0 && digit <= 9) {
+      // Nothing follows a leading zero.
+      if (octet === 0) return -1;
+      octet = octet < 0 ? digit : octet * 10 + digit;
+      if (octet > 255) return -1;
+    } else if (digit === DOT && octet >= 0) {
+      value = value * 256 + octet;
+      octet = -1;
+      dots++;
+    } else return -1;
+  }
+  return dots === 3 && octet >= 0 ? value * 256 + octet : -1;
+}
+
+const DOT = ".".charCodeAt(0) - "0".charCodeAt(0);
+
+function whyNotIpv4(text: string): string {
   const parts = text.split(".");
   if (parts.length !== 4) return "an IPv4 address has four numbers";
-  let value = 0;
   for (const part of parts) {
     if (!/^\d{1,3}$/.test(part)) return `'${part}' is not a number from 0 to 255`;
-    if (part.length > 1 && part[0] === "0") return `'${part}' has a leading zero`;
-    const octet = Number(part);
-    if (octet > 255) return `${part} is more than 255`;
-    value = value * 256 + octet;
+    if (part.length > 1 && part.startsWith("0")) return `'${part}' has a leading zero`;
+    if (Number(part) > 255) return `${part} is more than 255`;
   }
-  return BigInt(value);
+  return "it is no IPv4 address";
 }
 
 function parse6(text: string): bigint | string {

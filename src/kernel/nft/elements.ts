@@ -1,6 +1,6 @@
 // Elements of nftables' sets and maps in the kernel's own form (linux/netfilter/nf_tables.h): a batch of messages that add
 // and remove elements, as one transaction. Nothing in this file does I/O.
-import { cidrRange, formatIp, looseCidr } from "../../base/ip.ts";
+import { cidrRange, formatIp, ipv4Number, looseCidr } from "../../base/ip.ts";
 import type { NftHeading, NftSetChange } from "../kernel.ts";
 import { addressBytes, macBytes } from "../netlink/bytes.ts";
 import { Flag, MessageWriter } from "../netlink/message.ts";
@@ -237,7 +237,7 @@ function padded(size: number): number {
 function encodePart(bytes: Buffer, at: number, type: NftType, text: string): boolean {
   switch (type) {
     case "ipv4_addr":
-      writeIpv4(bytes, at, text);
+      bytes.writeUInt32BE(ipv4Number(text), at);
       return true;
     case "ipv6_addr":
       addressBytes(text).copy(bytes, at);
@@ -266,21 +266,6 @@ function encodePart(bytes: Buffer, at: number, type: NftType, text: string): boo
       macBytes(text).copy(bytes, at);
       return true;
   }
-}
-
-/** Dotted and checked by whoever wrote it into the set: this runs for every element of a table. */
-function writeIpv4(bytes: Buffer, at: number, text: string): void {
-  let number = 0;
-  let place = at;
-  for (let index = 0; index < text.length; index++) {
-    const digit = text.charCodeAt(index) - 48;
-    if (digit >= 0) number = number * 10 + digit;
-    else {
-      bytes[place++] = number;
-      number = 0;
-    }
-  }
-  bytes[place] = number;
 }
 
 /** Returns both ends of what may be a range in any part: `a-b`, `a/24`, or one value. */

@@ -1,7 +1,7 @@
 // What may stand in nft's text. Everything that reaches a rule is checked here, so that no value, whoever wrote it,
 // can end a statement and begin another.
 import { TrunklineError } from "../../base/errors.ts";
-import { tryParseIp } from "../../base/ip.ts";
+import { ipv4Number, tryParseIp } from "../../base/ip.ts";
 
 /** Types of a set's key, part by part; several parts make a concatenation. */
 export type NftType =
@@ -52,7 +52,8 @@ const patterns: Record<Exclude<NftType, "ipv4_addr" | "ipv6_addr" | "inet_servic
 };
 
 function isAddress(text: string, family: 4 | 6, interval: boolean): boolean {
-  const one = (part: string): boolean => tryParseIp(part)?.family === family;
+  const one = (part: string): boolean =>
+    family === 4 ? ipv4Number(part) >= 0 : tryParseIp(part)?.family === family;
   if (!interval) return one(text);
   const slash = text.indexOf("/");
   if (slash >= 0) {
@@ -79,6 +80,8 @@ function isPart(text: string, type: NftType, interval: boolean): boolean {
 
 /** Returns whether `text` is a value of the concatenated types; with `interval`, parts may be ranges. */
 export function isValue(text: string, types: readonly NftType[], interval: boolean): boolean {
+  const [only] = types;
+  if (types.length === 1 && only !== undefined) return isPart(text, only, interval);
   const parts = text.split(" . ");
   return (
     parts.length === types.length && parts.every((part, at) => isPart(part, types[at] ?? "mark", interval))

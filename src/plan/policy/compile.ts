@@ -15,6 +15,7 @@ import { keyOf } from "../../api/object.ts";
 import { whyNotPortName } from "../../api/words.ts";
 import type { Problem } from "../../base/problem.ts";
 import { readBlock } from "./block.ts";
+import { Interned } from "./interned.ts";
 import { allPorts, type PortSet, portRange, protocolPorts, unionPorts } from "./port-set.ts";
 import { readSelector, readWidest, selectEverything } from "./selector.ts";
 import type { CompiledPolicy, Direction, NamedPort, Peer, Rule } from "./types.ts";
@@ -59,13 +60,20 @@ export function compilePolicy(policy: NetworkPolicy): CompiledPolicy {
     subject: subject.selector,
     ingress: read("ingress"),
     egress: read("egress"),
-    problems,
+    problems: problems.length === 0 ? noProblems : problems,
   };
 }
 
+// A cluster has very many policies, nearly all of them right: what is empty in all of them is the same.
+const noProblems: readonly Problem[] = [];
+const noNames: readonly NamedPort[] = [];
+const anyPort = { ports: allPorts, named: noNames };
+const rulePaths = new Interned<string, string>();
+
 function readRules(list: unknown, direction: Direction, namespace: string, report: Report): readonly Rule[] {
   return listOf(list, `spec.${direction}`, report).map((rule, index) => {
-    const path = `spec.${direction}[${index}]`;
+    const written = `spec.${direction}[${index}]`;
+    const path = rulePaths.get(written, () => written);
     const side = direction === "ingress" ? "from" : "to";
     // Read as an empty object, as a null may be, it would allow everything.
     if (!isObject(rule)) report(path, "a rule must be an object; it matches nothing");
@@ -134,30 +142,37 @@ function show(value: unknown): string {
 
 function readPeers(peers: unknown, namespace: string, path: string, report: Report): "any" | readonly Peer[] {
   if (!isWritten(peers)) return "any";
-  return listOf(peers, path, report).flatMap((peer, at) =>
-    readPeer(isObject(peer) ? peer : {}, namespace, `${path}[${at}]`, report),
+  const found = listOf(peers, path, report).flatMap((peer, at) =>
+    readPeer(isObject(peer) ? peer : {}, namespace, () => `${path}[${at}]`, report),
   );
+  // A copy: the list that grew has room for many more, which tens of thousands of policies would keep.
+  return found.slice();
 }
 
-function readPeer(peer: NetworkPolicyPeer, namespace: string, path: string, report: Report): readonly Peer[] {
+function readPeer(
+  peer: NetworkPolicyPeer,
+  namespace: string,
+  path: () => string,
+  report: Report,
+): readonly Peer[] {
   const { ipBlock, namespaceSelector, podSelector } = peer;
   const nothing = (where: string, why: string): readonly Peer[] => {
-    report(where, `${why}; it matches nothing`);
+    report(`${path()}${where}`, `${why}; it matches nothing`);
     return [];
   };
   if (ipBlock != null) {
     if (namespaceSelector != null || podSelector != null)
-      return nothing(path, "ipBlock may not stand beside another peer");
+      return nothing("", "ipBlock may not stand beside another peer");
     const block = readBlock(ipBlock);
-    if ("wrong" in block) return nothing(`${path}.ipBlock.${block.at}`, block.wrong);
+    if ("wrong" in block) return nothing(`.ipBlock.${block.at}`, block.wrong);
     return block.ranges.length === 0 ? [] : [{ kind: "block", ranges: block.ranges }];
   }
-  if (namespaceSelector == null && podSelector == null) return nothing(path, "a peer must be specified");
+  if (namespaceSelector == null && podSelector == null) return nothing("", "a peer must be specified");
   const namespaces = namespaceSelector == null ? namespace : readSelector(namespaceSelector);
   const pods = podSelector == null ? selectEverything : readSelector(podSelector);
   if (typeof namespaces === "object" && "wrong" in namespaces)
-    return nothing(`${path}.namespaceSelector`, namespaces.wrong);
-  if ("wrong" in pods) return nothing(`${path}.podSelector`, pods.wrong);
+    return nothing(".namespaceSelector", namespaces.wrong);
+  if ("wrong" in pods) return nothing(".podSelector", pods.wrong);
   return [{ kind: "pods", namespaces, pods }];
 }
 
@@ -166,7 +181,7 @@ function readPorts(
   path: string,
   report: Report,
 ): { readonly ports: PortSet; readonly named: readonly NamedPort[] } {
-  if (!isWritten(ports)) return { ports: allPorts, named: [] };
+  if (!isWritten(ports)) return anyPort;
   const sets: PortSet[] = [];
   const named: NamedPort[] = [];
   for (const [at, port] of listOf(ports, path, report).entries()) {
@@ -176,7 +191,7 @@ function readPorts(
     else if ("name" in found) named.push(found);
     else sets.push(found);
   }
-  return { ports: unionPorts(sets), named };
+  return { ports: unionPorts(sets), named: named.length === 0 ? noNames : named };
 }
 
 function readPort(written: NetworkPolicyPort): PortSet | NamedPort | { wrong: string; at: string } {

@@ -1,7 +1,7 @@
 // What policies see of pods and namespaces.
 import { isTerminal, type Namespace, type Pod, podIps, runningContainers } from "../../api/kinds/core.ts";
 import type { Labels } from "../../api/selectors/selectors.ts";
-import { formatIp, type Ip, tryParseIp } from "../../base/ip.ts";
+import { formatIp, type Ip, ipv4Number, tryParseIp } from "../../base/ip.ts";
 import type { NamedPort } from "./types.ts";
 
 /** Returns a namespace's labels; its name is one of them, as the API server sees to in a cluster. */
@@ -22,8 +22,11 @@ export function addressesOf(pod: Pod): readonly Ip[] {
   return podIps(pod).flatMap((text) => tryParseIp(text) ?? []);
 }
 
-/** Returns the canonical texts of addresses. */
+/** Returns the canonical texts of addresses; texts that are no addresses are left out. */
 export function canonical(texts: readonly string[]): readonly string[] {
+  const [only] = texts;
+  // Of one address, as most pods have it: the very text, and no list with room for more.
+  if (texts.length === 1 && only !== undefined && ipv4Number(only) >= 0) return [only];
   return texts.flatMap((text) => {
     const ip = tryParseIp(text);
     return ip === undefined ? [] : [formatIp(ip)];

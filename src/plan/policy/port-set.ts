@@ -1,5 +1,6 @@
 // Sets of protocols and ports, as policy rules allow them. Immutable and canonical: equal sets have equal keys.
 import type { Protocol } from "../../api/kinds/core.ts";
+import { Interned } from "./interned.ts";
 
 export const protocols = ["TCP", "UDP", "SCTP"] as const satisfies readonly Protocol[];
 
@@ -18,6 +19,10 @@ export interface PortSet {
   readonly ranges: Readonly<Record<Protocol, readonly PortRange[]>>;
 }
 
+const known = new Interned<string, PortSet>();
+const knownRanges = new Interned<number, PortSet>();
+const knownUnions = new Interned<string, PortSet>();
+
 const everyPort: readonly PortRange[] = [{ first: 0, last: 65_535 }];
 
 export const noPorts: PortSet = make(false, { TCP: [], UDP: [], SCTP: [] });
@@ -25,7 +30,8 @@ export const allPorts: PortSet = make(true, { TCP: everyPort, UDP: everyPort, SC
 
 /** Returns the set of one protocol's ports `first` to `last`. */
 export function portRange(protocol: Protocol, first: number, last: number): PortSet {
-  return make(false, { ...noPorts.ranges, [protocol]: [{ first, last }] });
+  const key = (protocols.indexOf(protocol) * 65_536 + first) * 65_536 + last;
+  return knownRanges.get(key, () => make(false, { ...noPorts.ranges, [protocol]: [{ first, last }] }));
 }
 
 /** Returns the set of every port of one protocol. */
@@ -34,9 +40,15 @@ export function protocolPorts(protocol: Protocol): PortSet {
 }
 
 export function unionPorts(sets: readonly PortSet[]): PortSet {
+  if (sets.length === 1) return sets[0] ?? noPorts;
   const parts = sets.filter((set) => !isEmpty(set));
   const [first = noPorts, ...rest] = parts;
   if (rest.every((set) => set.key === first.key)) return first;
+  // No key holds a `|`.
+  return knownUnions.get(parts.map(({ key }) => key).join("|"), () => union(parts));
+}
+
+function union(parts: readonly PortSet[]): PortSet {
   const ranges: Record<Protocol, readonly PortRange[]> = { TCP: [], UDP: [], SCTP: [] };
   for (const protocol of protocols) ranges[protocol] = merged(parts.flatMap((part) => part.ranges[protocol]));
   return make(
@@ -105,7 +117,8 @@ function make(other: boolean, ranges: Record<Protocol, readonly PortRange[]>): P
     .filter((protocol) => ranges[protocol].length > 0)
     .map((protocol) => `${protocol}:${ranges[protocol].map(rangeText).join(",")}`);
   if (other) texts.push("*");
-  return { key: texts.join(";"), other, ranges };
+  const key = texts.join(";");
+  return known.get(key, () => ({ key, other, ranges }));
 }
 
 /** Returns `80` or `80-90`. */

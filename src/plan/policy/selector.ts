@@ -1,6 +1,7 @@
 // Label selectors made ready for matching many label sets: validated once, with a canonical key and an index hint.
 import { type Labels, labelOf } from "../../api/selectors/selectors.ts";
 import { whyNotLabelValue, whyNotQualifiedName } from "../../api/words.ts";
+import { Interned } from "./interned.ts";
 
 interface Requirement {
   readonly key: string;
@@ -15,6 +16,9 @@ export interface Selector {
   readonly requirements: readonly Requirement[];
 }
 
+const knownSelectors = new Interned<string, Selector>();
+const knownLabels = new Interned<string, Selector>();
+
 export const selectEverything: Selector = { key: "[]", requirements: [] };
 
 const operators = new Set(["In", "NotIn", "Exists", "DoesNotExist"]);
@@ -24,6 +28,8 @@ const operators = new Set(["In", "NotIn", "Exists", "DoesNotExist"]);
  * never everything.
  */
 export function readSelector(selector: unknown): Selector | { readonly wrong: string } {
+  const common = ofOneLabel(selector);
+  if (common !== undefined) return common;
   const { requirements, wrong } = readParts(selector);
   const [first] = wrong;
   return first === undefined ? selectorOf(requirements) : { wrong: first };
@@ -37,6 +43,8 @@ export function readWidest(selector: unknown): {
   readonly selector: Selector;
   readonly wrong: readonly string[];
 } {
+  const common = ofOneLabel(selector);
+  if (common !== undefined) return { selector: common, wrong: nothing };
   const { requirements, wrong } = readParts(selector);
   return { selector: selectorOf(requirements), wrong };
 }
@@ -68,7 +76,26 @@ const nothing: readonly string[] = [];
 const noFields: Readonly<Record<string, unknown>> = {};
 
 function selectorOf(requirements: readonly Requirement[]): Selector {
-  return requirements.length === 0 ? selectEverything : { key: keyOf(requirements), requirements };
+  if (requirements.length === 0) return selectEverything;
+  const key = keyOf(requirements);
+  return knownSelectors.get(key, () => ({ key, requirements }));
+}
+
+/** Returns the selector of one label, as most are written; undefined where it is another one, or wrong. */
+function ofOneLabel(selector: unknown): Selector | undefined {
+  if (!isObject(selector)) return undefined;
+  const [only, ...others] = Object.keys(selector);
+  const { matchLabels } = selector;
+  if (only !== "matchLabels" || others.length > 0 || !isObject(matchLabels)) return undefined;
+  const [key, ...more] = Object.keys(matchLabels);
+  if (key === undefined || more.length > 0) return undefined;
+  const value = matchLabels[key];
+  if (typeof value !== "string" || key === "") return undefined;
+  // Neither may hold a `=`: what is wrong is not remembered.
+  const place = `${key}=${value}`;
+  const known = knownLabels.find(place);
+  if (known !== undefined || whyNotWords(key, [value]) !== undefined) return known;
+  return knownLabels.get(place, () => selectorOf([{ key, operator: "In", values: new Set([value]) }]));
 }
 
 /** Returns the requirement, or what is wrong with it. */

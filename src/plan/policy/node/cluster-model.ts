@@ -1,12 +1,11 @@
 // The cluster as policies see it, kept up to date change by change: which pods exist, which policies select a pod, and
 // which pods each peer selector in use matches. A change costs what it touches. What the model holds depends on the
 // objects alone, never on the order in which they came.
-import type { Namespace, Pod } from "../../../api/kinds/core.ts";
+import { type Namespace, type Pod, podIps } from "../../../api/kinds/core.ts";
 import { isStaged, type NetworkPolicy } from "../../../api/kinds/network-policy.ts";
 import type { Labels } from "../../../api/selectors/selectors.ts";
-import { formatIp } from "../../../base/ip.ts";
 import { compilePolicy } from "../compile.ts";
-import { addressesOf, isPolicyPod, namespaceLabels, owner } from "../pods.ts";
+import { canonical, isPolicyPod, namespaceLabels, owner } from "../pods.ts";
 import { type Selector, selectEverything, selects } from "../selector.ts";
 import type { CompiledPolicy } from "../types.ts";
 import { LabelIndex } from "./label-index.ts";
@@ -245,7 +244,7 @@ export class ClusterModel {
       key,
       pod,
       labels: pod.metadata.labels,
-      ips: ips ?? addressesOf(pod).map(formatIp),
+      ips: ips ?? canonical(podIps(pod)),
       local: ips !== undefined,
       namespace,
       atoms: new Set(),
