@@ -24,6 +24,8 @@ const BATCHES = rounds(6, 3);
 const BATCH = 40;
 const AT_A_TIME = 8;
 const PODS_AT_REST = 250;
+const MANY_PODS = 1000;
+const MANY_ROUNDS = rounds(60, 25);
 const REST_SECONDS = rounds(15, 5);
 
 export const needs = [
@@ -46,14 +48,21 @@ interface Bench {
   readonly agent: ChildProcess;
 }
 
-export async function bench(): Promise<readonly Row[] | undefined> {
+/** @param args which parts: one, eight, many, rest, lab; none: all of them */
+export async function bench(args: readonly string[]): Promise<readonly Row[] | undefined> {
   if (ranInPrivate()) return undefined;
+  const wanted = (part: string): boolean => args.length === 0 || args.includes(part);
   const folder = mkdtempSync(path.join(tmpdir(), "trunkline-bench-"));
   const setUp = await prepare(folder);
   try {
-    const plugin = [...(await oneByOne(setUp)), ...(await eightAtATime(setUp)), ...(await atRest(setUp))];
+    const plugin = [
+      ...(wanted("one") ? await oneByOne(setUp) : []),
+      ...(wanted("eight") ? await eightAtATime(setUp) : []),
+      ...(wanted("many") ? await manyPods(setUp) : []),
+      ...(wanted("rest") ? await atRest(setUp) : []),
+    ];
     await end(setUp.agent);
-    return [...plugin, ...(await wholeLab(folder))];
+    return [...plugin, ...(wanted("lab") ? await wholeLab(folder) : [])];
   } finally {
     await end(setUp.agent);
     rmSync(folder, { recursive: true, force: true });
@@ -141,7 +150,7 @@ async function fillStore(database: string): Promise<void> {
     metadata: { name: "bench" },
     spec: { cidr: "10.1.0.0/16" },
   });
-  const pods = Math.max(ONE_BY_ONE + WARM_UP, BATCH, PODS_AT_REST);
+  const pods = Math.max(ONE_BY_ONE + WARM_UP, BATCH, MANY_PODS + MANY_ROUNDS);
   for (let i = 0; i < pods; i++)
     await store.create(podKind, {
       apiVersion: "v1",
@@ -279,6 +288,43 @@ async function atRest(setUp: Bench): Promise<Row[]> {
     ),
     row("rest-cpu", `agent at rest with ${PODS_AT_REST} pods, CPU`, "%", percent, null, most(0.5)),
   ];
+}
+
+/**
+ * ADD on a node with a thousand pods beside the same with a few. The two cannot take turns, so each is measured beside the
+ * peer, which has no other pods in both, and the ratios are compared.
+ */
+async function manyPods(setUp: Bench): Promise<Row[]> {
+  const boxes: Sandbox[] = [];
+  const fill = async (count: number): Promise<void> => {
+    const more = Array.from({ length: count - boxes.length }, (_, at) => sandbox(setUp, boxes.length + at));
+    boxes.push(...more);
+    await all(setUp.ours, "ADD", more);
+    await sleep(3000);
+  };
+  const measured = async (): Promise<number> => {
+    const ratios: number[] = [];
+    for (let i = 0; i < MANY_ROUNDS; i++) {
+      const [ours, peer] = [sandbox(setUp, MANY_PODS + i), sandbox(setUp, MANY_PODS + i)];
+      const order = i % 2 === 0 ? ([ours, peer] as const) : ([peer, ours] as const);
+      const times = new Map<Sandbox, number>();
+      for (const box of order) times.set(box, await call(setUp[box === ours ? "ours" : "peer"], "ADD", box));
+      ratios.push((times.get(ours) ?? Number.NaN) / (times.get(peer) ?? Number.NaN));
+      await call(setUp.ours, "DEL", ours);
+      await call(setUp.peer, "DEL", peer);
+      await sleep(25);
+      await Promise.all([ours, peer].map((box) => setUp.machine.removeNetns(box.id)));
+    }
+    return quantile(ratios, 0.5);
+  };
+  await fill(10);
+  const few = await measured();
+  await fill(MANY_PODS);
+  const many = await measured();
+  await all(setUp.ours, "DEL", boxes);
+  await Promise.all(boxes.map((box) => setUp.machine.removeNetns(box.id)));
+  const text = `ADD with ${MANY_PODS} pods on the node, as a share of bridge + host-local's (peer: with 10 pods), median`;
+  return [row("add-1000", text, "share", many, few, { of: "ratio", at: "most", value: 1.15 })];
 }
 
 /** A cluster on this machine, by the command line: its start, and 250 pods on its three nodes. */

@@ -171,8 +171,10 @@ it("asks of the machine what costs.json says, for ADD, for a change of a policy,
     await node.cni("DEL", environments[round] ?? {});
     await node.agent?.endpoints.settled();
   });
-  for (const [operation, { libraryCalls, ...figures }] of Object.entries(expected)) {
+  for (const [operation, { libraryCalls, netlinkMessages, ...figures }] of Object.entries(expected)) {
     expect(found[operation], operation).toMatchObject(figures);
+    // Where no connection is tracked just then, none are listed, which is one less.
+    expect([netlinkMessages - 1, netlinkMessages], operation).toContain(found[operation]?.netlinkMessages);
     // Some of them wait for what the kernel has ready or not.
     expect(found[operation]?.libraryCalls, operation).toBeLessThanOrEqual(libraryCalls);
     expect(found[operation]?.libraryCalls, operation).toBeGreaterThan(libraryCalls * 0.8);

@@ -4,6 +4,7 @@ import { refusal } from "../ffi/refusal.ts";
 import type { Conntrack, ConntrackFlow } from "../kernel.ts";
 import {
   ConntrackMessage,
+  readConnectionCount,
   readConntrack,
   writeConntrackQuery,
   writeConntrackRemoval,
@@ -39,6 +40,7 @@ export class LinuxConntrack implements Conntrack {
     const wanted = address === undefined ? undefined : formatIp(parseIp(address));
     this.#context.check(attempt);
     this.#lister ??= this.#context.inside(() => new NetlinkSocket(NETLINK_NETFILTER));
+    if (this.#count(this.#lister, attempt) === 0) return [];
     const found: ConntrackFlow[] = [];
     // The kernel walks its whole table for a dump, so both families are asked for at once.
     const { errno, text } = await this.#lister.dumpInBackground(
@@ -52,6 +54,24 @@ export class LinuxConntrack implements Conntrack {
     );
     if (errno !== 0) throw refusal(attempt(), errno, text);
     return found;
+  }
+
+  /**
+   * Returns how many connections there are; undefined where the kernel does not tell. All namespaces' connections are in one
+   * table, which takes milliseconds to walk, also for a namespace that has none.
+   */
+  #count(socket: NetlinkSocket, attempt: () => string): number | undefined {
+    let count: number | undefined;
+    socket.tryRequest(
+      ConntrackMessage.figures,
+      0,
+      (writer) => writeConntrackQuery(writer, undefined),
+      attempt,
+      (message) => {
+        count = readConnectionCount(message);
+      },
+    );
+    return count;
   }
 
   remove(flow: ConntrackFlow): void {

@@ -4,7 +4,13 @@ import { AF_UNSPEC, addressBytes, addressText, familyNumber, familyOfNumber } fr
 import { Attributes, type Message, type MessageWriter } from "./message.ts";
 
 const SUBSYSTEM_CTNETLINK = 1 << 8;
-export const ConntrackMessage = { get: SUBSYSTEM_CTNETLINK | 1, delete: SUBSYSTEM_CTNETLINK | 2 } as const;
+export const ConntrackMessage = {
+  get: SUBSYSTEM_CTNETLINK | 1,
+  delete: SUBSYSTEM_CTNETLINK | 2,
+  /** Figures of the whole table (IPCTNL_MSG_CT_GET_STATS). */
+  figures: SUBSYSTEM_CTNETLINK | 5,
+} as const;
+const CTA_STATS_GLOBAL_ENTRIES = 1;
 
 const CTA = { original: 1, reply: 2, protocolInfo: 4, mark: 8, id: 12, zone: 18 } as const;
 const TUPLE = { ip: 1, protocol: 2, zone: 3 } as const;
@@ -44,6 +50,12 @@ export function writeConntrackQuery(writer: MessageWriter, family: 4 | 6 | undef
     .u8(family === undefined ? AF_UNSPEC : familyNumber(family))
     .u8(0)
     .u16be(0);
+}
+
+/** Returns how many connections a namespace has, out of the answer to a request for figures. */
+export function readConnectionCount(message: Message): number | undefined {
+  const found = attributes.read(message.bytes, message.from + NFGENMSG_LENGTH, message.to);
+  return found.u32be(CTA_STATS_GLOBAL_ENTRIES);
 }
 
 /**

@@ -53,6 +53,7 @@ export class PolicyManager implements Manager {
   #switchProblems: readonly Problem[] = [];
   /** All connections are to be judged: nothing is known of what was enforced before. */
   #cutAll = true;
+  #hasFlushed = false;
   /** What a cut that failed still has to look at. */
   #owed = { locals: new Set<string>(), peers: new Set<string>() };
   #cutting: Promise<void> | undefined;
@@ -69,8 +70,12 @@ export class PolicyManager implements Manager {
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
     for (const key of feedPolicy(this.#policy, facts, node, changes)) this.#judge(key);
+    const enforcing = readSwitch(facts);
+    // Before anything was told there is nothing to tell again: the first flush tells it all.
+    if (!this.#hasFlushed) this.#turn(enforcing);
+    this.#hasFlushed = true;
     const affected = this.#policy.flush();
-    this.#turn(readSwitch(facts));
+    this.#turn(enforcing);
     this.#writer.finish();
     for (const ip of affected.locals) this.#owed.locals.add(ip);
     for (const ip of affected.peers) this.#owed.peers.add(ip);

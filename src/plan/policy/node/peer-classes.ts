@@ -1,7 +1,7 @@
 // Peers in classes: pods that are alike in the eyes of every rule in force on this node, in one direction. A peer's
 // address leads to its class, and a class and a local pod lead to the ports that are allowed: two look-ups, however many
 // policies and selectors there are. Nothing here depends on the order of events: a class is named by what it is.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { resolvePort } from "../pods.ts";
 import type { Selector } from "../selector.ts";
 import type { Direction, NamedPort } from "../types.ts";
@@ -168,7 +168,7 @@ export class PeerClasses {
   }
 
   #idOf(key: string, salt: number): number {
-    const digest = createHash("sha256").update(`${salt}\n${this.#direction}\n${key}`).digest();
+    const digest = hash("sha256", `${salt}\n${this.#direction}\n${key}`, "buffer");
     const id = (digest.readUInt32BE(0) & this.#idMask) >>> 0;
     return id === 0 || id === 0xffffffff ? 1 : id;
   }
