@@ -100,11 +100,14 @@ export function encodeBatch(
   return writer.finish();
 }
 
+/** A batch is written without anything in between, and its messages are copied out of it. */
+const sharedWriter = new MessageWriter(64 * 1024);
+
 class BatchWriter {
   readonly #family: number;
   readonly #table: string;
   readonly #nextSequence: () => number;
-  readonly #writer = new MessageWriter(64 * 1024);
+  readonly #writer = sharedWriter;
   readonly #parts: Buffer[] = [];
   readonly #messages: BatchMessage[] = [];
   readonly #begin: number;
