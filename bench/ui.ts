@@ -10,13 +10,12 @@ import { silent } from "../src/base/log.ts";
 import { startPage } from "../src/cli/ui/serve.ts";
 import { uiSources } from "../src/cli/ui/sources.ts";
 import { run } from "../src/kernel/exec/index.ts";
-import { memoryStore } from "../src/store/memory.ts";
 import type { MapAnswer } from "../src/ui/api.ts";
 import { type Scene, sceneOf } from "../web/src/map/scene.ts";
 import type { Need } from "./lib/needs.ts";
 import { rounds } from "./lib/quick.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
-import { type ClusterSize, fillCluster } from "./lib/ui-cluster.ts";
+import { type ClusterSize, clusterStore } from "./lib/ui-cluster.ts";
 
 /** The page's, in functions that run there. */
 declare function requestAnimationFrame(callback: () => void): number;
@@ -78,8 +77,7 @@ export async function bench(): Promise<readonly Row[]> {
 }
 
 async function serve(size: ClusterSize) {
-  const store = memoryStore();
-  await fillCluster(store, size);
+  const store = clusterStore(size);
   const { sources, stop } = await uiSources({ store: "memory" }, store, silent);
   const page = await startPage({}, sources, silent);
   const token = /token=(.*)$/.exec(page.address)?.[1] ?? "";

@@ -1,11 +1,11 @@
 // A cluster as objects, for what only reads them: nodes, a block for each 64 of its pods, workloads spread over nodes, policies.
-
+import { setTimeout as sleep } from "node:timers/promises";
 import { addressBlockKind, blockName } from "../../src/api/kinds/address-block.ts";
 import { namespaceKind, nodeKind, podKind } from "../../src/api/kinds/core.ts";
 import { hostKind } from "../../src/api/kinds/host.ts";
 import { ipPoolKind } from "../../src/api/kinds/ip-pool.ts";
 import { networkPolicyKind } from "../../src/api/kinds/network-policy.ts";
-import type { Draft, Kind, KubeObject } from "../../src/api/object.ts";
+import type { Kind, KubeObject } from "../../src/api/object.ts";
 import type { Store } from "../../src/store/store.ts";
 
 export interface ClusterSize {
@@ -17,36 +17,71 @@ export interface ClusterSize {
 const NAMESPACES = 10;
 const BLOCK = 64;
 
-/** Fills a store. Pods are `NAMESPACE/wN-M`. */
-export async function fillCluster(store: Store, { nodes, pods, workloads }: ClusterSize): Promise<void> {
-  const make = <T extends KubeObject>(kind: Kind<T>, name: string, rest: object, meta: object = {}) => {
-    const draft = { apiVersion: kind.apiVersion, kind: kind.kind, metadata: { name, ...meta }, ...rest };
-    return store.create(kind, draft as unknown as Draft<T>);
+/** Returns a store that holds such a cluster and in which nothing ever changes. Pods are `NAMESPACE/wN-h-M`. */
+export function clusterStore(size: ClusterSize): Store {
+  const objects = new Map<string, KubeObject[]>();
+  const make = (kind: Kind<KubeObject>, name: string, rest: object, meta: object = {}) => {
+    const known = objects.get(kind.kind) ?? [];
+    objects.set(kind.kind, known);
+    const metadata = {
+      name,
+      uid: `${kind.kind}-${name}`,
+      resourceVersion: "1",
+      creationTimestamp: "",
+      ...meta,
+    };
+    known.push({ apiVersion: kind.apiVersion, kind: kind.kind, metadata, ...rest });
   };
-  for (let n = 0; n < NAMESPACES; n++) await make(namespaceKind, `ns${n}`, {});
-  await make(ipPoolKind, "pods", { spec: { cidr: "10.0.0.0/8", natOutgoing: true } });
+  addPlaces(make, size);
+  addPods(make, size);
+  const refuse = () => Promise.reject(new TypeError("this store is only read"));
+  return {
+    get: async () => undefined,
+    list: async <T extends KubeObject>(kind: Kind<T>) => ({
+      items: (objects.get(kind.kind) ?? []) as unknown as readonly T[],
+      revision: "1",
+    }),
+    watch: (_kind, { signal }) => ({
+      [Symbol.asyncIterator]: () => ({
+        next: () => sleep(2 ** 30, { value: undefined, done: true as const }, { signal }),
+      }),
+    }),
+    create: refuse,
+    update: refuse,
+    delete: refuse,
+    close: async () => undefined,
+  };
+}
+
+type Make = (kind: Kind<KubeObject>, name: string, rest: object, meta?: object) => void;
+
+function blocksOf({ nodes, pods }: ClusterSize): number {
+  return Math.ceil(Math.ceil(pods / nodes) / BLOCK);
+}
+
+function addPlaces(make: Make, size: ClusterSize): void {
+  for (let n = 0; n < NAMESPACES; n++) make(namespaceKind, `ns${n}`, {});
+  make(ipPoolKind, "pods", { spec: { cidr: "10.0.0.0/8", natOutgoing: true } });
   for (let n = 0; n < 4; n++)
-    await make(hostKind, `host${n}`, { spec: { addresses: [`172.17.0.${n + 1}`], ports: [{ port: 80 }] } });
-  const perNode = Math.ceil(pods / nodes);
-  const perBlocks = Math.ceil(perNode / BLOCK);
-  for (let n = 0; n < nodes; n++) {
+    make(hostKind, `host${n}`, { spec: { addresses: [`172.17.0.${n + 1}`], ports: [{ port: 80 }] } });
+  const blocks = blocksOf(size);
+  for (let n = 0; n < size.nodes; n++) {
     const labels = { "topology.kubernetes.io/zone": `zone-${n % 3}` };
     const address = `192.168.${(n >> 8) + 1}.${n & 255}`;
-    await make(
-      nodeKind,
-      `node${n}`,
-      { status: { addresses: [{ type: "InternalIP", address }] } },
-      { labels },
-    );
-    for (let b = 0; b < perBlocks; b++) {
-      const cidr = `${addressAt((n * perBlocks + b) * BLOCK)}/26`;
+    make(nodeKind, `node${n}`, { status: { addresses: [{ type: "InternalIP", address }] } }, { labels });
+    for (let b = 0; b < blocks; b++) {
+      const cidr = `${addressAt((n * blocks + b) * BLOCK)}/26`;
       const spec = { cidr, pool: "pods", node: `node${n}`, state: "confirmed" };
-      await make(addressBlockKind, blockName(cidr), { spec });
+      make(addressBlockKind, blockName(cidr), { spec });
     }
   }
+}
+
+function addPods(make: Make, size: ClusterSize): void {
+  const { nodes, pods, workloads } = size;
+  const blocks = blocksOf(size);
   for (let p = 0; p < pods; p++) {
     const [node, workload] = [p % nodes, p % workloads];
-    const own = Math.floor(p / nodes);
     const owner = {
       apiVersion: "apps/v1",
       kind: "ReplicaSet",
@@ -56,13 +91,11 @@ export async function fillCluster(store: Store, { nodes, pods, workloads }: Clus
     };
     const labels = { app: `w${workload}`, tier: `t${workload % 7}`, "pod-template-hash": "h" };
     const containers = [{ name: "c", image: "x", ports: [{ containerPort: 80 }] }];
-    await make(
+    const podIP = addressAt(node * blocks * BLOCK + Math.floor(p / nodes));
+    make(
       podKind,
       `w${workload}-h-${p}`,
-      {
-        spec: { nodeName: `node${node}`, containers },
-        status: { phase: "Running", podIP: addressAt(node * perBlocks * BLOCK + own) },
-      },
+      { spec: { nodeName: `node${node}`, containers }, status: { phase: "Running", podIP } },
       { namespace: `ns${workload % NAMESPACES}`, labels, ownerReferences: [owner] },
     );
   }
@@ -72,7 +105,7 @@ export async function fillCluster(store: Store, { nodes, pods, workloads }: Clus
       podSelector: { matchLabels: { app: `w${n}` } },
       ingress: [{ from, ports: [{ port: 80 }] }],
     };
-    await make(networkPolicyKind, `p${n}`, { spec }, { namespace: `ns${n % NAMESPACES}` });
+    make(networkPolicyKind, `p${n}`, { spec }, { namespace: `ns${n % NAMESPACES}` });
   }
 }
 

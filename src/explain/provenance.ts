@@ -3,6 +3,7 @@ import type { Pod } from "../api/kinds/core.ts";
 import { cidrContains, tryParseCidr, tryParseIp } from "../base/ip.ts";
 import { chooseAddresses, type Reason } from "../plan/addressing/choose.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
+import { blockRange } from "../plan/routing/block-range.ts";
 import { podNetworkingAnnotation } from "../plan/subnets/demand.ts";
 import { subnetOf } from "../plan/subnets/of-address.ts";
 import { podInterface } from "../plan/subnets/pod-interface.ts";
@@ -39,7 +40,7 @@ export function provenanceOf(facts: ClusterFacts, end: End, address: string): Pr
   }
   const ip = tryParseIp(address);
   for (const block of facts.blocks.values()) {
-    const range = tryParseCidr(block.spec.cidr);
+    const range = blockRange(block)?.range;
     if (!ip || !range || !cidrContains(range, ip)) continue;
     const { pool, cidr, node: owner } = block.spec;
     const whole = facts.pools.get(pool)?.spec.cidr;

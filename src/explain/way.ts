@@ -3,7 +3,7 @@ import { cidrContains, tryParseCidr, tryParseIp } from "../base/ip.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { ROUTING_CONDITION } from "../plan/routing/bird/report.ts";
 import { routingProtocols } from "../plan/routing/bird/settings.ts";
-import { type PlannedRoute, planRoutes, type RouteReason, routeFor } from "../plan/routing/plan-routes.ts";
+import { type PlannedRoute, type RouteReason, routeTo } from "../plan/routing/plan-routes.ts";
 import { innerAddress, tunnelTypes, wantedTunnels } from "../plan/routing/tunnels.ts";
 import { subnetOf } from "../plan/subnets/of-address.ts";
 import { type End, isOnNode, nodeOf } from "./ends.ts";
@@ -74,7 +74,7 @@ function onward(facts: ClusterFacts, at: string, to: End, destination: string, b
     const by = isOnNode(to) ? "the node's own address" : "the route to the pod's interface";
     return { hops: [...before, { at: here, to: to.name, by }] };
   }
-  const planned = routeFor(planRoutes(facts, at), destination);
+  const planned = routeTo(facts, at, destination);
   if (planned?.route.type === "blackhole") {
     const by = `blackhole ${planned.route.destination}: ${reasonText(planned.because)}`;
     return {
@@ -176,7 +176,7 @@ export function tunnelSource(
 ): string | undefined {
   if (name === undefined || wantedTunnels(facts).length === 0) return undefined;
   const node = facts.nodes.get(name);
-  const kind = node && routeFor(planRoutes(facts, node.metadata.name), destination)?.tunnel?.kind;
+  const kind = node && routeTo(facts, node.metadata.name, destination)?.tunnel?.kind;
   const type = tunnelTypes.find((one) => one.kind === kind);
   return node && type && innerAddress(node, type);
 }

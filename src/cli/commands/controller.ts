@@ -4,7 +4,9 @@ import { hostname } from "node:os";
 import { Command } from "commander";
 import { Gauge, Registry } from "prom-client";
 import { serveHealth } from "../../agent/served/health-server.ts";
+import { TrunklineError } from "../../base/errors.ts";
 import { tryParseCidr } from "../../base/ip.ts";
+import type { Logger } from "../../base/log.ts";
 import { type Controller, startController } from "../../controller/controller.ts";
 import { makeDefaultPools, type PoolVariables } from "../../controller/default-pool.ts";
 import { Leader } from "../../controller/leader/leader.ts";
@@ -26,6 +28,9 @@ interface Options extends StoreOptions, ProviderOptions {
   readonly labClock?: FollowedClock;
   readonly healthPort?: number;
   readonly healthAddress?: string;
+  readonly uiListen?: string;
+  readonly uiTokenFile?: string;
+  readonly uiHostName?: readonly string[];
 }
 
 const leaseName = "trunkline-controller";
@@ -47,6 +52,12 @@ export function command(): Command {
     .addOption(labClockOption())
     .option("--health-port <port>", "TCP port for /livez, /readyz and /metrics; 0: any free one", portNumber)
     .option("--health-address <address>", "address of that port; default: 127.0.0.1")
+    .option(
+      "--ui-listen <address:port>",
+      "serve the page for browsers there, such as 127.0.0.1:7080; default: not at all",
+    )
+    .option("--ui-token-file <file>", "file that holds the page's token; needed with --ui-listen")
+    .option("--ui-host-name <name...>", "further names under which browsers find the page, such as a proxy's")
     .option("--log-level <level>", logLevels.join(", "), "info")
     .action((options: Options) => run(options));
   return storeOptions(providerOptions(controller));
@@ -86,10 +97,34 @@ async function run(options: Options): Promise<void> {
     : await work(store);
   const health = await serve(options, () => !(running instanceof Leader) || running.leads);
   if (health?.port !== undefined) logger.info({ port: health.port }, "health is served");
+  const page = await servePage(options, store, logger);
   logger.info({ signal: await stopping }, "stopping");
+  await page?.close();
   await running.stop();
   await health?.close();
   await store.close();
+}
+
+/** It shows objects and changes nothing, so that one which waits for its turn may serve it too. */
+async function servePage(options: Options, store: Store, logger: Logger) {
+  const { uiListen: listen, uiTokenFile: tokenFile, uiHostName: hostName } = options;
+  if (listen === undefined) return undefined;
+  // One that is made here nobody would know.
+  if (tokenFile === undefined)
+    throw new TrunklineError("cli.usage", { why: "--ui-listen needs --ui-token-file" });
+  const [{ startPage }, { uiSources }] = await Promise.all([
+    import("../ui/serve.ts"),
+    import("../ui/sources.ts"),
+  ]);
+  const { sources, stop } = await uiSources(options, store, logger);
+  const page = await startPage({ listen, tokenFile, ...(hostName && { hostName }) }, sources, logger);
+  logger.info({ origin: page.origin }, "the page is served");
+  return {
+    close: async () => {
+      await page.close();
+      await stop();
+    },
+  };
 }
 
 /** Only one process can be started beside a file; elsewhere nobody knows how many there are. */

@@ -154,6 +154,7 @@ function introduce(record: LabRecord, options: UpOptions): void {
     "trunkline get pods -A -o wide",
     "trunkline probe pod/A pod/B:80        trunkline explain pod/A pod/B:80",
     `trunkline lab exec ${node} -- ip route`,
+    `trunkline ui --lab ${record.name}                         (a page in the browser)`,
     `trunkline lab show                    trunkline lab down ${record.name}`,
   ])
     print(`  ${line}`);

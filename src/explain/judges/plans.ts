@@ -1,7 +1,13 @@
 // The plans that answers are read from, made once for a set of facts and only when they are asked for.
 import { type ClusterFacts, type NodeFacts, nodeIps } from "../../plan/facts.ts";
 import type { Ruleset } from "../../plan/foreign/index.ts";
-import { decideSnat, planSnat, type SnatPlan } from "../../plan/snat/index.ts";
+import {
+  type ClusterPart,
+  ClusterParts,
+  decideSnat,
+  planSnat,
+  type SnatPlan,
+} from "../../plan/snat/index.ts";
 import { nodeOf } from "../ends.ts";
 import { Atlas } from "../ground/atlas.ts";
 import { bare, type Ground } from "../ground/ground.ts";
@@ -59,11 +65,17 @@ export function sourceJudgeOf(facts: ClusterFacts): Pick<Judges, "source"> {
 
 function plansOf(facts: ClusterFacts, known: Knowledge = {}, atlas?: Atlas): (node: string) => SnatPlan {
   const plans = new Map<string, SnatPlan>();
+  // Of the same facts for all nodes, and made when first asked for.
+  let cluster: ClusterPart | undefined;
+  let podsByNode: ReadonlyMap<string | undefined, readonly string[]> | undefined;
   return (node) => {
     const lastGood = known.lastGood?.get(node);
-    const memory = lastGood === undefined ? {} : { lastGood };
     const before = plans.get(node);
     if (before) return before;
+    podsByNode ??= keysByNode(facts);
+    const local = podsByNode.get(node) ?? [];
+    cluster ??= new ClusterParts().read(facts, undefined);
+    const memory = lastGood === undefined ? { local, cluster } : { local, lastGood };
     const made = planSnat(facts, nodeFacts(facts, node), memory);
     // For the kernel all of a node's addresses are its own; which rule applies is decided by those that its object has.
     const own = atlas?.machine(`node/${node}`)?.links.flatMap(({ addresses }) => addresses.map(bare)) ?? [];
@@ -73,6 +85,16 @@ function plansOf(facts: ClusterFacts, known: Knowledge = {}, atlas?: Atlas): (no
     plans.set(node, whole);
     return whole;
   };
+}
+
+function keysByNode(facts: ClusterFacts): ReadonlyMap<string | undefined, readonly string[]> {
+  const keys = new Map<string | undefined, string[]>();
+  for (const [key, { spec }] of facts.pods) {
+    const known = keys.get(spec.nodeName);
+    if (known) known.push(key);
+    else keys.set(spec.nodeName, [key]);
+  }
+  return keys;
 }
 
 /** What can be known of a node without being on it: enough for plans that do not depend on interfaces' names. */

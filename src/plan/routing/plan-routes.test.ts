@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Node } from "../../api/kinds/core.ts";
 import { block, facts, node } from "./facts.suite.ts";
-import { planRoutes, routeFor } from "./plan-routes.ts";
+import { planRoutes, routeFor, routeTo } from "./plan-routes.ts";
 
 const two = [node("a", "192.168.18.11"), node("b", "192.168.18.12", "fd00::12")];
 
@@ -103,13 +103,13 @@ describe("planRoutes", () => {
 
 describe("routeFor", () => {
   it("takes the longest prefix", () => {
-    const plan = planRoutes(
-      facts(two, [
-        block("10.1.0.64/26", "b", { loans: [{ address: "10.1.0.70", node: "a" }] }),
-        block("10.1.0.0/26", "a"),
-      ]),
-      "c",
-    );
+    const known = facts(two, [
+      block("10.1.0.64/26", "b", { loans: [{ address: "10.1.0.70", node: "a" }] }),
+      block("10.1.0.0/26", "a"),
+    ]);
+    const plan = planRoutes(known, "c");
+    for (const address of ["10.1.0.70", "10.1.0.71", "10.1.0.1", "10.9.0.1"])
+      expect(routeTo(known, "c", address)).toEqual(routeFor(plan, address));
     expect(routeFor(plan, "10.1.0.70")?.because.kind).toBe("loan");
     expect(routeFor(plan, "10.1.0.71")?.because.kind).toBe("remote-block");
     expect(routeFor(plan, "10.9.0.1")).toBeUndefined();

@@ -61,10 +61,27 @@ export interface RoutingPlan {
  * - Each lent address: by the borrower, everywhere but on the borrower, where the pod's own route is.
  */
 export function planRoutes(facts: ClusterFacts, node: string): RoutingPlan {
+  return planBlocks(facts, node, facts.blocks.values());
+}
+
+/**
+ * Returns the route by which a node sends on what is for an address: the same as `routeFor` of all of its routes, without
+ * making them.
+ */
+export function routeTo(facts: ClusterFacts, node: string, address: string): PlannedRoute | undefined {
+  const ip = parseIp(address);
+  const holding = facts.blocks.values().filter((block) => {
+    const own = blockRange(block);
+    return own !== undefined && cidrContains(own.range, ip);
+  });
+  return routeFor(planBlocks(facts, node, holding), address);
+}
+
+function planBlocks(facts: ClusterFacts, node: string, blocks: Iterable<AddressBlock>): RoutingPlan {
   const routes: PlannedRoute[] = [];
   const problems: RouteProblem[] = [];
   const handsOver = handOver(facts, node);
-  for (const block of facts.blocks.values()) planOne(facts, node, block, handsOver, routes, problems);
+  for (const block of blocks) planOne(facts, node, block, handsOver, routes, problems);
   return {
     routes: routes.toSorted((a, b) => compare(a.route.destination, b.route.destination)),
     problems: problems.toSorted((a, b) => compare(a.prefix, b.prefix)),

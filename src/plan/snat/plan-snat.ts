@@ -4,6 +4,7 @@ import type { Node } from "../../api/kinds/core.ts";
 import { wording } from "../../base/errors.ts";
 import { cidrRange, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import { type ClusterFacts, type NodeFacts, nodeIps } from "../facts.ts";
+import type { ClusterPart } from "./cluster-part.ts";
 import { unionOf } from "./intervals.ts";
 import { type ChangedPods, WishBook } from "./pods.ts";
 import { perFamily } from "./ranges.ts";
@@ -19,6 +20,10 @@ export interface SnatMemory {
   /** Where what pods ask for is kept from plan to plan, and the pods that have changed since the last one. */
   readonly book?: WishBook;
   readonly changed?: ChangedPods;
+  /** The part about the cluster, where plans of many nodes are made of the same facts. */
+  readonly cluster?: ClusterPart;
+  /** Keys of the node's own pods, where that is known: others' need not be looked at one by one. */
+  readonly local?: Iterable<string>;
 }
 
 /** The mark has six bits for them. */
@@ -27,7 +32,7 @@ export const maxSteers = 63;
 /** Returns the plan of one node. Never throws for what users wrote: that is reported in the plan. */
 export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemory = {}): SnatPlan {
   const { book = new WishBook(), changed = "all" } = memory;
-  const cluster = book.cluster.read(facts, memory.lastGood);
+  const cluster = memory.cluster ?? book.cluster.read(facts, memory.lastGood);
   const { config, inside, ranges, subnets, rules } = cluster;
   const home = homeOf(facts.nodes.get(node.node));
   const holderOf = (rule: ReadyRule, address: string) => {
@@ -39,7 +44,7 @@ export function planSnat(facts: ClusterFacts, node: NodeFacts, memory: SnatMemor
     const admitted = action.type === "egress" && action.candidates.includes(holder ?? "");
     return admitted && !action.refused.has(address) ? holder : undefined;
   };
-  const wishes = book.read({ facts, node, cluster, holderOf }, changed);
+  const wishes = book.read({ facts, node, cluster, holderOf, local: memory.local }, changed);
   const egress = egressAddresses(rules, holderOf);
   return {
     node: node.node,

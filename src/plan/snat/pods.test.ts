@@ -5,6 +5,7 @@ import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import type { SourceNAT } from "../../api/kinds/source-nat.ts";
 import type { Subnet } from "../../api/kinds/subnet.ts";
 import type { ClusterFacts, NodeFacts } from "../facts.ts";
+import { ClusterParts } from "./cluster-part.ts";
 import {
   clusterFacts,
   clusterNode,
@@ -143,6 +144,12 @@ describe("a book of wishes", () => {
         let changed: ReadonlySet<string> | "all" = "all";
         for (const round of rounds) {
           expect(planSnat(all.facts, all.node, { book, changed })).toEqual(planSnat(all.facts, all.node));
+          // Who knows which pods are the node's own, and the part about the cluster, gets the same plan.
+          const local = [...all.facts.pods].flatMap(([key, { spec }]) =>
+            spec.nodeName === all.node.node ? [key] : [],
+          );
+          const cluster = new ClusterParts().read(all.facts, undefined);
+          expect(planSnat(all.facts, all.node, { local, cluster })).toEqual(planSnat(all.facts, all.node));
           changed = new Set(round.flatMap((step) => step(all)));
         }
       }),

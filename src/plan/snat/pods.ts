@@ -18,6 +18,8 @@ export interface PodsContext {
   readonly cluster: ClusterPart;
   /** Who holds an egress address; overrides the objects' status where the asker knows better. */
   readonly holderOf: (rule: ReadyRule, address: string) => string | undefined;
+  /** Keys of the node's own pods, where known. */
+  readonly local?: Iterable<string> | undefined;
 }
 
 /** Keys of pods that have changed; "all" also where namespaces have. */
@@ -66,7 +68,9 @@ export class WishBook {
     // Should a pod be too much for us, nothing is known of any.
     this.#basis = undefined;
     let same = !again;
-    for (const key of again ? facts.pods.keys() : changed) {
+    // Only who may hold others' addresses has to do with others' pods.
+    const all = () => (mayHold ? undefined : context.local) ?? facts.pods.keys();
+    for (const key of again ? all() : changed) {
       const before = this.#entries.get(key);
       const entry = entryOf(key, context, mayHold);
       same &&= this.#isPlain(before, cluster) && this.#isPlain(entry, cluster);
