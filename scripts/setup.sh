@@ -30,6 +30,8 @@ packages=(libnftables1 nftables iproute2 iptables util-linux containernetworking
 [ "$dev" = --dev ] && packages+=(tcpdump conntrack procps jq ca-certificates shellcheck etcd-server etcd-client openssl frr ethtool
   qemu-system-x86 busybox-static runc binutils postgresql-15 nginx-light haproxy)
 [ "$dev" = --kube ] && packages+=(etcd-server openssl runc conntrack binutils busybox-static)
+# A large one, for the page's tests and its bench alone (scripts/test.sh long).
+[ "$dev" = --browser ] && packages+=(chromium)
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")

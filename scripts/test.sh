@@ -11,6 +11,7 @@ results=.cache/test-results
 mkdir -p "$results"
 
 if [ "${1:-quick}" = long ]; then
+  bash scripts/setup.sh --browser
   projects=(store faults long)
 elif [ "${1:-quick}" = vm ]; then
   projects=(vm)

@@ -177,6 +177,9 @@ it("is used by keyboard alone: from the links to a question and its answer, and 
     expect(await page.waitForSelector(".probe p").then((line) => line.textContent())).toMatch(
       /reachable.*as explained/,
     );
+    // Back to the empty question, and to the map.
+    await page.goBack();
+    await page.waitForSelector(".page .empty");
     await page.goBack();
     await page.waitForSelector('main[data-page="map"]');
   } finally {
