@@ -252,7 +252,7 @@ describe("pods' own networks while the controller and agents are killed", () => 
         expect(answer, what).toMatchObject({ reachable: true, sourceSeen: status?.podIP });
       }
     },
-    300_000,
+    900_000,
   );
 
   /** Deletes pods whose interface the provider does not have any more. */

@@ -123,6 +123,6 @@ describe("subnets while agents are killed", () => {
       const answer = await trunkline.json<object>("probe", `pod/${one?.metadata.name}`, "host/db:3306");
       expect(answer, done.join("; ")).toMatchObject({ reachable: true, sourceSeen: one?.status?.podIP });
     },
-    240_000,
+    600_000,
   );
 });
