@@ -182,7 +182,7 @@ async function cytoscapeFrames(
   const agent = new Agent();
   const map = JSON.parse(await get(agent, { origin, token }, "map")) as MapAnswer;
   const html = `<!doctype html><style>body{margin:0}#cy{width:958px;height:760px}</style><div id=cy></div>
-<script>${script}</script><script>window.cy=cytoscape(${JSON.stringify(elementsOf(sceneOf(map, "all")))})</script>`;
+<script>${script}</script><script>cytoscape({container:document.getElementById("cy"),...${JSON.stringify(elementsOf(sceneOf(map, "all")))}})</script>`;
   const server = createServer((_request, response) =>
     response.setHeader("content-type", "text/html").end(html),
   );
