@@ -44,7 +44,11 @@ export function providerOptions(command: Command): Command {
     )
     .option(
       "--provider-group <id...>",
-      "vlan: security groups that the network's own filters enforce, beside those that are objects (SecurityGroup)",
+      "vlan: security groups that the network's own filters enforce, beside those that are objects (SecurityGroup); commas between them are taken, too",
+      (text: string, before: readonly string[] | undefined) => [
+        ...(before ?? []),
+        ...text.split(",").filter((id) => id !== ""),
+      ],
     )
     .option(
       "--cluster <name>",
@@ -105,7 +109,9 @@ function endpointOf({ providerEndpoint }: ProviderOptions) {
     : { endpoint: (product: string) => providerEndpoint.replaceAll("PRODUCT", product) };
 }
 
-function readProvider(text: string): Which {
+/** Nothing is nobody: what an installation does not set. */
+function readProvider(text: string): Which | undefined {
+  if (text === "") return undefined;
   const [, socket, region] = /^(?:lab:(.+)|alibaba:([a-z0-9-]+)|vlan)$/.exec(text) ?? [];
   if (socket !== undefined) return { kind: "lab", socket };
   if (region !== undefined) return { kind: "alibaba", region };
@@ -124,7 +130,8 @@ function readCredentials(text: string): CredentialSource {
   throw new InvalidArgumentError("it is one of env, ram-role, ram-role:NAME, or the path of a folder");
 }
 
-function readEndpoint(text: string): string {
+function readEndpoint(text: string): string | undefined {
+  if (text === "") return undefined;
   const url = URL.parse(text.replaceAll("PRODUCT", "ecs"));
   // Keys that are read on the way are lost.
   const isLocal = url?.hostname === "127.0.0.1" || url?.hostname === "[::1]";

@@ -72,6 +72,13 @@ export class KubeBed {
     await this.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
   }
 
+  /** @throws what kubectl says */
+  async apply(...objects: object[]): Promise<void> {
+    const text = objects.map((one) => JSON.stringify(one)).join("\n---\n");
+    const { code, stderr } = await this.kubectl(["apply", "-f", "-"], text);
+    if (code !== 0) throw new Error(stderr);
+  }
+
   /** Starts a daemon; its log is kept. */
   start(
     words: readonly string[],
@@ -134,12 +141,12 @@ export class KubeBed {
     wire.close();
   }
 
-  agent(node: string, kubeconfig?: string): Started {
+  agent(node: string, kubeconfig?: string, ...more: string[]): Started {
     const state = path.join(this.folder, node);
     mkdirSync(state, { recursive: true });
     const words = ["agent", "--node", node, "--netns", this.netnsOf(node), "--state", state];
     const sockets = ["--socket", this.socketOf(node), "--health-socket", `${state}/health.sock`];
-    return this.start([...words, ...sockets], {}, kubeconfig);
+    return this.start([...words, ...sockets, ...more], {}, kubeconfig);
   }
 
   /** Returns a kubeconfig with a token of a service account, bound to a node if one is named. */

@@ -1,8 +1,6 @@
 // What agents and controller may do: enough for all that they do, and nothing that they do not, by the API server's own
 // audit log; and a stolen agent's token writes its own node's objects only.
 
-import { readFileSync, writeFileSync } from "node:fs";
-import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { addressBlockKind } from "../../src/api/kinds/address-block.ts";
 import { addressListKind } from "../../src/api/kinds/address-list.ts";
@@ -17,58 +15,21 @@ import {
   agentSettingsRules,
   controllerRules,
   controllerSettingsRules,
-  type Rule,
 } from "../../src/cli/deploy/rights.ts";
 import { change } from "../../src/store/change.ts";
 import { kubeconfigAccess } from "../../src/store/kubernetes/access.ts";
 import { kubernetesStore } from "../../src/store/kubernetes/store.ts";
+import { auditArguments, audited, compareRights, manifestsOf } from "./audit.ts";
 import { eventually, KubeBed, type Started } from "./bed.ts";
-
-interface Audited {
-  readonly verb: string;
-  readonly user: { readonly username: string };
-  readonly objectRef?: {
-    readonly apiGroup?: string;
-    readonly resource?: string;
-    readonly subresource?: string;
-  };
-  readonly responseStatus?: { readonly code?: number };
-  readonly requestURI: string;
-}
 
 let bed: KubeBed;
 let controller: Started;
 const n1 = { file: "" };
-const auditFile = () => path.join(bed.server.folder, "audit.log");
-
-function auditArguments(folder: string): readonly string[] {
-  const policy = path.join(folder, "audit.yaml");
-  writeFileSync(
-    policy,
-    JSON.stringify({
-      apiVersion: "audit.k8s.io/v1",
-      kind: "Policy",
-      omitStages: ["RequestReceived"],
-      rules: [{ level: "Metadata", userGroups: ["system:serviceaccounts"] }, { level: "None" }],
-    }),
-  );
-  return [`--audit-policy-file=${policy}`, `--audit-log-path=${path.join(folder, "audit.log")}`];
-}
-
-async function apply(...objects: object[]): Promise<void> {
-  const { code, stderr } = await bed.kubectl(
-    ["apply", "-f", "-"],
-    objects.map((one) => JSON.stringify(one)).join("\n---\n"),
-  );
-  if (code !== 0) throw new Error(stderr);
-}
+const apply = (...objects: object[]) => bed.apply(...objects);
 
 beforeAll(async () => {
   bed = await KubeBed.start(auditArguments);
-  await eventually(async () =>
-    (await bed.kubectl(["get", "namespace", "kube-system"])).code === 0 ? true : undefined,
-  );
-  const { stdout } = await bed.trunkline(["manifests", "--set", "pool.ipv4=10.1.0.0/16"]);
+  const stdout = await manifestsOf(bed, "pool.ipv4=10.1.0.0/16");
   const dry = await bed.kubectl(["apply", "--server-side", "--dry-run=server", "-f", "-"], stdout);
   // Objects of kinds that are only defined by the same text are none of ours: all is known to a dry run, too.
   expect(dry.stderr.replaceAll(/^Warning:.*$/gm, "").trim()).toBe("");
@@ -90,23 +51,6 @@ afterAll(() => bed?.end(), 60_000);
 
 const isOpen = (node: Node | undefined) =>
   node !== undefined && !node.spec?.taints?.some(({ key }) => key.startsWith("trunkline.dev/"));
-
-function audited(): readonly Audited[] {
-  return readFileSync(auditFile(), "utf8")
-    .split("\n")
-    .flatMap((line) => (line === "" ? [] : [JSON.parse(line) as Audited]));
-}
-
-const nameOf = ({ verb, objectRef }: Audited) =>
-  `${verb} ${objectRef?.apiGroup ?? ""}/${objectRef?.resource}${objectRef?.subresource ? `/${objectRef.subresource}` : ""}`;
-
-function granted(rules: readonly Rule[]): string[] {
-  return rules.flatMap(({ apiGroups, resources, verbs }) =>
-    apiGroups.flatMap((group) =>
-      resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group}/${resource}`)),
-    ),
-  );
-}
 
 // In this order: those who act with a stolen token leave objects that tell the agents of addresses that are not theirs.
 describe("what agents and controller may do", { shuffle: false }, () => {
@@ -221,32 +165,9 @@ describe("what agents and controller may do", { shuffle: false }, () => {
       child.kill("SIGTERM");
       await ended;
     }
-    const log = audited();
-    const of = (account: string) =>
-      log.filter(({ user }) => user.username === `system:serviceaccount:kube-system:${account}`);
-    for (const [account, rules] of [
-      ["trunkline-agent", [...agentRules, ...agentSettingsRules]],
-      ["trunkline-controller", [...controllerRules, ...controllerSettingsRules]],
-    ] as const) {
-      const used = new Set(
-        of(account)
-          .filter(({ objectRef }) => objectRef?.resource)
-          .map(nameOf),
-      );
-      const refused = new Set(
-        of(account)
-          .filter(({ responseStatus }) => responseStatus?.code === 403)
-          .map(nameOf),
-      );
-      // Passwords are read only where a setting allows it.
-      for (const verb of ["list", "watch"]) refused.delete(`${verb} /secrets`);
-      expect([...refused], `${account} is refused`).toEqual([]);
-      expect(
-        // A list may be asked for as a watch's beginning.
-        granted(rules).filter((right) => !used.has(right) && !used.has(right.replace(/^watch /, "list "))),
-        `${account} never uses`,
-      ).toEqual([]);
-    }
+    const log = audited(bed);
+    compareRights(log, "trunkline-agent", [...agentRules, ...agentSettingsRules]);
+    compareRights(log, "trunkline-controller", [...controllerRules, ...controllerSettingsRules]);
   }, 240_000);
 
   describe("a stolen token of node n1's agent", () => {

@@ -1,8 +1,10 @@
 // Admission policies (admissionregistration.k8s.io/v1, CEL). An agent's token tells its node (Kubernetes 1.32: the claim of
 // the node that its pod is bound to); with a stolen one nothing can be written that is not that node's own. And pools whose
 // ranges overlap are refused by the API server itself.
+import { nodeTag } from "../../cloud/types.ts";
+import { networkReadyCondition } from "../../plan/subnets/demand.ts";
 import type { Part } from "./rights.ts";
-import type { Values } from "./settings.ts";
+import type { Condition, Values } from "./settings.ts";
 
 const api = "admissionregistration.k8s.io/v1";
 const claim = "authentication.kubernetes.io/node-name";
@@ -31,12 +33,13 @@ function agentPolicy(
   target: Target,
   validations: readonly Validation[],
   values: Values,
-  variables: readonly { readonly name: string; readonly expression: string }[] = [],
+  when?: Condition,
 ): Part[] {
   const name = `trunkline-agent-${part}.trunkline.dev`;
   const agent = `system:serviceaccount:${String(values("namespace"))}:trunkline-agent`;
   const matchConditions = [{ name: "agent", expression: `request.userInfo.username == '${agent}'` }];
-  return policy(name, target, { matchConditions, variables: [node, ...variables], validations });
+  const parts = policy(name, target, { matchConditions, variables: [node], validations });
+  return parts.map((part) => ({ ...part, when }));
 }
 
 function policy(
@@ -145,6 +148,45 @@ const listsOwn: readonly Validation[] = [
   },
 ];
 
+/** Fields of a pod's status that a kubelet writes, beside conditions. */
+const kubelets = [
+  ...["phase", "podIP", "podIPs", "hostIP", "hostIPs", "reason", "message", "startTime", "qosClass"],
+  ...["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses", "nominatedNodeName"],
+  ...["resize", "resourceClaimStatuses", "observedGeneration"],
+];
+const same = (field: string) =>
+  `has(object.${field}) == has(oldObject.${field}) && (!has(object.${field}) || object.${field} == oldObject.${field})`;
+const othersConditions = (place: string) =>
+  `${statusOf(place, "conditions")}.filter(c, c.type != '${networkReadyCondition}')`;
+
+/** What its pods wait for is an agent's to say, and nothing else of them: a pod's network is in its annotations. */
+const podsOwn: readonly Validation[] = [
+  {
+    expression: "has(object.spec.nodeName) && object.spec.nodeName == variables.node",
+    message: "an agent writes the status of its own node's pods only",
+  },
+  {
+    expression: [
+      ...["labels", "annotations", "finalizers"].map((field) => same(`metadata.${field}`)),
+      "has(object.status) && has(oldObject.status)",
+      ...kubelets.map((field) => same(`status.${field}`)),
+      `${othersConditions("object")} == ${othersConditions("oldObject")}`,
+    ].join(" && "),
+    message: `an agent writes condition ${networkReadyCondition} of a pod only`,
+  },
+];
+
+/** Interfaces of a subnet's book that are no business of the agent's. */
+const othersInterfaces = (place: string) =>
+  `(${place} == null ? [] : ${list(`${place}.spec`, "interfaces")}).filter(e, has(e.instanceID) ? e.instanceID != variables.node : !('${nodeTag}' in e.tags && e.tags['${nodeTag}'] == variables.node))`;
+
+const ledgersOwn: readonly Validation[] = [
+  {
+    expression: `${othersInterfaces("object")} == ${othersInterfaces("oldObject")}`,
+    message: "an agent writes interfaces of its own node only",
+  },
+];
+
 /** Returns the policies and their bindings. */
 export function admission(values: Values): readonly Part[] {
   const own = { group: "trunkline.dev", version: "v1alpha1" };
@@ -222,6 +264,20 @@ export function admission(values: Values): readonly Part[] {
         },
       ],
       values,
+    ),
+    ...agentPolicy(
+      "pods",
+      { group: "", version: "v1", resources: ["pods/status"], operations: ["UPDATE"] },
+      podsOwn,
+      values,
+      "provider",
+    ),
+    ...agentPolicy(
+      "ledgers",
+      { ...own, resources: ["subnetledgers"], operations: ["CREATE", "UPDATE"] },
+      ledgersOwn,
+      values,
+      { setting: "provider", begins: "vlan" },
     ),
     ...pools(),
   ];

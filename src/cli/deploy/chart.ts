@@ -3,7 +3,7 @@ import { stringify } from "../objects/yaml.ts";
 import { version } from "../version.ts";
 import { parts } from "./objects.ts";
 import type { Part } from "./rights.ts";
-import { type SettingName, settings } from "./settings.ts";
+import { type Condition, type SettingName, settings } from "./settings.ts";
 
 const mark = (name: SettingName) => `@@${name}@@`;
 /** A value that is a setting and nothing else; YAML quotes it. */
@@ -26,7 +26,13 @@ function template({ object, when }: Part): string {
       const number = settings[name as SettingName].type === "number";
       return `{{ .Values.${name}${number ? " | int" : ""} }}`;
     });
-  return when === undefined ? text : `{{- if .Values.${when} }}\n${text}{{- end }}\n`;
+  return when === undefined ? text : `{{- if ${conditionOf(when)} }}\n${text}{{- end }}\n`;
+}
+
+function conditionOf(when: Condition): string {
+  return typeof when === "string"
+    ? `.Values.${when}`
+    : `hasPrefix ${JSON.stringify(when.begins)} .Values.${when.setting}`;
 }
 
 function fileOf({ object }: Part): string {

@@ -41,7 +41,8 @@ describe("settings", () => {
       used.add(name);
       return settings[name].usual;
     });
-    for (const { when } of list) if (when !== undefined) used.add(when);
+    for (const { when } of list)
+      if (when !== undefined) used.add(typeof when === "string" ? when : when.setting);
     expect(Object.keys(settings).filter((name) => !used.has(name))).toEqual([]);
     for (const { usual, ...setting } of Object.values(settings))
       if ("form" in setting) expect(String(usual)).toMatch(setting.form);
@@ -61,6 +62,20 @@ describe("the objects", () => {
     const reads = (words: string[]) => JSON.stringify(all(...words)).includes('"secrets"');
     expect(reads([])).toBe(false);
     expect(reads(["bgp.passwords=true"])).toBe(true);
+  });
+
+  it("let them write books and pods' status only where there is a provider that needs it", () => {
+    const roles = (...words: string[]) =>
+      all(...words).flatMap(({ kind, metadata }) =>
+        kind === "ClusterRole" ? [metadata.name.replace("trunkline-", "")] : [],
+      );
+    expect(roles()).toEqual(["agent", "controller"]);
+    const any = ["agent", "agent-provider", "controller", "controller-provider"];
+    expect(roles("provider=vlan").toSorted()).toEqual([...any, "agent-vlan", "controller-vlan"].toSorted());
+    expect(roles("provider=alibaba:cn-hangzhou").toSorted()).toEqual(
+      [...any, "controller-alibaba"].toSorted(),
+    );
+    expect(() => readSettings(["provider=alibaba"])).toThrow("does not fit");
   });
 
   it("bind every role to an account that is there, and give nobody a wildcard", () => {

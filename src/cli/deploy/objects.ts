@@ -3,7 +3,7 @@ import { crdOf } from "../../api/crd/crd.ts";
 import { customKinds } from "../../api/kinds/index.ts";
 import { admission } from "./admission.ts";
 import { type Part, rights } from "./rights.ts";
-import type { Values } from "./settings.ts";
+import { holds, type Values } from "./settings.ts";
 import { workloads } from "./workloads.ts";
 
 /** Returns the definitions of Trunkline's kinds. */
@@ -23,7 +23,5 @@ export function parts(values: Values): readonly Part[] {
 
 /** Returns the objects that the settings ask for. */
 export function objects(values: Values): readonly Part["object"][] {
-  return parts(values).flatMap(({ object, when }) =>
-    when === undefined || values(when) === true ? [object] : [],
-  );
+  return parts(values).flatMap(({ object, when }) => (holds(when, values) ? [object] : []));
 }

@@ -6,8 +6,8 @@ import type { Condition, Values } from "./settings.ts";
 
 export interface Part {
   readonly object: Readonly<Record<string, unknown>>;
-  /** The part is there only where this setting is true. */
-  readonly when?: Condition;
+  /** Where it is there; default: always. */
+  readonly when?: Condition | undefined;
 }
 
 export interface Rule {
@@ -56,6 +56,15 @@ export const agentRules: readonly Rule[] = [
   can(own, "nodeconfigs/status", "patch"),
 ];
 
+/** With a provider of subnets an agent says on a pod what it waits for. */
+export const agentProviderRules: readonly Rule[] = [can("", "pods", "get"), can("", "pods/status", "patch")];
+
+/** With provider vlan the book of a subnet's addresses is an object, and whoever changes it knows the subnet. */
+export const agentVlanRules: readonly Rule[] = [
+  can(own, "subnets", "get"),
+  can(own, "subnetledgers", "get list create patch"),
+];
+
 /** In kube-system. */
 export const agentSettingsRules: readonly Rule[] = [
   can("", "configmaps", "list watch"),
@@ -78,6 +87,28 @@ export const controllerRules: readonly Rule[] = [
   // Without a provider of subnets it only says that there is none.
   can(terway, "podnetworkings", "get list watch"),
   can(terway, "podnetworkings/status", "patch"),
+];
+
+/** With a provider of subnets: interfaces of pods' own, figures of subnets, and what pods wait for. */
+export const controllerProviderRules: readonly Rule[] = [
+  can("", "pods", "get patch"),
+  can("", "pods/status", "patch"),
+  can(own, "subnets", "get"),
+  can(own, "subnets/status", "patch"),
+  can(terway, "podenis", "get create patch delete"),
+  can(terway, "podenis/status", "patch"),
+];
+
+export const controllerVlanRules: readonly Rule[] = [
+  can("", "nodes", "get"),
+  can(own, "subnetledgers", "get list create patch"),
+  can(own, "securitygroups", "list"),
+];
+
+/** A cloud's subnets become objects, and a node's trunk is noted on the node before it is made. */
+export const controllerAlibabaRules: readonly Rule[] = [
+  can("", "nodes", "get patch"),
+  can(own, "subnets", "create"),
 ];
 
 export const controllerSettingsRules: readonly Rule[] = [
@@ -114,16 +145,23 @@ export function rights(values: Values): readonly Part[] {
         },
       },
     ];
-    return when === undefined ? parts : parts.map((part) => ({ ...part, when }));
+    return parts.map((part) => ({ ...part, when }));
   };
+  const vlan = { setting: "provider", begins: "vlan" } as const;
+  const alibaba = { setting: "provider", begins: "alibaba:" } as const;
   const [agent, controller] = ["trunkline-agent", "trunkline-controller"];
   return [
     account(agent),
     account(controller),
     ...bound("ClusterRole", agent, agent, agentRules),
     ...bound("Role", agent, agent, agentSettingsRules),
+    ...bound("ClusterRole", "trunkline-agent-provider", agent, agentProviderRules, "provider"),
+    ...bound("ClusterRole", "trunkline-agent-vlan", agent, agentVlanRules, vlan),
     ...bound("Role", "trunkline-agent-passwords", agent, [can("", "secrets", "list watch")], "bgp.passwords"),
     ...bound("ClusterRole", controller, controller, controllerRules),
+    ...bound("ClusterRole", "trunkline-controller-provider", controller, controllerProviderRules, "provider"),
+    ...bound("ClusterRole", "trunkline-controller-vlan", controller, controllerVlanRules, vlan),
+    ...bound("ClusterRole", "trunkline-controller-alibaba", controller, controllerAlibabaRules, alibaba),
     ...bound("Role", controller, controller, controllerSettingsRules),
   ];
 }

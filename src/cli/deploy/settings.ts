@@ -78,6 +78,42 @@ export const settings = {
     usual: false,
     about: "agents may read the Secrets of kube-system, where BGP's and RIP's passwords are",
   },
+  provider: {
+    type: "text",
+    usual: "",
+    form: /^(vlan|alibaba:[a-z0-9-]+)?$/,
+    about: "who has the subnets of eni-config: alibaba:REGION, or vlan; empty: nobody, pods are of pools",
+  },
+  providerCredentials: {
+    type: "text",
+    usual: "/etc/trunkline/provider",
+    form: /^(ram-role(:[\w.-]+)?|\/[\w./-]*)$/,
+    about: "of alibaba: the folder where providerSecret is, or ram-role, or ram-role:NAME",
+  },
+  providerSecret: {
+    type: "text",
+    usual: "trunkline-provider",
+    form: name,
+    about: "Secret with access-key-id and access-key-secret; it need not be there",
+  },
+  providerEndpoint: {
+    type: "text",
+    usual: "",
+    form: /^(https:\/\/[\w.-]+(:\d+)?)?$/,
+    about: "of alibaba: another address of its interfaces, with PRODUCT for ecs or vpc",
+  },
+  providerGroups: {
+    type: "text",
+    usual: "",
+    form: /^[\w.,-]*$/,
+    about: "of vlan: security groups that the network's own filters enforce, with commas",
+  },
+  clusterName: {
+    type: "text",
+    usual: "default",
+    form: /^[\w.-]{1,63}$/,
+    about: "in the tags of what is made at the provider",
+  },
   "agent.resources": {
     type: "json",
     usual: { requests: { cpu: "50m", memory: "128Mi" } },
@@ -109,8 +145,16 @@ export type SettingName = keyof typeof settings;
 /** Returns the value of a setting; a chart's are placeholders. */
 export type Values = (name: SettingName) => unknown;
 
-/** Says of a part whether it is there; a chart puts a condition around it. */
-export type Condition = SettingName | undefined;
+/** Says of a part whether it is there; a chart puts a condition around it. A truth, or how a text begins. */
+export type Condition = SettingName | { readonly setting: SettingName; readonly begins: string };
+
+/** Returns whether a part is there by these values. */
+export function holds(when: Condition | undefined, values: Values): boolean {
+  if (when === undefined) return true;
+  if (typeof when === "object") return String(values(when.setting)).startsWith(when.begins);
+  const value = values(when);
+  return value === true || (typeof value === "string" && value !== "");
+}
 
 /**
  * Reads what `--set` was given.

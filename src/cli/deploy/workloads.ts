@@ -20,6 +20,7 @@ function agentVolumes(values: Values) {
     volume: { name, hostPath: { path, type: "DirectoryOrCreate" } },
     mount: { name, mountPath },
   });
+  const { volume, mount } = provider(values);
   return {
     run: shared("run", "/run/trunkline", "DirectoryOrCreate"),
     state: shared("state", text(values, "agent.stateDir"), "DirectoryOrCreate"),
@@ -28,6 +29,26 @@ function agentVolumes(values: Values) {
     lock: shared("xtables-lock", "/run/xtables.lock", "FileOrCreate"),
     bin: placed("cni-bin", values("cni.binDir"), binDir),
     conf: placed("cni-conf", values("cni.confDir"), confDir),
+    provider: { volume, mount },
+  };
+}
+
+/** Both daemons ask the provider of subnets, with the same keys. */
+function provider(values: Values) {
+  return {
+    args: [
+      `--provider=${text(values, "provider")}`,
+      `--provider-credentials=${text(values, "providerCredentials")}`,
+      `--provider-endpoint=${text(values, "providerEndpoint")}`,
+      `--provider-group=${text(values, "providerGroups")}`,
+      `--cluster=${text(values, "clusterName")}`,
+    ],
+    // For whoever is in the group: the controller is nobody else.
+    volume: {
+      name: "provider",
+      secret: { secretName: values("providerSecret"), optional: true, defaultMode: 0o440 },
+    },
+    mount: { name: "provider", mountPath: "/etc/trunkline/provider", readOnly: true },
   };
 }
 
@@ -63,6 +84,7 @@ function agent(values: Values): Part {
       `--cni-bin-dir=${binDir}`,
       `--cni-conf-dir=${confDir}`,
       `--health-port=${String(port)}`,
+      ...provider(values).args,
       `--log-level=${text(values, "logLevel")}`,
     ],
     env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }],
@@ -132,6 +154,7 @@ function controller(values: Values): Part[] {
     labels: labels("controller"),
   };
   const selector = { matchLabels: labels("controller") };
+  const keys = provider(values);
   const daemon = {
     name: "controller",
     ...image(values),
@@ -140,6 +163,7 @@ function controller(values: Values): Part[] {
       "--store=kubernetes:",
       "--identity=$(POD_NAME)",
       `--health-port=${String(port)}`,
+      ...keys.args,
       `--log-level=${text(values, "logLevel")}`,
     ],
     env: [
@@ -159,6 +183,7 @@ function controller(values: Values): Part[] {
     },
     livenessProbe: health("/livez", port, { periodSeconds: 10, failureThreshold: 6, timeoutSeconds: 5 }),
     readinessProbe: health("/readyz", port, { periodSeconds: 5, timeoutSeconds: 5 }),
+    volumeMounts: [keys.mount],
   };
   return [
     {
@@ -179,7 +204,9 @@ function controller(values: Values): Part[] {
               hostNetwork: true,
               nodeSelector: { "kubernetes.io/os": "linux" },
               tolerations: [{ operator: "Exists" }],
+              securityContext: { fsGroup: 65532 },
               containers: [daemon],
+              volumes: [keys.volume],
             },
           },
         },
