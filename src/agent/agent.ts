@@ -30,6 +30,7 @@ import { EndpointJournal } from "./pods/endpoint-journal.ts";
 import { Endpoints } from "./pods/endpoints.ts";
 import { type FoundWire, findWires } from "./pods/found-wires.ts";
 import { collectGone } from "./pods/gone-pods.ts";
+import { PodProbes } from "./probe/pod-probes.ts";
 import { CniHandler } from "./served/cni-handler.ts";
 import { assertUnserved, serveCni } from "./served/cni-server.ts";
 import { DelQueue } from "./served/del-queue.ts";
@@ -365,10 +366,13 @@ class RunningAgent implements Agent {
     const server = await serveCni(socketPath, (request) => handler.handle(request), logger);
     this.#stops.push(() => server.close());
     if (this.#options.health === undefined) return;
+    const probes = new PodProbes({ machine, endpoints: () => this.endpoints.known.values() });
+    this.#stops.push(() => probes.stop());
     const health = await serveHealth(this.#options.health, {
       notReady: () => this.notReady(),
       registry: this.#metrics.registry,
       answers: Object.assign({}, ...this.#managers.map((manager) => manager.answers ?? {})),
+      privateAnswers: probes.answers,
     });
     this.#stops.push(() => health.close());
     this.healthPort = health.port;

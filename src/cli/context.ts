@@ -7,6 +7,7 @@ import { TrunklineError } from "../base/errors.ts";
 import { nearest } from "../base/suggest.ts";
 import { findLab } from "../lab/life/state.ts";
 import { parseStoreAddress, type StoreAddress } from "../store/address.ts";
+import type { Access } from "../store/kubernetes/access.ts";
 import type { PluginCall } from "../store/kubernetes/token.ts";
 import type { Store } from "../store/store.ts";
 
@@ -79,14 +80,25 @@ async function openCluster(
   context: string | undefined,
   keep: "all" | "network",
 ): Promise<Store> {
-  const [{ kubernetesStore }, { kubeconfigAccess }, { run }] = await Promise.all([
-    import("../store/kubernetes/store.ts"),
+  const { kubernetesStore } = await import("../store/kubernetes/store.ts");
+  return kubernetesStore(await fileAccess(file, context), { keep });
+}
+
+async function fileAccess(file: string, context: string | undefined): Promise<Access> {
+  const [{ kubeconfigAccess }, { run }] = await Promise.all([
     import("../store/kubernetes/access.ts"),
     import("../kernel/exec/index.ts"),
   ]);
   const plugin = async (call: PluginCall) => (await run(call.command, call.args, { env: call.env })).stdout;
-  const access = kubeconfigAccess(file, { run: plugin, ...(context !== undefined && { context }) });
-  return kubernetesStore(access, { keep });
+  return kubeconfigAccess(file, { run: plugin, ...(context !== undefined && { context }) });
+}
+
+/** Returns how the API server is reached that the options name; undefined: they name none. @throws `store.access` */
+export async function accessOf({ kubeconfig, context, store }: StoreOptions): Promise<Access | undefined> {
+  if (kubeconfig !== undefined) return fileAccess(kubeconfig, context);
+  if (store !== "kubernetes:") return undefined;
+  const { podAccess } = await import("../store/kubernetes/access.ts");
+  return podAccess(process.env);
 }
 
 /** Returns whether a lab is meant: no other place of objects is named. What a lab tells is true of no other cluster. */

@@ -66,6 +66,11 @@ const commands: readonly CommandEntry[] = [
     load: () => import("./commands/agent.ts"),
   },
   {
+    name: "ask-agent",
+    summary: "print what this node's agent answers at its socket",
+    load: () => import("./commands/ask-agent.ts"),
+  },
+  {
     name: "controller",
     summary: "run the cluster's daemon",
     load: () => import("./commands/controller.ts"),

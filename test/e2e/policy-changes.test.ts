@@ -8,7 +8,7 @@ import { type NetworkPolicy, networkPolicyKind } from "../../src/api/kinds/netwo
 import { cidrOf, formatIp, parseIp } from "../../src/base/ip.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import { POD_LINK_GROUP } from "../../src/kernel/index.ts";
-import { probe } from "../../src/lab/probe/client.ts";
+import { probe } from "../../src/agent/probe/client.ts";
 import { openSqliteStore } from "../../src/store/sqlite/store.ts";
 import { firstPacket } from "../kernel/packets.ts";
 import { bothMatrices, verdicts } from "./cells.ts";

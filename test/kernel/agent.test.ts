@@ -6,7 +6,7 @@ import { eventKind, podKind } from "../../src/api/kinds/core.ts";
 import type { CniResult } from "../../src/cni/spec.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import { ROUTE_PROTOCOL } from "../../src/kernel/index.ts";
-import { probe } from "../../src/lab/probe/client.ts";
+import { probe } from "../../src/agent/probe/client.ts";
 import { TestNode } from "./agent-node.ts";
 
 let node: TestNode;

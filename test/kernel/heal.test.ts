@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CniResult } from "../../src/cni/spec.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import { type Kernel, POD_LINK_GROUP } from "../../src/kernel/index.ts";
-import { probe } from "../../src/lab/probe/client.ts";
+import { probe } from "../../src/agent/probe/client.ts";
 import { TestNode } from "./agent-node.ts";
 
 let node: TestNode;

@@ -11,7 +11,7 @@ import { VlanLinks } from "../../src/cloud/vlan/links.ts";
 import { vlanProvider } from "../../src/cloud/vlan/provider.ts";
 import type { CniResult } from "../../src/cni/spec.ts";
 import { type Kernel, linuxMachine } from "../../src/kernel/index.ts";
-import { probe } from "../../src/lab/probe/client.ts";
+import { probe } from "../../src/agent/probe/client.ts";
 import { TestNode } from "./agent-node.ts";
 
 const GATEWAY = "10.8.0.253";

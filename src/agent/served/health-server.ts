@@ -1,4 +1,4 @@
-// GET /livez, /readyz and /metrics, on a unix socket, a TCP port, or both.
+// GET /livez, /readyz and /metrics, on a unix socket, a TCP port, or both; and what only root may ask, on the socket.
 import { chmodSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import type { Registry } from "prom-client";
@@ -17,8 +17,12 @@ export interface HealthSources {
   readonly notReady: () => readonly string[];
   readonly registry: Registry;
   /** Further paths, answered as JSON. */
-  readonly answers?: Readonly<Record<string, (query: URLSearchParams) => Promise<unknown>>>;
+  readonly answers?: Answers;
+  /** Further ones that are answered on the unix socket alone: whoever reaches the port has no right to them. */
+  readonly privateAnswers?: Answers;
 }
+
+type Answers = Readonly<Record<string, (query: URLSearchParams) => Promise<unknown>>>;
 
 /** Serves until `close`. @throws what the system says about the socket or port */
 export async function serveHealth(
@@ -26,12 +30,17 @@ export async function serveHealth(
   sources: HealthSources,
 ): Promise<{ close(): Promise<void>; port: number | undefined }> {
   const servers: Server[] = [];
-  const open = async (listen: (server: Server, done: () => void) => void): Promise<Server> => {
+  const open = async (
+    answers: Answers,
+    listen: (server: Server, done: () => void) => void,
+  ): Promise<Server> => {
     const server = http.createServer((request, response) => {
-      void answer(request.method ?? "", request.url ?? "", sources).then(({ status, type, body }) => {
-        response.writeHead(status, { "content-type": type });
-        response.end(body);
-      });
+      void answer(request.method ?? "", request.url ?? "", { ...sources, answers }).then(
+        ({ status, type, body }) => {
+          response.writeHead(status, { "content-type": type });
+          response.end(body);
+        },
+      );
     });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
@@ -44,13 +53,16 @@ export async function serveHealth(
   if (socketPath !== undefined) {
     // Left by an agent that was killed; that none lives is known from the CNI socket.
     rmSync(socketPath, { force: true });
-    await open((server, done) => server.listen(socketPath, done));
+    const answers = { ...sources.answers, ...sources.privateAnswers };
+    await open(answers, (server, done) => server.listen(socketPath, done));
     chmodSync(socketPath, 0o600);
   }
   const tcp =
     port === undefined
       ? undefined
-      : await open((server, done) => server.listen(port, options.address ?? "127.0.0.1", done));
+      : await open(sources.answers ?? {}, (server, done) =>
+          server.listen(port, options.address ?? "127.0.0.1", done),
+        );
   const bound = tcp?.address();
   return {
     port: typeof bound === "object" && bound !== null ? bound.port : undefined,

@@ -7,6 +7,8 @@ export const agentMessages = {
     `annotation ${d.annotation} of pod ${d.pod} is '${d.value}': ${d.why}`,
   "agent.no-limit": (d: { pod: string; why: string }) =>
     `the bandwidth of pod ${d.pod} cannot be limited as its annotations ask for (the kernel's token bucket filter, sch_tbf): ${d.why}`,
+  "agent.probe": (d: { what: string; value: string }) => `${d.what} cannot be '${d.value}'`,
+  "agent.no-such-pod": (d: { pod: string }) => `this node has no pod ${d.pod}`,
   "agent.journal": (d: { path: string; why: string }) =>
     `The journal of pods' interfaces ${d.path} cannot be written: ${d.why}`,
   "agent.no-ipv6": (d: { ips: readonly string[] }) =>

@@ -38,5 +38,8 @@ export const cliMessages = {
   "cli.snat-backup": (d: { file: string }) => `${d.file} is no backup of \`trunkline snat clean\``,
   "cli.snat-backup-node": (d: { file: string; node: string; other: string }) =>
     `${d.file} is a backup of node ${d.other}, not of ${d.node}`,
+  "cli.no-agent": (d: { node: string }) =>
+    `node ${d.node} has no pod of DaemonSet trunkline-agent that could be asked`,
+  "cli.agent-said": (d: { node: string; said: string }) => `the agent of node ${d.node} says: ${d.said}`,
   "cli.agent-answer": (d: { status: number; body: string }) => `the agent answers ${d.status}: ${d.body}`,
 };

@@ -1,24 +1,26 @@
-// trunkline probe: real packets in a running lab.
+// trunkline probe: real packets, in a running lab or between pods of a cluster.
 import { Command, Option } from "commander";
+import type { CapturedPacket } from "../../agent/probe/capture.ts";
+import { DEFAULT_TIMEOUT_MS } from "../../agent/probe/client.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import { parsePorts } from "../../explain/ports.ts";
 import { askLab } from "../../lab/control/client.ts";
 import type { LabPort } from "../../lab/file/lab-file.ts";
 import { findLab } from "../../lab/life/state.ts";
-import type { CapturedPacket } from "../../lab/now/capture.ts";
 import type { MatrixCell } from "../../lab/probe/matrix.ts";
 import type { MatrixRequest, ProbeAnswer, ProbeRequest } from "../../lab/probe/prober.ts";
 import { collectServices } from "../../plan/services.ts";
-import { withStore } from "../context.ts";
+import type { ClusterProbe } from "../cluster/probe.ts";
+import { accessOf, defaultNamespace, type StoreOptions, storeOptions, withStore } from "../context.ts";
 import { probeRequest } from "../facts/probe-request.ts";
 import { drawMatrix } from "../matrix-table.ts";
 import { familyOption, probeTimeoutOption } from "../options.ts";
 import { exit, patiently, print, printJson, table } from "../output.ts";
 
-interface Options {
+interface Options extends StoreOptions {
+  readonly exec?: boolean;
   readonly all?: boolean;
   readonly capture?: boolean;
-  readonly lab?: string;
   readonly namespace?: readonly string[];
   readonly allNamespaces?: boolean;
   readonly port?: string;
@@ -29,6 +31,10 @@ interface Options {
 }
 
 export function command(): Command {
+  return storeOptions(probeCommand());
+}
+
+function probeCommand(): Command {
   return new Command("probe")
     .description(
       "send real packets: is it reachable, which source address does the far side see, how long does it take",
@@ -55,7 +61,10 @@ export function command(): Command {
     )
     .addOption(familyOption("with --all: "))
     .addOption(probeTimeoutOption())
-    .option("--lab <name>", "the lab; default: the one that runs")
+    .option(
+      "--exec",
+      "in a cluster: the agent sends from the pod's own network namespace, and others see what arrives. Needs pods/exec on agents",
+    )
     .addOption(new Option("-o, --output <form>", "form of the output").choices(["json"]))
     .action((from: string | undefined, to: string | undefined, options: Options) =>
       options.all ? probeAll(from, options) : probeOne(from, to, options),
@@ -72,6 +81,9 @@ async function probeOne(from: string | undefined, to: string | undefined, option
     throw new TrunklineError("cli.usage", { why: "-n can be repeated only with --all" });
   }
   const namespace = options.namespace?.[0];
+  if (options.exec) return probeByAgents(from, to, options);
+  if (options.kubeconfig !== undefined || options.store !== undefined)
+    throw new TrunklineError("cli.usage", { why: "outside of a lab agents send probes: say --exec" });
   const { lab: name } = options;
   const asked = await probeRequest(from, to, namespace, () =>
     withStore(name === undefined ? {} : { lab: name }, collectServices),
@@ -89,6 +101,45 @@ async function probeOne(from: string | undefined, to: string | undefined, option
     if (result.capture) print(packetTable(result.capture));
   }
   process.exitCode = result.reachable ? exit.yes : exit.no;
+}
+
+async function probeByAgents(from: string, to: string, options: Options): Promise<void> {
+  const access = await accessOf(options);
+  if (!access || options.capture)
+    throw new TrunklineError("cli.usage", {
+      why: "--exec is for clusters: say --kubeconfig FILE (or --store kubernetes:), and no --capture",
+    });
+  const [{ agentsOf }, { podKind }, { probeInCluster }] = await Promise.all([
+    import("../cluster/agents.ts"),
+    import("../../api/kinds/core.ts"),
+    import("../cluster/probe.ts"),
+  ]);
+  const result = await withStore(options, async (store) => {
+    const { ask, close } = agentsOf(access, (await store.list(podKind)).items);
+    try {
+      return await probeInCluster(store, ask, {
+        from,
+        to,
+        namespace: options.namespace?.[0] ?? access.namespace ?? defaultNamespace,
+        timeoutMs: options.timeout ?? DEFAULT_TIMEOUT_MS,
+      });
+    } finally {
+      close();
+    }
+  });
+  if (options.output === "json") printJson(result);
+  else print(clusterSentence(result));
+  process.exitCode = result.reachable ? exit.yes : exit.no;
+}
+
+function clusterSentence(result: ClusterProbe): string {
+  const { from, to, port, arrivedAt, sourceSeen, latencyMs } = result;
+  const way = `${from} → ${to}${port === null ? " (ICMP echo)" : ` ${port}`}`;
+  const at = arrivedAt === null || arrivedAt === to ? "" : ` at ${arrivedAt}`;
+  const seen = sourceSeen === null ? "" : `, seen${at} as ${sourceSeen}`;
+  if (result.outcome === "arrived") return `${way}: arrived${seen}; nobody answered`;
+  if (!result.reachable) return `${way}: not reachable: ${result.error}${seen}`;
+  return `${way}: reachable${seen}, ${latencyMs} ms`;
 }
 
 function packetTable(packets: readonly CapturedPacket[]): string {

@@ -1,4 +1,5 @@
 // The agent on every node and the controller. Both use their node's own network: pods have addresses only because of them.
+import { privateSocket } from "../cluster/agents.ts";
 import type { Part } from "./rights.ts";
 import type { SettingName, Values } from "./settings.ts";
 
@@ -83,6 +84,7 @@ function agent(values: Values): Part {
       `--startup-taint=${text(values, "startupTaint")}`,
       `--cni-bin-dir=${binDir}`,
       `--cni-conf-dir=${confDir}`,
+      `--health-socket=${privateSocket}`,
       `--health-port=${String(port)}`,
       ...provider(values).args,
       `--log-level=${text(values, "logLevel")}`,

@@ -4,10 +4,10 @@ import { http } from "../../base/http.ts";
 
 const PATIENCE_MS = 5000;
 
-/** Asks an agent at its health socket. @throws `cli.agent-answer`, what the system says of the socket */
-export function askAgent(socketPath: string, path: string): Promise<string> {
+/** Asks an agent at its health socket; the answer may take `patienceMs`. @throws `cli.agent-answer`, what the system says of the socket */
+export function askAgent(socketPath: string, path: string, patienceMs = PATIENCE_MS): Promise<string> {
   return new Promise((resolve, reject) => {
-    const asked = http.request({ socketPath, path, timeout: PATIENCE_MS }, (response) => {
+    const asked = http.request({ socketPath, path, timeout: patienceMs }, (response) => {
       let body = "";
       response.setEncoding("utf8");
       response.on("data", (chunk: string) => {
@@ -21,7 +21,7 @@ export function askAgent(socketPath: string, path: string): Promise<string> {
           );
       });
     });
-    asked.on("timeout", () => asked.destroy(new Error(`no answer within ${PATIENCE_MS} ms`)));
+    asked.on("timeout", () => asked.destroy(new Error(`no answer within ${patienceMs} ms`)));
     asked.on("error", reject);
     asked.end();
   });

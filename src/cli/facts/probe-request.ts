@@ -30,7 +30,8 @@ export async function probeRequest(
   };
 }
 
-function withoutPort(to: string, { port }: Target): string {
+/** Returns a target as typed, without its port. */
+export function withoutPort(to: string, { port }: Target): string {
   return port === undefined ? to : to.slice(0, to.lastIndexOf(port === "icmp" ? "/" : ":"));
 }
 

@@ -3,10 +3,10 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
 import { promisify } from "node:util";
+import { decodeSctp, encodeSctp, SCTP, withoutIpHeader } from "../../agent/probe/sctp.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { LabPort } from "../file/lab-file.ts";
-import { decodeSctp, encodeSctp, SCTP, withoutIpHeader } from "./sctp.ts";
 
 export interface ResponderOptions {
   readonly kernel: Kernel;

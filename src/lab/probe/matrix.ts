@@ -1,9 +1,9 @@
 // Probes between many: everybody to everybody on every port, in parallel.
 
+import type { ProbeResult } from "../../agent/probe/result.ts";
 import { formatPort } from "../../explain/ports.ts";
 import type { LabPort } from "../file/lab-file.ts";
 import type { Party } from "../targets.ts";
-import type { ProbeResult } from "./result.ts";
 
 export interface MatrixCell {
   readonly from: string;

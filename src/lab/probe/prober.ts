@@ -1,15 +1,15 @@
 // Probes of a running lab: who asks whom, from which namespace, and what was seen on the way.
 import { setTimeout as sleep } from "node:timers/promises";
+import { type CapturedPacket, type CapturePoint, startCapture } from "../../agent/probe/capture.ts";
+import { DEFAULT_TIMEOUT_MS, probe } from "../../agent/probe/client.ts";
+import { failed, type ProbeResult } from "../../agent/probe/result.ts";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import { isLoopback } from "../../explain/ground/atlas.ts";
 import { formatPort } from "../../explain/ports.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { LabPort } from "../file/lab-file.ts";
-import { type CapturedPacket, type CapturePoint, startCapture } from "../now/capture.ts";
 import { findParty, outsideHosts, type Party, type Population, runningPods } from "../targets.ts";
-import { DEFAULT_TIMEOUT_MS, probe } from "./client.ts";
 import { askAll, type MatrixCell, questionsOf } from "./matrix.ts";
-import { failed, type ProbeResult } from "./result.ts";
 
 const CAPTURE_TAIL_MS = 30;
 

@@ -1,7 +1,9 @@
 // HTTP to a Kubernetes API server: one request with a time limit, or a stream of lines. What the server says with a
 // Status is an ApiRefusal; everything else that goes wrong is the server's absence.
+import { randomBytes } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import type { Agent, IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import { http, https } from "../../base/http.ts";
@@ -111,6 +113,40 @@ export class ApiClient {
         throw code >= 500 || code === 429 ? this.#unreachable(refusal) : refusal;
       await sleep(pauseMs(round, response), undefined, { signal });
     }
+  }
+
+  /**
+   * Turns a connection into a WebSocket (RFC 6455, 4.1) of one of these protocols.
+   * @throws ApiRefusal, TrunklineError `store.unreachable`
+   */
+  async upgrade(
+    path: string,
+    query: readonly (readonly [string, string])[],
+    protocols: readonly string[],
+  ): Promise<{ readonly socket: Duplex; readonly head: Buffer }> {
+    const { server, base, token } = this.#access;
+    const url = new URL(`${base}${path}`, server);
+    for (const [name, value] of query) url.searchParams.append(name, value);
+    const headers = {
+      connection: "Upgrade",
+      upgrade: "websocket",
+      "user-agent": "trunkline",
+      "sec-websocket-version": "13",
+      "sec-websocket-key": randomBytes(16).toString("base64"),
+      "sec-websocket-protocol": protocols.join(", "),
+      ...(token === undefined ? {} : { authorization: `Bearer ${await token.get()}` }),
+    };
+    const send = url.protocol === "https:" ? https.request : http.request;
+    return await new Promise((resolve, reject) => {
+      const asking = send(url, { headers, agent: this.#connections(), timeout: this.#timeoutMs });
+      asking.once("upgrade", (_, socket, head) => resolve({ socket, head }));
+      asking.once("response", (response) => {
+        bodyOf(response).then((body) => reject(refusalOf(response.statusCode ?? 0, body)), reject);
+      });
+      asking.once("timeout", () => asking.destroy(new Error(`no answer within ${this.#timeoutMs} ms`)));
+      asking.once("error", (error) => reject(this.#unreachable(error)));
+      asking.end();
+    });
   }
 
   close(): void {

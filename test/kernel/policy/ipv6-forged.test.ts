@@ -7,7 +7,7 @@ import { HOST_MAC } from "../../../src/agent/pods/wire.ts";
 import { formatIp, parseIp } from "../../../src/base/ip.ts";
 import type { CniResult } from "../../../src/cni/spec.ts";
 import type { Kernel } from "../../../src/kernel/index.ts";
-import { probe } from "../../../src/lab/probe/client.ts";
+import { probe } from "../../../src/agent/probe/client.ts";
 import { TestNode } from "../agent-node.ts";
 
 const IPV6 = 0x86dd;

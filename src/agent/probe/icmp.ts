@@ -1,4 +1,5 @@
 // The few ICMP messages that probes send and read: RFC 792 and RFC 4443.
+import { randomFillSync } from "node:crypto";
 import { formatIp } from "../../base/ip.ts";
 
 export const ICMP = {
@@ -14,6 +15,8 @@ export function echoRequest(family: 4 | 6, id: number): Uint8Array {
   out.writeUInt8(ICMP[family].request, 0);
   out.writeUInt16BE(id, 4);
   out.writeUInt16BE(1, 6);
+  // What a translation on the way leaves as it is.
+  randomFillSync(out, 8);
   if (family === 4) out.writeUInt16BE(checksum(out), 2);
   return out;
 }

@@ -82,6 +82,50 @@ const tcpFlags = ["FIN", "SYN", "RST", "PSH", "ACK", "URG"] as const;
 
 /** Decodes an Ethernet frame; undefined for what is no IP packet, or is cut off. */
 export function decodeFrame(bytes: Uint8Array): Decoded | undefined {
+  const packet = packetOf(bytes);
+  if (!packet) return undefined;
+  const { source, destination, ttl, protocol, body } = packet;
+  return { source, destination, ttl, ...transport(protocol, body) };
+}
+
+/** What opens a conversation, and what of it no translation on the way changes. */
+export interface Opening {
+  readonly source: string;
+  readonly protocol: "TCP" | "UDP" | "SCTP" | "ICMP";
+  /** Absent for ICMP. */
+  readonly port?: number;
+  /** The same where it was sent and where it arrives: TCP's first sequence number, SCTP's tag, else what it carries. */
+  readonly mark: string;
+}
+
+/** Returns what a frame opens; undefined for all others, for later fragments, and for what carries nothing. */
+export function openingOf(bytes: Uint8Array): Opening | undefined {
+  const packet = packetOf(bytes);
+  if (!packet) return undefined;
+  const { source, protocol, body } = packet;
+  const carried = (from: number) => body.toString("hex", from, from + 32);
+  const port = body.length >= 4 ? body.readUInt16BE(2) : 0;
+  // RFC 9293, 3.1: flags SYN without ACK. RFC 9260, 3.3.2: chunk type 1 is INIT.
+  if (protocol === 6 && body.length >= 20 && (body.readUInt8(13) & 0x12) === 0x02)
+    return { source, protocol: "TCP", port, mark: body.toString("hex", 4, 8) };
+  if (protocol === 17 && body.length > 8) return { source, protocol: "UDP", port, mark: carried(8) };
+  if (protocol === 132 && body.length >= 20 && body.readUInt8(12) === 1)
+    return { source, protocol: "SCTP", port, mark: body.toString("hex", 16, 20) };
+  const echo = (protocol === 1 && body[0] === 8) || (protocol === 58 && body[0] === 128);
+  return echo && body.length > 8 ? { source, protocol: "ICMP", mark: carried(8) } : undefined;
+}
+
+interface Packet {
+  readonly source: string;
+  readonly destination: string;
+  readonly ttl: number;
+  /** IANA number. */
+  readonly protocol: number;
+  /** Empty for later fragments. */
+  readonly body: Buffer;
+}
+
+function packetOf(bytes: Uint8Array): Packet | undefined {
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (frame.length < 34) return undefined;
   let at = 12;
@@ -92,11 +136,11 @@ export function decodeFrame(bytes: Uint8Array): Decoded | undefined {
     type = frame.readUInt16BE(at);
   }
   const packet = frame.subarray(at + 2);
-  if (type === 0x0800) return decode4(packet);
-  return type === 0x86dd && packet.length >= 40 ? decode6(packet) : undefined;
+  if (type === 0x0800) return packet4(packet);
+  return type === 0x86dd && packet.length >= 40 ? packet6(packet) : undefined;
 }
 
-function decode4(packet: Buffer): Decoded | undefined {
+function packet4(packet: Buffer): Packet | undefined {
   const length = (packet.readUInt8(0) & 15) * 4;
   if (packet.length < length || length < 20) return undefined;
   const address = (offset: number) => formatIp({ family: 4, value: BigInt(packet.readUInt32BE(offset)) });
@@ -106,18 +150,20 @@ function decode4(packet: Buffer): Decoded | undefined {
     source: address(12),
     destination: address(16),
     ttl: packet.readUInt8(8),
-    ...transport(packet.readUInt8(9), isFirst ? packet.subarray(length) : Buffer.alloc(0)),
+    protocol: packet.readUInt8(9),
+    body: isFirst ? packet.subarray(length) : Buffer.alloc(0),
   };
 }
 
-function decode6(packet: Buffer): Decoded {
+function packet6(packet: Buffer): Packet {
   const address = (offset: number) =>
     formatIp({ family: 6, value: BigInt(`0x${packet.toString("hex", offset, offset + 16)}`) });
   return {
     source: address(8),
     destination: address(24),
     ttl: packet.readUInt8(7),
-    ...transport(packet.readUInt8(6), packet.subarray(40)),
+    protocol: packet.readUInt8(6),
+    body: packet.subarray(40),
   };
 }
 
