@@ -2,11 +2,11 @@ import { statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Manager } from "../../src/agent/managers/manager.ts";
+import { probe } from "../../src/agent/probe/client.ts";
 import { eventKind, podKind } from "../../src/api/kinds/core.ts";
 import type { CniResult } from "../../src/cni/spec.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import { ROUTE_PROTOCOL } from "../../src/kernel/index.ts";
-import { probe } from "../../src/agent/probe/client.ts";
 import { TestNode } from "./agent-node.ts";
 
 let node: TestNode;

@@ -1,10 +1,10 @@
 // What others do to a node's settings and to pods' interfaces is put right; pods with several interfaces.
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { probe } from "../../src/agent/probe/client.ts";
 import type { CniResult } from "../../src/cni/spec.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import { type Kernel, POD_LINK_GROUP } from "../../src/kernel/index.ts";
-import { probe } from "../../src/agent/probe/client.ts";
 import { TestNode } from "./agent-node.ts";
 
 let node: TestNode;

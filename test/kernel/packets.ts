@@ -1,6 +1,7 @@
 // First packets of connections, as raw bytes from the transport header on.
-import { formatIp, parseIp } from "../../src/base/ip.ts";
+
 import { encodeSctp } from "../../src/agent/probe/sctp.ts";
+import { formatIp, parseIp } from "../../src/base/ip.ts";
 
 export const protocolNumber = { TCP: 6, UDP: 17, SCTP: 132 } as const;
 export type TransportName = keyof typeof protocolNumber;

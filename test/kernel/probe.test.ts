@@ -1,10 +1,10 @@
 // Probes and responders with real packets: what was answered, refused and filtered, and which source was seen.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type ProbeQuery, probe } from "../../src/agent/probe/client.ts";
 import { type Kernel, linuxMachine } from "../../src/kernel/index.ts";
 import { parseLabFile } from "../../src/lab/file/load.ts";
 import { Responder } from "../../src/lab/net/responder.ts";
 import { admitOnly } from "../../src/lab/outside/admission.ts";
-import { type ProbeQuery, probe } from "../../src/agent/probe/client.ts";
 import { type BuiltTopology, buildTopology, namespacesOf } from "../../src/lab/topology/build.ts";
 import { planTopology, type Topology } from "../../src/lab/topology/plan.ts";
 

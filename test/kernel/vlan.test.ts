@@ -1,6 +1,7 @@
 // Provider `vlan`: two nodes on a switch, a router with the subnet's gateway behind it, and nobody to ask but the store.
 // Untagged everywhere; tagged (802.1Q) where the kernel has it: the virtual machine runs this file, too, and asks for that.
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { probe } from "../../src/agent/probe/client.ts";
 import { standardParts } from "../../src/agent/standard.ts";
 import { configMapKind, nodeKind, type Pod, podKind } from "../../src/api/kinds/core.ts";
 import { subnetKind } from "../../src/api/kinds/subnet.ts";
@@ -11,7 +12,6 @@ import { VlanLinks } from "../../src/cloud/vlan/links.ts";
 import { vlanProvider } from "../../src/cloud/vlan/provider.ts";
 import type { CniResult } from "../../src/cni/spec.ts";
 import { type Kernel, linuxMachine } from "../../src/kernel/index.ts";
-import { probe } from "../../src/agent/probe/client.ts";
 import { TestNode } from "./agent-node.ts";
 
 const GATEWAY = "10.8.0.253";

@@ -4,10 +4,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { Ipv6Guard } from "../../../src/agent/managers/policy/ipv6-guard.ts";
 import { HOST_MAC } from "../../../src/agent/pods/wire.ts";
+import { probe } from "../../../src/agent/probe/client.ts";
 import { formatIp, parseIp } from "../../../src/base/ip.ts";
 import type { CniResult } from "../../../src/cni/spec.ts";
 import type { Kernel } from "../../../src/kernel/index.ts";
-import { probe } from "../../../src/agent/probe/client.ts";
 import { TestNode } from "../agent-node.ts";
 
 const IPV6 = 0x86dd;
