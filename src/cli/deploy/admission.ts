@@ -149,11 +149,10 @@ const listsOwn: readonly Validation[] = [
 ];
 
 /** Fields of a pod's status that a kubelet writes, beside conditions. */
-const kubelets = [
-  ...["phase", "podIP", "podIPs", "hostIP", "hostIPs", "reason", "message", "startTime", "qosClass"],
-  ...["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses", "nominatedNodeName"],
-  ...["resize", "resourceClaimStatuses", "observedGeneration"],
-];
+const kubelets =
+  "phase podIP podIPs hostIP hostIPs reason message startTime qosClass containerStatuses initContainerStatuses ephemeralContainerStatuses nominatedNodeName resize resourceClaimStatuses observedGeneration".split(
+    " ",
+  );
 const same = (field: string) =>
   `has(object.${field}) == has(oldObject.${field}) && (!has(object.${field}) || object.${field} == oldObject.${field})`;
 const othersConditions = (place: string) =>
