@@ -36,11 +36,18 @@ it.each([
       },
       startupTaint: "",
       bgp: { passwords: true },
+      provider: "alibaba:cn-hangzhou",
+      providerCredentials: "ram-role:node",
+      providerSecret: "keys",
+      providerEndpoint: "https://PRODUCT-vpc.cn-hangzhou.aliyuncs.com",
+      providerGroups: "sg-1,sg-2",
+      clusterName: "blue",
       agent: { resources: { limits: { memory: "1Gi" } }, healthPort: 9000, stateDir: "/srv/trunkline" },
       controller: { replicas: 1, resources: { requests: null } },
       logLevel: "debug",
     },
   ],
+  ["with subnets of VLANs", { provider: "vlan" }],
 ])("settings %s", async (_, values: object) => {
   const file = path.join(trunkline.folder, "values.json");
   writeFileSync(file, JSON.stringify(values));

@@ -162,7 +162,9 @@ describe("with provider vlan", { shuffle: false }, () => {
       const status = (name: string, change: object) =>
         patch(["pod", name, "--subresource", "status"], change);
       const waits = { type: "trunkline.dev/NetworkReady", status: "False", reason: "NodeFull" };
-      const conditions = [...((await bed.store.get(podKind, "mine", "default")) as Pod).status!.conditions!];
+      const conditions = [
+        ...(((await bed.store.get(podKind, "mine", "default")) as Pod).status!.conditions ?? []),
+      ];
       expect(await status("mine", { status: { conditions: [...conditions, waits] } })).toMatchObject({
         code: 0,
       });
