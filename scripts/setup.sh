@@ -21,6 +21,7 @@ fi
 
 # What each is for: nftables' library is the firewall's door; iproute2, tcpdump and iptables are what operators look
 # with; the CNI plugins are chained behind ours; the C compiler builds the CNI executable; bird2 speaks BGP and RIP on nodes.
+# With --image (npm run image): programs of the image are stripped by binutils.
 # With --kube (scripts/kube): a cluster keeps its objects in etcd and starts containers by runc; kube-proxy wants conntrack,
 # the image's programs are stripped by binutils, busybox is what manifests' shells are.
 # Tests keep objects in a real etcd, run frr in labs' routers, look at offloads by ethtool, and run what this
@@ -29,6 +30,7 @@ fi
 packages=(libnftables1 nftables iproute2 iptables util-linux containernetworking-plugins gcc libc6-dev bird2)
 [ "$dev" = --dev ] && packages+=(tcpdump conntrack procps jq ca-certificates shellcheck etcd-server etcd-client openssl frr ethtool
   qemu-system-x86 busybox-static runc binutils postgresql-15 nginx-light haproxy)
+[ "$dev" = --image ] && packages+=(binutils)
 [ "$dev" = --kube ] && packages+=(etcd-server openssl runc conntrack binutils busybox-static)
 # A large one, for the page's tests and its bench alone (scripts/test.sh long).
 [ "$dev" = --browser ] && packages+=(chromium)
