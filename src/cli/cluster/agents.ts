@@ -1,9 +1,9 @@
 // Questions to agents of a cluster from anywhere: by what Kubernetes lets the user do (pods/exec), the agent's own container
 // asks the agent's socket.
 import type { Pod } from "../../api/kinds/core.ts";
-import { TrunklineError } from "../../base/errors.ts";
+import { TrunklineError, textOf } from "../../base/errors.ts";
 import type { Access } from "../../store/kubernetes/access.ts";
-import { ApiClient, ApiRefusal } from "../../store/kubernetes/client.ts";
+import { ApiClient } from "../../store/kubernetes/client.ts";
 import { execInPod } from "../../store/kubernetes/exec.ts";
 
 /** Asks the agent of a node; settles with what it says. @throws `cli.no-agent`, `cli.agent-answer`, `store.…` */
@@ -26,8 +26,9 @@ export function agentsOf(access: Access, pods: Iterable<Pod>): { ask: AskNode; c
       if (said.code === 0) return said.stdout;
       throw new TrunklineError("cli.agent-said", { node, said: said.stderr.trim() });
     } catch (error) {
-      if (!(error instanceof ApiRefusal)) throw error;
-      throw new TrunklineError("cli.agent-said", { node, said: error.message }, { cause: error });
+      // No right to it, no such container, a kubelet that does not answer, a stream that breaks off.
+      if (error instanceof TrunklineError) throw error;
+      throw new TrunklineError("cli.agent-said", { node, said: textOf(error) }, { cause: error });
     }
   };
   return { ask, close: () => client.close() };
