@@ -32,6 +32,8 @@ export class RoutingManager implements Manager {
   #synced = false;
   /** Waits for BIRD's routes in the place of ours. */
   #timer: NodeJS.Timeout | undefined;
+  /** Routes that are BIRD's to make are still ours in the kernel. */
+  #waiting = false;
 
   constructor(kernel: Kernel, logger: Logger) {
     this.#kernel = kernel;
@@ -60,7 +62,7 @@ export class RoutingManager implements Manager {
    * Returns whether that is all; not where a route of ours may have to go, or something stands in the way.
    */
   #follow(facts: ClusterFacts, { node }: NodeFacts, keys: ReadonlySet<string>): boolean {
-    if (this.#problems.length > 0) return false;
+    if (this.#problems.length > 0 || this.#waiting) return false;
     const found = [...keys].map((key) => ({ key, plan: planRoutesOf(facts, node, facts.blocks.get(key)) }));
     for (const { key, plan } of found) {
       const after = new Map(plan.routes.map((one) => [one.route.destination, one]));
@@ -90,7 +92,7 @@ export class RoutingManager implements Manager {
     const wanted = new Map(
       plan.routes.filter((one) => !one.handedOver).flatMap((planned) => this.#onItsDevice(planned)),
     );
-    const waiting = this.#handOver(plan, wanted);
+    this.#waiting = this.#handOver(plan, wanted);
     for (const present of this.#kernel.routes.list({ protocol: ROUTE_PROTOCOL })) {
       if (present.metric !== ROUTE_METRIC) continue;
       const want = wanted.get(present.destination);
@@ -102,7 +104,7 @@ export class RoutingManager implements Manager {
     }
     const failed = [...wanted.values()].filter((route) => !this.#put(route));
     this.#synced = failed.length === 0;
-    if (!waiting) return;
+    if (!this.#waiting) return;
     this.#timer = setTimeout(() => this.#make(facts, node), HAND_OVER_MS);
     this.#timer.unref();
   }
