@@ -23,3 +23,35 @@ export function deepFreeze<T>(value: T): T {
   }
   return value;
 }
+
+/**
+ * Returns a JSON value that nobody else can change: what a caller hands in may hold undefined and be changed later. What is frozen
+ * (as all is that comes from a store) is shared and not copied: an object with ten thousand entries is changed in one of them.
+ */
+export function plainJson(value: unknown): unknown {
+  if (typeof value === "string" || typeof value === "boolean" || value === null || Number.isFinite(value))
+    return value;
+  if (typeof value !== "object") return plainOf(value);
+  if (Object.isFrozen(value)) return value;
+  if (Array.isArray(value)) return value.map((item) => plainJson(item) ?? null);
+  if ("toJSON" in value) return plainOf(value);
+  const copy: Record<string, unknown> = {};
+  for (const [key, inner] of Object.entries(value)) {
+    const plain = plainJson(inner);
+    if (plain === undefined) continue;
+    if (key === "__proto__")
+      Object.defineProperty(copy, key, {
+        value: plain,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    else copy[key] = plain;
+  }
+  return copy;
+}
+
+function plainOf(value: unknown): unknown {
+  const text = JSON.stringify(value) as string | undefined;
+  return text === undefined ? undefined : JSON.parse(text);
+}

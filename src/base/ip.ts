@@ -226,8 +226,11 @@ export function rangeHolds(range: string, address: string): boolean {
 
 /** Returns how many addresses a range has. */
 export function cidrSize(cidr: Cidr): bigint {
-  return 1n << BigInt(bitsOf[cidr.family] - cidr.length);
+  return powers[bitsOf[cidr.family] - cidr.length]!;
 }
+
+/** Lists of ten thousand ranges are put together whenever one of them changes. */
+const powers = Array.from({ length: 129 }, (_, bits) => 1n << BigInt(bits));
 
 /** Returns a range's first and last address. */
 export function cidrRange(cidr: Cidr): IpRange {
@@ -241,7 +244,8 @@ export function cidrContains(cidr: Cidr, ip: Ip): boolean {
 
 /** Returns whether `outer` holds every address of `inner`; a range holds itself. */
 export function cidrCovers(outer: Cidr, inner: Cidr): boolean {
-  return outer.length <= inner.length && cidrContains(outer, { family: inner.family, value: inner.base });
+  if (outer.length === inner.length) return outer.family === inner.family && outer.base === inner.base;
+  return outer.length < inner.length && cidrContains(outer, { family: inner.family, value: inner.base });
 }
 
 export function cidrsOverlap(a: Cidr, b: Cidr): boolean {

@@ -131,7 +131,7 @@ export class SinkKeeper {
     const { store, at, clock } = this.#options;
     const news = { revision: kept?.taken?.revision ?? 0, ...(error !== undefined && { error }) };
     if (kept?.said && equalJson(kept.said, news) && this.#isSaid(name, sink, news)) return;
-    await change(store, addressListKind, { name }, (list) => {
+    const edit = (list: AddressList): AddressList | undefined => {
       const before = list.status?.sinks?.find((one) => one.name === sink && one.at === at);
       const now = stampOf(clock.now());
       // What an earlier process has put there still is.
@@ -146,7 +146,8 @@ export class SinkKeeper {
       };
       if (equalJson(state, before)) return undefined;
       return { ...list, status: withReady(withSinkState(list.status ?? {}, state), now) };
-    });
+    };
+    await change(store, addressListKind, { name }, edit, undefined, this.#lists.cache.get(name));
     if (kept) kept.said = news;
   }
 

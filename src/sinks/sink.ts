@@ -1,6 +1,6 @@
 // What every sink does: make one place hold exactly the ranges of a list. It may be asked at any time, also for what it
 // has already; what it cannot do leaves the place as it was.
-import type { AddressList, AddressListSink, SinkType } from "../api/kinds/address-list.ts";
+import type { AddressList, AddressListSink, ListEntry, SinkType } from "../api/kinds/address-list.ts";
 import type { RangeSource } from "../explain/allowlist/sources.ts";
 import type { NetnsRef, Nft } from "../kernel/kernel.ts";
 import type { Store } from "../store/store.ts";
@@ -43,12 +43,21 @@ export type SinkMaker<T extends SinkType> = (spec: NonNullable<AddressListSink[T
 export function sinkListOf({ metadata, spec, status }: AddressList): SinkList | undefined {
   const { ranges, entries = [] } = status ?? {};
   if (!ranges) return undefined;
-  const sources = entries.map(({ range, pods, neededBy, unusedSince }) => ({
+  return {
+    name: metadata.name,
+    to: spec.to,
+    ranges,
+    // Most sinks do not ask.
+    get sources() {
+      return entries.map(sourceOf);
+    },
+  };
+}
+
+function sourceOf({ range, pods, neededBy, unusedSince }: ListEntry): RangeSource {
+  const more = pods > neededBy.length ? ` and ${pods - neededBy.length} more` : "";
+  return {
     range,
-    why:
-      unusedSince === undefined
-        ? `${neededBy.join(" ")}${pods > neededBy.length ? ` and ${pods - neededBy.length} more` : ""}`
-        : `nobody since ${unusedSince}`,
-  }));
-  return { name: metadata.name, to: spec.to, ranges, sources };
+    why: unusedSince === undefined ? `${neededBy.join(" ")}${more}` : `nobody since ${unusedSince}`,
+  };
 }

@@ -15,6 +15,7 @@ export interface ChangedObject {
  * quicker. Does nothing where the object is gone or is another one of the same name. `edit` returns undefined to
  * leave it as it is.
  * @param retries how often somebody else may be quicker; default: as often as it happens
+ * @param known a copy of the object to try first, as a watch has told it; default: it is read
  * @returns the object as it is then; undefined: it is gone
  * @throws `store.conflict` after the last one, and what else the store throws
  */
@@ -24,9 +25,12 @@ export async function change<T extends KubeObject>(
   { name, namespace, uid }: ChangedObject,
   edit: (object: T) => T | undefined,
   retries = Number.POSITIVE_INFINITY,
+  known?: T,
 ): Promise<T | undefined> {
+  let copy = known;
   for (let left = retries; ; left--) {
-    const object = await store.get(kind, name, namespace);
+    const object = copy ?? (await store.get(kind, name, namespace));
+    copy = undefined;
     if (!object || (uid !== undefined && object.metadata.uid !== uid)) return undefined;
     const edited = edit(object);
     if (!edited) return object;

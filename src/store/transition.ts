@@ -1,6 +1,6 @@
 // What a write makes of the stored object: the rules of metadata that all drivers share, without any storage.
 import { immortalNamespaces, terminating } from "../api/defaults.ts";
-import { equalJson } from "../api/equal.ts";
+import { equalJson, plainJson } from "../api/equal.ts";
 import { type Draft, type Kind, type KubeObject, keyOf, type ObjectMeta } from "../api/object.ts";
 import { TrunklineError } from "../base/errors.ts";
 import type { DeleteOptions } from "./store.ts";
@@ -28,7 +28,7 @@ export function kindKey(kind: Kind): string {
  * @throws TrunklineError `store.name`
  */
 export function created<T extends KubeObject>(kind: Kind<T>, draft: Draft<T>, stamp: Stamp): T {
-  const plain = toJson(draft) as Draft<T>;
+  const plain = plainJson(draft) as Draft<T>;
   const { metadata } = plain;
   const name = metadata.name || (metadata.generateName ? metadata.generateName + stamp.suffix : "");
   if (name === "") throw new TrunklineError("store.name", { kind: kind.kind, why: "it has no name" });
@@ -63,7 +63,8 @@ export function updated<T extends KubeObject>(
     throw new TrunklineError("store.conflict", { kind: kind.kind, key, why });
   }
   // Identity and age belong to the store: what a writer says about them does not count.
-  const { deletionTimestamp: _deleted, ...given } = (toJson(object) as T).metadata;
+  const plain = plainJson(object) as T;
+  const { deletionTimestamp: _deleted, ...given } = plain.metadata;
   const old = stored.metadata;
   const meta: ObjectMeta = {
     ...given,
@@ -73,7 +74,7 @@ export function updated<T extends KubeObject>(
     creationTimestamp: old.creationTimestamp,
     ...(old.deletionTimestamp === undefined ? {} : { deletionTimestamp: old.deletionTimestamp }),
   };
-  const next = { ...(toJson(object) as T), apiVersion: kind.apiVersion, kind: kind.kind, metadata: meta };
+  const next = { ...plain, apiVersion: kind.apiVersion, kind: kind.kind, metadata: meta };
   if (equalJson(next, stored)) return { type: "none", object: stored };
   if (meta.deletionTimestamp !== undefined && (meta.finalizers ?? []).length === 0)
     return { type: "remove", object: next };
@@ -132,9 +133,4 @@ export function randomSuffix(): string {
 
 function seconds(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`;
-}
-
-// What a caller hands in may hold undefined and be changed later; what is stored is plain JSON of its own.
-function toJson(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value));
 }

@@ -11,11 +11,13 @@ import { textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { stampOf } from "../../base/stamp.ts";
 import type { PodIdentity } from "../../cni/args.ts";
-import { askerOf } from "../../explain/allowlist/address-list.ts";
 import { covers } from "../../explain/allowlist/allowlist.ts";
+import { askerOf } from "../../explain/allowlist/asker.ts";
+import { destinationOf } from "../../explain/allowlist/destination.ts";
 import { isListed, waitOf, withIps } from "../../explain/allowlist/listed.ts";
 import { sourceJudgeOf } from "../../explain/judges/plans.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
+import { ClusterParts } from "../../plan/snat/index.ts";
 import { change } from "../../store/change.ts";
 import type { EventRecorder } from "../../store/event-recorder.ts";
 import { Informer } from "../../store/informer.ts";
@@ -45,6 +47,9 @@ export class ListGate {
   /** What is to be asked, by list; a write takes all there is. */
   readonly #asking = new Map<string, Map<string, AskedAddress>>();
   readonly #writing = new Map<string, Promise<void>>();
+  readonly #parts = new ClusterParts();
+  /** By the list's object. */
+  readonly #entries = new WeakMap<AddressList, Entries>();
   readonly #ending = new AbortController();
 
   constructor(options: ListGateOptions) {
@@ -127,9 +132,11 @@ export class ListGate {
 
   #rangesOf(list: AddressList, key: string, pod: Pod): readonly string[] | string {
     const { facts } = this.#options;
-    const whole = { ...facts, pods: new Map([...facts.pods, [key, pod]]) };
     try {
-      return askerOf(whole, () => sourceJudgeOf(whole), list)(pod);
+      // Of other pods only the destination's count: the address has just been given to this one.
+      const alone = { ...facts, pods: new Map([[key, pod]]) };
+      const judge = () => sourceJudgeOf(alone, this.#parts);
+      return askerOf(alone, judge, list, destinationOf(facts, list.spec.to))(pod);
     } catch (error) {
       return textOf(error);
     }
@@ -142,7 +149,8 @@ export class ListGate {
   #missing(name: string, ranges: readonly string[], patienceMs?: number): string | undefined {
     const list = this.lists.cache.get(name);
     if (!list) return undefined;
-    const entries = list.status?.entries ?? [];
+    const entries = this.#entries.get(list) ?? entriesOf(list);
+    this.#entries.set(list, entries);
     for (const range of ranges) {
       const entry = bestOf(entries, range);
       if (!entry) return "the controller has not put it into the list";
@@ -204,12 +212,28 @@ function isWaitedFor(list: AddressList): boolean {
   return (list.spec.sinks ?? []).length > 0 && waitOf(list) > 0;
 }
 
+/** A list's entries as they are looked for. */
+interface Entries {
+  readonly byRange: ReadonlyMap<string, ListEntry>;
+  /** Those that are more than one address. */
+  readonly wide: readonly ListEntry[];
+}
+
+function entriesOf({ status }: AddressList): Entries {
+  const entries = status?.entries ?? [];
+  const isOne = ({ range }: ListEntry) => range.endsWith(range.includes(":") ? "/128" : "/32");
+  return {
+    byRange: new Map(entries.map((entry) => [entry.range, entry])),
+    wide: entries.filter((entry) => !isOne(entry)),
+  };
+}
+
 /** The one that is in the list for the longest. */
-function bestOf(entries: readonly ListEntry[], range: string): ListEntry | undefined {
-  return entries
-    .filter((entry) => covers(entry.range, range))
-    .toSorted((a, b) => a.revision - b.revision)
-    .at(0);
+function bestOf({ byRange, wide }: Entries, range: string): ListEntry | undefined {
+  const found = wide.filter((entry) => covers(entry.range, range));
+  const exact = byRange.get(range);
+  if (exact) found.push(exact);
+  return found.toSorted((a, b) => a.revision - b.revision).at(0);
 }
 
 /** Returns which sinks have not taken that revision. @param patienceMs those that have failed for longer do not count */

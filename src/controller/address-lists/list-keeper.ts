@@ -1,18 +1,18 @@
 // Keeps what AddressLists say equal to what destinations see of their pods. Whoever has the sinks takes it from there.
 import { equalJson } from "../../api/equal.ts";
 import { type AddressList, addressListKind } from "../../api/kinds/address-list.ts";
-import type { Pod } from "../../api/kinds/core.ts";
-import { keyOf } from "../../api/object.ts";
+import { type Pod, podIps } from "../../api/kinds/core.ts";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { stampOf } from "../../base/stamp.ts";
-import { type Asker, askerOf, type NextList, nextList } from "../../explain/allowlist/address-list.ts";
-import { destinationOf, isPods } from "../../explain/allowlist/destination.ts";
+import { askerOf } from "../../explain/allowlist/asker.ts";
+import { type Destination, destinationOf, isPods } from "../../explain/allowlist/destination.ts";
+import { type Asker, ListModel, type NextList } from "../../explain/allowlist/list-model.ts";
 import { sinkStates, withReady } from "../../explain/allowlist/list-state.ts";
 import type { SourceJudges } from "../../explain/allowlist/sources.ts";
 import { sourceJudgeOf } from "../../explain/judges/plans.ts";
 import type { Clock } from "../../ipam/types.ts";
-import type { ClusterFacts } from "../../plan/facts.ts";
+import { ClusterParts } from "../../plan/snat/index.ts";
 import { change } from "../../store/change.ts";
 import { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
@@ -29,15 +29,17 @@ export interface ListKeeperOptions {
 const GATHER_MS = 2;
 const WIDTH = 4;
 
-/** What was asked about a list's pods, as long as nothing else changes. */
-interface Remembered {
+/** A list as it is kept while nothing but pods changes. */
+interface Kept {
   readonly age: number;
   readonly generation: number;
-  readonly answers: Answers;
+  readonly uid: string;
+  readonly model: ListModel;
+  /** Where the destination is pods, each of them may be a list's. */
+  readonly isMoving: boolean;
+  /** Keys of pods that have changed since the model was asked; undefined: it has not been yet. */
+  changed: Set<string> | undefined;
 }
-
-/** By `namespace/name`. */
-type Answers = Map<string, { readonly pod: Pod; readonly answer: ReturnType<Asker> }>;
 
 /** Runs from start() to stop(). */
 export class ListKeeper {
@@ -46,7 +48,8 @@ export class ListKeeper {
   readonly #options: ListKeeperOptions;
   readonly #facts: ListFacts;
   readonly #work: Work;
-  readonly #remembered = new Map<string, Remembered>();
+  readonly #kept = new Map<string, Kept>();
+  readonly #parts = new ClusterParts();
   #begun = false;
   #ready = false;
   #stopped = false;
@@ -57,14 +60,14 @@ export class ListKeeper {
     this.#options = options;
     // A cluster may be older than the kind.
     this.lists = new Informer(store, addressListKind, { logger, optional: true });
-    this.#facts = new ListFacts(store, logger, () => this.#soon());
+    this.#facts = new ListFacts(store, logger, (pods) => this.#note(pods));
     this.#work = new Work({ settle: (name) => this.#settle(name), clock, logger, width: WIDTH });
   }
 
   start(): void {
     this.lists.on(({ type, object }) => {
       const { name } = object.metadata;
-      if (type === "deleted") this.#remembered.delete(name);
+      if (type === "deleted") this.#kept.delete(name);
       if (!this.#begun) void this.#begin();
       if (this.#ready) this.#work.add(name);
     });
@@ -87,6 +90,11 @@ export class ListKeeper {
     this.#soon();
   }
 
+  #note(pods: Iterable<string> | undefined): void {
+    if (pods) for (const { changed } of this.#kept.values()) for (const key of pods) changed?.add(key);
+    this.#soon();
+  }
+
   #soon(): void {
     if (!this.#ready || this.#stopped) return;
     this.#timer ??= setTimeout(() => {
@@ -98,21 +106,30 @@ export class ListKeeper {
   async #settle(name: string): Promise<number | undefined> {
     const { store, clock } = this.#options;
     let again: number | undefined;
-    await change(store, addressListKind, { name }, (list) => {
+    const edit = (list: AddressList): AddressList | undefined => {
       const now = clock.now();
       const next = this.#next(list, now);
       again = next.again;
       return equalJson(next.status, list.status) ? undefined : { ...list, status: next.status };
-    });
+    };
+    await change(store, addressListKind, { name }, edit, undefined, this.lists.cache.get(name));
     return again;
   }
 
   #next(list: AddressList, now: number): NextList {
-    const { facts } = this.#facts;
+    const { facts, holders } = this.#facts;
     const at = stampOf(now);
     const sinks = sinkStates(list, facts.nodes, at);
     try {
-      const next = nextList({ list, facts, askerFor: (given) => this.#askerFor(list, given), now });
+      const destination = destinationOf(facts, list.spec.to);
+      const kept = this.#keptOf(list, destination);
+      const { changed } = kept;
+      // What fails on the way is asked as a whole the next time.
+      this.#kept.delete(list.metadata.name);
+      const askerFor = (pods: ReadonlyMap<string, Pod>) => this.#askerFor(list, pods, destination);
+      const next = kept.model.next({ list, facts, askerFor, now, holders, changed });
+      kept.changed = new Set();
+      this.#kept.set(list.metadata.name, kept);
       return { ...next, status: withReady({ ...next.status, sinks }, at) };
     } catch (error) {
       // Nobody has the destination's name, or one of an old object cannot be read.
@@ -121,45 +138,35 @@ export class ListKeeper {
     }
   }
 
-  #askerFor(list: AddressList, facts: ClusterFacts): Asker {
+  #keptOf({ metadata }: AddressList, destination: Destination): Kept {
     const { age } = this.#facts;
-    const { name, generation = 0 } = list.metadata;
-    const destination = destinationOf(facts, list.spec.to);
-    const before = this.#remembered.get(name);
+    const { name, generation = 0, uid } = metadata;
+    const before = this.#kept.get(name);
     const isFresh =
-      before?.age === age &&
-      before.generation === generation &&
-      !isPods(destination) &&
-      // What is remembered of pods that are gone goes now and then.
-      before.answers.size <= 2 * facts.pods.size + 100;
-    const answers: Answers = isFresh ? before.answers : new Map();
-    this.#remembered.set(name, { age, generation, answers });
-    // What is planned of a node hangs on its pods, so it is planned anew; but only where a pod is asked about for the first time.
-    let judges: SourceJudges | undefined;
-    return remembering(
-      answers,
-      askerOf(facts, () => (judges ??= sourceJudgeOf(facts)), list, destination),
-    );
+      before?.age === age && before.generation === generation && before.uid === uid && !before.isMoving;
+    if (isFresh) return before;
+    return {
+      age,
+      generation,
+      uid,
+      model: new ListModel(),
+      isMoving: isPods(destination),
+      changed: undefined,
+    };
   }
-}
 
-/** Asks again only about pods whose objects, or addresses, are others than before. */
-function remembering(answers: Answers, ask: Asker): Asker {
-  return (pod) => {
-    const key = keyOf(pod);
-    const before = answers.get(key);
-    if (before && isSame(before.pod, pod)) return before.answer;
-    const answer = ask(pod);
-    answers.set(key, { pod, answer });
-    return answer;
-  };
-}
-
-function isSame(a: Pod, b: Pod): boolean {
-  return (
-    a === b ||
-    (a.metadata.resourceVersion === b.metadata.resourceVersion &&
-      a.metadata.uid === b.metadata.uid &&
-      equalJson(a.status?.podIPs, b.status?.podIPs))
-  );
+  /** What is planned of a node hangs on its pods, but only by their own addresses: other pods need not be looked at. */
+  #askerFor(list: AddressList, pods: ReadonlyMap<string, Pod>, destination: Destination): Asker {
+    const { facts, holders } = this.#facts;
+    const whole = new Map(pods);
+    for (const pod of pods.values())
+      for (const ip of podIps(pod))
+        for (const key of holders(ip)) {
+          const other = facts.pods.get(key);
+          if (other && !whole.has(key)) whole.set(key, other);
+        }
+    const some = { ...facts, pods: whole };
+    let judge: SourceJudges | undefined;
+    return askerOf(some, () => (judge ??= sourceJudgeOf(some, this.#parts)), list, destination);
+  }
 }

@@ -29,42 +29,48 @@ export function aggregate(
     ranges.flatMap((text) => tryParseCidr(text) ?? []),
     most,
     others,
-  ).ranges;
+  ).ranges.map(formatCidr);
 }
 
-/** The same of ranges that are parsed; `wider`: others get in. */
-export function aggregated(
-  ranges: readonly Cidr[],
+/**
+ * The same of ranges that are parsed; those that are not put together with others are the very objects.
+ * @returns `wider`: others get in
+ */
+export function aggregated<T extends Cidr>(
+  ranges: readonly T[],
   most: number,
   others: CountOthers,
-): { readonly ranges: string[]; readonly wider: boolean } {
+): { readonly ranges: readonly (T | Cidr)[]; readonly wider: boolean } {
   const exact = united(ranges);
-  if (exact.length <= most) return { ranges: exact.map(formatCidr), wider: false };
+  if (exact.length <= most) return { ranges: exact, wider: false };
   const trees = ([4, 6] as const)
     .map((family) => exact.filter((one) => one.family === family))
     .filter((list) => list.length > 0)
     .map((list) => treeOf(list, others));
-  return { ranges: shared(trees, Math.max(most, trees.length)).map(formatCidr), wider: true };
+  return { ranges: shared(trees, Math.max(most, trees.length)), wider: true };
 }
 
 /** Returns sorted ranges of which none lies in another and no two are halves of one. */
-export function united(ranges: readonly Cidr[]): Cidr[] {
-  const out: Cidr[] = [];
+export function united<T extends Cidr>(ranges: readonly T[]): (T | Cidr)[] {
+  const out: (T | Cidr)[] = [];
   for (const range of ranges.toSorted(compareCidrs)) {
     const last = out.at(-1);
     if (last && cidrCovers(last, range)) continue;
     out.push(range);
-    for (let joined = joinEnds(out); joined; joined = joinEnds(out)) out.splice(-2, 2, joined);
+    for (let joined = joinEnds(out); joined; joined = joinEnds(out)) {
+      out.length -= 2;
+      out.push(joined);
+    }
   }
   return out;
 }
 
-/** Returns the range that the last two are halves of. */
+/** Returns the range that the last two are halves of: their first addresses differ in the one bit that ends their prefix. */
 function joinEnds(list: readonly Cidr[]): Cidr | undefined {
-  const [a, b] = list.slice(-2);
-  if (!a || !b || a.family !== b.family || a.length !== b.length || a.length === 0) return undefined;
-  const whole = { ...a, length: a.length - 1 };
-  return a.base % cidrSize(whole) === 0n && a.base + cidrSize(a) === b.base ? whole : undefined;
+  const [a, b] = [list.at(-2), list.at(-1)];
+  if (a?.length !== b?.length || a?.family !== b?.family || !a || !b || a.length === 0) return undefined;
+  if ((a.base ^ b.base) !== cidrSize(a)) return undefined;
+  return { family: a.family, base: a.base, length: a.length - 1 };
 }
 
 export function compareCidrs(a: Cidr, b: Cidr): number {

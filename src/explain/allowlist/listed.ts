@@ -29,17 +29,22 @@ export function isListed(list: AddressList, pod: Pod, namespaces: ClusterFacts["
   return !isTerminal(pod) && list.spec.for.some((one) => isOf(one, pod, namespaces));
 }
 
-function isOf(
-  { namespaces: names, namespaceSelector, podSelector, workload }: ListedPods,
-  pod: Pod,
+/** Returns whether these are pods of that namespace. */
+export function isOfNamespace(
+  { namespaces: names, namespaceSelector }: ListedPods,
+  namespace: string,
   namespaces: ClusterFacts["namespaces"],
 ): boolean {
-  const { namespace = "default", labels } = pod.metadata;
   if (names && !names.includes(namespace)) return false;
-  if (namespaceSelector) {
-    const space = namespaces.get(namespace);
-    if (!space || !matchesSelector(namespaceSelector, space.metadata.labels)) return false;
-  }
+  if (!namespaceSelector) return true;
+  const space = namespaces.get(namespace);
+  return space !== undefined && matchesSelector(namespaceSelector, space.metadata.labels);
+}
+
+function isOf(listed: ListedPods, pod: Pod, namespaces: ClusterFacts["namespaces"]): boolean {
+  const { podSelector, workload } = listed;
+  const { namespace = "default", labels } = pod.metadata;
+  if (!isOfNamespace(listed, namespace, namespaces)) return false;
   if (podSelector && !matchesSelector(podSelector, labels)) return false;
   if (workload === undefined) return true;
   const [word = "", name = ""] = workload.split("/");
@@ -47,19 +52,15 @@ function isOf(
   return kind === "Pod" ? pod.metadata.name === name : isOwnedBy(pod, kind, name);
 }
 
-/** Returns the facts in which pods have the addresses that their agents say they are about to have. */
-export function withAsked(facts: ClusterFacts, asked: readonly AskedAddress[]): ClusterFacts {
-  const given = asked.flatMap(({ pod: key, uid, node, addresses }) => {
-    const pod = facts.pods.get(key);
-    // An agent speaks for the pods of its own node, and only of addresses that pods can have.
-    const isMeant =
-      pod?.metadata.uid === uid &&
-      pod.spec.nodeName === node &&
-      podIps(pod).length === 0 &&
-      addresses.every((address) => isOfPods(facts, address));
-    return isMeant ? [[key, withIps(pod, addresses)] as const] : [];
-  });
-  return given.length === 0 ? facts : { ...facts, pods: new Map([...facts.pods, ...given]) };
+/** Returns the pod with the addresses that its agent says it is about to have. */
+export function askedPod(facts: ClusterFacts, pod: Pod, asked: AskedAddress | undefined): Pod {
+  // An agent speaks for the pods of its own node, and only of addresses that pods can have.
+  const isMeant =
+    asked?.uid === pod.metadata.uid &&
+    asked.node === pod.spec.nodeName &&
+    podIps(pod).length === 0 &&
+    asked.addresses.every((address) => isOfPods(facts, address));
+  return isMeant ? withIps(pod, asked.addresses) : pod;
 }
 
 function isOfPods({ pools, blocks, subnets }: ClusterFacts, address: string): boolean {

@@ -57,13 +57,21 @@ export function judgesOf(facts: ClusterFacts, known: Knowledge = {}, ground?: Gr
   };
 }
 
-/** Returns what decides sources alone, as far as objects tell: much quicker made than all that decides a flow. */
-export function sourceJudgeOf(facts: ClusterFacts): Pick<Judges, "source"> {
-  const planOf = plansOf(facts);
+/**
+ * Returns what decides sources alone, as far as objects tell: much quicker made than all that decides a flow.
+ * @param parts kept from one set of facts to the next: then what is about the cluster is read anew only when it has changed
+ */
+export function sourceJudgeOf(facts: ClusterFacts, parts?: ClusterParts): Pick<Judges, "source"> {
+  const planOf = plansOf(facts, {}, undefined, parts);
   return { source: (flow) => decideSource(planOf, flow) };
 }
 
-function plansOf(facts: ClusterFacts, known: Knowledge = {}, atlas?: Atlas): (node: string) => SnatPlan {
+function plansOf(
+  facts: ClusterFacts,
+  known: Knowledge = {},
+  atlas?: Atlas,
+  parts = new ClusterParts(),
+): (node: string) => SnatPlan {
   const plans = new Map<string, SnatPlan>();
   // Of the same facts for all nodes, and made when first asked for.
   let cluster: ClusterPart | undefined;
@@ -74,7 +82,7 @@ function plansOf(facts: ClusterFacts, known: Knowledge = {}, atlas?: Atlas): (no
     if (before) return before;
     podsByNode ??= keysByNode(facts);
     const local = podsByNode.get(node) ?? [];
-    cluster ??= new ClusterParts().read(facts, undefined);
+    cluster ??= parts.read(facts, undefined);
     const memory = lastGood === undefined ? { local, cluster } : { local, lastGood };
     const made = planSnat(facts, nodeFacts(facts, node), memory);
     // For the kernel all of a node's addresses are its own; which rule applies is decided by those that its object has.

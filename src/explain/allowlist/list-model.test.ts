@@ -1,10 +1,14 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { AddressList } from "../../api/kinds/address-list.ts";
+import type { Pod } from "../../api/kinds/core.ts";
 import type { PodENI } from "../../api/kinds/pod-eni.ts";
 import type { KubeObject } from "../../api/object.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
 import { cluster, host, pod, pool } from "../cluster.suite.ts";
 import { sourceJudgeOf } from "../judges/plans.ts";
-import { askerOf, nextList } from "./address-list.ts";
+import { askerOf } from "./asker.ts";
+import { ListModel } from "./list-model.ts";
 
 const db = host("db", "172.17.0.9");
 const pods = pool("pods", "10.1.0.0/16", false);
@@ -25,14 +29,16 @@ const web = (name: string, address: string | undefined, node = "n1") =>
   pod(name, address, node, { labels: { app: "listed" } });
 const other = (name: string, address: string) => pod(name, address, "n1", { labels: { app: "other" } });
 
+function askersIn(facts: ClusterFacts, of: AddressList) {
+  return (pods: ReadonlyMap<string, Pod>) => {
+    const given = { ...facts, pods: new Map([...facts.pods, ...pods]) };
+    return askerOf(given, () => sourceJudgeOf(given), of);
+  };
+}
+
 function next(of: AddressList, objects: readonly KubeObject[], at = now) {
   const facts = cluster(db, pods, ...objects);
-  return nextList({
-    list: of,
-    facts,
-    askerFor: (given) => askerOf(given, () => sourceJudgeOf(given), of),
-    now: at,
-  });
+  return new ListModel().next({ list: of, facts, askerFor: askersIn(facts, of), now: at });
 }
 
 describe("an AddressList", () => {
@@ -180,7 +186,92 @@ describe("an AddressList", () => {
   });
 
   it("says that its destination is nobody", () => {
-    expect(() => next(list({ to: "host/none" }), [])).toThrow("none");
+    expect(() => next(list({ to: "host/none" }), [web("a", "10.1.0.4")])).toThrow("none");
+  });
+});
+
+describe("an AddressList that is kept from pod to pod", () => {
+  const steps = fc.array(
+    fc.record({
+      pod: fc.integer({ min: 0, max: 9 }),
+      address: fc.option(fc.integer({ min: 0, max: 20 })),
+      app: fc.constantFrom("listed", "listed", "other"),
+      later: fc.constantFrom(0, 500, 15_000),
+      isLost: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 25 },
+  );
+  it.each([{}, { maxEntries: 3 }, { entries: "Ranges" as const }])(
+    "says the same as one that is told of all pods anew (%j)",
+    (spec) => {
+      fc.assert(
+        fc.property(steps, (all) => {
+          const kept = new ListModel();
+          const present = new Map<number, Pod>();
+          let of = list(spec);
+          let at = now;
+          for (const { pod: n, address, app, later, isLost } of all) {
+            at += later;
+            if (address === null && present.has(n)) present.delete(n);
+            else
+              present.set(
+                n,
+                pod(`p${n}`, address === null ? undefined : `10.1.0.${address}`, "n1", { labels: { app } }),
+              );
+            const facts = cluster(db, pods, ...present.values());
+            const question = { list: of, facts, askerFor: askersIn(facts, of), now: at };
+            const changed = new Set([`default/p${n}`]);
+            const next = kept.next({
+              ...question,
+              changed: of.status || present.size > 1 ? changed : undefined,
+            });
+            expect(next).toEqual(new ListModel().next(question));
+            // A write that failed, or that somebody else has written over.
+            if (!isLost) of = { ...of, status: structuredClone(next.status) };
+          }
+        }),
+      );
+    },
+  );
+});
+
+describe("a fixed address", () => {
+  const held = (name: string, ipv4: string): PodENI => ({
+    apiVersion: "network.alibabacloud.com/v1beta1",
+    kind: "PodENI",
+    metadata: { name, namespace: "default", uid: name, resourceVersion: "1", creationTimestamp: "" },
+    spec: {
+      allocations: [
+        { eni: { id: `eni-${name}` }, allocationType: { type: "Fixed", releaseStrategy: "Never" }, ipv4 },
+      ],
+    },
+  });
+  const ofSet = { for: [{ workload: "statefulset/db" }] };
+
+  it("of a pod that is away is in the list of its workload, as that pod's", () => {
+    const { status } = next(list(ofSet), [held("db-0", "10.2.0.7"), held("other-0", "10.2.0.8")]);
+    expect(status.entries).toEqual([
+      { range: "10.2.0.7/32", revision: 1, pods: 0, neededBy: ["default/db-0"] },
+    ]);
+    expect(next(list({ for: [{ namespaces: ["shop"] }] }), [held("db-0", "10.2.0.7")]).status.ranges).toEqual(
+      [],
+    );
+    expect(
+      next(list({ for: [{ workload: "deployment/db" }] }), [held("db-0", "10.2.0.7")]).status.ranges,
+    ).toEqual([]);
+  });
+
+  it("stays in a list that goes by labels when its pod goes, and does not come into it without the pod", () => {
+    const kept = held("web-0", "10.2.0.7");
+    expect(next(list(), [kept]).status.ranges).toEqual([]);
+    const first = next(list(), [web("web-0", "10.2.0.7"), kept]).status;
+    const hour = now + 3_600_000;
+    expect(next(list({}, first), [kept], hour).status).toMatchObject({
+      revision: 1,
+      ranges: ["10.2.0.7/32"],
+    });
+    const freed = next(list({}, first), [], hour);
+    expect(next(list({}, freed.status), [], hour + 21_000).status.ranges).toEqual([]);
   });
 
   it("keeps an address that is held for a pod that is away, as long as it is held and nobody else has it", () => {
