@@ -134,8 +134,10 @@ spec:
     // Nodes' and egress addresses come with the rule, and go with it.
     await trunkline.ask("apply", "-f", file("nat.yaml", nat("{type: Masquerade}")));
     await expect
-      .poll(async () =>
-        (await status())?.entries?.some(({ range, pods }) => range.startsWith("192.168.18.1") && pods > 0),
+      .poll(
+        async () =>
+          (await status())?.entries?.some(({ range, pods }) => range.startsWith("192.168.18.1") && pods > 0),
+        { timeout: 20_000 },
       )
       .toBe(true);
     expect((await holds()).every((range) => /^192\.168\.18\.1[12]\/32$/.test(range))).toBe(true);
