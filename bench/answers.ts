@@ -1,12 +1,14 @@
 // What somebody waits for at the command line: the matrix of a large set of manifests, and what one more policy would
 // change in a cluster of 1,000 pods and 1,000 policies. CPU time, since others share the machine; the best of five.
-// And for AddressLists: a pod's ADD until its address is in one, and one of ten thousand addresses that changes.
+// For AddressLists: a pod's ADD until its address is in one, and one of ten thousand addresses that changes. And what refused
+// packets cost.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseManifests } from "../src/api/manifest/parse.ts";
 import { openSqliteStore } from "../src/store/sqlite/store.ts";
+import { deniedRows, toldRows } from "./lib/denied.ts";
 import { listAddRows } from "./lib/list-adds.ts";
 import { listChangeRows } from "./lib/list-change.ts";
 import { ranInPrivate } from "./lib/private.ts";
@@ -23,7 +25,7 @@ const NAMESPACES = 50;
 const POLICIES = 1000;
 const program = path.join(import.meta.dirname, "../bin/trunkline");
 
-/** @param args parts: `commands`, `change`, `adds`; default: all of them */
+/** @param args parts: `commands`, `change`, `adds`, `denied`, `told`; default: all of them */
 export async function bench(args: readonly string[]): Promise<readonly Row[] | undefined> {
   if (ranInPrivate()) return undefined;
   const folder = mkdtempSync(path.join(tmpdir(), "trunkline-bench-"));
@@ -33,6 +35,8 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
       ...(wanted("commands") ? await commandRows(folder) : []),
       ...(wanted("change") ? await listChangeRows(folder) : []),
       ...(wanted("adds") ? await listAddRows(folder) : []),
+      ...(wanted("denied") ? await deniedRows(folder) : []),
+      ...(wanted("told") ? await toldRows() : []),
     ];
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -4,13 +4,10 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { NodeTable } from "../src/agent/managers/node-table.ts";
-import { PolicyManager } from "../src/agent/managers/policy/policy-manager.ts";
-import { silent } from "../src/base/log.ts";
-import { type Kernel, linuxMachine } from "../src/kernel/index.ts";
-import type { NodeFacts } from "../src/plan/facts.ts";
+import { linuxMachine } from "../src/kernel/index.ts";
+import { enforce } from "./lib/enforce.ts";
 import { chainsPerPod } from "./lib/policy-chains.ts";
-import { type BenchCluster, makeCluster, makePathCluster } from "./lib/policy-cluster.ts";
+import { makeCluster, makePathCluster } from "./lib/policy-cluster.ts";
 import { eventRows } from "./lib/policy-events.ts";
 import { memberRows } from "./lib/policy-member.ts";
 import { BenchPath } from "./lib/policy-paths.ts";
@@ -24,10 +21,6 @@ const SLICE_MS = 20;
 const ROUNDS = { tcp: rounds(60, 12), udp: rounds(200, 30) } as const;
 const PEER_ROUNDS = rounds(40, 6);
 export const needs = [{ program: "iptables-restore", debian: "iptables" }];
-
-const everything = new Map(
-  ["namespaces", "pods", "networkpolicies", "endpoints", "configmaps"].map((kind) => [kind, "all" as const]),
-);
 
 export async function bench(args: readonly string[]): Promise<readonly Row[] | undefined> {
   if (ranInPrivate()) return undefined;
@@ -70,20 +63,6 @@ function fullRows(): Row[] {
       value: 1024,
     }),
   ];
-}
-
-function nodeFacts(cluster: BenchCluster): NodeFacts {
-  return { node: "n1", addresses: ["192.168.18.1"], uplink: "eth0", endpoints: cluster.endpoints };
-}
-
-async function enforce(kernel: Kernel, cluster: BenchCluster): Promise<number> {
-  const table = new NodeTable(kernel.nft, ["policy"]);
-  const manager = new PolicyManager({ kernel, table, logger: silent });
-  const began = performance.now();
-  await manager.apply(cluster.facts, nodeFacts(cluster), everything);
-  const ms = performance.now() - began;
-  await manager.stop();
-  return ms;
 }
 
 /** The second start finds the first one's table and replaces it whole. */
