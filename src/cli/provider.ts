@@ -90,8 +90,8 @@ export function providerOf(
   }
 }
 
-/** Returns who calls ApsaraDB RDS in a region with the keys of the provider; undefined: there are none. */
-export function rdsOf(options: ProviderOptions): ((region: string) => Client) | undefined {
+/** Returns who calls Alibaba Cloud in a region with the keys of the provider, for sinks; undefined: there are none. */
+export function sinkCloudOf(options: ProviderOptions): ((region: string) => Client) | undefined {
   const { provider, providerCredentials: source } = options;
   if (provider?.kind !== "alibaba") return undefined;
   const credentials = new Credentials({ source });

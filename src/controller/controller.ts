@@ -8,6 +8,7 @@ import { isAtController } from "../sinks/places.ts";
 import type { SinkPlace } from "../sinks/sink.ts";
 import { SinkKeeper } from "../sinks/sink-keeper.ts";
 import type { Store } from "../store/store.ts";
+import { InjectedLists } from "./address-lists/injected-lists.ts";
 import { ListKeeper } from "./address-lists/list-keeper.ts";
 import { IpamCollector } from "./ipam-gc.ts";
 import { OwnerGc } from "./owner-gc.ts";
@@ -26,8 +27,10 @@ export interface ControllerOptions {
   readonly ownersAreKept?: boolean;
   /** In and below which files of AddressLists may be written; default: nowhere. */
   readonly sinkFolders?: readonly string[] | undefined;
-  /** Who writes lists of ApsaraDB RDS in a region; default: nobody. */
-  readonly rds?: SinkPlace["rds"];
+  /** Who calls Alibaba Cloud in a region for sinks there; default: nobody. */
+  readonly sinkCloud?: SinkPlace["cloud"];
+  /** Region of pods that ask the webhook injector for entries; default: they are not heard. */
+  readonly injectorRegion?: string | undefined;
   /** Default: the machine's. */
   readonly clock?: Pick<Clock, "now" | "sleep"> | undefined;
 }
@@ -43,7 +46,8 @@ export async function startController({
   cloud,
   ownersAreKept = false,
   sinkFolders = [],
-  rds,
+  sinkCloud,
+  injectorRegion,
   clock = systemClock,
 }: ControllerOptions): Promise<Controller> {
   const garbage = ownersAreKept ? undefined : new OwnerGc(store, logger);
@@ -55,7 +59,7 @@ export async function startController({
   const podNetworks = new PodNetworks({ store, logger, cloud, clock });
   const lists = new ListKeeper({ store, logger, clock });
   // Where it runs is no machine of its own: it writes files, and no firewall's sets.
-  const place = { netns: "self", folders: sinkFolders, store, rds } as const;
+  const place = { netns: "self", folders: sinkFolders, store, cloud: sinkCloud } as const;
   const sinks = new SinkKeeper({
     store,
     logger,
@@ -65,6 +69,17 @@ export async function startController({
     place,
     lists: lists.lists,
   });
+  const cloudThere = injectorRegion === undefined ? undefined : sinkCloud?.(injectorRegion);
+  const injected =
+    cloudThere &&
+    new InjectedLists({
+      store,
+      logger,
+      clock,
+      region: injectorRegion ?? "",
+      cloud: cloudThere,
+      lists: lists.lists,
+    });
   await garbage?.start();
   subnets.start();
   podNetworks.start();
@@ -72,6 +87,7 @@ export async function startController({
   sourceNats.start();
   addresses.start();
   lists.start();
+  injected?.start();
   sinks.start();
   tunnels.start();
   logger.info({}, "controller works");
@@ -85,6 +101,7 @@ export async function startController({
         tunnels.stop(),
         subnets.stop(),
         podNetworks.stop(),
+        injected?.stop(),
         lists.stop(),
         sinks.stop(),
       ]);

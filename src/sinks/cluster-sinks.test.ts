@@ -132,8 +132,8 @@ describe("the sink of ApsaraDB RDS, at the stand-in", () => {
     const url = await standIn.listen();
     const environment = { ALIBABA_CLOUD_ACCESS_KEY_ID: "id", ALIBABA_CLOUD_ACCESS_KEY_SECRET: "secret" };
     const credentials = new Credentials({ source: { from: "env" }, environment });
-    place = { ...place, rds: (region) => new Client({ region, credentials, endpoint: () => url }) };
-    standIn.lists.set(
+    place = { ...place, cloud: (region) => new Client({ region, credentials, endpoint: () => url }) };
+    standIn.admitting.lists.set(
       "rm-1",
       new Map([
         ["default", "127.0.0.1"],
@@ -143,7 +143,7 @@ describe("the sink of ApsaraDB RDS, at the stand-in", () => {
   });
   afterEach(() => standIn.close());
   const sink = sinkOf({ name: "r", rds: { region: "cn-test", instance: "rm-1" } });
-  const lists = () => Object.fromEntries(standIn.lists.get("rm-1") ?? []);
+  const lists = () => Object.fromEntries(standIn.admitting.lists.get("rm-1") ?? []);
 
   it("writes a list of its own, only where it differs, and no other", async () => {
     await sink(listOf("10.0.0.1/32", "10.0.1.0/24"), place);
@@ -166,5 +166,81 @@ describe("the sink of ApsaraDB RDS, at the stand-in", () => {
     await expect(sink(listOf("fd00::1/128"), place)).rejects.toThrow("IPv4 only");
     expect(lists()).not.toHaveProperty("trunkline_db");
     await expect(sink(listOf("10.0.0.1/32"), { netns: "self", folders: [] })).rejects.toThrow("--provider");
+  });
+});
+
+describe("what pods ask the webhook injector for, at the stand-in", () => {
+  let standIn: StandIn;
+  beforeEach(async () => {
+    const lab = new LabCloud({
+      state: emptyCloud(),
+      subnets: [],
+      securityGroupIDs: [],
+      instances: [],
+      now: () => 0,
+    });
+    standIn = new StandIn(lab);
+    const url = await standIn.listen();
+    const environment = { ALIBABA_CLOUD_ACCESS_KEY_ID: "id", ALIBABA_CLOUD_ACCESS_KEY_SECRET: "secret" };
+    const credentials = new Credentials({ source: { from: "env" }, environment });
+    place = { ...place, cloud: (region) => new Client({ region, credentials, endpoint: () => url }) };
+  });
+  afterEach(() => standIn.close());
+
+  it("writes a list of a Redis instance, and no other", async () => {
+    standIn.admitting.lists.set("r-1", new Map([["default", "127.0.0.1"]]));
+    const sink = sinkOf({
+      name: "r",
+      redis: { region: "cn-test", instance: "r-1", listName: "trunkline_app" },
+    });
+    await sink(listOf("10.0.0.1/32", "10.0.1.0/24"), place);
+    await sink(listOf("10.0.0.1/32", "10.0.1.0/24"), place);
+    expect(Object.fromEntries(standIn.admitting.lists.get("r-1") ?? [])).toEqual({
+      default: "127.0.0.1",
+      trunkline_app: "10.0.0.1,10.0.1.0/24",
+    });
+    expect(standIn.requests.filter(({ action }) => action === "ModifySecurityIps")).toHaveLength(1);
+  });
+
+  it("writes rules of a security group, touches none of others, and puts right what was changed", async () => {
+    const foreign = {
+      SecurityGroupRuleId: "sgr-x",
+      SourceCidrIp: "10.0.0.1",
+      IpProtocol: "TCP",
+      PortRange: "22/22",
+      Policy: "Accept",
+      Description: "trunkline other",
+    };
+    standIn.admitting.groups.set("sg-1", [foreign]);
+    const rules = () => standIn.admitting.groups.get("sg-1") ?? [];
+    const ours = () =>
+      rules().flatMap((one) =>
+        one === foreign ? [] : [`${one.SourceCidrIp} ${one.IpProtocol} ${one.PortRange}`],
+      );
+    const sink = sinkOf({ name: "g", securityGroup: { region: "cn-test", group: "sg-1" } });
+    await sink(listOf("10.0.0.1/32", "10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"), place);
+    expect(ours()).toEqual([
+      "10.0.0.1 ALL -1/-1",
+      "10.0.1.0/24 ALL -1/-1",
+      "10.0.2.0/24 ALL -1/-1",
+      "10.0.3.0/24 ALL -1/-1",
+    ]);
+    const before = standIn.requests.length;
+    await sink(listOf("10.0.0.1/32", "10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"), place);
+    expect(
+      standIn.requests.slice(before).every(({ action }) => action === "DescribeSecurityGroupAttribute"),
+    ).toBe(true);
+    await sink(listOf("10.0.3.0/24", "10.0.4.4/32"), place);
+    expect(ours()).toEqual(["10.0.3.0/24 ALL -1/-1", "10.0.4.4 ALL -1/-1"]);
+    const narrow = sinkOf({
+      name: "g",
+      securityGroup: { region: "cn-test", group: "sg-1", protocol: "tcp", ports: "6379/6379" },
+    });
+    await narrow(listOf("10.0.3.0/24"), place);
+    expect(ours()).toEqual(["10.0.3.0/24 TCP 6379/6379"]);
+    await narrow(listOf(), place);
+    expect(rules()).toEqual([foreign]);
+    standIn.mishaps.push({ code: "InvalidSecurityGroupId.NotFound" });
+    await expect(narrow(listOf("10.0.3.0/24"), place)).rejects.toThrow("InvalidSecurityGroupId.NotFound");
   });
 });

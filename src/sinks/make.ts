@@ -9,11 +9,13 @@ import { nftSink } from "./nft.ts";
 import { nginxSink } from "./nginx.ts";
 import { postgresSink } from "./postgres.ts";
 import { rdsSink } from "./rds.ts";
+import { redisSink } from "./redis.ts";
+import { securityGroupSink } from "./security-group.ts";
 import type { Sink } from "./sink.ts";
 
 /** @throws `sinks.no-type` */
 export function sinkOf(spec: AddressListSink): Sink {
-  const { file, nginx, haproxy, nft, postgres, configMap, http, rds, name } = spec;
+  const { file, nginx, haproxy, nft, postgres, configMap, http, rds, redis, securityGroup, name } = spec;
   if (file) return fileSink(file);
   if (nginx) return nginxSink(nginx);
   if (haproxy) return haproxySink(haproxy);
@@ -22,5 +24,7 @@ export function sinkOf(spec: AddressListSink): Sink {
   if (configMap) return configMapSink(configMap);
   if (http) return httpSink(http);
   if (rds) return rdsSink(rds);
+  if (redis) return redisSink(redis);
+  if (securityGroup) return securityGroupSink(securityGroup);
   throw new TrunklineError("sinks.no-type", { name });
 }

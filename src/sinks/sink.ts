@@ -15,8 +15,12 @@ export interface SinkList {
 }
 
 /** Calls of one region's cloud. */
-export interface RdsCaller {
-  call<T>(product: "rds", action: string, parameters: Readonly<Record<string, string>>): Promise<T>;
+export interface CloudCaller {
+  call<T>(
+    product: "ecs" | "rds" | "r-kvstore",
+    action: string,
+    parameters: Readonly<Record<string, string>>,
+  ): Promise<T>;
 }
 
 /** The machine that a sink is on. */
@@ -30,7 +34,7 @@ export interface SinkPlace {
   /** Of the controller only: for objects that it writes and Secrets that it reads. */
   readonly store?: Store;
   /** Of a controller that has keys of the cloud. @param region as `cn-hangzhou` */
-  readonly rds?: ((region: string) => RdsCaller) | undefined;
+  readonly cloud?: ((region: string) => CloudCaller) | undefined;
 }
 
 /** @throws TrunklineError `sinks.…`, `kernel.…`: why the place does not hold the list */

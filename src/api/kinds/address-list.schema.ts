@@ -84,6 +84,14 @@ const rdsList = text("addresslist.rds-list", (value) =>
     : `'${value}' must begin with trunkline_, and have letters, digits and '_', 32 at most`,
 );
 
+/** As ECS writes ranges of ports. */
+const portSpan = text("addresslist.ports", (value) => {
+  const [, first, last] = /^(\d{1,5})\/(\d{1,5})$/.exec(value) ?? [];
+  if (value === "-1/-1" || (Number(first) >= 1 && Number(first) <= Number(last) && Number(last) <= 65_535))
+    return undefined;
+  return `'${value}' is not FIRST/LAST, such as 6379/6379, or -1/-1 for all`;
+});
+
 const sink = fields({
   name: sinkName,
   host: objectName.exactOptional(),
@@ -118,6 +126,17 @@ const sink = fields({
     }).exactOptional(),
   }).exactOptional(),
   rds: fields({ region: cloudWord, instance: cloudWord, listName: rdsList.exactOptional() }).exactOptional(),
+  redis: fields({
+    region: cloudWord,
+    instance: cloudWord,
+    listName: rdsList.exactOptional(),
+  }).exactOptional(),
+  securityGroup: fields({
+    region: cloudWord,
+    group: cloudWord,
+    protocol: z.enum(["all", "tcp", "udp", "icmp"]).exactOptional(),
+    ports: portSpan.exactOptional(),
+  }).exactOptional(),
 }).superRefine((one, context) => {
   const given = sinkTypes.filter((type) => one[type] !== undefined);
   if (given.length !== 1)
@@ -134,12 +153,15 @@ const sink = fields({
       ["nodes"],
       "must not stand beside `host`: a sink is in one place",
     );
-  if ((one.configMap ?? one.http ?? one.rds) && (one.host !== undefined || one.nodes !== undefined))
+  if (
+    (one.configMap ?? one.http ?? one.rds ?? one.redis ?? one.securityGroup) &&
+    (one.host !== undefined || one.nodes !== undefined)
+  )
     complain(
       context,
       "addresslist.sink-place",
       [one.host === undefined ? "nodes" : "host"],
-      "must not stand beside configMap, http and rds, which the controller does",
+      "must not stand beside configMap, http, rds, redis and securityGroup, which the controller does",
     );
   if (one.nft && one.nft.ipv4Set === undefined && one.nft.ipv6Set === undefined)
     complain(context, "schema.required", ["nft"], "must name ipv4Set, ipv6Set or both");
@@ -150,6 +172,7 @@ const listedPods = fields({
   namespaceSelector: labelSelector.exactOptional(),
   podSelector: labelSelector.exactOptional(),
   workload: workload.exactOptional(),
+  annotations: z.record(z.string(), z.string()).exactOptional(),
 });
 
 const status = fields({

@@ -11,6 +11,8 @@ export interface ListedPods {
   readonly podSelector?: LabelSelector;
   /** `KIND/NAME`, in each of those namespaces. */
   readonly workload?: string;
+  /** Annotations that have a word among those that they list (`a,b`); an empty one: that are not there, or empty. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 export const listFileForms = ["text", "json", "csv"] as const;
@@ -76,6 +78,22 @@ export interface AddressListSink {
     readonly instance: string;
     /** One of its own; default: trunkline_NAME. */
     readonly listName?: string;
+  };
+  /** A list of an instance of Redis or Tair of Alibaba Cloud, by the controller. */
+  readonly redis?: {
+    readonly region: string;
+    readonly instance: string;
+    /** One of its own; default: trunkline_NAME. */
+    readonly listName?: string;
+  };
+  /** Rules of a security group of ECS, by the controller; those of ours are known by their description. */
+  readonly securityGroup?: {
+    readonly region: string;
+    readonly group: string;
+    /** Default: all. */
+    readonly protocol?: "all" | "tcp" | "udp" | "icmp";
+    /** `FIRST/LAST`; default: all of them. */
+    readonly ports?: string;
   };
 }
 
@@ -168,5 +186,16 @@ export const addressListKind: Kind<AddressList> = {
 };
 
 /** How a sink takes a list: the one of its fields that says so. */
-export const sinkTypes = ["file", "nginx", "haproxy", "nft", "postgres", "configMap", "http", "rds"] as const;
+export const sinkTypes = [
+  "file",
+  "nginx",
+  "haproxy",
+  "nft",
+  "postgres",
+  "configMap",
+  "http",
+  "rds",
+  "redis",
+  "securityGroup",
+] as const;
 export type SinkType = (typeof sinkTypes)[number];

@@ -16,7 +16,7 @@ import { isKubernetes, openStore, type StoreOptions, storeOptions } from "../con
 import { askedToEnd, assertMeant, keepPrivate } from "../daemon.ts";
 import { jsonLogger, logLevels } from "../json-logger.ts";
 import { labClockOption, portNumber, sinkFolderOption } from "../options.ts";
-import { type ProviderOptions, providerOf, providerOptions, rdsOf } from "../provider.ts";
+import { type ProviderOptions, providerOf, providerOptions, sinkCloudOf } from "../provider.ts";
 
 interface Options extends StoreOptions, ProviderOptions {
   readonly logLevel: (typeof logLevels)[number];
@@ -25,6 +25,7 @@ interface Options extends StoreOptions, ProviderOptions {
   readonly identity?: string;
   readonly defaultPool?: readonly string[];
   readonly sinkFolder?: readonly string[];
+  readonly webhookInjector?: boolean;
   readonly labClock?: FollowedClock;
   readonly healthPort?: number;
   readonly healthAddress?: string;
@@ -49,6 +50,10 @@ export function command(): Command {
       "pool of a cluster that has none, made at its first start only; more about it: CALICO_IPV4POOL_…",
     )
     .addOption(sinkFolderOption())
+    .option(
+      "--webhook-injector",
+      "make AddressLists of the annotations (ack.aliyun.com/rds_id, …) that Alibaba Cloud's webhook injector reads",
+    )
     .addOption(labClockOption())
     .option("--health-port <port>", "TCP port for /livez, /readyz and /metrics; 0: any free one", portNumber)
     .option("--health-address <address>", "address of that port; default: 127.0.0.1")
@@ -59,7 +64,13 @@ export function command(): Command {
     .option("--ui-token-file <file>", "file that holds the page's token; needed with --ui-listen")
     .option("--ui-host-name <name...>", "further names under which browsers find the page, such as a proxy's")
     .option("--log-level <level>", logLevels.join(", "), "info")
-    .action((options: Options) => run(options));
+    .action((options: Options) => {
+      if (options.webhookInjector === true && options.provider?.kind !== "alibaba")
+        controller.error(
+          "error: --webhook-injector needs --provider alibaba:REGION, which says where and has the keys",
+        );
+      return run(options);
+    });
   return storeOptions(providerOptions(controller));
 }
 
@@ -70,6 +81,7 @@ async function run(options: Options): Promise<void> {
   const stopping = askedToEnd(logger);
   const store = await openStore(options, "refuse", "network");
   const variables = poolVariables(options);
+  const { provider } = options;
   const work = async (given: Store): Promise<Controller> => {
     await makeDefaultPools(given, variables, logger);
     // Kubernetes' own controller manager collects what has lost its owners.
@@ -81,7 +93,9 @@ async function run(options: Options): Promise<void> {
       ownersAreKept,
       sinkFolders: options.sinkFolder,
       clock: options.labClock,
-      rds: rdsOf(options),
+      sinkCloud: sinkCloudOf(options),
+      injectorRegion:
+        options.webhookInjector === true && provider?.kind === "alibaba" ? provider.region : undefined,
     });
   };
   const running = isElected(options)

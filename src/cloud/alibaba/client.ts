@@ -8,11 +8,12 @@ import type { Credentials } from "./credentials.ts";
 import { Pace } from "./pace.ts";
 import { signed } from "./signature.ts";
 
-export type Product = "ecs" | "vpc" | "rds";
+export type Product = "ecs" | "vpc" | "rds" | "r-kvstore";
 export const versions: Readonly<Record<Product, string>> = {
   ecs: "2014-05-26",
   vpc: "2016-04-28",
   rds: "2014-08-15",
+  "r-kvstore": "2015-01-01",
 };
 
 export interface ClientOptions {

@@ -7,6 +7,7 @@ import { TrunklineError } from "../../base/errors.ts";
 import type { LabCloud } from "../lab/lab-cloud.ts";
 import { type CloudProvider, cloudCodeOf } from "../provider.ts";
 import type { CloudInterface } from "../types.ts";
+import { StandInLists } from "./stand-in-lists.suite.ts";
 
 const PAGE = 2;
 /** How often a deleted interface is still listed. */
@@ -14,8 +15,6 @@ const LINGERING_LOOKS = 2;
 
 const versions: Readonly<Record<string, string>> = {
   DescribeVSwitches: "2016-04-28",
-  DescribeDBInstanceIPArrayList: "2014-08-15",
-  ModifySecurityIps: "2014-08-15",
 };
 const ecsVersion = "2014-05-26";
 
@@ -23,7 +22,7 @@ const known: Readonly<Record<string, RegExp>> = {
   DescribeVSwitches: /^VSwitchId$/,
   DescribeSecurityGroups: /^(SecurityGroupIds|MaxResults|NextToken)$/,
   DescribeNetworkInterfaces:
-    /^(NetworkInterfaceId\.\d+|InstanceId|VSwitchId|Tag\.\d+\.(Key|Value)|MaxResults|NextToken)$/,
+    /^(NetworkInterfaceId\.\d+|InstanceId|VSwitchId|SecurityGroupId|Tag\.\d+\.(Key|Value)|MaxResults|NextToken)$/,
   CreateNetworkInterface:
     /^(ClientToken|VSwitchId|InstanceType|SecurityGroupIds\.\d+|PrimaryIpAddress|SecondaryPrivateIpAddressCount|Tag\.\d+\.(Key|Value))$/,
   AttachNetworkInterface: /^(NetworkInterfaceId|InstanceId|TrunkNetworkInstanceId)$/,
@@ -33,8 +32,6 @@ const known: Readonly<Record<string, RegExp>> = {
   UnassignPrivateIpAddresses: /^(NetworkInterfaceId|PrivateIpAddress\.\d+)$/,
   DescribeInstances: /^InstanceIds$/,
   DescribeInstanceTypes: /^InstanceTypes\.\d+$/,
-  DescribeDBInstanceIPArrayList: /^DBInstanceId$/,
-  ModifySecurityIps: /^(DBInstanceId|DBInstanceIPArrayName|ModifyMode|SecurityIps)$/,
 };
 
 export interface Seen {
@@ -51,8 +48,8 @@ export class StandIn {
   readonly mishaps: Mishap[] = [];
   /** The keys that it takes, by id. */
   readonly keys = new Map([["id", "secret"]]);
-  /** Lists of addresses of database instances, by instance and name. */
-  readonly lists = new Map<string, Map<string, string>>();
+  /** What databases and security groups let in. */
+  readonly admitting = new StandInLists();
   readonly #lab: LabCloud;
   readonly #cloud: CloudProvider;
   readonly #server: Server;
@@ -98,7 +95,9 @@ export class StandIn {
     if (typeof mishap === "object" && "code" in mishap) return refused(mishap.code);
     if (typeof mishap === "object") return { status: mishap.status };
     try {
-      const body = await this.#act(action, parameters);
+      const own = this.admitting.act(String(request.headers["x-acs-version"]), action, parameters);
+      if (typeof own === "string") return refused(own);
+      const body = own ?? (await this.#act(action, parameters));
       return mishap === "reset" ? { status: 0 } : { status: 200, body: { RequestId: nonce, ...body } };
     } catch (error) {
       return refused(cloudCodeOf(error) ?? "InternalError");
@@ -114,7 +113,9 @@ export class StandIn {
   ): string | undefined {
     const { headers } = request;
     if (request.method !== "POST" || url.pathname !== "/") return "InvalidRequest";
-    if (headers["x-acs-version"] !== (versions[action] ?? ecsVersion)) return "InvalidVersion";
+    const version = String(headers["x-acs-version"]);
+    const own = this.admitting.parameters(version, action);
+    if (!own && version !== (versions[action] ?? ecsVersion)) return "InvalidVersion";
     if (this.#nonces.has(nonce)) return "SignatureNonceUsed";
     this.#nonces.add(nonce);
     const form = /^ACS3-HMAC-SHA256 Credential=([^,]+),SignedHeaders=([^,]+),Signature=([0-9a-f]{64})$/.exec(
@@ -136,7 +137,7 @@ export class StandIn {
     if (right !== signature) return "SignatureDoesNotMatch";
     const { RegionId, ...others } = parameters;
     if (RegionId !== "cn-test") return "InvalidRegionId.NotFound";
-    const unknown = Object.keys(others).find((name) => known[action]?.test(name) !== true);
+    const unknown = Object.keys(others).find((name) => (own ?? known[action])?.test(name) !== true);
     return unknown === undefined ? undefined : `InvalidParameter.${unknown}`;
   }
 
@@ -184,7 +185,10 @@ export class StandIn {
           ...(given["VSwitchId"] !== undefined && { vSwitchID: text("VSwitchId") }),
           tags,
         };
-        const living = await cloud.describeInterfaces(filter);
+        const group = given["SecurityGroupId"];
+        const living = (await cloud.describeInterfaces(filter)).filter(
+          (one) => group === undefined || one.securityGroupIDs.includes(group),
+        );
         const all = [...living, ...this.#lingers(ids)];
         const { items, ...more } = page(all, given["NextToken"]);
         return { ...more, NetworkInterfaceSets: { NetworkInterfaceSet: items.map(written) } };
@@ -235,29 +239,6 @@ export class StandIn {
         if (addresses.some((address) => !one?.addresses.includes(address)))
           return await Promise.reject(state("UnassignPrivateIpAddresses", "InvalidIp.IpUnassigned"));
         await cloud.unassignAddresses(id, addresses);
-        return {};
-      }
-      case "DescribeDBInstanceIPArrayList": {
-        const lists = this.lists.get(text("DBInstanceId"));
-        if (!lists) return await Promise.reject(state(action, "InvalidDBInstanceId.NotFound"));
-        const DBInstanceIPArray = [...lists].map(([DBInstanceIPArrayName, SecurityIPList]) => ({
-          DBInstanceIPArrayName,
-          DBInstanceIPArrayAttribute: "",
-          SecurityIPType: "IPv4",
-          SecurityIPList,
-        }));
-        return { Items: { DBInstanceIPArray } };
-      }
-      case "ModifySecurityIps": {
-        const name = text("DBInstanceIPArrayName");
-        const lists = this.lists.get(text("DBInstanceId"));
-        const entries = text("SecurityIps").split(",");
-        if (!lists) return await Promise.reject(state(action, "InvalidDBInstanceId.NotFound"));
-        if (!/^[a-z][a-z0-9_]{0,30}[a-z0-9]$/.test(name) || text("ModifyMode") !== "Cover")
-          return await Promise.reject(state(action, "InvalidParameter"));
-        if (entries.length > 1000 || !entries.every((one) => /^\d+\.\d+\.\d+\.\d+(\/\d+)?$/.test(one)))
-          return await Promise.reject(state(action, "InvalidSecurityIPs.Format"));
-        lists.set(name, entries.join(","));
         return {};
       }
       case "DescribeInstances": {

@@ -31,7 +31,7 @@ export function keptFor(facts: ClusterFacts, workload: KeptFor | undefined): rea
 
 /**
  * Returns the ranges that an AddressList keeps for a pod that is not there with its address. What labels it will have nobody
- * knows: a list that goes by labels keeps what it has.
+ * knows, and what annotations: a list that goes by them keeps what it has.
  * @param isIn whether the list has a range
  */
 export function keptRanges(
@@ -52,7 +52,7 @@ export function keptRanges(
   const ranges = keptSources(facts, podEni).flatMap(({ exact, range, wider }) =>
     spec.entries === "Ranges" ? (wider?.range ?? range) : (exact ?? range),
   );
-  return ranges.filter((range) => meant.some(({ podSelector }) => podSelector === undefined || isIn(range)));
+  return ranges.filter((range) => meant.some((one) => !(one.podSelector ?? one.annotations) || isIn(range)));
 }
 
 /** Whether an address is held for a pod that is not there with it. */

@@ -7,6 +7,7 @@ import { parseGoDuration } from "../../base/go-duration.ts";
 import { rangeHolds } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { isOwnedBy } from "../ends.ts";
+import { wordsOf } from "./injector.ts";
 
 const REST_MS = 20_000;
 const WAIT_MS = 20_000;
@@ -42,8 +43,12 @@ export function isOfNamespace(
 }
 
 function isOf(listed: ListedPods, pod: Pod, namespaces: ClusterFacts["namespaces"]): boolean {
-  const { podSelector, workload } = listed;
-  const { namespace = "default", labels } = pod.metadata;
+  const { podSelector, workload, annotations: asked = {} } = listed;
+  const { namespace = "default", labels, annotations = {} } = pod.metadata;
+  for (const [name, word] of Object.entries(asked)) {
+    const words = wordsOf(annotations[name]);
+    if (word === "" ? words.length > 0 : !words.includes(word)) return false;
+  }
   if (!isOfNamespace(listed, namespace, namespaces)) return false;
   if (podSelector && !matchesSelector(podSelector, labels)) return false;
   if (workload === undefined) return true;

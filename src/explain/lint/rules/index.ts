@@ -29,6 +29,7 @@ import { namedPortOutside } from "./policy/tl022-named-port-outside.ts";
 import { poolOverlap } from "./pools/tl019-pool-overlap.ts";
 import { masqueradeConfig } from "./pools/tl023-masquerade-config.ts";
 import { hostPortUnled } from "./pools/tl041-host-port-unled.ts";
+import { injectorAnnotations } from "./pools/tl042-injector-annotations.ts";
 import { peerAs } from "./routing/tl029-peer-as.ts";
 import { bgpReference } from "./routing/tl030-bgp-reference.ts";
 import { reflectorWithoutClients } from "./routing/tl031-reflector-without-clients.ts";
@@ -84,4 +85,5 @@ export const rules: readonly Rule[] = [
   vswitchZones,
   rangeNotAdmitted,
   hostPortUnled,
+  injectorAnnotations,
 ];
