@@ -1,5 +1,6 @@
 // Findings for people and for machines: text, JSON, and SARIF 2.1.0 for code review tools.
 import { pathToFileURL } from "node:url";
+import type { Fix, Location, Log, Result } from "sarif";
 import { formatPosition, type TextEdit } from "../../base/problem.ts";
 import type { Finding, Severity } from "./finding.ts";
 import type { Rule } from "./rule.ts";
@@ -57,10 +58,10 @@ export function findingsJson(findings: readonly Finding[]): object {
   return { findings, counts: { error: count("error"), warning: count("warning"), info: count("info") } };
 }
 
-const levels: Record<Severity, string> = { error: "error", warning: "warning", info: "note" };
+const levels: Record<Severity, Result.level> = { error: "error", warning: "warning", info: "note" };
 
 /** Returns a SARIF 2.1.0 log (OASIS standard) of one run, with all rules and the findings' places. */
-export function findingsSarif(findings: readonly Finding[], rules: readonly Rule[], version: string): object {
+export function findingsSarif(findings: readonly Finding[], rules: readonly Rule[], version: string): Log {
   return {
     $schema: "https://json.schemastore.org/sarif-2.1.0.json",
     version: "2.1.0",
@@ -86,7 +87,7 @@ export function findingsSarif(findings: readonly Finding[], rules: readonly Rule
   };
 }
 
-function sarifResult(finding: Finding, rules: readonly Rule[]): object {
+function sarifResult(finding: Finding, rules: readonly Rule[]): Result {
   const index = rules.findIndex((rule) => rule.id === finding.rule);
   const hint = [finding.fix, finding.corrected && `Corrected:\n${finding.corrected}`]
     .filter(Boolean)
@@ -95,7 +96,7 @@ function sarifResult(finding: Finding, rules: readonly Rule[]): object {
     fullyQualifiedName: `${finding.object}${finding.path === undefined ? "" : `#${finding.path}`}`,
     kind: "resource",
   };
-  const physical = finding.position && {
+  const physical: Location["physicalLocation"] = finding.position && {
     artifactLocation: { uri: uriOf(finding.position.file) },
     region: { startLine: finding.position.line, startColumn: finding.position.column },
   };
@@ -115,7 +116,7 @@ function sarifResult(finding: Finding, rules: readonly Rule[]): object {
 }
 
 /** SARIF counts an end's column like ours: the first that is not deleted any more. */
-function sarifFix({ start, end, text }: TextEdit, why: string): object {
+function sarifFix({ start, end, text }: TextEdit, why: string): Fix {
   const deletedRegion = {
     startLine: start.line,
     startColumn: start.column,

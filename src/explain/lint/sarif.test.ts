@@ -1,6 +1,9 @@
-// The SARIF log against the standard (OASIS SARIF 2.1.0, section 3): every object has the properties that it must have, none that
-// the standard does not know, and values within their bounds. The published schema says the same and is not ours to copy.
+// The SARIF log against the standard (OASIS SARIF 2.1.0, section 3), twice. By types that are published with the schema's own
+// words, to which the compiler holds the very logs: no property that the schema does not know, none missing, no other word
+// where it lists them. And by a check of what types cannot say: bounds, lists without twins, URIs.
 import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import ts from "typescript";
 import { expect, it } from "vitest";
 import { parseManifests } from "../../api/manifest/parse.ts";
 import { findingsSarif } from "./format.ts";
@@ -119,8 +122,59 @@ it.each([...files, "<stdin>", "/tmp/with blank/ü%.yaml"])("the log about %s is 
     for (const one of results) expect(tool.driver.rules[one.ruleIndex]?.id).toBe(one.ruleId);
 });
 
+function logOf(name: string): object {
+  const read = parseManifests(readFileSync(new URL(name, folder), "utf8"), name, {
+    unknownKinds: "warning",
+    badValues: "keep",
+  });
+  return findingsSarif(lintManifests(read), rules, "1.2.3");
+}
+
+/** Returns what the compiler has to say of logs as `sarif`'s type Log, each as it is printed. */
+function typeErrors(logs: readonly object[]): string[] {
+  // Beside this file, where the package is found.
+  const name = path.join(import.meta.dirname, "logs.ts");
+  const lines = logs.map((one, at) => `export const log${at}: Log = ${JSON.stringify(one)};`);
+  const text = ['import type { Log } from "sarif";', ...lines].join("\n");
+  const options: ts.CompilerOptions = {
+    strict: true,
+    noEmit: true,
+    types: [],
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    lib: ["lib.es5.d.ts"],
+  };
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile, fileExists, readFile } = host;
+  host.fileExists = (file) => file === name || fileExists.call(host, file);
+  host.readFile = (file) => (file === name ? text : readFile.call(host, file));
+  host.getSourceFile = (file, version, ...more) =>
+    file === name
+      ? ts.createSourceFile(file, text, version)
+      : getSourceFile.call(host, file, version, ...more);
+  const program = ts.createProgram([name], options, host);
+  return ts
+    .getPreEmitDiagnostics(program)
+    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, " "));
+}
+
+// The compiler starts twice: seconds, and many of them on a machine that others use, too.
+it("logs are of the types that are published for SARIF 2.1.0", { timeout: 120_000 }, () => {
+  expect(typeErrors(files.map(logOf))).toEqual([]);
+  const good = logOf("TL003.bad.yaml");
+  const asText = JSON.stringify(good);
+  const wrong = [
+    asText.replace('"2.1.0"', '"2.0.0"'),
+    asText.replace('"startLine"', '"line"'),
+    asText.replace('"level":"', '"level":"very '),
+    asText.replace('"utf16CodeUnits"', '"bytes"'),
+  ].map((text) => JSON.parse(text) as object);
+  expect(typeErrors(wrong)).toHaveLength(wrong.length);
+});
+
 it("the check finds what is wrong", () => {
-  const good = findingsSarif([], rules, "1") as Record<string, unknown>;
+  const good = findingsSarif([], rules, "1") as object;
   expect(log({ ...good, version: "2.0.0", more: 1 }, "log")).toEqual([
     "log.version is none of 2.1.0",
     "log.more is not known",
