@@ -73,7 +73,10 @@ export class ChosenAddresses implements AddressSource {
         config: () => this.#config.current,
         instanceID: () => this.#machine(),
         isExclusive: () => isExclusiveNode(facts.nodes.get(node)),
-        changed: () => this.#reporter?.note(),
+        changed: () => {
+          this.#reporter?.note();
+          interfaces.counted();
+        },
         came: () => this.#waits.hurry(node),
       });
       for (const { address, uid, containerId, ifName } of parts.inUse())

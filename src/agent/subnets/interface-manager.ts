@@ -1,5 +1,6 @@
 // Keeps the links of the node's interfaces, and the rules and routes that lead pods' traffic to them, equal to the plan.
 import { equalJson } from "../../api/equal.ts";
+import { textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Plugs } from "../../cloud/provider.ts";
 import { type Kernel, ROUTE_PROTOCOL, type Route, type Rule } from "../../kernel/kernel.ts";
@@ -73,10 +74,11 @@ export class InterfaceManager implements Manager {
     this.#last = [facts, node];
     // Most of what a cluster says is of pods and interfaces elsewhere; those of this node come as endpoints, and by touch().
     const isElsewhere = changes.size > 0 && [...changes.keys()].every((kind) => elsewhere.has(kind));
-    if (isElsewhere && this.#done && this.#missing.length + this.#unplugged.length === 0) return;
-    this.#follow(facts, node);
     const ids = this.#ids();
-    if (this.#tidied === ids.join(" ")) return;
+    const isTidy = this.#tidied === ids.join(" ");
+    if (isElsewhere && isTidy && this.#done && this.#missing.length + this.#unplugged.length === 0) return;
+    this.#follow(facts, node);
+    if (isTidy) return;
     this.#lookAtFilter(ids.length > 0, facts.pools.size > 0);
     await this.#tidy();
   }
@@ -84,6 +86,19 @@ export class InterfaceManager implements Manager {
   /** Interfaces have changed: what is known of the node else is as it was. */
   touch(): void {
     if (this.#last) this.#follow(...this.#last);
+  }
+
+  /**
+   * Interfaces have come or gone, of which the cluster may never hear: what came and went at once is in no object. Links of
+   * those that have gone go.
+   */
+  counted(): void {
+    if (!this.#last || this.#tidied === this.#ids().join(" ")) return;
+    this.#follow(...this.#last);
+    this.#tidy().catch((error: unknown) =>
+      // The next round looks again.
+      this.#options.logger.warn({ error: textOf(error) }, "links of interfaces that have gone are left"),
+    );
   }
 
   #follow(facts: ClusterFacts, node: NodeFacts): void {

@@ -75,8 +75,8 @@ export class SubnetPool {
   #dueAt = Number.POSITIVE_INFINITY;
   /** How many pods wait for addresses that nobody has asked for yet, and when the first and the last of them came. */
   #swarm: { readonly short: number; readonly since: number; readonly at: number } | undefined;
-  /** How many addresses have come without a pause of that length, and when the last of them did. */
-  #burst = { got: 0, calls: 0, at: Number.NEGATIVE_INFINITY };
+  /** How many addresses have come without a pause of that length, when the last of them did, and how many were to be kept. */
+  #burst = { got: 0, calls: 0, at: Number.NEGATIVE_INFINITY, most: 0 };
   /** When to do what has to be done and nobody waits for; undefined where there is nothing of the kind. */
   #upkeepAt: number | undefined;
   #running: Promise<void> | undefined;
@@ -271,38 +271,45 @@ export class SubnetPool {
       };
       await this.#supply.grow(config, short, (vSwitchID) => this.#spare(config, vSwitchID), came);
     } finally {
-      if (got > 0 && isWaitedFor) this.#noteBurst(got);
+      if (got > 0 && isWaitedFor) this.#noteBurst(config, got);
       else if (got > 0) this.#options.came();
     }
   }
 
-  #noteBurst(got: number): void {
-    const before = this.#isBurst() ? this.#burst : { got: 0, calls: 0 };
-    this.#burst = { got: before.got + got, calls: before.calls + 1, at: this.#clock.steady() };
-    // What has come in vain goes back then.
-    if (before.calls > 0) this.poke(BURST_MS + 1);
+  #noteBurst(config: Applied, got: number): void {
+    const before = this.#burstLeftMs(config) > 0 ? this.#burst : { got: 0, calls: 0 };
+    const most = config.settings.maxPoolSize;
+    this.#burst = { got: before.got + got, calls: before.calls + 1, at: this.#clock.steady(), most };
   }
 
-  #isBurst(): boolean {
-    return this.#clock.steady() - this.#burst.at <= BURST_MS;
+  /** Returns for how long pods are taken to keep coming, in milliseconds; 0: not. Who changes the most means it at once. */
+  #burstLeftMs({ settings: { maxPoolSize } }: Applied): number {
+    if (this.#burst.most !== maxPoolSize) return 0;
+    return Math.max(0, this.#burst.at + BURST_MS - this.#clock.steady());
   }
 
   /**
    * Where there is plenty, the next few pods are not worth a call each: as many as may be kept anyway come along; and where
    * pods keep coming, as many as have come lately, so that twenty pods cost a node four or five calls.
    */
-  #spare({ settings: { maxPoolSize, minPoolSize } }: Applied, vSwitchID: string): number {
+  #spare(config: Applied, vSwitchID: string): number {
     const { facts, node } = this.#options;
+    const { maxPoolSize, minPoolSize } = config.settings;
     const isScarce =
       this.#setback.isDrained ||
       (facts.subnets.get(vSwitchID)?.status?.shortBy ?? 0) > 0 ||
       waitsElsewhere(facts, node, vSwitchID);
-    return isScarce ? 0 : Math.max(0, maxPoolSize - minPoolSize, this.#isBurst() ? this.#burst.got : 0);
+    return isScarce
+      ? 0
+      : Math.max(0, maxPoolSize - minPoolSize, this.#burstLeftMs(config) > 0 ? this.#burst.got : 0);
   }
 
   /** Gives back what is superfluous: all of an old configuration, more than the most, and all where others wait for it. */
   async #shrink(config: Applied, waiting: number): Promise<void> {
     const over = this.#superfluous(config, waiting);
+    // What has come in vain goes back then.
+    const leftMs = this.#burstLeftMs(config);
+    if (leftMs > 0) this.poke(leftMs + 1);
     if (over.length === 0) this.#upkeepAt = undefined;
     else if (over.some(({ isWanted }) => isWanted) || this.#isTime())
       // One after the other, and each time anew: pods come while a call is under way.
@@ -315,7 +322,7 @@ export class SubnetPool {
     const { facts, node } = this.#options;
     const { maxPoolSize, minPoolSize } = config.settings;
     const found: Superfluous[] = [];
-    const isGrowing = this.#isBurst() && this.#burst.calls > 1;
+    const isGrowing = this.#burstLeftMs(config) > 0 && this.#burst.calls > 1;
     let keep = waiting + Math.max(maxPoolSize, isGrowing ? this.#burst.got : 0);
     for (const one of [...this.book.interfaces.values()].toSorted(
       (a, b) => this.book.usedOf(b) - this.book.usedOf(a),
