@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { JournalRecord } from "./journal/records.ts";
 import { Ledger } from "./ledger.ts";
 
@@ -109,12 +109,13 @@ it.each(["held", "lent"] as const)(
     const ledger = new Ledger();
     const [address, owner] = ["10.1.0.3", { containerId: "c", ifName: "eth0", pod: "x/p", uid: "u" }];
     ledger.apply({ op: "block", cidr: "10.1.0.0/29", pool: "p", uid: "b" });
-    ledger.apply({ op: "lend", address, node: "other", seq: 1 });
+    // Its number is of before the journal was lost, and does not tell which came first.
+    ledger.apply({ op: "lend", address, node: "other", seq: 9 });
     // After a damaged journal, what pods use counts as held (recovery.ts).
     const held = { address, family: 4, pool: "", block: "" } as const;
     ledger.apply({ op: "hold", seq: 2, at: 0, owner, addresses: [held] });
     const ends = [
-      { op: "unlend", address, seq: 1, at: 5 },
+      { op: "unlend", address, seq: 9, at: 5 },
       { op: "free", seq: 2, at: 5 },
     ] as const;
     const [first, last] = still === "held" ? ends : ends.toReversed();
@@ -124,3 +125,40 @@ it.each(["held", "lent"] as const)(
     expect(ledger.blocks.get("b")?.isFree(address)).toBe(true);
   },
 );
+
+describe("where a damaged line told that an address was free again", () => {
+  const [address, owner] = ["10.1.0.3", { containerId: "c", ifName: "eth0", pod: "x/p", uid: "u" }];
+  const held = { address, family: 4, pool: "p", block: "10.1.0.0/29" } as const;
+  const lend = (seq: number) => ({ op: "lend", address, node: "other", seq }) as const;
+  const hold = (seq: number) => ({ op: "hold", seq, at: 0, owner, addresses: [held] }) as const;
+  const play = (...records: JournalRecord[]) => {
+    const ledger = new Ledger();
+    ledger.apply({ op: "block", cidr: "10.1.0.0/29", pool: "p", uid: "b" });
+    for (const record of records) ledger.apply(record);
+    const block = ledger.blocks.get("b")!;
+    return { ledger, block, lent: [...block.lent.values()].map(({ seq }) => seq) };
+  };
+
+  it("a loan is over once it is held here: its borrower has given it back", () => {
+    const { ledger, block, lent } = play(lend(1), hold(2));
+    expect(lent).toEqual([]);
+    expect(ledger.holderOf(address)?.seq).toBe(2);
+    ledger.apply({ op: "free", seq: 2, at: 5 });
+    expect(block.isFree(address)).toBe(true);
+  });
+
+  it("nobody here holds it once it is lent", () => {
+    const { ledger, block, lent } = play(hold(1), lend(2));
+    expect(lent).toEqual([2]);
+    expect(ledger.holderOf(address)).toBeUndefined();
+    expect(ledger.holdingOf(owner)).toBeUndefined();
+    ledger.apply({ op: "unlend", address, seq: 2, at: 5 });
+    expect(block.isFree(address)).toBe(true);
+  });
+
+  it("an older loan that comes a second time takes nothing from who holds it", () => {
+    const { ledger, lent } = play(lend(1), { op: "unlend", address, seq: 1, at: 3 }, hold(2), lend(1));
+    expect(lent).toEqual([]);
+    expect(ledger.holderOf(address)?.seq).toBe(2);
+  });
+});

@@ -101,14 +101,13 @@ export class Ledger {
         this.#lost(record.seq, record.address);
         return;
       case "lend":
-        this.#seen(record.seq);
-        this.blockOf(record.address)?.lend(record.address, { node: record.node, seq: record.seq });
+        this.#lend(record);
         return;
       case "unlend": {
         this.#dated(record.at);
         const block = this.blockOf(record.address);
         if (block?.lent.get(block.ordinalOf(record.address))?.seq !== record.seq) return;
-        // After a damaged journal an address may be both: found in use here, and lent by its block's object.
+        // After several lost journals numbers do not tell which came first: found in use here, and lent by its block's object.
         if (this.holderOf(record.address)) block.forgetLoan(record.address);
         else block.free(record.address, record.at);
         return;
@@ -213,8 +212,29 @@ export class Ledger {
       if (lost) continue;
       this.#seqByAddress.set(address, holding.seq);
       this.restingLoans.delete(address);
-      this.blockOf(address)?.take(address);
+      this.#takeHome(address, holding.seq);
     }
+  }
+
+  /**
+   * An address of an own block that is held here. It was lent before, and the line that told of the end is damaged: were the
+   * loan kept, the borrower would be told of it once more, and use what it has given back.
+   */
+  #takeHome(address: string, seq: number): void {
+    const block = this.blockOf(address);
+    if (!block) return;
+    block.take(address);
+    const loan = block.lent.get(block.ordinalOf(address));
+    if (loan !== undefined && loan.seq < seq) block.forgetLoan(address);
+  }
+
+  /** Of what is held and lent the later number counts: nothing is given out before it was free. */
+  #lend({ address, node, seq }: Extract<JournalRecord, { op: "lend" }>): void {
+    this.#seen(seq);
+    const before = this.holderOf(address);
+    if (before && before.seq > seq) return;
+    if (before) this.#free(before.seq, this.#latest);
+    this.blockOf(address)?.lend(address, { node, seq });
   }
 
   #free(seq: number, at: number): void {

@@ -89,7 +89,7 @@ async function adopt(context: NodeContext, object: AddressBlock): Promise<void> 
     seq: loan.seq ?? 0,
   }));
   const block = { op: "block" as const, cidr, pool, uid, coolingSince: context.time() };
-  const used = await recordsOfRecovery(context, (address) => inside(address, cidr));
+  const used = recordsOfRecovery(context, await context.inUse(), (address) => inside(address, cidr));
   await context.commit([block, ...loans, ...used], { sync: true });
 }
 

@@ -20,7 +20,8 @@ export async function recover(context: NodeContext, fresh: boolean): Promise<voi
   const { ledger, loans, logger } = context;
   if (ledger.whole && !fresh) return;
   const ours = (address: string) => loans.has(address) || ledger.blockOf(address) !== undefined;
-  const found = await recordsOfRecovery(context, ours);
+  const used = await context.inUse();
+  const found = recordsOfRecovery(context, used, ours);
   if (ledger.whole && found.length === 0) return;
   const addresses = found.flatMap((record) => (record.op === "hold" ? record.addresses : []));
   if (found.length > 0)
@@ -28,30 +29,36 @@ export async function recover(context: NodeContext, fresh: boolean): Promise<voi
       { addresses: addresses.map(({ address }) => address) },
       "addresses that pods use count as held",
     );
-  const records = [...lentByObjects(context), ...found];
+  const records = [...lentByObjects(context, used), ...found];
   // Only now, and in one write with what was found: a crash before it must lead back to here.
   await context.commit([...records, { op: "whole" }], { sync: true });
 }
 
-/** The line that told of a loan may be one of those that are lost; its borrower uses the address all the same. */
-function lentByObjects(context: NodeContext): JournalRecord[] {
+/**
+ * The line that told of a loan may be one of those that are lost; its borrower uses the address all the same. So may be the line
+ * that freed it before.
+ */
+function lentByObjects(context: NodeContext, used: readonly UsedAddress[]): JournalRecord[] {
   const { ledger, view, node } = context;
+  const isUsed = (address: string) => used.some((use) => use.address === address);
   return [...view.cache.values()].flatMap(({ spec, metadata }) => {
     const block = spec.node === node ? ledger.blocks.get(metadata.uid) : undefined;
     if (!block) return [];
     return (spec.loans ?? []).flatMap(({ address, node: borrower, seq = 0 }): JournalRecord[] => {
       const known = !block.has(address) || block.lent.has(block.ordinalOf(address));
-      return known || ledger.holderOf(address) ? [] : [{ op: "lend", address, node: borrower, seq }];
+      const holder = ledger.holderOf(address);
+      const isHeld = holder !== undefined && (holder.seq > seq || isUsed(address));
+      return known || isHeld ? [] : [{ op: "lend", address, node: borrower, seq }];
     });
   });
 }
 
 /** Returns holdings for the used addresses that `belongs` selects and that nobody holds by the journal. */
-export async function recordsOfRecovery(
+export function recordsOfRecovery(
   context: NodeContext,
+  used: readonly UsedAddress[],
   belongs: (address: string) => boolean,
-): Promise<JournalRecord[]> {
-  const used = await context.inUse();
+): JournalRecord[] {
   const { ledger, clock } = context;
   const byOwner = new Map<string, { readonly owner: Owner; readonly addresses: string[] }>();
   for (const use of used) {

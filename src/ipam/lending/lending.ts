@@ -88,11 +88,15 @@ function free(context: NodeContext, block: OwnBlock, request: LoanRequest): stri
 
 /** Writes the journal's loans into the object; requests that were looked at are answered by their removal. */
 async function pushLoans(context: NodeContext, block: OwnBlock, object: AddressBlock): Promise<void> {
-  const loans: Loan[] = [...block.lent].map(([ordinal, { node, seq }]) => ({
-    address: block.addressOf(ordinal),
-    node,
-    seq,
-  }));
+  const shown = new Set((object.spec.loans ?? []).map(({ seq }) => seq ?? 0));
+  const loans = [...block.lent]
+    .map(([ordinal, { node, seq }]): Loan & { seq: number } => ({
+      address: block.addressOf(ordinal),
+      node,
+      seq,
+    }))
+    // What is in use here is not told of anew, whatever a damaged journal says.
+    .filter(({ address, seq }) => shown.has(seq) || !context.ledger.holderOf(address));
   const asked = object.spec.requests ?? [];
   if (asked.length === 0 && equalJson(loans, object.spec.loans ?? [])) return;
   try {
