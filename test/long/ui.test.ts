@@ -89,6 +89,8 @@ interface Seen {
 async function open(search: string, scheme: "light" | "dark" = "light"): Promise<Seen> {
   const context = await browser.newContext({ colorScheme: scheme, viewport: { width: 1280, height: 800 } });
   const page = await context.newPage();
+  // A busy machine draws late; what is waited for comes all the same.
+  page.setDefaultTimeout(90_000);
   const said: string[] = [];
   page.on("console", (message) => {
     // Chromium tells of software drawing, which is what we asked for.
