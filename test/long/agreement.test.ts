@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, it } from "vitest";
 import { podIps } from "../../src/api/kinds/core.ts";
 import { bare } from "../../src/explain/ground/ground.ts";
+import { podInterface } from "../../src/plan/subnets/pod-interface.ts";
 import { compareAnswers, everybodyOf, type Question } from "../e2e/agreement.ts";
 import { bothMatrices, keyOf, type PlannedCell, type ProbedCell, verdicts } from "../e2e/cells.ts";
 import { Commands } from "../e2e/trunkline.ts";
@@ -88,6 +89,16 @@ async function electionsEnd(commands: Commands): Promise<void> {
   // Nobody may hold some of them: that is an answer, too.
 }
 
+/** Waits until nodes have told on which interfaces pods stand: before that explain says, rightly, that groups cannot be told. */
+async function interfacesAreTold(commands: Commands): Promise<void> {
+  for (let tries = 0; tries < 40; tries++) {
+    const { facts } = await everybodyOf(commands);
+    const found = [...facts.pods.values()].flatMap((pod) => podInterface(facts, pod) ?? []);
+    if (found.every(({ id }) => id !== undefined)) return;
+    await sleep(250);
+  }
+}
+
 /** Lets others have their way with two labs of three, and gives agents the time to answer. */
 async function meddled(commands: Commands, seed: number): Promise<void> {
   if (seed % 3 === 0) return;
@@ -155,6 +166,7 @@ it.concurrent.each(seeds)("in a random lab (TRUNKLINE_SEED=%d)", async (seed) =>
     await giveInterfaces(commands, own);
     await commands.ask("wait", "--for", "ready", "--all", "-A");
     await electionsEnd(commands);
+    await interfacesAreTold(commands);
     await deletePools(commands, happenings);
     await meddled(commands, seed);
     goOn = await getStuck(commands, happenings);

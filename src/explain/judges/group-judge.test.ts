@@ -103,4 +103,25 @@ describe("security groups in explanations", () => {
     ]);
     expect(asked(theirs, "pod/a1", "pod/a2", "80").allowed).toBe(true);
   });
+
+  it("leave the answer open while a node has not told on which interface an end stands", () => {
+    const untold = (name: string, addresses: string[]) => {
+      const { status, ...rest } = config(name, [`sg-${name}`], addresses);
+      const entry = { ...rest, status: { ...status, securityGroupIDs: [`sg-${name}`] } };
+      return { ...facts, nodeConfigs: new Map([...facts.nodeConfigs, [name, entry]]) };
+    };
+    // The pod's own interface, whose groups may be others than the node's usual ones.
+    const own = asked(untold("a", []), "pod/b1", "pod/a1", "81");
+    expect([own.allowed, own.unknown]).toEqual([
+      null,
+      [expect.stringMatching(/interface 10\.2\.1\.1 stands/)],
+    ]);
+    // The peer's, which may be a member of the group that the rule names.
+    const theirs = asked(untold("b", []), "pod/b1", "pod/a1", "80");
+    expect([theirs.allowed, theirs.unknown]).toEqual([
+      null,
+      [expect.stringMatching(/interface 10\.2\.1\.3 stands/)],
+    ]);
+    expect(asked(untold("b", []), "node/b", "pod/a2", "81").allowed).toBe(false);
+  });
 });

@@ -14,6 +14,8 @@ export class GroupJudge implements Groups {
   readonly #facts: ClusterFacts;
   readonly #groups: SecurityGroups;
   readonly #interfaces = new Map<Pod, PodInterface | undefined>();
+  /** Addresses of pods on interfaces that no NodeConfig has yet. */
+  #untoldAddresses: ReadonlySet<string> | undefined;
 
   constructor(facts: ClusterFacts) {
     this.#facts = facts;
@@ -36,12 +38,33 @@ export class GroupJudge implements Groups {
     const what = port ? formatPort(port) : "an ICMP echo";
     const list = `security ${groups.length === 1 ? "group" : "groups"} ${groups.join(", ")}`;
     const place = `of ${pod.name}'s ${found.kind} interface${found.id === undefined ? "" : ` ${found.id}`}`;
+    const untold =
+      found.id === undefined ? found.address : allowed ? undefined : this.#untold(groups, direction, peer);
+    if (untold !== undefined) {
+      const why = `its node has not told yet on which interface ${untold} stands`;
+      return { allowed: null, groups, reason: `whether ${list} ${place} let ${what} ${way}: ${why}` };
+    }
     const reason = allowed
       ? `security group ${group} lets it ${direction === "egress" ? "out" : "in"}, ${rule}`
       : allowed === null
         ? `whether ${list} ${place} let it ${way}: only the provider knows their rules`
         : `${list} ${place} ${groups.length === 1 ? "does" : "do"} not let ${what} ${way}`;
     return { allowed, groups, reason };
+  }
+
+  /** Returns the peer's address where a rule asks for groups that it may be a member of: interfaces are told a second late. */
+  #untold(ids: readonly string[], direction: GroupDirection, peer: string): string | undefined {
+    const asksForGroups = ids.some((id) =>
+      this.#groups.rulesOf(id, direction)?.some(({ groups }) => groups.length > 0),
+    );
+    if (!asksForGroups) return undefined;
+    this.#untoldAddresses ??= new Set(
+      [...this.#facts.pods.values()].flatMap((pod) => {
+        const found = this.#interfaceOf(pod);
+        return found !== undefined && found.id === undefined ? [found.address] : [];
+      }),
+    );
+    return this.#untoldAddresses.has(peer) ? peer : undefined;
   }
 
   #hasOwn(end: End): boolean {
