@@ -9,7 +9,7 @@ import type { Kernel, Link, Machine, RateLimitState } from "../../kernel/kernel.
 import { bucketOf } from "../../plan/bandwidth/bucket.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import type { EventRecorder } from "../../store/event-recorder.ts";
-import type { Changes, Manager } from "../managers/manager.ts";
+import { type Changes, concerns, type Manager } from "../managers/manager.ts";
 import { type Endpoint, endpointKey, factsOf, podKey } from "../pods/endpoint.ts";
 
 export interface RateLimiterOptions {
@@ -66,12 +66,9 @@ export class RateLimiter implements Manager {
 
   async apply(_facts: ClusterFacts, _node: NodeFacts, changes: Changes): Promise<void> {
     const endpoints = this.#options.endpoints();
-    const [pods, attachments] = [changes.get("pods"), changes.get("endpoints")];
-    for (const [key, endpoint] of endpoints) {
-      const concerns =
-        pods === "all" || pods?.has(podKey(endpoint.pod)) || attachments === "all" || attachments?.has(key);
-      if (concerns === true) await this.#follow(endpoint, "known");
-    }
+    for (const [key, endpoint] of endpoints)
+      if (concerns(changes, "pods", podKey(endpoint.pod)) || concerns(changes, "endpoints", key))
+        await this.#follow(endpoint, "known");
     for (const key of this.#done.keys()) if (!endpoints.has(key)) this.#done.delete(key);
     const present = new Set([...endpoints.values()].map(({ pod }) => podKey(pod)));
     for (const pod of this.#faults.keys()) if (!present.has(pod)) this.#faults.delete(pod);

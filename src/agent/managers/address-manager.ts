@@ -15,7 +15,7 @@ import { EventRecorder } from "../../store/event-recorder.ts";
 import type { Store } from "../../store/store.ts";
 import { setNodeAnnotations } from "../node-annotations.ts";
 import { setNodeCondition } from "../node-condition.ts";
-import type { Changes, Manager } from "./manager.ts";
+import { type Changes, concerns, type Manager } from "./manager.ts";
 
 /** Pause before the store is told again, in milliseconds. */
 const AGAIN_MS = 2000;
@@ -62,10 +62,9 @@ export class AddressManager implements Manager {
   }
 
   async apply(facts: ClusterFacts, _node: NodeFacts, changes: Changes): Promise<void> {
-    const nodes = changes.get("nodes");
-    const own = nodes === "all" || nodes?.has(this.#options.node);
-    if (own || changes.has("routingconfigurations")) await this.resync(facts);
-    else if (nodes) this.#tell(facts);
+    if (concerns(changes, "nodes", this.#options.node) || changes.has("routingconfigurations"))
+      await this.resync(facts);
+    else if (changes.has("nodes")) this.#tell(facts);
   }
 
   async resync(facts: ClusterFacts): Promise<void> {

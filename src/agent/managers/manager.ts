@@ -10,6 +10,12 @@ export type NewsGroup = EventGroup | "others-rules";
 /** Keys (`namespace/name` or name) that changed since the last call, by plural name of the kind; "all" after a relist. */
 export type Changes = ReadonlyMap<string, ReadonlySet<string> | "all">;
 
+/** Returns whether that object, of a kind by its plural name, may have changed. */
+export function concerns(changes: Changes, kind: string, key: string): boolean {
+  const keys = changes.get(kind);
+  return keys === "all" || keys?.has(key) === true;
+}
+
 export interface Manager {
   readonly name: string;
   /** Changes of these by somebody else (or by us) call for `resync`; default: all but neighbours and others' rules. */

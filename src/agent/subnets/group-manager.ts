@@ -3,7 +3,7 @@
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { SecurityGroups } from "../../plan/subnets/groups/model.ts";
 import { type GroupedPod, writeGroups } from "../../plan/subnets/groups/write.ts";
-import type { Changes, Manager } from "../managers/manager.ts";
+import { type Changes, concerns, type Manager } from "../managers/manager.ts";
 import type { NodeTable } from "../managers/node-table.ts";
 
 /** On which interface a pod's address stands. */
@@ -41,7 +41,8 @@ export class GroupManager implements Manager {
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
     const { table, places, filtersGroup, log = false } = this.#options;
     const told = concerned.filter((kind) => changes.has(kind));
-    if (this.#groups && told.length === 0) return;
+    // Its label says whether pods have interfaces to themselves.
+    if (this.#groups && told.length === 0 && !concerns(changes, "nodes", node.node)) return;
     // Who the members of groups are is read anew only where it may have changed.
     if (!this.#groups || told.some((kind) => kind !== "endpoints")) this.#groups = new SecurityGroups(facts);
     const where = places();
