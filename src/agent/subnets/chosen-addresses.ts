@@ -8,7 +8,7 @@ import { instanceOf, isExclusiveNode } from "../../plan/subnets/own-interface.ts
 import { isReady, networksOf } from "../../plan/subnets/pod-network.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
 import type { AgentParts } from "../agent.ts";
-import type { Changes, Manager } from "../managers/manager.ts";
+import { type Changes, concerns, type Manager } from "../managers/manager.ts";
 import { setNodeCondition } from "../node-condition.ts";
 import type {
   AddressesInUse,
@@ -75,7 +75,7 @@ export class ChosenAddresses implements AddressSource {
         isExclusive: () => isExclusiveNode(facts.nodes.get(node)),
         changed: () => {
           this.#reporter?.note();
-          interfaces.counted();
+          interfaces.touch();
         },
         came: () => this.#waits.hurry(node),
       });
@@ -237,11 +237,7 @@ export class ChosenAddresses implements AddressSource {
   /** A cluster's pods come and go all the time, and nodes say what they have: those of other nodes matter where somebody waits. */
   #concernsPool(node: string, changes: Changes): boolean {
     if (changes.has("subnets")) return true;
-    const isOwn = (kind: string) => {
-      const keys = changes.get(kind);
-      return keys === "all" || keys?.has(node) === true;
-    };
-    if (isOwn("nodes") || isOwn("nodeconfigs")) return true;
+    if (concerns(changes, "nodes", node) || concerns(changes, "nodeconfigs", node)) return true;
     // What other nodes have given back is of use to who was told that nothing is left.
     if (changes.has("nodeconfigs") && this.#subnets?.isDrained === true) return true;
     const changed = changes.get("pods");

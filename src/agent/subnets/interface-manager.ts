@@ -83,18 +83,14 @@ export class InterfaceManager implements Manager {
     await this.#tidy();
   }
 
-  /** Interfaces have changed: what is known of the node else is as it was. */
-  touch(): void {
-    if (this.#last) this.#follow(...this.#last);
-  }
-
   /**
-   * Interfaces have come or gone, of which the cluster may never hear: what came and went at once is in no object. Links of
-   * those that have gone go.
+   * Interfaces have changed, and what is known of the node else is as it was. The cluster may never hear of it: what came and
+   * went at once is in no object. Links of those that have gone go.
    */
-  counted(): void {
-    if (!this.#last || this.#tidied === this.#ids().join(" ")) return;
+  touch(): void {
+    if (!this.#last) return;
     this.#follow(...this.#last);
+    if (this.#tidied === this.#ids().join(" ")) return;
     this.#tidy().catch((error: unknown) =>
       // The next round looks again.
       this.#options.logger.warn({ error: textOf(error) }, "links of interfaces that have gone are left"),
