@@ -2,7 +2,7 @@
 import type { AddressesAnswer } from "../../../src/ui/api.ts";
 import { useAnswer } from "../answers.ts";
 import { pathOf } from "../client.ts";
-import { Empty, Failed, Fill, Link, timeText } from "../parts/words.tsx";
+import { Empty, Failed, Fill, Head, Link, timeText } from "../parts/words.tsx";
 import { useFilter } from "../place.ts";
 
 const PAGE = 200;
@@ -67,16 +67,7 @@ function Pools({ pools }: Pick<AddressesAnswer, "pools">) {
     <div class="scroll">
       <table>
         <caption>Pools</caption>
-        <thead>
-          <tr>
-            <th scope="col">Pool</th>
-            <th scope="col">Range</th>
-            <th scope="col">In use</th>
-            <th scope="col">Resting</th>
-            <th scope="col">Blocks</th>
-            <th scope="col">Unclaimed</th>
-          </tr>
-        </thead>
+        <Head columns={["Pool", "Range", "In use", "Resting", "Blocks", "Unclaimed"]} />
         <tbody>
           {pools.map((one) => (
             <tr key={one.pool}>
@@ -123,15 +114,7 @@ function Blocks({ blocks, ...chosen }: Pick<AddressesAnswer, "blocks"> & Chosen)
         <caption>
           Blocks <span class="note">{blocks.length}</span>
         </caption>
-        <thead>
-          <tr>
-            <th scope="col">Range</th>
-            <th scope="col">Node</th>
-            <th scope="col">In use</th>
-            <th scope="col">Lent</th>
-            <th scope="col">Resting</th>
-          </tr>
-        </thead>
+        <Head columns={["Range", "Node", "In use", "Lent", "Resting"]} />
         <tbody>
           {blocks.map((one) => (
             <tr key={one.block}>
@@ -165,15 +148,7 @@ function Subnets({ subnets, ...chosen }: Pick<AddressesAnswer, "subnets"> & Chos
     <div class="scroll">
       <table>
         <caption>Subnets</caption>
-        <thead>
-          <tr>
-            <th scope="col">Subnet</th>
-            <th scope="col">Range</th>
-            <th scope="col">Zone</th>
-            <th scope="col">In use</th>
-            <th scope="col">Pods</th>
-          </tr>
-        </thead>
+        <Head columns={["Subnet", "Range", "Zone", "In use", "Pods"]} />
         <tbody>
           {subnets.map(({ name, cidr, zone, total, available, pods, shortBy }) => (
             <tr key={name}>
@@ -209,14 +184,7 @@ function Held({ held }: Pick<AddressesAnswer, "held">) {
     <div class="scroll">
       <table>
         <caption>Held for names</caption>
-        <thead>
-          <tr>
-            <th scope="col">Pod</th>
-            <th scope="col">Address</th>
-            <th scope="col">How long</th>
-            <th scope="col">Until</th>
-          </tr>
-        </thead>
+        <Head columns={["Pod", "Address", "How long", "Until"]} />
         <tbody>
           {held.map((one) => (
             <tr key={`${one.namespace}/${one.pod}`}>
@@ -261,15 +229,7 @@ function Holders({ answer: { holders, total }, from, turn }: HoldersProps) {
             {total === 0 ? "nobody" : `${from + 1} to ${from + holders.length} of ${total}`}
           </span>
         </caption>
-        <thead>
-          <tr>
-            <th scope="col">Address</th>
-            <th scope="col">Who</th>
-            <th scope="col">Node</th>
-            <th scope="col">Block or subnet</th>
-            <th scope="col">Since</th>
-          </tr>
-        </thead>
+        <Head columns={["Address", "Who", "Node", "Block or subnet", "Since"]} />
         <tbody>
           {holders.map((one) => (
             <tr key={`${one.address} ${one.name}`}>

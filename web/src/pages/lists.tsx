@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { ListState, ListsAnswer, ListText } from "../../../src/ui/api.ts";
 import { useAnswer, wordsOf } from "../answers.ts";
 import { ask, pathOf } from "../client.ts";
-import { Empty, Failed, Mark, timeText } from "../parts/words.tsx";
+import { Empty, Failed, Head, Mark, timeText } from "../parts/words.tsx";
 import { useFilter } from "../place.ts";
 
 export function Lists({ age }: { readonly age: number }) {
@@ -140,13 +140,7 @@ function Entries({ list, unused }: { readonly list: ListState; readonly unused: 
           Entries{" "}
           <span class="note">{unused === 0 ? "all in use" : `${unused} that nobody uses any more`}</span>
         </caption>
-        <thead>
-          <tr>
-            <th scope="col">Range</th>
-            <th scope="col">Needed by</th>
-            <th scope="col">Unused since</th>
-          </tr>
-        </thead>
+        <Head columns={["Range", "Needed by", "Unused since"]} />
         <tbody>
           {list.entries.map((one) => (
             <tr key={one.range} class={one.unusedSince === undefined ? "" : "faded"}>
@@ -177,15 +171,7 @@ function Sinks({ sinks }: Pick<ListState, "sinks">) {
     <div class="scroll">
       <table>
         <caption>Where it is put</caption>
-        <thead>
-          <tr>
-            <th scope="col">Sink</th>
-            <th scope="col">Kind</th>
-            <th scope="col">Where</th>
-            <th scope="col">Has</th>
-            <th scope="col">Taken</th>
-          </tr>
-        </thead>
+        <Head columns={["Sink", "Kind", "Where", "Has", "Taken"]} />
         <tbody>
           {sinks.map((sink) => (
             <tr key={`${sink.name} ${sink.at}`}>
@@ -223,13 +209,7 @@ function Strangers({ strangers }: Pick<ListState, "strangers">) {
     <div class="scroll">
       <table>
         <caption>Who else gets in, as ranges were put together</caption>
-        <thead>
-          <tr>
-            <th scope="col">Range</th>
-            <th scope="col">Other addresses</th>
-            <th scope="col">Somebody has</th>
-          </tr>
-        </thead>
+        <Head columns={["Range", "Other addresses", "Somebody has"]} />
         <tbody>
           {strangers.map((one) => (
             <tr key={one.range}>

@@ -5,7 +5,7 @@ import { useAnswer } from "../answers.ts";
 import { pathOf } from "../client.ts";
 import { drawGrid, type Frame, frameOf, type Grid, type Spot, spotAt } from "../matrix/draw.ts";
 import { usePalette } from "../parts/colours.ts";
-import { Empty, Failed, Link, Mark } from "../parts/words.tsx";
+import { Empty, Failed, Head, Link, Mark } from "../parts/words.tsx";
 import { useFilter } from "../place.ts";
 
 const verdicts: Readonly<Record<string, Verdict>> = { "+": "yes", ".": "no", "?": "unknown" };
@@ -281,12 +281,7 @@ function RowTable({ grid, row, port, choose }: RowProps) {
         <caption>
           {from?.name} on {port}
         </caption>
-        <thead>
-          <tr>
-            <th scope="col">To</th>
-            <th scope="col">Verdict</th>
-          </tr>
-        </thead>
+        <Head columns={["To", "Verdict"]} />
         <tbody>
           {asked.map(({ end, at, verdict }) => (
             <tr key={end.name}>

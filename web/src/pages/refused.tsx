@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { About, RefusedAnswer, RefusedPackets } from "../../../src/ui/api.ts";
 import { follow } from "../client.ts";
-import { Empty, Link, timeText } from "../parts/words.tsx";
+import { Empty, Head, Link, timeText } from "../parts/words.tsx";
 import { useFilter } from "../place.ts";
 
 /** What is kept to be shown; agents keep no more either. */
@@ -68,17 +68,7 @@ function Table({ shown }: { readonly shown: readonly RefusedPackets[] }) {
           {shown.length === 1 ? "1 flow" : `${shown.length} flows`}, the newest first{" "}
           <span class="note">one line a flow and minute</span>
         </caption>
-        <thead>
-          <tr>
-            <th scope="col">Last</th>
-            <th scope="col">From</th>
-            <th scope="col">To</th>
-            <th scope="col">Port</th>
-            <th scope="col">Refused by</th>
-            <th scope="col">What would help</th>
-            <th scope="col">Packets</th>
-          </tr>
-        </thead>
+        <Head columns={["Last", "From", "To", "Port", "Refused by", "What would help", "Packets"]} />
         <tbody>
           {shown.map((one) => (
             <tr key={one.id}>

@@ -26,6 +26,21 @@ export function Link({ to, current, children }: LinkProps) {
   );
 }
 
+/** The first row of a table: what its columns are. */
+export function Head({ columns }: { readonly columns: readonly string[] }) {
+  return (
+    <thead>
+      <tr>
+        {columns.map((name) => (
+          <th key={name} scope="col">
+            {name}
+          </th>
+        ))}
+      </tr>
+    </thead>
+  );
+}
+
 /** What stands where there is nothing to show: why, and what to do. */
 export function Empty({
   title,
