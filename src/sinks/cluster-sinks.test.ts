@@ -3,11 +3,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { configMapKind } from "../api/kinds/core.ts";
 import { secretKind } from "../api/kinds/secret.ts";
-import { Client } from "../cloud/alibaba/client.ts";
-import { Credentials } from "../cloud/alibaba/credentials.ts";
-import { StandIn } from "../cloud/alibaba/stand-in.suite.ts";
-import { LabCloud } from "../cloud/lab/lab-cloud.ts";
-import { emptyCloud } from "../cloud/lab/state.ts";
+import { openStandIn, type StandIn } from "../cloud/alibaba/stand-in.suite.ts";
 import { memoryStore } from "../store/memory.ts";
 import { sinkOf } from "./make.ts";
 import type { SinkList, SinkPlace } from "./sink.ts";
@@ -121,18 +117,9 @@ describe("the sink of an HTTP server", () => {
 describe("the sink of ApsaraDB RDS, at the stand-in", () => {
   let standIn: StandIn;
   beforeEach(async () => {
-    const lab = new LabCloud({
-      state: emptyCloud(),
-      subnets: [],
-      securityGroupIDs: [],
-      instances: [],
-      now: () => 0,
-    });
-    standIn = new StandIn(lab);
-    const url = await standIn.listen();
-    const environment = { ALIBABA_CLOUD_ACCESS_KEY_ID: "id", ALIBABA_CLOUD_ACCESS_KEY_SECRET: "secret" };
-    const credentials = new Credentials({ source: { from: "env" }, environment });
-    place = { ...place, cloud: (region) => new Client({ region, credentials, endpoint: () => url }) };
+    const opened = await openStandIn();
+    standIn = opened.standIn;
+    place = { ...place, cloud: opened.cloud };
     standIn.admitting.lists.set(
       "rm-1",
       new Map([
@@ -172,18 +159,9 @@ describe("the sink of ApsaraDB RDS, at the stand-in", () => {
 describe("what pods ask the webhook injector for, at the stand-in", () => {
   let standIn: StandIn;
   beforeEach(async () => {
-    const lab = new LabCloud({
-      state: emptyCloud(),
-      subnets: [],
-      securityGroupIDs: [],
-      instances: [],
-      now: () => 0,
-    });
-    standIn = new StandIn(lab);
-    const url = await standIn.listen();
-    const environment = { ALIBABA_CLOUD_ACCESS_KEY_ID: "id", ALIBABA_CLOUD_ACCESS_KEY_SECRET: "secret" };
-    const credentials = new Credentials({ source: { from: "env" }, environment });
-    place = { ...place, cloud: (region) => new Client({ region, credentials, endpoint: () => url }) };
+    const opened = await openStandIn();
+    standIn = opened.standIn;
+    place = { ...place, cloud: opened.cloud };
   });
   afterEach(() => standIn.close());
 

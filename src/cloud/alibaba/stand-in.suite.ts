@@ -4,9 +4,12 @@ import { createHash, createHmac } from "node:crypto";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { TrunklineError } from "../../base/errors.ts";
-import type { LabCloud } from "../lab/lab-cloud.ts";
+import { LabCloud } from "../lab/lab-cloud.ts";
+import { emptyCloud } from "../lab/state.ts";
 import { type CloudProvider, cloudCodeOf } from "../provider.ts";
 import type { CloudInterface } from "../types.ts";
+import { Client } from "./client.ts";
+import { Credentials } from "./credentials.ts";
 import { StandInLists } from "./stand-in-lists.suite.ts";
 
 const PAGE = 2;
@@ -317,4 +320,17 @@ function refused(Code: string): { status: number; body: object } {
 
 function state(call: string, cloudCode = "InvalidOperation.InvalidEniState"): Error {
   return new TrunklineError("cloud.refused", { call, cloudCode, message: "" });
+}
+
+/** Returns a stand-in without subnets that listens, and what makes clients of it; to be closed. */
+export async function openStandIn(): Promise<{
+  readonly standIn: StandIn;
+  readonly cloud: (region: string) => Client;
+}> {
+  const nothing = { subnets: [], securityGroupIDs: [], instances: [] };
+  const standIn = new StandIn(new LabCloud({ state: emptyCloud(), ...nothing, now: () => 0 }));
+  const url = await standIn.listen();
+  const environment = { ALIBABA_CLOUD_ACCESS_KEY_ID: "id", ALIBABA_CLOUD_ACCESS_KEY_SECRET: "secret" };
+  const credentials = new Credentials({ source: { from: "env" }, environment });
+  return { standIn, cloud: (region) => new Client({ region, credentials, endpoint: () => url }) };
 }

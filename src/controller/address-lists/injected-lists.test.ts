@@ -2,11 +2,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { type AddressList, addressListKind } from "../../api/kinds/address-list.ts";
 import { type Event, eventKind, nodeKind, podKind } from "../../api/kinds/core.ts";
 import { silent } from "../../base/log.ts";
-import { Client } from "../../cloud/alibaba/client.ts";
-import { Credentials } from "../../cloud/alibaba/credentials.ts";
-import { StandIn } from "../../cloud/alibaba/stand-in.suite.ts";
-import { LabCloud } from "../../cloud/lab/lab-cloud.ts";
-import { emptyCloud } from "../../cloud/lab/state.ts";
+import { openStandIn, type StandIn } from "../../cloud/alibaba/stand-in.suite.ts";
 import { pod } from "../../explain/cluster.suite.ts";
 import { systemClock } from "../../ipam/clock.ts";
 import { clusterNode } from "../../plan/snat/facts.suite.ts";
@@ -21,19 +17,9 @@ import { ListKeeper } from "./list-keeper.ts";
 let standIn: StandIn;
 let place: SinkPlace;
 beforeEach(async () => {
-  const lab = new LabCloud({
-    state: emptyCloud(),
-    subnets: [],
-    securityGroupIDs: [],
-    instances: [],
-    now: () => 0,
-  });
-  standIn = new StandIn(lab);
-  const url = await standIn.listen();
-  const environment = { ALIBABA_CLOUD_ACCESS_KEY_ID: "id", ALIBABA_CLOUD_ACCESS_KEY_SECRET: "secret" };
-  const credentials = new Credentials({ source: { from: "env" }, environment });
-  const cloud = (region: string) => new Client({ region, credentials, endpoint: () => url });
-  place = { netns: "self", folders: [], cloud };
+  const opened = await openStandIn();
+  standIn = opened.standIn;
+  place = { netns: "self", folders: [], cloud: opened.cloud };
 });
 afterEach(() => standIn.close());
 
