@@ -1,6 +1,6 @@
 // The frame around all pages: where one is, whose cluster this is, and whether what is shown is live.
 import { lazy, Suspense } from "preact/compat";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { About, ChangeEvent } from "../../src/ui/api.ts";
 import { useAnswer } from "./answers.ts";
 import { follow, hasToken, pathOf, setToken } from "./client.ts";
@@ -38,8 +38,8 @@ function Inside({ leave }: { readonly leave: () => void }) {
     document.title = `${titles[page]} · ${about?.name ?? "Trunkline"}`;
   }, [page, about?.name]);
   const first = useRef(true);
-  useEffect(() => {
-    // Who follows a link by keyboard goes on in what it led to.
+  useLayoutEffect(() => {
+    // Who follows a link by keyboard goes on in what it led to: with the page itself, so that no key goes astray before it.
     if (!first.current) main.current?.focus();
     first.current = false;
   }, [page]);
