@@ -1,5 +1,5 @@
 // Where in the page somebody is: page and filters stand in the address bar, so that a view can be kept, sent, and gone back to.
-import { useEffect, useState } from "preact/hooks";
+import { useSyncExternalStore } from "preact/compat";
 
 export const pageNames = ["map", "ask", "matrix", "addresses", "lists", "refused"] as const;
 export type PageName = (typeof pageNames)[number];
@@ -37,19 +37,21 @@ export function go(place: Place, how: "step" | "replace" = "step"): void {
   moved.dispatchEvent(new Event("move"));
 }
 
-/** Returns where we are, and draws again where that changes. */
+function whenMoved(look: () => void): () => void {
+  moved.addEventListener("move", look);
+  addEventListener("popstate", look);
+  return () => {
+    moved.removeEventListener("move", look);
+    removeEventListener("popstate", look);
+  };
+}
+
+/**
+ * Returns where we are, and draws again where that changes. An effect alone would listen only some time after its part was
+ * drawn: who types and presses Enter before that went to an address whose answer was never shown.
+ */
 export function usePlace(): Place {
-  const [search, setSearch] = useState(location.search);
-  useEffect(() => {
-    const look = () => setSearch(location.search);
-    moved.addEventListener("move", look);
-    addEventListener("popstate", look);
-    return () => {
-      moved.removeEventListener("move", look);
-      removeEventListener("popstate", look);
-    };
-  }, []);
-  return placeOf(search);
+  return placeOf(useSyncExternalStore(whenMoved, () => location.search));
 }
 
 /** Returns a filter of the current page, and what sets it: while somebody types, the address is replaced. */
