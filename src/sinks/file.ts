@@ -12,7 +12,7 @@ export const fileSink: SinkMaker<"file"> =
   };
 
 const writers = {
-  text: ({ ranges }: SinkList) => ranges.map((range) => `${range}\n`).join(""),
+  text: ({ ranges }: SinkList) => [...ranges, ""].join("\n"),
   json: listJson,
   csv: (list: SinkList) => formed(list, "csv"),
 };

@@ -29,25 +29,24 @@ export function aggregate(
     ranges.flatMap((text) => tryParseCidr(text) ?? []),
     most,
     others,
-  ).ranges.map(formatCidr);
+  ).map(formatCidr);
 }
 
 /**
  * The same of ranges that are parsed; those that are not put together with others are the very objects.
- * @returns `wider`: others get in
  */
 export function aggregated<T extends Cidr>(
   ranges: readonly T[],
   most: number,
   others: CountOthers,
-): { readonly ranges: readonly (T | Cidr)[]; readonly wider: boolean } {
+): readonly (T | Cidr)[] {
   const exact = united(ranges);
-  if (exact.length <= most) return { ranges: exact, wider: false };
+  if (exact.length <= most) return exact;
   const trees = ([4, 6] as const)
     .map((family) => exact.filter((one) => one.family === family))
     .filter((list) => list.length > 0)
     .map((list) => treeOf(list, others));
-  return { ranges: shared(trees, Math.max(most, trees.length)), wider: true };
+  return shared(trees, Math.max(most, trees.length));
 }
 
 /** Returns sorted ranges of which none lies in another and no two are halves of one. */
@@ -57,7 +56,7 @@ export function united<T extends Cidr>(ranges: readonly T[]): (T | Cidr)[] {
     const last = out.at(-1);
     if (last && cidrCovers(last, range)) continue;
     out.push(range);
-    for (let joined = joinEnds(out); joined; joined = joinEnds(out)) {
+    for (let joined = joinedOf(out.at(-2), out.at(-1)); joined; joined = joinedOf(out.at(-2), out.at(-1))) {
       out.length -= 2;
       out.push(joined);
     }
@@ -65,9 +64,8 @@ export function united<T extends Cidr>(ranges: readonly T[]): (T | Cidr)[] {
   return out;
 }
 
-/** Returns the range that the last two are halves of: their first addresses differ in the one bit that ends their prefix. */
-function joinEnds(list: readonly Cidr[]): Cidr | undefined {
-  const [a, b] = [list.at(-2), list.at(-1)];
+/** Returns the range that two neighbours are halves of: their first addresses differ in the one bit that ends their prefix. */
+export function joinedOf(a: Cidr | undefined, b: Cidr | undefined): Cidr | undefined {
   if (a?.length !== b?.length || a?.family !== b?.family || !a || !b || a.length === 0) return undefined;
   if ((a.base ^ b.base) !== cidrSize(a)) return undefined;
   return { family: a.family, base: a.base, length: a.length - 1 };

@@ -4,12 +4,13 @@
 import { deepFreeze, equalJson } from "../../api/equal.ts";
 import type { AddressList, AdmittedStranger, AskedAddress, ListEntry } from "../../api/kinds/address-list.ts";
 import { isTerminal, type Pod, podIps } from "../../api/kinds/core.ts";
-import { type Cidr, formatCidr, hostRange, tryParseCidr } from "../../base/ip.ts";
+import { formatCidr, hostRange, tryParseCidr } from "../../base/ip.ts";
 import { stampOf } from "../../base/stamp.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
-import { aggregated, compareCidrs } from "./aggregate.ts";
+import { aggregated } from "./aggregate.ts";
 import { keptRanges } from "./kept.ts";
 import { askedPod, isListed, restOf } from "./listed.ts";
+import { RangeCover, type Ranged } from "./range-cover.ts";
 import { othersOf, strangersOf } from "./strangers.ts";
 
 /** What is seen of a pod, as ranges; or why that cannot be told. */
@@ -45,10 +46,12 @@ interface Need {
 }
 
 /** An entry at its place in the sorted list. */
-interface Place extends Cidr {
-  readonly range: string;
+interface Place extends Ranged {
   entry: ListEntry;
 }
+
+/** More entries than this are put to their places together. */
+const MANY = 256;
 
 const NAMES = 5;
 /** An agent that has asked, and whose pod has no address in its object since, has died on the way. */
@@ -66,7 +69,9 @@ export class ListModel {
   readonly #dirty = new Set<string>();
   #asked: readonly AskedAddress[] = [];
   #places = new Map<string, Place>();
-  #sorted: readonly Place[] = [];
+  #cover = new RangeCover<Place>();
+  /** As the places are sorted. */
+  #entries: ListEntry[] = [];
   readonly #unused = new Set<string>();
   /** The ranges have not been put together yet since the entries came from elsewhere. */
   #isFresh = true;
@@ -81,12 +86,13 @@ export class ListModel {
     const asked = stillAsked(before.asked ?? [], facts, now);
     this.#read(question, asked);
     const { gone, changed, again } = this.#judge(question);
-    const places = changed.filter(({ range }) => !this.#places.has(range));
-    const isOther = gone.size > 0 || places.length > 0;
-    if (isOther) this.#move(gone, places);
+    const fresh = changed.filter(({ range }) => !this.#places.has(range));
+    const isOther = gone.size > 0 || fresh.length > 0;
+    if (isOther) this.#move(gone, fresh);
     const unknown = [...this.#doubts.values()].toSorted();
     // Who else gets in hangs on others, too.
-    const isWide = list.spec.entries === "Ranges" || this.#sorted.length > (list.spec.maxEntries ?? Infinity);
+    const isWide =
+      list.spec.entries === "Ranges" || this.#cover.all.length > (list.spec.maxEntries ?? Infinity);
     const { ranges, strangers } =
       isOther || this.#isFresh || isWide || !before.ranges
         ? this.#rangesOf(question)
@@ -98,15 +104,14 @@ export class ListModel {
       const place = this.#places.get(range)!;
       // What was known before was covered by the ranges before, and by all since.
       place.entry = deepFreeze(entry.revision === 0 ? { ...entry, revision } : entry);
+      this.#entries[this.#cover.indexOf(place)] = place.entry;
     }
     const status = {
       ...before,
       revision,
       ranges: isNew ? Object.freeze(ranges) : (before.ranges ?? ranges),
       entries:
-        isOther || changed.length > 0 || !before.entries
-          ? Object.freeze(this.#sorted.map(({ entry }) => entry))
-          : before.entries,
+        isOther || changed.length > 0 || !before.entries ? Object.freeze([...this.#entries]) : before.entries,
       strangers: equalOr(before.strangers, strangers),
       unknown: equalOr(before.unknown, unknown),
       asked: equalOr(before.asked, asked),
@@ -130,7 +135,7 @@ export class ListModel {
       this.#places.set(entry.range, { ...cidr, range: entry.range, entry });
       this.#dirty.add(entry.range);
     }
-    this.#sorted = [...this.#places.values()].toSorted(compareCidrs);
+    this.#putTogether();
     for (const range of this.#neededBy.keys()) this.#dirty.add(range);
   }
 
@@ -230,34 +235,39 @@ export class ListModel {
     return [...pods].filter((key) => !this.#away.has(key)).length;
   }
 
-  /** Takes places out of the sorted ones, and others in. */
+  /** Takes places out, and others in. */
   #move(gone: ReadonlySet<string>, fresh: readonly Place[]): void {
-    for (const range of gone) this.#places.delete(range);
-    for (const place of fresh) this.#places.set(place.range, { ...place });
-    const sorted = fresh.map(({ range }) => this.#places.get(range)!).toSorted(compareCidrs);
-    const merged: Place[] = [];
-    let at = 0;
-    for (const place of this.#sorted) {
-      if (gone.has(place.range)) continue;
-      for (let next = sorted[at]; next && compareCidrs(next, place) < 0; next = sorted[++at])
-        merged.push(next);
-      merged.push(place);
+    const isMuch = gone.size + fresh.length > MANY;
+    for (const range of gone) {
+      const place = this.#places.get(range)!;
+      this.#places.delete(range);
+      if (!isMuch) this.#entries.splice(this.#cover.remove(place), 1);
     }
-    this.#sorted = [...merged, ...sorted.slice(at)];
+    for (const one of fresh) {
+      const place = { ...one };
+      this.#places.set(place.range, place);
+      if (!isMuch) this.#entries.splice(this.#cover.add(place), 0, place.entry);
+    }
+    if (isMuch) this.#putTogether();
+  }
+
+  #putTogether(): void {
+    this.#cover = new RangeCover(this.#places.values());
+    this.#entries = this.#cover.all.map(({ entry }) => entry);
   }
 
   #rangesOf({ list, facts }: ListQuestion): {
     ranges: readonly string[];
     strangers: readonly AdmittedStranger[];
   } {
+    const isWide = list.spec.entries === "Ranges";
+    const most = list.spec.maxEntries ?? Number.POSITIVE_INFINITY;
+    if (!isWide && this.#cover.texts.length <= most) return { ranges: [...this.#cover.texts], strangers: [] };
     const texts = onlyOnce(() => [...this.#places.keys()]);
     const own = onlyOnce(() => new Set([...this.#needs.values()].flatMap((need) => need.own)));
     const others = onlyOnce(() => othersOf(facts, [...texts(), ...own()]));
-    const most = list.spec.maxEntries ?? Number.POSITIVE_INFINITY;
-    const { ranges, wider } = aggregated(this.#sorted, most, (range) => others().count(range));
-    const isWide = list.spec.entries === "Ranges";
+    const ranges = aggregated(this.#cover.all, most, (range) => others().count(range));
     const found = ranges.map((one) => ("range" in one ? one.range : formatCidr(one)));
-    if (!isWide && !wider) return { ranges: found, strangers: [] };
     // In a list of whole subnets each pod has its own address only.
     const meant = isWide ? own() : new Set(texts());
     return { ranges: found, strangers: strangersOf(found, meant, others()) };
