@@ -8,6 +8,7 @@ import type { DeleteOptions, Listing, Store, WatchEvent } from "../store.ts";
 import { checkNamespace, deleted, kindKey, type Transition, updated, withVersion } from "../transition.ts";
 import { type Change, WatchHub } from "../watch-hub.ts";
 import { Bell } from "./bell.ts";
+import { LargeObjects } from "./large-objects.ts";
 import {
   checksum,
   noObjects,
@@ -38,6 +39,7 @@ class SqliteStore implements Store {
   readonly #sql: Statements;
   readonly #bell: Bell;
   readonly #hub: WatchHub;
+  readonly #large = new LargeObjects();
   readonly #history: number;
   readonly #now: () => Date;
   /** The last change that the watchers were told. */
@@ -228,11 +230,17 @@ class SqliteStore implements Store {
 
   #parsed<T>(kind: string, namespace: string, name: string, row: Row): T {
     const json = String(row["json"]);
-    if (Number(row["crc"]) !== checksum(kind, namespace, name, json))
+    const crc = Number(row["crc"]);
+    const key = placeOf(kind, namespace, name);
+    const known = this.#large.find(key, json, crc);
+    if (known) return known as T;
+    if (crc !== checksum(kind, namespace, name, json))
       throw this.#damaged(
         `${kind} ${namespace === "" ? name : `${namespace}/${name}`} is not as it was written`,
       );
-    return JSON.parse(json) as T;
+    const object = JSON.parse(json) as T & object;
+    this.#large.keep(key, json, crc, object);
+    return object;
   }
 
   #record(entry: Change): void {
@@ -249,6 +257,8 @@ class SqliteStore implements Store {
     } else {
       const crc = checksum(kind, namespace, name, json);
       this.#sql.put.run(kind, namespace, name, json, crc);
+      // Should this not be committed, the file has another text.
+      this.#large.keep(placeOf(kind, namespace, name), json, crc, object);
       next = withObject(sum, 1 - old.length, crc, ...old);
     }
     this.#sql.setSum.run(kind, namespace, next.count, next.crc);
@@ -340,6 +350,11 @@ class SqliteStore implements Store {
   #checkOpen(): void {
     if (this.#closed) throw new TrunklineError("store.closed", { place: this.#path });
   }
+}
+
+/** What tells an object from all others. */
+function placeOf(kind: string, namespace: string, name: string): string {
+  return `${kind} ${namespace}/${name}`;
 }
 
 type Row = Readonly<Record<string, unknown>>;
