@@ -358,6 +358,13 @@ export interface NftSetChange {
   readonly add: readonly (readonly [key: string, value: string])[];
 }
 
+/** Names of what a table in the kernel is made of. */
+export interface NftPresent {
+  readonly chains: readonly string[];
+  readonly sets: readonly string[];
+  readonly maps: readonly string[];
+}
+
 export interface Nft {
   /** Runs nft commands as one transaction: all or nothing. @throws `kernel.nft` with nft's own text. */
   run(commands: string): Promise<void>;
@@ -366,6 +373,13 @@ export interface Nft {
    * nothing else of the table, however much there is, unlike `run`. @throws `kernel.nft`
    */
   change(table: NftHeading, changes: readonly NftSetChange[]): Promise<void>;
+  /**
+   * Returns what a table has, undefined where there is none. Neither rules nor elements are read, of this table or any
+   * other, unlike for `list`.
+   */
+  present(table: NftHeading): Promise<NftPresent | undefined>;
+  /** Returns whether a chain is there; looks at nothing else. */
+  hasChain(table: NftHeading, chain: string): Promise<boolean>;
   /** Runs a `list …` command and returns the JSON output's `nftables` array; undefined where the object is missing. */
   list(command: string): Promise<readonly Record<string, unknown>[] | undefined>;
   /** Runs a `list …` command and returns nft's text; undefined where the object is missing. */

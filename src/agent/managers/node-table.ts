@@ -4,11 +4,9 @@
 // A new agent finds the table of the one before it. Each part takes its own objects over in one transaction, which leaves
 // those of the others as they are, in force, until those parts say what they want.
 import { isError } from "../../base/errors.ts";
-import type { Kernel, Nft } from "../../kernel/kernel.ts";
+import type { Kernel, Nft, NftHeading, NftPresent } from "../../kernel/kernel.ts";
 import { NftTable } from "../../kernel/nft/document.ts";
 import { readContents } from "../../kernel/nft/intact.ts";
-import { readPresent } from "../../kernel/nft/present.ts";
-import type { NftPresent } from "../../kernel/nft/text.ts";
 
 const NAME = "trunkline";
 
@@ -117,12 +115,13 @@ export class NodeTable {
     return part;
   }
 
+  get #place(): NftHeading {
+    return { family: this.#family, table: this.#name };
+  }
+
   async #isGone({ document }: Part): Promise<boolean> {
     const [chain] = document.chainNames();
-    return (
-      chain !== undefined &&
-      (await this.#nft.text(`list chain ${this.#family} ${this.#name} ${chain}`)) === undefined
-    );
+    return chain !== undefined && !(await this.#nft.hasChain(this.#place, chain));
   }
 
   async #run(part: Part): Promise<void> {
@@ -137,7 +136,7 @@ export class NodeTable {
     part.suspect = true;
     for (const step of steps)
       if ("text" in step) await this.#nft.run(step.text);
-      else await this.#nft.change({ family: this.#family, table: this.#name }, step.changes);
+      else await this.#nft.change(this.#place, step.changes);
     if (whole !== undefined) await this.#takeOver(whole);
     part.suspect = false;
   }
@@ -147,7 +146,7 @@ export class NodeTable {
    * undefined: it has nothing of it, nor has had by us, so that what is not there yet can be made step by step.
    */
   async #whole({ document, owns }: Part): Promise<readonly [string, string] | undefined> {
-    const all = (await readPresent(this.#nft, this.#family, this.#name)) ?? {
+    const all = (await this.#nft.present(this.#place)) ?? {
       chains: [],
       sets: [],
       maps: [],
@@ -180,7 +179,7 @@ export class NodeTable {
 
   /** Objects that belong to no part: an earlier version's. They go once all that is ours is in force. */
   async #removeStrangers(): Promise<void> {
-    const present = await readPresent(this.#nft, this.#family, this.#name);
+    const present = await this.#nft.present(this.#place);
     if (present === undefined) return;
     const parts = [...this.#parts.values()];
     const strange = (name: string): boolean => !parts.some(({ owns }) => owns(name));

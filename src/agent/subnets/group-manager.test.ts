@@ -9,6 +9,8 @@ it("follows its node's label, which says whether pods have interfaces to themsel
     run: () => Promise.resolve(),
     change: () => Promise.resolve(),
     list: () => Promise.resolve(undefined),
+    present: () => Promise.resolve(undefined),
+    hasChain: () => Promise.resolve(true),
     text: () => Promise.resolve(undefined),
   };
   const table = new NodeTable(nft, ["policy"]);

@@ -1,10 +1,28 @@
-// nftables' notifications (linux/netfilter/nf_tables.h): which table a message is about.
+// What all of nftables' messages have in common (linux/netfilter/nf_tables.h), and its notifications: which table a message
+// is about.
+import type { NftHeading } from "../kernel.ts";
 import { Attributes, type Message } from "./message.ts";
 
 export const NFNLGRP_NFTABLES = 7;
 export const SUBSYSTEM_NFTABLES = 10;
 const NEW_GENERATION = 15;
-const NFGENMSG_LENGTH = 4;
+/** struct nfgenmsg: family, version, resource id. */
+export const NFGENMSG_LENGTH = 4;
+
+/** NFPROTO_… (linux/netfilter.h). */
+export const nftFamilies: Readonly<Record<NftHeading["family"], number>> = {
+  inet: 1,
+  ip: 2,
+  netdev: 5,
+  bridge: 7,
+  ip6: 10,
+};
+
+/** Returns the netlink type of an NFT_MSG_…. */
+export function nftMessage(message: number): number {
+  return (SUBSYSTEM_NFTABLES << 8) | message;
+}
+
 /** In every kind of nftables message but the generation's the table's name is attribute 1. */
 const TABLE = 1;
 

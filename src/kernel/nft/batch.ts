@@ -71,6 +71,11 @@ export class BatchSocket {
     return { refused: this.#outcome(socket, batch) };
   }
 
+  /** Asks the kernel something over the same socket; not while a batch is under way. */
+  ask<T>(question: (socket: NetlinkSocket) => T): T {
+    return question(this.#open());
+  }
+
   #open(): NetlinkSocket {
     if (this.#socket !== undefined) return this.#socket;
     const socket = this.#context.inside(() => new NetlinkSocket(NETLINK_NETFILTER));

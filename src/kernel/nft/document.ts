@@ -4,12 +4,12 @@
 // What is visible changes atomically: all of it is in one transaction. Only what no rule can reach yet (the contents of
 // sets that are new) is sent ahead, in transactions of limited size, because nft slows down with very large ones.
 import { TrunklineError } from "../../base/errors.ts";
+import type { NftPresent } from "../kernel.ts";
 import { isIntact, type NftContents } from "./intact.ts";
 import { checkName, checkRule, isValue, isVerdict } from "./names.ts";
 import type { NftBase, NftChain, NftDifference, NftSet, NftSetState } from "./state.ts";
 import {
   changeText,
-  type NftPresent,
   type NftStep,
   rebuildText,
   refillText,
@@ -171,16 +171,19 @@ export class NftTable {
 
   /**
    * Returns the transactions, to be run in this order, that bring the kernel from the committed state to the wanted one;
-   * none where nothing differs. All but the last only fill what is not in use yet, `limit` elements at a time.
+   * none where nothing differs. All but the last only fill what is not in use yet.
+   * @param limit most elements in words of nft, which slows down with many
+   * @param batch most elements of one filling: as many as the kernel takes within some milliseconds, so that others'
+   * transactions need not wait for long, and yet few transactions, for each of which it waits for all its processors
    */
-  steps(limit = 1000): NftStep[] {
-    return this.dirty ? transactions(this.#heading(), this.#difference(), limit) : [];
+  steps(limit = 1000, batch = 4 * limit): NftStep[] {
+    return this.dirty ? transactions(this.#heading(), this.#difference(), limit, batch) : [];
   }
 
   /** Returns the same in nft's words. */
-  pending(limit = 1000): string[] {
+  pending(limit = 1000, batch = limit): string[] {
     const { family, name } = this;
-    return this.steps(limit).map((step) =>
+    return this.steps(limit, batch).map((step) =>
       "text" in step ? step.text : changeText({ family, table: name }, step.changes),
     );
   }

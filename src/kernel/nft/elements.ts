@@ -4,23 +4,14 @@ import { cidrRange, formatIp, ipv4Number, looseCidr } from "../../base/ip.ts";
 import type { NftHeading, NftSetChange } from "../kernel.ts";
 import { addressBytes, macBytes } from "../netlink/bytes.ts";
 import { Flag, MessageWriter } from "../netlink/message.ts";
-import { SUBSYSTEM_NFTABLES } from "../netlink/nftables.ts";
+import { nftFamilies, nftMessage, SUBSYSTEM_NFTABLES } from "../netlink/nftables.ts";
 import type { NftType } from "./names.ts";
 import type { NftSet } from "./state.ts";
 
-/** NFPROTO_… (linux/netfilter.h). */
-const families: Readonly<Record<NftHeading["family"], number>> = {
-  inet: 1,
-  ip: 2,
-  netdev: 5,
-  bridge: 7,
-  ip6: 10,
-};
-
 const BATCH_BEGIN = 0x10;
 const BATCH_END = 0x11;
-const NEW_ELEMENTS = (SUBSYSTEM_NFTABLES << 8) | 12;
-const DELETE_ELEMENTS = (SUBSYSTEM_NFTABLES << 8) | 14;
+const NEW_ELEMENTS = nftMessage(12);
+const DELETE_ELEMENTS = nftMessage(14);
 const List = { table: 1, set: 2, elements: 3, element: 1 } as const;
 const Element = { key: 1, data: 2, flags: 3, keyEnd: 10 } as const;
 const Data = { value: 1, verdict: 2 } as const;
@@ -113,7 +104,7 @@ class BatchWriter {
   readonly #begin: number;
 
   constructor(heading: NftHeading, nextSequence: () => number) {
-    this.#family = families[heading.family];
+    this.#family = nftFamilies[heading.family];
     this.#table = heading.table;
     this.#nextSequence = nextSequence;
     this.#begin = nextSequence();

@@ -2,9 +2,8 @@
 // written anew, so those that are right already are left alone; and that is seen by reading them, never by their names:
 // somebody may have changed them while nobody watched.
 import { type Cidr, cidrRange, formatIp, type IpRange, tryParseCidr, tryParseIp } from "../../base/ip.ts";
-import type { Nft } from "../kernel.ts";
+import type { Nft, NftPresent } from "../kernel.ts";
 import type { NftSet } from "./state.ts";
-import type { NftPresent } from "./text.ts";
 
 /** A set as it should be: its definition and elements, key to value ("" in plain sets). */
 interface Wanted {

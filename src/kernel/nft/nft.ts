@@ -1,10 +1,12 @@
 import { isError, TrunklineError } from "../../base/errors.ts";
-import type { Nft, NftHeading, NftSetChange } from "../kernel.ts";
+import type { Nft, NftHeading, NftPresent, NftSetChange } from "../kernel.ts";
 import type { Context } from "../linux/context.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
 import type { NftBackend } from "./backend.ts";
 import { BatchSocket } from "./batch.ts";
 import { encodeBatch } from "./elements.ts";
 import { NftLibrary } from "./library.ts";
+import { hasChain, readPresent } from "./present.ts";
 import { NftProgram } from "./program.ts";
 import { changeText } from "./text.ts";
 
@@ -47,6 +49,14 @@ export class LinuxNft implements Nft {
     else if (outcome.refused !== undefined) throw refused(outcome.refused, changeText(heading, changes));
   }
 
+  present(heading: NftHeading): Promise<NftPresent | undefined> {
+    return this.#ask((socket) => readPresent(socket, heading));
+  }
+
+  hasChain(heading: NftHeading, chain: string): Promise<boolean> {
+    return this.#ask((socket) => hasChain(socket, heading, chain));
+  }
+
   async list(command: string): Promise<readonly Record<string, unknown>[] | undefined> {
     const output = await this.#read(command, "json");
     if (output === undefined) return undefined;
@@ -63,6 +73,15 @@ export class LinuxNft implements Nft {
   /** Whether a netlink port id is that of our own transactions. */
   isOurs(port: number): boolean {
     return port === this.#batches.port || (this.#backend?.isOurs(port) ?? false);
+  }
+
+  async #ask<T>(question: (socket: NetlinkSocket) => T): Promise<T> {
+    const attempt = (): string => "ask of nftables";
+    this.#context.check(attempt);
+    return await this.#inTurn(() => {
+      this.#context.check(attempt);
+      return this.#batches.ask(question);
+    });
   }
 
   async #read(command: string, format: "text" | "json"): Promise<string | undefined> {

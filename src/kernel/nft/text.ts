@@ -1,6 +1,6 @@
 // nft's grammar: how a table, or the way from one state of it to the next, is written down.
 
-import type { NftHeading, NftSetChange } from "../kernel.ts";
+import type { NftHeading, NftPresent, NftSetChange } from "../kernel.ts";
 import { setsNamedIn } from "./names.ts";
 import type { NftBase, NftChain, NftDifference, NftSet, NftSetState } from "./state.ts";
 
@@ -92,13 +92,6 @@ function buildLines(heading: string, chains: Chains, sets: Sets): string[] {
   return lines;
 }
 
-/** Names of what the kernel has in a table. */
-export interface NftPresent {
-  readonly chains: readonly string[];
-  readonly sets: readonly string[];
-  readonly maps: readonly string[];
-}
-
 /**
  * Returns the transaction that gives the objects that are there their wanted contents, adds what is missing, and deletes
  * the rest; the sets called `intact` are left as they are. Unlike a deleted table's, whose base chains go on for a moment
@@ -162,11 +155,16 @@ export type NftStep = { readonly text: string } | { readonly changes: readonly N
  * Returns the transactions for a difference. Inside the last one the order is the one that the kernel accepts: what is
  * named comes before what names it, and goes after it.
  */
-export function transactions(heading: string, difference: NftDifference, limit: number): NftStep[] {
+export function transactions(
+  heading: string,
+  difference: NftDifference,
+  limit: number,
+  batch: number,
+): NftStep[] {
   const writer = new DifferenceWriter(heading, difference);
   if (difference.exists && difference.chainsBefore.size === 0 && difference.setsBefore.size === 0)
     return [{ changes: writer.changes() }];
-  const ahead = writer.fillAhead(limit);
+  const ahead = writer.fillAhead(limit, batch);
   const last = [
     ...(difference.exists || ahead.length > 0 ? [] : [`add table ${heading}`]),
     ...writer.flushedChains(),
@@ -187,7 +185,8 @@ function filling(sets: readonly (readonly [string, NftSetState])[], limit: numbe
   const out: { changes: NftSetChange[] }[] = [];
   let room = 0;
   for (const [set, { definition, elements }] of sets) {
-    const all = byName(elements);
+    // In any order: all of them are there before anything uses the set.
+    const all = [...elements];
     for (let at = 0; at < all.length; ) {
       if (room === 0) {
         out.push({ changes: [] });
@@ -234,7 +233,7 @@ class DifferenceWriter {
   }
 
   /** Large new sets, and new sets with ranges, are filled before anything uses them. */
-  fillAhead(limit: number): NftStep[] {
+  fillAhead(limit: number, batch: number): NftStep[] {
     const { sets, setsBefore, chains, chainsBefore, exists } = this.#difference;
     const total = [...this.#difference.touched].reduce(
       (sum, name) => sum + (sets.get(name)?.before.size ?? 0),
@@ -262,7 +261,7 @@ class DifferenceWriter {
       this.#chainsAhead.add(name);
       first.push(`add chain ${this.#heading} ${name}`);
     }
-    return [{ text: `${first.join("\n")}\n` }, ...filling(fresh, limit)];
+    return [{ text: `${first.join("\n")}\n` }, ...filling(fresh, batch)];
   }
 
   /** What differs of elements. */

@@ -47,6 +47,63 @@ export function nftTests(scene: Scene): void {
     expect(await kernel.nft.text("list table inet t")).not.toContain("chain c");
   });
 
+  it("tells by name what a table has, and nothing of other tables", async () => {
+    const kernel = scene.open(scene.netns());
+    const heading = { family: "inet", table: "t" } as const;
+    expect(await kernel.nft.present(heading)).toBeUndefined();
+    expect(await kernel.nft.hasChain(heading, "c")).toBe(false);
+    await kernel.nft.run("add table inet t");
+    expect(await kernel.nft.present(heading)).toEqual({ chains: [], sets: [], maps: [] });
+    await kernel.nft.run(
+      [
+        "add chain inet t c { type filter hook input priority 0; }",
+        "add chain inet t d",
+        "add set inet t s { type ipv4_addr; flags interval; }",
+        "add element inet t s { 10.0.0.0/8 }",
+        "add map inet t m { type ipv4_addr . inet_service : verdict; }",
+        "add element inet t m { 10.0.0.1 . 80 : goto d }",
+        "add rule inet t c tcp dport { 80, 81 } accept",
+        "add table inet other",
+        "add chain inet other e",
+        "add set inet other o { type ipv4_addr; }",
+        "add table ip t",
+        "add chain ip t f",
+      ].join("\n"),
+    );
+    const found = await kernel.nft.present(heading);
+    expect({ ...found, chains: found?.chains.toSorted() }).toEqual({
+      chains: ["c", "d"],
+      sets: ["s"],
+      maps: ["m"],
+    });
+    expect(await kernel.nft.hasChain(heading, "d")).toBe(true);
+    for (const strange of ["e", "f", "s"]) expect(await kernel.nft.hasChain(heading, strange)).toBe(false);
+    await kernel.nft.run("delete table inet t");
+    expect(await kernel.nft.present(heading)).toBeUndefined();
+    expect(await kernel.nft.present({ family: "ip", table: "t" })).toEqual({
+      chains: ["f"],
+      sets: [],
+      maps: [],
+    });
+  });
+
+  it("tells names of so many chains and sets that they are several messages", async () => {
+    const kernel = scene.open(scene.netns());
+    const names = Array.from({ length: 500 }, (_, n) => `n${n}`);
+    await kernel.nft.run(
+      [
+        "add table inet t",
+        ...names.flatMap((name) => [
+          `add chain inet t ${name}`,
+          `add set inet t ${name}s { type ipv4_addr; }`,
+        ]),
+      ].join("\n"),
+    );
+    const found = await kernel.nft.present({ family: "inet", table: "t" });
+    expect(new Set(found?.chains)).toEqual(new Set(names));
+    expect(new Set(found?.sets)).toEqual(new Set(names.map((name) => `${name}s`)));
+  });
+
   it("lists as JSON", async () => {
     const kernel = scene.open(scene.netns());
     await kernel.nft.run(

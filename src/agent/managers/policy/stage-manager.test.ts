@@ -27,8 +27,8 @@ beforeEach(() => {
         if (refuse) throw new TrunklineError("kernel.nft", { text: "refused", commands: text });
         texts.push(text);
       },
-      list: async () => undefined,
-      text: async () => "",
+      present: async () => undefined,
+      hasChain: async () => true,
     },
   };
   manager = new StageManager({ kernel: kernel as unknown as Kernel, logger: silent, log: true });

@@ -1,9 +1,10 @@
 import { TrunklineError } from "../../../base/errors.ts";
-import type { Nft, NftHeading, NftSetChange } from "../../kernel.ts";
+import type { Nft, NftHeading, NftPresent, NftSetChange } from "../../kernel.ts";
 import { MISSING } from "../../nft/nft.ts";
 import { changeText } from "../../nft/text.ts";
 import type { FakeContext } from "../context.ts";
 import { find, type Listing, listJson, listText } from "./listing.ts";
+import type { FakeSet } from "./store.ts";
 
 export class FakeNft implements Nft {
   readonly #context: FakeContext;
@@ -25,6 +26,20 @@ export class FakeNft implements Nft {
 
   change(heading: NftHeading, changes: readonly NftSetChange[]): Promise<void> {
     return this.run(changeText(heading, changes));
+  }
+
+  async present({ family, table }: NftHeading): Promise<NftPresent | undefined> {
+    const home = this.#context.namespace("ask of nftables");
+    await Promise.resolve();
+    const found = home.nft.tables.get(`${family} ${table}`);
+    if (found === undefined) return undefined;
+    const named = (kind: FakeSet["kind"]): string[] =>
+      [...found.sets.values()].filter((set) => set.kind === kind).map(({ name }) => name);
+    return { chains: [...found.chains.keys()], sets: named("set"), maps: named("map") };
+  }
+
+  async hasChain(heading: NftHeading, chain: string): Promise<boolean> {
+    return (await this.present(heading))?.chains.includes(chain) ?? false;
   }
 
   async list(command: string): Promise<readonly Record<string, unknown>[] | undefined> {
