@@ -140,6 +140,26 @@ export class MessageWriter {
     return this;
   }
 
+  /** Begins a nest, as `nest` does where there are very many; returns what `close` ends it by. */
+  open(type: number): number {
+    const start = this.#at;
+    this.#attributeHeader(type | NESTED, 0);
+    return start;
+  }
+
+  close(start: number): void {
+    this.#bytes.writeUInt16LE(this.#at - start, start);
+  }
+
+  /** Adds an attribute of so many bytes, all 0, which `fill` writes at the place that it is told; returns what that does. */
+  attributeOf<T>(type: number, length: number, fill: (bytes: Buffer, at: number) => T): T {
+    this.#attributeHeader(type, length);
+    const at = this.#at;
+    this.#bytes.fill(0, at, at + align(length));
+    this.#at += align(length);
+    return fill(this.#bytes, at);
+  }
+
   finish(): Buffer {
     this.#bytes.writeUInt32LE(this.#at, 0);
     return this.#bytes.subarray(0, this.#at);

@@ -163,37 +163,44 @@ function writeElement(
 ): boolean {
   const { key: types, interval = false } = definition;
   const ends = interval ? endsOf(key, types) : undefined;
-  const first = encode(ends?.first ?? key, types);
-  if (first === undefined) return false;
-  const last = ends === undefined ? undefined : encode(ends.last, types);
-  if (ends !== undefined && last === undefined) return false;
-  const isRange = types.length > 1;
-  const data =
-    value === undefined || definition.value === undefined || definition.value === "verdict"
-      ? undefined
-      : encode(value, definition.value);
-  if (value !== undefined && Array.isArray(definition.value) && data === undefined) return false;
-  writer.nest(List.element, () => {
-    writeData(writer, Element.key, first);
-    // Several parts, each with a range: one element with two keys.
-    if (last !== undefined && isRange) writeData(writer, Element.keyEnd, last);
-    if (value === undefined || definition.value === undefined) return;
-    if (data !== undefined) writeData(writer, Element.data, data);
-    else writeVerdict(writer, value);
-  });
-  if (last === undefined || isRange) return true;
-  // One part: the range ends where the next address would begin, and that is an element, too.
-  const next = successor(last);
-  if (next === undefined) return true;
-  writer.nest(List.element, () => {
-    writeData(writer, Element.key, next);
-    writer.attributeU32be(Element.flags, INTERVAL_END);
-  });
+  const isRange = ends !== undefined && types.length > 1;
+  const element = writer.open(List.element);
+  if (!writeData(writer, Element.key, ends?.first ?? key, types)) return false;
+  // Several parts, each with a range: one element with two keys.
+  if (isRange && !writeData(writer, Element.keyEnd, ends.last, types)) return false;
+  if (value !== undefined && definition.value !== undefined) {
+    if (definition.value === "verdict") writeVerdict(writer, value);
+    else if (!writeData(writer, Element.data, value, definition.value)) return false;
+  }
+  writer.close(element);
+  return ends === undefined || isRange || writeEnd(writer, ends.last, types);
+}
+
+/** Of one part a range ends where the next value would begin, and that is an element, too; after the last there is none. */
+function writeEnd(writer: MessageWriter, last: string, types: readonly NftType[]): boolean {
+  const bytes = Buffer.alloc(sizeOf(types));
+  if (!encode(bytes, 0, last, types)) return false;
+  if (!increase(bytes)) return true;
+  const element = writer.open(List.element);
+  const key = writer.open(Element.key);
+  writer.attribute(Data.value, bytes);
+  writer.close(key);
+  writer.attributeU32be(Element.flags, INTERVAL_END);
+  writer.close(element);
   return true;
 }
 
-function writeData(writer: MessageWriter, attribute: number, bytes: Buffer): void {
-  writer.nest(attribute, () => writer.attribute(Data.value, bytes));
+/** Returns false where the text has no form here. */
+function writeData(
+  writer: MessageWriter,
+  attribute: number,
+  text: string,
+  types: readonly NftType[],
+): boolean {
+  const nest = writer.open(attribute);
+  const known = writer.attributeOf(Data.value, sizeOf(types), (bytes, at) => encode(bytes, at, text, types));
+  writer.close(nest);
+  return known;
 }
 
 function writeVerdict(writer: MessageWriter, text: string): void {
@@ -206,21 +213,26 @@ function writeVerdict(writer: MessageWriter, text: string): void {
   );
 }
 
-/** Returns the values of all parts; several parts are padded to four bytes each, as the kernel's registers are. */
-function encode(text: string, types: readonly NftType[]): Buffer | undefined {
+/** Returns how many bytes a value has; several parts are padded to four bytes each, as the kernel's registers are. */
+function sizeOf(types: readonly NftType[]): number {
   const [only] = types;
-  if (types.length === 1 && only !== undefined) {
-    const bytes = Buffer.alloc(sizes[only]);
-    return encodePart(bytes, 0, only, text) ? bytes : undefined;
-  }
-  const parts = text.split(" . ");
-  const bytes = Buffer.alloc(types.reduce((sum, type) => sum + padded(sizes[type]), 0));
-  let at = 0;
+  if (types.length === 1 && only !== undefined) return sizes[only];
+  let size = 0;
+  for (const type of types) size += padded(sizes[type]);
+  return size;
+}
+
+/** Writes the values of all parts; false where one has no form here. The bytes must be 0 before. */
+function encode(bytes: Buffer, start: number, text: string, types: readonly NftType[]): boolean {
+  let at = start;
+  let from = 0;
   for (const [index, type] of types.entries()) {
-    if (!encodePart(bytes, at, type, parts[index] ?? "")) return undefined;
+    const end = index === types.length - 1 ? text.length : text.indexOf(" . ", from);
+    if (!encodePart(bytes, at, type, text.slice(from, end))) return false;
+    from = end + 3;
     at += padded(sizes[type]);
   }
-  return bytes;
+  return true;
 }
 
 function padded(size: number): number {
@@ -281,15 +293,14 @@ function endsOf(key: string, types: readonly NftType[]): { first: string; last: 
   };
 }
 
-/** Returns the number after this one; undefined after the last. */
-function successor(bytes: Buffer): Buffer | undefined {
-  const out = Buffer.from(bytes);
-  for (let at = out.length - 1; at >= 0; at--) {
-    if (out[at] !== 0xff) {
-      out[at]! += 1;
-      return out;
+/** Makes the number the one after it; false after the last. */
+function increase(bytes: Buffer): boolean {
+  for (let at = bytes.length - 1; at >= 0; at--) {
+    if (bytes[at] !== 0xff) {
+      bytes[at]! += 1;
+      return true;
     }
-    out[at] = 0;
+    bytes[at] = 0;
   }
-  return undefined;
+  return false;
 }

@@ -82,10 +82,15 @@ function isPart(text: string, type: NftType, interval: boolean): boolean {
 export function isValue(text: string, types: readonly NftType[], interval: boolean): boolean {
   const [only] = types;
   if (types.length === 1 && only !== undefined) return isPart(text, only, interval);
-  const parts = text.split(" . ");
-  return (
-    parts.length === types.length && parts.every((part, at) => isPart(part, types[at] ?? "mark", interval))
-  );
+  let from = 0;
+  for (const [at, type] of types.entries()) {
+    const isLast = at === types.length - 1;
+    const end = isLast ? text.length : text.indexOf(" . ", from);
+    // No type's pattern has the joint in it, so what is left over is no value of the last one.
+    if (end < 0 || !isPart(text.slice(from, end), type, interval)) return false;
+    from = end + 3;
+  }
+  return types.length > 0;
 }
 
 const verdict = /^(accept|drop|return|continue|(?:jump|goto) [a-zA-Z][a-zA-Z0-9_.-]{0,127})$/;
