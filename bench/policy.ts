@@ -9,6 +9,7 @@ import { enforce } from "./lib/enforce.ts";
 import { chainsPerPod } from "./lib/policy-chains.ts";
 import { makeCluster, makePathCluster } from "./lib/policy-cluster.ts";
 import { eventRows } from "./lib/policy-events.ts";
+import { loadRows } from "./lib/policy-load.ts";
 import { memberRows } from "./lib/policy-member.ts";
 import { BenchPath } from "./lib/policy-paths.ts";
 import { ranInPrivate } from "./lib/private.ts";
@@ -31,6 +32,7 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
       ...(wanted("full") ? fullRows() : []),
       ...(wanted("events") ? await eventRows(makeCluster(3334, 30, 3, 250), folder) : []),
       ...(wanted("restart") ? await restartRows() : []),
+      ...(wanted("load") ? await loadRows() : []),
       ...(wanted("member") ? await memberRows() : []),
       ...(wanted("packets") ? await packetRows() : []),
     ];
