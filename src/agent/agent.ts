@@ -2,18 +2,14 @@
 // all nodes share one process: nothing here is global.
 import path from "node:path";
 import { textOf } from "../base/errors.ts";
-import type { Logger } from "../base/log.ts";
-import type { ProviderPlace } from "../cloud/provider.ts";
 import { podOf } from "../cni/args.ts";
 import { systemClock } from "../ipam/clock.ts";
 import type { UsedAddress } from "../ipam/context.ts";
-import type { Clock } from "../ipam/types.ts";
-import type { Kernel, Machine, NetnsRef } from "../kernel/kernel.ts";
-import type { ClusterFacts, LocalEndpoint, NodeFacts } from "../plan/facts.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import type { LocalEndpoint, NodeFacts } from "../plan/facts.ts";
 import { isAtNode } from "../sinks/places.ts";
 import { SinkKeeper } from "../sinks/sink-keeper.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
-import type { Store } from "../store/store.ts";
 import { RateLimiter } from "./bandwidth/rate-limiter.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { isIdleChange } from "./idle-change.ts";
@@ -24,81 +20,19 @@ import { NodeSettings } from "./managers/node-settings.ts";
 import { Reconciler } from "./managers/reconciler.ts";
 import { NodeSetup } from "./node-setup.ts";
 import { NodeView } from "./node-view.ts";
+import type { AgentOptions, AgentParts } from "./options.ts";
 import type { AddressSource } from "./pods/addresses.ts";
-import { type Endpoint, podKey } from "./pods/endpoint.ts";
 import { EndpointJournal } from "./pods/endpoint-journal.ts";
 import { Endpoints } from "./pods/endpoints.ts";
-import { type FoundWire, findWires } from "./pods/found-wires.ts";
+import { findWires } from "./pods/found-wires.ts";
 import { collectGone } from "./pods/gone-pods.ts";
+import { usesOf } from "./pods/used-addresses.ts";
 import { PodProbes } from "./probe/pod-probes.ts";
 import { CniHandler } from "./served/cni-handler.ts";
 import { assertUnserved, serveCni } from "./served/cni-server.ts";
 import { DelQueue } from "./served/del-queue.ts";
-import { type HealthOptions, serveHealth } from "./served/health-server.ts";
+import { serveHealth } from "./served/health-server.ts";
 import { AgentMetrics } from "./served/metrics.ts";
-
-/** What parts of an agent are made with. */
-export interface AgentParts {
-  readonly node: string;
-  readonly kernel: Kernel;
-  /** The namespace that the kernel is a handle on. */
-  readonly netns: NetnsRef;
-  readonly store: Store;
-  readonly facts: ClusterFacts;
-  readonly stateDir: string;
-  readonly logger: Logger;
-  /** How long a freed address rests, in milliseconds; undefined: as the allocator thinks right. */
-  readonly addressCooldownMs?: number | undefined;
-  /** Addresses of pods whose interfaces the agent made, from its own journal and from the kernel. */
-  readonly inUse: () => readonly UsedAddress[];
-  /** Whom to ask for interfaces in subnets; undefined: nobody, addresses are of pools. */
-  readonly cloud?: ProviderPlace | undefined;
-  /** Milliseconds since 1970, for stamps; default: the machine's clock. */
-  readonly now?: (() => number) | undefined;
-  /** Of rests and of the time between tries; default: the machine's. */
-  readonly clock?: Clock | undefined;
-}
-
-export interface AgentOptions {
-  /** Name of the Node object. */
-  readonly node: string;
-  readonly store: Store;
-  readonly machine: Machine;
-  /** The node's own namespace. */
-  readonly netns: NetnsRef;
-  /** Folder for the journals; survives restarts of the agent, need not survive the machine's. */
-  readonly stateDir: string;
-  /** Unix socket for the plugin executable. */
-  readonly socketPath: string;
-  /** Where the executable leaves DELs while the agent is away; default: `cni-queue` in the state folder. */
-  readonly queueDir?: string;
-  readonly logger: Logger;
-  /** How long a freed address rests, in milliseconds; default 30,000. */
-  readonly addressCooldownMs?: number;
-  readonly cloud?: ProviderPlace | undefined;
-  readonly now?: (() => number) | undefined;
-  readonly clock?: Clock | undefined;
-  /** In and below which files of AddressLists may be written; default: nowhere. */
-  readonly sinkFolders?: readonly string[] | undefined;
-  /** Makes the source of addresses. */
-  readonly addresses: (parts: AgentParts) => Promise<AddressSource>;
-  /** Makes the managers, in the order in which they are called. */
-  readonly managers: (
-    parts: AgentParts,
-    addresses: Pick<AddressSource, "tunnels" | "places">,
-  ) => readonly Manager[];
-  /** Shared by agents of one process; else the agent makes its own. Must have been started. */
-  readonly cluster?: ClusterWatch;
-  readonly health?: HealthOptions;
-  /** The process is this agent's alone. */
-  readonly processMetrics?: boolean;
-  /** Seconds between comparisons with the kernel that no event asked for; default 60. */
-  readonly resyncSeconds?: number;
-  /** Says on the Node object when it can serve pods; undefined: nobody waits for that. */
-  readonly setUpNode?: { readonly startupTaint: string | undefined };
-  /** Seconds for which a pod must be gone from the store, and its namespace too, until its addresses are taken back. */
-  readonly graceSeconds?: number;
-}
 
 export interface Agent {
   readonly node: string;
@@ -505,23 +439,6 @@ function concerns(manager: Manager, groups: ReadonlySet<NewsGroup>): boolean {
 
 function hasIpv6Address(endpoint: LocalEndpoint | undefined): boolean {
   return endpoint?.ips.some((ip) => ip.includes(":")) === true;
-}
-
-/** What pods use by the journal and, whatever that says, by the kernel. */
-function usesOf(endpoints: readonly Endpoint[], wires: readonly FoundWire[]): UsedAddress[] {
-  const use =
-    ({ containerId, ifName, pod }: Pick<Endpoint, "containerId" | "ifName" | "pod">) =>
-    (address: string) => ({
-      address,
-      pod: podKey(pod),
-      uid: pod?.uid ?? "",
-      ...(containerId !== "" && { containerId, ifName }),
-    });
-  const known = endpoints.flatMap((one) => (one.phase === "ready" ? one.ips.map(use(one)) : []));
-  const addresses = new Set(known.map(({ address }) => address));
-  const nobody = { containerId: "", ifName: "", pod: undefined };
-  const found = wires.flatMap(({ ips, owner }) => ips.map(use(owner ?? nobody)));
-  return [...known, ...found.filter(({ address }) => !addresses.has(address))];
 }
 
 function nodeObject(name: string) {

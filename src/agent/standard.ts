@@ -1,6 +1,5 @@
 // What every agent is made of, in production as in the lab.
 
-import type { AgentOptions } from "./agent.ts";
 import { RefusalLog } from "./denied/refusal-log.ts";
 import { AddressManager } from "./managers/address-manager.ts";
 import { ForwardManager } from "./managers/forward-manager.ts";
@@ -11,6 +10,7 @@ import { StageManager } from "./managers/policy/stage-manager.ts";
 import { RoutingManager } from "./managers/routing-manager.ts";
 import { SnatManager } from "./managers/snat-manager.ts";
 import { TunnelManager } from "./managers/tunnel-manager.ts";
+import type { AgentOptions } from "./options.ts";
 import { BirdManager } from "./routing/bird-manager.ts";
 import { chosenAddresses } from "./subnets/chosen-addresses.ts";
 import { GroupManager } from "./subnets/group-manager.ts";

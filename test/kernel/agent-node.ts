@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { type Agent, type AgentOptions, startAgent } from "../../src/agent/agent.ts";
+import { type Agent, startAgent } from "../../src/agent/agent.ts";
+import type { AgentOptions } from "../../src/agent/options.ts";
 import type { AddressSource } from "../../src/agent/pods/addresses.ts";
 import { endpointKey } from "../../src/agent/pods/endpoint.ts";
 import { nodeKind } from "../../src/api/kinds/core.ts";

@@ -12,8 +12,8 @@ import { chooseAddresses, wantsOf } from "../../plan/addressing/choose.ts";
 import { poolsOfNode } from "../../plan/addressing/pools.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { tunnelTypes } from "../../plan/routing/tunnels.ts";
-import type { AgentParts } from "../agent.ts";
 import type { Changes, Manager } from "../managers/manager.ts";
+import type { AgentParts } from "../options.ts";
 import type {
   AddressesInUse,
   AddressOwner,

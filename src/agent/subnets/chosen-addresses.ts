@@ -7,9 +7,9 @@ import { waitsForAddress, wantsOwnNetwork } from "../../plan/subnets/demand.ts";
 import { instanceOf, isExclusiveNode } from "../../plan/subnets/own-interface.ts";
 import { isReady, networksOf } from "../../plan/subnets/pod-network.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
-import type { AgentParts } from "../agent.ts";
 import { type Changes, concerns, type Manager } from "../managers/manager.ts";
 import { setNodeCondition } from "../node-condition.ts";
+import type { AgentParts } from "../options.ts";
 import type {
   AddressesInUse,
   AddressOwner,

@@ -4,7 +4,7 @@
 
 import { equalJson } from "../../api/equal.ts";
 import { type Node, type Pod, podKind } from "../../api/kinds/core.ts";
-import { type PodENI, type PodEniPhase, podEniKind } from "../../api/kinds/pod-eni.ts";
+import { type PodENI, podEniKind } from "../../api/kinds/pod-eni.ts";
 import type { PodNetworking } from "../../api/kinds/pod-networking.ts";
 import { isError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
@@ -15,22 +15,25 @@ import { zoneLabel } from "../../plan/subnets/admission.ts";
 import { podNetworkingAnnotation, wantsOwnNetwork } from "../../plan/subnets/demand.ts";
 import { podUidAnnotation } from "../../plan/subnets/own-interface.ts";
 import { releaseOf } from "../../plan/subnets/pod-eni/release.ts";
-import {
-  isHeld,
-  podEniFinalizer,
-  tokenAnnotation,
-  type Wait,
-  waitMessage,
-} from "../../plan/subnets/pod-eni/words.ts";
+import { isHeld, podEniFinalizer, type Wait, waitMessage } from "../../plan/subnets/pod-eni/words.ts";
 import { hasFixedName, isReady, networksOf } from "../../plan/subnets/pod-network.ts";
 import { change } from "../../store/change.ts";
 import type { EventRecorder } from "../../store/event-recorder.ts";
 import type { Store } from "../../store/store.ts";
 import { Work } from "../../store/work.ts";
 import { EniCalls, isAbout } from "./eni-calls.ts";
-import { askedAnew, boundStatus, draftFor, forPod, unboundStatus } from "./eni-object.ts";
+import {
+  askedAnew,
+  boundStatus,
+  draftFor,
+  failureOf,
+  forPod,
+  isChanged,
+  unboundStatus,
+  withStatus,
+} from "./eni-object.ts";
 import type { NetworkFacts } from "./facts.ts";
-import { Waits, waitAfter } from "./failures.ts";
+import { Waits, waitAfter, zoneMismatch } from "./failures.ts";
 import { LateAdmission } from "./late-admission.ts";
 
 export interface EniKeeperOptions {
@@ -81,7 +84,7 @@ export class EniKeeper {
     });
     podEnis.on(({ object, previous }) => {
       // Our own words on it are no reason to look at it again.
-      if (!previous || changes(previous, object)) this.#work.add(keyOfPod(object));
+      if (!previous || isChanged(previous, object)) this.#work.add(keyOfPod(object));
     });
     networks.on(({ type, object, previous }) => {
       if (type !== "deleted" && isReady(object) && !(previous && isReady(previous))) this.#addWaiting();
@@ -140,7 +143,7 @@ export class EniKeeper {
       known && (await this.#options.store.get(podEniKind, known.metadata.name, known.metadata.namespace));
     if (podEni) {
       await this.#note(podEni, wait);
-      this.#tell(podEni, pod, eventOf(podEni, "Failed"), `${wait.reason}: ${wait.text}`, "Warning");
+      this.#tell(podEni, pod, failureOf(podEni), `${wait.reason}: ${wait.text}`, "Warning");
     } else if (pod) await this.#late.say(pod, wait);
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
@@ -393,40 +396,6 @@ export class EniKeeper {
   #stamp(): string {
     return stampOf(this.#options.clock.now());
   }
-}
-
-function withStatus(podEni: PodENI, change: Partial<NonNullable<PodENI["status"]>>): PodENI {
-  const { msg: _msg, ...status } = podEni.status ?? {};
-  // A phase that has come about waits for nothing yet.
-  const isNew = change.phase !== undefined && change.phase !== podEni.status?.phase;
-  return { ...podEni, status: { ...(isNew ? status : podEni.status), ...change } };
-}
-
-function changes(before: PodENI, after: PodENI): boolean {
-  const said = ({ metadata, spec, status }: PodENI) => {
-    const { [tokenAnnotation]: _token, ...annotations } = metadata.annotations ?? {};
-    const { labels, deletionTimestamp, finalizers } = metadata;
-    const allocations = spec.allocations?.map(({ allocationType }) => allocationType);
-    return { labels, annotations, deletionTimestamp, finalizers, allocations, phase: status?.phase };
-  };
-  return !equalJson(said(before), said(after));
-}
-
-/** What could not be done, by the phase that it was to be done in. */
-function eventOf({ spec, status, metadata }: PodENI, outcome: "Failed"): string {
-  if (metadata.deletionTimestamp !== undefined) return `DeleteENI${outcome}`;
-  const phase: PodEniPhase = status?.phase ?? "";
-  if (phase === "Detaching") return `DetachENI${outcome}`;
-  return spec.allocations?.[0]?.eni.id === "" ? `CreateENI${outcome}` : `AttachENI${outcome}`;
-}
-
-function zoneMismatch({ metadata }: Node, what: string, zones: readonly string[]): Waits {
-  const zone = metadata.labels?.[zoneLabel] ?? "none";
-  const text = `${what} zone ${zones.join(", ")}`.replace("zone zone", "zone");
-  return new Waits(
-    "ZoneMismatch",
-    `${text}, and the pod is on node ${metadata.name} in zone ${zone}: delete the pod, so that it is placed anew`,
-  );
 }
 
 function zonesOf(network: Pick<PodNetworking, "status">): readonly string[] {

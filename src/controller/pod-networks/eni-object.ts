@@ -1,7 +1,8 @@
 // A PodENI as it is written first, before anything is asked of the provider, and how its fields change from then on.
 import { randomUUID } from "node:crypto";
+import { equalJson } from "../../api/equal.ts";
 import type { Pod } from "../../api/kinds/core.ts";
-import { type PodENI, type PodEniAllocation, podEniKind } from "../../api/kinds/pod-eni.ts";
+import { type PodENI, type PodEniAllocation, type PodEniPhase, podEniKind } from "../../api/kinds/pod-eni.ts";
 import type { AllocationType, PodNetworking } from "../../api/kinds/pod-networking.ts";
 import type { Draft } from "../../api/object.ts";
 import type { CloudInterface } from "../../cloud/types.ts";
@@ -127,4 +128,31 @@ export function unboundStatus({ spec, status }: PodENI) {
 function withAllocation(podEni: PodENI, edit: (one: PodEniAllocation) => PodEniAllocation): PodENI {
   const [first, ...others] = podEni.spec.allocations ?? [];
   return first ? { ...podEni, spec: { ...podEni.spec, allocations: [edit(first), ...others] } } : podEni;
+}
+
+/** Returns it with more of a status. */
+export function withStatus(podEni: PodENI, change: Partial<NonNullable<PodENI["status"]>>): PodENI {
+  const { msg: _msg, ...status } = podEni.status ?? {};
+  // A phase that has come about waits for nothing yet.
+  const isNew = change.phase !== undefined && change.phase !== podEni.status?.phase;
+  return { ...podEni, status: { ...(isNew ? status : podEni.status), ...change } };
+}
+
+/** Whether what somebody else says on it has changed, and not only our own words. */
+export function isChanged(before: PodENI, after: PodENI): boolean {
+  const said = ({ metadata, spec, status }: PodENI) => {
+    const { [tokenAnnotation]: _token, ...annotations } = metadata.annotations ?? {};
+    const { labels, deletionTimestamp, finalizers } = metadata;
+    const allocations = spec.allocations?.map(({ allocationType }) => allocationType);
+    return { labels, annotations, deletionTimestamp, finalizers, allocations, phase: status?.phase };
+  };
+  return !equalJson(said(before), said(after));
+}
+
+/** Returns an event's reason: what could not be done, by the phase that it was to be done in. */
+export function failureOf({ spec, status, metadata }: PodENI): string {
+  if (metadata.deletionTimestamp !== undefined) return `DeleteENIFailed`;
+  const phase: PodEniPhase = status?.phase ?? "";
+  if (phase === "Detaching") return `DetachENIFailed`;
+  return spec.allocations?.[0]?.eni.id === "" ? `CreateENIFailed` : `AttachENIFailed`;
 }

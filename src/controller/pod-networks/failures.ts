@@ -1,6 +1,8 @@
 // What a call that failed means for the pod that waits for it: a word, the provider's own words, and what would help.
+import type { Node } from "../../api/kinds/core.ts";
 import { isError, TrunklineError, textOf } from "../../base/errors.ts";
 import { isExhausted, isFull, isThrottled } from "../../cloud/provider.ts";
+import { zoneLabel } from "../../plan/subnets/admission.ts";
 import type { Wait, WaitReason } from "../../plan/subnets/pod-eni/words.ts";
 
 /** A pod waits, and not because of an error of ours. */
@@ -39,4 +41,14 @@ export function waitAfter(error: unknown, place: { readonly node: string }): Wai
     reason: "ProviderError",
     text: `the provider did not do what is needed (${why}); it is asked again by itself`,
   };
+}
+
+/** Returns why a pod on a node of another zone waits. */
+export function zoneMismatch({ metadata }: Node, what: string, zones: readonly string[]): Waits {
+  const zone = metadata.labels?.[zoneLabel] ?? "none";
+  const text = `${what} zone ${zones.join(", ")}`.replace("zone zone", "zone");
+  return new Waits(
+    "ZoneMismatch",
+    `${text}, and the pod is on node ${metadata.name} in zone ${zone}: delete the pod, so that it is placed anew`,
+  );
 }
