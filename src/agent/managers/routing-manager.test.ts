@@ -14,6 +14,16 @@ import { RoutingManager } from "./routing-manager.ts";
 /** IPv6 addresses as people write them, which is not how the kernel lists them. */
 const nodes = [node("a", "192.168.18.11", "fd18::11"), node("b", "192.168.18.12", "FD18:0::12")];
 
+/** What may become of nodes that are not this one; one has no address, and one comes that is not there at first. */
+const otherNodes: readonly { name: string; addresses: readonly string[] | undefined }[] = [
+  { name: "b", addresses: ["192.168.18.12", "fd18::12"] },
+  { name: "b", addresses: ["192.168.18.22"] },
+  { name: "b", addresses: undefined },
+  { name: "z", addresses: ["192.168.18.26", "fd18::26"] },
+  { name: "z", addresses: [] },
+  { name: "z", addresses: undefined },
+];
+
 const owned = (...blocks: AddressBlock[]): ClusterFacts => facts(nodes, blocks);
 
 const self: NodeFacts = {
@@ -98,7 +108,7 @@ describe("routing manager", () => {
     expect(kernel.routes.list({ protocol: 3 })).toHaveLength(1);
   });
 
-  it("comes to the same by what single blocks changed as by a look at the whole", async () => {
+  it("comes to the same by single blocks and nodes that changed as by a look at the whole", async () => {
     const cidrs = ["10.1.0.0/26", "10.1.0.64/26", "10.1.0.128/26", "fd00::/122"];
     const change = fc.record({
       cidr: fc.constantFrom(...cidrs),
@@ -107,24 +117,36 @@ describe("routing manager", () => {
       pending: fc.boolean(),
       lent: fc.boolean(),
     });
-    const rounds = fc.array(fc.array(change, { maxLength: 3 }), { maxLength: 8 });
+    const round = fc.record({
+      list: fc.array(change, { maxLength: 3 }),
+      others: fc.array(fc.constantFrom(...otherNodes), { maxLength: 2 }),
+    });
+    const rounds = fc.array(round, { maxLength: 8 });
     await fc.assert(
-      fc.asyncProperty(rounds, fc.boolean(), async (list, bgp) => {
+      fc.asyncProperty(rounds, fc.boolean(), async (rounds, bgp) => {
         await manager.resync(facts(nodes, []), self);
         const blocks = new Map<string, AddressBlock>();
         const extra = bgp ? { bgpPeers: new Map([peer("r", { peerIP: "192.168.18.1", asNumber: 1 })]) } : {};
-        const whole: ClusterFacts = { ...facts(nodes, []), blocks, ...extra };
+        const known = new Map(facts(nodes, []).nodes);
+        const whole: ClusterFacts = { ...facts(nodes, []), nodes: known, blocks, ...extra };
         await manager.apply(whole, self, new Map([["nodes", "all"]]));
-        for (const changes of list) {
+        for (const { list, others } of rounds) {
           const keys = new Set<string>();
-          for (const { cidr, owner, pending, lent } of changes) {
+          const names = new Set<string>();
+          for (const { name, addresses } of others) {
+            if (addresses) known.set(name, node(name, ...addresses));
+            else known.delete(name);
+            names.add(name);
+          }
+          for (const { cidr, owner, pending, lent } of list) {
             const loans = lent && cidr === cidrs[0] ? [{ address: "10.1.0.9", node: "b" }] : [];
             const made = block(cidr, owner ?? "", { loans, ...(pending && { state: "pending" }) });
             if (owner === undefined) blocks.delete(made.metadata.name);
             else blocks.set(made.metadata.name, made);
             keys.add(made.metadata.name);
           }
-          await manager.apply(whole, self, new Map([["addressblocks", keys]]));
+          const kinds = [["addressblocks", keys] as const, ["nodes", names] as const];
+          await manager.apply(whole, self, new Map(kinds.filter(([, changed]) => changed.size > 0)));
           const followed = [present(), manager.problems()];
           await manager.resync(whole, self);
           expect(followed).toEqual([present(), manager.problems()]);
@@ -135,9 +157,10 @@ describe("routing manager", () => {
         examples: [
           // Its route waits for BIRD's in the kernel when the block goes.
           [
-            ["a", "b", undefined].map((owner) => [
-              { cidr: "10.1.0.0/26", owner, pending: false, lent: false },
-            ]),
+            (["a", "b", undefined] as const).map((owner) => ({
+              list: [{ cidr: "10.1.0.0/26", owner, pending: false, lent: false }],
+              others: [],
+            })),
             true,
           ],
         ],
@@ -145,16 +168,28 @@ describe("routing manager", () => {
     );
   });
 
-  it("reads nothing back for a block of another node", async () => {
+  it("reads nothing back for another node and its block", async () => {
     const blocks = new Map<string, AddressBlock>();
-    const whole: ClusterFacts = { ...facts(nodes, []), blocks };
+    const known = new Map(facts(nodes, []).nodes);
+    const whole: ClusterFacts = { ...facts(nodes, []), nodes: known, blocks };
     await manager.resync(whole, self);
     const lists = vi.spyOn(kernel.routes, "list");
-    const added = block("10.1.0.64/26", "b");
+    const added = block("10.1.0.64/26", "c");
     blocks.set(added.metadata.name, added);
-    await manager.apply(whole, self, new Map([["addressblocks", new Set([added.metadata.name])]]));
+    known.set("c", node("c", "192.168.18.13"));
+    const keys = new Set([added.metadata.name]);
+    await manager.apply(
+      whole,
+      self,
+      new Map([
+        ["nodes", new Set(["c"])],
+        ["addressblocks", keys],
+      ]),
+    );
+    known.set("c", node("c", "192.168.18.14"));
+    await manager.apply(whole, self, new Map([["nodes", new Set(["c"])]]));
     expect(lists).not.toHaveBeenCalled();
     lists.mockRestore();
-    expect(present()).toMatchObject([{ destination: "10.1.0.64/26", via: "192.168.18.12" }]);
+    expect(present()).toMatchObject([{ destination: "10.1.0.64/26", via: "192.168.18.14" }]);
   });
 });

@@ -17,7 +17,8 @@ import {
 import type { Changes, Manager } from "./manager.ts";
 
 const BLOCKS = "addressblocks";
-const concernedKinds = [BLOCKS, "nodes", "ippools", "bgpconfigurations", "bgppeers", "routingconfigurations"];
+const NODES = "nodes";
+const concernedKinds = [BLOCKS, NODES, "ippools", "bgpconfigurations", "bgppeers", "routingconfigurations"];
 /** How often it is seen whether BIRD has made its routes. */
 const HAND_OVER_MS = 250;
 
@@ -43,9 +44,10 @@ export class RoutingManager implements Manager {
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
     const kinds = concernedKinds.filter((kind) => changes.has(kind));
     if (this.#synced && kinds.length === 0) return;
-    const keys = changes.get(BLOCKS);
-    const blocksOnly = this.#synced && kinds.length === 1 && keys !== undefined && keys !== "all";
-    if (blocksOnly && this.#follow(facts, node, keys)) return;
+    const keys = kinds.every((kind) => kind === BLOCKS || kind === NODES)
+      ? blocksOf(facts, node.node, changes)
+      : "all";
+    if (this.#synced && keys !== "all" && this.#follow(facts, node, keys)) return;
     this.#make(facts, node);
   }
 
@@ -163,6 +165,19 @@ export class RoutingManager implements Manager {
     this.#logger.info({ destination: route.destination }, "route removed");
     this.#kernel.routes.remove(route);
   }
+}
+
+/** Returns the blocks on which changes of blocks and of other nodes bear, by key; "all" where that is not told. */
+function blocksOf(facts: ClusterFacts, node: string, changes: Changes): ReadonlySet<string> | "all" {
+  const none: ReadonlySet<string> = new Set();
+  const [blocks = none, nodes = none] = [changes.get(BLOCKS), changes.get(NODES)];
+  // How a node reaches all the others hangs on what it is itself.
+  if (blocks === "all" || nodes === "all" || nodes.has(node)) return "all";
+  const keys = new Set(blocks);
+  if (nodes.size === 0) return keys;
+  for (const [key, { spec }] of facts.blocks)
+    if (nodes.has(spec.node) || spec.loans?.some((loan) => nodes.has(loan.node))) keys.add(key);
+  return keys;
 }
 
 function worded(problem: RouteProblem): string {

@@ -1,6 +1,7 @@
 // Keeps the node's BIRD equal to the plan, and tells how its sessions stand. Nothing here holds up pods: BIRD is spoken
 // to in a queue of its own, and what fails there is a problem that is told and tried again.
 import { setTimeout as sleep } from "node:timers/promises";
+import { equalJson } from "../../api/equal.ts";
 import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { birdConfigText } from "../../bird/config/text.ts";
@@ -11,7 +12,13 @@ import { readRoutes } from "../../bird/read/routes.ts";
 import type { Kernel, NetnsRef } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { routingFindings } from "../../plan/routing/bird/findings.ts";
-import { type BirdPlan, type NodeLink, planBird, withBlocks } from "../../plan/routing/bird/plan-bird.ts";
+import {
+  type BirdPlan,
+  type NodeLink,
+  planBird,
+  withBlocks,
+  withNodes,
+} from "../../plan/routing/bird/plan-bird.ts";
 import { type SessionReport, sessionReport } from "../../plan/routing/bird/report.ts";
 import { routingProtocols } from "../../plan/routing/bird/settings.ts";
 import type { Store } from "../../store/store.ts";
@@ -33,8 +40,9 @@ export interface BirdManagerOptions {
 }
 
 const BLOCKS = "addressblocks";
+const NODES = "nodes";
 const concernedKinds = [
-  "nodes",
+  NODES,
   BLOCKS,
   "ippools",
   "bgpconfigurations",
@@ -45,6 +53,8 @@ const concernedKinds = [
   "servicecidrs",
   "configmaps",
 ];
+/** Kinds of which single changes are followed. */
+const parts: ReadonlySet<string> = new Set([NODES, BLOCKS]);
 const LOOK_MS = 1000;
 /** While routes are held every moment counts. */
 const HOLD_LOOK_MS = 250;
@@ -74,6 +84,8 @@ export class BirdManager implements Manager {
   readonly #status: PeerStatus;
   readonly #told = new Settled();
   #known: { facts: ClusterFacts; plan: BirdPlan; protocols: string; farEnds: string } | undefined;
+  /** As they were when the whole was planned. */
+  #plannedLinks: readonly NodeLink[] = [];
   #wanted: { text: string; config: BirdConfig } | undefined;
   /** The old way, until the new one stands. */
   #lingering: { config: BirdConfig; until: number; settledAt?: number } | undefined;
@@ -110,13 +122,27 @@ export class BirdManager implements Manager {
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
     const kinds = concernedKinds.filter((kind) => changes.has(kind));
     if (this.#known && kinds.length === 0) return;
-    if (!this.#known || kinds.join() !== BLOCKS) return await this.resync(facts, node);
-    const plan = withBlocks(this.#known.plan, facts, node.node);
+    const others = changes.get(NODES) ?? new Set();
+    const isMore = others === "all" || others.has(node.node) || kinds.some((kind) => !parts.has(kind));
+    if (!this.#known || isMore) {
+      this.#make(facts, node, this.#links());
+      return;
+    }
+    let { plan } = this.#known;
+    if (others.size > 0) plan = withNodes(plan, facts, node.node, others);
+    if (changes.has(BLOCKS)) plan = withBlocks(plan, facts, node.node);
     if (plan !== this.#known.plan) this.#follow(facts, plan);
   }
 
-  async resync(facts: ClusterFacts, { node }: NodeFacts): Promise<void> {
-    this.#follow(facts, planBird(facts, node, this.#links()));
+  /** Of what the kernel has, links alone make a difference; events of pods' links are no news. */
+  async resync(facts: ClusterFacts, node: NodeFacts): Promise<void> {
+    const links = this.#links();
+    if (!this.#known || !equalJson(links, this.#plannedLinks)) this.#make(facts, node, links);
+  }
+
+  #make(facts: ClusterFacts, { node }: NodeFacts, links: readonly NodeLink[]): void {
+    this.#plannedLinks = links;
+    this.#follow(facts, planBird(facts, node, links));
   }
 
   #follow(facts: ClusterFacts, plan: BirdPlan): void {

@@ -1,11 +1,12 @@
 import path from "node:path";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { AddressBlock } from "../../../api/kinds/address-block.ts";
 import { birdConfigText } from "../../../bird/config/text.ts";
-import type { ClusterFacts } from "../../facts.ts";
+import { type ClusterFacts, nodeIps } from "../../facts.ts";
 import { block, facts as plainFacts } from "../facts.suite.ts";
 import { bgp, filter, nodeWith, peer, pool, routing, secret } from "./facts.suite.ts";
-import { announcedBy, planBird, withBlocks } from "./plan-bird.ts";
+import { announcedBy, planBird, withBlocks, withNodes } from "./plan-bird.ts";
 
 const nodes = [
   nodeWith("node1", {
@@ -198,3 +199,78 @@ describe("a plan after blocks have changed", () => {
     }
   });
 });
+
+describe("a plan after other nodes have changed", () => {
+  const address = fc.constantFrom(
+    "192.168.18.12",
+    "192.168.18.13",
+    "192.168.18.1",
+    "192.168.28.7",
+    "fd18::13",
+  );
+  const other = fc.record({
+    name: fc.constantFrom("node2", "node3", "node4"),
+    // None: it goes.
+    addresses: fc.array(address, { maxLength: 2 }),
+    reflects: fc.boolean(),
+    as: fc.constantFrom(undefined, "64999"),
+    network: fc.constantFrom(undefined, "192.168.18.12/24", "192.168.28.7/25"),
+  });
+  const around = fc.constantFrom<Partial<ClusterFacts>>(
+    {},
+    routing({ protocols: ["rip"] }),
+    routing({ protocols: ["bgp", "rip"] }),
+    { bgpPeers: new Map([peer("rr", { nodeSelector: "!has(rr)", peerSelector: "has(rr)" })]) },
+    { bgpPeers: new Map([peer("by-address", { node: "node3", peerIP: "192.168.18.11", asNumber: 1 })]) },
+  );
+
+  it("is the one that is made of everything", () => {
+    fc.assert(
+      fc.property(fc.array(fc.array(other, { minLength: 1, maxLength: 2 })), around, (rounds, extra) => {
+        const known = new Map(cluster.nodes);
+        const facts: ClusterFacts = { ...cluster, ...extra, nodes: known };
+        let plan = planBird(facts, "node1", links);
+        for (const list of rounds) {
+          for (const { name, addresses, reflects, as, network } of list) {
+            const annotations = {
+              ...(reflects && { "projectcalico.org/RouteReflectorClusterID": "1.2.3.4" }),
+              ...(as !== undefined && { "projectcalico.org/ASNumber": as }),
+              ...(network !== undefined && { "trunkline.dev/node-network": network }),
+            };
+            const labels: Record<string, string> = reflects ? { rr: "" } : {};
+            if (addresses.length === 0) known.delete(name);
+            else
+              known.set(
+                name,
+                nodeWith(name, { addresses: unshared(known, name, addresses), labels, annotations }),
+              );
+          }
+          plan = withNodes(plan, facts, "node1", new Set(list.map(({ name }) => name)));
+          expect(plan).toEqual(planBird(facts, "node1", links));
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("is the same one where a node comes into a network that is known, and reflectors tell of it", () => {
+    const known = new Map(cluster.nodes);
+    const facts: ClusterFacts = {
+      ...cluster,
+      bgpConfigurations: new Map([bgp({ nodeToNodeMeshEnabled: false })]),
+      nodes: known,
+    };
+    const before = planBird(facts, "node1", links);
+    known.set("node3", nodeWith("node3", { addresses: ["192.168.18.13"] }));
+    expect(withNodes(before, facts, "node1", new Set(["node3"]))).toBe(before);
+    known.set("node4", nodeWith("node4", { addresses: ["192.168.38.14"] }));
+    const after = withNodes(before, facts, "node1", new Set(["node4"]));
+    expect(after.config?.families[0]?.guarded).toContain("192.168.38.14/32");
+  });
+});
+
+/** Which of two nodes of one address has a session is not said. */
+function unshared(known: ClusterFacts["nodes"], name: string, addresses: readonly string[]): string[] {
+  const taken = [...known.values()].filter(({ metadata }) => metadata.name !== name).flatMap(nodeIps);
+  return addresses.filter((one) => !taken.includes(one));
+}

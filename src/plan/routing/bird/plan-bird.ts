@@ -14,11 +14,11 @@ import {
 } from "../../../base/ip.ts";
 import type { BirdConfig, FamilyConfig, RipConfig, SessionConfig } from "../../../bird/config/types.ts";
 import { type ClusterFacts, nodeIps } from "../../facts.ts";
-import { readServiceRanges } from "../../snat/ranges.ts";
 import { blockRange } from "../block-range.ts";
 import { networksOf, nodeAddress } from "../node-address.ts";
-import { type Guard, rulesFor } from "./filters.ts";
-import { type Session, sessionsOf } from "./sessions.ts";
+import { rulesFor } from "./filters.ts";
+import { guardedRanges, poolsOf, serviceRanges, unique } from "./ranges.ts";
+import { type Session, sessionsAfter, sessionsOf } from "./sessions.ts";
 import {
   bgpSettings,
   isHandedOver,
@@ -86,6 +86,43 @@ export function withBlocks(before: BirdPlan, facts: ClusterFacts, name: string):
   return differs ? { ...before, config: { ...config, families } } : before;
 }
 
+/**
+ * Returns the plan once those other nodes have come, changed or gone, and nothing else since `before` was made; `before` itself
+ * where they make no difference to this node, as mostly where it speaks with reflectors and others share its network. The
+ * whole costs ten times as much where there are thousands.
+ */
+export function withNodes(
+  before: BirdPlan,
+  facts: ClusterFacts,
+  name: string,
+  others: ReadonlySet<string>,
+): BirdPlan {
+  const { config } = before;
+  if (!config) return before;
+  const sessions = sessionsAfter(facts, name, before.sessions, others);
+  const families = config.families.map((family) => {
+    const { guarded, rip } = family;
+    const mine = sessions.filter((one) => one.family === family.family && one.held === undefined);
+    const known = rip && knownByRip(facts, name, family.family);
+    const fresh = guardedRanges(facts, family.family, guarded);
+    const isSame = sessions === before.sessions && fresh === guarded && isDeepStrictEqual(known, rip?.known);
+    if (isSame) return family;
+    const kept = new Map(family.sessions.map((one) => [one.name, one]));
+    const unchanged = new Set(before.sessions);
+    return {
+      ...family,
+      guarded: fresh,
+      gateways: uniqueGateways(mine),
+      sessions: mine.map(
+        (one) => (unchanged.has(one) && kept.get(one.protocol)) || sessionConfig(facts, one),
+      ),
+      ...(rip && known && { rip: { ...rip, known } }),
+    };
+  });
+  const differs = families.some((family, at) => family !== config.families[at]);
+  return differs || sessions !== before.sessions ? { config: { ...config, families }, sessions } : before;
+}
+
 /** What blocks decide of the configuration of a family. */
 function blockParts(
   facts: ClusterFacts,
@@ -130,7 +167,7 @@ function planFamily(
     own,
     ownNotByBgp,
     services: excluded ? [] : services,
-    guarded: unique(guardsOf(facts, family).map(({ cidr }) => cidr)),
+    guarded: guardedRanges(facts, family),
     notInKernel: unique([
       ...services,
       ...pools.filter(({ pool }) => !isHandedOver(facts, pool, node)).map(({ cidr }) => cidr),
@@ -204,64 +241,6 @@ function announcements(
   return out.toSorted((a, b) => (a.prefix < b.prefix ? -1 : 1));
 }
 
-/** Returns what nobody outside may announce, with whose it is. */
-export function guardsOf(facts: ClusterFacts, family: Family): Guard[] {
-  const out: Guard[] = poolsOf(facts, family).map(({ cidr, pool }) => ({
-    cidr,
-    of: `pool ${pool.metadata.name}`,
-  }));
-  for (const node of facts.nodes.values())
-    for (const guard of nodeGuards(node)) if (guard.family === family) out.push(guard);
-  for (const cidr of serviceRanges(facts, family)) out.push({ cidr, of: "the Services" });
-  for (const range of readServiceRanges(facts))
-    if (range.family === family) out.push({ cidr: formatCidr(range), of: "the Services" });
-  return out;
-}
-
-interface NodeGuard extends Guard {
-  readonly family: Family;
-}
-
-/** By object, which is replaced and never written to. */
-const guardsOfNodes = new WeakMap<Node, readonly NodeGuard[]>();
-
-/** Returns the networks and addresses of a node, which nobody outside may announce. */
-function nodeGuards(node: Node): readonly NodeGuard[] {
-  const before = guardsOfNodes.get(node);
-  if (before) return before;
-  const of = `node ${node.metadata.name}`;
-  const known = networksOf(node);
-  const single = nodeIps(node)
-    .filter((address) => !known.some((one) => one.address === address))
-    .map((address) => ({ address, length: undefined }));
-  const guards = [...known, ...single].flatMap(({ address, length }): NodeGuard[] => {
-    const ip = tryParseIp(address);
-    if (!ip) return [];
-    const range = cidrOf(ip, length ?? familyBits(ip.family));
-    const whose = length === undefined ? of : `the network of ${of}`;
-    return [{ family: ip.family, cidr: formatCidr(range), of: whose }];
-  });
-  guardsOfNodes.set(node, guards);
-  return guards;
-}
-
-function poolsOf(facts: ClusterFacts, family: Family) {
-  return [...facts.pools.values()].flatMap((pool) => {
-    const range = tryParseCidr(pool.spec.cidr);
-    return range?.family === family ? [{ pool, cidr: formatCidr(range) }] : [];
-  });
-}
-
-/** Returns the ranges of Services that nodes announce. */
-function serviceRanges(facts: ClusterFacts, family: Family): string[] {
-  const { serviceClusterIPs = [], serviceExternalIPs = [], serviceLoadBalancerIPs = [] } = bgpSettings(facts);
-  return unique(
-    [...serviceClusterIPs, ...serviceExternalIPs, ...serviceLoadBalancerIPs]
-      .map(({ cidr }) => cidr)
-      .filter((cidr) => tryParseCidr(cidr)?.family === family),
-  );
-}
-
 function marksOf(facts: ClusterFacts, family: Family): FamilyConfig["marks"] {
   const { communities = [], prefixAdvertisements = [] } = bgpSettings(facts);
   const named = new Map(communities.map(({ name, value }) => [name, value]));
@@ -320,8 +299,4 @@ function routerId(facts: ClusterFacts, node: Node): string {
   const v6 = tryParseIp(nodeAddress(facts, node, 6)?.address ?? "");
   const value = (v6?.value ?? 1n) & 0xffff_ffffn || 1n;
   return formatIp({ family: 4, value });
-}
-
-function unique(list: readonly string[]): string[] {
-  return [...new Set(list)].toSorted();
 }

@@ -1,5 +1,7 @@
 // Which BGP sessions a node has. Both ends come to the same answer, because each computes what the other one will choose:
 // of several objects that ask for one session the first by name counts, and the mesh last.
+import { isDeepStrictEqual } from "node:util";
+
 import { parseAsNumber } from "../../../api/as-number.ts";
 import { type PeerAddress, parsePeerAddress } from "../../../api/bgp-words.ts";
 import type { Node } from "../../../api/kinds/core.ts";
@@ -70,6 +72,20 @@ export function allSessions(facts: ClusterFacts): readonly Session[] {
   return [...facts.nodes.keys()].toSorted().flatMap((node) => planner.of(node));
 }
 
+/**
+ * Returns the sessions of one node once those other nodes have come, changed or gone, and nothing else since `before` was made;
+ * `before` itself where that is the same.
+ */
+export function sessionsAfter(
+  facts: ClusterFacts,
+  node: string,
+  before: readonly Session[],
+  others: ReadonlySet<string>,
+): readonly Session[] {
+  const after = new SessionPlanner(facts).after(node, before, others);
+  return isDeepStrictEqual(after, before) ? before : after;
+}
+
 /** A BGPPeer, with what its selectors mean. */
 interface Peering {
   readonly object: BGPPeer;
@@ -101,16 +117,25 @@ class SessionPlanner {
   of(name: string): Session[] {
     const node = this.#facts.nodes.get(name);
     if (!node) return [];
-    const found = [...this.#withNodes(node), ...this.#outside(node)];
-    return found.toSorted((a, b) => (a.protocol < b.protocol ? -1 : a.protocol > b.protocol ? 1 : 0));
+    return sorted([...this.#withNodes(node, this.#facts.nodes.values()), ...this.#outside(node)]);
   }
 
-  *#withNodes(node: Node): Generator<Session> {
+  /** Returns the same from an earlier answer, of which only what hangs on those others may have changed. */
+  after(name: string, before: readonly Session[], others: ReadonlySet<string>): Session[] {
+    const node = this.#facts.nodes.get(name);
+    if (!node) return [];
+    const kept = before.filter(({ peerNode }) => peerNode !== undefined && !others.has(peerNode));
+    const changed = [...others].flatMap((other) => this.#facts.nodes.get(other) ?? []);
+    // Who is outside is who has no node's address.
+    return sorted([...kept, ...this.#withNodes(node, changed), ...this.#outside(node)]);
+  }
+
+  *#withNodes(node: Node, others: Iterable<Node>): Generator<Session> {
     const own = FAMILIES.flatMap((family) => {
       const found = nodeAddress(this.#facts, node, family);
       return found ? [{ family, address: found.address }] : [];
     });
-    for (const other of this.#facts.nodes.values()) {
+    for (const other of others) {
       if (other.metadata.name === node.metadata.name) continue;
       for (const { family, address } of own) {
         const theirs = nodeAddress(this.#facts, other, family)?.address;
@@ -238,6 +263,10 @@ class SessionPlanner {
       filters: spec?.filters ?? [],
     } as const;
   }
+}
+
+function sorted(sessions: readonly Session[]): Session[] {
+  return sessions.toSorted((a, b) => (a.protocol < b.protocol ? -1 : a.protocol > b.protocol ? 1 : 0));
 }
 
 /** The same for whatever object asks for it: a session whose settings stay the same stays up. */
