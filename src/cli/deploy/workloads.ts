@@ -68,6 +68,15 @@ const health = (path: string, port: unknown, more: object) => ({
   ...more,
 });
 
+/**
+ * A node that boots, or has no processor to spare, takes its time to start a daemon: ended for that it would begin from anew, and
+ * never serve. One that serves has a minute to answer.
+ */
+const aliveness = (port: unknown) => ({
+  startupProbe: health("/livez", port, { periodSeconds: 5, failureThreshold: 120, timeoutSeconds: 5 }),
+  livenessProbe: health("/livez", port, { periodSeconds: 10, failureThreshold: 6, timeoutSeconds: 5 }),
+});
+
 function agent(values: Values): Part {
   const volumes = agentVolumes(values);
   const port = values("agent.healthPort");
@@ -93,7 +102,7 @@ function agent(values: Values): Part {
     resources: values("agent.resources"),
     // It enters pods' network namespaces, and writes nftables, routes and /proc/sys/net.
     securityContext: { privileged: true },
-    livenessProbe: health("/livez", port, { periodSeconds: 10, failureThreshold: 6, timeoutSeconds: 5 }),
+    ...aliveness(port),
     readinessProbe: health("/readyz", port, { periodSeconds: 5, timeoutSeconds: 5 }),
     volumeMounts: Object.values(volumes).map(({ mount }) => mount),
   };
@@ -183,7 +192,7 @@ function controller(values: Values): Part[] {
       capabilities: { drop: ["ALL"] },
       seccompProfile: { type: "RuntimeDefault" },
     },
-    livenessProbe: health("/livez", port, { periodSeconds: 10, failureThreshold: 6, timeoutSeconds: 5 }),
+    ...aliveness(port),
     readinessProbe: health("/readyz", port, { periodSeconds: 5, timeoutSeconds: 5 }),
     volumeMounts: [keys.mount],
   };
