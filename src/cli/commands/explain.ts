@@ -5,6 +5,7 @@ import { explainAsked } from "../../explain/asked.ts";
 import { type End, endAt, findEnd, nodeOf } from "../../explain/ends.ts";
 import { type Explanation, verdictOf } from "../../explain/explain.ts";
 import { explanationText } from "../../explain/explain-text.ts";
+import { nodeName } from "../../explain/ground/ground.ts";
 import type { Judges } from "../../explain/judges/judge.ts";
 import { judgesOf } from "../../explain/judges/plans.ts";
 import { parsePorts } from "../../explain/ports.ts";
@@ -86,11 +87,14 @@ async function traced(
   to: End = endAt(facts, answer.to.address),
 ): Promise<TracedStop[]> {
   const { nodeRules } = await import("../facts/node-rules.ts");
-  const nodes = [nodeOf(from), nodeOf(to), answer.snat.by].flatMap((name) => name ?? []);
+  // Other programs' rules may send it to nodes that the question does not name.
+  const passed = answer.route.flatMap(({ at, to: next }) => [at, next].map((name) => nodeName(name)));
+  const named = [nodeOf(from), nodeOf(to), answer.snat.by, ...passed];
+  const nodes = [...new Set(named.flatMap((name) => name ?? []))];
   const rules = await nodeRules(options, facts, nodes);
   const [port] = answer.port === null ? [] : parsePorts(answer.port);
   const flow = { from, to, source: answer.from.address, destination: answer.to.address, port };
-  return traceStops(flow, answer, (node) => {
+  return traceStops(facts, flow, answer, (node) => {
     const own = rules.get(node);
     const others = network?.rulesOf(`node/${node}`);
     const addresses = new Set(network?.planOf(node).nodeAddresses);

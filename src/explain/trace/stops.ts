@@ -1,14 +1,15 @@
 // Through which nodes' own rules a flow's first packet goes, and what each of them does to it: the explanation's answers,
 // rule by rule.
-import { type Ip, parseIp } from "../../base/ip.ts";
+import { formatIp, type Ip, parseIp } from "../../base/ip.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
 import type { Ruleset } from "../../plan/foreign/index.ts";
 import { NotUnderstood, protocolNumbers, type TraceLink, type TracePacket } from "../../plan/trace/packet.ts";
 import type { TraceTable } from "../../plan/trace/table.ts";
 import { type TraceStep, trace } from "../../plan/trace/trace.ts";
-import { type End, isOnNode, nodeOf } from "../ends.ts";
+import { type End, endAt, isOnNode, nodeOf } from "../ends.ts";
 import type { Explanation } from "../explain.ts";
 import type { Port } from "../ports.ts";
-import { foreignOn } from "./foreign.ts";
+import { type ForeignOutcome, foreignOn } from "./foreign.ts";
 import { podLinkOf } from "./pod-links.ts";
 
 /** What one node's rules do. */
@@ -46,101 +47,150 @@ export interface TracedFlow {
 
 const uplink: TraceLink = { name: "uplink", group: 0 };
 
-interface Place {
-  readonly node: string;
-  readonly where: TracedStop["where"];
-  readonly fromPod: boolean;
-  readonly toPod: boolean;
+/** A flow's packet as it is at a node. */
+interface Traveller {
+  readonly source: Ip;
+  readonly destination: Ip;
+  readonly to: End;
+  readonly port: Port | undefined;
 }
 
-/** Walks a flow through the nodes on its way, until one stops it. `rulesOf`: undefined where nothing is known of a node. */
+/**
+ * Walks a flow through the nodes on its way, until one stops it; where other programs' rules send it elsewhere it is followed.
+ * @param rulesOf undefined where nothing is known of a node
+ */
 export function traceStops(
+  facts: ClusterFacts,
   flow: TracedFlow,
   { snat, sourceSeen }: Pick<Explanation, "snat" | "sourceSeen">,
   rulesOf: (node: string) => NodeRules | undefined,
 ): TracedStop[] {
   const out: TracedStop[] = [];
-  let source = flow.source;
-  for (const place of placesOf(flow, snat.by)) {
-    const rules = rulesOf(place.node);
+  const passed = new Set<string>();
+  let now: Traveller = { ...flow, source: parseIp(flow.source), destination: parseIp(flow.destination) };
+  for (;;) {
+    const node = nextNode(flow.from, now.to, snat.by, passed);
+    if (node === undefined) return out;
+    passed.add(node);
+    const rules = rulesOf(node);
     if (!rules) continue;
-    const stop = stopAt(place, rules, flow, source);
+    const visit = new Visit(facts, node, rules, flow, now);
+    const stop = visit.pass();
     const foreign = out.length === 0 && stop.verdict === "accept" ? snat.foreignRule : undefined;
     out.push(foreign === undefined ? stop : withForeign(stop, foreign, sourceSeen));
-    if (stop.verdict !== "accept") break;
+    if (stop.verdict !== "accept") return out;
+    now = visit.now;
     // From the first translation on the packet has the address that the far side sees.
-    if (stop.translation !== null || foreign !== undefined) source = sourceSeen ?? source;
+    const isTranslated = stop.translation !== null || foreign !== undefined;
+    if (isTranslated && sourceSeen !== null) now = { ...now, source: parseIp(sourceSeen) };
   }
-  return out;
 }
 
-function placesOf({ from, to }: TracedFlow, by: string | undefined): Place[] {
+/** The sender's node, the one that translates for it, the receiver's: each once. */
+function nextNode(from: End, to: End, by: string | undefined, passed: Set<string>): string | undefined {
   const [first, last] = [nodeOf(from), nodeOf(to)];
-  const [fromPod, toPod] = [isPod(from), isPod(to)];
-  const places: Place[] = [];
-  if (first !== undefined && first === last) {
-    const where = fromPod ? (toPod ? "forward" : "input") : "output";
-    return [{ node: first, where, fromPod, toPod }];
-  }
-  if (first !== undefined)
-    places.push({ node: first, where: fromPod ? "forward" : "output", fromPod, toPod: false });
-  if (by !== undefined && by !== first && by !== last)
-    places.push({ node: by, where: "forward", fromPod: false, toPod: false });
-  if (last !== undefined)
-    places.push({ node: last, where: toPod ? "forward" : "input", fromPod: false, toPod });
-  return places;
+  const between = by === last || first === last ? undefined : by;
+  return [first, between, last].find((node) => node !== undefined && !passed.has(node));
 }
 
 function isPod(end: End): boolean {
   return end.type === "pod" && !isOnNode(end);
 }
 
-const hooks = {
-  output: ["output", "postrouting"],
-  forward: ["prerouting", "forward", "postrouting"],
-  input: ["prerouting", "input"],
-} as const;
+type TraceHook = "prerouting" | "output" | "input" | "forward" | "postrouting";
 
-function stopAt(place: Place, nodeRules: NodeRules, flow: TracedFlow, sender: string): TracedStop {
-  const { table, from } = nodeRules;
-  const { node, where } = place;
-  const [source, destination] = [parseIp(sender), parseIp(flow.destination)];
-  const about = { node, where, rules: from };
-  try {
-    const packet: TracePacket = {
+/** A packet's way through one node. */
+class Visit {
+  /** As it has become. */
+  now: Traveller;
+  readonly #facts: ClusterFacts;
+  readonly #node: string;
+  readonly #rules: NodeRules;
+  /** The link that it came by; undefined: the node sends it itself. */
+  readonly #in: TraceLink | undefined;
+  readonly #steps: TraceStep[] = [];
+  #translation: string | null = null;
+  #isMoved = false;
+
+  constructor(facts: ClusterFacts, node: string, rules: NodeRules, flow: TracedFlow, now: Traveller) {
+    this.#facts = facts;
+    this.#node = node;
+    this.#rules = rules;
+    this.now = now;
+    const isHome = nodeOf(flow.from) === node;
+    if (isHome && isPod(flow.from)) this.#in = podLinkOf(rules.table, flow.source);
+    else if (!isHome) this.#in = uplink;
+  }
+
+  /** On each hook our own chains are asked, which come first on all but the last, and then the others'. */
+  pass(): TracedStop {
+    try {
+      let hook: TraceHook | undefined = this.#in ? "prerouting" : "output";
+      for (; hook !== undefined; hook = this.#after(hook)) {
+        const own = trace(this.#rules.table, [hook], this.#packet());
+        this.#steps.push(...own.steps);
+        this.#translation ??= own.translation ?? null;
+        if (own.verdict !== "accept") return this.#stop(own.verdict);
+        const foreign = this.#askOthers(hook);
+        if (foreign.verdict !== "accept") return this.#stop(foreign.verdict, foreign.why);
+      }
+      return this.#stop("accept");
+    } catch (error) {
+      if (!(error instanceof NotUnderstood)) throw error;
+      return this.#stop(null, error.message);
+    }
+  }
+
+  #askOthers(hook: TraceHook): ForeignOutcome {
+    const { others, isLocal = () => false } = this.#rules;
+    const foreign = foreignOn(others, hook, this.#packet(), isLocal, this.#isMoved);
+    this.#steps.push(...foreign.steps);
+    if (foreign.moved) {
+      const { destination, port } = foreign.moved;
+      const to = endAt(this.#facts, formatIp(destination));
+      const now = this.now.port;
+      this.now = { ...this.now, destination, to, port: now && { ...now, port: port ?? now.port } };
+      this.#isMoved = true;
+    }
+    return foreign;
+  }
+
+  #after(hook: TraceHook): TraceHook | undefined {
+    if (hook === "prerouting") return this.#where() === "input" ? "input" : "forward";
+    return hook === "output" || hook === "forward" ? "postrouting" : undefined;
+  }
+
+  #where(): TracedStop["where"] {
+    if (!this.#in) return "output";
+    return nodeOf(this.now.to) === this.#node && !isPod(this.now.to) ? "input" : "forward";
+  }
+
+  #packet(): TracePacket {
+    const { source, destination, port, to } = this.now;
+    const toPod = isPod(to) && nodeOf(to) === this.#node;
+    return {
       source,
       destination,
-      protocol: protocolOf(flow.port, source),
-      ...(flow.port && { port: flow.port.port }),
-      ...(where !== "output" && { in: place.fromPod ? podLinkOf(table, flow.source) : uplink }),
-      ...(where !== "input" && { out: place.toPod ? podLinkOf(table, flow.destination) : uplink }),
+      protocol: protocolOf(port, source),
+      ...(port && { port: port.port }),
+      ...(this.#in && { in: this.#in }),
+      ...(this.#where() !== "input" && {
+        out: toPod ? podLinkOf(this.#rules.table, formatIp(destination)) : uplink,
+      }),
     };
-    return { ...about, ...throughHooks(hooks[where], packet, nodeRules) };
-  } catch (error) {
-    if (!(error instanceof NotUnderstood)) throw error;
-    return { ...about, verdict: null, translation: null, steps: [], why: error.message };
   }
-}
 
-/** On each hook our own chains are asked, which come first on all but the last, and then the others'. */
-function throughHooks(
-  list: readonly string[],
-  packet: TracePacket,
-  { table, others, isLocal = () => false }: NodeRules,
-): Pick<TracedStop, "verdict" | "translation" | "steps" | "why"> {
-  const steps: TraceStep[] = [];
-  let translation: string | null = null;
-  for (const hook of list) {
-    const own = trace(table, [hook], packet);
-    steps.push(...own.steps);
-    translation ??= own.translation ?? null;
-    if (own.verdict !== "accept") return { verdict: own.verdict, translation, steps };
-    const foreign = foreignOn(others, hook, packet, isLocal);
-    steps.push(...foreign.steps);
-    if (foreign.verdict === null) return { verdict: null, translation, steps, why: foreign.why ?? "" };
-    if (foreign.verdict !== "accept") return { verdict: foreign.verdict, translation, steps };
+  #stop(verdict: TracedStop["verdict"], why?: string): TracedStop {
+    return {
+      node: this.#node,
+      where: this.#where(),
+      rules: this.#rules.from,
+      verdict,
+      translation: this.#translation,
+      steps: this.#steps,
+      ...(why !== undefined && { why }),
+    };
   }
-  return { verdict: "accept", translation, steps };
 }
 
 function protocolOf(port: Port | undefined, { family }: Ip): number {
