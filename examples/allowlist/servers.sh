@@ -51,9 +51,9 @@ global
   stats socket $folder/haproxy/admin.sock mode 600 level admin
 defaults
   mode tcp
-  timeout client 10s
-  timeout server 10s
-  timeout connect 10s
+  timeout client 90s
+  timeout server 90s
+  timeout connect 90s
 frontend echo
   bind 192.168.200.12:7000
   tcp-request connection reject unless { src -f $folder/haproxy/allow.lst }
