@@ -12,6 +12,7 @@ import { eventRows } from "./lib/policy-events.ts";
 import { loadRows } from "./lib/policy-load.ts";
 import { memberRows } from "./lib/policy-member.ts";
 import { BenchPath } from "./lib/policy-paths.ts";
+import { rangeRows } from "./lib/policy-ranges.ts";
 import { ranInPrivate } from "./lib/private.ts";
 import { rounds } from "./lib/quick.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
@@ -31,6 +32,7 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
     return [
       ...(wanted("full") ? fullRows() : []),
       ...(wanted("events") ? await eventRows(makeCluster(3334, 30, 3, 250), folder) : []),
+      ...(wanted("ranges") ? await rangeRows(folder) : []),
       ...(wanted("restart") ? await restartRows() : []),
       ...(wanted("load") ? await loadRows() : []),
       ...(wanted("member") ? await memberRows() : []),

@@ -18,18 +18,32 @@ const ADDRESS = "192.168.18.1";
 const EVENTS = rounds(300, 100);
 const WARM_UP = 20;
 
-interface Running {
+/** A node's managers at work in this process. */
+export interface Running {
   readonly store: Store;
   readonly kernel: Kernel;
   /** Settles when the next transaction is in force. */
   next(): Promise<number>;
   settled(): Promise<void>;
+  end(): Promise<void>;
 }
 
 export async function eventRows(cluster: BenchCluster, folder: string): Promise<Row[]> {
+  const running = await begin(cluster, folder, "events");
+  const rows = [
+    ...judged("pod", "a pod's labels change", await measure(running, (i) => relabel(running, i))),
+    ...judged("pod-new", "a pod comes", await measure(running, (i) => create(running, i))),
+    ...judged("policy", "a one-rule policy changes", await measure(running, (i) => repolicy(running, i))),
+  ];
+  await running.end();
+  return rows;
+}
+
+/** Puts a cluster in force on a node in a namespace of that name. */
+export async function begin(cluster: BenchCluster, folder: string, name: string): Promise<Running> {
   const machine = linuxMachine();
-  machine.createNetns("events");
-  const kernel = machine.open({ name: "events" });
+  machine.createNetns(name);
+  const kernel = machine.open({ name });
   const uplink = kernel.links.add({ kind: "bridge", name: "eth0", up: true });
   kernel.addresses.add({ linkIndex: uplink.index, address: `${ADDRESS}/24`, scope: "global" });
   const store = await fill(cluster);
@@ -37,7 +51,7 @@ export async function eventRows(cluster: BenchCluster, folder: string): Promise<
   const parts = {
     node: "n1",
     kernel,
-    netns: { name: "events" },
+    netns: { name },
     store,
     facts: watch.facts,
     stateDir: folder,
@@ -61,23 +75,19 @@ export async function eventRows(cluster: BenchCluster, folder: string): Promise<
     reconciler.noteAll(kind);
   reconciler.start();
   await reconciler.inForce();
-  const running: Running = {
+  return {
     store,
     kernel,
     next: transactionsOf(kernel),
     settled: () => reconciler.inForce(),
+    async end() {
+      await reconciler.stop();
+      await watch.stop();
+      for (const manager of managers) await manager.stop?.();
+      kernel.close();
+      await machine.removeNetns(name);
+    },
   };
-  const rows = [
-    ...judged("pod", "a pod's labels change", await measure(running, (i) => relabel(running, i))),
-    ...judged("pod-new", "a pod comes", await measure(running, (i) => create(running, i))),
-    ...judged("policy", "a one-rule policy changes", await measure(running, (i) => repolicy(running, i))),
-  ];
-  await reconciler.stop();
-  await watch.stop();
-  for (const manager of managers) await manager.stop?.();
-  kernel.close();
-  await machine.removeNetns("events");
-  return rows;
 }
 
 function judged(id: string, what: string, times: readonly number[]): Row[] {
