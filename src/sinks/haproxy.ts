@@ -9,6 +9,8 @@ import { allowedPath, replaceFile, textIn } from "./files.ts";
 import type { SinkMaker } from "./sink.ts";
 
 const TIMEOUT_MS = 5000;
+/** Of an answer: a list of a hundred thousand ranges is not as long. What is longer is nobody's list. */
+const MOST_BYTES = 8 * 2 ** 20;
 /** HAProxy reads a line of at most tune.bufsize (16384) bytes. */
 const LINE_BYTES = 8000;
 
@@ -94,12 +96,17 @@ function ask(path: string, line: string): Promise<string> {
     );
   };
   socket.setEncoding("utf8");
-  socket.setTimeout(TIMEOUT_MS, () => fail(new Error("no answer")));
+  // As a whole: who says a word now and then does not answer either.
+  const timer = setTimeout(() => fail(new Error("no answer")), TIMEOUT_MS);
   socket.on("error", fail);
   socket.on("data", (text: string) => {
     answer += text;
+    if (answer.length > MOST_BYTES) fail(new Error("an answer without end"));
   });
-  socket.on("close", () => resolve(answer));
+  socket.on("close", () => {
+    clearTimeout(timer);
+    resolve(answer);
+  });
   socket.write(`${line}\n`);
   return promise;
 }

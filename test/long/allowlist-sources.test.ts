@@ -162,22 +162,8 @@ describe("AddressLists of every kind of source", () => {
   async function exact(counts: Readonly<Record<Sort, number>>): Promise<void> {
     const used = new Map<Sort, readonly string[]>();
     for (const name of kinds) used.set(name, await settled(name));
-    const { stdout } = await trunkline.say(
-      ...[
-        "probe",
-        "--all",
-        "-n",
-        "default",
-        "--port",
-        "5432/tcp",
-        "--timeout",
-        "10s",
-        "-o",
-        "json",
-        "--lab",
-        trunkline.lab,
-      ],
-    );
+    const all = ["probe", "--all", "-n", "default", "--port", "5432/tcp", "--timeout", "10s", "-o", "json"];
+    const { stdout } = await trunkline.say(...all, "--lab", trunkline.lab);
     const cells = (JSON.parse(stdout) as { cells: Cell[] }).cells.filter(({ to }) => to === "host/db");
     for (const name of kinds) {
       const mine = cells.filter(({ from }) => from.startsWith(`pod/default/${name}-`));
