@@ -12,10 +12,10 @@ import { launch } from "./launch.ts";
 
 const program = path.resolve(import.meta.dirname, "../../bin/trunkline");
 
-/** Starts a command of ours that works with that database. */
-export function daemon(database: string, args: readonly string[]): ChildProcess {
-  const options = ["--store", `sqlite:${database}`, "--log-level", "error"];
-  return spawn(program, [...args, ...options], { stdio: "inherit" });
+/** Starts a command of ours that works with that database; or, where it is options, with what they say. */
+export function daemon(database: string | readonly string[], args: readonly string[]): ChildProcess {
+  const store = typeof database === "string" ? ["--store", `sqlite:${database}`] : database;
+  return spawn(program, [...args, ...store, "--log-level", "error"], { stdio: "inherit" });
 }
 
 /** Ends it, and waits for that. */
@@ -71,14 +71,14 @@ export class OwnAgent {
   readonly #machine = linuxMachine();
   readonly #config: string;
 
-  private constructor(folder: string, database: string, socket: string) {
+  private constructor(folder: string, database: string | readonly string[], socket: string, address: string) {
     this.kernel = this.#machine.open("self");
     const uplink = this.kernel.links.add({
       kind: "bridge",
       name: path.basename(folder).slice(0, 15),
       up: true,
     });
-    this.kernel.addresses.add({ linkIndex: uplink.index, address: "192.168.18.11/24", scope: "global" });
+    this.kernel.addresses.add({ linkIndex: uplink.index, address, scope: "global" });
     const args = ["agent", "--node", "bench", "--state", folder, "--socket", socket];
     this.process = daemon(database, args);
     this.#config = JSON.stringify({
@@ -90,18 +90,30 @@ export class OwnAgent {
     });
   }
 
-  /** @param folder its state; does not exist yet */
-  static async start(folder: string, database: string): Promise<OwnAgent> {
+  /**
+   * @param folder its state; does not exist yet, or is that of the one before it
+   * @param address of the node
+   */
+  static async start(
+    folder: string,
+    database: string | readonly string[],
+    { address = "192.168.18.11/24", patienceMs = 20_000 } = {},
+  ): Promise<OwnAgent> {
     const socket = `${folder}.sock`;
-    const made = new OwnAgent(folder, database, socket);
-    await waitForAgent(socket, 20_000);
+    const made = new OwnAgent(folder, database, socket, address);
+    try {
+      await waitForAgent(socket, patienceMs);
+    } catch (error) {
+      await made.end();
+      throw error;
+    }
     return made;
   }
 
   /** Makes a namespace of the pod's name and plugs it in. */
-  async plug(pod: string): Promise<Plugged> {
+  async plug(pod: string, namespace = "default"): Promise<Plugged> {
     const netns = this.#machine.createNetns(pod);
-    const { times } = await launch([this.#job("ADD", pod, netns)], 1);
+    const { times } = await launch([this.#job("ADD", pod, netns, namespace)], 1);
     const kernel = this.#machine.open({ name: pod });
     const found = kernel.addresses.list().find((one) => one.address.startsWith("10.1."));
     kernel.close();
@@ -120,14 +132,14 @@ export class OwnAgent {
     this.kernel.close();
   }
 
-  #job(verb: string, pod: string, netns: string) {
+  #job(verb: string, pod: string, netns: string, namespace = "default") {
     const env = {
       CNI_COMMAND: verb,
       CNI_CONTAINERID: pod,
       CNI_NETNS: netns,
       CNI_IFNAME: "eth0",
       CNI_PATH: path.dirname(shimPath()),
-      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod}`,
+      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${pod}`,
     };
     return { program: shimPath(), input: this.#config, env };
   }
