@@ -9,6 +9,7 @@ import { findLab } from "../lab/life/state.ts";
 import { parseStoreAddress, type StoreAddress } from "../store/address.ts";
 import type { Access } from "../store/kubernetes/access.ts";
 import type { PluginCall } from "../store/kubernetes/token.ts";
+import type { Keep } from "../store/kubernetes/trim.ts";
 import type { Store } from "../store/store.ts";
 
 export interface StoreOptions {
@@ -49,7 +50,7 @@ export function storeOptions(command: Command): Command {
 export async function openStore(
   options: StoreOptions,
   missing: "refuse" | "make" = "refuse",
-  keep: "all" | "network" = "all",
+  keep: Keep = "all",
 ): Promise<Store> {
   if (options.kubeconfig !== undefined) return openCluster(options.kubeconfig, options.context, keep);
   if (options.context !== undefined) throw new TrunklineError("cli.context", {});
@@ -75,11 +76,7 @@ export async function openStore(
   return openSqliteStore(address.path, { outlives: ofLab ? "processes" : "machine" });
 }
 
-async function openCluster(
-  file: string,
-  context: string | undefined,
-  keep: "all" | "network",
-): Promise<Store> {
+async function openCluster(file: string, context: string | undefined, keep: Keep): Promise<Store> {
   const { kubernetesStore } = await import("../store/kubernetes/store.ts");
   return kubernetesStore(await fileAccess(file, context), { keep });
 }

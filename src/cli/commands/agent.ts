@@ -75,7 +75,7 @@ async function run(options: Options): Promise<void> {
   keepPrivate();
   const logger = jsonLogger(options.logLevel, { component: "agent", node: options.node });
   const stopping = askedToEnd(logger);
-  const store = await openStore(options, "refuse", "network");
+  const store = await openStore(options, "refuse", { node: options.node });
   const queueDir =
     options.queue ?? (options.state === defaultState ? defaultQueueDir : `${options.state}/cni-queue`);
   const agent = await startAgent({

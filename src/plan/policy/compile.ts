@@ -13,9 +13,9 @@ import {
 } from "../../api/kinds/network-policy.ts";
 import { keyOf } from "../../api/object.ts";
 import { whyNotPortName } from "../../api/words.ts";
+import { Interned } from "../../base/interned.ts";
 import type { Problem } from "../../base/problem.ts";
 import { readBlock } from "./block.ts";
-import { Interned } from "./interned.ts";
 import { allPorts, type PortSet, portRange, protocolPorts, unionPorts } from "./port-set.ts";
 import { readSelector, readWidest, selectEverything } from "./selector.ts";
 import type { CompiledPolicy, Direction, NamedPort, Peer, Rule } from "./types.ts";

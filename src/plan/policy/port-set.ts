@@ -1,6 +1,6 @@
 // Sets of protocols and ports, as policy rules allow them. Immutable and canonical: equal sets have equal keys.
 import type { Protocol } from "../../api/kinds/core.ts";
-import { Interned } from "./interned.ts";
+import { Interned } from "../../base/interned.ts";
 
 export const protocols = ["TCP", "UDP", "SCTP"] as const satisfies readonly Protocol[];
 

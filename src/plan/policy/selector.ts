@@ -1,7 +1,7 @@
 // Label selectors made ready for matching many label sets: validated once, with a canonical key and an index hint.
 import { type Labels, labelOf } from "../../api/selectors/selectors.ts";
 import { whyNotLabelValue, whyNotQualifiedName } from "../../api/words.ts";
-import { Interned } from "./interned.ts";
+import { Interned } from "../../base/interned.ts";
 
 interface Requirement {
   readonly key: string;

@@ -2,7 +2,6 @@
 // what differs, bound to the version that was read.
 import { setTimeout as sleep } from "node:timers/promises";
 import { immortalNamespaces } from "../../api/defaults.ts";
-import { deepFreeze } from "../../api/equal.ts";
 import type { Draft, Kind, KubeObject } from "../../api/object.ts";
 import { isError, TrunklineError } from "../../base/errors.ts";
 import { byKey } from "../driver.ts";
@@ -12,11 +11,11 @@ import type { Access } from "./access.ts";
 import { ApiClient, ApiRefusal, type ClientOptions, refusalOf } from "./client.ts";
 import { mergePatch } from "./patch.ts";
 import { pathOf, Resources } from "./resources.ts";
-import { trimmed } from "./trim.ts";
+import { type Keep, trimmed } from "./trim.ts";
 
 export interface KubernetesOptions extends ClientOptions {
   /** What is kept of objects in memory; default "all". */
-  readonly keep?: "all" | "network";
+  readonly keep?: Keep;
   /** How long the server lets a watch stand, seconds, least and most; default 300 to 600. */
   readonly watchSeconds?: readonly [least: number, most: number];
 }
@@ -48,7 +47,7 @@ interface RawEvent {
 class KubernetesStore implements Store {
   readonly #client: ApiClient;
   readonly #resources: Resources;
-  readonly #keep: "all" | "network";
+  readonly #keep: Keep;
   readonly #timeoutMs: number;
   readonly #watchSeconds: readonly [number, number];
   readonly #closing = new AbortController();
@@ -366,8 +365,7 @@ class KubernetesStore implements Store {
 
   // Items of a list come without apiVersion and kind.
   #taken<T extends KubeObject>(kind: Kind<T>, object: unknown): T {
-    const whole = { ...(object as T), apiVersion: kind.apiVersion, kind: kind.kind };
-    return deepFreeze(trimmed(whole as T, this.#keep));
+    return trimmed({ ...(object as T), apiVersion: kind.apiVersion, kind: kind.kind }, this.#keep);
   }
 
   #worded(error: unknown, kind: Kind, name: string): unknown {

@@ -1,5 +1,5 @@
-// Values that policies of a large cluster have in common: the same few selectors and ports stand in tens of thousands of
-// them. They are immutable, so one object serves all; whether two are one object or only equal makes no difference.
+// Values that objects of a large cluster have in common: the same few selectors, ports and labels stand in tens of thousands
+// of them. They are immutable, so one object serves all; whether two are one object or only equal makes no difference.
 
 /** More than this many different ones are not shared any more, so that what nobody uses is not kept for ever. */
 const MOST = 20_000;
