@@ -317,8 +317,9 @@ class RunningAgent implements Agent {
     const { logger, resyncSeconds = 60, cluster } = this.#options;
     const forget = this.#cluster.on((kind, key, change) => {
       if (kind === "nodes" && key === this.node) this.#view.invalidate();
-      // Thousands of nodes write what concerns no other's plan.
-      if (!isIdleChange(kind, change)) this.#reconciler.note(kind, key);
+      // Until all is read managers are called with nothing, and then told of everything: no key of a large cluster is kept
+      // for each of them. And thousands of nodes write what concerns no other's plan.
+      if (this.#cluster.synced && !isIdleChange(kind, change)) this.#reconciler.note(kind, key);
     });
     const watch = watchKernel(this.#kernel, (index) => this.endpoints.isLiveWire(index), {
       onEvent: (event) => this.#view.heard(event),

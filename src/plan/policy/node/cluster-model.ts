@@ -29,7 +29,8 @@ export interface PodEntry {
   /** Has its interface on this node: nobody else's claim to its addresses counts. */
   readonly local: boolean;
   readonly namespace: NamespaceEntry;
-  readonly atoms: Set<Atom>;
+  /** Most pods of a large cluster are in none, and have no set of their own. */
+  atoms: Set<Atom> | undefined;
 }
 
 export interface PolicyEntry {
@@ -210,7 +211,7 @@ export class ClusterModel {
     for (const namespace of within)
       for (const entry of namespace.pods.match(selector)) {
         atom.members.add(entry);
-        entry.atoms.add(atom);
+        join(entry, atom);
       }
     return atom;
   }
@@ -220,7 +221,7 @@ export class ClusterModel {
     this.#atoms.delete(atom.key);
     const { scope } = atom;
     scope.atoms.remove(atom);
-    for (const entry of atom.members) entry.atoms.delete(atom);
+    for (const entry of atom.members) leave(entry, atom);
     if (!("members" in scope)) {
       this.#forgetIfEmpty(scope);
       return;
@@ -247,7 +248,7 @@ export class ClusterModel {
       ips: ips ?? canonical(podIps(pod)),
       local: ips !== undefined,
       namespace,
-      atoms: new Set(),
+      atoms: undefined,
     };
     this.#pods.set(key, entry);
     namespace.pods.add(entry);
@@ -259,8 +260,8 @@ export class ClusterModel {
     this.#pods.delete(entry.key);
     entry.namespace.pods.remove(entry);
     for (const ip of entry.ips) this.#unclaim(ip, entry);
-    for (const atom of entry.atoms) atom.members.delete(entry);
-    entry.atoms.clear();
+    for (const atom of entry.atoms ?? []) atom.members.delete(entry);
+    entry.atoms = undefined;
     this.#forgetIfEmpty(entry.namespace);
   }
 
@@ -284,15 +285,15 @@ export class ClusterModel {
     const { namespace } = entry;
     const now = new Set(namespace.atoms.match(entry.labels));
     for (const scope of namespace.scopes) for (const atom of scope.atoms.match(entry.labels)) now.add(atom);
-    for (const atom of entry.atoms) {
+    for (const atom of entry.atoms ?? []) {
       if (now.has(atom)) continue;
-      entry.atoms.delete(atom);
+      leave(entry, atom);
       atom.members.delete(entry);
       this.#changed.pods.add(entry.key);
     }
     for (const atom of now) {
-      if (entry.atoms.has(atom)) continue;
-      entry.atoms.add(atom);
+      if (entry.atoms?.has(atom) === true) continue;
+      join(entry, atom);
       atom.members.add(entry);
       this.#changed.pods.add(entry.key);
     }
@@ -343,6 +344,16 @@ export class ClusterModel {
       return scope;
     });
   }
+}
+
+function join(entry: PodEntry, atom: Atom): void {
+  entry.atoms ??= new Set();
+  entry.atoms.add(atom);
+}
+
+function leave(entry: PodEntry, atom: Atom): void {
+  entry.atoms?.delete(atom);
+  if (entry.atoms?.size === 0) entry.atoms = undefined;
 }
 
 /** Returns whether a policy speaks of the pod. */

@@ -121,7 +121,7 @@ export class PeerClasses {
   #classFor(entry: PodEntry, made: Set<PeerClass>): PeerClass | undefined {
     if (this.#model.pod(entry.key) !== entry) return undefined;
     const found: { term: Term; numbers: readonly number[]; key: string }[] = [];
-    for (const atom of entry.atoms)
+    for (const atom of entry.atoms ?? [])
       for (const term of this.#termsOf.get(atom) ?? []) {
         const numbers = term.named === undefined ? [] : resolvePort(entry.pod, term.named);
         if (term.named !== undefined && numbers.length === 0) continue;
