@@ -4,14 +4,15 @@ import { isError } from "../../base/errors.ts";
 import type { Ground } from "../../explain/ground/ground.ts";
 import type { Knowledge } from "../../explain/judges/plans.ts";
 import { askLab } from "../../lab/control/client.ts";
-import { type LabEntry, listLabs } from "../../lab/life/state.ts";
+import { type LabEntry, type LabMember, listLabs } from "../../lab/life/state.ts";
 import type { MachineKnowledge } from "../../lab/now/machine-knowledge.ts";
 import { rulesetOf } from "../../plan/foreign/index.ts";
 import { readListing, type TraceTable } from "../../plan/trace/table.ts";
 import { isLab, type StoreOptions } from "../context.ts";
 import { say } from "../output.ts";
 
-const PATIENCE_MS = 5000;
+/** A lab on a machine that does much else takes seconds, and without its answer hardly anything can be told. */
+const PATIENCE_MS = 20_000;
 
 /** Returns the whole network as it is now, where the options name a lab: what is not there is not there. */
 export async function groundOf(options: StoreOptions): Promise<Ground | undefined> {
@@ -21,13 +22,12 @@ export async function groundOf(options: StoreOptions): Promise<Ground | undefine
     return await askLab<Ground>(lab, "ground", {}, PATIENCE_MS);
   } catch (error) {
     if (!isError(error)) throw error;
-    // Good for all but what was changed by hand since.
-    say(`warning: addresses that were added by hand are not taken into account: ${error.message}`);
-    return lab.record.ground;
+    say(`warning: what was changed by hand on machines is not known: ${error.message}`);
+    return unseenGround(lab.record.ground, error.message);
   }
 }
 
-/** Returns what the machines themselves tell; nothing where there is no lab, or it does not answer. */
+/** Returns what the machines themselves tell, and of a lab that does not answer that it is not known; nothing where there is no lab. */
 export async function lookAtMachines(options: StoreOptions): Promise<Knowledge> {
   const lab = isLab(options) ? runningLab(options.lab) : undefined;
   if (!lab) return {};
@@ -35,10 +35,31 @@ export async function lookAtMachines(options: StoreOptions): Promise<Knowledge> 
     return knowledgeOf(await askLab<Record<string, MachineKnowledge>>(lab, "machines", {}, PATIENCE_MS));
   } catch (error) {
     if (!isError(error)) throw error;
-    // The answer is still good as far as the objects go.
-    say(`warning: other programs' rules are not taken into account: ${error.message}`);
-    return {};
+    say(`warning: other programs' rules are not known: ${error.message}`);
+    return unseenRules(lab.record.members, error.message);
   }
+}
+
+/** Returns the network as it was built, where nobody can look: which way packets go is not known for sure. */
+export function unseenGround(ground: Ground, why: string): Ground {
+  const rules = ([4, 6] as const).map((family) => ({ family, text: `nobody could look: ${why}` }));
+  return { ...ground, machines: ground.machines.map((machine) => ({ ...machine, rules })) };
+}
+
+/** Returns what is known of machines that nobody could look at: not whether other programs' rules let something pass. */
+export function unseenRules(members: readonly Pick<LabMember, "name" | "role">[], why: string): Knowledge {
+  return {
+    rules: new Map(
+      members.map(({ name, role }) => {
+        const unreadable = [`other programs' rules of ${name}, as nobody could look: ${why}`];
+        return [ruleKey(role, name), { chains: new Map(), unreadable }];
+      }),
+    ),
+  };
+}
+
+function ruleKey(role: LabMember["role"], name: string): string {
+  return `${role === "node" ? "node" : "host"}/${name}`;
 }
 
 /** Returns what a look at a lab's machines tells, understood. */
@@ -53,12 +74,7 @@ export function knowledgeOf(looked: Readonly<Record<string, MachineKnowledge>>):
         unattended ? [[name, { why: unattended.why, table: tableIn(unattended.rules) }] as const] : [],
       ),
     ),
-    rules: new Map(
-      machines.map(([name, { role, texts }]) => [
-        `${role === "node" ? "node" : "host"}/${name}`,
-        rulesetOf(texts),
-      ]),
-    ),
+    rules: new Map(machines.map(([name, { role, texts }]) => [ruleKey(role, name), rulesetOf(texts)])),
   };
 }
 
