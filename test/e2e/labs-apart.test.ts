@@ -85,3 +85,20 @@ describe("a lab that was killed while it was made", () => {
     expect(namespaces().filter((each) => each.includes(lab))).toEqual([]);
   });
 });
+
+describe("a lab that is not ready in time", () => {
+  // Before it has said who it is, and while it is made.
+  it.each([1, 400])("is ended, and does not come up later: waited for %d ms", async (patienceMs) => {
+    const lab = `${name}late`;
+    const words = ["late-lab.ts", "../../dist/trunkline.js", "FILE", lab, `${patienceMs}`].map((word) =>
+      word === "FILE" ? labFile("n1") : word.includes(".") ? path.resolve(import.meta.dirname, word) : word,
+    );
+    const env = { TRUNKLINE_LABS: path.join(trunkline.folder, "labs") };
+    const { stdout } = await run(process.execPath, words, { env, timeoutMs: 100_000 });
+    expect(stdout).toBe("lab.late");
+    expect(namespaces().filter((each) => each.includes(lab))).toEqual([]);
+    const { stdout: processes } = await run("ps", ["-eo", "args"]);
+    expect(processes.split("\n").filter((line) => line.includes(`--name ${lab}`))).toEqual([]);
+    expect((await trunkline.say("lab", "list")).stdout).not.toContain(lab);
+  });
+});

@@ -59,7 +59,7 @@ export class Commands {
 
   #run(words: readonly string[], more: Readonly<Record<string, string>>): Promise<Said> {
     const env = { TRUNKLINE_LABS: path.join(this.folder, "labs"), ...more };
-    return run(executable, words, { env, cwd: root, codes: "any", timeoutMs: 100_000 });
+    return run(executable, words, { env, cwd: root, codes: "any", timeoutMs: 200_000 });
   }
 
   /** Where the lab keeps its store and its door, for tests that go past the executable. */

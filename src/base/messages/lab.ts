@@ -34,6 +34,8 @@ export const labMessages = {
     `there are network namespaces with this lab's names already (${list(d.taken)}): another lab of the name may run under another TRUNKLINE_LABS; --name gives this one another name, and \`ip netns delete\` takes away what nobody needs. Nothing was changed`,
   "lab.failed": (d: { name: string; end: string }) =>
     `lab '${d.name}' could not be started; this is the end of its log:\n${d.end || "(nothing)"}`,
+  "lab.late": (d: { name: string; seconds: number; end: string }) =>
+    `lab '${d.name}' was not ready after ${d.seconds} s, and was ended; this is the end of its log:\n${d.end || "(nothing)"}`,
   "lab.path-long": (d: { path: string }) =>
     `the path of a socket would be too long for the kernel (${d.path}): choose a shorter folder with TRUNKLINE_LABS`,
   "lab.rootless": (d: { why: string; setting: string | undefined }) =>

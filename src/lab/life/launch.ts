@@ -3,11 +3,14 @@ import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync } fro
 import { setTimeout as sleep } from "node:timers/promises";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import { type Daemon, run, runAttached, startDaemon } from "../../kernel/exec/index.ts";
-import { type LabRecord, labPaths, labsFolder, readLab } from "./state.ts";
+import { isKept, type LabRecord, labPaths, labsFolder, readLab } from "./state.ts";
 
 /** Set in a lab's process that lives in a user namespace of its own. */
 const ROOTLESS_VARIABLE = "TRUNKLINE_ROOTLESS";
-const START_TIMEOUT_MS = 60_000;
+/** Long, as one that fails ends by itself: this is for one that hangs, not for a machine that does much else. */
+const START_TIMEOUT_MS = 180_000;
+/** How long one that is not waited for any more may take to clear itself away. */
+const GRACE_MS = 15_000;
 const POLL_MS = 15;
 const LOG_LINES = 15;
 const LOG_BYTES = 16_384;
@@ -36,9 +39,14 @@ export async function prepareOwnRun(): Promise<void> {
 
 /**
  * Starts this very program again in the background, and waits until its lab is ready.
- * @throws TrunklineError `lab.failed` with the end of its log, `lab.rootless`
+ * @param patienceMs how long it is waited for; then it is ended, and nothing of it stays
+ * @throws TrunklineError `lab.failed` or `lab.late` with the end of its log, `lab.rootless`
  */
-export async function startInBackground(name: string, args: readonly string[]): Promise<LabRecord> {
+export async function startInBackground(
+  name: string,
+  args: readonly string[],
+  patienceMs = START_TIMEOUT_MS,
+): Promise<LabRecord> {
   const paths = labPaths(name);
   const rootless = needsOwnNamespaces();
   if (rootless) await checkUserNamespaces();
@@ -52,27 +60,44 @@ export async function startInBackground(name: string, args: readonly string[]): 
       logFile: paths.log,
       ...(rootless && { env: rootlessEnvironment() }),
     });
-    const record = await readiness(name, daemon);
-    if (record) return record;
-    throw new TrunklineError("lab.failed", { name, end: endOf(log) });
+    const found = await readiness(name, daemon, patienceMs);
+    if (typeof found === "object") return found;
+    if (found === "ended") throw new TrunklineError("lab.failed", { name, end: endOf(log) });
+    const end = endOf(log);
+    await endLate(name, daemon);
+    throw new TrunklineError("lab.late", { name, seconds: Math.round(patienceMs / 1000), end });
   } finally {
     closeSync(log);
   }
 }
 
-/** Returns the record of a lab once it is ready; undefined if its process ends or takes too long. */
-async function readiness(name: string, daemon: Daemon): Promise<LabRecord | undefined> {
+/** Returns the record of a lab once it is ready, or that its process has ended, or that it takes too long. */
+async function readiness(
+  name: string,
+  daemon: Daemon,
+  patienceMs: number,
+): Promise<LabRecord | "ended" | "late"> {
   let ended = false;
   void daemon.exited.then(() => {
     ended = true;
   });
-  const end = performance.now() + START_TIMEOUT_MS;
+  const end = performance.now() + patienceMs;
   while (!ended && performance.now() < end) {
     const lab = readLab(name);
     if (lab?.record.ready && lab.record.process.pid === daemon.pid) return lab.record;
     await sleep(POLL_MS);
   }
-  return undefined;
+  return ended ? "ended" : "late";
+}
+
+/** Ends a lab that nobody waits for any more: else it came up later, though its user was told that it did not start. */
+async function endLate(name: string, daemon: Daemon): Promise<void> {
+  await daemon.stop(GRACE_MS);
+  const left = readLab(name);
+  const { endLab, forgetKept } = await import("./down.ts");
+  if (left?.record.process.pid === daemon.pid) await endLab(left, isKept(name));
+  // It had not written who it is yet: there is its log alone, or what an earlier one of the name has kept.
+  else if (!left && !isKept(name)) forgetKept(name);
 }
 
 function thisProgram(args: readonly string[]): [string, ...string[]] {
