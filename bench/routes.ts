@@ -8,9 +8,6 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { waitForAgent } from "../src/agent/install-cni.ts";
 import { addressBlockKind } from "../src/api/kinds/address-block.ts";
-import { nodeKind } from "../src/api/kinds/core.ts";
-import { ipPoolKind } from "../src/api/kinds/ip-pool.ts";
-import { bgpConfigurationKind, bgpPeerKind } from "../src/api/kinds/routing/bgp.ts";
 import { BirdControl } from "../src/bird/control.ts";
 import { birdFiles } from "../src/bird/files.ts";
 import { readProtocols } from "../src/bird/read/protocols.ts";
@@ -20,6 +17,7 @@ import type { Store } from "../src/store/store.ts";
 import type { Need } from "./lib/needs.ts";
 import { ranInPrivate } from "./lib/private.ts";
 import { isQuick, rounds } from "./lib/quick.ts";
+import { AS, blockOf, createNode, fill, REFLECTOR, simulated } from "./lib/routes-cluster.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
 import { measureWays, wayNeeds } from "./lib/ways.ts";
 
@@ -29,8 +27,6 @@ const root = path.dirname(import.meta.dirname);
 const NODES = isQuick ? 500 : 5000;
 const ROUNDS = rounds(10, 3);
 const MORE_NODES = rounds(20, 5);
-const AS = 64_512;
-const REFLECTOR = "192.168.0.1";
 const ADDRESSES = { bench: "192.168.0.11", second: "192.168.0.12" } as const;
 const TICKS_A_SECOND = 100;
 const PATIENCE_MS = 60_000;
@@ -38,10 +34,6 @@ const PATIENCE_MS = 60_000;
 const WINDOW_MS = 5000;
 
 const machine = linuxMachine();
-const simulated = (at: number) => ({
-  address: `192.168.${16 + (at >> 7)}.${1 + (at & 127)}`,
-  block: `10.${64 + (at >> 10)}.${(at >> 2) & 255}.${(at & 3) * 64}`,
-});
 
 export async function bench(): Promise<readonly Row[] | undefined> {
   if (ranInPrivate()) return undefined;
@@ -61,7 +53,7 @@ async function measure(folder: string, end: (() => Promise<void>)[]): Promise<Ro
   const database = path.join(folder, "store.db");
   const store = openSqliteStore(database);
   end.push(() => store.close());
-  await fill(store);
+  await fill(store, ADDRESSES, NODES);
   const reflectors = {
     ours: await startReflector(folder, lans.ours, Object.values(ADDRESSES), end),
     peer: await startReflector(folder, lans.peer, [ADDRESSES.bench], end),
@@ -118,7 +110,7 @@ async function measure(folder: string, end: (() => Promise<void>)[]): Promise<Ro
     ),
     row(
       "one-more-p50",
-      "a block of one more node, until another node has the route, median",
+      "one more node and a block, until another node has the route, median",
       "ms",
       quantile(joins, 0.5),
       null,
@@ -192,7 +184,7 @@ async function moreNodes(store: Store, kernel: Kernel, state: string): Promise<n
   await sleep(2000);
   const times: number[] = [];
   for (let i = 0; i < MORE_NODES; i++) {
-    const { block } = simulated(NODES + i);
+    const { address, block } = simulated(NODES + i);
     let seen: number | undefined;
     const watch = kernel.watch(["route"], (event) => {
       if (
@@ -203,6 +195,7 @@ async function moreNodes(store: Store, kernel: Kernel, state: string): Promise<n
         seen ??= performance.now();
     });
     const began = performance.now();
+    await createNode(store, `n${NODES + i}`, address);
     await store.create(addressBlockKind, blockOf(NODES + i, "second"));
     await until(`block ${block} arrives`, () => seen !== undefined, 2);
     times.push((seen ?? began) - began);
@@ -245,54 +238,6 @@ function makeLan(name: string, nodes: readonly (keyof typeof ADDRESSES)[]): Lan 
   }
   reflector.close();
   return { netns, open: (member) => machine.open({ name: netns(member) }) };
-}
-
-async function fill(store: Store): Promise<void> {
-  const { apiVersion } = ipPoolKind;
-  await store.create(ipPoolKind, {
-    apiVersion,
-    kind: "IPPool",
-    metadata: { name: "bench" },
-    spec: { cidr: "10.64.0.0/12" },
-  });
-  await store.create(bgpConfigurationKind, {
-    apiVersion: bgpConfigurationKind.apiVersion,
-    kind: "BGPConfiguration",
-    metadata: { name: "default" },
-    spec: { asNumber: AS, nodeToNodeMeshEnabled: false },
-  });
-  await store.create(bgpPeerKind, {
-    apiVersion: bgpPeerKind.apiVersion,
-    kind: "BGPPeer",
-    metadata: { name: "reflectors" },
-    spec: { peerSelector: "reflector == 'true'" },
-  });
-  await createNode(store, "rr", REFLECTOR, true);
-  for (const [name, address] of Object.entries(ADDRESSES)) await createNode(store, name, address);
-  for (let at = 0; at < NODES; at++) {
-    await createNode(store, `n${at}`, simulated(at).address);
-    await store.create(addressBlockKind, blockOf(at, `n${at}`));
-  }
-}
-
-async function createNode(store: Store, name: string, address: string, reflects = false): Promise<void> {
-  const annotations = {
-    "projectcalico.org/IPv4Address": `${address}/16`,
-    ...(reflects && { "projectcalico.org/RouteReflectorClusterID": "244.0.0.1" }),
-  };
-  const metadata = { name, annotations, labels: reflects ? { reflector: "true" } : {} };
-  const addresses = [{ type: "InternalIP" as const, address }];
-  await store.create(nodeKind, { apiVersion: "v1", kind: "Node", metadata, status: { addresses } });
-}
-
-function blockOf(at: number, node: string) {
-  const { block } = simulated(at);
-  return {
-    apiVersion: addressBlockKind.apiVersion,
-    kind: "AddressBlock" as const,
-    metadata: { name: `${block.replaceAll(".", "-")}-26` },
-    spec: { cidr: `${block}/26`, pool: "bench", node, state: "confirmed" as const },
-  };
 }
 
 /** It originates all nodes' blocks, each by that node's address. Sessions begin when they are let. */

@@ -73,6 +73,10 @@ describe("tunnels between nodes", () => {
     const held = await commands.ask("ipam", "show", "--addresses");
     expect(held).toMatch(new RegExp(`${source.replaceAll(".", "\\.")} +tunnel \\(vxlan\\.tl\\) +node1`));
     expect((await commands.say("ipam", "check", "--lab", lab)).code).toBe(0);
+    // Connections are tracked as pods have them, and not once more around them.
+    const tracked = await on("node1", "cat", "/proc/net/nf_conntrack");
+    expect(tracked).toContain(`src=${await podIp("w1")}`);
+    expect(tracked).not.toContain("dport=4789");
   }, 60_000);
 
   it("are taken from known nodes only, and pods can send none to nodes", async () => {

@@ -216,6 +216,14 @@ describe("the guard of tunnels", () => {
       "meta nfproto ipv4 udp dport 4789 ip saddr != @tunnel-from4 drop",
     ]);
     expect(table.chain("tunnel-forward")?.rules).toHaveLength(2);
+    // A pod's own tunnel to elsewhere is tracked, whatever its address.
+    expect(table.chain("tunnel-untracked-in")?.rules).toEqual([
+      "meta nfproto ipv4 meta l4proto 4 iifgroup & 0xffff0000 != 0x544c0000 ip saddr @tunnel-from4 notrack",
+      "meta nfproto ipv4 udp dport 4789 iifgroup & 0xffff0000 != 0x544c0000 ip saddr @tunnel-from4 notrack",
+    ]);
+    expect(table.chain("tunnel-untracked-out")?.rules[1]).toBe(
+      "meta nfproto ipv4 udp dport 4789 ip daddr @tunnel-from4 notrack",
+    );
     expect([...table.elements("tunnel-from4").keys()]).toEqual(["10.0.0.2"]);
     expect([...table.elements("tunnel-nodes4").keys()]).toEqual(["10.0.0.1", "10.0.0.2"]);
     expect(table.hasSet("tunnel-from6")).toBe(false);
