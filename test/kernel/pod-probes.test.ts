@@ -40,7 +40,7 @@ const probed = (query: string) => ask<PodProbed>(`/probe?pod=default/a&${query}`
 
 /** What came of a probe from a to b, and which source of its packets b saw. */
 async function both(query: string): Promise<PodProbed & { readonly seen: readonly (string | undefined)[] }> {
-  const { watch } = await ask<{ watch: string }>(`/watch?pod=default/b&ms=5000&${query}`);
+  const { watch } = await ask<{ watch: string }>(`/watch?pod=default/b&ms=180000&${query}`);
   const result = await probed(`to=${addresses["b"]}&ms=600&${query}`);
   const { arrivals } = await ask<{ arrivals: Arrivals }>(`/watched?watch=${watch}`);
   return { ...result, seen: result.marks.map((mark) => arrivals[mark]) };
@@ -74,6 +74,7 @@ it("nonsense and strangers are refused, and the port that probes of kubelets ask
     "/probe?pod=default/a&to=192.0.2.1&protocol=TCP&port=0",
     "/probe?pod=default/a&to=192.0.2.1&protocol=GRE&port=1",
     "/probe?pod=default/a&to=192.0.2.1&protocol=ICMP&ms=99999999",
+    "/watch?pod=default/a&protocol=ICMP&ms=99999999",
     "/watched?watch=none",
   ])
     await expect(ask(query)).rejects.toThrow("cannot be");

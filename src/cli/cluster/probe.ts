@@ -42,8 +42,11 @@ export interface Question {
 
 /** A Service's endpoints beyond these are not watched: each is one question to an agent. */
 const MOST_WATCHED = 8;
-/** A watch has to outlive the questions around the probe. */
-const WATCH_MS = 8000;
+/**
+ * A watch has to outlive the questions around the probe: each is a stream by API server and kubelet, and took half a minute where
+ * those had no processor to spare. It ends when it is asked for; only one that is forgotten lasts for so long.
+ */
+const WATCH_MS = 180_000;
 
 /** Where packets go, and the pods at which they may arrive. */
 interface Destination {
