@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Pod, podIps } from "../../api/kinds/core.ts";
+import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
 import type { ObjectMeta } from "../../api/object.ts";
 import { type Keep, trimmed } from "./trim.ts";
 
@@ -135,5 +136,35 @@ describe("a pod as it is kept", () => {
   it("may lack what a server always says", () => {
     const bare = { apiVersion: "v1", kind: "Pod", metadata: { name: "a", namespace: "b" } } as unknown as Pod;
     expect(trimmed(bare, here)).toEqual({ ...bare, spec: undefined, status: undefined });
+  });
+});
+
+describe("a policy as it is kept", () => {
+  const policy = (namespace: string, port: number) =>
+    JSON.parse(
+      JSON.stringify({
+        apiVersion: "networking.k8s.io/v1",
+        kind: "NetworkPolicy",
+        metadata: { name: "web", namespace, managedFields: [] },
+        spec: { podSelector: { matchLabels: { app: "web" } }, ingress: [{ ports: [{ port }] }] },
+      }),
+    ) as NetworkPolicy;
+
+  it("shares its rules with those that say the same", () => {
+    const [a, b, c] = [
+      trimmed(policy("a", 80), "network"),
+      trimmed(policy("b", 80), "network"),
+      trimmed(policy("a", 81), "network"),
+    ];
+    expect(a.spec).toBe(b.spec);
+    expect(a).toEqual({ ...policy("a", 80), metadata: { name: "web", namespace: "a" } });
+    expect(b.metadata.namespace).toBe("b");
+    expect(c.spec.ingress).toEqual([{ ports: [{ port: 81 }] }]);
+    for (const one of [a, b, c]) expect(isFrozenWhole(one)).toBe(true);
+  });
+
+  it("is kept as it was written where it has no rules that can be read", () => {
+    const broken = { ...policy("a", 80), spec: null } as unknown as NetworkPolicy;
+    expect(trimmed(broken, "network").spec).toBeNull();
   });
 });

@@ -47,7 +47,15 @@ export function trimmed<T extends KubeObject>(object: T, keep: Keep): T {
     ...object,
     metadata: { ...rest, ...(annotations && { annotations: keptOf(annotations) }) },
   };
+  if (object.kind === "NetworkPolicy") return withSharedSpec(small);
   return deepFreeze(object.apiVersion === "v1" && object.kind === "Node" ? trimmedNode(small) : small);
+}
+
+/** The same few policies stand in every namespace of a large cluster. */
+function withSharedSpec<T extends KubeObject>(policy: T): T {
+  const spec: unknown = Reflect.get(policy, "spec");
+  if (typeof spec !== "object" || spec === null) return deepFreeze(policy);
+  return deepFreeze({ ...policy, spec: shared(spec, known.specs) });
 }
 
 /** A node's list of images alone may be most of what it says. */
@@ -64,6 +72,7 @@ const known = {
   annotations: new Interned<string, object>(),
   owners: new Interned<string, object>(),
   lists: new Interned<string, object>(),
+  specs: new Interned<string, object>(),
 };
 
 /** Names and words that stand in many objects. */
