@@ -31,8 +31,7 @@ function oneFamily(blocks: readonly BlockPorts[], family: 4 | 6): BlockPorts[] {
     else open.delete(block);
     const next = edges[index + 1]?.at;
     if (next === undefined || next === at || open.size === 0) continue;
-    const ports = unionPorts([...open].map((one) => one.ports));
-    const rules = [...new Set([...open].flatMap((one) => one.rules))].toSorted();
+    const { ports, rules } = together(open);
     const previous = out.at(-1);
     const goesOn =
       previous?.range.last === at - 1n &&
@@ -42,4 +41,14 @@ function oneFamily(blocks: readonly BlockPorts[], family: 4 | 6): BlockPorts[] {
     else out.push({ ports, rules, range: { family, first: at, last: next - 1n } });
   }
   return out;
+}
+
+/** Nearly everywhere it is one: tens of thousands of ranges share what they say. */
+function together(open: ReadonlySet<BlockPorts>): Pick<BlockPorts, "ports" | "rules"> {
+  const [first] = open;
+  if (first && open.size === 1) return first;
+  return {
+    ports: unionPorts([...open].map((one) => one.ports)),
+    rules: [...new Set([...open].flatMap((one) => one.rules))].toSorted(),
+  };
 }

@@ -86,7 +86,7 @@ describe("the nftables text of a node", () => {
         map policy-from6 { type ifname . ipv6_addr : verdict; }
           "tl0" . fd00::1 : goto policy-out-open
           "tl1" . fd00::2 : goto policy-ingress
-        map policy-in-block4-09126bc3b673f253 { type ipv4_addr : verdict; flags interval; counter; }
+        map policy-in-block4-0d0deffa9c2eb8fc { type ipv4_addr : verdict; flags interval; counter; }
           172.17.0.0-172.17.0.255 : jump policy-in-ports-all
           172.17.2.0-172.17.255.255 : jump policy-in-ports-all
         map policy-in-peer4 { type ipv4_addr : classid; }
@@ -112,10 +112,10 @@ describe("the nftables text of a node", () => {
           fd00::1 . fd00::1
           fd00::2 . fd00::2
         map policy-to4 { type ifname . ipv4_addr : verdict; }
-          "tl0" . 10.0.0.1 : goto policy-in-09126bc3b673f253
+          "tl0" . 10.0.0.1 : goto policy-in-0d0deffa9c2eb8fc
           "tl1" . 10.0.0.2 : accept
         map policy-to6 { type ifname . ipv6_addr : verdict; }
-          "tl0" . fd00::1 : goto policy-in-09126bc3b673f253
+          "tl0" . fd00::1 : goto policy-in-0d0deffa9c2eb8fc
           "tl1" . fd00::2 : accept
         chain pod-output { type filter hook output priority -10; policy accept; }
           oifgroup & 0xffff0000 != 0x544c0000 accept
@@ -156,12 +156,12 @@ describe("the nftables text of a node", () => {
         chain policy-forward-new
           iifgroup & 0xffff0000 == 0x544c0000 goto policy-egress
           goto policy-ingress
-        chain policy-in-09126bc3b673f253
+        chain policy-in-0d0deffa9c2eb8fc
           ct state invalid goto policy-stray
           tcp flags & (fin | syn | rst | ack) != syn goto policy-cut
           meta priority set ip saddr map @policy-in-peer4 jump policy-in-class4
           meta priority set ip6 saddr map @policy-in-peer6 jump policy-in-class6
-          ip saddr vmap @policy-in-block4-09126bc3b673f253
+          ip saddr vmap @policy-in-block4-0d0deffa9c2eb8fc
           goto policy-refuse-in
         chain policy-in-class4
           meta priority . ip daddr . meta l4proto . th dport @policy-in-port4 meta priority set none accept

@@ -22,7 +22,6 @@
 // beginning is answered by a reset where policies isolate the pod: otherwise a connection that was cut would be picked
 // up again from its other end. UDP has no such mark: there the first packet, from whichever end, opens.
 import { createHash } from "node:crypto";
-import { formatIp } from "../../../base/ip.ts";
 import type { NftTable } from "../../../kernel/nft/document.ts";
 import type { BlockPorts } from "../blocks.ts";
 import type { Isolation, LocalRules, PolicySink } from "../node/node-policy.ts";
@@ -44,10 +43,11 @@ import {
   writeHooks,
 } from "./guard.ts";
 import { enforced, type Manner, writeStageHooks } from "./manner.ts";
+import { cutsKept, rangeKey, sameRanges, shapeOf } from "./range-map.ts";
 import { countAndTell, DENIED_SETS, REFUSED_SET, refusedLinks, tellOnly } from "./refusals.ts";
 
 /** Part of every name made from contents: to be raised when equal contents are written in another way. */
-const writing = "4";
+const writing = "5";
 
 const noPriority = "meta priority set none";
 
@@ -154,6 +154,11 @@ export class PolicyWriter implements PolicySink {
   readonly #unused = new Set<string>();
   /** The ports in the sets of single ports, by set, class and address. */
   readonly #rowPorts = new Map<string, readonly string[]>();
+  /** What the maps of ranges hold, by name. */
+  readonly #ranges = new Map<string, readonly BlockPorts[]>();
+  /** By the digest of what isolated pods have in common, that of the chain they are in, where it is another one. */
+  readonly #renewed = new Map<string, string>();
+  #renewals = 0;
   readonly #log: boolean;
   readonly #manner: Manner;
   #enforcing = false;
@@ -213,6 +218,8 @@ export class PolicyWriter implements PolicySink {
     this.#uses.clear();
     this.#unused.clear();
     this.#rowPorts.clear();
+    this.#ranges.clear();
+    this.#renewed.clear();
     hookGroups(this.#table);
   }
 
@@ -246,8 +253,10 @@ export class PolicyWriter implements PolicySink {
 
   local(key: string, rules: LocalRules | undefined): void {
     const before = this.#locals.get(key);
-    const next = new Map(rules === undefined ? [] : this.#elementsOf(rules));
-    for (const [place, [set, element]] of before === undefined ? [] : this.#elementsOf(before))
+    const verdict = (direction: Direction, one: LocalRules) => this.#verdict(direction, one);
+    const next = new Map(rules === undefined ? [] : this.#elementsOf(rules, verdict));
+    // Where elements have been is asked for only: what led there may be of other policies by now.
+    for (const [place, [set, element]] of before === undefined ? [] : this.#elementsOf(before, () => ""))
       if (!next.has(place)) this.#lead(set, element, undefined);
     for (const [set, element, value] of next.values()) this.#lead(set, element, value);
     if (rules === undefined) this.#locals.delete(key);
@@ -264,7 +273,10 @@ export class PolicyWriter implements PolicySink {
     }
   }
 
-  #elementsOf(rules: LocalRules): [string, [string, string, string]][] {
+  #elementsOf(
+    rules: LocalRules,
+    verdict: (direction: Direction, rules: LocalRules) => string,
+  ): [string, [string, string, string]][] {
     const link = `"${rules.interface}"`;
     const { guards } = this.#manner;
     const out: [string, string, string][] = guards ? [[REFUSED_SET, link, ""]] : [];
@@ -277,8 +289,8 @@ export class PolicyWriter implements PolicySink {
       if (!this.#enforcing) continue;
       out.push([`policy-self${family}`, `${ip} . ${ip}`, ""]);
       const place = `${link} . ${ip}`;
-      out.push([`policy-from${family}`, place, this.#verdict("egress", rules)]);
-      out.push([`policy-to${family}`, place, this.#verdict("ingress", rules)]);
+      out.push([`policy-from${family}`, place, verdict("egress", rules)]);
+      out.push([`policy-to${family}`, place, verdict("ingress", rules)]);
     }
     return out.map((one) => [`${one[0]} ${one[1]}`, one]);
   }
@@ -296,9 +308,27 @@ export class PolicyWriter implements PolicySink {
   #isolation(direction: Direction, { any, blocks }: Isolation): string {
     const { name: side, peer } = sides[direction];
     const plain = blocks.length === 0 && isEmpty(any);
-    const digest = hash(blocksKey(blocks) + any.key);
-    const name = plain ? `policy-${side}` : `policy-${side}-${digest}`;
-    if (this.#table.hasChain(name)) return name;
+    const shape = hash(side + shapeOf(blocks) + any.key);
+    const nameOf = (digest: string) => (plain ? `policy-${side}` : `policy-${side}-${digest}`);
+    const renewed = this.#renewed.get(shape);
+    let digest = renewed !== undefined && this.#table.hasChain(nameOf(renewed)) ? renewed : shape;
+    const byFamily = families.flatMap((family) => {
+      const mine = blocks.filter(({ range }) => `${range.family}` === family);
+      return mine.length === 0 ? [] : [{ family, mine }];
+    });
+    const mapOf = (family: FamilyName) => `policy-${side}-block${family}-${digest}`;
+    if (this.#table.hasChain(nameOf(digest))) {
+      const isInPlace = byFamily.every(
+        ({ family, mine }) => !cutsKept(this.#ranges.get(mapOf(family)), mine),
+      );
+      if (isInPlace) {
+        for (const { family, mine } of byFamily) this.#fill(mapOf(family), direction, mine);
+        return nameOf(digest);
+      }
+      digest = hash(`${shape} ${++this.#renewals}`);
+      this.#renewed.set(shape, digest);
+    }
+    const name = nameOf(digest);
     const rules: string[] = [...this.#manner.stray];
     for (const family of families) {
       const ip = header[family];
@@ -307,10 +337,16 @@ export class PolicyWriter implements PolicySink {
       rules.push(`meta priority set ${ip} ${peer} map @${peers} jump policy-${side}-class${family}`);
     }
     const uses: string[] = [];
-    for (const family of families) {
-      const mine = blocks.filter((block) => `${block.range.family}` === family);
-      if (mine.length === 0) continue;
-      const map = this.#blocks(`policy-${side}-block${family}-${digest}`, direction, family, mine);
+    for (const { family, mine } of byFamily) {
+      const map = mapOf(family);
+      this.#table.setSet(map, {
+        key: [addressType[family]],
+        value: "verdict",
+        interval: true,
+        counter: true,
+      });
+      this.#unused.add(map);
+      this.#fill(map, direction, mine);
       uses.push(map);
       rules.push(`${header[family]} ${peer} vmap @${map}`);
     }
@@ -326,21 +362,17 @@ export class PolicyWriter implements PolicySink {
     return name;
   }
 
-  /** Makes the map of ranges of a chain: its own, so that its counters are those of the pods in that chain. */
-  #blocks(name: string, direction: Direction, family: FamilyName, blocks: readonly BlockPorts[]): string {
-    this.#table.setSet(name, {
-      key: [addressType[family]],
-      value: "verdict",
-      interval: true,
-      counter: true,
-    });
-    this.#unused.add(name);
-    for (const { range, ports } of blocks) {
-      const first = formatIp({ family: range.family, value: range.first });
-      const last = formatIp({ family: range.family, value: range.last });
-      this.#lead(name, first === last ? first : `${first}-${last}`, `jump ${this.#ports(direction, ports)}`);
-    }
-    return name;
+  /**
+   * Makes a chain's map hold these ranges. It is the chain's own, so that its counters are those of the pods in that chain;
+   * what stays is not touched: one range of twenty thousand that comes or goes is one element.
+   */
+  #fill(map: string, direction: Direction, blocks: readonly BlockPorts[]): void {
+    const before = this.#ranges.get(map);
+    if (before && sameRanges(before, blocks)) return;
+    this.#ranges.set(map, blocks);
+    const wanted = new Map(blocks.map(({ range, ports }) => [rangeKey(range), ports]));
+    for (const key of this.#table.elements(map).keys()) if (!wanted.has(key)) this.#lead(map, key, undefined);
+    for (const [key, ports] of wanted) this.#lead(map, key, `jump ${this.#ports(direction, ports)}`);
   }
 
   /** Returns the chain that accepts these ports; made if it is not there. */
@@ -409,6 +441,7 @@ export class PolicyWriter implements PolicySink {
     this.#uses.delete(name);
     if (this.#table.hasSet(name)) {
       for (const [key] of this.#table.elements(name)) this.#lead(name, key, undefined);
+      this.#ranges.delete(name);
       this.#table.removeSet(name);
       return;
     }
@@ -438,12 +471,6 @@ function singlePorts(ports: PortSet): readonly string[] | undefined {
 const mostRangeRules = 8;
 
 const fixedChains: ReadonlySet<string> = new Set(["policy-in-open", "policy-out-open", "policy-ingress"]);
-
-function blocksKey(blocks: readonly BlockPorts[]): string {
-  return blocks
-    .map(({ range, ports }) => `${range.family}/${range.first}-${range.last}=${ports.key}\n`)
-    .join("");
-}
 
 function targetOf(verdict: string): string | undefined {
   return /^(?:jump|goto) (\S+)$/.exec(verdict)?.[1];

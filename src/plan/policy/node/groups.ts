@@ -66,10 +66,10 @@ export function makeGroup(
         for (const one of named) allow(everyPod, one, noPorts);
         continue;
       }
+      const rules = [`${policy.key} ${rule.path}`];
       for (const peer of rule.peers) {
         if (peer.kind === "block") {
-          const rules = [`${policy.key} ${rule.path}`];
-          if (!isEmpty(ports)) blocks.push(...peer.ranges.map((range) => ({ range, ports, rules })));
+          if (!isEmpty(ports)) for (const range of peer.ranges) blocks.push({ range, ports, rules });
           continue;
         }
         allow(peer, undefined, ports);

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Pod } from "../../../api/kinds/core.ts";
@@ -81,6 +82,23 @@ function renderOf(facts: ClusterFacts, idBits?: number): string {
   return fresh.table.render();
 }
 
+/** Chains of isolated pods and their maps of ranges are called by their history, too: here by what they hold. */
+function plain(text: string): string {
+  const parts = text.split(/^(?= {2}(?:set|map|chain) )/m);
+  const own = /\bpolicy-(?:in|out)-(?:block[46]-)?([0-9a-f]{16})\b/g;
+  const digests = new Set([...text.matchAll(own)].map(([, digest = ""]) => digest));
+  let out = text;
+  for (const digest of digests) {
+    const mine = parts.filter((part) => part.split("\n")[0]?.includes(digest));
+    const words = mine.map((part) => part.replaceAll(digest, "")).toSorted();
+    out = out.replaceAll(digest, createHash("sha256").update(words.join("")).digest("hex").slice(0, 16));
+  }
+  return out
+    .split(/^(?= {2}(?:set|map|chain) )/m)
+    .toSorted()
+    .join("");
+}
+
 describe("NodePolicy and its nftables text", () => {
   const histories = fc.array(
     fc.record({
@@ -115,7 +133,7 @@ describe("NodePolicy and its nftables text", () => {
           walked.table.committed();
           const last = history.at(-1)?.facts;
           if (last === undefined) return;
-          expect(walked.table.render()).toBe(renderOf(last, idBits));
+          expect(plain(walked.table.render())).toBe(plain(renderOf(last, idBits)));
           const whole = new NftModel();
           whole.run(walked.table.replaceAll());
           expect(model.dump(heading)).toBe(whole.dump(heading));
