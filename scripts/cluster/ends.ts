@@ -2,15 +2,15 @@
 // is in them is ended.
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { cgroups, controllers, isUnified } from "./node.ts";
-import { file } from "./place.ts";
+import { file, groups } from "./place.ts";
 import { isRunning, pidOf, run, succeeds } from "./programs.ts";
 
 /** Calls `work` with the folder of the nodes' groups in each hierarchy; they may not be mounted where this runs. */
 function withGroups(work: (folder: string) => void): void {
   for (const name of isUnified() ? [""] : controllers()) {
     const mounted = `${cgroups}/${name}`;
-    if (existsSync(`${mounted}/trunkline-kube`)) {
-      work(`${mounted}/trunkline-kube`);
+    if (existsSync(`${mounted}/${groups}`)) {
+      work(`${mounted}/${groups}`);
       continue;
     }
     if (existsSync(`${mounted}/cgroup.procs`)) continue;
@@ -20,7 +20,7 @@ function withGroups(work: (folder: string) => void): void {
     const words = name === "" ? ["-t", "cgroup2", "cgroup2"] : ["-t", "cgroup", "-o", option, "cgroup"];
     if (!succeeds("mount", [...words, at])) continue;
     try {
-      if (existsSync(`${at}/trunkline-kube`)) work(`${at}/trunkline-kube`);
+      if (existsSync(`${at}/${groups}`)) work(`${at}/${groups}`);
     } finally {
       run("umount", [at]);
     }

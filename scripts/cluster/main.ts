@@ -1,4 +1,4 @@
-// scripts/kube up|env|down. One cluster a machine; what it starts it knows by pid files, and ends again.
+// scripts/kube up|env|down|start NAME. One cluster a machine; what it starts it knows by pid files, and ends again.
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { kube, kubeSucceeds, startControlPlane } from "./control-plane.ts";
@@ -6,13 +6,23 @@ import { endContainers, endInside, removeGroups } from "./ends.ts";
 import { makeImages } from "./images.ts";
 import { makeNetwork, proxySettings, removeNetwork, startNode } from "./node.ts";
 import { file, folder, nodes, programs, project } from "./place.ts";
-import { end, isRunning, run, say, start, until } from "./programs.ts";
+import { end, isRunning, run, say, start, startAgain, until } from "./programs.ts";
 import { fill } from "./registry.ts";
 
-const [command] = process.argv.slice(2);
+const [command, name = ""] = process.argv.slice(2);
 if (command === "up") await up();
 else if (command === "down") await down();
 else if (command === "env") env();
+else if (command === "start") startNamed();
+
+function startNamed(): void {
+  try {
+    startAgain(name);
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+    process.exitCode = 1;
+  }
+}
 
 async function up(): Promise<void> {
   if (isRunning("control-api")) {

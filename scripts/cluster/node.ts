@@ -1,7 +1,7 @@
 // A node: a network namespace and a mount namespace of its own, in which containerd, kubelet and kube-proxy run. What they
 // and the agent write below /run, /var/lib, /opt/cni and /etc/cni is the node's own.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { file, network, nodeAddress, nodes, program, programs, registryPort } from "./place.ts";
+import { file, groups, network, nodeAddress, nodes, program, programs, registryPort } from "./place.ts";
 import { pidOf, run, start, succeeds, until } from "./programs.ts";
 
 /** Folders of the node's own, by their place in it. */
@@ -49,11 +49,8 @@ export async function startNode(node: string, at: number): Promise<void> {
   makeSpace(node, at);
   writeConfigurations(node, at);
   const background = (name: string, command: string, args: readonly string[]) =>
-    start(`${node}-${name}`, "nsenter", [...enter(node), command, ...args], {
-      ...process.env,
-      // The shim is looked up there.
-      PATH: `${programs}:${process.env["PATH"]}`,
-    });
+    // containerd looks its shim up.
+    start(`${node}-${name}`, "nsenter", [...enter(node), command, ...args], [programs]);
   background("containerd", program("containerd"), ["--config", file(node, "containerd.toml")]);
   await until(`containerd of ${node}`, () =>
     succeeds("nsenter", [...enter(node), program("ctr"), "version"]),
@@ -109,7 +106,7 @@ function mountSystem(node: string): void {
   inside(node, "mount", ["-t", "sysfs", "sysfs", "/sys"]);
   if (isUnified()) {
     inside(node, "mount", ["-t", "cgroup2", "cgroup2", cgroups]);
-    inside(node, "mkdir", ["-p", `${cgroups}/trunkline-kube/${node}`]);
+    inside(node, "mkdir", ["-p", `${cgroups}/${groups}/${node}`]);
     return;
   }
   inside(node, "mount", ["-t", "tmpfs", "-o", "mode=755", "tmpfs", cgroups]);
@@ -118,10 +115,10 @@ function mountSystem(node: string): void {
     // The hierarchy without a controller that kubelets and runc look for, too.
     const option = name === "systemd" ? "none,name=systemd" : name;
     inside(node, "mount", ["-t", "cgroup", "-o", option, "cgroup", `${cgroups}/${name}`]);
-    const group = `${cgroups}/${name}/trunkline-kube/${node}`;
+    const group = `${cgroups}/${name}/${groups}/${node}`;
     if (name === "cpuset")
       // A group without processors can have no members.
-      for (const path of [`${cgroups}/cpuset/trunkline-kube`, group]) {
+      for (const path of [`${cgroups}/cpuset/${groups}`, group]) {
         inside(node, "mkdir", ["-p", path]);
         for (const what of ["cpuset.cpus", "cpuset.mems"])
           inside(node, "sh", ["-c", 'cat "$1/../$2" > "$1/$2"', "sh", path, what]);
@@ -166,7 +163,7 @@ function writeConfigurations(node: string, at: number): void {
     authentication: { anonymous: { enabled: true }, webhook: { enabled: false } },
     authorization: { mode: "AlwaysAllow" },
     cgroupDriver: "cgroupfs",
-    cgroupRoot: `/trunkline-kube/${node}`,
+    cgroupRoot: `/${groups}/${node}`,
     failCgroupV1: false,
     enforceNodeAllocatable: [],
     failSwapOn: false,

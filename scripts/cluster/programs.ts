@@ -24,16 +24,22 @@ export function run(command: string, args: readonly string[], input = ""): strin
   return stdout;
 }
 
-/** Starts a program in the background; its process id and start time are written down, so that only it is ended. */
+/**
+ * Starts a program in the background; its process id and start time are written down, so that only it is ended, and its words,
+ * so that it can be started again.
+ * @param folders where it finds programs before those of PATH
+ * @returns its process id
+ */
 export function start(
   name: string,
   command: string,
   args: readonly string[],
-  env: NodeJS.ProcessEnv = process.env,
+  folders: readonly string[] = [],
 ): number {
-  mkdirSync(file("pids"), { recursive: true });
-  mkdirSync(file("logs"), { recursive: true });
+  for (const folder of ["pids", "logs", "words"]) mkdirSync(file(folder), { recursive: true });
+  writeFileSync(file("words", name), JSON.stringify({ command, args, folders } satisfies Words));
   const log = openSync(file("logs", `${name}.log`), "a");
+  const env = { ...process.env, PATH: [...folders, process.env["PATH"]].join(":") };
   const child = spawn(command, args, { detached: true, stdio: ["ignore", log, log], env });
   closeSync(log);
   if (child.pid === undefined) throw new Error(`${command} cannot be started`);
@@ -42,10 +48,27 @@ export function start(
   return child.pid;
 }
 
-/** When a process began, in the kernel's ticks: with its number that is nobody else. */
+interface Words {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly folders: readonly string[];
+}
+
+/** Starts a program that has ended, as it was started before. @throws if the cluster has none of that name */
+export function startAgain(name: string): void {
+  const words = file("words", name);
+  if (!/^[\w-]+$/.test(name) || !existsSync(words)) throw new Error(`the cluster has no program ${name}`);
+  if (isRunning(name)) return;
+  const { command, args, folders } = JSON.parse(readFileSync(words, "utf8")) as Words;
+  start(name, command, args, folders);
+}
+
+/** When a process began, in the kernel's ticks: with its number that is nobody else. Nothing for one that has ended. */
 function startTime(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ")[19] ?? "";
+    const words = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+    // One that nobody has waited for yet has a number, and runs nothing.
+    return words[0] === "Z" ? "" : (words[19] ?? "");
   } catch {
     // It is gone.
     return "";
@@ -74,7 +97,12 @@ export async function end(prefix: string): Promise<void> {
   for (const name of names) rmSync(file("pids", name), { force: true });
 }
 
-export async function until(what: string, look: () => boolean, seconds = 120): Promise<void> {
+/**
+ * Waits until `look` finds it so. The time is one after which nothing comes any more, also where a machine does much else: a start
+ * that takes ten seconds of a quiet one took minutes there.
+ * @throws if a program of the cluster has ended, or after so many seconds
+ */
+export async function until(what: string, look: () => boolean, seconds = 900): Promise<void> {
   const end = performance.now() + seconds * 1000;
   while (performance.now() < end) {
     if (look()) return;
