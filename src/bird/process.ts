@@ -14,8 +14,8 @@ export interface BirdProcessOptions {
   readonly netns: NetnsRef;
   readonly files: BirdFiles;
   readonly logger: Logger;
-  /** Called before BIRD is started and before it gets another configuration: routes may vanish for a moment. */
-  readonly beforeChange: (what: "start" | "configure") => Promise<void>;
+  /** Called before BIRD is started with a configuration, and before it gets another one: routes may vanish for a moment. */
+  readonly beforeChange: (what: "start" | "configure", text: string) => Promise<void>;
   /** Called when it runs with that configuration. */
   readonly onSettled: (text: string) => void;
   /** Whether its routes may be in the kernel already, from one that has died. */
@@ -119,7 +119,7 @@ export class BirdProcess {
     }
     if (this.#applied === text) return;
     await this.#check(control, text);
-    await beforeChange("configure");
+    await beforeChange("configure", text);
     renameSync(files.next, files.config);
     await control.command(`configure "${files.config}"`, CONFIGURE_MS);
     this.#applied = text;
@@ -167,7 +167,7 @@ export class BirdProcess {
       throw error;
     }
     renameSync(files.next, files.config);
-    await beforeChange("start");
+    await beforeChange("start", text);
     const recovers = leftRoutes();
     rmSync(files.control, { force: true });
     const args = ["-f", "-c", files.config, "-s", files.control, "-P", files.pid];

@@ -69,8 +69,9 @@ const SETTLED_MS = 3000;
  */
 const HASTE_MS = 10_000;
 const HASTY_UPDATE_SECONDS = 1;
-/** All nodes hear of a change of objects within this. */
-const OTHERS_MS = 300;
+const GIVEN = 4;
+/** All nodes hear of a change of objects within this, busy ones too. */
+const OTHERS_MS = 1000;
 
 export class BirdManager implements Manager {
   readonly name = "bird";
@@ -93,6 +94,8 @@ export class BirdManager implements Manager {
   #hasteUntil: number | undefined;
   /** The configuration that BIRD is known to have. */
   #inForce: BirdConfig | undefined;
+  /** The last ones that were wanted, by their texts: BIRD may be given one of them when another is wanted already. */
+  readonly #given = new Map<string, BirdConfig>();
   #seen: BirdView = nothingSeen;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
@@ -111,9 +114,9 @@ export class BirdManager implements Manager {
       files: this.#files,
       logger,
       leftRoutes: () => this.#holds.anyOfBird(),
-      beforeChange: (what) => this.#beforeChange(what),
+      beforeChange: (what, text) => this.#beforeChange(what, this.#given.get(text)),
       onSettled: (text) => {
-        this.#inForce = text === this.#wanted?.text ? this.#wanted.config : undefined;
+        this.#inForce = this.#given.get(text);
         this.#lookSoon(0);
       },
     });
@@ -154,7 +157,8 @@ export class BirdManager implements Manager {
     this.#known = { facts, plan, protocols, farEnds };
     this.#want();
     // The other ends are about to begin their sessions anew, and will take back what they have told.
-    const disturbed = before !== undefined && (before.farEnds !== farEnds || this.#disturbs());
+    const disturbed =
+      before !== undefined && (before.farEnds !== farEnds || this.#disturbs(this.#wanted?.config));
     if (disturbed && this.#inForce && plan.config) this.#hold();
     if (!plan.config) this.#holds.drop();
     this.#lookSoon(0);
@@ -172,6 +176,10 @@ export class BirdManager implements Manager {
     const both = this.#lingering ? together(config, this.#lingering.config) : config;
     const merged = this.#lingering || this.#hasteUntil !== undefined ? hasty(both) : both;
     this.#wanted = { config: merged, text: birdConfigText(merged, this.#files.log) };
+    this.#given.delete(this.#wanted.text);
+    this.#given.set(this.#wanted.text, merged);
+    const [oldest] = this.#given.keys();
+    if (this.#given.size > GIVEN && oldest !== undefined) this.#given.delete(oldest);
     this.#process.want(this.#wanted.text);
   }
 
@@ -225,16 +233,15 @@ export class BirdManager implements Manager {
   }
 
   /** Copies what may vanish for a moment. A change of filters or of announcements takes nothing from this node. */
-  async #beforeChange(what: "start" | "configure"): Promise<void> {
-    if (what === "configure" && !this.#disturbs()) return;
+  async #beforeChange(what: "start" | "configure", next: BirdConfig | undefined): Promise<void> {
+    if (what === "configure" && !this.#disturbs(next)) return;
     this.#hold();
     // The other ends must have copied theirs before this end closes sessions.
     if (what === "configure" && this.#inForce) await sleep(OTHERS_MS);
   }
 
-  /** Whether what is wanted takes away sessions that BIRD has, or begins them anew. */
-  #disturbs(): boolean {
-    const next = this.#wanted?.config;
+  /** Whether another configuration takes away sessions that BIRD has, or begins them anew. */
+  #disturbs(next: BirdConfig | undefined): boolean {
     return !(this.#inForce && next && keepsRoutes(this.#inForce, next));
   }
 
