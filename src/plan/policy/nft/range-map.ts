@@ -25,20 +25,30 @@ export function shapeOf(blocks: readonly BlockPorts[]): string {
   return [...new Set(lines)].toSorted().join("");
 }
 
-/** Whether two lists of one family and one shape have the same ranges. */
-export function sameRanges(a: readonly BlockPorts[], b: readonly BlockPorts[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every((one, at) => {
-      const other = b[at]!;
-      return (
-        one === other ||
-        (one.range.first === other.range.first &&
-          one.range.last === other.range.last &&
-          one.ports.key === other.ports.key)
-      );
-    })
-  );
+function isSame(a: BlockPorts, b: BlockPorts): boolean {
+  return a.range.first === b.range.first && a.range.last === b.range.last && a.ports.key === b.ports.key;
+}
+
+/** Returns what goes out of a map of one family, and what comes into it. */
+export function changesOf(
+  before: readonly BlockPorts[] = [],
+  now: readonly BlockPorts[],
+): { readonly gone: readonly BlockPorts[]; readonly fresh: readonly BlockPorts[] } {
+  const [gone, fresh]: [BlockPorts[], BlockPorts[]] = [[], []];
+  for (let [i, j] = [0, 0]; i < before.length || j < now.length; ) {
+    const [a, b] = [before[i], now[j]];
+    if (a && b && isSame(a, b)) {
+      i++;
+      j++;
+    } else if (a && (!b || a.range.first <= b.range.first)) {
+      gone.push(a);
+      i++;
+    } else {
+      if (b) fresh.push(b);
+      j++;
+    }
+  }
+  return { gone, fresh };
 }
 
 /**
@@ -50,11 +60,7 @@ export function cutsKept(before: readonly BlockPorts[] = [], now: readonly Block
     const [a, b] = [before[i]!, now[j]!];
     if (a.range.last < b.range.first) i++;
     else if (b.range.last < a.range.first) j++;
-    else if (
-      a.range.first === b.range.first &&
-      a.range.last === b.range.last &&
-      a.ports.key === b.ports.key
-    ) {
+    else if (isSame(a, b)) {
       i++;
       j++;
     } else return true;

@@ -43,7 +43,7 @@ import {
   writeHooks,
 } from "./guard.ts";
 import { enforced, type Manner, writeStageHooks } from "./manner.ts";
-import { cutsKept, rangeKey, sameRanges, shapeOf } from "./range-map.ts";
+import { changesOf, cutsKept, rangeKey, shapeOf } from "./range-map.ts";
 import { countAndTell, DENIED_SETS, REFUSED_SET, refusedLinks, tellOnly } from "./refusals.ts";
 
 /** Part of every name made from contents: to be raised when equal contents are written in another way. */
@@ -367,12 +367,11 @@ export class PolicyWriter implements PolicySink {
    * what stays is not touched: one range of twenty thousand that comes or goes is one element.
    */
   #fill(map: string, direction: Direction, blocks: readonly BlockPorts[]): void {
-    const before = this.#ranges.get(map);
-    if (before && sameRanges(before, blocks)) return;
+    const { gone, fresh } = changesOf(this.#ranges.get(map), blocks);
     this.#ranges.set(map, blocks);
-    const wanted = new Map(blocks.map(({ range, ports }) => [rangeKey(range), ports]));
-    for (const key of this.#table.elements(map).keys()) if (!wanted.has(key)) this.#lead(map, key, undefined);
-    for (const [key, ports] of wanted) this.#lead(map, key, `jump ${this.#ports(direction, ports)}`);
+    for (const { range } of gone) this.#lead(map, rangeKey(range), undefined);
+    for (const { range, ports } of fresh)
+      this.#lead(map, rangeKey(range), `jump ${this.#ports(direction, ports)}`);
   }
 
   /** Returns the chain that accepts these ports; made if it is not there. */
