@@ -2,8 +2,10 @@ import { describe, expect, it } from "vitest";
 import { customKinds } from "../kinds/index.ts";
 import { sourceNatKind } from "../kinds/source-nat.ts";
 import { crdOf } from "./crd.ts";
+import { describedPaths } from "./descriptions.ts";
 
 interface Schema {
+  readonly description?: string;
   readonly type?: string;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly items?: Schema;
@@ -39,6 +41,30 @@ describe("custom resource definitions", () => {
     expect(schema?.properties?.["metadata"]).toEqual({ type: "object" });
     expect(untyped(schema ?? {}, kind.kind)).toEqual([]);
   });
+
+  /** Every field and its text; what is kept and not looked into has none. */
+  function textsOf(schema: Schema | undefined, path: string): [path: string, text: string | undefined][] {
+    const fields = Object.entries(schema?.properties ?? schema?.items?.properties ?? {});
+    return fields.flatMap(([name, field]) => {
+      const own = `${path}${name}`;
+      const isOpaque = field["x-kubernetes-preserve-unknown-fields"] && field.type === undefined;
+      return isOpaque ? [] : [[own, field.description], ...textsOf(field, `${own}.`)];
+    });
+  }
+
+  it.each(customKinds.map((kind) => [kind.kind, kind] as const))(
+    "%s tells kubectl explain what it and its fields are for",
+    (name, kind) => {
+      const schema = schemaOf(crdOf(kind));
+      expect(schema?.description).toMatch(/\.$/);
+      const found = textsOf(schema, "").filter(([path]) => !/^(apiVersion|kind|metadata)/.test(path));
+      const silent = found.filter(([path, text]) => path.startsWith("spec") && text === undefined);
+      expect(silent).toEqual([]);
+      for (const [path, text] of found) if (text !== undefined) expect(text, path).toMatch(/\S\.$/);
+      const known = new Set(["", ...found.map(([path]) => path)]);
+      expect(describedPaths(name).filter((path) => !known.has(path))).toEqual([]);
+    },
+  );
 
   it("puts the alternatives of an action together", () => {
     const action = schemaOf(crdOf(sourceNatKind))?.properties?.["spec"]?.properties?.["rules"]?.items

@@ -5,6 +5,7 @@ import { schemaFor } from "../kinds/schemas.ts";
 import type { Kind } from "../object.ts";
 import { definitionOf } from "../schema.ts";
 import { printerColumns } from "./columns.ts";
+import { descriptionOf } from "./descriptions.ts";
 
 type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -20,7 +21,14 @@ export function crdOf(kind: Kind): JsonSchema {
   } = (whole["properties"] ?? {}) as Record<string, JsonSchema>;
   const standard = { apiVersion: { type: "string" }, kind: { type: "string" }, metadata: { type: "object" } };
   const required = Object.hasOwn(own, "spec") ? { required: ["spec"] } : {};
-  const schema = { type: "object", ...required, properties: { ...standard, ...own } };
+  const properties = Object.fromEntries(
+    Object.entries(own).map(([name, field]) => [name, described(kind.kind, name, field)]),
+  );
+  const schema = described(kind.kind, "", {
+    type: "object",
+    ...required,
+    properties: { ...standard, ...properties },
+  });
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
@@ -48,6 +56,27 @@ export function crdOf(kind: Kind): JsonSchema {
       ],
     },
   };
+}
+
+/** Returns a schema with what `kubectl explain` is to say of it and of all that is in it. */
+function described(kind: string, path: string, schema: JsonSchema): JsonSchema {
+  const description = descriptionOf(kind, path);
+  // What stands beside a kind's own fields is described by the server.
+  const whole = path === "" ? schema : withFieldsDescribed(kind, path, schema);
+  const { items } = schema as { items?: JsonSchema };
+  return {
+    ...(description !== undefined && { description }),
+    ...whole,
+    ...(items && { items: withFieldsDescribed(kind, path, items) }),
+  };
+}
+
+function withFieldsDescribed(kind: string, path: string, schema: JsonSchema): JsonSchema {
+  const { properties } = schema as { properties?: Record<string, JsonSchema> };
+  if (!properties) return schema;
+  const fields = Object.entries(properties);
+  const told = fields.map(([name, field]) => [name, described(kind, `${path}.${name}`, field)]);
+  return { ...schema, properties: Object.fromEntries(told) };
 }
 
 function structural(schema: unknown): JsonSchema {
