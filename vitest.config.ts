@@ -31,7 +31,8 @@ export default defineConfig({
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 120_000,
-          fileParallelism: false,
+          // Labs wait most of the time, and those of two files know nothing of each other.
+          maxWorkers: 2,
         },
       },
       {
