@@ -36,7 +36,8 @@ export async function recover(context: NodeContext, fresh: boolean): Promise<voi
 
 /**
  * The line that told of a loan may be one of those that are lost; its borrower uses the address all the same. So may be the line
- * that freed it before.
+ * that freed it before, or that ended an earlier loan: of two loans the later number counts, or the earlier borrower would be
+ * told of its own once more.
  */
 function lentByObjects(context: NodeContext, used: readonly UsedAddress[]): JournalRecord[] {
   const { ledger, view, node } = context;
@@ -45,7 +46,8 @@ function lentByObjects(context: NodeContext, used: readonly UsedAddress[]): Jour
     const block = spec.node === node ? ledger.blocks.get(metadata.uid) : undefined;
     if (!block) return [];
     return (spec.loans ?? []).flatMap(({ address, node: borrower, seq = 0 }): JournalRecord[] => {
-      const known = !block.has(address) || block.lent.has(block.ordinalOf(address));
+      const earlier = block.has(address) ? block.lent.get(block.ordinalOf(address)) : undefined;
+      const known = !block.has(address) || (earlier !== undefined && earlier.seq >= seq);
       const holder = ledger.holderOf(address);
       const isHeld = holder !== undefined && (holder.seq > seq || isUsed(address));
       return known || isHeld ? [] : [{ op: "lend", address, node: borrower, seq }];

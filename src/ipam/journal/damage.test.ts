@@ -93,6 +93,35 @@ describe("a damaged journal", () => {
     expect(block?.spec.loans).toMatchObject([{ address: lent, node: "b" }]);
   });
 
+  it("leaves an address with its last borrower, although the end of the loan before and the new loan are lost", async () => {
+    const disk = new FakeDisk();
+    const owner = await start("a", { disk });
+    const [first, second] = [await start("b"), await start("c")];
+    await give(owner, "mine");
+    const lent = await give(first, "theirs");
+    await settle(clock, first.ipam.release(podOwner("theirs")));
+    for (let n = 0; n < 400; n++) {
+      clock.advance(1000);
+      await idle();
+    }
+    const loans = async () =>
+      (await store.list(addressBlockKind)).items.flatMap(({ spec }) => spec.loans ?? []);
+    expect(await loans()).toEqual([]);
+    expect(await world.give(second, "others", { ...want(pool), address: lent })).toBe(lent);
+    owner.fates.kill();
+    spoil(disk, /"unlend"/);
+    spoil(disk, /"lend".*"c"/);
+    await start("a", { disk });
+    await idle(20);
+    expect(await loans()).toMatchObject([{ address: lent, node: "c" }]);
+    expect(second.ipam.holderOf(lent)?.addresses).toMatchObject([{ address: lent }]);
+    expect(second.ipam.holderOf(lent)?.addresses[0]?.lost).toBeUndefined();
+    // Whoever had it before asks for it in vain.
+    await expect(world.give(first, "again", { ...want(pool), address: lent })).rejects.toMatchObject({
+      code: expect.stringMatching(/^ipam\./),
+    });
+  });
+
   it("gives no number a second time", async () => {
     const disk = new FakeDisk();
     const before = await start("a", { disk });
