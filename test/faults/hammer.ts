@@ -1,7 +1,7 @@
 // The hammer: nodes as processes that share one store, random additions and deletions of pods, and everything that can
 // go wrong at any instant: SIGKILL, lost disks, nodes that are removed and come back, a store that stops. It knows which
 // pod has which address from the answers alone.
-import { mkdirSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -120,6 +120,9 @@ export class Hammer {
   readonly #live = new Map<string, Pod>();
   #done = 0;
   #podNumber = 0;
+  /** What happened, in order: to be read once something is wrong. */
+  readonly #history: string[] = [];
+  readonly #began = performance.now();
 
   /** `library`: the disk that fails, see faulty-disk.ts. */
   constructor(options: HammerOptions, library: string) {
@@ -168,6 +171,10 @@ export class Hammer {
 
   #count(what: string): void {
     this.#counts[what] = (this.#counts[what] ?? 0) + 1;
+  }
+
+  #note(what: string): void {
+    this.#history.push(`${Math.round(performance.now() - this.#began)} ${what}`);
   }
 
   #pick<T>(list: readonly T[]): T | undefined {
@@ -244,6 +251,7 @@ export class Hammer {
       this.#arrived(pod, address);
       await this.#publish(pod);
     } catch (error) {
+      this.#note(`${pod.name} addition failed: ${error instanceof NoAnswer ? "no answer" : codeOf(error)}`);
       this.#count(error instanceof NoAnswer ? "unanswered additions" : `additions refused: ${codeOf(error)}`);
       // Refused outright: the runtime deletes it. Without an answer it stays, to be added again or deleted later.
       if (!(error instanceof NoAnswer) && pod.address === undefined) await this.#delete(member, pod);
@@ -258,18 +266,29 @@ export class Hammer {
     const name = `p${this.#podNumber++}`;
     const owner = { containerId: `c-${name}`, ifName: "eth0", pod: `default/${name}`, uid: `uid-${name}` };
     const pod: Pod = { owner, name, busy: true };
+    this.#note(`${name} wanted at ${member.name}`);
     member.pods.set(name, pod);
     return pod;
   }
 
   #arrived(pod: Pod, address: string): void {
     const other = this.#live.get(address);
+    this.#note(`${pod.name} arrived ${address}`);
     if (other && other !== pod)
       this.#violations.push(`${address} of ${other.name} was given to ${pod.name} as well`);
     if (pod.address !== undefined && pod.address !== address)
       this.#violations.push(`${pod.name} had ${pod.address} and is now given ${address}`);
+    if (this.#violations.length > 0) this.#keep();
     pod.address = address;
     this.#live.set(address, pod);
+  }
+
+  #keep(): void {
+    const folder = process.env["TRUNKLINE_HAMMER_KEEP"];
+    if (folder === undefined) return;
+    const to = path.join(folder, String(this.#options.seed));
+    cpSync(this.#options.folder, to, { recursive: true });
+    writeFileSync(path.join(to, "history"), this.#history.join("\n"));
   }
 
   async #createPod(member: Place, pod: Pod): Promise<void> {
@@ -295,15 +314,18 @@ export class Hammer {
   async #delete(member: Place, pod: Pod): Promise<void> {
     pod.busy = true;
     this.#done++;
+    this.#note(`${pod.name} leaves ${pod.address} at ${member.name}`);
     // The pod's processes are gone before its network is taken down.
     if (pod.address !== undefined) this.#live.delete(pod.address);
     delete pod.address;
     try {
       await member.member.order({ op: "delete", owner: pod.owner });
       this.#count("deletions");
+      this.#note(`${pod.name} deleted`);
       member.pods.delete(pod.name);
       await this.#store.delete(podKind, pod.name, "default");
     } catch (error) {
+      this.#note(`${pod.name} deletion failed: ${error instanceof NoAnswer ? "no answer" : codeOf(error)}`);
       // To be deleted again later; some are forgotten instead, and are the collection's to find.
       this.#count(error instanceof NoAnswer ? "unanswered deletions" : `deletions refused: ${codeOf(error)}`);
       if (this.#random() < 0.3) {
@@ -354,8 +376,10 @@ export class Hammer {
     if (!member) return;
     member.busy = true;
     this.#count(what);
+    this.#note(`${what} at ${member.name}`);
     try {
       await work(member);
+      this.#note(`${what} at ${member.name} over`);
     } finally {
       member.busy = false;
     }
