@@ -14,6 +14,7 @@ import { IpamCollector } from "./ipam-gc.ts";
 import { OwnerGc } from "./owner-gc.ts";
 import { PodNetworks } from "./pod-networks/pod-networks.ts";
 import { PolicyEvents } from "./policy-events.ts";
+import { PoolEvents } from "./pool-events.ts";
 import { PoolTunnels } from "./pool-tunnels.ts";
 import { SourceNatConditions } from "./source-nat-conditions.ts";
 import { SubnetKeeper } from "./subnet-keeper.ts";
@@ -55,6 +56,7 @@ export async function startController({
   const policies = new PolicyEvents(store, logger);
   const sourceNats = new SourceNatConditions(store, logger);
   const tunnels = new PoolTunnels(store, logger);
+  const pools = new PoolEvents(store, logger);
   const subnets = new SubnetKeeper({ store, logger, cloud, clock });
   const podNetworks = new PodNetworks({ store, logger, cloud, clock });
   const lists = new ListKeeper({ store, logger, clock });
@@ -90,6 +92,7 @@ export async function startController({
   injected?.start();
   sinks.start();
   tunnels.start();
+  pools.start();
   logger.info({}, "controller works");
   return {
     async stop() {
@@ -99,6 +102,7 @@ export async function startController({
         policies.stop(),
         sourceNats.stop(),
         tunnels.stop(),
+        pools.stop(),
         subnets.stop(),
         podNetworks.stop(),
         injected?.stop(),
