@@ -27,8 +27,21 @@ function withGroups(work: (folder: string) => void): void {
   }
 }
 
+/** Groups go while they are looked at: a container that ends takes its own along. */
+function ifThere<T>(look: () => readonly T[]): readonly T[] {
+  try {
+    return look();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENODEV") return [];
+    throw error;
+  }
+}
+
 function below(folder: string): string[] {
-  const inner = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const inner = ifThere(() => readdirSync(folder, { withFileTypes: true })).filter((entry) =>
+    entry.isDirectory(),
+  );
   return [...inner.flatMap(({ name }) => below(`${folder}/${name}`)), folder];
 }
 
@@ -44,7 +57,9 @@ function kill(pid: number): void {
 export function endContainers(): void {
   withGroups((folder) => {
     for (const group of below(folder))
-      for (const pid of readFileSync(`${group}/cgroup.procs`, "utf8").split("\n").filter(Boolean))
+      for (const pid of ifThere(() =>
+        readFileSync(`${group}/cgroup.procs`, "utf8").split("\n").filter(Boolean),
+      ))
         kill(Number(pid));
   });
 }
