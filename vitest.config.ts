@@ -28,6 +28,15 @@ export default defineConfig({
       {
         test: {
           ...common,
+          name: "cluster",
+          include: ["test/cluster/**/*.test.ts"],
+          testTimeout: 900_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          ...common,
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 120_000,

@@ -1,5 +1,5 @@
 // Asks for an echo every millisecond and counts the answers, which the far kernel gives by itself: node flow-sender.ts
-// ADDRESS SECONDS. Run where the flow is to begin. It never catches up on what a busy machine kept it from sending: a
+// ADDRESS SECONDS, or until SIGTERM. Run where the flow is to begin. It never catches up on what a busy machine kept it from sending: a
 // burst would be lost in buffers, and that is not what is measured.
 import { linuxMachine } from "../../src/kernel/index.ts";
 
@@ -9,7 +9,10 @@ const ICMP = 1;
 const LAST_ANSWERS_MS = 1000;
 
 const [host = "", seconds] = process.argv.slice(2);
-const total = Number(seconds) * 1000;
+let total = Number(seconds) * 1000;
+process.once("SIGTERM", () => {
+  total = 0;
+});
 const kernel = linuxMachine().open("self");
 const fd = kernel.sockets.openRaw(4, ICMP);
 const id = process.pid & 0xffff;
