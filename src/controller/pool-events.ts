@@ -13,12 +13,21 @@ import type { Store } from "../store/store.ts";
 /** Nodes write about themselves all the time: what that changes is looked at together (ms). */
 const GATHER_MS = 1000;
 
+/** An informer of any kind. */
+interface Followed {
+  readonly synced: Promise<void>;
+  start(): unknown;
+  stop(): Promise<void>;
+  on(look: () => void): unknown;
+}
+
 /** Runs from start() to stop(). */
 export class PoolEvents {
   readonly #pools: Informer<IPPool>;
   readonly #nodes: Informer<Node>;
   readonly #hosts: Informer<Host>;
   readonly #services: Informer<ServiceCIDR>;
+  readonly #followed: readonly Followed[];
   readonly #events: EventRecorder;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -27,26 +36,25 @@ export class PoolEvents {
     this.#pools = new Informer(store, ipPoolKind, { logger });
     this.#nodes = new Informer(store, nodeKind, { logger });
     this.#hosts = new Informer(store, hostKind, { logger });
-    this.#services = new Informer(store, serviceCidrKind, { logger });
+    // Kubernetes before 1.33 has none.
+    this.#services = new Informer(store, serviceCidrKind, { logger, optional: true });
+    this.#followed = [this.#pools, this.#nodes, this.#hosts, this.#services];
     this.#events = new EventRecorder(store, { component: "trunkline-controller" }, logger);
   }
 
   start(): void {
-    for (const informer of this.#informers()) {
-      informer.on(() => this.#soon());
-      informer.start();
-    }
-    void Promise.all(this.#informers().map(({ synced }) => synced)).then(() => this.#soon());
+    for (const informer of this.#followed) informer.start();
+    // With a part of what there is, a pool would be told a part of what is wrong with it.
+    void Promise.all(this.#followed.map(({ synced }) => synced)).then(() => {
+      for (const informer of this.#followed) informer.on(() => this.#soon());
+      this.#soon();
+    });
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    await Promise.all(this.#informers().map((informer) => informer.stop()));
-  }
-
-  #informers(): readonly Informer<IPPool>[] {
-    return [this.#pools, this.#nodes, this.#hosts, this.#services] as unknown as readonly Informer<IPPool>[];
+    await Promise.all(this.#followed.map((informer) => informer.stop()));
   }
 
   #soon(): void {
