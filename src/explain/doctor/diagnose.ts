@@ -1,5 +1,6 @@
 // What is wrong with a cluster, told from its objects alone: what agents would report, found without asking them.
-import { checkPools, serviceRangesOf } from "../../api/pools.ts";
+import { checkPools } from "../../api/pools.ts";
+import { formatCidr } from "../../base/ip.ts";
 import { formatProblem, type Problem } from "../../base/problem.ts";
 import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
 import { compilePolicy, readSwitch } from "../../plan/policy/index.ts";
@@ -7,6 +8,7 @@ import { ADDRESS_CONDITION, sharedAddresses } from "../../plan/routing/node-addr
 import { planRoutes } from "../../plan/routing/plan-routes.ts";
 import { lackingIpip } from "../../plan/routing/tunnels.ts";
 import { planSnat } from "../../plan/snat/index.ts";
+import { readServiceRanges } from "../../plan/snat/ranges.ts";
 import { networkReadyCondition } from "../../plan/subnets/demand.ts";
 import { REVERSE_PATH_CONDITION } from "../../plan/subnets/reverse-path.ts";
 import { declaredPorts } from "../manifests/workloads.ts";
@@ -80,7 +82,7 @@ function pools(facts: ClusterFacts): Diagnosis[] {
   const around = {
     nodes: facts.nodes.values(),
     hosts: facts.hosts.values(),
-    serviceRanges: serviceRangesOf(facts.configMaps.values()),
+    serviceRanges: readServiceRanges(facts).map(formatCidr),
     pools: [],
   };
   const tunnels = sorted(facts.pools).flatMap(([name, pool]): Diagnosis[] => {
