@@ -69,6 +69,7 @@ const SETTLED_MS = 3000;
  */
 const HASTE_MS = 10_000;
 const HASTY_UPDATE_SECONDS = 1;
+/** Configurations that are remembered: the one that BIRD is about to take, and those that were wanted since. */
 const GIVEN = 4;
 /** All nodes hear of a change of objects within this, busy ones too. */
 const OTHERS_MS = 1000;

@@ -151,8 +151,8 @@ export function isChanged(before: PodENI, after: PodENI): boolean {
 
 /** Returns an event's reason: what could not be done, by the phase that it was to be done in. */
 export function failureOf({ spec, status, metadata }: PodENI): string {
-  if (metadata.deletionTimestamp !== undefined) return `DeleteENIFailed`;
+  if (metadata.deletionTimestamp !== undefined) return "DeleteENIFailed";
   const phase: PodEniPhase = status?.phase ?? "";
-  if (phase === "Detaching") return `DetachENIFailed`;
-  return spec.allocations?.[0]?.eni.id === "" ? `CreateENIFailed` : `AttachENIFailed`;
+  if (phase === "Detaching") return "DetachENIFailed";
+  return spec.allocations?.[0]?.eni.id === "" ? "CreateENIFailed" : "AttachENIFailed";
 }

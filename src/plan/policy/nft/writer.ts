@@ -146,6 +146,13 @@ function writeClassChain(table: NftTable, direction: Direction, family: FamilyNa
 }
 
 /** Writes what NodePolicy tells into a table; run the table's transaction after each flush. */
+/** A map of the ranges that one chain's pods exchange packets with, by name, and what is to be in it. */
+interface RangeMap {
+  readonly family: FamilyName;
+  readonly name: string;
+  readonly mine: readonly BlockPorts[];
+}
+
 export class PolicyWriter implements PolicySink {
   readonly #table: NftTable;
   readonly #locals = new Map<string, LocalRules>();
@@ -306,29 +313,31 @@ export class PolicyWriter implements PolicySink {
 
   /** Returns the chain for pods that are isolated in this way; made if it is not there. */
   #isolation(direction: Direction, { any, blocks }: Isolation): string {
-    const { name: side, peer } = sides[direction];
+    const { name: side } = sides[direction];
     const plain = blocks.length === 0 && isEmpty(any);
     const shape = hash(side + shapeOf(blocks) + any.key);
     const nameOf = (digest: string) => (plain ? `policy-${side}` : `policy-${side}-${digest}`);
+    const mapsOf = (digest: string) =>
+      families.flatMap((family): RangeMap[] => {
+        const mine = blocks.filter(({ range }) => `${range.family}` === family);
+        return mine.length === 0 ? [] : [{ family, name: `policy-${side}-block${family}-${digest}`, mine }];
+      });
     const renewed = this.#renewed.get(shape);
-    let digest = renewed !== undefined && this.#table.hasChain(nameOf(renewed)) ? renewed : shape;
-    const byFamily = families.flatMap((family) => {
-      const mine = blocks.filter(({ range }) => `${range.family}` === family);
-      return mine.length === 0 ? [] : [{ family, mine }];
-    });
-    const mapOf = (family: FamilyName) => `policy-${side}-block${family}-${digest}`;
-    if (this.#table.hasChain(nameOf(digest))) {
-      const isInPlace = byFamily.every(
-        ({ family, mine }) => !cutsKept(this.#ranges.get(mapOf(family)), mine),
-      );
-      if (isInPlace) {
-        for (const { family, mine } of byFamily) this.#fill(mapOf(family), direction, mine);
-        return nameOf(digest);
-      }
-      digest = hash(`${shape} ${++this.#renewals}`);
-      this.#renewed.set(shape, digest);
+    const digest = renewed !== undefined && this.#table.hasChain(nameOf(renewed)) ? renewed : shape;
+    const maps = mapsOf(digest);
+    if (!this.#table.hasChain(nameOf(digest)))
+      return this.#makeIsolation(nameOf(digest), direction, any, maps);
+    if (maps.every(({ name, mine }) => !cutsKept(this.#ranges.get(name), mine))) {
+      for (const { name, mine } of maps) this.#fill(name, direction, mine);
+      return nameOf(digest);
     }
-    const name = nameOf(digest);
+    const other = hash(`${shape} ${++this.#renewals}`);
+    this.#renewed.set(shape, other);
+    return this.#makeIsolation(nameOf(other), direction, any, mapsOf(other));
+  }
+
+  #makeIsolation(chain: string, direction: Direction, any: PortSet, maps: readonly RangeMap[]): string {
+    const { name: side, peer } = sides[direction];
     const rules: string[] = [...this.#manner.stray];
     for (const family of families) {
       const ip = header[family];
@@ -337,29 +346,28 @@ export class PolicyWriter implements PolicySink {
       rules.push(`meta priority set ${ip} ${peer} map @${peers} jump policy-${side}-class${family}`);
     }
     const uses: string[] = [];
-    for (const { family, mine } of byFamily) {
-      const map = mapOf(family);
-      this.#table.setSet(map, {
+    for (const { family, name, mine } of maps) {
+      this.#table.setSet(name, {
         key: [addressType[family]],
         value: "verdict",
         interval: true,
         counter: true,
       });
-      this.#unused.add(map);
-      this.#fill(map, direction, mine);
-      uses.push(map);
-      rules.push(`${header[family]} ${peer} vmap @${map}`);
+      this.#unused.add(name);
+      this.#fill(name, direction, mine);
+      uses.push(name);
+      rules.push(`${header[family]} ${peer} vmap @${name}`);
     }
     if (!isEmpty(any)) {
-      const chain = this.#ports(direction, any);
-      uses.push(chain);
-      rules.push(`jump ${chain}`);
+      const ports = this.#ports(direction, any);
+      uses.push(ports);
+      rules.push(`jump ${ports}`);
     }
     rules.push(`goto policy-refuse-${side}`);
-    this.#table.setChain(name, { rules });
-    this.#unused.add(name);
+    this.#table.setChain(chain, { rules });
+    this.#unused.add(chain);
     for (const used of uses) this.#use(used, 1);
-    return name;
+    return chain;
   }
 
   /**
