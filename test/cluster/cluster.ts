@@ -85,9 +85,6 @@ export class Cluster {
     return { end };
   }
 
-  /** Where etcd answers, beside the control plane. */
-  readonly etcd = "http://127.0.0.1:23790";
-
   get kubeconfig(): string {
     return path.join(this.state, "admin.kubeconfig");
   }
@@ -139,16 +136,8 @@ export class Cluster {
   }
 
   /** Kills one of the cluster's programs as a crash does; it stays away. */
-  kill(name: string, signal: NodeJS.Signals = "SIGKILL"): void {
-    process.kill(this.pidOf(name), signal);
-  }
-
-  /** Starts a program again that was killed. */
-  async startAgain(name: string): Promise<void> {
-    // What runs is left alone: it has to be gone first.
-    await eventually(`${name} is gone`, () => (isAlive(this.pidOf(name)) ? undefined : true));
-    const done = await this.run(path.join(project, "scripts/kube"), ["start", name]);
-    succeeded(`scripts/kube start ${name}`, done);
+  kill(name: string): void {
+    process.kill(this.pidOf(name), "SIGKILL");
   }
 
   /** Processes of a pod's containers and of its sandbox. */
@@ -201,10 +190,6 @@ export class Cluster {
 
   get #group(): string {
     return `trunkline-kube-${path.basename(this.state)}`;
-  }
-
-  logOf(name: string): string {
-    return readFileSync(path.join(this.state, "logs", `${name}.log`), "utf8");
   }
 
   async pods(namespace: string, selector = ""): Promise<readonly PodObject[]> {

@@ -1,14 +1,13 @@
 // What goes leaves nothing held: Deployments, namespaces and nodes, by kubectl alone.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cluster, eventually } from "./cluster.ts";
+import { deploymentOf, findsNothing, pool } from "./pods.ts";
 
 let cluster: Cluster;
 
 beforeAll(async () => {
   cluster = await Cluster.up();
-  const pool = { cidr: "10.1.0.0/16", blockSize: 28, natOutgoing: true };
-  const kind = { apiVersion: "crd.projectcalico.org/v1", kind: "IPPool" };
-  await cluster.apply(JSON.stringify({ ...kind, metadata: { name: "pods" }, spec: pool }));
+  await cluster.apply(JSON.stringify(pool));
 }, 3_600_000);
 afterAll(async () => {
   if (cluster !== undefined) expect(await cluster.down()).toEqual([]);
@@ -24,11 +23,6 @@ const shown = async (): Promise<Shown> => {
   return JSON.parse((await cluster.trunkline(...words)).stdout) as Shown;
 };
 
-const isClean = async () => {
-  const { code, stdout } = await cluster.trunkline("ipam", "check", "--state", cluster.journals());
-  return code === 0 ? true : Promise.reject(new Error(stdout));
-};
-
 /** Links of pods that a node has. */
 const wiresOf = async (node: string) =>
   (await cluster.inNode(node, "ip", "-o", "link")).stdout.match(/ tl[0-9a-f]{13}@/g) ?? [];
@@ -36,15 +30,7 @@ const wiresOf = async (node: string) =>
 async function deployed(namespace: string, replicas: number): Promise<void> {
   if ((await cluster.kubectl(["get", "namespace", namespace])).code !== 0)
     await cluster.kube("create", "namespace", namespace);
-  const labels = { app: "many" };
-  const container = { name: "c", image: "agnhost:1", args: ["pause"] };
-  const template = {
-    metadata: { labels },
-    spec: { terminationGracePeriodSeconds: 0, containers: [container] },
-  };
-  const spec = { replicas, selector: { matchLabels: labels }, template };
-  const deployment = { apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "many" }, spec };
-  await cluster.apply(JSON.stringify(deployment), "-n", namespace);
+  await cluster.apply(JSON.stringify(deploymentOf("many", replicas)), "-n", namespace);
   await cluster.readyPods(namespace, "app=many", replicas);
 }
 
@@ -62,15 +48,14 @@ it("a Deployment and a namespace that are deleted leave no address, no link and 
     const held = (await shown()).addresses;
     return held.length === 0 ? true : Promise.reject(new Error(JSON.stringify(held)));
   });
-  await eventually("ipam check finds nothing", isClean);
+  await findsNothing(cluster);
 }, 1_800_000);
 
 it("a node that is deleted gives back its blocks, and the others forget the way to it", async () => {
   await deployed("third", 9);
   expect((await shown()).blocks.map(({ node }) => node)).toContain("node3");
   // As if the machine were switched off: what runs on it ends without a farewell.
-  for (const name of ["kubelet", "proxy", "containerd"])
-    process.kill(cluster.pidOf(`node3-${name}`), "SIGKILL");
+  for (const name of ["kubelet", "proxy", "containerd"]) cluster.kill(`node3-${name}`);
   cluster.endContainersOf("node3");
   const before = (await cluster.inNode("node1", "ip", "route")).stdout;
   expect(before).toContain("192.168.66.13");
@@ -84,5 +69,5 @@ it("a node that is deleted gives back its blocks, and the others forget the way 
   );
   await cluster.readyPods("third", "app=many", 9);
   await cluster.kube("delete", "namespace", "third");
-  await eventually("ipam check finds nothing", isClean);
+  await findsNothing(cluster);
 }, 1_800_000);

@@ -61,16 +61,6 @@ export async function podNamed(cluster: Cluster, name: string): Promise<PodObjec
   return JSON.parse(text) as PodObject;
 }
 
-/** Pods of all namespaces that have an address of the pool, by it; more than one name at an address is a fault. */
-export async function podsByAddress(cluster: Cluster): Promise<ReadonlyMap<string, readonly string[]>> {
-  const text = await cluster.kube("get", "pods", "-A", "-o", "json");
-  const found = new Map<string, string[]>();
-  for (const { metadata, status } of (JSON.parse(text) as { items: PodObject[] }).items)
-    if (status.podIP?.startsWith("10.1.") && status.phase === "Running")
-      found.set(status.podIP, [...(found.get(status.podIP) ?? []), `${metadata.namespace}/${metadata.name}`]);
-  return found;
-}
-
 /** Waits until `ipam check` finds nothing, of the cluster's objects and of the nodes' journals. */
 export async function findsNothing(cluster: Cluster): Promise<void> {
   await eventually("ipam check finds nothing", async () => {
