@@ -11,8 +11,6 @@ import { Commands } from "../e2e/trunkline.ts";
 const ROUNDS = 10;
 /** Further rounds between two looks at what is alive in the heaps. */
 const HEAP_ROUNDS = 3;
-/** So often is looked once more where something seems to have grown. */
-const LOOKS = 4;
 const NODES = ["node1", "node2", "node3"];
 
 /** Follows the pods of a store and notes every moment at which two of them have one address. */
@@ -67,25 +65,6 @@ function residentKib(pid: number): number {
 
 function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
-}
-
-const descriptorsOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
-
-/**
- * Returns what a process's memory has grown by, in words; nothing where it has not.
- * @param live bytes alive in its heap, a look after every {@link HEAP_ROUNDS} rounds
- * @param resident KiB after each round
- */
-function growthOf(live: readonly number[], resident: readonly number[]): string[] {
-  const grown = [];
-  // From one look to the next, not so much as an entry of a map for each pod that came and went.
-  const steps = live.slice(1).map((bytes, at) => bytes - live[at]!);
-  if (!steps.some((bytes) => bytes < HEAP_ROUNDS * 248 * 100)) grown.push(`alive: ${live.join(" ")}`);
-  // Also what no heap of V8's shows. It warms up for some rounds, by less and less, and takes a step of some MiB now and
-  // then; a leak grows in every round, and one of 7 KiB for each pod would be over the bound.
-  const growth = resident.slice(-7).map((kib, at) => kib - resident.at(at - 8)!);
-  if (3 * median(growth) >= 0.05 * median(resident)) grown.push(`resident: ${resident.join(" ")}`);
-  return grown;
 }
 
 interface HeapSnapshot {
@@ -216,6 +195,8 @@ describe.each([[[]], [["--separate"]]])("250 pods and back to 2, ten times, %j",
     const pids = processTree(owner.pid);
     expect(pids.length).toBe(flags.length === 0 ? 1 : 5);
     const addresses = watchAddresses(path.join(folder, "store.db"));
+    const memory: number[][] = [];
+    const descriptors: number[][] = [];
     let first: Awaited<ReturnType<typeof round>> | undefined;
     const next = async () => {
       const now = await round();
@@ -223,31 +204,29 @@ describe.each([[[]], [["--separate"]]])("250 pods and back to 2, ten times, %j",
       expect(now).toEqual(first);
       expect(processTree(owner.pid)).toEqual(pids);
     };
-    const resident: number[][] = pids.map(() => []);
-    const more = async (rounds: number) => {
-      for (let n = 0; n < rounds; n++) {
-        await next();
-        for (const [at, pid] of pids.entries()) resident[at]!.push(residentKib(pid));
-      }
-    };
-    await more(ROUNDS);
-    const descriptors = pids.map(descriptorsOf);
-    const live: number[][] = pids.map(() => []);
-    // An answer that is just being read, or what a busy machine has not collected, is no growth; what grows for each pod
-    // does so however often one looks.
-    let grown: string[] = [];
-    for (let look = 0; look <= LOOKS; look++) {
-      for (const [at, pid] of pids.entries()) live[at]!.push(await liveBytes(pid, heaps));
-      grown = look === 0 ? ["not looked twice"] : pids.flatMap((_, at) => growthOf(live[at]!, resident[at]!));
-      if (grown.length === 0 || look === LOOKS) break;
-      await more(HEAP_ROUNDS);
+    for (let n = 0; n < ROUNDS; n++) {
+      await next();
+      memory.push(pids.map(residentKib));
+      descriptors.push(pids.map((pid) => readdirSync(`/proc/${pid}/fd`).length));
     }
+    const before: number[] = [];
+    for (const pid of pids) before.push(await liveBytes(pid, heaps));
+    for (let n = 0; n < HEAP_ROUNDS; n++) await next();
     const { doubles, seen } = await addresses.end();
-    console.log({ pids, resident, live });
     expect(doubles).toEqual([]);
     expect(seen).toBeGreaterThan((ROUNDS + HEAP_ROUNDS) * 248);
-    expect(grown).toEqual([]);
-    // An opened log or a connection more is no growth; one for each pod would be.
-    for (const [at, pid] of pids.entries()) expect(descriptorsOf(pid)).toBeLessThan(descriptors[at]! + 20);
+    for (const [n, pid] of pids.entries()) {
+      const live = await liveBytes(pid, heaps);
+      console.log(pid, { memory: memory.map((one) => one[n]), live: [before[n], live] });
+      // Not so much as an entry of a map for each pod that came and went.
+      expect(live - before[n]!).toBeLessThan(HEAP_ROUNDS * 248 * 100);
+      // Also what no heap of V8's shows. It warms up for some rounds, by less and less, and takes a step of some MiB now
+      // and then; a leak grows in every round, and one of 7 KiB for each pod would be over the bound.
+      const resident = memory.map((one) => one[n]!);
+      const growth = resident.slice(-7).map((kib, at) => kib - resident.at(at - 8)!);
+      expect(3 * median(growth), resident.join(" ")).toBeLessThan(0.05 * median(resident));
+      // An opened log or a connection more is no growth; one for each pod would be.
+      expect(descriptors.at(-1)![n]!).toBeLessThan(descriptors[2]![n]! + 20);
+    }
   });
 });
