@@ -19,6 +19,7 @@ import {
   withBlocks,
   withNodes,
 } from "../../plan/routing/bird/plan-bird.ts";
+import { serviceRanges } from "../../plan/routing/bird/ranges.ts";
 import { type SessionReport, sessionReport } from "../../plan/routing/bird/report.ts";
 import { routingProtocols } from "../../plan/routing/bird/settings.ts";
 import type { Store } from "../../store/store.ts";
@@ -248,7 +249,13 @@ export class BirdManager implements Manager {
 
   #hold(): void {
     const longest = Math.max(0, ...(this.#known?.plan.sessions ?? []).map((one) => one.restartTime));
-    this.#holds.take(longest * 1000 + HOLD_EXTRA_MS);
+    this.#holds.take(longest * 1000 + HOLD_EXTRA_MS, this.#services());
+  }
+
+  /** Another node may announce them before this node has heard that they are Services'. */
+  #services(): readonly string[] {
+    const facts = this.#known?.facts;
+    return facts ? [...serviceRanges(facts, 4), ...serviceRanges(facts, 6)] : [];
   }
 
   #lookSoon(ms: number): void {

@@ -72,6 +72,12 @@ describe("routes that are held", () => {
     expect(held()).toEqual([]);
   });
 
+  it("are none of Services' ranges, which BIRD put there before it was told what they are", () => {
+    for (const destination of ["172.21.0.0/20", "172.21.3.0/24"]) kernel.routes.add(bird(destination));
+    holds.take(100_000, ["172.21.0.0/20", "fd00:21::/112"]);
+    expect(held()).toEqual(["10.1.0.0/26", "10.1.0.64/26"]);
+  });
+
   it("are known to the next agent, which lets them go", () => {
     holds.take(100_000);
     const next = new RouteHolds(kernel, silent, () => now);

@@ -2,6 +2,7 @@
 // told when the session is replaced by another. A copy has our protocol number and a higher metric, so that it carries
 // only while BIRD's own route is away; after an agent's death a new agent knows the copies by the metric.
 import { textOf } from "../../base/errors.ts";
+import { cidrCovers, parseCidr } from "../../base/ip.ts";
 import type { Logger } from "../../base/log.ts";
 import { BIRD_PROTOCOL } from "../../bird/config/types.ts";
 import { type Kernel, ROUTE_PROTOCOL, type Route } from "../../kernel/kernel.ts";
@@ -49,13 +50,19 @@ export class RouteHolds {
     return this.#routesOfBird().length > 0;
   }
 
-  /** Copies what BIRD has in the kernel now. `limitMs`: how long the copies stay at most. */
-  take(limitMs: number): void {
+  /**
+   * Copies what BIRD has in the kernel now. `limitMs`: how long the copies stay at most; `except`: ranges that are not
+   * to be in the kernel, though BIRD may have put them there before it was told so.
+   */
+  take(limitMs: number, except: readonly string[] = []): void {
     this.#limitMs = limitMs;
     this.#since = this.#now();
     this.#recoveredAt = undefined;
     this.#completeAt = undefined;
-    const routes = this.#routesOfBird();
+    const left = except.map(parseCidr);
+    const routes = this.#routesOfBird().filter(
+      ({ destination }) => !left.some((range) => cidrCovers(range, parseCidr(destination))),
+    );
     for (const route of routes) this.#put({ ...route, protocol: ROUTE_PROTOCOL, metric: HOLD_METRIC });
     this.#held ||= routes.length > 0;
     if (routes.length > 0) this.#logger.info({ routes: routes.length }, "routes of BIRD's are held");
