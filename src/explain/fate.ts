@@ -180,7 +180,8 @@ function answerLost(
   if (stop.type === "pod" && passed.length === 0) return undefined;
   const told = refused ? refused.at : stop.type === "lost" ? stop.at : undefined;
   if (told && !isPodOf(start) && network.atlas.machineOf(from) === told) return undefined;
-  return whyNoReturn(network, start, travelled, place, choices);
+  // Who rejects it answers to what it was there, whatever would have become of it.
+  return whyNoReturn(network, start, { ...travelled, ...refused?.there }, place, choices);
 }
 
 /** Which policies were not asked yet when the packet was lost: a machine routes before it filters. */

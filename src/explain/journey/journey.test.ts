@@ -451,6 +451,21 @@ describe("an egress address", () => {
   });
 });
 
+describe("a reset in the name of who was asked", () => {
+  const reject = rules(
+    iptables("filter", "-A FORWARD -p tcp -m tcp --dport 22 -j REJECT --reject-with tcp-reset"),
+  );
+  const noAnswers = rules(
+    iptables("filter", "-A FORWARD -d 10.1.0.0/16 -m conntrack --ctstate ESTABLISHED -j DROP"),
+  );
+  it("goes back from where it was rejected, not from where the packet would have got to", () => {
+    const asked = (given: { n1: typeof reject; n2: typeof reject }) =>
+      ask("pod/web", "host/out:22", { of: facts(heldEgress("n2")), ...given });
+    expect(asked({ n1: reject, n2: noAnswers })).toMatchObject({ reachable: false, expected: "refused" });
+    expect(asked({ n1: noAnswers, n2: reject })).toMatchObject({ reachable: false, expected: "filtered" });
+  });
+});
+
 describe("a source that is one of several", () => {
   const snat = rules(
     iptables("nat", "-A POSTROUTING -s 10.1.0.0/16 -j SNAT --to-source 192.168.18.60-192.168.18.63"),

@@ -64,6 +64,8 @@ export interface Travelled {
     readonly hook: Hook;
     /** Our own source translation has dropped it before. */
     readonly afterDrop: boolean;
+    /** What it was there and who knew of it: what comes after only tells what would have become of it. */
+    readonly there: Pick<Travelled, "source" | "destination" | "port" | "tracked">;
   };
   readonly asked: readonly Asked[];
   readonly tracked: readonly Tracked[];
@@ -105,23 +107,28 @@ class Journey {
     const machine = this.#network.atlas.machineOf(from)!;
     const stop = isOnNode(from) || from.type === "host" ? this.#send(machine) : this.#fromPod(machine);
     const { egress, ingress } = this.#judge();
-    const port = this.#start.port && {
-      ...this.#start.port,
-      port: this.#parcel.port ?? this.#start.port.port,
-    };
     return {
       egress: this.#egress ?? egress,
       ingress: this.#ingress ?? ingress,
       snat: this.#parcel.snat ?? this.#parcel.untranslated(machine),
       hops: this.#hops.slice(0, MOST_TOLD_HOPS),
       stop,
-      destination: this.#parcel.destination,
-      port,
-      source: this.#parcel.source,
+      ...this.#now(),
       ...(this.#refused && { refused: this.#refused }),
       asked: this.#asked,
-      tracked: this.#tracked,
       passed: this.#passed,
+    };
+  }
+
+  /** What the packet is by now, and who has seen it. */
+  #now(): Pick<Travelled, "source" | "destination" | "port" | "tracked"> {
+    const { source, destination, port } = this.#parcel;
+    const asked = this.#start.port;
+    return {
+      source,
+      destination,
+      port: asked && { ...asked, port: port ?? asked.port },
+      tracked: this.#tracked.map((one) => ({ ...one })),
     };
   }
 
@@ -361,12 +368,13 @@ class Journey {
     if (behind !== undefined && this.#choices.pick(2, behind) === 1) throw this.#choices.untold(behind);
     this.#parcel.mark = packet.mark;
     this.#passed.push({ machine, hook, before, after: { ...packet } });
-    if (refused && !this.#refused) {
-      this.#refused = { ...refused, at: machine, hook, afterDrop: this.#parcel.snat?.action === "Drop" };
-      this.#asked.push("rules");
-    }
     const tracked = this.#tracked.at(-1);
     if (tracked?.machine === machine) tracked.after = this.#parcel.ends();
+    if (refused && !this.#refused) {
+      const afterDrop = this.#parcel.snat?.action === "Drop";
+      this.#refused = { ...refused, at: machine, hook, afterDrop, there: this.#now() };
+      this.#asked.push("rules");
+    }
   }
 
   #isRefused(): boolean {
