@@ -11,6 +11,7 @@ import { isAtNode } from "../sinks/places.ts";
 import { SinkKeeper } from "../sinks/sink-keeper.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import { RateLimiter } from "./bandwidth/rate-limiter.ts";
+import { ClusterCopy } from "./cluster-copy.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { isIdleChange } from "./idle-change.ts";
 import { ListGate } from "./lists/list-gate.ts";
@@ -114,7 +115,9 @@ class RunningAgent implements Agent {
     this.node = options.node;
     this.ready = this.#becameReady.promise;
     this.#options = options;
-    this.#cluster = options.cluster ?? new ClusterWatch(options.store, options.logger);
+    const { node, stateDir, logger: log } = options;
+    this.#cluster =
+      options.cluster ?? new ClusterWatch(options.store, log, new ClusterCopy(stateDir, node, log));
     this.#kernel = options.machine.open(options.netns);
     const { store, logger } = options;
     this.#events = new EventRecorder(store, { component: "trunkline-agent", host: options.node }, logger);
@@ -353,13 +356,17 @@ class RunningAgent implements Agent {
     if (cluster === undefined) this.#stops.push(() => this.#cluster.stop());
     this.#setUpNode();
     void this.#addresses.ready?.then(() => this.#lookReady());
-    void this.#cluster.start().then(() => {
+    const begin = (how: string) => {
       if (this.#stopped) return;
-      logger.info({ pods: this.#cluster.facts.pods.size }, "the cluster's objects are read");
+      logger.info({ pods: this.#cluster.facts.pods.size }, how);
       this.#view.invalidate();
       for (const kind of [...ALL_KINDS, "endpoints"]) this.#reconciler.noteAll(kind);
       this.#reconciler.start();
-    });
+    };
+    // From the copy pods that are here get their rules and routes back; new ones have to wait.
+    void this.#cluster
+      .start(() => begin("the store does not answer: the node goes by its copy of the cluster's objects"))
+      .then(() => begin("the cluster's objects are read"));
   }
 
   #setUpNode(): void {

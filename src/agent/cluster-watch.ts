@@ -1,5 +1,6 @@
 // The cluster's objects, kept up to date: one informer a kind, whose caches are the facts that plans are made from.
-// Several agents of one process (the lab's nodes) may share one.
+// Several agents of one process (the lab's nodes) may share one. An agent that is alone on its node keeps a copy on disk,
+// from which it begins where the store does not answer.
 import { addressBlockKind } from "../api/kinds/address-block.ts";
 import { configMapKind, namespaceKind, nodeKind, podKind } from "../api/kinds/core.ts";
 import { hostKind } from "../api/kinds/host.ts";
@@ -21,18 +22,27 @@ import { settingsNamespace } from "../plan/collect.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { Informer, type ObjectChange } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
+import type { ClusterCopy } from "./cluster-copy.ts";
 
 /** Told after the facts have it: the plural name of the kind, and the object's key. */
 export type ChangeListener = (kind: string, key: string, change: ObjectChange<KubeObject>) => void;
+
+/** A store that neither answers nor refuses for so long is taken as one that is away, ms. */
+const SILENCE_MS = 20_000;
 
 export class ClusterWatch {
   /** Live: the maps change as objects do. */
   readonly facts: ClusterFacts;
   readonly #informers: readonly Informer<KubeObject>[];
   readonly #listeners = new Set<ChangeListener>();
+  readonly #copy: ClusterCopy | undefined;
   #synced = false;
+  /** How to begin from the copy, until that has been done or is not needed any more. */
+  #fromCopy: (() => void) | undefined;
 
-  constructor(store: Store, logger: Logger) {
+  /** @param copy written while the store is followed, and read where it does not answer */
+  constructor(store: Store, logger: Logger, copy?: ClusterCopy) {
+    this.#copy = copy;
     const informers: Informer<KubeObject>[] = [];
     const follow = <T extends KubeObject>(
       kind: Kind<T>,
@@ -42,6 +52,7 @@ export class ClusterWatch {
       const informer = new Informer<T>(store, kind, {
         logger,
         optional,
+        onFailure: () => this.#begin(),
         ...(namespace !== undefined && { namespace }),
       });
       informer.on((change) => this.#tell(kind.plural, change));
@@ -79,15 +90,42 @@ export class ClusterWatch {
     return this.#synced;
   }
 
-  /** Begins to follow the store; settles once every kind was listed, however long the store is away. */
-  async start(): Promise<void> {
+  /**
+   * Begins to follow the store; settles once every kind was listed, however long the store is away. If it is away, and the
+   * node has a copy, the facts are filled with that, and `fromCopy` is called, once.
+   */
+  async start(fromCopy: () => void = () => {}): Promise<void> {
+    this.#fromCopy = fromCopy;
+    const silence = setTimeout(() => this.#begin(), SILENCE_MS);
+    silence.unref();
     for (const informer of this.#informers) informer.start();
     await Promise.all(this.#informers.map((informer) => informer.synced));
+    clearTimeout(silence);
+    this.#fromCopy = undefined;
     this.#synced = true;
+    this.#copy?.begin(this.facts, () => this.#objects());
   }
 
   async stop(): Promise<void> {
+    this.#fromCopy = undefined;
     await Promise.all(this.#informers.map((informer) => informer.stop()));
+    await this.#copy?.stop();
+  }
+
+  #begin(): void {
+    const begin = this.#fromCopy;
+    if (begin === undefined || this.#copy === undefined) return;
+    this.#fromCopy = undefined;
+    const copy = this.#copy.read();
+    if (copy === undefined) return;
+    for (const informer of this.#informers) informer.preload(copy.get(informer.kind.plural) ?? []);
+    begin();
+  }
+
+  /** What there is, kind by kind. */
+  *#objects(): Generator<readonly [kind: string, object: KubeObject]> {
+    for (const { kind, cache } of this.#informers)
+      for (const object of cache.values()) yield [kind.plural, object];
   }
 
   /** Calls `listener` for every change from now on; returns how to stop that. */
@@ -97,6 +135,8 @@ export class ClusterWatch {
   }
 
   #tell(kind: string, change: ObjectChange<KubeObject>): void {
+    // On disk before anything is done about it: what an agent begins with must not be older than the kernel's rules.
+    this.#copy?.note(kind, change);
     for (const listener of this.#listeners) listener(kind, keyOf(change.object), change);
   }
 }

@@ -49,6 +49,31 @@ describe("informer", () => {
     expect([...informer.cache.keys()]).toEqual(["a/two"]);
   });
 
+  it("holds what was known of old until the first listing, and then tells what differs from that", async () => {
+    const store = memoryStore();
+    const stays = await store.create(configMapKind, map("stays"));
+    const changes = await store.create(configMapKind, map("changes"));
+    const goes = await store.create(configMapKind, map("goes"));
+    const informer = new Informer(store, configMapKind);
+    informer.preload([stays, changes, goes]);
+    expect([...informer.cache.keys()]).toEqual(["a/stays", "a/changes", "a/goes"]);
+    await store.update(configMapKind, { ...changes, data: { k: "v" } });
+    await store.delete(configMapKind, "goes", "a");
+    const told: string[] = [];
+    const late = informer.on((change) => told.push(text(change)));
+    told.length = 0;
+    closers.push(
+      () => store.close(),
+      () => informer.stop(),
+    );
+    informer.start();
+    await informer.synced;
+    expect(told).toEqual(["deleted goes", "modified changes"]);
+    informer.preload([goes]);
+    expect([...informer.cache.keys()].toSorted()).toEqual(["a/changes", "a/stays"]);
+    late();
+  });
+
   it("tells a late listener what the copy holds", async () => {
     const store = memoryStore();
     await store.create(configMapKind, map("one"));

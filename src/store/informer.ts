@@ -18,6 +18,8 @@ export interface InformerOptions {
   readonly backoffMs?: readonly [first: number, longest: number];
   /** The server may lack the kind, or the right to read it may be missing: then it has no objects, and is asked again. */
   readonly optional?: boolean;
+  /** Told of every failure but those that `optional` allows. */
+  readonly onFailure?: () => void;
 }
 
 /** Definitions and rights are added by people: soon enough for them, ms. */
@@ -33,6 +35,7 @@ export class Informer<T extends KubeObject> {
   readonly #abort = new AbortController();
   readonly #synced = Promise.withResolvers<void>();
   #running: Promise<void> | undefined;
+  #listed = false;
 
   constructor(store: Store, kind: Kind<T>, options: InformerOptions = {}) {
     this.kind = kind;
@@ -59,6 +62,15 @@ export class Informer<T extends KubeObject> {
     this.#handlers.add(handler);
     for (const object of this.#cache.values()) this.#call(handler, { type: "added", object });
     return () => this.#handlers.delete(handler);
+  }
+
+  /**
+   * Fills the cache with what was known of old, and tells nobody. The first listing replaces it, and tells what differs;
+   * once there was one, this does nothing.
+   */
+  preload(objects: Iterable<T>): void {
+    if (this.#listed) return;
+    for (const object of objects) this.#cache.set(keyOf(object), object);
   }
 
   /** Begins to list and watch. Returns this. */
@@ -92,6 +104,7 @@ export class Informer<T extends KubeObject> {
           continue;
         }
         this.#logger.warn({ kind: this.kind.kind, error: textOf(error), pauseMs: pause }, "watch failed");
+        this.#options.onFailure?.();
         await this.#pause(pause);
         pause = Math.min(2 * pause, longest);
       }
@@ -104,6 +117,7 @@ export class Informer<T extends KubeObject> {
     const listing = await this.#store.list(this.kind, namespace);
     if (signal.aborted) return;
     connected();
+    this.#listed = true;
     this.#replace(listing.items);
     this.#synced.resolve();
     const options = { from: listing.revision, signal, ...(namespace === undefined ? {} : { namespace }) };
@@ -126,9 +140,9 @@ export class Informer<T extends KubeObject> {
     // Deleted and created again while we did not look: those who keep state by uid must see both.
     if (previous && previous.metadata.uid !== object.metadata.uid) this.#remove(key, previous);
     const known = this.#cache.get(key);
+    this.#cache.set(key, object);
     if (known?.metadata.resourceVersion === object.metadata.resourceVersion && equalJson(known, object))
       return;
-    this.#cache.set(key, object);
     this.#tell(known ? { type: "modified", object, previous: known } : { type: "added", object });
   }
 

@@ -39,6 +39,26 @@ describe("JournalFile", () => {
     expect(names()).toEqual(["a.journal"]);
   });
 
+  it("is replaced piece by piece, while the old file goes on", async () => {
+    file.replaceNow("old\n");
+    async function* pieces() {
+      yield "a\n";
+      file.append("late\n");
+      expect(file.read()).toBe("old\nlate\n");
+      yield "b\n";
+    }
+    await file.replaceFrom(pieces(), () => "late\n");
+    file.append("c\n");
+    expect(file.read()).toBe("a\nb\nlate\nc\n");
+    async function* broken() {
+      yield "x\n";
+      throw new Error("no more");
+    }
+    await expect(file.replaceFrom(broken(), () => "")).rejects.toThrow("no more");
+    expect(file.read()).toBe("a\nb\nlate\nc\n");
+    expect(names()).toEqual(["a.journal"]);
+  });
+
   it("fails where the disk is full, and leaves no half of a new file on it", async () => {
     mkdirSync(path.join(folder, "below"));
     symlinkSync("/dev/full", file.path);

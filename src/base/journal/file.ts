@@ -86,6 +86,26 @@ export class JournalFile {
     if (durable) await syncFolder(path.dirname(this.path));
   }
 
+  /**
+   * As `replace` with `durable`, for texts that come piece by piece. What is appended meanwhile goes to the old file: `last`
+   * says at the end, in one step with the change of files, what the new one lacks. @throws what the system says, and
+   * what `pieces` throws: the old file is then as it was
+   */
+  async replaceFrom(pieces: AsyncIterable<string>, last: () => string): Promise<void> {
+    const descriptor = this.#writeBeside("");
+    try {
+      for await (const piece of pieces) writeAll(descriptor, Buffer.from(piece));
+      await datasync(descriptor);
+      writeAll(descriptor, Buffer.from(last()));
+    } catch (error) {
+      this.#forgetBeside();
+      throw error;
+    } finally {
+      closeSync(descriptor);
+    }
+    this.#takeOver();
+  }
+
   /** As `replace`, at once, and not forced to the disk. @throws what the system says: the old file is then as it was */
   replaceNow(text: string): void {
     closeSync(this.#writeBeside(text));

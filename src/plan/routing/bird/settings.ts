@@ -108,6 +108,17 @@ export function passwordOf(facts: ClusterFacts, reference: SecretReference | und
   return { state: "known", text };
 }
 
+/** Returns the Secrets (`namespace/name`) that settings and peers name, whether they exist or not. */
+export function secretsAskedFor(facts: ClusterFacts): ReadonlySet<string> {
+  const references = [
+    ...[...facts.bgpConfigurations.values()].map(({ spec }) => spec.nodeMeshPassword),
+    ...[...facts.bgpPeers.values()].map(({ spec }) => spec.password),
+    ...[...facts.routingConfigurations.values()].map(({ spec }) => spec.rip?.password),
+  ];
+  const names = references.flatMap((reference) => reference?.secretKeyRef?.name ?? []);
+  return new Set(names.map((name) => `${SECRETS_NAMESPACE}/${name}`));
+}
+
 /**
  * Returns whether routes to other nodes' blocks of the pool are BIRD's to make on a node (undefined: on nodes that lack
  * nothing). A node that cannot have the pool's tunnel routes as without it.
