@@ -44,6 +44,7 @@ it.each([
       clusterName: "blue",
       agent: { resources: { limits: { memory: "1Gi" } }, healthPort: 9000, stateDir: "/srv/trunkline" },
       controller: { replicas: 1, resources: { requests: null } },
+      ui: { listen: "[::1]:7080", tokenSecret: "page", hostNames: "trunkline.example:8443,other.example" },
       logLevel: "debug",
     },
   ],

@@ -59,7 +59,7 @@ export function command(): Command {
     .option("--health-address <address>", "address of that port; default: 127.0.0.1")
     .option(
       "--ui-listen <address:port>",
-      "serve the page for browsers there, such as 127.0.0.1:7080; default: not at all",
+      "serve the page for browsers there, such as 127.0.0.1:7080; default, or empty: not at all",
     )
     .option("--ui-token-file <file>", "file that holds the page's token; needed with --ui-listen")
     .option("--ui-host-name <name...>", "further names under which browsers find the page, such as a proxy's")
@@ -121,24 +121,14 @@ async function run(options: Options): Promise<void> {
 
 /** It shows objects and changes nothing, so that one which waits for its turn may serve it too. */
 async function servePage(options: Options, store: Store, logger: Logger) {
-  const { uiListen: listen, uiTokenFile: tokenFile, uiHostName: hostName } = options;
-  if (listen === undefined) return undefined;
+  const { uiListen: listen = "", uiTokenFile: tokenFile, uiHostName: names = [] } = options;
+  if (listen === "") return undefined;
   // One that is made here nobody would know.
   if (tokenFile === undefined)
     throw new TrunklineError("cli.usage", { why: "--ui-listen needs --ui-token-file" });
-  const [{ startPage }, { uiSources }] = await Promise.all([
-    import("../ui/serve.ts"),
-    import("../ui/sources.ts"),
-  ]);
-  const { sources, stop } = await uiSources(options, store, logger);
-  const page = await startPage({ listen, tokenFile, ...(hostName && { hostName }) }, sources, logger);
-  logger.info({ origin: page.origin }, "the page is served");
-  return {
-    close: async () => {
-      await page.close();
-      await stop();
-    },
-  };
+  const { keepPage } = await import("../ui/kept-page.ts");
+  const hostName = names.flatMap((name) => name.split(",")).filter((name) => name !== "");
+  return keepPage({ listen, tokenFile, hostName }, options, store, logger);
 }
 
 /** Only one process can be started beside a file; elsewhere nobody knows how many there are. */

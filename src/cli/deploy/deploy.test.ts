@@ -24,6 +24,7 @@ describe("settings", () => {
     ["agent.resources={", "JSON is needed"],
     ["logLevel=info\n- --store=elsewhere", "does not fit"],
     ["startupTaint=a'b", "does not fit"],
+    ["ui.listen=7080", "does not fit"],
   ])("refuse %s", (word, why) => {
     expect(() => readSettings([word])).toThrow(why);
   });
@@ -76,6 +77,7 @@ describe("the objects", () => {
       [...any, "controller-alibaba"].toSorted(),
     );
     expect(() => readSettings(["provider=alibaba"])).toThrow("does not fit");
+    expect(roles("ui.listen=127.0.0.1:7080").toSorted()).toEqual(["agent", "controller", "controller-page"]);
   });
 
   it("bind every role to an account that is there, and give nobody a wildcard", () => {

@@ -111,6 +111,13 @@ export const controllerAlibabaRules: readonly Rule[] = [
   can(own, "subnets", "create"),
 ];
 
+/** With the page: all that it shows. Of passwords it knows nothing. */
+export const controllerPageRules: readonly Rule[] = [
+  ...followed("list watch"),
+  can("", "services", "list"),
+  can("discovery.k8s.io", "endpointslices", "list"),
+];
+
 export const controllerSettingsRules: readonly Rule[] = [
   can("", "configmaps", "get list watch create"),
   can("coordination.k8s.io", "leases", "get create patch"),
@@ -162,6 +169,7 @@ export function rights(values: Values): readonly Part[] {
     ...bound("ClusterRole", "trunkline-controller-provider", controller, controllerProviderRules, "provider"),
     ...bound("ClusterRole", "trunkline-controller-vlan", controller, controllerVlanRules, vlan),
     ...bound("ClusterRole", "trunkline-controller-alibaba", controller, controllerAlibabaRules, alibaba),
+    ...bound("ClusterRole", "trunkline-controller-page", controller, controllerPageRules, "ui.listen"),
     ...bound("Role", controller, controller, controllerSettingsRules),
   ];
 }

@@ -132,6 +132,25 @@ export const settings = {
     about: "of the controller's container",
   },
   "controller.healthPort": { type: "number", usual: 9471, about: "port for /livez, /readyz, /metrics" },
+  "ui.listen": {
+    type: "text",
+    usual: "",
+    form: /^((\d{1,3}(\.\d{1,3}){3}|\[[\da-fA-F:]+\]):\d{1,5})?$/,
+    about:
+      "where controllers serve the page for browsers, such as 127.0.0.1:7080 for kubectl port-forward; empty: not at all",
+  },
+  "ui.tokenSecret": {
+    type: "text",
+    usual: "trunkline-ui",
+    form: name,
+    about: "Secret whose key token has at least 32 letters, digits, - or _; the page waits until it is there",
+  },
+  "ui.hostNames": {
+    type: "text",
+    usual: "",
+    form: /^[\w.:,-]*$/,
+    about: "further names under which browsers find the page, such as a proxy's, with commas",
+  },
   logLevel: {
     type: "text",
     usual: "info",

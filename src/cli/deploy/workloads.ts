@@ -53,6 +53,23 @@ function provider(values: Values) {
   };
 }
 
+/** Of the page that controllers may serve. */
+function page(values: Values) {
+  const mountPath = "/etc/trunkline/ui";
+  return {
+    args: [
+      `--ui-listen=${text(values, "ui.listen")}`,
+      `--ui-token-file=${mountPath}/token`,
+      `--ui-host-name=${text(values, "ui.hostNames")}`,
+    ],
+    volume: {
+      name: "ui",
+      secret: { secretName: values("ui.tokenSecret"), optional: true, defaultMode: 0o440 },
+    },
+    mount: { name: "ui", mountPath, readOnly: true },
+  };
+}
+
 const binDir = "/host/cni/bin";
 const confDir = "/host/cni/net.d";
 
@@ -166,6 +183,7 @@ function controller(values: Values): Part[] {
   };
   const selector = { matchLabels: labels("controller") };
   const keys = provider(values);
+  const ui = page(values);
   const daemon = {
     name: "controller",
     ...image(values),
@@ -175,6 +193,7 @@ function controller(values: Values): Part[] {
       "--identity=$(POD_NAME)",
       `--health-port=${String(port)}`,
       ...keys.args,
+      ...ui.args,
       `--log-level=${text(values, "logLevel")}`,
     ],
     env: [
@@ -194,7 +213,7 @@ function controller(values: Values): Part[] {
     },
     ...aliveness(port),
     readinessProbe: health("/readyz", port, { periodSeconds: 5, timeoutSeconds: 5 }),
-    volumeMounts: [keys.mount],
+    volumeMounts: [keys.mount, ui.mount],
   };
   return [
     {
@@ -217,7 +236,7 @@ function controller(values: Values): Part[] {
               tolerations: [{ operator: "Exists" }],
               securityContext: { fsGroup: 65532 },
               containers: [daemon],
-              volumes: [keys.volume],
+              volumes: [keys.volume, ui.volume],
             },
           },
         },

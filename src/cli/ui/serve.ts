@@ -62,8 +62,8 @@ export async function startPage(
   return { address: `${served.origin}/#token=${token}`, origin: served.origin, close: () => served.close() };
 }
 
-/** @throws TrunklineError `ui.token-file` */
-function tokenIn(file: string): string {
+/** Returns the token that a file holds. @throws TrunklineError `ui.token-file` */
+export function tokenIn(file: string): string {
   let token = "";
   try {
     token = readFileSync(file, "utf8").trim();
@@ -74,8 +74,8 @@ function tokenIn(file: string): string {
   return token;
 }
 
-/** @throws TrunklineError `ui.listen` */
-function placeOf(text: string): { address: string; port: number } {
+/** Returns address and port of a place to listen at. @throws TrunklineError `ui.listen` */
+export function placeOf(text: string): { address: string; port: number } {
   const [, six, four, digits = ""] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
   const address = six ?? four ?? "";
   const port = Number(digits);
