@@ -4,6 +4,12 @@
 /** As `node:http`. */
 export const http = process.getBuiltinModule("node:http");
 
+/**
+ * Options of a request by a connection of its own. Node.js keeps connections for the next request, and a server closes those that
+ * lay idle: in the moment in which one is used again, the request fails (EPIPE, ECONNRESET) though nothing is wrong.
+ */
+export const ownConnection = { agent: false } as const;
+
 /** As `node:https`: loads TLS when it is first asked for. */
 export const https = {
   get Agent(): typeof import("node:https").Agent {

@@ -2,7 +2,7 @@
 // address only: over TLS, or to the loopback, and nowhere a redirection points to.
 import { secretKind, secretText } from "../api/kinds/secret.ts";
 import { TrunklineError, textOf } from "../base/errors.ts";
-import { http, https } from "../base/http.ts";
+import { http, https, ownConnection } from "../base/http.ts";
 import { listJson } from "./file.ts";
 import type { SinkMaker, SinkPlace } from "./sink.ts";
 
@@ -48,7 +48,7 @@ function put(url: URL, text: string, token: string | undefined): Promise<{ statu
     "content-length": body.length,
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
   };
-  const options = { method: "PUT", headers, agent: false as const, signal: AbortSignal.timeout(TIMEOUT_MS) };
+  const options = { method: "PUT", headers, ...ownConnection, signal: AbortSignal.timeout(TIMEOUT_MS) };
   const send = url.protocol === "https:" ? https.request : http.request;
   const request = send(url, options, (answer) => {
     let said = "";

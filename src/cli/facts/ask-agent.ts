@@ -1,13 +1,13 @@
 // Questions to an agent, at its health socket.
 import { TrunklineError } from "../../base/errors.ts";
-import { http } from "../../base/http.ts";
+import { http, ownConnection } from "../../base/http.ts";
 
 const PATIENCE_MS = 5000;
 
 /** Asks an agent at its health socket; the answer may take `patienceMs`. @throws `cli.agent-answer`, what the system says of the socket */
 export function askAgent(socketPath: string, path: string, patienceMs = PATIENCE_MS): Promise<string> {
   return new Promise((resolve, reject) => {
-    const asked = http.request({ socketPath, path, timeout: patienceMs }, (response) => {
+    const asked = http.request({ ...ownConnection, socketPath, path, timeout: patienceMs }, (response) => {
       let body = "";
       response.setEncoding("utf8");
       response.on("data", (chunk: string) => {

@@ -1,6 +1,6 @@
 // Asking a running lab.
 import { type ErrorCode, TrunklineError } from "../../base/errors.ts";
-import { http } from "../../base/http.ts";
+import { http, ownConnection } from "../../base/http.ts";
 import { catalog } from "../../base/messages/index.ts";
 import type { LabEntry } from "../life/state.ts";
 import type { WireError } from "./server.ts";
@@ -44,9 +44,8 @@ function post(
   signal: AbortSignal | undefined,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    // A connection of its own: one that lay idle may be closed by the lab in the moment in which it is used again.
     const options = {
-      agent: false,
+      ...ownConnection,
       socketPath,
       path: `/${name}`,
       method: "POST",

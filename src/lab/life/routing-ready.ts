@@ -1,6 +1,6 @@
 // Whether a lab's nodes speak with those that its objects name, so that it is ready to route when it is said to be up.
 import { setTimeout as sleep } from "node:timers/promises";
-import { http } from "../../base/http.ts";
+import { http, ownConnection } from "../../base/http.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import type { SessionReport } from "../../plan/routing/bird/report.ts";
 import { allSessions } from "../../plan/routing/bird/sessions.ts";
@@ -80,14 +80,19 @@ export function missingOf(
 
 function ask(socketPath: string): Promise<Told | undefined> {
   return new Promise((resolve) => {
-    const asked = http.request({ socketPath, path: "/routing", timeout: ANSWER_MS }, (response) => {
-      let body = "";
-      response.setEncoding("utf8");
-      response.on("data", (chunk: string) => {
-        body += chunk;
-      });
-      response.on("end", () => resolve(response.statusCode === 200 ? (JSON.parse(body) as Told) : undefined));
-    });
+    const asked = http.request(
+      { ...ownConnection, socketPath, path: "/routing", timeout: ANSWER_MS },
+      (response) => {
+        let body = "";
+        response.setEncoding("utf8");
+        response.on("data", (chunk: string) => {
+          body += chunk;
+        });
+        response.on("end", () =>
+          resolve(response.statusCode === 200 ? (JSON.parse(body) as Told) : undefined),
+        );
+      },
+    );
     asked.on("timeout", () => asked.destroy());
     asked.on("error", () => resolve(undefined));
     asked.end();
