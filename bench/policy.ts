@@ -5,14 +5,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { linuxMachine } from "../src/kernel/index.ts";
-import { enforce } from "./lib/enforce.ts";
-import { chainsPerPod } from "./lib/policy-chains.ts";
-import { makeCluster, makePathCluster } from "./lib/policy-cluster.ts";
-import { eventRows } from "./lib/policy-events.ts";
-import { loadRows } from "./lib/policy-load.ts";
-import { memberRows } from "./lib/policy-member.ts";
-import { BenchPath } from "./lib/policy-paths.ts";
-import { rangeRows } from "./lib/policy-ranges.ts";
+import { chainsPerPod } from "./lib/policy/chains.ts";
+import { makeCluster, makePathCluster } from "./lib/policy/cluster.ts";
+import { enforce } from "./lib/policy/enforce.ts";
+import { eventRows } from "./lib/policy/events.ts";
+import { loadRows } from "./lib/policy/load.ts";
+import { memberRows } from "./lib/policy/member.ts";
+import { BenchPath } from "./lib/policy/paths.ts";
+import { rangeRows } from "./lib/policy/ranges.ts";
 import { ranInPrivate } from "./lib/private.ts";
 import { rounds } from "./lib/quick.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
@@ -49,7 +49,7 @@ const daemonFlags = ["--max-semi-space-size=4", "--heap-growing-percent=30"];
 /** 25,000 namespaces, 100,000 pods, 75,000 policies in a process of its own; the best of three. */
 function fullRows(): Row[] {
   const runs = Array.from({ length: rounds(3, 1) }, () => {
-    const script = path.join(import.meta.dirname, "lib/policy-full.ts");
+    const script = path.join(import.meta.dirname, "lib/policy/full.ts");
     const { stdout } = spawnSync(process.execPath, [...daemonFlags, script], { encoding: "utf8" });
     return JSON.parse(stdout) as { seconds: number; mib: number };
   });

@@ -17,9 +17,9 @@ import type { Store } from "../src/store/store.ts";
 import type { Need } from "./lib/needs.ts";
 import { ranInPrivate } from "./lib/private.ts";
 import { isQuick, rounds } from "./lib/quick.ts";
-import { AS, blockOf, createNode, fill, REFLECTOR, simulated } from "./lib/routes-cluster.ts";
+import { AS, blockOf, createNode, fill, REFLECTOR, simulated } from "./lib/routes/cluster.ts";
+import { measureWays, wayNeeds } from "./lib/routes/ways.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
-import { measureWays, wayNeeds } from "./lib/ways.ts";
 
 export const needs: readonly Need[] = [{ program: "bird", debian: "bird2" }, ...wayNeeds];
 

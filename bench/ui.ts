@@ -12,10 +12,10 @@ import { uiSources } from "../src/cli/ui/sources.ts";
 import { run } from "../src/kernel/exec/index.ts";
 import type { MapAnswer } from "../src/ui/api.ts";
 import { type Scene, sceneOf } from "../web/src/map/scene.ts";
+import { type ClusterSize, clusterStore } from "./lib/answers/ui-cluster.ts";
 import type { Need } from "./lib/needs.ts";
 import { rounds } from "./lib/quick.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
-import { type ClusterSize, clusterStore } from "./lib/ui-cluster.ts";
 
 /** The page's, in functions that run there. */
 declare function requestAnimationFrame(callback: () => void): number;

@@ -1,6 +1,6 @@
 // Objects of a large cluster as an API server writes them, kind by kind: JSON texts, made when they are asked for. Pods say
 // as much as real ones do: what a scheduler, a kubelet and controllers add to them.
-import { ipOf } from "./policy-cluster.ts";
+import { ipOf } from "./policy/cluster.ts";
 
 export interface ClusterSize {
   readonly nodes: number;

@@ -3,14 +3,14 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { type NetworkPolicy, networkPolicyKind } from "../../src/api/kinds/network-policy.ts";
-import type { Nft } from "../../src/kernel/kernel.ts";
-import { openSqliteStore } from "../../src/store/sqlite/store.ts";
-import { createPod, fillNode, OwnAgent } from "./own-agent.ts";
-import { makePathCluster, policyObject } from "./policy-cluster.ts";
-import { begin } from "./policy-events.ts";
-import { rounds } from "./quick.ts";
-import { quantile, type Row, row } from "./row.ts";
+import { type NetworkPolicy, networkPolicyKind } from "../../../src/api/kinds/network-policy.ts";
+import type { Nft } from "../../../src/kernel/kernel.ts";
+import { openSqliteStore } from "../../../src/store/sqlite/store.ts";
+import { createPod, fillNode, OwnAgent } from "../own-agent.ts";
+import { rounds } from "../quick.ts";
+import { quantile, type Row, row } from "../row.ts";
+import { makePathCluster, policyObject } from "./cluster.ts";
+import { begin } from "./events.ts";
 
 const RANGES = 20_000;
 const CHANGES = rounds(20, 5);

@@ -1,9 +1,9 @@
 // One member of one set changes, in a table with 2,000 sets and as many chains: over our own netlink messages, beside
 // the same transaction by libnftables, which looks at the table first.
-import { linuxMachine } from "../../src/kernel/index.ts";
-import { changeText } from "../../src/kernel/nft/text.ts";
-import { rounds } from "./quick.ts";
-import { quantile, type Row, row } from "./row.ts";
+import { linuxMachine } from "../../../src/kernel/index.ts";
+import { changeText } from "../../../src/kernel/nft/text.ts";
+import { rounds } from "../quick.ts";
+import { quantile, type Row, row } from "../row.ts";
 
 const COUNT = 2000;
 const ROUNDS = rounds(200, 30);

@@ -1,10 +1,10 @@
 // A bench's cluster in force on a node.
-import { NodeTable } from "../../src/agent/managers/node-table.ts";
-import { PolicyManager } from "../../src/agent/managers/policy/policy-manager.ts";
-import { silent } from "../../src/base/log.ts";
-import type { Kernel } from "../../src/kernel/index.ts";
-import type { NodeFacts } from "../../src/plan/facts.ts";
-import type { BenchCluster } from "./policy-cluster.ts";
+import { NodeTable } from "../../../src/agent/managers/node-table.ts";
+import { PolicyManager } from "../../../src/agent/managers/policy/policy-manager.ts";
+import { silent } from "../../../src/base/log.ts";
+import type { Kernel } from "../../../src/kernel/index.ts";
+import type { NodeFacts } from "../../../src/plan/facts.ts";
+import type { BenchCluster } from "./cluster.ts";
 
 const everything = new Map(
   ["namespaces", "pods", "networkpolicies", "endpoints", "configmaps"].map((kind) => [kind, "all" as const]),

@@ -1,7 +1,7 @@
 // Clusters for the policy bench: namespaces with pods and policies that know their neighbours, as people write them.
-import type { Namespace, Pod } from "../../src/api/kinds/core.ts";
-import type { NetworkPolicy } from "../../src/api/kinds/network-policy.ts";
-import { type ClusterFacts, emptyFacts, type LocalEndpoint } from "../../src/plan/facts.ts";
+import type { Namespace, Pod } from "../../../src/api/kinds/core.ts";
+import type { NetworkPolicy } from "../../../src/api/kinds/network-policy.ts";
+import { type ClusterFacts, emptyFacts, type LocalEndpoint } from "../../../src/plan/facts.ts";
 
 export interface BenchCluster {
   readonly facts: ClusterFacts;

@@ -1,18 +1,18 @@
 // From a change of an object in the store to rules in force in the kernel, through informers, queue and all managers.
 
-import { ClusterWatch } from "../../src/agent/cluster-watch.ts";
-import { Reconciler } from "../../src/agent/managers/reconciler.ts";
-import { standardParts } from "../../src/agent/standard.ts";
-import { namespaceKind, nodeKind, type Pod, podKind } from "../../src/api/kinds/core.ts";
-import { type NetworkPolicy, networkPolicyKind } from "../../src/api/kinds/network-policy.ts";
-import { silent } from "../../src/base/log.ts";
-import { type Kernel, linuxMachine } from "../../src/kernel/index.ts";
-import type { NodeFacts } from "../../src/plan/facts.ts";
-import { memoryStore } from "../../src/store/memory.ts";
-import type { Store } from "../../src/store/store.ts";
-import { type BenchCluster, ipOf, podObject } from "./policy-cluster.ts";
-import { rounds } from "./quick.ts";
-import { quantile, type Row, row } from "./row.ts";
+import { ClusterWatch } from "../../../src/agent/cluster-watch.ts";
+import { Reconciler } from "../../../src/agent/managers/reconciler.ts";
+import { standardParts } from "../../../src/agent/standard.ts";
+import { namespaceKind, nodeKind, type Pod, podKind } from "../../../src/api/kinds/core.ts";
+import { type NetworkPolicy, networkPolicyKind } from "../../../src/api/kinds/network-policy.ts";
+import { silent } from "../../../src/base/log.ts";
+import { type Kernel, linuxMachine } from "../../../src/kernel/index.ts";
+import type { NodeFacts } from "../../../src/plan/facts.ts";
+import { memoryStore } from "../../../src/store/memory.ts";
+import type { Store } from "../../../src/store/store.ts";
+import { rounds } from "../quick.ts";
+import { quantile, type Row, row } from "../row.ts";
+import { type BenchCluster, ipOf, podObject } from "./cluster.ts";
 
 const ADDRESS = "192.168.18.1";
 const EVENTS = rounds(300, 100);

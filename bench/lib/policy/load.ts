@@ -1,12 +1,12 @@
 // 1,001 policies on one pod into an empty kernel, in turns with iptables-restore of the same policies as chains. In this
 // process, which has loaded some before (as an agent's has that is told of policies), and in new ones (as one that starts).
 import { spawnSync } from "node:child_process";
-import { linuxMachine } from "../../src/kernel/index.ts";
+import { linuxMachine } from "../../../src/kernel/index.ts";
+import { rounds } from "../quick.ts";
+import { quantile, type Row, row } from "../row.ts";
+import { chainsPerPod } from "./chains.ts";
+import { makePathCluster } from "./cluster.ts";
 import { enforce } from "./enforce.ts";
-import { chainsPerPod } from "./policy-chains.ts";
-import { makePathCluster } from "./policy-cluster.ts";
-import { rounds } from "./quick.ts";
-import { quantile, type Row, row } from "./row.ts";
 
 const WARM_UP = 10;
 const ROUNDS = rounds(40, 8);

@@ -1,9 +1,9 @@
-// Computes a whole cluster in a process of its own: `policy-full.ts`, prints seconds and MiB as JSON.
+// Computes a whole cluster in a process of its own: `policy/full.ts`, prints seconds and MiB as JSON.
 
-import type { KubeObject } from "../../src/api/object.ts";
-import { ClusterModel } from "../../src/plan/policy/node/cluster-model.ts";
-import { trimmed } from "../../src/store/kubernetes/trim.ts";
-import { type BenchCluster, makeCluster } from "./policy-cluster.ts";
+import type { KubeObject } from "../../../src/api/object.ts";
+import { ClusterModel } from "../../../src/plan/policy/node/cluster-model.ts";
+import { trimmed } from "../../../src/store/kubernetes/trim.ts";
+import { type BenchCluster, makeCluster } from "./cluster.ts";
 
 /** As an agent keeps what an API server says. */
 function keptCluster(): BenchCluster {

@@ -1,8 +1,8 @@
 // One end of the first-packet bench, in a process of its own that stays on one core. Calls block on purpose: nothing
 // but the path itself shall be measured. Run as: connector.ts accept|answer ADDRESS PORT, or connector.ts open ADDRESS.
 import { createInterface } from "node:readline";
-import { koffi } from "../../src/kernel/ffi/libc.ts";
-import { socketAddress } from "../../src/kernel/sockets/address.ts";
+import { koffi } from "../../../src/kernel/ffi/libc.ts";
+import { socketAddress } from "../../../src/kernel/sockets/address.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;

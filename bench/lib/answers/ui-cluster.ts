@@ -1,12 +1,12 @@
 // A cluster as objects, for what only reads them: nodes, a block for each 64 of its pods, workloads spread over nodes, policies.
 import { setTimeout as sleep } from "node:timers/promises";
-import { addressBlockKind, blockName } from "../../src/api/kinds/address-block.ts";
-import { namespaceKind, nodeKind, podKind } from "../../src/api/kinds/core.ts";
-import { hostKind } from "../../src/api/kinds/host.ts";
-import { ipPoolKind } from "../../src/api/kinds/ip-pool.ts";
-import { networkPolicyKind } from "../../src/api/kinds/network-policy.ts";
-import type { Kind, KubeObject } from "../../src/api/object.ts";
-import type { Store } from "../../src/store/store.ts";
+import { addressBlockKind, blockName } from "../../../src/api/kinds/address-block.ts";
+import { namespaceKind, nodeKind, podKind } from "../../../src/api/kinds/core.ts";
+import { hostKind } from "../../../src/api/kinds/host.ts";
+import { ipPoolKind } from "../../../src/api/kinds/ip-pool.ts";
+import { networkPolicyKind } from "../../../src/api/kinds/network-policy.ts";
+import type { Kind, KubeObject } from "../../../src/api/object.ts";
+import type { Store } from "../../../src/store/store.ts";
 
 export interface ClusterSize {
   readonly nodes: number;

@@ -1,9 +1,9 @@
 // The objects of the routes bench: a cluster of thousands of nodes, of which a reflector tells.
-import { addressBlockKind } from "../../src/api/kinds/address-block.ts";
-import { nodeKind } from "../../src/api/kinds/core.ts";
-import { ipPoolKind } from "../../src/api/kinds/ip-pool.ts";
-import { bgpConfigurationKind, bgpPeerKind } from "../../src/api/kinds/routing/bgp.ts";
-import type { Store } from "../../src/store/store.ts";
+import { addressBlockKind } from "../../../src/api/kinds/address-block.ts";
+import { nodeKind } from "../../../src/api/kinds/core.ts";
+import { ipPoolKind } from "../../../src/api/kinds/ip-pool.ts";
+import { bgpConfigurationKind, bgpPeerKind } from "../../../src/api/kinds/routing/bgp.ts";
+import type { Store } from "../../../src/store/store.ts";
 
 export const AS = 64_512;
 export const REFLECTOR = "192.168.0.1";

@@ -1,6 +1,6 @@
 // The same policies as one iptables chain per pod and per policy, in the way of kube-router: for comparison only.
-import type { BenchCluster } from "./policy-cluster.ts";
-import { ipOf } from "./policy-cluster.ts";
+import type { BenchCluster } from "./cluster.ts";
+import { ipOf } from "./cluster.ts";
 
 const mark = "0x10000";
 

@@ -3,12 +3,16 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { type AddressList, type AddressListSink, addressListKind } from "../../src/api/kinds/address-list.ts";
-import { openSqliteStore } from "../../src/store/sqlite/store.ts";
-import { postgresServer } from "../../test/kernel/sinks/servers.ts";
-import { createPod, daemon, ended, fillNode, OwnAgent } from "./own-agent.ts";
-import { rounds } from "./quick.ts";
-import { quantile, type Row, row } from "./row.ts";
+import {
+  type AddressList,
+  type AddressListSink,
+  addressListKind,
+} from "../../../src/api/kinds/address-list.ts";
+import { openSqliteStore } from "../../../src/store/sqlite/store.ts";
+import { postgresServer } from "../../../test/kernel/sinks/servers.ts";
+import { createPod, daemon, ended, fillNode, OwnAgent } from "../own-agent.ts";
+import { rounds } from "../quick.ts";
+import { quantile, type Row, row } from "../row.ts";
 
 const ADDS = rounds(40, 12);
 const WARM_UP = 5;

@@ -7,11 +7,11 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { linuxMachine } from "../../src/kernel/index.ts";
-import { compiled } from "./compiled.ts";
-import type { Need } from "./needs.ts";
-import { rounds } from "./quick.ts";
-import { quantile, type Row, row } from "./row.ts";
+import { linuxMachine } from "../../../src/kernel/index.ts";
+import { compiled } from "../compiled.ts";
+import type { Need } from "../needs.ts";
+import { rounds } from "../quick.ts";
+import { quantile, type Row, row } from "../row.ts";
 
 export const wayNeeds: readonly Need[] = [
   { program: "cc", debian: "gcc" },
@@ -20,7 +20,7 @@ export const wayNeeds: readonly Need[] = [
   { program: "bridge", debian: "iproute2" },
 ];
 
-const root = path.resolve(import.meta.dirname, "../..");
+const root = path.resolve(import.meta.dirname, "../../..");
 const SLICES = rounds(200, 30);
 const TRIPS = 300;
 const BYTES = 16 * 1024 * 1024;

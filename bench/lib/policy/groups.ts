@@ -1,16 +1,16 @@
 // Security groups beside none, on one path and in one table: the rules of groups come and go between two slices, so that
 // nothing else differs.
 
-import { NodeTable } from "../../src/agent/managers/node-table.ts";
-import { PolicyManager } from "../../src/agent/managers/policy/policy-manager.ts";
-import { GroupManager } from "../../src/agent/subnets/group-manager.ts";
-import type { SecurityGroup } from "../../src/api/kinds/security-group.ts";
-import { silent } from "../../src/base/log.ts";
-import type { NodeFacts } from "../../src/plan/facts.ts";
-import { ipOf, makePathCluster } from "./policy-cluster.ts";
-import { BenchPath } from "./policy-paths.ts";
-import { rounds } from "./quick.ts";
-import { quantile, type Row, row } from "./row.ts";
+import { NodeTable } from "../../../src/agent/managers/node-table.ts";
+import { PolicyManager } from "../../../src/agent/managers/policy/policy-manager.ts";
+import { GroupManager } from "../../../src/agent/subnets/group-manager.ts";
+import type { SecurityGroup } from "../../../src/api/kinds/security-group.ts";
+import { silent } from "../../../src/base/log.ts";
+import type { NodeFacts } from "../../../src/plan/facts.ts";
+import { rounds } from "../quick.ts";
+import { quantile, type Row, row } from "../row.ts";
+import { ipOf, makePathCluster } from "./cluster.ts";
+import { BenchPath } from "./paths.ts";
 
 const SLICE_MS = 20;
 const WARM_MS = 5;

@@ -12,8 +12,8 @@ import {
   MAIN_TABLE,
   POD_LINK_GROUP,
   ROUTE_PROTOCOL,
-} from "../../src/kernel/index.ts";
-import { ip6Of, ipOf, linkOf } from "./policy-cluster.ts";
+} from "../../../src/kernel/index.ts";
+import { ip6Of, ipOf, linkOf } from "./cluster.ts";
 
 const machine = linuxMachine();
 const gateways = { 4: "169.254.1.1", 6: "fe80::1" } as const;
