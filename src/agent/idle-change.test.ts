@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Node } from "../api/kinds/core.ts";
 import { peer } from "../plan/routing/bird/facts.suite.ts";
+import { block } from "../plan/snat/facts.suite.ts";
 import { isIdleChange } from "./idle-change.ts";
 
 const ready = { type: "Ready", status: "True", reason: "KubeletReady", message: "" } as const;
@@ -41,6 +42,14 @@ describe("isIdleChange", () => {
     const [, other] = peer("p", { peerIP: "10.0.0.9", asNumber: 2 });
     expect(isIdleChange("bgppeers", { type: "modified", previous: asked, object: told })).toBe(true);
     expect(isIdleChange("bgppeers", { type: "modified", previous: told, object: other })).toBe(false);
+  });
+
+  it("is how full a block is, and not who has addresses of it", () => {
+    const one = block("10.1.0.0/26");
+    const fuller = { ...one, status: { used: 3, free: 61 } };
+    const lent = { ...one, spec: { ...one.spec, loans: [{ address: "10.1.0.5", node: "b" }] } };
+    expect(isIdleChange("addressblocks", { type: "modified", previous: one, object: fuller })).toBe(true);
+    expect(isIdleChange("addressblocks", { type: "modified", previous: one, object: lent })).toBe(false);
   });
 
   it("is no change of labels, addresses or conditions, no new or gone node, and no other kind's", () => {

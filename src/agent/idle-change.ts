@@ -1,7 +1,8 @@
 // Changes of objects that no plan is made from. Every kubelet writes its Node when it has pulled an image, and every few
-// minutes because it lives; every agent writes on BGPPeers how its sessions stand. With thousands of nodes somebody always
-// does, and each would have every node plan anew.
+// minutes because it lives; every agent writes on BGPPeers how its sessions stand, and on its blocks how full they are. With
+// thousands of nodes somebody always does, and each would have every node plan anew.
 import { equalJson } from "../api/equal.ts";
+import { addressBlockKind } from "../api/kinds/address-block.ts";
 import { nodeKind } from "../api/kinds/core.ts";
 import { bgpPeerKind } from "../api/kinds/routing/bgp.ts";
 import type { KubeObject } from "../api/object.ts";
@@ -17,6 +18,7 @@ const serversOwn = ["resourceVersion", "managedFields"];
 const plannedStatus: ReadonlyMap<string, (status: Fields) => Fields> = new Map([
   [nodeKind.plural, nodeStatus],
   [bgpPeerKind.plural, () => ({})],
+  [addressBlockKind.plural, () => ({})],
 ]);
 
 /** Returns whether an object of that kind (plural) has changed in nothing that plans are made from. */
