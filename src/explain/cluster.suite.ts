@@ -23,8 +23,8 @@ function meta(name: string, namespace?: string, labels?: Labels) {
   };
 }
 
-export function node(name: string, address: string): Node {
-  const status = { addresses: [{ type: "InternalIP" as const, address }] };
+export function node(name: string, ...addresses: readonly string[]): Node {
+  const status = { addresses: addresses.map((address) => ({ type: "InternalIP" as const, address })) };
   return { apiVersion: "v1", kind: "Node", metadata: meta(name), status };
 }
 

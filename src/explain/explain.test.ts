@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ClusterFacts } from "../plan/facts.ts";
-import { block, cluster, host, pod, pool } from "./cluster.suite.ts";
+import { block, cluster, host, node, pod, pool } from "./cluster.suite.ts";
 import { findEnd } from "./ends.ts";
 import { explain } from "./explain.ts";
 import { explanationText } from "./explain-text.ts";
@@ -104,6 +104,30 @@ describe("the far end", () => {
     const plain = cluster(...hosts, pool("pods", "10.1.0.0/16", false));
     expect(ask(plain, "pod/web", "host/pods:80").allowed).toBe(true);
     expect(ask(plain, "pod/web", "host/nodes:80").allowed).toBe(false);
+  });
+});
+
+describe("a node with several addresses of one family", () => {
+  const facts = cluster(
+    node("n1", "192.168.18.3", "172.17.0.3", "fd00:18::3"),
+    host("admits", "172.17.0.8", { admit: ["192.168.18.3/32"] }),
+    pod("agent", "192.168.18.3", "n1", { hostNetwork: true }),
+  );
+
+  it.each(["pod/web", "pod/agent", "node/n1"])("may send with any of them, for %s", (from) => {
+    const answer = ask(facts, from, "host/out:80");
+    expect(answer).toMatchObject({ sourceSeen: null, allowed: true, reachable: true });
+    expect(answer.unknown).toEqual([
+      "by which of its addresses node n1 sends to 172.17.0.9: 192.168.18.3, 172.17.0.3",
+    ]);
+    expect(ask(facts, from, "host/admits:80")).toMatchObject({ allowed: null, sourceSeen: null });
+  });
+
+  it("is as sure as others of what it does not choose", () => {
+    expect(ask(facts, "pod/web", "pod/api:80").sourceSeen).toBe("10.1.0.1");
+    expect(ask(facts, "pod/web", "node/n1:22").sourceSeen).toBe("10.1.0.1");
+    expect(ask(facts, "172.17.0.3", "host/out:80").sourceSeen).toBe("172.17.0.3");
+    expect(ask(facts, "pod/api", "host/out:80").sourceSeen).toBe("192.168.18.4");
   });
 });
 

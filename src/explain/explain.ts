@@ -12,6 +12,7 @@ import { travel } from "./journey/journey.ts";
 import { settled, withGroups } from "./judges/group-judge.ts";
 import type { DirectionVerdict, Flow, Judges, PolicyVerdict, SourceDecision } from "./judges/judge.ts";
 import { portsOf } from "./listening.ts";
+import { otherSources } from "./own-sources.ts";
 import { formatPort, type Port } from "./ports.ts";
 import { type AddressDecision, decisionAbout, type Provenance, provenanceOf } from "./provenance.ts";
 import { type Admission, admissionOf, agreed, doubtsOf, isOpen, type Told, toldOf } from "./told.ts";
@@ -51,7 +52,8 @@ export interface Explanation {
 }
 
 /**
- * Returns the source of a flow as far as objects tell, without asking who lets it pass. @throws as `explain`
+ * Returns the source of a flow as far as objects tell, without asking who lets it pass; `others`: addresses that may be it
+ * instead. @throws as `explain`
  */
 export function sourceAsked(
   facts: ClusterFacts,
@@ -59,10 +61,12 @@ export function sourceAsked(
   from: End,
   to: End,
   port?: Port | "icmp",
-): { readonly from: Provenance; readonly snat: SourceDecision } {
+): { readonly from: Provenance; readonly snat: SourceDecision; readonly others: readonly string[] } {
   const asked = port === "icmp" ? undefined : (port ?? portsOf(to)[0]);
   const flow = { ...endsOf(facts, judges.atlas, from, to), port: asked };
-  return { from: provenanceOf(facts, from, flow.source), snat: judges.source(flow) };
+  const snat = judges.source(flow);
+  const others = judges.atlas ? [] : otherSources(facts, flow, snat);
+  return { from: provenanceOf(facts, from, flow.source), snat, others };
 }
 
 /** yes; no; or it cannot be told. */
@@ -160,13 +164,30 @@ export function ifHeld(judges: Judges, from: End, told: Told, choices: Choices):
 }
 
 /** Returns as much as objects tell. */
-function guessed(facts: ClusterFacts, judges: Judges, flow: PlacedFlow, choices: Choices): Told {
-  const snat = judges.source(flow);
+function guessed(facts: ClusterFacts, judges: Judges, given: PlacedFlow, choices: Choices): Told {
+  const { flow, snat } = chosenOf(facts, judges, given, choices);
   const { egress, ingress } = groupedVerdicts(judges, flow, snat.sourceSeen, choices);
   const fate = guessedFate(facts, judges.atlas, flow);
   if (fate.doubt !== undefined && choices.pick(2, fate.doubt) === 1) throw choices.untold(fate.doubt);
   const admission = flow.port && admissionOf(fate, flow.from, flow.to, snat.sourceSeen, choices);
   return toldOf({ egress, ingress, snat, fate, admission });
+}
+
+/** Returns a flow from one of the addresses that it may be from. */
+function chosenOf(
+  facts: ClusterFacts,
+  judges: Judges,
+  flow: PlacedFlow,
+  choices: Choices,
+): { readonly flow: PlacedFlow; readonly snat: SourceDecision } {
+  const snat = judges.source(flow);
+  const others = judges.atlas ? [] : otherSources(facts, flow, snat);
+  const all = [snat.sourceSeen, ...others];
+  const doubt = `by which of its addresses node ${nodeOf(flow.from)} sends to ${flow.destination}: ${all.join(", ")}`;
+  const sourceSeen = all[choices.pick(all.length, doubt)];
+  if (sourceSeen === undefined || sourceSeen === snat.sourceSeen) return { flow, snat };
+  const isOwn = snat.action === "None";
+  return { flow: isOwn ? { ...flow, source: sourceSeen } : flow, snat: { ...snat, sourceSeen } };
 }
 
 /** Returns what policies say, and security groups after them where the two do not meet on one node. */

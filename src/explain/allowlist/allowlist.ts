@@ -7,7 +7,7 @@ import type { ClusterFacts } from "../../plan/facts.ts";
 import { type End, podEnd, podsOf } from "../ends.ts";
 import type { Judges } from "../judges/judge.ts";
 import type { Port } from "../ports.ts";
-import { perFamily } from "./destination.ts";
+import { perAddress } from "./destination.ts";
 import { keptFor, keptSources } from "./kept.ts";
 import { asRange, type FoundSource, type RangeSource, sourcesOf } from "./sources.ts";
 
@@ -75,10 +75,10 @@ export function allowlist(
   };
 }
 
-/** Returns what a pod may speak to of a destination: of both families, where both ends have them. */
+/** Returns what a pod may speak to of a destination: each of its addresses, of families that both ends have. */
 function destinationsFor(end: End, to: End): readonly End[] {
   const has = (isSix: boolean) => end.addresses.some((one) => one.includes(":") === isSix);
-  const fitting = perFamily(to).filter(({ addresses: [first = ""] }) => has(first.includes(":")));
+  const fitting = perAddress(to).filter(({ addresses: [first = ""] }) => has(first.includes(":")));
   return fitting.length > 0 ? fitting : [to];
 }
 

@@ -1,4 +1,4 @@
-// The ends that an AddressList's destination stands for: one of each family of a host's, and of a range one address for each
+// The ends that an AddressList's destination stands for: one for each address of a host, and of a range one address for each
 // part of it that any object tells apart from the next.
 import {
   type Cidr,
@@ -29,14 +29,12 @@ export function destinationOf(facts: ClusterFacts, text: string): Destination {
   if (range) return { ends: pointsOf(facts, range).map((ip) => endAt(facts, formatIp(ip))), port: undefined };
   const { end: name, port } = parseTarget(text);
   const end = findEnd(facts, name, "default");
-  return { ends: perFamily(end), port };
+  return { ends: perAddress(end), port };
 }
 
-/** Returns an end once with its addresses of each family that it has: who names a host may speak to any of them. */
-export function perFamily(end: End): readonly End[] {
-  const families = [false, true].map((isSix) => end.addresses.filter((one) => one.includes(":") === isSix));
-  const ends = families.filter((list) => list.length > 0).map((addresses) => ({ ...end, addresses }));
-  return ends.length > 0 ? ends : [end];
+/** Returns an end once with each of its addresses: who names a host may speak to any of them, and rules may tell them apart. */
+export function perAddress(end: End): readonly End[] {
+  return end.addresses.length > 1 ? end.addresses.map((one) => ({ ...end, addresses: [one] })) : [end];
 }
 
 /** Returns whether where a destination is depends on pods. */

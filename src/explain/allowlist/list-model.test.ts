@@ -5,7 +5,7 @@ import type { Pod } from "../../api/kinds/core.ts";
 import type { PodENI } from "../../api/kinds/pod-eni.ts";
 import type { KubeObject } from "../../api/object.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
-import { cluster, host, pod, pool } from "../cluster.suite.ts";
+import { cluster, host, node, pod, pool } from "../cluster.suite.ts";
 import { sourceJudgeOf } from "../judges/plans.ts";
 import { askerOf } from "./asker.ts";
 import { ListModel } from "./list-model.ts";
@@ -169,6 +169,33 @@ describe("an AddressList", () => {
       "192.168.18.3/32",
       "192.168.18.4/32",
     ]);
+  });
+
+  it("holds all addresses of a node by which it may be seen, as no object says by which link it leaves", () => {
+    const of = list({ to: "host/far" });
+    const objects = [
+      host("far", "203.0.113.9"),
+      pool("pods", "10.1.0.0/16"),
+      node("n1", "192.168.18.3", "192.168.19.3", "fd00:18::3"),
+      web("a", "10.1.0.4"),
+    ];
+    const { status } = next(of, objects);
+    expect(status.unknown).toEqual([]);
+    expect(status.ranges).toEqual(["192.168.18.3/32", "192.168.19.3/32"]);
+  });
+
+  it("holds what each address of its destination sees: rules may tell them apart", () => {
+    const objects = [
+      host("far", "172.17.0.9", { addresses: ["172.17.0.9", "203.0.113.9"] }),
+      {
+        apiVersion: "trunkline.dev/v1alpha1",
+        kind: "SourceNAT",
+        metadata: { name: "s", uid: "s", resourceVersion: "1", creationTimestamp: "" },
+        spec: { rules: [{ destinations: ["203.0.113.0/24"], action: { type: "Masquerade" } }] },
+      } as KubeObject,
+      web("a", "10.1.0.4"),
+    ];
+    expect(next(list({ to: "host/far" }), objects).status.ranges).toEqual(["10.1.0.4/32", "192.168.18.3/32"]);
   });
 
   it("speaks of pods by namespace, workload and labels together", () => {

@@ -39,9 +39,13 @@ export function sourcesOf(
   port: Port | "icmp" | undefined,
 ): readonly FoundSource[] | string {
   if (end.addresses.length === 0) return ofConfiguration(facts, end);
-  const { from, sourceSeen, reason, unknown } = seen(facts, judges, end, to, port);
+  const { from, sourceSeen, reason, unknown, others } = seen(facts, judges, end, to, port);
   if (unknown !== undefined && sourceSeen === undefined) return unknown;
   const exact = asRange(sourceSeen ?? from.address);
+  if (sourceSeen !== undefined && others.length > 0) {
+    const why = `an address of ${nodeOf(end) ?? "its node"}: its routes decide which of them the far side sees`;
+    return [sourceSeen, ...others].map(asRange).map((range) => ({ exact: range, range, why }));
+  }
   if (sourceSeen !== undefined && sourceSeen !== from.address)
     return [{ exact, range: exact, why: `what the far side sees: ${reason}` }];
   if (isOnNode(end)) return [{ exact, range: exact, why: `the address of ${nodeOf(end) ?? "its node"}` }];
@@ -75,6 +79,8 @@ interface Seen {
   readonly sourceSeen: string | undefined;
   readonly reason: string;
   readonly unknown: string | undefined;
+  /** Addresses that may be seen instead, as far as objects tell. */
+  readonly others: readonly string[];
 }
 
 /** Where the network is known whole, other programs' rules count; elsewhere only what objects decide. */
@@ -85,14 +91,13 @@ function seen(
   to: End,
   port: Port | "icmp" | undefined,
 ): Seen {
-  const told: Pick<Explanation, "from" | "snat" | "unknown"> = needsAll(judges)
-    ? explain(facts, judges, end, to, port)
-    : sourceAsked(facts, judges, end, to, port);
-  const { from, snat, unknown = [] } = told;
+  const told: Pick<Explanation, "from" | "snat" | "unknown"> & { readonly others?: readonly string[] } =
+    needsAll(judges) ? explain(facts, judges, end, to, port) : sourceAsked(facts, judges, end, to, port);
+  const { from, snat, unknown = [], others = [] } = told;
   const { sourceSeen, reason, action } = snat;
   // Of a pod whose packets are dropped the far side sees nothing.
   const doubts = action === "Drop" ? [reason] : unknown;
-  return { from, sourceSeen, reason, unknown: doubts.length > 0 ? doubts.join(", ") : undefined };
+  return { from, sourceSeen, reason, unknown: doubts.length > 0 ? doubts.join(", ") : undefined, others };
 }
 
 function needsAll(judges: SourceJudges): judges is Judges {
