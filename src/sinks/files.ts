@@ -1,5 +1,6 @@
 // Files that programs of others read at any moment: whole before and whole after, with their owner and mode.
-import { chown, lstat, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { constants } from "node:fs";
+import { chown, lstat, open, realpath, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { TrunklineError } from "../base/errors.ts";
 
@@ -37,10 +38,20 @@ async function existing(file: string): Promise<string> {
   }
 }
 
-/** Returns a file's text; undefined: there is none. @throws `sinks.path` */
+/**
+ * Returns a file's text; undefined: there is none. What is no file (a FIFO, a device) may never end or never begin, and would keep one
+ * of the few threads that all of the process's files are read by.
+ * @throws `sinks.path`
+ */
 export async function textIn(file: string): Promise<string | undefined> {
   try {
-    return await readFile(file, "utf8");
+    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      if (!(await handle.stat()).isFile()) throw new Error("it is there, and is no file");
+      return await handle.readFile("utf8");
+    } finally {
+      await handle.close();
+    }
   } catch (error) {
     if (codeOf(error) === "ENOENT") return undefined;
     throw refusal(file, error);

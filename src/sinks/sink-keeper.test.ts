@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type AddressList, type AddressListSink, addressListKind } from "../api/kinds/address-list.ts";
 import { silent } from "../base/log.ts";
 import { systemClock } from "../ipam/clock.ts";
+import { run } from "../kernel/exec/index.ts";
 import { change } from "../store/change.ts";
 import { memoryStore } from "../store/memory.ts";
 import { replaceFile } from "./files.ts";
@@ -141,6 +142,34 @@ describe("who keeps sinks", () => {
     } finally {
       rmSync(outside, { recursive: true });
     }
+  });
+
+  it("waits for nothing that is no file, however many there are, and leaves it as it is", async () => {
+    // More than there are threads for files.
+    const pipes = Array.from({ length: 8 }, (_, at) => `pipe${at}`);
+    await run("mkfifo", pipes.map(file));
+    await list(
+      [...pipes, "t"].map((name) => ({ name, file: { path: file(name) } })),
+      ["10.0.0.1/32"],
+    );
+    await expect.poll(() => text("t")).toBe("10.0.0.1/32\n");
+    for (const name of pipes)
+      await expect.poll(async () => (await state(name))?.error).toContain("is no file");
+    expect(statSync(file("pipe0")).isFIFO()).toBe(true);
+  });
+
+  it("lets no two sinks write to one place: the later one says whose it is, and has it once that one is gone", async () => {
+    const sinks = (...names: string[]) => names.map((name) => ({ name, file: { path: file("t") } }));
+    await list(sinks("a", "b"), ["10.0.0.1/32"]);
+    await expect.poll(async () => (await state("b"))?.error).toContain("sink a of AddressList l");
+    await expect.poll(() => state("a")).toMatchObject({ revision: 1 });
+    expect(await state("a")).not.toHaveProperty("error");
+    await change(store, addressListKind, { name: "l" }, (object) => ({
+      ...object,
+      spec: { ...object.spec, sinks: sinks("b") },
+    }));
+    await expect.poll(() => state("b"), { timeout: 10_000 }).not.toHaveProperty("error");
+    expect(await state("b")).toMatchObject({ revision: 1 });
   });
 
   it("replaces a file with its mode, and through a link the file that it leads to", async () => {

@@ -8,7 +8,7 @@ import {
   addressListKind,
   type SinkState,
 } from "../api/kinds/address-list.ts";
-import { textOf } from "../base/errors.ts";
+import { TrunklineError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { stampOf } from "../base/stamp.ts";
 import { withReady, withSinkState } from "../explain/allowlist/list-state.ts";
@@ -17,6 +17,7 @@ import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
 import { type Sleeper, Work } from "../store/work.ts";
 import { sinkOf } from "./make.ts";
+import { rivalOf } from "./rivals.ts";
 import { type Sink, type SinkPlace, sinkListOf } from "./sink.ts";
 
 export interface SinkKeeperOptions {
@@ -112,6 +113,8 @@ export class SinkKeeper {
         kept = { spec, sink: sinkOf(spec), failures: 0 };
         this.#kept.set(key, kept);
       }
+      const rival = rivalOf(this.#lists.cache.values(), this.#options.isHere, object, spec);
+      if (rival) throw new TrunklineError("sinks.rival", { ...rival });
       await kept.sink(list, place);
       kept.failures = 0;
       if (kept.taken?.revision !== revision)

@@ -4,6 +4,8 @@ export const sinkMessages = {
     d.folders.length === 0
       ? `${d.path} is not written: this process writes nothing on its machine; start it with --sink-folder FOLDER`
       : `${d.path} is not in a folder that this process may write to (--sink-folder ${d.folders.join(", ")})`,
+  "sinks.rival": (d: { list: string; sink: string }) =>
+    `sink ${d.sink} of AddressList ${d.list} is written to the same place, and one would replace what the other has put there`,
   "sinks.markers": (d: { path: string; begin: string; end: string }) =>
     `${d.path} is left alone: of the lines '${d.begin}' and '${d.end}' each must stand there once, in this order, or neither`,
   "sinks.broken": (d: { path: string; errors: string }) =>
