@@ -35,6 +35,7 @@ export interface PodObject {
     readonly namespace: string;
     readonly uid: string;
     readonly labels?: Readonly<Record<string, string>>;
+    readonly deletionTimestamp?: string;
   };
   readonly spec: { readonly nodeName?: string };
   readonly status: {
@@ -70,10 +71,12 @@ export class Cluster {
     return cluster;
   }
 
-  /** Starts one of the programs that were built, beside the control plane; it runs until `end`. */
+  /**
+   * Starts a program beside the control plane: one of those that were built, or one that is given by its path. It runs until `end`.
+   */
   start(name: string, words: readonly string[]): { end(): Promise<void> } {
     const stop = new AbortController();
-    const running = run(path.join(kubeFolder(), name), words, {
+    const running = run(path.resolve(kubeFolder(), name), words, {
       ...this.#beside(),
       signal: stop.signal,
       timeoutMs: 0,
@@ -84,6 +87,9 @@ export class Cluster {
     };
     return { end };
   }
+
+  /** Where etcd answers, beside the control plane. */
+  readonly etcd = "http://127.0.0.1:23790";
 
   get kubeconfig(): string {
     return path.join(this.state, "admin.kubeconfig");
@@ -135,9 +141,24 @@ export class Cluster {
     return Number(readFileSync(path.join(this.state, "pids", name), "utf8").split(" ")[0]);
   }
 
-  /** Kills one of the cluster's programs as a crash does; it stays away. */
-  kill(name: string): void {
-    process.kill(this.pidOf(name), "SIGKILL");
+  /** Kills one of the cluster's programs as a crash does; it stays away. Or stops it, or lets it go on. */
+  kill(name: string, signal: "SIGKILL" | "SIGSTOP" | "SIGCONT" = "SIGKILL"): void {
+    process.kill(this.pidOf(name), signal);
+  }
+
+  /** Starts a program again that was killed. */
+  async startAgain(name: string): Promise<void> {
+    // What runs is left alone: it has to be gone first.
+    await eventually(`${name} is gone`, () => (isAlive(this.pidOf(name)) ? undefined : true));
+    const done = await this.run(path.join(project, "scripts/kube"), ["start", name]);
+    succeeded(`scripts/kube start ${name}`, done);
+  }
+
+  /** Waits until the API server, which was away, answers again. */
+  async answers(): Promise<void> {
+    await eventually("the API server answers", async () =>
+      (await this.kubectl(["get", "--raw", "/readyz"])).code === 0 ? true : undefined,
+    );
   }
 
   /** Processes of a pod's containers and of its sandbox. */
@@ -150,10 +171,7 @@ export class Cluster {
    * @param to an address whose kernel answers
    */
   flow(from: PodObject, to: string): Flow {
-    const [pid] = this.processesOf(from);
-    if (pid === undefined) throw new Error(`${from.metadata.name} runs no process`);
-    const sender = path.join(project, "test/long/flow-sender.ts");
-    const words = [`--target=${pid}`, "--net", process.execPath, sender, to, "Infinity"];
+    const words = this.#sender(from, to, Infinity);
     const child = spawn("nsenter", words, { stdio: ["ignore", "pipe", "inherit"] });
     let text = "";
     child.stdout.on("data", (more: Buffer) => (text += more.toString()));
@@ -165,6 +183,19 @@ export class Cluster {
         return JSON.parse(text) as Flown;
       },
     };
+  }
+
+  /** Sends an echo each millisecond, as `flow`, for half a second from its first one. */
+  async echoes(from: PodObject, to: string): Promise<Flown> {
+    const { stdout } = await run("nsenter", this.#sender(from, to, 0.5), { timeoutMs: 120_000 });
+    return JSON.parse(stdout) as Flown;
+  }
+
+  #sender(from: PodObject, to: string, seconds: number): readonly string[] {
+    const [pid] = this.processesOf(from);
+    if (pid === undefined) throw new Error(`${from.metadata.name} runs no process`);
+    const sender = path.join(project, "test/long/flow-sender.ts");
+    return [`--target=${pid}`, "--net", process.execPath, sender, to, String(seconds)];
   }
 
   /** A folder as `--state` takes it: with the state of each node's agent below the node's name. */

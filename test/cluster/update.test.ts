@@ -1,8 +1,9 @@
-// Agents are replaced while packets flow each millisecond: none is lost, and no pod is open for a moment.
+// Agents are replaced while packets flow each millisecond: none is lost, and no pod is open for a moment. And an agent that starts
+// without an API server puts the node into force as it was.
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cluster, eventually, nodes, type PodObject } from "./cluster.ts";
-import { onlyFrom, podNamed, pool, waitingPod } from "./pods.ts";
+import { findsNothing, onlyFrom, podNamed, pool, waitingPod } from "./pods.ts";
 
 let cluster: Cluster;
 let near: PodObject;
@@ -65,9 +66,71 @@ it("a rolling update loses no packet, and a new pod is never open", async () => 
   for (const flow of knocking) expect(await flow.end()).toMatchObject({ answers: 0 });
   // The same knock is answered once the policy is gone: it was that which kept it out.
   await cluster.kube("delete", "networkpolicy", "to-shut");
-  await eventually("a new pod answers", async () => {
-    const knock = cluster.flow(near, addressOf(ready[0]!));
-    await sleep(500);
-    return (await knock.end()).answers > 0 ? true : undefined;
+  await eventually("a new pod answers", async () =>
+    (await answersTo(near, ready[0]!)) > 0 ? true : undefined,
+  );
+}, 2_400_000);
+
+/** What an agent writes into a node's kernel, without what counters say. */
+async function writtenOn(node: string) {
+  const routes = (await cluster.inNode(node, "ip", "route", "show", "proto", "84")).stdout.split("\n");
+  const rules = (await cluster.inNode(node, "nft", "-s", "list", "table", "inet", "trunkline")).stdout;
+  return {
+    routes: routes.map((line) => line.trim()).toSorted(),
+    rules: rules.split("\n").toSorted(),
+  };
+}
+
+async function answersTo(from: PodObject, to: PodObject): Promise<number> {
+  const { sent, answers } = await cluster.echoes(from, addressOf(to));
+  expect(sent).toBeGreaterThan(0);
+  return answers;
+}
+
+it("an agent that starts without an API server writes routes and policies from disk, and is in sync when it is back", async () => {
+  const [node] = nodes;
+  const [shut, late] = [{ app: "closed" }, { app: "late" }];
+  await cluster.apply(JSON.stringify(onlyFrom(shut)));
+  await cluster.apply(JSON.stringify(waitingPod("closed", { node, labels: shut })));
+  const [closed] = await cluster.readyPods("default", "app=closed", 1);
+  const [agent] = await agentsOn(node);
+  // A new pod's rules are in force when it starts, and what the API says of it comes later.
+  let before = await writtenOn(node);
+  await eventually("nothing changes any more", async () => {
+    const last = before;
+    await sleep(3000);
+    before = await writtenOn(node);
+    expect(before).toEqual(last);
+    return true;
   });
+  expect(before.routes.filter((line) => / via /.test(line)).length).toBeGreaterThan(0);
+  cluster.kill("control-api");
+  try {
+    // As after a boot, a kernel that knows nothing. Its kubelet starts the agent again, sandbox and all.
+    for (const pid of cluster.processesOf(agent!)) process.kill(pid, "SIGKILL");
+    await cluster.inNode(node, "nft", "delete", "table", "inet", "trunkline");
+    await cluster.inNode(node, "ip", "route", "flush", "proto", "84");
+    expect(await writtenOn(node)).toEqual({ routes: [""], rules: [""] });
+    await eventually("routes and policies are as before", async () => {
+      expect(await writtenOn(node)).toEqual(before);
+      return true;
+    });
+    expect(await answersTo(near, far)).toBeGreaterThan(0);
+    expect(await answersTo(far, same)).toBeGreaterThan(0);
+    expect(await answersTo(far, closed!)).toBe(0);
+  } finally {
+    await cluster.startAgain("control-api");
+  }
+  // What is made now is in force: the agent follows again.
+  await cluster.answers();
+  await cluster.kube("delete", "networkpolicy", "to-closed");
+  await eventually("the pod that was closed answers", async () =>
+    (await answersTo(far, closed!)) > 0 ? true : undefined,
+  );
+  await cluster.apply(JSON.stringify(onlyFrom(late)));
+  await cluster.apply(JSON.stringify(waitingPod("late", { node, labels: late })));
+  const [shutLate] = await cluster.readyPods("default", "app=late", 1);
+  expect(await answersTo(far, shutLate!)).toBe(0);
+  await cluster.readyPods("kube-system", "app.kubernetes.io/component=agent", nodes.length);
+  await findsNothing(cluster);
 }, 2_400_000);
