@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the pinned programs that the tests on a real cluster need, from the Go module proxy, into a cache outside of the
 # tree: Kubernetes, containerd, Helm. The first time takes some fifteen minutes on two cores; later nothing is done.
-# `build.sh api` builds what the tests without kubelets need.
+# `build.sh api` builds what the tests without kubelets need, `build.sh e2e` also Kubernetes' own tests of networks.
 set -euo pipefail
 kubernetes=1.37.2
 containerd=2.2.1
@@ -11,6 +11,7 @@ stamps=$folder/stamps
 say() { printf 'kube: %s\n' "$*" >&2; }
 
 wanted=(kube-apiserver kubectl helm)
+[ "${1:-all}" = e2e ] && wanted+=(e2e.test)
 [ "${1:-all}" = api ] || wanted+=(kube-controller-manager kube-scheduler kubelet kube-proxy agnhost containerd ctr containerd-shim-runc-v2)
 
 # Each program says by its stamp which version it is: one that is added does not cost the others.
@@ -44,8 +45,10 @@ compile() {
   local program=$1 package=$2
   shift 2
   say "$program $(version_of "$program")"
+  local build=(build)
+  [ "$program" = e2e.test ] && build=(test -c -vet=off)
   # Renamed when it is whole: a build that is interrupted leaves no program.
-  nice go build -trimpath "$@" -o "$folder/.$program.new" "$package"
+  nice go "${build[@]}" -trimpath "$@" -o "$folder/.$program.new" "$package"
   mv "$folder/.$program.new" "$folder/$program"
   version_of "$program" >"$stamps/$program"
 }
@@ -90,7 +93,9 @@ for program in "${missing[@]}"; do
       kubernetes_module
       package=k8s.io/kubernetes/cmd/$program
       [ "$program" = agnhost ] && package=k8s.io/kubernetes/test/images/agnhost
-      go get "$package@v$kubernetes" 2>/dev/null
+      [ "$program" = e2e.test ] && package=k8s.io/kubernetes/test/e2e
+      # With what the package's tests import: e2e.test is one.
+      go get -t "$package@v$kubernetes" 2>/dev/null
       at=k8s.io/component-base/version
       compile "$program" "$package" \
         -ldflags "-s -w -X $at.gitVersion=v$kubernetes -X $at.gitMajor=1 -X $at.gitMinor=${kubernetes:2:2}"

@@ -1,5 +1,5 @@
 // Images that no registry is asked for: the sandbox's program, and stand-ins for those that manifests name, which listen
-// where the real ones do (agnhost, from the Kubernetes tree).
+// where the real ones do (agnhost, from the Kubernetes tree). What Kubernetes' own tests ask for has the names that they give.
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -52,6 +52,8 @@ export function makeImages(): readonly string[] {
   return [
     image("trunkline-pause:1", layerOf("pause", pause), ["/pause"]),
     image("agnhost:1", agnhost, ["/agnhost"]),
+    // test/utils/image/manifest.go of the version that scripts/cluster/build.sh pins.
+    image("e2e-test-images/agnhost:2.66.1", agnhost, ["/agnhost"]),
     image("busybox:latest", busybox(), ["/bin/sh"]),
     ...standIns.map(([name, port]) =>
       image(name, agnhost, ["/agnhost", "netexec", `--http-port=${port}`, "--udp-port=-1"]),

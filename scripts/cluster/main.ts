@@ -1,4 +1,4 @@
-// scripts/kube up|env|down|start NAME. One cluster a machine; what it starts it knows by pid files, and ends again.
+// scripts/kube up [bare]|env|down|start NAME. One cluster a machine; what it starts it knows by pid files, and ends again.
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { kube, kubeSucceeds, startControlPlane } from "./control-plane.ts";
@@ -10,7 +10,7 @@ import { end, isRunning, run, say, start, startAgain, until } from "./programs.t
 import { fill } from "./registry.ts";
 
 const [command, name = ""] = process.argv.slice(2);
-if (command === "up") await up();
+if (command === "up") await up(name === "bare");
 else if (command === "down") await down();
 else if (command === "env") env();
 else if (command === "start") startNamed();
@@ -24,7 +24,7 @@ function startNamed(): void {
   }
 }
 
-async function up(): Promise<void> {
+async function up(bare: boolean): Promise<void> {
   if (isRunning("control-api")) {
     say(`the cluster runs already (${folder}); scripts/kube down ends it`);
     return;
@@ -32,7 +32,7 @@ async function up(): Promise<void> {
   await down();
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   try {
-    await begin();
+    await begin(bare);
   } catch (error) {
     say(`${error instanceof Error ? error.message : String(error)}`);
     process.exitCode = 1;
@@ -47,18 +47,28 @@ function proxyConfigMap(): object {
   return { apiVersion: "v1", kind: "ConfigMap", metadata, data };
 }
 
-async function begin(): Promise<void> {
+async function begin(bare: boolean): Promise<void> {
   makeNetwork();
   say("starting the control plane");
   await startControlPlane();
-  fill([...makeImages(), path.join(project, "dist/trunkline-image.tar")]);
+  fill([...makeImages(), ...(bare ? [] : [path.join(project, "dist/trunkline-image.tar")])]);
   start("control-registry", process.execPath, [path.join(import.meta.dirname, "registry.ts")]);
   say("starting the nodes");
   await Promise.all(nodes.map((node, at) => startNode(node, at)));
+  kube(["apply", "--server-side", "-f", "-"], JSON.stringify(proxyConfigMap()));
+  if (bare) {
+    await until("the nodes are there", () => nodes.every((node) => kubeSucceeds(["get", "node", node])));
+    say("three nodes wait for a network");
+  } else {
+    await install();
+  }
+  say('eval "$(scripts/kube env)" sets KUBECONFIG and puts kubectl into PATH');
+}
+
+async function install(): Promise<void> {
   say("applying the manifests");
   const manifests = run(path.join(project, "bin/trunkline"), ["manifests"]);
   kube(["apply", "--server-side", "-f", "-"], manifests);
-  kube(["apply", "--server-side", "-f", "-"], JSON.stringify(proxyConfigMap()));
   await until("the nodes are Ready", () =>
     nodes.every((node) => kubeSucceeds(["wait", "--for=condition=Ready", `node/${node}`, "--timeout=1s"])),
   );
@@ -75,7 +85,7 @@ async function begin(): Promise<void> {
       "--timeout=1s",
     ]),
   );
-  say('three nodes are Ready; eval "$(scripts/kube env)" sets KUBECONFIG and puts kubectl into PATH');
+  say("three nodes are Ready");
 }
 
 function env(): void {
