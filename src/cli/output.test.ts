@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { TrunklineError } from "../base/errors.ts";
-import { ago, duration, exitCodeOf, table } from "./output.ts";
+import { ago, duration, exitCodeOf, table, visible } from "./output.ts";
 
 describe("output", () => {
   it.each([
@@ -30,6 +30,17 @@ describe("output", () => {
         ["xx", "y", ""],
       ]),
     ).toBe("A    LONG   C\nxx   y");
+  });
+
+  it("writes out what terminals obey, and leaves all else", () => {
+    expect(visible("a\u001b[31mb\u0007\u009b2J\r\u202ec")).toBe(
+      "a\\u001b[31mb\\u0007\\u009b2J\\u000d\\u202ec",
+    );
+    const plain = "tab\tline\n→ ä 漢字 \\u001b";
+    expect(visible(plain)).toBe(plain);
+    // What is JSON stays the same JSON.
+    const value = { a: "\u001b\u009b\u007f\u2066" };
+    expect(JSON.parse(visible(JSON.stringify(value)))).toEqual(value);
   });
 
   it("maps errors to exit codes", () => {

@@ -69,12 +69,28 @@ export function bearLeaving(stream: NodeJS.WriteStream): void {
 
 /** Prints a line of the result. */
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  printText(`${text}\n`);
+}
+
+/** Prints text as it is, but for what would change the terminal or hide other text. */
+export function printText(text: string): void {
+  process.stdout.write(visible(text));
 }
 
 /** Prints a line that is not the result: progress, warnings. */
 export function say(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(visible(`${text}\n`));
+}
+
+/**
+ * Returns a text whose control characters, other than line ends and tabs, and signs of direction are written out: manifests and
+ * objects of others may hold them, and terminals obey them.
+ */
+export function visible(text: string): string {
+  return text.replaceAll(
+    /(?![\n\t])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu,
+    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** Waits for `work`, and says what is being done if that takes longer than a second. */

@@ -20,7 +20,7 @@ import { staleEgress } from "../facts/egress-leases.ts";
 import { groundOf, lookAtMachines } from "../facts/node-knowledge.ts";
 import { checkWorkloads } from "../facts/workload-ends.ts";
 import { answerOption } from "../options.ts";
-import { exit, printJson } from "../output.ts";
+import { exit, printJson, printText } from "../output.ts";
 
 interface Options extends ClusterOptions {
   readonly output: "text" | "json";
@@ -73,7 +73,7 @@ async function run(from: string, to: string, options: Options): Promise<void> {
 
 function tell(options: Options, answer: Explanation, text: string, stops: TracedStop[] | undefined): void {
   if (options.output === "json") printJson({ ...answer, ...(stops && { trace: stops }) });
-  else process.stdout.write(`${text}${stops ? traceText(stops) : ""}`);
+  else printText(`${text}${stops ? traceText(stops) : ""}`);
   process.exitCode = exit[verdictOf(answer)];
 }
 

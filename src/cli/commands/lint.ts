@@ -12,7 +12,7 @@ import { findLab } from "../../lab/life/state.ts";
 import type { Store } from "../../store/store.ts";
 import { type ClusterOptions, clusterOptions, isLab, withStore } from "../context.ts";
 import { answerOption } from "../options.ts";
-import { exit, print, printJson, sayProblems, table } from "../output.ts";
+import { exit, print, printJson, printText, sayProblems, table } from "../output.ts";
 import { version } from "../version.ts";
 
 interface Options extends ClusterOptions {
@@ -57,7 +57,7 @@ async function run(options: Options): Promise<void> {
   }
   if (options.output === "json") printJson(findingsJson(findings));
   else if (options.output === "sarif") printJson(findingsSarif(findings, rules, version));
-  else process.stdout.write(findingsText(findings));
+  else printText(findingsText(findings));
   process.exitCode = hasFindings(findings, options.failOn) ? exit.no : exit.yes;
 }
 

@@ -14,7 +14,7 @@ import { type StoreOptions, storeOptions, withStore } from "../context.ts";
 import { readFacts, readObjects } from "../facts/manifest-facts.ts";
 import { groundOf, lookAtMachines } from "../facts/node-knowledge.ts";
 import { answerOption } from "../options.ts";
-import { exit, printJson } from "../output.ts";
+import { exit, printJson, printText } from "../output.ts";
 
 interface Options extends StoreOptions {
   readonly filename: readonly string[];
@@ -63,7 +63,7 @@ async function run(options: Options): Promise<void> {
   const difference = diffReach(sideOf(before, after), sideOf(after, before), ports ?? portsOf(before, after));
   const { changes, unclear } = difference;
   if (options.output === "json") printJson({ changes, unclear });
-  else process.stdout.write(changesText(difference));
+  else printText(changesText(difference));
   process.exitCode = changes.length > 0 ? exit.no : unclear.length > 0 ? exit.unknown : exit.yes;
 }
 

@@ -8,7 +8,7 @@ import { collectFacts } from "../../plan/collect.ts";
 import { type ClusterOptions, clusterOptions, defaultNamespace, withStore } from "../context.ts";
 import { checkWorkloads } from "../facts/workload-ends.ts";
 import { answerOption } from "../options.ts";
-import { printJson } from "../output.ts";
+import { printJson, printText } from "../output.ts";
 
 interface Options extends ClusterOptions {
   readonly output: "text" | "json";
@@ -35,5 +35,5 @@ async function run(name: string, options: Options): Promise<void> {
   const { policyCounters } = await import("../facts/policy-counters.ts");
   const rules = effectiveRules(facts, found.pod, await policyCounters(options, found.pod));
   if (options.output === "json") printJson(rules);
-  else process.stdout.write(effectiveText(rules));
+  else printText(effectiveText(rules));
 }

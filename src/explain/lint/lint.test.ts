@@ -168,6 +168,18 @@ describe("a change that a finding offers", () => {
   });
 });
 
+it("says of an object that cannot be read nothing about the object before it", () => {
+  const list = (name: string, sink: string) =>
+    `apiVersion: trunkline.dev/v1alpha1\nkind: AddressList\nmetadata: {name: ${name}}\n` +
+    `spec: {for: [{}], to: host/db, sinks: [{name: ${sink}, file: {path: /srv/x, form: txt}}]}\n`;
+  const findings = lintManifests(read(`${list("first", "a")}---\n${list("second", "n")}`, "f"));
+  const told = findings.map(({ object, position, edit }) => [object, position?.line, edit?.start.line]);
+  expect(told.filter(([, line]) => line === 4)).toEqual([["addresslist/first", 4, 4]]);
+  const second = told.filter(([, line]) => line === 9);
+  expect(second.length).toBeGreaterThan(0);
+  for (const one of second) expect(one).toEqual(["", 9, undefined]);
+});
+
 describe("formats", () => {
   const findings = [...lintFile("TL014.bad.yaml"), ...lintFile("TL019.bad.yaml")];
 

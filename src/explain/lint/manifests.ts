@@ -73,9 +73,12 @@ function ruleOf({ code }: Problem): Rule {
   return code === "schema.unknown-field" || code === "schema.namespace" ? unknownField : badObject;
 }
 
-/** Returns the object that a problem is in: the one that starts last before it, in the same file. */
+/**
+ * Returns the object that a problem is in: the one that starts last before it in the same file, if its path leads there. One that
+ * could not be read as an object at all is nobody's, and above all not that of the object before it.
+ */
 export function ownerOf(
-  { position }: Problem,
+  { position, path = "" }: Problem,
   objects: readonly ManifestObject[],
 ): ManifestObject | undefined {
   if (!position) return undefined;
@@ -85,5 +88,7 @@ export function ownerOf(
     if (start?.file !== position.file || start.line > position.line) continue;
     if (!best || start.line > best.line) best = { line: start.line, object };
   }
-  return best?.object;
+  const place = best?.object.at(parsePath(path));
+  const isThere = place?.line === position.line && place.column === position.column;
+  return isThere ? best?.object : undefined;
 }
