@@ -26,6 +26,7 @@ import { sctp } from "./policy/tl017-sctp.ts";
 import { namespaceWithoutPolicy } from "./policy/tl018-namespace-without-policy.ts";
 import { policiesSwitchedOff } from "./policy/tl021-policies-switched-off.ts";
 import { namedPortOutside } from "./policy/tl022-named-port-outside.ts";
+import { stageMisspelt } from "./policy/tl043-stage-misspelt.ts";
 import { poolOverlap } from "./pools/tl019-pool-overlap.ts";
 import { masqueradeConfig } from "./pools/tl023-masquerade-config.ts";
 import { hostPortUnled } from "./pools/tl041-host-port-unled.ts";
@@ -86,4 +87,5 @@ export const rules: readonly Rule[] = [
   rangeNotAdmitted,
   hostPortUnled,
   injectorAnnotations,
+  stageMisspelt,
 ];
