@@ -14,7 +14,7 @@ it("tells of the specs that ran, by name, and counts those that did not pass", (
     {
       SpecReports: [
         spec("should support a default-deny", "passed"),
-        spec("should allow ingress", "timedout"),
+        spec("should allow ingress [Feature:NetworkPolicy]", "timedout"),
         spec("should work with SCTP", "skipped"),
         spec("", "passed", "SynchronizedBeforeSuite"),
       ],

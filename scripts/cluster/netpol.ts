@@ -32,7 +32,9 @@ export function tableOf(text: string): { readonly lines: readonly string[]; read
   const rows = ran
     .map(({ ContainerHierarchyTexts, LeafNodeText, State, RunTime }) => {
       const group = ContainerHierarchyTexts?.at(-1) ?? "";
-      return `| ${group}: ${LeafNodeText} | ${State} | ${Math.round(RunTime / 1e9)} |`;
+      // Labels are part of the text, such as [Feature:NetworkPolicy], which all have.
+      const text = LeafNodeText.replaceAll(/ \[Feature:\w+\]/g, "");
+      return `| ${group}: ${text} | ${State} | ${Math.round(RunTime / 1e9)} |`;
     })
     .toSorted();
   return {
