@@ -18,7 +18,7 @@ import { linuxMachine } from "../../src/kernel/index.ts";
 import { executable } from "../e2e/trunkline.ts";
 import { kubeFolder } from "../kube/api-server.ts";
 
-const project = path.resolve(import.meta.dirname, "../..");
+export const project = path.resolve(import.meta.dirname, "../..");
 /** The seed manifests: as their authors wrote them. */
 export const manifests = path.resolve(project, "../shared/manifests");
 
@@ -57,13 +57,16 @@ export class Cluster {
   readonly #netns = path.basename(this.state);
   readonly #machine = linuxMachine();
 
-  /** Starts it, once its programs are built: a minute of a quiet machine. */
-  static async up(): Promise<Cluster> {
+  /**
+   * Starts it, once its programs are built: a minute of a quiet machine.
+   * @param bare without Trunkline, so that nodes have no network
+   */
+  static async up(bare?: "bare"): Promise<Cluster> {
     const cluster = new Cluster();
     if (standing !== undefined) return cluster;
     cluster.#machine.createNetns(cluster.#netns);
     try {
-      await cluster.#script("up");
+      await cluster.#script("up", ...(bare ? [bare] : []));
     } catch (error) {
       if (process.env["TRUNKLINE_KEEP"] === undefined) await cluster.down();
       throw error;
@@ -257,9 +260,9 @@ export class Cluster {
     return left;
   }
 
-  async #script(what: "up" | "down"): Promise<void> {
-    const done = await this.run(path.join(project, "scripts/kube"), [what], "", 3_000_000);
-    if (done.code !== 0) throw new Error(`scripts/kube ${what}: ${done.stderr}`);
+  async #script(...what: ["up" | "down", ...more: string[]]): Promise<void> {
+    const done = await this.run(path.join(project, "scripts/kube"), what, "", 3_000_000);
+    if (done.code !== 0) throw new Error(`scripts/kube ${what.join(" ")}: ${done.stderr}`);
   }
 }
 
