@@ -49,16 +49,22 @@ function put(url: URL, text: string, token: string | undefined): Promise<{ statu
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
   };
   const options = { method: "PUT", headers, ...ownConnection, signal: AbortSignal.timeout(TIMEOUT_MS) };
+  const most = EXCERPT + (token?.length ?? 0);
   const send = url.protocol === "https:" ? https.request : http.request;
   const request = send(url, options, (answer) => {
     let said = "";
     answer.setEncoding("utf8");
     answer.on("data", (chunk: string) => {
-      if (said.length < EXCERPT) said += chunk.slice(0, EXCERPT);
+      said += chunk.slice(0, most - said.length);
     });
     answer.on("error", fail);
     answer.on("end", () =>
-      resolve({ status: answer.statusCode ?? 0, said: said.replaceAll(/[^\x20-\x7e]+/g, " ") }),
+      resolve({
+        status: answer.statusCode ?? 0,
+        said: without(token, said)
+          .replaceAll(/[^\x20-\x7e]+/g, " ")
+          .slice(0, EXCERPT),
+      }),
     );
   });
   // Errors name the address, never what was sent.
@@ -68,6 +74,15 @@ function put(url: URL, text: string, token: string | undefined): Promise<{ statu
   request.on("error", fail);
   request.end(body);
   return promise;
+}
+
+/** Some servers tell what they were asked, with all headers: the token is left out, also one that is cut off at the end. */
+function without(token: string | undefined, said: string): string {
+  if (token === undefined) return said;
+  const rest = said.replaceAll(token, "***");
+  for (let length = Math.min(token.length - 1, rest.length); length > 0; length--)
+    if (rest.endsWith(token.slice(0, length))) return rest.slice(0, -length);
+  return rest;
 }
 
 function refused(url: string, why: string): TrunklineError {
