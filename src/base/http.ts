@@ -10,6 +10,48 @@ export const http = process.getBuiltinModule("node:http");
  */
 export const ownConnection = { agent: false } as const;
 
+export interface LocalRequest {
+  readonly socketPath: string;
+  readonly path: string;
+  /** With it the request is a POST. */
+  readonly body?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** For how long nothing may come, in milliseconds; default: however long. */
+  readonly patienceMs?: number;
+}
+
+/** Asks a server at a unix socket. @throws what the system says of the socket, and that no answer came in time */
+export function askLocal({
+  socketPath,
+  path,
+  body,
+  signal,
+  patienceMs,
+}: LocalRequest): Promise<{ readonly status: number; readonly text: string }> {
+  return new Promise((resolve, reject) => {
+    const options = {
+      ...ownConnection,
+      socketPath,
+      path,
+      method: body === undefined ? "GET" : "POST",
+      ...(signal && { signal }),
+      ...(patienceMs !== undefined && { timeout: patienceMs }),
+    };
+    const call = http.request(options, (response) => {
+      let text = "";
+      response.setEncoding("utf8");
+      response.on("data", (chunk: string) => {
+        text += chunk;
+      });
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+      response.on("error", reject);
+    });
+    call.on("timeout", () => call.destroy(new Error(`no answer within ${patienceMs} ms`)));
+    call.on("error", reject);
+    call.end(body);
+  });
+}
+
 /** As `node:https`: loads TLS when it is first asked for. */
 export const https = {
   get Agent(): typeof import("node:https").Agent {

@@ -1,6 +1,6 @@
 // The lab's cloud from another process: each method is one request at the door of the lab's process.
 import { type ErrorCode, TrunklineError } from "../../base/errors.ts";
-import { http, ownConnection } from "../../base/http.ts";
+import { askLocal } from "../../base/http.ts";
 import { catalog } from "../../base/messages/index.ts";
 import type { CloudProvider } from "../provider.ts";
 
@@ -46,22 +46,8 @@ export function remoteCloud(socketPath: string, caller: string): CloudProvider {
 }
 
 async function post(socketPath: string, body: CloudCallBody): Promise<unknown> {
-  const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
-    const call = http.request(
-      { ...ownConnection, socketPath, path: "/cloud", method: "POST" },
-      (response) => {
-        let text = "";
-        response.setEncoding("utf8");
-        response.on("data", (chunk: string) => {
-          text += chunk;
-        });
-        response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
-        response.on("error", reject);
-      },
-    );
-    call.on("error", reject);
-    call.end(JSON.stringify(body));
-  }).catch((error: unknown) => {
+  const call = { socketPath, path: "/cloud", body: JSON.stringify(body) };
+  const { status, text } = await askLocal(call).catch((error: unknown) => {
     throw new TrunklineError(
       "cloud.no-answer",
       { call: body.method, why: (error as Error).message },

@@ -1,6 +1,6 @@
 // Asking a running lab.
 import { type ErrorCode, TrunklineError } from "../../base/errors.ts";
-import { http, ownConnection } from "../../base/http.ts";
+import { askLocal } from "../../base/http.ts";
 import { catalog } from "../../base/messages/index.ts";
 import type { LabEntry } from "../life/state.ts";
 import type { WireError } from "./server.ts";
@@ -16,15 +16,14 @@ export async function askLab<T>(
   timeoutMs?: number,
 ): Promise<T> {
   const signal = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-  const { status, text } = await post(paths.control, name, JSON.stringify(body), signal).catch(
-    (error: unknown) => {
-      throw new TrunklineError(
-        "lab.control",
-        { name: record.name, why: (error as Error).message },
-        { cause: error },
-      );
-    },
-  );
+  const call = { socketPath: paths.control, path: `/${name}`, body: JSON.stringify(body), signal };
+  const { status, text } = await askLocal(call).catch((error: unknown) => {
+    throw new TrunklineError(
+      "lab.control",
+      { name: record.name, why: (error as Error).message },
+      { cause: error },
+    );
+  });
   const answer = JSON.parse(text) as T & WireError;
   if (status === 200) return answer;
   throw errorOf(record.name, answer);
@@ -35,32 +34,4 @@ export function errorOf(name: string, { code, data, message }: WireError): Trunk
   if (code !== undefined && Object.hasOwn(catalog, code))
     return new TrunklineError(code as ErrorCode, data as never);
   return new TrunklineError("lab.control", { name, why: message });
-}
-
-function post(
-  socketPath: string,
-  name: string,
-  body: string,
-  signal: AbortSignal | undefined,
-): Promise<{ status: number; text: string }> {
-  return new Promise((resolve, reject) => {
-    const options = {
-      ...ownConnection,
-      socketPath,
-      path: `/${name}`,
-      method: "POST",
-      ...(signal && { signal }),
-    } as const;
-    const call = http.request(options, (response) => {
-      let text = "";
-      response.setEncoding("utf8");
-      response.on("data", (chunk: string) => {
-        text += chunk;
-      });
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
-      response.on("error", reject);
-    });
-    call.on("error", reject);
-    call.end(body);
-  });
 }

@@ -1,6 +1,6 @@
 // Whether a lab's nodes speak with those that its objects name, so that it is ready to route when it is said to be up.
 import { setTimeout as sleep } from "node:timers/promises";
-import { http, ownConnection } from "../../base/http.ts";
+import { askLocal } from "../../base/http.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import type { SessionReport } from "../../plan/routing/bird/report.ts";
 import { allSessions } from "../../plan/routing/bird/sessions.ts";
@@ -78,23 +78,9 @@ export function missingOf(
   return [...away.map(([node]) => ({ text: `BIRD of ${node} does not run`, lasting: false })), ...sessions];
 }
 
-function ask(socketPath: string): Promise<Told | undefined> {
-  return new Promise((resolve) => {
-    const asked = http.request(
-      { ...ownConnection, socketPath, path: "/routing", timeout: ANSWER_MS },
-      (response) => {
-        let body = "";
-        response.setEncoding("utf8");
-        response.on("data", (chunk: string) => {
-          body += chunk;
-        });
-        response.on("end", () =>
-          resolve(response.statusCode === 200 ? (JSON.parse(body) as Told) : undefined),
-        );
-      },
-    );
-    asked.on("timeout", () => asked.destroy());
-    asked.on("error", () => resolve(undefined));
-    asked.end();
-  });
+async function ask(socketPath: string): Promise<Told | undefined> {
+  const answer = await askLocal({ socketPath, path: "/routing", patienceMs: ANSWER_MS }).catch(
+    () => undefined,
+  );
+  return answer?.status === 200 ? (JSON.parse(answer.text) as Told) : undefined;
 }
