@@ -13,7 +13,6 @@ import { EventRecorder } from "../store/event-recorder.ts";
 import { RateLimiter } from "./bandwidth/rate-limiter.ts";
 import { ClusterCopy } from "./cluster-copy.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
-import { isIdleChange } from "./idle-change.ts";
 import { ListGate } from "./lists/list-gate.ts";
 import { watchKernel } from "./managers/kernel-watcher.ts";
 import type { Manager, NewsGroup } from "./managers/manager.ts";
@@ -115,12 +114,11 @@ class RunningAgent implements Agent {
     this.node = options.node;
     this.ready = this.#becameReady.promise;
     this.#options = options;
-    const { node, stateDir, logger: log } = options;
-    this.#cluster =
-      options.cluster ?? new ClusterWatch(options.store, log, new ClusterCopy(stateDir, node, log));
+    const { node, store, stateDir, logger } = options;
+    const copy = new ClusterCopy(stateDir, node, logger);
+    this.#cluster = options.cluster ?? new ClusterWatch(store, logger, copy);
     this.#kernel = options.machine.open(options.netns);
-    const { store, logger } = options;
-    this.#events = new EventRecorder(store, { component: "trunkline-agent", host: options.node }, logger);
+    this.#events = new EventRecorder(store, { component: "trunkline-agent", host: node }, logger);
     this.#gate = new ListGate({
       node: options.node,
       store,
@@ -318,11 +316,11 @@ class RunningAgent implements Agent {
   /** From here on the node follows the cluster and heals its kernel. */
   #follow(): void {
     const { logger, resyncSeconds = 60, cluster } = this.#options;
-    const forget = this.#cluster.on((kind, key, change) => {
+    const forget = this.#cluster.on((kind, key, _change, isIdle) => {
       if (kind === "nodes" && key === this.node) this.#view.invalidate();
       // Until all is read managers are called with nothing, and then told of everything: no key of a large cluster is kept
       // for each of them. And thousands of nodes write what concerns no other's plan.
-      if (this.#cluster.synced && !isIdleChange(kind, change)) this.#reconciler.note(kind, key);
+      if (this.#cluster.synced && !isIdle) this.#reconciler.note(kind, key);
     });
     const watch = watchKernel(this.#kernel, (index) => this.endpoints.isLiveWire(index), {
       onEvent: (event) => this.#view.heard(event),

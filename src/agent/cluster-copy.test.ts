@@ -3,13 +3,15 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { configMapKind, podKind } from "../api/kinds/core.ts";
+import { configMapKind, nodeKind, podKind } from "../api/kinds/core.ts";
 import { secretKind } from "../api/kinds/secret.ts";
 import type { KubeObject } from "../api/object.ts";
 import { silent } from "../base/log.ts";
 import { emptyFacts } from "../plan/facts.ts";
 import type { ObjectChange } from "../store/informer.ts";
+import { memoryStore } from "../store/memory.ts";
 import { ClusterCopy } from "./cluster-copy.ts";
+import { ClusterWatch } from "./cluster-watch.ts";
 
 const { plural: PODS } = podKind;
 
@@ -71,16 +73,26 @@ describe("the copy of the cluster's objects", () => {
     expect(opened().read()).toBeUndefined();
   });
 
-  it("does not grow by versions in which nothing of what is kept differs", async () => {
-    const { copy } = await begun(object("one"));
+  it("does not grow by versions in which nothing that is planned from differs", async () => {
+    const store = memoryStore();
+    const draft = { apiVersion: "v1", kind: "Node", metadata: { name: "n" } } as const;
+    let node = await store.create(nodeKind, draft);
+    const watch = new ClusterWatch(store, silent, opened());
+    const told: boolean[] = [];
+    await watch.start();
+    watch.on((_kind, _key, _change, isIdle) => told.push(isIdle));
+    await written().toContain('"n"');
     const before = statSync(file()).size;
-    for (let version = 2; version < 50; version++)
-      copy.note(PODS, {
-        type: "modified",
-        object: object("one", {}, `${version}`),
-        previous: object("one", {}, `${version - 1}`),
-      });
-    expect(statSync(file()).size).toBe(before);
+    const ready = { type: "Ready", status: "True", reason: "KubeletReady", message: "" } as const;
+    const beats = (time: number) => [{ ...ready, lastHeartbeatTime: `${time}` }] as const;
+    for (let time = 1; time < 50; time++)
+      node = await store.update(nodeKind, { ...node, status: { conditions: beats(time) } });
+    await expect.poll(() => told.length).toBe(49);
+    // The first one says that the node is ready.
+    expect(told.filter((isIdle) => !isIdle)).toHaveLength(1);
+    expect(readFileSync(file(), "utf8").slice(before).trim().split("\n")).toHaveLength(1);
+    await watch.stop();
+    await store.close();
   });
 
   it("is written anew when most of it is history, and loses nothing of what comes meanwhile", async () => {

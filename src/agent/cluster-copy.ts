@@ -3,7 +3,9 @@
 // older than the kernel's rules; a loss of power may take its last second.
 import path from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { deepFreeze, equalJson } from "../api/equal.ts";
+import { deepFreeze } from "../api/equal.ts";
+import { bgpConfigurationKind, bgpPeerKind } from "../api/kinds/routing/bgp.ts";
+import { routingConfigurationKind } from "../api/kinds/routing/routing-configuration.ts";
 import { secretKind } from "../api/kinds/secret.ts";
 import { type KubeObject, keyOf } from "../api/object.ts";
 import { textOf } from "../base/errors.ts";
@@ -13,7 +15,6 @@ import type { Logger } from "../base/log.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { secretsAskedFor } from "../plan/routing/bird/settings.ts";
 import type { ObjectChange } from "../store/informer.ts";
-import { isIdleChange } from "./idle-change.ts";
 
 type Line =
   | { readonly format: number; readonly node: string }
@@ -104,15 +105,13 @@ export class ClusterCopy {
     this.#writeAnew();
   }
 
-  /** Appends a change, if anything is planned from what has changed. */
-  note(kind: string, change: ObjectChange<KubeObject>): void {
+  /** Appends a change. */
+  note(kind: string, { type, object }: ObjectChange<KubeObject>): void {
     if (this.#facts === undefined || this.#stopped) return;
-    const { type, object, previous } = change;
     if (kind === secretKind.plural) {
       this.#noteSecrets();
       return;
     }
-    if (type === "modified" && (isIdleChange(kind, change) || saysTheSame(previous, object))) return;
     if (type === "added") this.#live++;
     if (type === "deleted") this.#live--;
     this.#append([type === "deleted" ? { kind, gone: keyOf(object) } : { kind, object }]);
@@ -182,7 +181,7 @@ export class ClusterCopy {
     if (this.#writing !== undefined) return;
     this.#late = [];
     this.#writing = this.#file
-      .replaceFrom(this.#pieces(), () => this.#takeLate())
+      .replaceFrom(this.#pieces(), { durable: true, last: () => this.#takeLate() })
       .catch((error: unknown) => this.#failed(error))
       .finally(() => {
         this.#writing = undefined;
@@ -231,23 +230,12 @@ export class ClusterCopy {
 }
 
 /** Whose objects name Secrets. */
-const kindsThatName: ReadonlySet<string> = new Set([
-  "bgpconfigurations",
-  "bgppeers",
-  "routingconfigurations",
-]);
+const kindsThatName: ReadonlySet<string> = new Set(
+  [bgpConfigurationKind, bgpPeerKind, routingConfigurationKind].map(({ plural }) => plural),
+);
 
 function versionsOf(objects: ReadonlyMap<string, KubeObject>): Map<string, string> {
   return new Map([...objects].map(([key, { metadata }]) => [key, metadata.resourceVersion]));
-}
-
-/** Most changes of pods on other nodes are of what is not kept of them. */
-function saysTheSame(before: KubeObject, after: KubeObject): boolean {
-  const said = ({ metadata: { resourceVersion: _version, ...metadata }, ...rest }: KubeObject) => ({
-    ...rest,
-    metadata,
-  });
-  return equalJson(said(before), said(after));
 }
 
 function lineOf(text: string): Line | undefined {

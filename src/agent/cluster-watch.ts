@@ -23,9 +23,15 @@ import type { ClusterFacts } from "../plan/facts.ts";
 import { Informer, type ObjectChange } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
 import type { ClusterCopy } from "./cluster-copy.ts";
+import { isIdleChange } from "./idle-change.ts";
 
-/** Told after the facts have it: the plural name of the kind, and the object's key. */
-export type ChangeListener = (kind: string, key: string, change: ObjectChange<KubeObject>) => void;
+/** Told after the facts have it: the plural name of the kind, the object's key, and whether no plan is made from what changed. */
+export type ChangeListener = (
+  kind: string,
+  key: string,
+  change: ObjectChange<KubeObject>,
+  isIdle: boolean,
+) => void;
 
 /** A store that neither answers nor refuses for so long is taken as one that is away, ms. */
 const SILENCE_MS = 20_000;
@@ -136,7 +142,8 @@ export class ClusterWatch {
 
   #tell(kind: string, change: ObjectChange<KubeObject>): void {
     // On disk before anything is done about it: what an agent begins with must not be older than the kernel's rules.
-    this.#copy?.note(kind, change);
-    for (const listener of this.#listeners) listener(kind, keyOf(change.object), change);
+    const isIdle = isIdleChange(kind, change);
+    if (!isIdle) this.#copy?.note(kind, change);
+    for (const listener of this.#listeners) listener(kind, keyOf(change.object), change, isIdle);
   }
 }

@@ -44,6 +44,11 @@ describe("isIdleChange", () => {
     expect(isIdleChange("bgppeers", { type: "modified", previous: told, object: other })).toBe(false);
   });
 
+  it("is a version in which nothing differs of what is kept, of any kind", () => {
+    const [older, newer] = [node("1", { status: at("1") }), node("2", { status: at("1") })];
+    expect(isIdleChange("pods", modified(older, newer))).toBe(true);
+  });
+
   it("is how full a block is, and not who has addresses of it", () => {
     const one = block("10.1.0.0/26");
     const fuller = { ...one, status: { used: 3, free: 61 } };

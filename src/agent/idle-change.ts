@@ -21,10 +21,13 @@ const plannedStatus: ReadonlyMap<string, (status: Fields) => Fields> = new Map([
   [addressBlockKind.plural, () => ({})],
 ]);
 
-/** Returns whether an object of that kind (plural) has changed in nothing that plans are made from. */
+/**
+ * Returns whether an object of that kind (plural) has changed in nothing that plans are made from: most changes of pods on other
+ * nodes are of what is not even kept of them.
+ */
 export function isIdleChange(kind: string, { type, object, previous }: ObjectChange<KubeObject>): boolean {
-  const status = plannedStatus.get(kind);
-  if (status === undefined || type !== "modified") return false;
+  if (type !== "modified") return false;
+  const status = plannedStatus.get(kind) ?? ((all: Fields) => all);
   return equalJson(planned(previous, status), planned(object, status));
 }
 

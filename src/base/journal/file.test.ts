@@ -47,14 +47,14 @@ describe("JournalFile", () => {
       expect(file.read()).toBe("old\nlate\n");
       yield "b\n";
     }
-    await file.replaceFrom(pieces(), () => "late\n");
+    await file.replaceFrom(pieces(), { durable: true, last: () => "late\n" });
     file.append("c\n");
     expect(file.read()).toBe("a\nb\nlate\nc\n");
     async function* broken() {
       yield "x\n";
       throw new Error("no more");
     }
-    await expect(file.replaceFrom(broken(), () => "")).rejects.toThrow("no more");
+    await expect(file.replaceFrom(broken(), { durable: true })).rejects.toThrow("no more");
     expect(file.read()).toBe("a\nb\nlate\nc\n");
     expect(names()).toEqual(["a.journal"]);
   });

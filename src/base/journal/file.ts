@@ -72,30 +72,22 @@ export class JournalFile {
    * Puts a new text in place of the old one in one step. With `durable`, that survives a loss of power. @throws what the
    * system says: the old file is then as it was
    */
-  async replace(text: string, { durable }: { readonly durable: boolean }): Promise<void> {
-    const descriptor = this.#writeBeside(text);
-    try {
-      if (durable) await datasync(descriptor);
-    } catch (error) {
-      this.#forgetBeside();
-      throw error;
-    } finally {
-      closeSync(descriptor);
-    }
-    this.#takeOver();
-    if (durable) await syncFolder(path.dirname(this.path));
+  replace(text: string, { durable }: { readonly durable: boolean }): Promise<void> {
+    return this.replaceFrom([text], { durable });
   }
 
   /**
-   * As `replace` with `durable`, for texts that come piece by piece. What is appended meanwhile goes to the old file: `last`
-   * says at the end, in one step with the change of files, what the new one lacks. @throws what the system says, and
-   * what `pieces` throws: the old file is then as it was
+   * As `replace`, for texts that come piece by piece. What is appended meanwhile goes to the old file: `last` says at the
+   * end, in one step with the change of files, what the new one lacks. @throws also what `pieces` throws
    */
-  async replaceFrom(pieces: AsyncIterable<string>, last: () => string): Promise<void> {
+  async replaceFrom(
+    pieces: Iterable<string> | AsyncIterable<string>,
+    { durable, last = () => "" }: { readonly durable: boolean; readonly last?: () => string },
+  ): Promise<void> {
     const descriptor = this.#writeBeside("");
     try {
       for await (const piece of pieces) writeAll(descriptor, Buffer.from(piece));
-      await datasync(descriptor);
+      if (durable) await datasync(descriptor);
       writeAll(descriptor, Buffer.from(last()));
     } catch (error) {
       this.#forgetBeside();
@@ -104,6 +96,7 @@ export class JournalFile {
       closeSync(descriptor);
     }
     this.#takeOver();
+    if (durable) await syncFolder(path.dirname(this.path));
   }
 
   /** As `replace`, at once, and not forced to the disk. @throws what the system says: the old file is then as it was */
