@@ -64,9 +64,7 @@ export function sourceAsked(
 ): { readonly from: Provenance; readonly snat: SourceDecision; readonly others: readonly string[] } {
   const asked = port === "icmp" ? undefined : (port ?? portsOf(to)[0]);
   const flow = { ...endsOf(facts, judges.atlas, from, to), port: asked };
-  const snat = judges.source(flow);
-  const others = judges.atlas ? [] : otherSources(facts, flow, snat);
-  return { from: provenanceOf(facts, from, flow.source), snat, others };
+  return { from: provenanceOf(facts, from, flow.source), ...sourcesSeen(facts, judges, flow) };
 }
 
 /** yes; no; or it cannot be told. */
@@ -163,6 +161,16 @@ export function ifHeld(judges: Judges, from: End, told: Told, choices: Choices):
   return told;
 }
 
+/** Returns the source that objects tell, and those that may be it instead: where the network is known there are none. */
+function sourcesSeen(
+  facts: ClusterFacts,
+  judges: Pick<Judges, "source" | "atlas">,
+  flow: PlacedFlow,
+): { readonly snat: SourceDecision; readonly others: readonly string[] } {
+  const snat = judges.source(flow);
+  return { snat, others: judges.atlas ? [] : otherSources(facts, flow, snat) };
+}
+
 /** Returns as much as objects tell. */
 function guessed(facts: ClusterFacts, judges: Judges, given: PlacedFlow, choices: Choices): Told {
   const { flow, snat } = chosenOf(facts, judges, given, choices);
@@ -180,8 +188,7 @@ function chosenOf(
   flow: PlacedFlow,
   choices: Choices,
 ): { readonly flow: PlacedFlow; readonly snat: SourceDecision } {
-  const snat = judges.source(flow);
-  const others = judges.atlas ? [] : otherSources(facts, flow, snat);
+  const { snat, others } = sourcesSeen(facts, judges, flow);
   const all = [snat.sourceSeen, ...others];
   const doubt = `by which of its addresses node ${nodeOf(flow.from)} sends to ${flow.destination}: ${all.join(", ")}`;
   const sourceSeen = all[choices.pick(all.length, doubt)];

@@ -44,29 +44,28 @@ function provider(values: Values) {
       `--provider-group=${text(values, "providerGroups")}`,
       `--cluster=${text(values, "clusterName")}`,
     ],
-    // For whoever is in the group: the controller is nobody else.
-    volume: {
-      name: "provider",
-      secret: { secretName: values("providerSecret"), optional: true, defaultMode: 0o440 },
-    },
-    mount: { name: "provider", mountPath: "/etc/trunkline/provider", readOnly: true },
+    ...secretFiles("provider", values("providerSecret")),
   };
 }
 
 /** Of the page that controllers may serve. */
 function page(values: Values) {
-  const mountPath = "/etc/trunkline/ui";
+  const files = secretFiles("ui", values("ui.tokenSecret"));
   return {
     args: [
       `--ui-listen=${text(values, "ui.listen")}`,
-      `--ui-token-file=${mountPath}/token`,
+      `--ui-token-file=${files.mount.mountPath}/token`,
       `--ui-host-name=${text(values, "ui.hostNames")}`,
     ],
-    volume: {
-      name: "ui",
-      secret: { secretName: values("ui.tokenSecret"), optional: true, defaultMode: 0o440 },
-    },
-    mount: { name: "ui", mountPath, readOnly: true },
+    ...files,
+  };
+}
+
+/** A Secret's keys as files, for whoever is in the group: the controller is nobody else. It need not be there. */
+function secretFiles(name: string, secretName: unknown) {
+  return {
+    volume: { name, secret: { secretName, optional: true, defaultMode: 0o440 } },
+    mount: { name, mountPath: `/etc/trunkline/${name}`, readOnly: true },
   };
 }
 

@@ -29,18 +29,17 @@ export function keepPage(
   options: StoreOptions,
   store: Store,
   logger: Logger,
-  retryMs: number = RETRY_MS,
 ): KeptPage {
   placeOf(listen.listen);
   const over = new AbortController();
   const running = (async () => {
     while (!over.signal.aborted) {
       const page = await tryPage(listen, options, store, logger).catch((error: unknown) => {
-        logger.error({ error: textOf(error), againMs: retryMs }, "the page is not served");
+        logger.error({ error: textOf(error), againMs: RETRY_MS }, "the page is not served");
         return undefined;
       });
       if (page !== undefined) return page;
-      await sleep(retryMs, undefined, { signal: over.signal }).catch(() => undefined);
+      await sleep(RETRY_MS, undefined, { signal: over.signal }).catch(() => undefined);
     }
     return undefined;
   })();

@@ -145,7 +145,6 @@ function writeClassChain(table: NftTable, direction: Direction, family: FamilyNa
   });
 }
 
-/** Writes what NodePolicy tells into a table; run the table's transaction after each flush. */
 /** A map of the ranges that one chain's pods exchange packets with, by name, and what is to be in it. */
 interface RangeMap {
   readonly family: FamilyName;
@@ -153,6 +152,7 @@ interface RangeMap {
   readonly mine: readonly BlockPorts[];
 }
 
+/** Writes what NodePolicy tells into a table; run the table's transaction after each flush. */
 export class PolicyWriter implements PolicySink {
   readonly #table: NftTable;
   readonly #locals = new Map<string, LocalRules>();
