@@ -2,12 +2,12 @@ import { statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Manager } from "../../src/agent/managers/manager.ts";
-import { probe } from "../../src/agent/probe/client.ts";
 import { eventKind, podKind } from "../../src/api/kinds/core.ts";
 import type { CniResult } from "../../src/cni/spec.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import { ROUTE_PROTOCOL } from "../../src/kernel/index.ts";
 import { TestNode } from "./agent-node.ts";
+import { pings } from "./pings.ts";
 
 let node: TestNode;
 
@@ -24,15 +24,8 @@ function pods(...names: string[]): Record<string, string>[] {
   }));
 }
 
-/** Returns whether an echo request from that namespace is answered. */
-async function reaches(from: string, to: string, timeoutMs = 2000): Promise<boolean> {
-  const kernel = node.machine.open({ name: from });
-  try {
-    return (await probe({ kernel, to, protocol: "ICMP", timeoutMs })).reachable;
-  } finally {
-    kernel.close();
-  }
-}
+const reaches = (from: string, to: string, timeoutMs?: number) =>
+  pings(node.machine, from, to, { ...(timeoutMs !== undefined && { timeoutMs }) });
 
 describe("the agent and the plugin executable", () => {
   it("give two pods interfaces over which they, and the node, reach each other", async () => {

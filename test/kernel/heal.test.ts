@@ -1,11 +1,11 @@
 // What others do to a node's settings and to pods' interfaces is put right; pods with several interfaces.
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { probe } from "../../src/agent/probe/client.ts";
 import type { CniResult } from "../../src/cni/spec.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import { type Kernel, POD_LINK_GROUP } from "../../src/kernel/index.ts";
 import { TestNode } from "./agent-node.ts";
+import { pings } from "./pings.ts";
 
 let node: TestNode;
 let kernel: Kernel;
@@ -32,21 +32,8 @@ async function plug(name: string, ifName = "eth0"): Promise<CniResult> {
   return JSON.parse(added.stdout) as CniResult;
 }
 
-async function reaches(name: string, to: string, from?: string): Promise<boolean> {
-  const pod = node.machine.open({ name: `${node.netns}-${name}` });
-  try {
-    const ask = {
-      kernel: pod,
-      to,
-      protocol: "ICMP",
-      timeoutMs: 3000,
-      ...(from !== undefined && { from }),
-    } as const;
-    return (await probe(ask)).reachable;
-  } finally {
-    pod.close();
-  }
-}
+const reaches = (name: string, to: string, from?: string) =>
+  pings(node.machine, `${node.netns}-${name}`, to, { from, timeoutMs: 3000 });
 
 const ipsOf = (result: CniResult): string[] =>
   (result.ips ?? []).map(({ address }) => address.split("/")[0] ?? "");

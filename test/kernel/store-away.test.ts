@@ -1,6 +1,5 @@
 // A node whose kernel has lost everything, and whose agent starts while the store is away: it goes by its copy on disk.
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { probe } from "../../src/agent/probe/client.ts";
 import { standardParts } from "../../src/agent/standard.ts";
 import { type AddressBlock, addressBlockKind } from "../../src/api/kinds/address-block.ts";
 import { namespaceKind, nodeKind, podKind } from "../../src/api/kinds/core.ts";
@@ -11,6 +10,7 @@ import { TrunklineError } from "../../src/base/errors.ts";
 import { run } from "../../src/kernel/exec/index.ts";
 import type { Store } from "../../src/store/store.ts";
 import { TestNode } from "./agent-node.ts";
+import { pings } from "./pings.ts";
 
 const policyOf = (name: string, app: string, from: string): Draft<NetworkPolicy> => ({
   apiVersion: "networking.k8s.io/v1",
@@ -98,14 +98,8 @@ async function plug(name: string): Promise<string> {
   return ip;
 }
 
-async function passes(from: string, to: string): Promise<boolean> {
-  const kernel = node.machine.open({ name: `${node.netns}-${from}` });
-  try {
-    return (await probe({ kernel, to, protocol: "ICMP", timeoutMs: 1000 })).reachable;
-  } finally {
-    kernel.close();
-  }
-}
+const passes = (from: string, to: string) =>
+  pings(node.machine, `${node.netns}-${from}`, to, { timeoutMs: 1000 });
 
 /** What the agent has written into the kernel, without counters and handles. */
 async function written() {

@@ -1,9 +1,8 @@
 // Admission policies that somebody removes and puts back, as with an upgrade, while pods are made: no pod is refused its
 // network, isolated pods stay shut, no address is given twice, and a pool that slips in meanwhile changes nothing.
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { probe } from "../../src/agent/probe/client.ts";
-import { type Node, nodeKind } from "../../src/api/kinds/core.ts";
 import { ipPoolKind } from "../../src/api/kinds/ip-pool.ts";
+import { pings } from "../kernel/pings.ts";
 import { manifestsOf } from "./audit.ts";
 import { eventually, KubeBed } from "./bed.ts";
 
@@ -13,16 +12,10 @@ const NODES = ["n1", "n2"] as const;
 let bed: KubeBed;
 let manifests: string;
 
-const apply = async () => {
-  const applied = await bed.kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], manifests);
-  expect(applied).toMatchObject({ code: 0 });
-};
-
 beforeAll(async () => {
   bed = await KubeBed.start();
   manifests = await manifestsOf(bed, "pool.ipv4=10.1.0.0/16");
-  await apply();
-  await bed.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+  await bed.install(manifests);
   await bed.nodes(NODES, () => ({
     spec: { taints: [{ key: "trunkline.dev/agent-not-ready", effect: "NoSchedule" }] },
   }));
@@ -33,10 +26,7 @@ beforeAll(async () => {
   );
   await eventually(() => bed.store.get(ipPoolKind, "default-ipv4-ippool"));
   for (const name of NODES) bed.agent(name, await bed.tokenOf("trunkline-agent", name));
-  const isOpen = (node: Node | undefined) =>
-    node !== undefined && !node.spec?.taints?.some(({ key }) => key.startsWith("trunkline.dev/"));
-  for (const name of NODES)
-    await eventually(async () => (isOpen(await bed.store.get(nodeKind, name)) ? true : undefined));
+  await bed.opened(...NODES);
   await bed.apply({
     apiVersion: "networking.k8s.io/v1",
     kind: "NetworkPolicy",
@@ -46,14 +36,7 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(() => bed?.end(), 60_000);
 
-async function reaches(netns: string, to: string): Promise<boolean> {
-  const kernel = bed.machine.open({ name: netns });
-  try {
-    return (await probe({ kernel, to, protocol: "ICMP", timeoutMs: 1500 })).reachable;
-  } finally {
-    kernel.close();
-  }
-}
+const reaches = (netns: string, to: string) => pings(bed.machine, netns, to, { timeoutMs: 1500 });
 
 /** Makes a pod that lets nobody in, and plugs it in. */
 async function shutPod(node: string, name: string): Promise<string> {
@@ -96,7 +79,7 @@ it("removed and put back, they refuse no pod, open none, and give nothing twice"
     expect(await reaches(near.netns, open.ip)).toBe(true);
     await bed.kubectl(["delete", "ippool.crd.projectcalico.org", "overlapping"]);
 
-    await apply();
+    await bed.install(manifests);
     addresses.push((await bed.plug("n2", `again-${round}`)).ip);
     await eventually(async () => {
       const { code } = await bed.kubectl(["apply", "-f", "-"], JSON.stringify(overlapping));

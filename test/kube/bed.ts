@@ -66,9 +66,13 @@ export class KubeBed {
 
   /** Makes the kinds known. */
   async define(): Promise<void> {
-    const { stdout } = await this.trunkline(["manifests", "--definitions-only"]);
-    const applied = await this.kubectl(["apply", "-f", "-"], stdout);
-    if (applied.code !== 0) throw new Error(applied.stderr);
+    await this.install((await this.trunkline(["manifests", "--definitions-only"])).stdout);
+  }
+
+  /** Applies what `trunkline manifests` prints, as README has it, and waits until its kinds are served. @throws what kubectl says */
+  async install(manifests: string): Promise<void> {
+    const { code, stderr } = await this.kubectl(["apply", "--server-side", "-f", "-"], manifests);
+    if (code !== 0) throw new Error(stderr);
     await this.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
   }
 
@@ -147,6 +151,16 @@ export class KubeBed {
     const words = ["agent", "--node", node, "--netns", this.netnsOf(node), "--state", state];
     const sockets = ["--socket", this.socketOf(node), "--health-socket", `${state}/health.sock`];
     return this.start([...words, ...sockets, ...more], {}, kubeconfig);
+  }
+
+  /** Settles when agents have taken their taints off these nodes. */
+  async opened(...names: readonly string[]): Promise<void> {
+    for (const name of names)
+      await eventually(async () => {
+        const node = await this.store.get(nodeKind, name);
+        const isShut = node?.spec?.taints?.some(({ key }) => key.startsWith("trunkline.dev/")) ?? false;
+        return node && !isShut ? true : undefined;
+      });
   }
 
   /** Returns a kubeconfig with a token of a service account, bound to a node if one is named. */

@@ -18,8 +18,7 @@ let tokenFile: string;
 beforeAll(async () => {
   bed = await KubeBed.start(auditArguments);
   const manifests = await manifestsOf(bed, "ui.listen=127.0.0.1:7080", "pool.ipv4=10.1.0.0/16");
-  expect(await bed.kubectl(["apply", "--server-side", "-f", "-"], manifests)).toMatchObject({ code: 0 });
-  await bed.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+  await bed.install(manifests);
   await bed.nodes(["n1"]);
   tokenFile = path.join(bed.folder, "page-token");
   controller = bed.start(

@@ -31,8 +31,7 @@ const subnet = (name: string, cidr: string) => ({
 beforeAll(async () => {
   bed = await KubeBed.start(auditArguments);
   const manifests = await manifestsOf(bed, "provider=vlan", "pool.ipv4=10.1.0.0/16");
-  expect(await bed.kubectl(["apply", "--server-side", "-f", "-"], manifests)).toMatchObject({ code: 0 });
-  await bed.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+  await bed.install(manifests);
   await bed.nodes(["n1", "n2"]);
   for (const name of ["n1", "n2"])
     await bed.kubectl(["label", "node", name, "topology.kubernetes.io/zone=rack"]);

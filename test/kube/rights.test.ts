@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { addressBlockKind } from "../../src/api/kinds/address-block.ts";
 import { addressListKind } from "../../src/api/kinds/address-list.ts";
-import { configMapKind, eventKind, type Node, nodeKind } from "../../src/api/kinds/core.ts";
+import { configMapKind, eventKind, nodeKind } from "../../src/api/kinds/core.ts";
 import { ipPoolKind } from "../../src/api/kinds/ip-pool.ts";
 import { nodeConfigKind } from "../../src/api/kinds/node-config.ts";
 import { podNetworkingKind } from "../../src/api/kinds/pod-networking.ts";
@@ -33,9 +33,7 @@ beforeAll(async () => {
   const dry = await bed.kubectl(["apply", "--server-side", "--dry-run=server", "-f", "-"], stdout);
   // Objects of kinds that are only defined by the same text are none of ours: all is known to a dry run, too.
   expect(dry.stderr.replaceAll(/^Warning:.*$/gm, "").trim()).toBe("");
-  const applied = await bed.kubectl(["apply", "--server-side", "-f", "-"], stdout);
-  expect(applied).toMatchObject({ code: 0 });
-  await bed.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+  await bed.install(stdout);
   await bed.nodes(["n1", "n2"], () => ({
     spec: { taints: [{ key: "trunkline.dev/agent-not-ready", effect: "NoSchedule" }] },
   }));
@@ -49,9 +47,6 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(() => bed?.end(), 60_000);
 
-const isOpen = (node: Node | undefined) =>
-  node !== undefined && !node.spec?.taints?.some(({ key }) => key.startsWith("trunkline.dev/"));
-
 // In this order: those who act with a stolen token leave objects that tell the agents of addresses that are not theirs.
 describe("what agents and controller may do", { shuffle: false }, () => {
   it("is granted what is used, and uses what is granted", async () => {
@@ -59,8 +54,7 @@ describe("what agents and controller may do", { shuffle: false }, () => {
       bed.agent("n1", n1.file),
       bed.agent("n2", await bed.tokenOf("trunkline-agent", "n2")),
     ];
-    for (const name of ["n1", "n2"])
-      await eventually(async () => (isOpen(await bed.store.get(nodeKind, name)) ? true : undefined));
+    await bed.opened("n1", "n2");
     const a = await bed.plug("n1", "a");
     const b = await bed.plug("n2", "b");
     expect(await bed.talk(a.netns, b)).toBe(a.ip);

@@ -1,12 +1,12 @@
 // Tokens, keys and passwords are where they are needed and nowhere else: not in logs, events, objects' status, metrics or
 // arguments of processes; and what holds them on a node is closed to others.
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { createServer, request } from "node:http";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
-import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { addressListKind } from "../../src/api/kinds/address-list.ts";
+import { askAgent } from "../../src/cli/facts/ask-agent.ts";
 import { manifestsOf } from "./audit.ts";
 import { eventually, KubeBed, type Started } from "./bed.ts";
 
@@ -38,8 +38,7 @@ beforeAll(async () => {
   bed = await KubeBed.start();
   const settings = ["bgp.passwords=true", "ui.listen=127.0.0.1:7080", "pool.ipv4=10.1.0.0/16"];
   const manifests = await manifestsOf(bed, ...settings);
-  expect(await bed.kubectl(["apply", "--server-side", "-f", "-"], manifests)).toMatchObject({ code: 0 });
-  await kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
+  await bed.install(manifests);
   await bed.nodes(["n1", "n2"]);
   const secret = (name: string, space: string, value: string) =>
     kubectl("create", "secret", "generic", name, "-n", space, `--from-literal=key=${value}`);
@@ -117,14 +116,7 @@ function tokens(): string[] {
 async function metrics(): Promise<string> {
   const port = /"port":(\d+)/.exec(controller.log())?.[1];
   const ofController = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  const ofAgent = await new Promise<string>((resolve, reject) => {
-    request({ agent: false, socketPath: inState("health.sock"), path: "/metrics" }, (answer) => {
-      void text(answer).then(resolve, reject);
-    })
-      .on("error", reject)
-      .end();
-  });
-  return ofController + ofAgent;
+  return ofController + (await askAgent(inState("health.sock"), "/metrics"));
 }
 
 /** Arguments of every process that is of this test. */
