@@ -85,6 +85,8 @@ describe.each([
       await server.start();
       const put = sinkOf(server.spec);
       await put(listOf(2), place);
+      // Until somebody connects, a server that has no processor may not have read what it was told to.
+      expect(await server.admits("127.0.0.2")).toBe(true);
       server.breakIt();
       const before = readFileSync(server.file, "utf8");
       await expect(put(listOf(3), place)).rejects.toThrow(/nonsense/);
