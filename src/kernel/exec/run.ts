@@ -28,7 +28,7 @@ export interface Finished {
   readonly stderr: string;
 }
 
-const DEFAULT_TIMEOUT_MS = 30_000;
+export const DEFAULT_TIMEOUT_MS = 30_000;
 const EXCERPT = 2000;
 
 /**
@@ -68,8 +68,7 @@ export async function run(
     if (child.pid !== undefined) options.onStart?.(child.pid);
     const end = await ending(child, command);
     options.signal?.throwIfAborted();
-    if (timedOut)
-      throw new TrunklineError("kernel.command-timeout", { command: shown(command, args), timeoutMs });
+    if (timedOut) throw tooLate(command, args, timeoutMs);
     const stdout = Buffer.concat(output.stdout).toString();
     const stderr = Buffer.concat(output.stderr).toString();
     return judge(end, { stdout, stderr }, { command, args, options });
@@ -79,7 +78,8 @@ export async function run(
   }
 }
 
-interface Ending {
+/** How a program has ended: its exit code, or the signal. */
+export interface Ending {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
@@ -91,7 +91,8 @@ function ending(child: ReturnType<typeof spawn>, command: string): Promise<Endin
   });
 }
 
-function judge(
+/** Returns what a program's end means to who ran it. @throws see run */
+export function judge(
   end: Ending,
   { stdout, stderr }: { stdout: string; stderr: string },
   { command, args, options }: { command: string; args: readonly string[]; options: RunOptions },
@@ -137,6 +138,10 @@ export function missingCommand(command: string, error: NodeJS.ErrnoException): T
 /** Returns whether an error says that a program is not installed. */
 export function isMissingCommand(error: unknown): boolean {
   return isError(error, "kernel.command-missing");
+}
+
+export function tooLate(command: string, args: readonly string[], timeoutMs: number): TrunklineError {
+  return new TrunklineError("kernel.command-timeout", { command: shown(command, args), timeoutMs });
 }
 
 function shown(command: string, args: readonly string[]): string {

@@ -34,6 +34,23 @@ export interface Libc {
   eventfd(initial: number, flags: number): number;
   mallocTrim(pad: number): number;
   madvise(address: number, length: number, advice: number): number;
+  pipe2(fds: Bytes, flags: number): number;
+  /** Returns an errno itself. Strings in lists end with null. */
+  posixSpawn(
+    pid: Bytes,
+    file: string,
+    actions: Bytes,
+    attributes: Bytes,
+    args: readonly (string | null)[],
+    environment: readonly (string | null)[],
+  ): number;
+  spawnActionsInit(actions: Bytes): number;
+  spawnActionsAddDup2(actions: Bytes, from: number, to: number): number;
+  spawnActionsDestroy(actions: Bytes): number;
+  spawnAttributesInit(attributes: Bytes): number;
+  spawnAttributesSetDefaultSignals(attributes: Bytes, signals: Bytes): number;
+  spawnAttributesSetFlags(attributes: Bytes, flags: number): number;
+  waitpid(pid: number, status: Bytes, options: number): number;
 }
 
 interface KoffiFunction {
@@ -120,6 +137,17 @@ function bindings(found: Koffi): Libc {
     eventfd: get("int eventfd(unsigned int, int)"),
     mallocTrim: optional("int malloc_trim(size_t)"),
     madvise: get("int madvise(uintptr_t, size_t, int)"),
+    pipe2: get("int pipe2(uint8_t *, int)"),
+    posixSpawn: get(
+      "int posix_spawn(uint8_t *, const char *, uint8_t *, uint8_t *, const char **, const char **)",
+    ),
+    spawnActionsInit: get("int posix_spawn_file_actions_init(uint8_t *)"),
+    spawnActionsAddDup2: get("int posix_spawn_file_actions_adddup2(uint8_t *, int, int)"),
+    spawnActionsDestroy: get("int posix_spawn_file_actions_destroy(uint8_t *)"),
+    spawnAttributesInit: get("int posix_spawnattr_init(uint8_t *)"),
+    spawnAttributesSetDefaultSignals: get("int posix_spawnattr_setsigdefault(uint8_t *, const uint8_t *)"),
+    spawnAttributesSetFlags: get("int posix_spawnattr_setflags(uint8_t *, int16_t)"),
+    waitpid: get("int waitpid(int, uint8_t *, int)"),
   };
 }
 

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { TrunklineError } from "../../base/errors.ts";
 import type { CniResult } from "../../cni/spec.ts";
-import { run } from "../../kernel/exec/index.ts";
+import { run, runSmall } from "../../kernel/exec/index.ts";
 import type { NetnsRef } from "../../kernel/kernel.ts";
 
 interface PluginEntry {
@@ -133,13 +133,12 @@ export class CniRuntime implements PodNetwork {
         `K8S_POD_UID=${pod.uid}`,
       ].join(";"),
     };
-    const finished = await run(this.#find(plugin.type), [], {
-      input,
-      env,
-      codes: "any",
-      timeoutMs: TIMEOUT_MS,
-      ...(plugin.type !== OURS && { netns: this.#options.netns }),
-    });
+    const program = this.#find(plugin.type);
+    const options = { input, env, codes: "any", timeoutMs: TIMEOUT_MS } as const;
+    const finished =
+      plugin.type === OURS
+        ? await runSmall(program, [], options)
+        : await run(program, [], { ...options, netns: this.#options.netns });
     if (finished.code === 0) return finished.stdout;
     throw new TrunklineError("lab.cni", {
       plugin: plugin.type,
