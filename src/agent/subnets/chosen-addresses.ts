@@ -3,7 +3,7 @@
 import { type Pod, podKind } from "../../api/kinds/core.ts";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
-import { waitsForAddress, wantsOwnNetwork } from "../../plan/subnets/demand.ts";
+import { wantsOwnNetwork } from "../../plan/subnets/demand.ts";
 import { instanceOf, isExclusiveNode } from "../../plan/subnets/own-interface.ts";
 import { isReady, networksOf } from "../../plan/subnets/pod-network.ts";
 import { EventRecorder } from "../../store/event-recorder.ts";
@@ -19,6 +19,7 @@ import type {
 } from "../pods/addresses.ts";
 import { endpointKey, podKey } from "../pods/endpoint.ts";
 import { type PoolAddresses, poolAddresses } from "../pods/pool-addresses.ts";
+import { ConcernedPods } from "./concerned-pods.ts";
 import { ConfigManager } from "./config-manager.ts";
 import { ControllerWatch } from "./controller-watch.ts";
 import type { AddressPlace } from "./group-manager.ts";
@@ -50,6 +51,8 @@ export class ChosenAddresses implements AddressSource {
   /** Interfaces that single pods have to themselves. */
   readonly #own: OwnWires;
   readonly #waits: PodWaits;
+  /** Those that the subnets' pool asks about. */
+  readonly #concerned: ConcernedPods;
   readonly #reporter: PoolReporter | undefined;
 
   constructor(parts: AgentParts, pools: PoolAddresses) {
@@ -60,12 +63,13 @@ export class ChosenAddresses implements AddressSource {
     this.tunnels = pools.tunnels;
     const events = new EventRecorder(store, { component: "trunkline-agent", host: node }, logger);
     this.#config = new ConfigManager({ node, store, events, logger, now });
+    this.#concerned = new ConcernedPods(node, facts.pods);
     this.#waits = new PodWaits({ store, events, logger, pods: facts.pods, now });
     if (cloud) {
       const subnets = new SubnetPool({
         ...cloud,
         node,
-        facts,
+        facts: { ...facts, pods: this.#concerned.pods },
         stateDir,
         logger,
         restMs: parts.addressCooldownMs ?? DEFAULT_REST_MS,
@@ -225,6 +229,7 @@ export class ChosenAddresses implements AddressSource {
     return {
       name: "subnets",
       concerns: [],
+      kinds: ["pods", "podenis", "subnets", "nodes", "nodeconfigs", "endpoints"],
       apply: async (_facts: ClusterFacts, node: NodeFacts, changes: Changes) => {
         if (this.#concernsPool(node.node, changes)) this.#subnets?.poke(GATHER_MS);
         if (["podenis", "subnets", "nodes"].some((kind) => changes.has(kind))) this.#own.look();
@@ -236,17 +241,11 @@ export class ChosenAddresses implements AddressSource {
 
   /** A cluster's pods come and go all the time, and nodes say what they have: those of other nodes matter where somebody waits. */
   #concernsPool(node: string, changes: Changes): boolean {
-    if (changes.has("subnets")) return true;
+    const ofPods = this.#concerned.note(changes);
+    if (ofPods || changes.has("subnets")) return true;
     if (concerns(changes, "nodes", node) || concerns(changes, "nodeconfigs", node)) return true;
     // What other nodes have given back is of use to who was told that nothing is left.
-    if (changes.has("nodeconfigs") && this.#subnets?.isDrained === true) return true;
-    const changed = changes.get("pods");
-    if (!changed || changed === "all") return changed === "all";
-    const { pods } = this.#parts.facts;
-    return [...changed].some((key) => {
-      const pod = pods.get(key);
-      return pod === undefined || pod.spec.nodeName === node || waitsForAddress(pod);
-    });
+    return changes.has("nodeconfigs") && this.#subnets?.isDrained === true;
   }
 
   /** The pod's object; the runtime may be quicker than the watch. */
