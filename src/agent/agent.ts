@@ -47,6 +47,8 @@ export interface Agent {
 }
 
 const SETTINGS_MS = 1000;
+/** The same for those of whose changes the kernel tells. */
+const ALL_SETTINGS_MS = 10_000;
 const ALL_KINDS = [
   "nodes",
   "namespaces",
@@ -342,7 +344,8 @@ class RunningAgent implements Agent {
         Math.max(50, Math.min(resyncSeconds, this.#graceSeconds / 4) * 1000),
       ),
       // Not every setting has an event.
-      setInterval(() => this.#mendSettings(), SETTINGS_MS),
+      setInterval(() => this.#mendSettings("untold"), SETTINGS_MS),
+      setInterval(() => this.#mendSettings(), ALL_SETTINGS_MS),
     ];
     for (const timer of timers) timer.unref();
     this.#stops.push(() => {
@@ -388,7 +391,7 @@ class RunningAgent implements Agent {
   }
 
   /** Once it is certain that this machine is the node that is meant; until then nothing of it is changed. */
-  #mendSettings(): void {
+  #mendSettings(which: "all" | "untold" = "all"): void {
     if (!this.#meant) return;
     let uplink: string | undefined;
     try {
@@ -396,7 +399,7 @@ class RunningAgent implements Agent {
     } catch {
       // Not known at present; readiness says why.
     }
-    this.#settings.mend(uplink, this.#ipv6Pods);
+    this.#settings.mend(which, uplink, this.#ipv6Pods);
   }
 
   #onTimer(): void {

@@ -1,5 +1,6 @@
 // The node's own settings without which no pod's packet is forwarded. Others set them, too (a VPN that is shut down, a
-// sysctl.d file that is read again), so they are looked at whenever the kernel tells of a change, and every second.
+// sysctl.d file that is read again), so they are looked at whenever the kernel tells of a change; those of which it tells
+// nothing every second, and all of them now and then.
 import { textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { hasIpv6 } from "../../kernel/ipv6.ts";
@@ -12,6 +13,8 @@ export class NodeSettings {
   readonly #logger: Logger;
   readonly #onMended: () => void;
   #fault: string | undefined;
+  /** As it was the last time. */
+  #uplink: string | undefined;
   /** Those that were right once: what differs now, somebody else has changed. */
   readonly #begun = new Set<string>();
 
@@ -29,12 +32,16 @@ export class NodeSettings {
 
   /**
    * Makes the settings what they must be.
+   * @param which all of them, or only those of whose changes the kernel does not tell
    * @param uplink the link that holds the node's address; undefined while that is not known
    * @param ipv6Pods whether a pod here has an IPv6 address
    */
-  mend(uplink: string | undefined, ipv6Pods = false): void {
+  mend(which: "all" | "untold", uplink: string | undefined, ipv6Pods = false): void {
     try {
-      for (const { name, isRight, value } of this.#wanted(uplink, ipv6Pods)) {
+      const every = which === "all" || uplink !== this.#uplink || this.#fault !== undefined;
+      this.#uplink = uplink;
+      const wanted = this.#wanted(uplink, ipv6Pods).filter(({ isTold }) => every || !isTold);
+      for (const { name, isRight, value } of wanted) {
         const is = this.#kernel.sysctl.get(name);
         if (isRight(is)) continue;
         this.#kernel.sysctl.set(name, value(is));
@@ -45,7 +52,7 @@ export class NodeSettings {
           this.#onMended();
         }
       }
-      for (const { name } of this.#wanted(uplink, ipv6Pods)) this.#begun.add(name);
+      for (const { name } of wanted) this.#begun.add(name);
       this.#fault = undefined;
     } catch (error) {
       const fault = textOf(error);
@@ -69,12 +76,14 @@ export class NodeSettings {
 
 interface Setting {
   readonly name: string;
+  /** The kernel tells of its changes (rtnetlink's netconf). */
+  readonly isTold: boolean;
   readonly isRight: (is: string) => boolean;
   readonly value: (is: string) => string;
 }
 
 function on(name: string): Setting {
-  return { name, isRight: (is) => is === ON, value: () => ON };
+  return { name, isTold: true, isRight: (is) => is === ON, value: () => ON };
 }
 
 /**
@@ -83,6 +92,7 @@ function on(name: string): Setting {
  */
 const silentOptions: Setting = {
   name: "net/ipv6/max_hbh_opts_number",
+  isTold: false,
   isRight: (is) => Number(is) <= 0,
   value: (is) => `-${is}`,
 };
