@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Node } from "../api/kinds/core.ts";
+import type { Subnet } from "../api/kinds/subnet.ts";
 import { peer } from "../plan/routing/bird/facts.suite.ts";
 import { block } from "../plan/snat/facts.suite.ts";
 import { isIdleChange } from "./idle-change.ts";
@@ -25,6 +26,25 @@ const at = (time: string, more: object = {}) => ({
   ...more,
 });
 const modified = (previous: Node, object: Node) => ({ type: "modified", previous, object }) as const;
+
+const subnet = (
+  availableAddresses: number,
+  exhausted: "True" | "False",
+  message = "",
+  cidr = "10.2.1.0/24",
+): Subnet => ({
+  apiVersion: "trunkline.dev/v1alpha1",
+  kind: "Subnet",
+  metadata: { name: "vsw-1", uid: "u", resourceVersion: `${availableAddresses}`, creationTimestamp: "" },
+  spec: { zone: "h", cidr },
+  status: {
+    totalAddresses: 252,
+    availableAddresses,
+    servedPods: 0,
+    shortBy: 0,
+    conditions: [{ type: "Exhausted", status: exhausted, reason: "Left", message }],
+  },
+});
 
 describe("isIdleChange", () => {
   const before = node("1", { status: at("1") });
@@ -68,5 +88,15 @@ describe("isIdleChange", () => {
     expect(isIdleChange("nodes", { type: "added", object: before })).toBe(false);
     expect(isIdleChange("nodes", { type: "deleted", object: before })).toBe(false);
     expect(isIdleChange("pods", modified(before, node("2", { status: at("2") })))).toBe(false);
+  });
+
+  it("is a Subnet's that has less left, and not one that has more, is exhausted or another one", () => {
+    const before = subnet(9, "False");
+    const change = (object: Subnet) =>
+      isIdleChange("subnets", { type: "modified", previous: before, object });
+    expect(change(subnet(8, "False", "8 are left"))).toBe(true);
+    expect(change(subnet(10, "False"))).toBe(false);
+    expect(change(subnet(0, "True"))).toBe(false);
+    expect(change(subnet(8, "False", "", "10.2.0.0/16"))).toBe(false);
   });
 });

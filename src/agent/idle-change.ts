@@ -1,10 +1,13 @@
 // Changes of objects that no plan is made from. Every kubelet writes its Node when it has pulled an image, and every few
-// minutes because it lives; every agent writes on BGPPeers how its sessions stand, and on its blocks how full they are. With
-// thousands of nodes somebody always does, and each would have every node plan anew.
+// minutes because it lives; every agent writes on BGPPeers how its sessions stand, and on its blocks how full they are; a
+// Subnet says how much is left of it, which is less with every pod. With thousands of nodes somebody always does, and each
+// would have every node plan anew.
 import { equalJson } from "../api/equal.ts";
 import { addressBlockKind } from "../api/kinds/address-block.ts";
+import type { Condition } from "../api/kinds/core.ts";
 import { nodeKind } from "../api/kinds/core.ts";
 import { bgpPeerKind } from "../api/kinds/routing/bgp.ts";
+import { type Subnet, subnetKind } from "../api/kinds/subnet.ts";
 import type { KubeObject } from "../api/object.ts";
 import type { ObjectChange } from "../store/informer.ts";
 
@@ -19,6 +22,7 @@ const plannedStatus: ReadonlyMap<string, (status: Fields) => Fields> = new Map([
   [nodeKind.plural, nodeStatus],
   [bgpPeerKind.plural, () => ({})],
   [addressBlockKind.plural, () => ({})],
+  [subnetKind.plural, subnetStatus],
 ]);
 
 /**
@@ -28,6 +32,8 @@ const plannedStatus: ReadonlyMap<string, (status: Fields) => Fields> = new Map([
 export function isIdleChange(kind: string, { type, object, previous }: ObjectChange<KubeObject>): boolean {
   if (type !== "modified") return false;
   const status = plannedStatus.get(kind) ?? ((all: Fields) => all);
+  // What is left is of use to who waits, once it is more than it was.
+  if (kind === subnetKind.plural && leftOf(object) > leftOf(previous)) return false;
   return equalJson(planned(previous, status), planned(object, status));
 }
 
@@ -48,6 +54,15 @@ function nodeStatus(status: Fields): Fields {
       conditions: conditions.map((one: Fields) => without(one, ["lastHeartbeatTime"])),
     }),
   };
+}
+
+function subnetStatus({ conditions }: Fields): Fields {
+  const said = Array.isArray(conditions) ? (conditions as readonly Condition[]) : [];
+  return { conditions: said.map(({ type, status, reason }) => [type, status, reason]) };
+}
+
+function leftOf(subnet: KubeObject): number {
+  return (subnet as Subnet).status?.availableAddresses ?? 0;
 }
 
 function without(fields: Fields, names: readonly string[]): Fields {

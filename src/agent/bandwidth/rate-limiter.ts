@@ -26,6 +26,7 @@ type Limits = PodBandwidth["limits"];
 export class RateLimiter implements Manager {
   readonly name = "rate-limits";
   readonly concerns = [] as const;
+  readonly kinds = ["pods", "endpoints"] as const;
   readonly #options: RateLimiterOptions;
   /** What was put last, as text, by endpoint. */
   readonly #done = new Map<string, string>();

@@ -78,6 +78,7 @@ export interface PodCount extends Count {
 export class RefusalLog implements Manager {
   readonly name = "denied";
   readonly concerns = [] as const;
+  readonly kinds = ["endpoints", "nodes", "hosts"] as const;
   readonly answers = { "/denied": (query: URLSearchParams) => this.#answer(query) };
   /** Whether the kernel can tell of packets; where it cannot, rules that ask for it would be refused. */
   readonly supported: boolean;

@@ -44,6 +44,7 @@ interface Finding {
 export class AddressManager implements Manager {
   readonly name = "node-address";
   readonly concerns = ["link", "address"] as const;
+  readonly kinds = ["nodes", "routingconfigurations"] as const;
   readonly #options: AddressManagerOptions;
   readonly #events: EventRecorder;
   #findings: ReadonlyMap<Family, Finding> = new Map();

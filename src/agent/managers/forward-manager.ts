@@ -27,6 +27,7 @@ interface Trouble {
 export class ForwardManager implements Manager {
   readonly name = "forwarding";
   readonly concerns = ["others-rules"] as const;
+  readonly kinds = ["ippools", "nodes"] as const;
   readonly #options: Options;
   #troubles: readonly Trouble[] = [];
   #looked = false;

@@ -20,9 +20,11 @@ export interface Manager {
   readonly name: string;
   /** Changes of these by somebody else (or by us) call for `resync`; default: all but neighbours and others' rules. */
   readonly concerns?: readonly NewsGroup[];
+  /** Changes of these kinds of objects (plural names, and "endpoints") are told; default: of all. */
+  readonly kinds?: readonly string[];
   /**
    * Makes the kernel equal to the plan. Called once facts are in sync (with "all" for every kind), then after
-   * every change of facts. Endpoints are told as kind "endpoints", by the keys of `node.endpoints`.
+   * every change of facts that it is told of. Endpoints are told as kind "endpoints", by the keys of `node.endpoints`.
    * @throws anything: the agent logs it, marks the node not ready, and tries again with back-off.
    */
   apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void>;

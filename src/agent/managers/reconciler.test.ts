@@ -41,6 +41,22 @@ function reconciler(managers: readonly Manager[], more: object = {}) {
 }
 
 describe("Reconciler", () => {
+  it("tells a manager only of the kinds that it asks for, and waits for none that was not told", async () => {
+    const [some, all] = [Object.assign(new Scripted("some"), { kinds: ["pods"] }), new Scripted("all")];
+    const loop = reconciler([some, all]);
+    for (const kind of ["nodes", "pods"]) loop.noteAll(kind);
+    loop.start();
+    await loop.inForce();
+    loop.note("nodes", "a");
+    await loop.inForce();
+    loop.note("pods", "x/p");
+    await loop.inForce();
+    expect(some.calls).toEqual(["pods=all", "pods=x/p"]);
+    expect(all.calls).toEqual(["nodes=all pods=all", "nodes=a", "pods=x/p"]);
+    expect(loop.startedOnce).toBe(true);
+    await loop.stop();
+  });
+
   it("hands over what has gathered, once to each manager, in order", async () => {
     const order: string[] = [];
     const [first, second] = [new Scripted("first"), new Scripted("second")];

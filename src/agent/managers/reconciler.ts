@@ -54,6 +54,8 @@ interface ManagerState {
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #states: readonly ManagerState[];
+  /** Those that are told of changes of a kind. */
+  readonly #toldOf = new Map<string, readonly ManagerState[]>();
   readonly #abort = new AbortController();
   readonly #waiters = new Set<() => void>();
   /** Counts what was noted. */
@@ -87,16 +89,24 @@ export class Reconciler {
 
   /** That object changed. */
   note(kind: string, key: string): void {
-    for (const state of this.#states) addChange(state.pending, kind, key);
+    for (const state of this.#told(kind)) addChange(state.pending, kind, key);
     this.#noted++;
     this.#wake.resolve();
   }
 
   /** Everything of that kind may have changed. */
   noteAll(kind: string): void {
-    for (const state of this.#states) state.pending.set(kind, "all");
+    for (const state of this.#told(kind)) state.pending.set(kind, "all");
     this.#noted++;
     this.#wake.resolve();
+  }
+
+  #told(kind: string): readonly ManagerState[] {
+    const known = this.#toldOf.get(kind);
+    if (known) return known;
+    const told = this.#states.filter(({ manager: { kinds } }) => kinds?.includes(kind) ?? true);
+    this.#toldOf.set(kind, told);
+    return told;
   }
 
   /** Asks managers to compare with the kernel itself; by default all of them. */

@@ -25,6 +25,7 @@ const HAND_OVER_MS = 250;
 export class RoutingManager implements Manager {
   readonly name = "routing";
   readonly concerns = ["route", "address", "link"] as const;
+  readonly kinds = concernedKinds;
   readonly #kernel: Kernel;
   readonly #logger: Logger;
   #problems: readonly RouteProblem[] = [];

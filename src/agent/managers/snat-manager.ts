@@ -54,6 +54,7 @@ const noRouting: SteerRouting = { rules: [], routes: [] };
 export class SnatManager implements Manager {
   readonly name = "snat";
   readonly concerns = ["nftables", "rule", "route"] as const;
+  readonly kinds = [...concernedKinds, "addressblocks"];
   readonly #options: SnatManagerOptions;
   readonly #lastGood: LastGood;
   readonly #egress: EgressHolder;

@@ -60,6 +60,7 @@ type State = { readonly inner: string } | { readonly waits: string; readonly lac
 export class TunnelManager implements Manager {
   readonly name = "tunnels";
   readonly concerns = ["link", "address", "nftables"] as const;
+  readonly kinds = ["ippools", "nodes", "routingconfigurations"] as const;
   readonly #options: TunnelManagerOptions;
   #known: { readonly facts: ClusterFacts; readonly node: NodeFacts } | undefined;
   #states = new Map<TunnelType, State>();
@@ -79,8 +80,7 @@ export class TunnelManager implements Manager {
   }
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
-    const kinds = ["ippools", "nodes", "routingconfigurations"];
-    if (this.#synced && !kinds.some((kind) => changes.has(kind))) return;
+    if (this.#synced && !this.kinds.some((kind) => changes.has(kind))) return;
     await this.#inTurn(() => this.#make(facts, node));
   }
 

@@ -83,6 +83,7 @@ export class PoolAddresses implements AddressSource {
     this.manager = {
       name: "addresses",
       concerns: [],
+      kinds: ["pods", "nodes", "ippools"],
       apply: async (facts, node, changes) => this.#follow(facts, node.node, changes),
       resync: async () => {},
     };

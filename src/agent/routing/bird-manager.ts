@@ -78,6 +78,7 @@ const OTHERS_MS = 1000;
 export class BirdManager implements Manager {
   readonly name = "bird";
   readonly concerns = ["link", "address"] as const;
+  readonly kinds = concernedKinds;
   readonly answers = { "/routing": () => this.#answer() };
   readonly #options: BirdManagerOptions;
   readonly #files: BirdFiles;

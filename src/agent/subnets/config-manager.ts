@@ -30,6 +30,7 @@ const ATTEMPTS = 5;
 export class ConfigManager implements Manager {
   readonly name = "node-config";
   readonly concerns = [] as const;
+  readonly kinds = concernedKinds;
   readonly #options: ConfigManagerOptions;
   readonly #listeners = new Set<() => void>();
   #current: NodeConfigResult | undefined;

@@ -31,6 +31,7 @@ export class GroupManager implements Manager {
   readonly name = "groups";
   /** Its rules are a part of the policies', which sees to it that they stay. */
   readonly concerns = [] as const;
+  readonly kinds = [...concerned, "nodes"];
   readonly #options: GroupManagerOptions;
   #groups: SecurityGroups | undefined;
 

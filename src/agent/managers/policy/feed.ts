@@ -3,6 +3,9 @@ import type { ClusterFacts, NodeFacts } from "../../../plan/facts.ts";
 import type { NodePolicy } from "../../../plan/policy/node/node-policy.ts";
 import type { Changes } from "../manager.ts";
 
+/** What policies are made of, and the ConfigMap that switches them off. */
+export const policyKinds = ["namespaces", "networkpolicies", "pods", "endpoints", "configmaps"] as const;
+
 /** Returns the keys of the policies that it was told of. */
 export function feedPolicy(
   policy: NodePolicy,

@@ -9,6 +9,7 @@ import { NodeTable } from "../node-table.ts";
 export class Ipv6Guard implements Manager {
   readonly name = "ipv6-guard";
   readonly concerns = ["nftables"] as const;
+  readonly kinds = ["endpoints"] as const;
   readonly #kernel: Kernel;
   readonly #log: boolean;
   readonly #table: NodeTable;

@@ -15,7 +15,7 @@ import { type Affected, NodePolicy } from "../../../plan/policy/node/node-policy
 import { readSwitch } from "../../../plan/policy/switch.ts";
 import type { Changes, Manager } from "../manager.ts";
 import type { NodeTable } from "../node-table.ts";
-import { feedPolicy } from "./feed.ts";
+import { feedPolicy, policyKinds } from "./feed.ts";
 import { guardSettings } from "./guard-settings.ts";
 
 export interface PolicyManagerOptions {
@@ -46,6 +46,7 @@ const protocolNames: ReadonlyMap<number, string> = new Map([
 export class PolicyManager implements Manager {
   readonly name = "policy";
   readonly concerns = ["nftables"] as const;
+  readonly kinds = policyKinds;
   readonly #options: PolicyManagerOptions;
   readonly #writer: PolicyWriter;
   readonly #policy: NodePolicy;

@@ -14,7 +14,7 @@ import { NodePolicy } from "../../../plan/policy/node/node-policy.ts";
 import { readSwitch } from "../../../plan/policy/switch.ts";
 import type { Changes, Manager } from "../manager.ts";
 import { NodeTable } from "../node-table.ts";
-import { feedPolicy } from "./feed.ts";
+import { feedPolicy, policyKinds } from "./feed.ts";
 
 /** What is kept while anything is staged. */
 interface Rehearsal {
@@ -37,6 +37,7 @@ const everything: Changes = new Map(
 export class StageManager implements Manager {
   readonly name = "stage";
   readonly concerns = ["nftables"] as const;
+  readonly kinds = policyKinds;
   readonly #options: StageManagerOptions;
   #rehearsal: Rehearsal | undefined;
   /** An earlier agent may have left a table. */
