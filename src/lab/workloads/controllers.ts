@@ -139,9 +139,9 @@ export class WorkloadControllers {
     // A selector that selects everything would adopt the whole namespace.
     if (Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions ?? []).length === 0)
       return;
-    const planFor = (pods: readonly Pod[]) => planReplicas(owner, selector, owner.spec.replicas ?? 1, pods);
+    const planFor = (pods: Iterable<Pod>) => planReplicas(owner, selector, owner.spec.replicas ?? 1, pods);
     const { namespace } = owner.metadata;
-    let plan = planFor(this.#podsOf(namespace));
+    let plan = planFor(this.#pods.cache.values());
     if (plan.create + plan.remove.length + plan.adopt.length + plan.release.length > 0) {
       plan = planFor((await this.#store.list(podKind, namespace)).items);
       for (const pod of plan.adopt) await this.#setOwner(pod, owner);

@@ -14,19 +14,25 @@ export interface ReplicaPlan {
   readonly status: { readonly replicas: number; readonly readyReplicas: number };
 }
 
-/** Plans for an owner with that selector and number of replicas; `pods` are those of its namespace. */
+/** Plans for an owner with that selector and number of replicas; of `pods` those of its namespace count. */
 export function planReplicas(
   owner: KubeObject,
   selector: LabelSelector,
   replicas: number,
-  pods: readonly Pod[],
+  pods: Iterable<Pod>,
 ): ReplicaPlan {
-  const { uid } = owner.metadata;
-  const matching = (pod: Pod): boolean => matchesSelector(selector, pod.metadata.labels);
-  const mine = pods.filter((pod) => controllerOf(pod) === uid);
-  const adopt = pods.filter((pod) => controllerOf(pod) === undefined && isActive(pod) && matching(pod));
-  const release = mine.filter((pod) => isActive(pod) && !matching(pod));
-  const active = [...mine.filter((pod) => isActive(pod) && matching(pod)), ...adopt];
+  const { uid, namespace } = owner.metadata;
+  const [mine, adopt, release]: [Pod[], Pod[], Pod[]] = [[], [], []];
+  // Once through all of them: it is done again whenever one of them changes.
+  for (const pod of pods) {
+    const controller = controllerOf(pod);
+    if (controller !== undefined && controller !== uid) continue;
+    if (pod.metadata.namespace !== namespace || !isActive(pod)) continue;
+    const list = matchesSelector(selector, pod.metadata.labels) ? mine : release;
+    if (controller === uid) list.push(pod);
+    else if (list === mine) adopt.push(pod);
+  }
+  const active = [...mine, ...adopt];
   const surplus = active.length - replicas;
   return {
     adopt,
