@@ -324,7 +324,11 @@ class RunningAgent implements Agent {
       // for each of them. And thousands of nodes write what concerns no other's plan.
       if (this.#cluster.synced && !isIdle) this.#reconciler.note(kind, key);
     });
-    const watch = watchKernel(this.#kernel, (index) => this.endpoints.isLiveWire(index), {
+    const links = {
+      isLiveWire: (index: number) => this.endpoints.isLiveWire(index),
+      mayBeUplink: (index: number) => this.#view.mayBeUplink(index),
+    };
+    const watch = watchKernel(this.#kernel, links, {
       onEvent: (event) => this.#view.heard(event),
       onNews: ({ groups }) => this.#reconciler.noteResync((manager) => concerns(manager, groups)),
       onUrgent: ({ wires, settings }) => {

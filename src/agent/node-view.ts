@@ -16,7 +16,7 @@ export class NodeView {
   readonly #facts: ClusterFacts;
   readonly #node: string;
   readonly #endpoints: ReadonlyMap<string, LocalEndpoint>;
-  #current: (NodeFacts & { readonly least: number }) | undefined;
+  #current: (NodeFacts & { readonly least: number; readonly uplinkIndex: number }) | undefined;
 
   constructor(
     kernel: Kernel,
@@ -45,6 +45,11 @@ export class NodeView {
     if (addresses?.includes(changed)) this.#current = undefined;
   }
 
+  /** Whether a link may be the uplink: it is, or that is not known at present. */
+  mayBeUplink(index: number): boolean {
+    return this.#current === undefined || this.#current.uplinkIndex === index;
+  }
+
   /** @throws `agent.no-uplink` while the Node object has no address, or none that this machine has */
   get(): NodeFacts {
     this.#current ??= this.#read();
@@ -68,7 +73,8 @@ export class NodeView {
       const link = found && this.#kernel.links.get(found.linkIndex);
       if (!link) continue;
       const least = leastMtu(this.#kernel, { uplink: link.name, addresses });
-      return { node: this.#node, addresses, uplink: link.name, least, endpoints: this.#endpoints };
+      const { name: uplink, index: uplinkIndex } = link;
+      return { node: this.#node, addresses, uplink, uplinkIndex, least, endpoints: this.#endpoints };
     }
     throw this.#noUplink(said);
   }

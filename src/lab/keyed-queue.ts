@@ -6,7 +6,7 @@ import { type Logger, silent } from "../base/log.ts";
 
 export interface KeyedQueueOptions {
   readonly work: (key: string) => Promise<void>;
-  /** Shortest time between two starts of one key, in milliseconds. */
+  /** Shortest time between two starts of one key, in milliseconds; longer (at most LONGEST_REST_MS) where its work takes long. */
   readonly restMs?: number;
   /** First pause after a failure and the longest one, in milliseconds; default 100 and 5000. */
   readonly backoffMs?: readonly [first: number, longest: number];
@@ -28,7 +28,13 @@ interface KeyState {
   again?: boolean;
   failures: number;
   lastStart: number;
+  /** How long its last run took. */
+  tookMs: number;
 }
+
+/** What is done again and again takes at most one in so many milliseconds. */
+const SHARE = 10;
+const LONGEST_REST_MS = 250;
 
 export class KeyedQueue {
   readonly #options: KeyedQueueOptions;
@@ -52,7 +58,7 @@ export class KeyedQueue {
   /** Asks for a key to be done, soon or after `delayMs`. */
   add(key: string, delayMs = 0): void {
     if (this.#stopped) return;
-    const state = this.#keys.get(key) ?? { failures: 0, lastStart: -Infinity };
+    const state = this.#keys.get(key) ?? { failures: 0, lastStart: -Infinity, tookMs: 0 };
     this.#keys.set(key, state);
     state.forgotten = false;
     if (state.running) {
@@ -64,13 +70,19 @@ export class KeyedQueue {
       if (delayMs > 0) return;
       state.cancel();
     }
-    const rest = state.lastStart + (this.#options.restMs ?? 0) - performance.now();
+    const rest = state.lastStart + this.#restOf(state) - performance.now();
     state.cancel = this.#later(Math.max(delayMs, rest, 0), () => {
       state.cancel = undefined;
       state.queued = true;
       this.#ready.push(key);
       this.#next();
     });
+  }
+
+  #restOf({ tookMs }: KeyState): number {
+    const { restMs } = this.#options;
+    if (restMs === undefined) return 0;
+    return Math.max(restMs, Math.min(SHARE * tookMs, LONGEST_REST_MS));
   }
 
   #later(ms: number, work: () => void): () => void {
@@ -132,6 +144,7 @@ export class KeyedQueue {
       delay = Math.min(first * 2 ** state.failures++, longest);
       this.#logger.warn({ key, error: textOf(error), retryMs: delay }, "will be tried again");
     }
+    state.tookMs = performance.now() - state.lastStart;
     state.running = false;
     this.#running--;
     this.#ended(key, state, delay);

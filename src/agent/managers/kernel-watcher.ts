@@ -23,6 +23,12 @@ export interface UrgentNews {
   readonly settings: boolean;
 }
 
+/** Links by their index: host ends of pods that live, and the node's uplink. */
+export interface KnownLinks {
+  readonly isLiveWire: (index: number) => boolean;
+  readonly mayBeUplink: (index: number) => boolean;
+}
+
 export interface NewsHandlers {
   /** Called for every event at once. */
   readonly onEvent: (event: KernelEvent) => void;
@@ -36,11 +42,7 @@ const GATHER_MS = 100;
 const URGENT_MS = 10;
 
 /** Follows the kernel's events until `stop`. */
-export function watchKernel(
-  kernel: Kernel,
-  isLiveWire: (linkIndex: number) => boolean,
-  handlers: NewsHandlers,
-): { stop(): void } {
+export function watchKernel(kernel: Kernel, links: KnownLinks, handlers: NewsHandlers): { stop(): void } {
   let groups = new Set<NewsGroup>();
   let timer: NodeJS.Timeout | undefined;
   const urgent = new Urgent(handlers.onUrgent);
@@ -52,7 +54,7 @@ export function watchKernel(
   };
   const watch = kernel.watch(watched, (event) => {
     handlers.onEvent(event);
-    urgent.heard(event, isLiveWire);
+    urgent.heard(event, links);
     const meaning = meaningOf(event);
     if (meaning === undefined) return;
     if (meaning === "all") for (const group of [...managed, "others-rules" as const]) groups.add(group);
@@ -79,11 +81,13 @@ class Urgent {
     this.#tell = tell;
   }
 
-  heard(event: KernelEvent, isLiveWire: (linkIndex: number) => boolean): void {
+  heard(event: KernelEvent, { isLiveWire, mayBeUplink }: KnownLinks): void {
     const wire = wireOf(event);
     if (event.kind === "lost") this.#wires = "all";
     else if (wire !== undefined && isLiveWire(wire) && this.#wires !== "all") this.#wires.add(wire);
-    else if (event.kind === "setting") this.#settings = true;
+    // Every link that comes has settings, of which the kernel tells.
+    else if (event.kind === "setting" && (typeof event.link === "string" || mayBeUplink(event.link)))
+      this.#settings = true;
     else return;
     if (event.kind === "lost") this.#settings = true;
     this.#timer ??= setTimeout(() => {

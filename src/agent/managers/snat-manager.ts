@@ -79,8 +79,20 @@ export class SnatManager implements Manager {
     const left = objects?.join() ?? this.#leftBlocks;
     const concerned = left !== this.#leftBlocks || concernedKinds.some((kind) => changes.has(kind));
     if (this.#plan && !concerned) return;
+    const pods = changes.get("pods");
+    const onlyPods =
+      left === this.#leftBlocks && concernedKinds.every((kind) => kind === "pods" || !changes.has(kind));
+    // Most pods that come and go do so elsewhere.
+    if (
+      this.#plan &&
+      onlyPods &&
+      pods !== undefined &&
+      pods !== "all" &&
+      !this.#book.mayConcern(pods, facts, node.node)
+    )
+      return;
     // What single pods ask for is most of the work where there are many: only those that changed are asked again.
-    const changed = changes.has("namespaces") ? "all" : (changes.get("pods") ?? none);
+    const changed = changes.has("namespaces") ? "all" : (pods ?? none);
     await this.#inTurn(() => this.#make(facts, node, { changed }));
     this.#leftBlocks = left;
   }

@@ -142,7 +142,9 @@ describe("a book of wishes", () => {
         const all = world([pod("a", "172.16.1.1"), pod("b", "172.16.1.2", { node: "node2" })]);
         const book = new WishBook();
         let changed: ReadonlySet<string> | "all" = "all";
+        let unconcerned: unknown;
         for (const round of rounds) {
+          if (unconcerned !== undefined) expect(planSnat(all.facts, all.node)).toEqual(unconcerned);
           expect(planSnat(all.facts, all.node, { book, changed })).toEqual(planSnat(all.facts, all.node));
           // Who knows which pods are the node's own, and the part about the cluster, gets the same plan.
           const local = [...all.facts.pods].flatMap(([key, { spec }]) =>
@@ -150,11 +152,32 @@ describe("a book of wishes", () => {
           );
           const cluster = new ClusterParts().read(all.facts, undefined);
           expect(planSnat(all.facts, all.node, { local, cluster })).toEqual(planSnat(all.facts, all.node));
-          changed = new Set(round.flatMap((step) => step(all)));
+          const before = planSnat(all.facts, all.node);
+          const keys = round.map((step) => step(all));
+          changed = new Set(keys.flat());
+          // Steps that change a pod say which.
+          const onlyPods = keys.every(({ length }) => length > 0);
+          const concerns = book.mayConcern(changed, all.facts, all.node.node);
+          unconcerned = onlyPods && !concerns ? before : undefined;
         }
       }),
       { numRuns: 500 },
     );
+  });
+
+  it("is not concerned by pods of other nodes, unless the node may hold their addresses", () => {
+    const all = world([pod("a", "172.16.1.1"), pod("b", "172.16.1.2", { node: "node2" })]);
+    const book = new WishBook();
+    const concerned = (key: string) => book.mayConcern([key], all.facts, all.node.node);
+    // Nothing was read yet.
+    expect(concerned("shop/b")).toBe(true);
+    planSnat(all.facts, all.node, { book });
+    expect(["shop/a", "shop/b", "shop/none"].map(concerned)).toEqual([true, false, false]);
+    all.pods.delete("shop/a");
+    expect(concerned("shop/a")).toBe(true);
+    all.sourceNats.set("egress", egress("web"));
+    planSnat(all.facts, all.node, { book });
+    expect(concerned("shop/b")).toBe(true);
   });
 
   it("sees that this node came to hold an address, which no object says yet", () => {

@@ -50,6 +50,8 @@ export class WishBook {
   /** What the entries were made with, beside pods and namespaces. */
   #part: ClusterPart | undefined;
   #basis: string | undefined;
+  /** The node may have to do with others' pods. */
+  #mayHold = false;
   #endpoints: ReadonlySet<LocalEndpoint> = new Set();
   /** Of endpoints, which are never changed in place. */
   readonly #addresses = new WeakMap<LocalEndpoint, readonly Address[]>();
@@ -57,12 +59,21 @@ export class WishBook {
   #special = new Set<string>();
   #wishes: PodWishes = { pods: new Map(), problems: [] };
 
+  /** Returns whether pods that have changed, and nothing else, can make any difference to a node that was read before. */
+  mayConcern(changed: Iterable<string>, { pods }: Pick<ClusterFacts, "pods">, node: string): boolean {
+    if (this.#basis === undefined || this.#mayHold) return true;
+    for (const key of changed)
+      if (this.#entries.has(key) || pods.get(key)?.spec.nodeName === node) return true;
+    return false;
+  }
+
   /** Returns all wishes; `changed` are the pods since the last call (of a new book, all are). */
   read(context: PodsContext, changed: ChangedPods): PodWishes {
     const { facts, node, cluster } = context;
     const mayHold = mayHoldAddresses(context);
     const endpoints = new Set(node.endpoints.values());
     const basis = basisOf(context, mayHold);
+    this.#mayHold = mayHold;
     const again = basis !== this.#basis || cluster !== this.#part || changed === "all";
     if (again) this.#entries.clear();
     // Should a pod be too much for us, nothing is known of any.
