@@ -5,6 +5,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
+import { barePods } from "./bare-pods.ts";
+import { processorSeconds } from "./processor-time.ts";
 import { type Row, row } from "./row.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -12,8 +14,6 @@ const root = path.resolve(import.meta.dirname, "../..");
 const SCALES = { small: { nodes: 5, pods: 100 }, scale: { nodes: 50, pods: 1000 } } as const;
 const LATENCY_MS = 200;
 const CALLS_PER_SECOND = 10;
-/** Of `/proc/PID/stat`. */
-const TICKS_PER_SECOND = 100;
 
 interface Calls {
   readonly calls: Readonly<Record<string, { readonly made: number; readonly failed: number }>>;
@@ -22,7 +22,7 @@ interface Calls {
 interface Ran {
   /** Until all run. */
   readonly seconds: number;
-  /** Processor time of the lab's process for it. */
+  /** Processor time of the lab's process for it, and of the plugins that it has run. */
   readonly cpuSeconds: number;
   readonly made: number;
   readonly answered: number;
@@ -37,12 +37,20 @@ export async function manyPods(folder: string, part: keyof typeof SCALES): Promi
   const most = (of: "ratio" | "ours", value: number) => ({ of, at: "most", value }) as const;
   const time = `${what} (peer: what the rate of these calls takes)`;
   // One thread does the work of fifty agents, fifty kubelets, the scheduler and the store.
-  const cpu = `processor time of the lab's process for it (peer: the bound above)${ours.cpuSeconds > bound ? ": more than the bound, so that this machine cannot hold it" : ""}`;
+  const cpu = `processor time of the lab's process and its plugins for it (peer: the bound above)${ours.cpuSeconds > bound ? ": more than the bound, so that one thread cannot hold it" : ""}`;
+  const floor = await barePods(pods);
   return [
     row(`${part}-time`, time, "s", ours.seconds, bound, most("ratio", 1.2)),
     row(`${part}-calls`, "answered calls a pod", "", ours.answered / pods, null, most("ours", 0.2)),
     row(`${part}-refused`, "throttled calls a pod", "", (ours.made - ours.answered) / pods),
     row(`${part}-cpu`, cpu, "s", ours.cpuSeconds, bound),
+    row(
+      `${part}-floor`,
+      "processor time of as many namespaces, wires and plugin processes, and nothing else (peer: the bound above)",
+      "s",
+      floor,
+      bound,
+    ),
     row(
       `${part}-blocks-time`,
       "time (peer: the same pods with blocks, no provider)",
@@ -113,15 +121,12 @@ async function command(labs: string, words: readonly string[]): Promise<string> 
   return said;
 }
 
-/** Returns the processor time of a lab's process so far, in seconds. */
+/** Returns the processor time of a lab's process and its plugins so far, in seconds. */
 function cpuOf(labs: string, name: string): number {
   const record = JSON.parse(readFileSync(path.join(labs, name, "lab.json"), "utf8")) as {
     readonly process: { readonly pid: number };
   };
-  // The command's name, in brackets, may hold blanks.
-  const [, rest = ""] = readFileSync(`/proc/${record.process.pid}/stat`, "utf8").split(") ");
-  const fields = rest.split(" ").map(Number);
-  return ((fields[11] ?? 0) + (fields[12] ?? 0)) / TICKS_PER_SECOND;
+  return processorSeconds(record.process.pid);
 }
 
 function labOf(name: string, count: number, what: "subnets" | "blocks"): object {
