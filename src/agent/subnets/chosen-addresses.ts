@@ -81,7 +81,7 @@ export class ChosenAddresses implements AddressSource {
           this.#reporter?.note();
           interfaces.touch();
         },
-        came: () => this.#waits.hurry(node),
+        came: (count) => this.#waits.hurry(node, count),
       });
       for (const { address, uid, containerId, ifName } of parts.inUse())
         if (containerId !== undefined && ifName !== undefined && ownsAddress(subnets, address))

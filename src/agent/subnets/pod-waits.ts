@@ -66,12 +66,20 @@ export class PodWaits {
     this.#write(pod, { status: "True", reason: "Attached", message: `it has ${addresses.join(", ")}` });
   }
 
-  /** What they waited for has come: the runtime of a lab, as a kubelet, tries pods again whose objects change. */
-  hurry(node: string): void {
+  /**
+   * What they waited for has come: the runtime of a lab, as a kubelet, tries pods again whose objects change.
+   * @param count how many, the oldest first
+   */
+  hurry(node: string, count: number): void {
+    const waiting: { readonly pod: Pod; readonly before: Condition }[] = [];
     for (const pod of this.#options.pods.values()) {
       if (pod.spec.nodeName !== node) continue;
       const before = pod.status?.conditions?.find(({ type }) => type === networkReadyCondition);
-      if (before?.status !== "False" || before.message?.includes(hurried) === true) continue;
+      if (before?.status === "False" && before.message?.includes(hurried) !== true)
+        waiting.push({ pod, before });
+    }
+    waiting.sort((a, b) => (a.pod.metadata.creationTimestamp < b.pod.metadata.creationTimestamp ? -1 : 1));
+    for (const { pod, before } of waiting.slice(0, count)) {
       const { name, namespace = "default", uid } = pod.metadata;
       const message = `${before.message?.replace(/; it waits since \S+$/, "") ?? ""}${hurried}`;
       this.#write(

@@ -34,6 +34,8 @@ describe("a node's pool of subnet addresses", () => {
   let cloud: LabCloud;
   let config: NodeConfigResult;
   let isExclusive = false;
+  /** How many addresses were said to be there for pods that wait elsewhere than in the pool. */
+  let came: number[] = [];
   const pools: SubnetPool[] = [];
   const nodeConfigs = new Map<string, NodeConfig>();
   const pods = new Map<string, Pod>();
@@ -48,6 +50,7 @@ describe("a node's pool of subnet addresses", () => {
     folder = mkdtempSync(path.join(tmpdir(), "subnet-pool-"));
     config = applied();
     isExclusive = false;
+    came = [];
     nodeConfigs.clear();
     pods.clear();
     subnets.clear();
@@ -85,7 +88,7 @@ describe("a node's pool of subnet addresses", () => {
       instanceID: () => `i-${node}`,
       isExclusive: () => isExclusive,
       changed: () => {},
-      came: () => {},
+      came: (count) => void came.push(count),
     });
     pools.push(pool);
     return pool;
@@ -116,6 +119,28 @@ describe("a node's pool of subnet addresses", () => {
     expect(made("CreateNetworkInterface")).toBe(2);
     expect(made("AssignPrivateIpAddresses")).toBe(0);
     expect(await ask(pool, "3")).toEqual([got[2]]);
+  });
+
+  it("keeps the last address for the older pod that waits for its next try, and says that it is there", async () => {
+    const pod = (name: string, status: object = {}): Pod => ({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name, namespace: "x", uid: name, resourceVersion: "1", creationTimestamp: name },
+      spec: { nodeName: "a", containers: [{ name: "c" }] },
+      status,
+    });
+    const waits = { type: "trunkline.dev/NetworkReady", status: "False", reason: "VSwitchExhausted" };
+    config = applied({
+      settings: { maxPoolSize: 1, minPoolSize: 0, selection: "ordered", tags: {}, trunking: false },
+    });
+    const pool = open();
+    await ask(pool, "first");
+    // One is idle, and the vSwitch has no other.
+    for (let at = 0; at < 10; at++) cloud.addForeign("vsw-1", undefined, {});
+    pods.set("x/1-old", pod("1-old", { conditions: [waits] })).set("x/2-young", pod("2-young"));
+    expect(await codeOf(ask(pool, "2-young"))).toBe("subnet.exhausted");
+    expect(came).toContain(1);
+    expect(await codeOf(ask(pool, "1-old"))).toBe("given");
   });
 
   it("gives one address to nobody twice, whoever comes and goes", async () => {

@@ -26,8 +26,8 @@ export interface SubnetPoolOptions extends Omit<PoolSupplyOptions, "book" | "sig
   /** How long a freed address rests, in milliseconds. */
   readonly restMs: number;
   readonly config: () => NodeConfigResult | undefined;
-  /** Addresses have come while nobody waited here for one; those pods may be tried again. */
-  readonly came: () => void;
+  /** There are so many addresses that no ADD here waits for, or may have; the oldest pods that wait may be tried again. */
+  readonly came: (count: number) => void;
   /** Of rests and of the time between tries; default: the machine's. */
   readonly clock?: Pick<Clock, "steady" | "sleep"> | undefined;
 }
@@ -216,7 +216,7 @@ export class SubnetPool {
     if (hopeless) {
       this.#waiters.reject(hopeless);
       this.#wakeForRested();
-      if (this.#idle(config) > 0) this.#options.came();
+      if (this.#idle(config) > 0) this.#options.came(this.#idle(config));
       return;
     }
     const patienceMs = this.#setback.patienceMs;
@@ -272,7 +272,7 @@ export class SubnetPool {
       await this.#supply.grow(config, short, (vSwitchID) => this.#spare(config, vSwitchID), came);
     } finally {
       if (got > 0 && isWaitedFor) this.#noteBurst(config, got);
-      else if (got > 0) this.#options.came();
+      else if (got > 0) this.#options.came(got);
     }
   }
 
@@ -366,13 +366,17 @@ export class SubnetPool {
 
   #serve(): void {
     this.#waiters.serve((holder) => this.#take(holder));
+    // What is left is for pods that wait for the next try of theirs, and are older than all that have come.
+    const config = this.#waiters.holders.length > 0 ? this.#applied() : undefined;
+    if (config && this.#idle(config) > 0) this.#options.came(this.#idle(config));
   }
 
   #take(holder: Holder): string | undefined {
     const config = this.#applied();
     if (!config) return undefined;
     const usable = [...this.book.interfaces.values()].filter((one) => !one.leaving && fits(one, config));
-    if (this.#setback.isDrained && this.#idle(config) <= this.#demand.olderThan(holder)) return undefined;
+    // Also once a drained vSwitch may be asked again: the oldest ones wait for their next try, and the youngest has just come.
+    if (this.#idle(config) <= this.#demand.olderThan(holder)) return undefined;
     // The fullest first, so that others run empty and can be given back.
     const order = (one: OwnInterface) => config.vSwitchIDs.indexOf(one.vSwitchID);
     usable.sort((a, b) => order(a) - order(b) || this.book.usedOf(b) - this.book.usedOf(a));
