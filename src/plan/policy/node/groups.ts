@@ -58,7 +58,8 @@ export function makeGroup(
   };
   for (const policy of policies)
     for (const rule of policy[direction] ?? []) {
-      const ports = direction === "ingress" ? unionPorts([rule.ports, namedOn(entry, rule)]) : rule.ports;
+      const isNamedHere = direction === "ingress" && rule.named.length > 0;
+      const ports = isNamedHere ? unionPorts([rule.ports, namedOn(entry, rule)]) : rule.ports;
       // Leaving a pod, a port's name gets its number from the peer.
       const named = direction === "ingress" ? [] : rule.named;
       if (rule.peers === "any") {

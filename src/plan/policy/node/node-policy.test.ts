@@ -304,6 +304,48 @@ describe("NodePolicy and its nftables text", () => {
     expect(here.policy.allows("egress", "10.0.0.1", "10.0.0.2", "TCP", 81)).toBe(false);
   });
 
+  it("lets a pod be reached again that its policies did not name for a while", () => {
+    const podOf = (name: string, ip: string, labels: Record<string, string>): Pod => ({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: {
+        name,
+        namespace: "a",
+        uid: name,
+        resourceVersion: "1",
+        creationTimestamp: "2026-01-01T00:00:00Z",
+        labels,
+      },
+      spec: { nodeName: node, containers: [{ name: "c" }] },
+      status: { phase: "Running", podIP: ip, podIPs: [{ ip }] },
+    });
+    const [web, client] = [
+      podOf("web", "10.0.0.1", { app: "web" }),
+      podOf("client", "10.0.0.2", { app: "client" }),
+    ];
+    const { policy: here } = new TestNode();
+    here.setPolicy("a/web", {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "NetworkPolicy",
+      metadata: { ...web.metadata, name: "web" },
+      spec: {
+        podSelector: { matchLabels: { app: "web" } },
+        policyTypes: ["Ingress"],
+        ingress: [{ from: [{ podSelector: { matchLabels: { app: "client" } } }] }],
+      },
+    });
+    for (const pod of [web, client]) {
+      here.setPod(`a/${pod.metadata.name}`, pod);
+      here.setEndpoint(`a/${pod.metadata.name}`, endpointOf(pod));
+    }
+    for (const app of ["web", "other", "web"]) {
+      here.setPod("a/web", podOf("web", "10.0.0.1", { app }));
+      here.flush();
+    }
+    expect(here.allows("ingress", "10.0.0.1", "10.0.0.2", "TCP", 80)).toBe(true);
+    expect(here.allows("ingress", "10.0.0.1", "10.0.0.3", "TCP", 80)).toBe(false);
+  });
+
   it("puts back the same text when it is switched off and on", () => {
     fc.assert(
       fc.property(clusters, (facts) => {

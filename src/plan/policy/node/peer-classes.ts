@@ -29,6 +29,8 @@ export class PeerClasses {
   readonly #direction: Direction;
   readonly #idMask: number;
   readonly #terms = new Map<string, Term>();
+  /** Of peers without a port's name; one that no group uses any more is not among `#terms`. */
+  readonly #lastTerms = new WeakMap<PodsPeer, Term>();
   readonly #termsOf = new Map<Atom, Set<Term>>();
   readonly #classes = new Map<string, PeerClass>();
   readonly #classOf = new Map<PodEntry, PeerClass>();
@@ -43,8 +45,22 @@ export class PeerClasses {
     this.#idMask = idBits === 32 ? 0xffffffff : (1 << idBits) - 1;
   }
 
-  /** Returns the term of a rule's peer, for one more group. */
+  /**
+   * Returns the term of a rule's peer, for one more group. A pod that a thousand policies name has a new group with each change
+   * of one of them, and the same terms but for that one's: these are found by the peer itself.
+   */
   use(peer: PodsPeer, named: NamedPort | undefined, group: Group): Term {
+    const last = named === undefined ? this.#lastTerms.get(peer) : undefined;
+    if (last !== undefined && last.groups.size > 0) {
+      last.groups.add(group);
+      return last;
+    }
+    const term = this.#termOf(peer, named, group);
+    if (named === undefined) this.#lastTerms.set(peer, term);
+    return term;
+  }
+
+  #termOf(peer: PodsPeer, named: NamedPort | undefined, group: Group): Term {
     const atom = this.#model.acquire(peer.namespaces, peer.pods);
     const key = named === undefined ? atom.key : `${atom.key}:${named.protocol}/${named.name}`;
     const known = this.#terms.get(key);
