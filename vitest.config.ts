@@ -13,7 +13,13 @@ const common = {
 export default defineConfig({
   test: {
     projects: [
-      { test: { ...common, name: "unit", include: ["src/**/*.test.ts", "scripts/**/*.test.ts"] } },
+      {
+        test: {
+          ...common,
+          name: "unit",
+          include: ["src/**/*.test.ts", "scripts/**/*.test.ts", "bench/**/*.test.ts"],
+        },
+      },
       { test: { ...common, name: "kernel", include: ["test/kernel/**/*.test.ts"], testTimeout: 60_000 } },
       { test: { ...common, name: "store", include: ["test/store/**/*.test.ts"], testTimeout: 60_000 } },
       {

@@ -1,23 +1,19 @@
 // An agent in a cluster of 100,000 pods: how long after its start it is ready, and what it holds in memory, as the kernel counts it.
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { setTimeout as sleep } from "node:timers/promises";
-import { linuxMachine } from "../src/kernel/index.ts";
-import { bigCluster, type ClusterSize } from "./lib/big-cluster.ts";
-import { ended, OwnAgent } from "./lib/own-agent.ts";
+import { type Measured, measureAgent } from "./lib/big-agent.ts";
+import type { ClusterSize } from "./lib/big-cluster.ts";
+import { ended } from "./lib/own-agent.ts";
 import { ranInPrivate } from "./lib/private.ts";
 import { isQuick } from "./lib/quick.ts";
 import { type Row, row } from "./lib/row.ts";
 
 const LARGE: ClusterSize = { nodes: 5000, pods: 100_000, policies: 10_000, namespaces: 1000, local: 20 };
 const SMALL: ClusterSize = { nodes: 50, pods: 1000, policies: 100, namespaces: 10, local: 10 };
-/** It is at rest some seconds after it is ready. */
-const REST_MS = 12_000;
-const TICKS_PER_SECOND = 100;
 
 export async function bench(args: readonly string[]): Promise<readonly Row[] | undefined> {
   if (ranInPrivate()) return undefined;
@@ -31,13 +27,6 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-interface Measured {
-  readonly readySeconds: number;
-  readonly cpuSeconds: number;
-  readonly restMib: number;
-  readonly mostMib: number;
 }
 
 function rowsOf(id: string, what: string, ours: Measured, peer?: Measured): Row[] {
@@ -63,46 +52,13 @@ async function measure(folder: string, size: ClusterSize): Promise<Measured> {
   const server = spawn(process.execPath, [script, JSON.stringify(size)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  let agent: OwnAgent | undefined;
-  const pods: string[] = [];
   try {
     const [port] = (await once(createInterface({ input: server.stdout }), "line")) as [string];
     const kubeconfig = `${folder}.kubeconfig`;
     writeFileSync(kubeconfig, kubeconfigOf(`http://127.0.0.1:${port}`));
-    const start = () =>
-      OwnAgent.start(folder, ["--kubeconfig", kubeconfig], {
-        address: "192.168.0.1/16",
-        patienceMs: 120_000,
-      });
-    agent = await start();
-    for (const [namespace, pod] of localPods(size)) {
-      await agent.plug(pod, namespace);
-      pods.push(pod);
-    }
-    await agent.end();
-    const began = performance.now();
-    agent = await start();
-    const readySeconds = (performance.now() - began) / 1000;
-    const cpuSeconds = cpuOf(agent.process);
-    await sleep(REST_MS);
-    return {
-      readySeconds,
-      cpuSeconds,
-      restMib: memoryOf(agent.process, "VmRSS"),
-      mostMib: memoryOf(agent.process, "VmHWM"),
-    };
+    return await measureAgent(folder, ["--kubeconfig", kubeconfig], size);
   } finally {
-    await agent?.end();
     await ended(server);
-    for (const pod of pods) await linuxMachine().removeNetns(pod);
-  }
-}
-
-function* localPods(size: ClusterSize): Generator<[namespace: string, name: string]> {
-  for (const text of bigCluster(size, "pods")) {
-    if (!text.includes('"nodeName":"bench"')) continue;
-    const { metadata } = JSON.parse(text) as { metadata: { namespace: string; name: string } };
-    yield [metadata.namespace, metadata.name];
   }
 }
 
@@ -115,14 +71,4 @@ function kubeconfigOf(server: string): string {
     contexts: [{ name: "bench", context: { cluster: "bench", user: "bench" } }],
     "current-context": "bench",
   });
-}
-
-function memoryOf({ pid }: ChildProcess, line: string): number {
-  const found = new RegExp(`^${line}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"));
-  return Number(found?.[1]) / 1024;
-}
-
-function cpuOf({ pid }: ChildProcess): number {
-  const fields = (readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1) ?? "").split(" ").map(Number);
-  return ((fields[11] ?? 0) + (fields[12] ?? 0)) / TICKS_PER_SECOND;
 }

@@ -3,7 +3,7 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { runAll } from "./lib/all.ts";
-import { missing, type Need } from "./lib/needs.ts";
+import { missing, type Need, needText } from "./lib/needs.ts";
 import { keepResult } from "./lib/results.ts";
 import type { Bench, Row } from "./lib/row.ts";
 import { columns, figure } from "./lib/table.ts";
@@ -35,8 +35,7 @@ async function runOne(name: string, options: readonly string[]): Promise<number>
   const { bench, needs = [] } = (await import(`./${name}.ts`)) as { bench: Bench; needs?: readonly Need[] };
   const absent = missing(needs);
   if (absent.length > 0) {
-    const list = absent.map(({ program, debian }) => `${program} (Debian: ${debian})`).join(", ");
-    console.error(`bench ${name}: needs ${list}`);
+    console.error(`bench ${name}: needs ${absent.map(needText).join(", ")}`);
     return 2;
   }
   const rows = await bench(options.filter((option) => !option.startsWith("--")));

@@ -6,7 +6,7 @@ import path from "node:path";
 /** Returns the path of the executable of bench/lib/NAME.c, which is compiled when it is first needed, or older than that. */
 export function compiled(name: string): string {
   const source = path.join(import.meta.dirname, `${name}.c`);
-  const built = path.resolve(import.meta.dirname, `../../.cache/bench-${name}`);
+  const built = path.resolve(import.meta.dirname, `../../.cache/bench-${name.replaceAll("/", "-")}`);
   if (!existsSync(built) || statSync(built).mtimeMs < statSync(source).mtimeMs) {
     mkdirSync(path.dirname(built), { recursive: true });
     const fresh = `${built}.${process.pid}`;

@@ -70,14 +70,12 @@ export class OwnAgent {
   readonly kernel: Kernel;
   readonly #machine = linuxMachine();
   readonly #config: string;
+  readonly #uplink: string;
 
   private constructor(folder: string, database: string | readonly string[], socket: string, address: string) {
     this.kernel = this.#machine.open("self");
-    const uplink = this.kernel.links.add({
-      kind: "bridge",
-      name: path.basename(folder).slice(0, 15),
-      up: true,
-    });
+    this.#uplink = path.basename(folder).slice(0, 15);
+    const uplink = this.kernel.links.add({ kind: "bridge", name: this.#uplink, up: true });
     this.kernel.addresses.add({ linkIndex: uplink.index, address, scope: "global" });
     const args = ["agent", "--node", "bench", "--state", folder, "--socket", socket];
     this.process = daemon(database, args);
@@ -127,7 +125,7 @@ export class OwnAgent {
 
   async end(): Promise<void> {
     await ended(this.process);
-    const link = this.kernel.links.list().find(({ kind }) => kind === "bridge");
+    const link = this.kernel.links.get(this.#uplink);
     if (link) await this.kernel.links.remove(link.index);
     this.kernel.close();
   }

@@ -29,7 +29,11 @@ function kubeconfig(name: string, token: string): string {
   return at;
 }
 
-export async function startControlPlane(): Promise<void> {
+/**
+ * Starts etcd and the API server alone, and waits until it answers.
+ * @param more further arguments of the API server
+ */
+export async function startServers(more: readonly string[] = []): Promise<void> {
   mkdirSync(file("certs"), { recursive: true, mode: 0o700 });
   const users: [name: string, user: string, groups: string][] = [
     ["admin", "admin", "system:masters"],
@@ -67,8 +71,14 @@ export async function startControlPlane(): Promise<void> {
     "--allow-privileged=true",
     "--enable-admission-plugins=NodeRestriction",
     "--kubelet-preferred-address-types=InternalIP",
+    ...more,
   ]);
   await until("the API server", () => kubeSucceeds(["get", "--raw", "/readyz"]));
+}
+
+/** @param more further arguments of the API server */
+export async function startControlPlane(more: readonly string[] = []): Promise<void> {
+  await startServers(more);
   const common = (name: string) => [
     `--kubeconfig=${file(`${name}.kubeconfig`)}`,
     "--leader-elect=false",

@@ -6,7 +6,7 @@ import { file, groups } from "./place.ts";
 import { isRunning, pidOf, run, succeeds } from "./programs.ts";
 
 /** Calls `work` with the folder of the nodes' groups in each hierarchy; they may not be mounted where this runs. */
-function withGroups(work: (folder: string) => void): void {
+export function withGroups(work: (folder: string) => void): void {
   for (const name of isUnified() ? [""] : controllers()) {
     const mounted = `${cgroups}/${name}`;
     if (existsSync(`${mounted}/${groups}`)) {

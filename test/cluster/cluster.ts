@@ -299,7 +299,7 @@ export function succeeded(what: string, { code, stdout, stderr }: Finished): str
 }
 
 /** Processes in control groups whose paths hold a text. */
-function processesIn(group: string): number[] {
+export function processesIn(group: string): number[] {
   const numbers = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   const isIn = (name: string) => {
     try {

@@ -1,36 +1,8 @@
 // What service accounts have done at the API server, by its audit log, beside what they may do.
-import { readFileSync, writeFileSync } from "node:fs";
-import path from "node:path";
 import { expect } from "vitest";
 import type { Rule } from "../../src/cli/deploy/rights.ts";
+import { type Audited, auditLog } from "./audit-log.ts";
 import { eventually, type KubeBed } from "./bed.ts";
-
-export interface Audited {
-  readonly verb: string;
-  readonly user: { readonly username: string };
-  readonly objectRef?: {
-    readonly apiGroup?: string;
-    readonly resource?: string;
-    readonly subresource?: string;
-  };
-  readonly responseStatus?: { readonly code?: number };
-  readonly requestURI: string;
-}
-
-/** The API server's arguments that make it write the log. */
-export function auditArguments(folder: string): readonly string[] {
-  const policy = path.join(folder, "audit.yaml");
-  writeFileSync(
-    policy,
-    JSON.stringify({
-      apiVersion: "audit.k8s.io/v1",
-      kind: "Policy",
-      omitStages: ["RequestReceived"],
-      rules: [{ level: "Metadata", userGroups: ["system:serviceaccounts"] }, { level: "None" }],
-    }),
-  );
-  return [`--audit-policy-file=${policy}`, `--audit-log-path=${path.join(folder, "audit.log")}`];
-}
 
 /** Returns what is installed with these settings, once the API server can take it. */
 export async function manifestsOf(bed: KubeBed, ...settings: string[]): Promise<string> {
@@ -45,9 +17,7 @@ export async function manifestsOf(bed: KubeBed, ...settings: string[]): Promise<
 
 /** All that service accounts have asked for. */
 export function audited(bed: KubeBed): readonly Audited[] {
-  return readFileSync(path.join(bed.server.folder, "audit.log"), "utf8")
-    .split("\n")
-    .flatMap((line) => (line === "" ? [] : [JSON.parse(line) as Audited]));
+  return auditLog(bed.server.folder);
 }
 
 const nameOf = ({ verb, objectRef }: Audited) =>

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { ipPoolKind } from "../../src/api/kinds/ip-pool.ts";
 import { controllerPageRules } from "../../src/cli/deploy/rights.ts";
 import type { About, MapAnswer } from "../../src/ui/api.ts";
-import { auditArguments, audited, compareRights, manifestsOf } from "./audit.ts";
+import { audited, compareRights, manifestsOf } from "./audit.ts";
+import { auditArguments } from "./audit-log.ts";
 import { eventually, KubeBed, type Started } from "./bed.ts";
 
 const token = "page-token-of-more-than-32-letters-0123456789";

@@ -13,7 +13,8 @@ import {
 } from "../../src/cli/deploy/rights.ts";
 import { kubeconfigAccess } from "../../src/store/kubernetes/access.ts";
 import { ApiClient } from "../../src/store/kubernetes/client.ts";
-import { auditArguments, audited, compareRights, manifestsOf } from "./audit.ts";
+import { audited, compareRights, manifestsOf } from "./audit.ts";
+import { auditArguments } from "./audit-log.ts";
 import { eventually, KubeBed, type Started } from "./bed.ts";
 
 let bed: KubeBed;

@@ -19,7 +19,8 @@ import {
 import { change } from "../../src/store/change.ts";
 import { kubeconfigAccess } from "../../src/store/kubernetes/access.ts";
 import { kubernetesStore } from "../../src/store/kubernetes/store.ts";
-import { auditArguments, audited, compareRights, manifestsOf } from "./audit.ts";
+import { audited, compareRights, manifestsOf } from "./audit.ts";
+import { auditArguments } from "./audit-log.ts";
 import { eventually, KubeBed, type Started } from "./bed.ts";
 
 let bed: KubeBed;

@@ -1,0 +1,23 @@
+// Requests in the API server's audit log that are Trunkline's own.
+import type { Audited } from "../../../test/kube/audit-log.ts";
+
+const writing = new Set(["create", "update", "patch", "delete", "deletecollection"]);
+
+/** Requests by what they were: renewed leases cost by time and not by pods. */
+export interface Tally {
+  readonly writes: number;
+  readonly reads: number;
+  readonly renewals: number;
+}
+
+/** Counts the requests of Trunkline's accounts. */
+export function tally(log: readonly Audited[]): Tally {
+  const ours = log.filter(
+    // A watch is told of when it begins and when it ends.
+    ({ user, stage }) =>
+      user.username.startsWith("system:serviceaccount:kube-system:trunkline-") && stage !== "ResponseStarted",
+  );
+  const writes = ours.filter(({ verb }) => writing.has(verb));
+  const renewals = writes.filter(({ objectRef }) => objectRef?.resource === "leases").length;
+  return { writes: writes.length - renewals, reads: ours.length - writes.length, renewals };
+}
