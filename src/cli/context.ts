@@ -8,8 +8,8 @@ import { nearest } from "../base/suggest.ts";
 import { findLab } from "../lab/life/state.ts";
 import { parseStoreAddress, type StoreAddress } from "../store/address.ts";
 import type { Access } from "../store/kubernetes/access.ts";
+import type { Keep } from "../store/kubernetes/kept.ts";
 import type { PluginCall } from "../store/kubernetes/token.ts";
-import type { Keep } from "../store/kubernetes/trim.ts";
 import type { Store } from "../store/store.ts";
 
 export interface StoreOptions {

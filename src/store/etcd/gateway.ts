@@ -209,9 +209,7 @@ export class Gateway {
 
 async function* messagesOf(stream: LineStream): AsyncGenerator<WatchMessage, void, void> {
   // Parts of a message that was too large for one: together they are one revision's changes.
-  for await (const line of stream.lines) {
-    const { result, error } = JSON.parse(line) as { result?: RawWatch; error?: { message?: string } };
-    if (result === undefined) throw new Unanswered(error?.message ?? "an unknown answer to a watch", false);
+  for await (const result of watchesOf(stream)) {
     const header = headerOf(result.header);
     if (result.canceled === true) {
       // etcd leaves such a stream open for ever.
@@ -231,6 +229,15 @@ async function* messagesOf(stream: LineStream): AsyncGenerator<WatchMessage, voi
       yield { type: "changes", header, changes };
     }
   }
+}
+
+async function* watchesOf(stream: LineStream): AsyncGenerator<RawWatch, void, void> {
+  for await (const lines of stream.lines)
+    for (const line of lines) {
+      const { result, error } = JSON.parse(line) as { result?: RawWatch; error?: { message?: string } };
+      if (result === undefined) throw new Unanswered(error?.message ?? "an unknown answer to a watch", false);
+      yield result;
+    }
 }
 
 function pageOf(raw: RawRange): Page {

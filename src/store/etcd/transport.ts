@@ -39,7 +39,8 @@ export interface Answer {
 /** A stream of JSON lines from one member, until it ends, fails or is aborted. */
 export interface LineStream {
   readonly endpoint: string;
-  readonly lines: AsyncIterable<string>;
+  /** As many at a time as came together. */
+  readonly lines: AsyncIterable<readonly string[]>;
 }
 
 /** More than this in one answer or one line is no answer of a sane server, bytes. */

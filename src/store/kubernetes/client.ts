@@ -1,4 +1,4 @@
-// HTTP to a Kubernetes API server: one request with a time limit, or a stream of lines. What the server says with a
+// HTTP to a Kubernetes API server: one request with a time limit, or a stream. What the server says with a
 // Status is an ApiRefusal; everything else that goes wrong is the server's absence.
 import { randomBytes } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
@@ -7,7 +7,6 @@ import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import { http, https } from "../../base/http.ts";
-import { linesOf } from "../lines.ts";
 import type { Access, Pem } from "./access.ts";
 
 export interface ApiRequest {
@@ -17,6 +16,12 @@ export interface ApiRequest {
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
   readonly contentType?: string;
+}
+
+export interface Answer {
+  /** Its media type. */
+  readonly type: string;
+  readonly body: Buffer;
 }
 
 /** The server's own no (a Status object). */
@@ -69,16 +74,25 @@ export class ApiClient {
    * @throws ApiRefusal, TrunklineError `store.unreachable`
    */
   async ask(request: ApiRequest): Promise<unknown> {
+    return this.fetch(
+      request,
+      "application/json",
+      ({ body }) => JSON.parse(body.toString("utf8")) as unknown,
+    );
+  }
+
+  /** Does the same for an answer of one of these media types, and returns what `read` makes of it. */
+  async fetch<T>(request: ApiRequest, accept: string, read: (answer: Answer) => T): Promise<T> {
     for (let round = 1; ; round++) {
       let last = round >= tries;
       let waitMs = pauseMs(round);
       try {
-        const response = await this.#open(request, AbortSignal.timeout(this.#timeoutMs));
-        const body = await bodyOf(response);
+        const response = await this.#open(request, AbortSignal.timeout(this.#timeoutMs), accept);
+        const body = await bytesOf(response);
         const code = response.statusCode ?? 0;
-        if (code < 300) return JSON.parse(body) as unknown;
+        if (code < 300) return read({ type: response.headers["content-type"] ?? "", body });
         if (code === 401) this.#access.token?.refused();
-        const refusal = refusalOf(code, body);
+        const refusal = refusalOf(code, body.toString("utf8"));
         if (code === 429) last = round >= busyTries;
         // 429 means: not begun. 401 once more, as the token may just have been renewed.
         const again =
@@ -94,19 +108,19 @@ export class ApiClient {
   }
 
   /**
-   * Opens a stream of lines of JSON (a watch).
+   * Opens a stream (a watch) of one of these media types, and returns its beginning.
    * @throws ApiRefusal, TrunklineError `store.unreachable`
    */
-  async lines(request: ApiRequest, signal: AbortSignal): Promise<AsyncIterable<string>> {
+  async stream(request: ApiRequest, signal: AbortSignal, accept: string): Promise<IncomingMessage> {
     for (let round = 1; ; round++) {
       let response: IncomingMessage;
       try {
-        response = await this.#open(request, signal);
+        response = await this.#open(request, signal, accept);
       } catch (error) {
         throw error instanceof TrunklineError ? error : this.#unreachable(error);
       }
       const code = response.statusCode ?? 0;
-      if (code === 200) return linesOf(response);
+      if (code === 200) return response;
       if (code === 401) this.#access.token?.refused();
       const refusal = refusalOf(code, await bodyOf(response).catch(textOf));
       if (code !== 429 || round >= busyTries)
@@ -153,13 +167,17 @@ export class ApiClient {
     this.#agent?.agent.destroy();
   }
 
-  async #open(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  async #open(
+    request: ApiRequest,
+    signal: AbortSignal,
+    accept = "application/json",
+  ): Promise<IncomingMessage> {
     const { server, base, token } = this.#access;
     const url = new URL(`${base}${request.path}`, server);
     for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value);
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     const headers = {
-      accept: "application/json",
+      accept,
       "user-agent": "trunkline",
       ...(token === undefined ? {} : { authorization: `Bearer ${await token.get()}` }),
       ...(body === undefined ? {} : { "content-type": request.contentType ?? "application/json" }),
@@ -252,6 +270,10 @@ function pauseMs(round: number, response?: IncomingMessage): number {
 }
 
 async function bodyOf(response: IncomingMessage): Promise<string> {
+  return (await bytesOf(response)).toString("utf8");
+}
+
+async function bytesOf(response: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
   for await (const part of response as AsyncIterable<Buffer>) {
@@ -259,5 +281,5 @@ async function bodyOf(response: IncomingMessage): Promise<string> {
     if (size > longestAnswer) throw new Error(`the answer is longer than ${longestAnswer} bytes`);
     parts.push(part);
   }
-  return Buffer.concat(parts).toString("utf8");
+  return Buffer.concat(parts);
 }

@@ -8,10 +8,11 @@ import { byKey } from "../driver.ts";
 import type { DeleteOptions, Listing, Store, WatchEvent } from "../store.ts";
 import { checkNamespace, updated } from "../transition.ts";
 import type { Access } from "./access.ts";
-import { ApiClient, ApiRefusal, type ClientOptions, refusalOf } from "./client.ts";
+import { acceptable, eventsOf, listPage, type ServerEvent, taken } from "./answers.ts";
+import { ApiClient, ApiRefusal, type ApiRequest, type ClientOptions } from "./client.ts";
+import type { Keep } from "./kept.ts";
 import { mergePatch } from "./patch.ts";
 import { pathOf, Resources } from "./resources.ts";
-import { type Keep, trimmed } from "./trim.ts";
 
 export interface KubernetesOptions extends ClientOptions {
   /** What is kept of objects in memory; default "all". */
@@ -30,18 +31,8 @@ export function kubernetesStore(access: Access, options: KubernetesOptions = {})
 
 type Json = Record<string, unknown>;
 
-interface RawList {
-  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
-  readonly items?: readonly KubeObject[];
-}
-
-interface RawEvent {
-  readonly type?: string;
-  readonly object?: KubeObject & {
-    readonly code?: number;
-    readonly reason?: string;
-    readonly message?: string;
-  };
+interface RawMeta {
+  readonly metadata?: { readonly resourceVersion?: string };
 }
 
 class KubernetesStore implements Store {
@@ -69,9 +60,10 @@ class KubernetesStore implements Store {
     this.#checkOpen();
     checkNamespace(kind, namespace);
     try {
-      return this.#taken(
+      return taken(
         kind,
         await this.#client.ask({ method: "GET", path: pathOf(kind, namespace, name) }),
+        this.#keep,
       );
     } catch (error) {
       if (!(error instanceof ApiRefusal) || error.code !== 404) throw this.#worded(error, kind, name);
@@ -185,10 +177,12 @@ class KubernetesStore implements Store {
     do {
       const query = { limit: String(pageSize), ...(next === "" ? {} : { continue: next }) };
       const request = { method: "GET", path: pathOf(kind, namespace), query } as const;
-      const page = (await this.#client.ask(request)) as RawList;
-      for (const item of page.items ?? []) items.push(this.#taken(kind, item));
-      revision ??= page.metadata?.resourceVersion ?? "";
-      next = page.metadata?.continue ?? "";
+      const page = await this.#client.fetch(request, acceptable(kind, this.#keep), (answer) =>
+        listPage(kind, this.#keep, answer),
+      );
+      items.push(...page.items);
+      revision ??= page.revision;
+      ({ next } = page);
     } while (next !== "");
     return { items: items.toSorted(byKey), revision: revision ?? "" };
   }
@@ -212,16 +206,15 @@ class KubernetesStore implements Store {
     const items: T[] = [];
     try {
       const signal = AbortSignal.any([life.signal, this.#closing.signal]);
-      const lines = await this.#client.lines({ method: "GET", path: pathOf(kind, namespace), query }, signal);
-      for await (const line of lines) {
-        const { type, object } = JSON.parse(line) as RawEvent;
-        if (type === "ERROR" || object === undefined) break;
-        if (type !== "BOOKMARK") items.push(this.#taken(kind, object));
-        else if (object.metadata.annotations?.["k8s.io/initial-events-end"] === "true") {
-          this.#streams = true;
-          return { items: items.toSorted(byKey), revision: object.metadata.resourceVersion };
+      const request = { method: "GET", path: pathOf(kind, namespace), query } as const;
+      for await (const events of await this.#events(kind, request, signal))
+        for (const { type, object } of events) {
+          if (type !== "bookmark") items.push(object);
+          else if (object.metadata.annotations?.["k8s.io/initial-events-end"] === "true") {
+            this.#streams = true;
+            return { items: items.toSorted(byKey), revision: object.metadata.resourceVersion };
+          }
         }
-      }
     } catch (error) {
       if (!(error instanceof ApiRefusal)) throw error;
       if (error.code === 403) throw this.#worded(error, kind, "");
@@ -249,7 +242,7 @@ class KubernetesStore implements Store {
     request: Parameters<ApiClient["ask"]>[0],
   ): Promise<T> {
     try {
-      return this.#taken(kind, await this.#client.ask(request));
+      return taken(kind, await this.#client.ask(request), this.#keep);
     } catch (error) {
       throw this.#worded(error, kind, name);
     }
@@ -300,11 +293,14 @@ class KubernetesStore implements Store {
     const pulse = this.#pulse(kind, namespace, life);
     try {
       await this.#checkHistory(kind, revision, namespace);
-      const lines = await this.#client.lines(request, AbortSignal.any([signal, life.signal]));
-      for await (const line of lines) {
+      const events = await this.#events(kind, request, AbortSignal.any([signal, life.signal]));
+      for await (const together of events) {
         pulse.heard();
-        const event = this.#event(kind, JSON.parse(line) as RawEvent, revision);
-        if (event) yield event;
+        for (const { type, object } of together) {
+          const { resourceVersion } = object.metadata;
+          if (type === "bookmark") yield { type, revision: resourceVersion };
+          else if (type !== undefined) yield { type, object, revision: resourceVersion };
+        }
       }
     } catch (error) {
       throw this.#watchError(error, kind, revision);
@@ -321,20 +317,22 @@ class KubernetesStore implements Store {
    */
   async #checkHistory(kind: Kind, revision: string, namespace: string | undefined): Promise<void> {
     const request = { method: "GET", path: pathOf(kind, namespace), query: { limit: "1" } } as const;
-    const now = ((await this.#client.ask(request)) as RawList).metadata?.resourceVersion ?? "";
+    const now = ((await this.#client.ask(request)) as RawMeta).metadata?.resourceVersion ?? "";
     // Revisions are whole numbers that only grow (Kubernetes 1.35, "comparable resource versions").
     if (/^\d+$/.test(now) && BigInt(now) < (/^\d+$/.test(revision) ? BigInt(revision) : 0n))
       throw new TrunklineError("store.gone", { from: revision });
   }
 
-  #event<T extends KubeObject>(kind: Kind<T>, raw: RawEvent, from: string): WatchEvent<T> | undefined {
-    const { type, object } = raw;
-    if (type === "ERROR" || object === undefined)
-      throw this.#watchError(refusalOf(object?.code ?? 500, object ?? {}), kind, from);
-    const revision = object.metadata.resourceVersion;
-    if (type === "BOOKMARK") return { type: "bookmark", revision };
-    const word = ({ ADDED: "added", MODIFIED: "modified", DELETED: "deleted" } as const)[type ?? ""];
-    return word && { type: word, object: this.#taken(kind, object), revision };
+  async #events<T extends KubeObject>(
+    kind: Kind<T>,
+    request: ApiRequest,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<readonly ServerEvent<T>[]>> {
+    return eventsOf(
+      kind,
+      this.#keep,
+      await this.#client.stream(request, signal, acceptable(kind, this.#keep)),
+    );
   }
 
   /** 410: compacted. 400: not a revision of this server at all. */
@@ -361,11 +359,6 @@ class KubernetesStore implements Store {
     const timer = setInterval(() => void look(), this.#timeoutMs);
     timer.unref();
     return { heard: () => (last = performance.now()), stop: () => clearInterval(timer) };
-  }
-
-  // Items of a list come without apiVersion and kind.
-  #taken<T extends KubeObject>(kind: Kind<T>, object: unknown): T {
-    return trimmed({ ...(object as T), apiVersion: kind.apiVersion, kind: kind.kind }, this.#keep);
   }
 
   #worded(error: unknown, kind: Kind, name: string): unknown {

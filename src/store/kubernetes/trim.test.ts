@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { type Pod, podIps } from "../../api/kinds/core.ts";
 import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
 import type { ObjectMeta } from "../../api/object.ts";
-import { type Keep, trimmed } from "./trim.ts";
+import type { Keep } from "./kept.ts";
+import { trimmed } from "./trim.ts";
 
 const condition = (type: string) => ({ type, status: "True", lastTransitionTime: "2026-01-01T00:00:00Z" });
 

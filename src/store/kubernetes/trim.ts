@@ -5,12 +5,16 @@
 import { deepFreeze } from "../../api/equal.ts";
 import type { Pod } from "../../api/kinds/core.ts";
 import type { KubeObject, ObjectMeta } from "../../api/object.ts";
-import { Interned } from "../../base/interned.ts";
+import {
+  droppedAnnotations,
+  isElsewhere,
+  type Keep,
+  known,
+  ordinaryConditions,
+  shared,
+  sharedText,
+} from "./kept.ts";
 
-/** All; or what a network asks of pods; or that, and of pods that are on other nodes than this one what it asks of those. */
-export type Keep = "all" | "network" | { readonly node: string };
-
-const droppedAnnotations = new Set(["kubectl.kubernetes.io/last-applied-configuration"]);
 /** Of a pod's containers only what says which ports they have, and what their probes are. */
 const keptOfContainers = new Set(["name", "image", "ports", "restartPolicy"]);
 const keptOfPodSpec = new Set([
@@ -24,14 +28,6 @@ const keptOfPodSpec = new Set([
   "schedulerName",
 ]);
 const keptOfPodStatus = new Set(["phase", "podIP", "podIPs", "hostIP", "conditions", "reason"]);
-/** Kubernetes' own conditions, which every pod has: they say nothing of its network. */
-const ordinaryConditions = new Set([
-  "PodScheduled",
-  "PodReadyToStartContainers",
-  "Initialized",
-  "ContainersReady",
-  "Ready",
-]);
 
 /** Returns what is kept of an object as a server says it, frozen. */
 export function trimmed<T extends KubeObject>(object: T, keep: Keep): T {
@@ -65,31 +61,9 @@ function trimmedNode<T extends KubeObject>(node: T): T {
   return { ...node, status: Object.fromEntries(kept) };
 }
 
-const texts = new Interned<string, string>();
-/** Each by itself: those that many kinds of pods have are not to be forgotten for those that differ from pod to pod. */
-const known = {
-  labels: new Interned<string, object>(),
-  annotations: new Interned<string, object>(),
-  owners: new Interned<string, object>(),
-  lists: new Interned<string, object>(),
-  specs: new Interned<string, object>(),
-};
-
-/** Names and words that stand in many objects. */
-function sharedText(text: string): string {
-  return texts.get(text, () => text);
-}
-
-/** Returns the one value of those that are equal. */
-function shared<T extends object>(value: T, among: Interned<string, object>): T {
-  return among.get(JSON.stringify(value), () => deepFreeze(value)) as T;
-}
-
 function trimmedPod(pod: Pod, metadata: ObjectMeta, keep: Exclude<Keep, "all">): Pod {
   const spec = only(pod.spec, keptOfPodSpec);
-  const nodeName = spec?.["nodeName"];
-  const isElsewhere = typeof keep === "object" && nodeName !== undefined && nodeName !== keep.node;
-  const status = trimmedStatus(pod.status, isElsewhere);
+  const status = trimmedStatus(pod.status, isElsewhere(keep, spec?.["nodeName"]));
   const whole = {
     apiVersion: pod.apiVersion,
     kind: pod.kind,
@@ -101,10 +75,12 @@ function trimmedPod(pod: Pod, metadata: ObjectMeta, keep: Exclude<Keep, "all">):
 }
 
 function trimmedMeta(metadata: ObjectMeta): ObjectMeta {
+  // It grows with the spec, of which little is kept; nothing asks for it.
+  const { generation: _generation, ...kept } = metadata;
   const { namespace, generateName, creationTimestamp } = metadata;
   const { labels, annotations, ownerReferences, finalizers } = metadata;
   return Object.freeze({
-    ...metadata,
+    ...kept,
     ...(namespace !== undefined && { namespace: sharedText(namespace) }),
     ...(generateName !== undefined && { generateName: sharedText(generateName) }),
     ...(creationTimestamp && { creationTimestamp: sharedText(creationTimestamp) }),
@@ -128,12 +104,12 @@ function trimmedSpec(spec: Record<string, unknown>): Pod["spec"] {
   return Object.freeze(spec) as unknown as Pod["spec"];
 }
 
-function trimmedStatus(given: Pod["status"], isElsewhere: boolean): Pod["status"] {
+function trimmedStatus(given: Pod["status"], isBrief: boolean): Pod["status"] {
   const status = only(given, keptOfPodStatus) as Record<string, unknown> | undefined;
   if (status === undefined) return undefined;
   const { podIP, podIPs, hostIP, conditions } = status;
   if (typeof hostIP === "string") status["hostIP"] = sharedText(hostIP);
-  if (isElsewhere && Array.isArray(conditions)) {
+  if (isBrief && Array.isArray(conditions)) {
     const own = (conditions as readonly { readonly type?: string }[]).filter(
       ({ type = "" }) => !ordinaryConditions.has(type),
     );
@@ -141,7 +117,7 @@ function trimmedStatus(given: Pod["status"], isElsewhere: boolean): Pod["status"
     else delete status["conditions"];
   }
   // The one address is there already.
-  if (isElsewhere && Array.isArray(podIPs) && podIPs.length === 1 && isOnly(podIPs[0], podIP))
+  if (isBrief && Array.isArray(podIPs) && podIPs.length === 1 && isOnly(podIPs[0], podIP))
     delete status["podIPs"];
   return deepFreeze({ ...status });
 }
