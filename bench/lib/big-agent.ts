@@ -4,10 +4,11 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { linuxMachine } from "../../src/kernel/index.ts";
 import { bigCluster, type ClusterSize } from "./big-cluster.ts";
-import { OwnAgent } from "./own-agent.ts";
+import { ended, OwnAgent } from "./own-agent.ts";
 
 /** It is at rest some seconds after it is ready. */
 const REST_MS = 12_000;
+const PATIENCE_MS = 120_000;
 const TICKS_PER_SECOND = 100;
 
 export interface Measured {
@@ -28,17 +29,15 @@ export async function measureAgent(
 ): Promise<Measured> {
   let agent: OwnAgent | undefined;
   const pods: string[] = [];
-  const start = () => OwnAgent.start(folder, store, { address: "192.168.0.1/16", patienceMs: 120_000 });
   try {
-    agent = await start();
+    agent = await OwnAgent.start(folder, store, { address: "192.168.0.1/16", patienceMs: PATIENCE_MS });
     for (const [namespace, pod] of localPods(size)) {
       await agent.plug(pod, namespace);
       pods.push(pod);
     }
-    await agent.end();
-    agent = undefined;
+    await ended(agent.process);
     const began = performance.now();
-    agent = await start();
+    await agent.startAgain(PATIENCE_MS);
     const readySeconds = (performance.now() - began) / 1000;
     const cpuSeconds = cpuOf(agent.process);
     await sleep(REST_MS);

@@ -65,20 +65,24 @@ export interface Plugged {
 }
 
 export class OwnAgent {
-  readonly process: ChildProcess;
+  process: ChildProcess;
   /** Of the node. */
   readonly kernel: Kernel;
   readonly #machine = linuxMachine();
   readonly #config: string;
   readonly #uplink: string;
+  readonly #socket: string;
+  readonly #spawn: () => ChildProcess;
 
   private constructor(folder: string, database: string | readonly string[], socket: string, address: string) {
     this.kernel = this.#machine.open("self");
+    this.#socket = socket;
     this.#uplink = path.basename(folder).slice(0, 15);
     const uplink = this.kernel.links.add({ kind: "bridge", name: this.#uplink, up: true });
     this.kernel.addresses.add({ linkIndex: uplink.index, address, scope: "global" });
     const args = ["agent", "--node", "bench", "--state", folder, "--socket", socket];
-    this.process = daemon(database, args);
+    this.#spawn = () => daemon(database, args);
+    this.process = this.#spawn();
     this.#config = JSON.stringify({
       cniVersion: "1.0.0",
       name: "bench",
@@ -106,6 +110,12 @@ export class OwnAgent {
       throw error;
     }
     return made;
+  }
+
+  /** Starts the agent whose process has ended again: the node's kernel is as it left it, as in an update. */
+  async startAgain(patienceMs: number): Promise<void> {
+    this.process = this.#spawn();
+    await waitForAgent(this.#socket, patienceMs);
   }
 
   /** Makes a namespace of the pod's name and plugs it in. */

@@ -49,6 +49,8 @@ export function watchKind<T extends KubeObject>(
 
 /** Orders objects by namespace and name, as listings do. */
 export function byKey(a: KubeObject, b: KubeObject): number {
-  const [left, right] = [keyOf(a), keyOf(b)];
+  // Neighbours in a listing are of one namespace nearly always: no text is made for those.
+  const isOne = a.metadata.namespace === b.metadata.namespace;
+  const [left, right] = isOne ? [a.metadata.name, b.metadata.name] : [keyOf(a), keyOf(b)];
   return left < right ? -1 : left > right ? 1 : 0;
 }

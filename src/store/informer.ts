@@ -114,17 +114,27 @@ export class Informer<T extends KubeObject> {
   async #follow(connected: () => void): Promise<void> {
     const { signal } = this.#abort;
     const { namespace } = this.#options;
-    const listing = await this.#store.list(this.kind, namespace);
-    if (signal.aborted) return;
+    const from = await this.#list();
+    if (from === undefined) return;
     connected();
-    this.#listed = true;
-    this.#replace(listing.items);
-    this.#synced.resolve();
-    const options = { from: listing.revision, signal, ...(namespace === undefined ? {} : { namespace }) };
+    const options = { from, signal, ...(namespace === undefined ? {} : { namespace }) };
     for await (const event of this.#store.watch(this.kind, options)) {
       if (event.type === "deleted") this.#remove(keyOf(event.object), event.object);
       else if (event.type !== "bookmark") this.#put(event.object);
     }
+  }
+
+  /**
+   * Returns the revision from which to watch; undefined where that has ended. The listing itself is let go of: a watch stands
+   * for hours, and would hold all objects as they once were.
+   */
+  async #list(): Promise<string | undefined> {
+    const { items, revision } = await this.#store.list(this.kind, this.#options.namespace);
+    if (this.#abort.signal.aborted) return undefined;
+    this.#listed = true;
+    this.#replace(items);
+    this.#synced.resolve();
+    return revision;
   }
 
   /** Makes the cache equal to a listing, and tells only what differs. */
@@ -140,7 +150,7 @@ export class Informer<T extends KubeObject> {
     // Deleted and created again while we did not look: those who keep state by uid must see both.
     if (previous && previous.metadata.uid !== object.metadata.uid) this.#remove(key, previous);
     const known = this.#cache.get(key);
-    this.#cache.set(key, object);
+    this.#cache.set(known === undefined ? lastingKey(object) : key, object);
     if (known?.metadata.resourceVersion === object.metadata.resourceVersion && equalJson(known, object))
       return;
     this.#tell(known ? { type: "modified", object, previous: known } : { type: "added", object });
@@ -171,4 +181,9 @@ export class Informer<T extends KubeObject> {
       if (!this.#abort.signal.aborted) throw error;
     }
   }
+}
+
+/** Returns an object's key as one text: V8 keeps one that was put together with `+` as its parts as well. */
+function lastingKey({ metadata: { namespace, name } }: KubeObject): string {
+  return namespace === undefined ? name : [namespace, name].join("/");
 }

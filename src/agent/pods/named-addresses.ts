@@ -6,9 +6,11 @@ const none: readonly string[] = [];
 
 export class NamedAddresses implements Pick<ReadonlySet<string>, "has"> {
   readonly #pods: ReadonlyMap<string, Pod>;
-  readonly #ofPod = new Map<string, readonly string[]>();
-  /** How many pods name an address: for a while the next pod with it and the last one both do. */
-  readonly #counts = new Map<string, number>();
+  /**
+   * The pod that was seen with an address, by key, or all of them: for a while the next pod with it and the last one both
+   * are. Whether one still names it is looked up when somebody asks.
+   */
+  readonly #seen = new Map<string, string | ReadonlySet<string>>();
 
   /** @param pods a live map, by key */
   constructor(pods: ReadonlyMap<string, Pod>) {
@@ -17,30 +19,34 @@ export class NamedAddresses implements Pick<ReadonlySet<string>, "has"> {
 
   /** Looks again at pods that have changed; "all": at every one. */
   follow(changed: ReadonlySet<string> | "all"): void {
-    if (changed !== "all") {
-      for (const key of changed) this.#look(key);
-      return;
-    }
-    this.#ofPod.clear();
-    this.#counts.clear();
-    for (const key of this.#pods.keys()) this.#look(key);
+    if (changed === "all") this.#seen.clear();
+    for (const key of changed === "all" ? this.#pods.keys() : changed)
+      for (const address of this.#addressesOf(key)) this.#note(address, key);
   }
 
   has(address: string): boolean {
-    return this.#counts.has(address);
+    const seen = this.#seen.get(address);
+    if (seen === undefined) return false;
+    const naming = keysOf(seen).filter((key) => this.#addressesOf(key).includes(address));
+    const [only] = naming;
+    if (only === undefined) this.#seen.delete(address);
+    else this.#seen.set(address, naming.length === 1 ? only : new Set(naming));
+    return only !== undefined;
   }
 
-  #look(key: string): void {
-    const pod = this.#pods.get(key);
-    // One that has ended names nothing any more.
-    const now = pod === undefined || isTerminal(pod) ? none : podIps(pod);
-    for (const address of now) this.#counts.set(address, (this.#counts.get(address) ?? 0) + 1);
-    for (const address of this.#ofPod.get(key) ?? none) {
-      const left = (this.#counts.get(address) ?? 0) - 1;
-      if (left > 0) this.#counts.set(address, left);
-      else this.#counts.delete(address);
-    }
-    if (now.length > 0) this.#ofPod.set(key, now);
-    else this.#ofPod.delete(key);
+  #note(address: string, key: string): void {
+    const seen = this.#seen.get(address);
+    if (seen === undefined || seen === key) this.#seen.set(address, key);
+    else this.#seen.set(address, new Set([...keysOf(seen), key]));
   }
+
+  /** One that has ended names nothing any more. */
+  #addressesOf(key: string): readonly string[] {
+    const pod = this.#pods.get(key);
+    return pod === undefined || isTerminal(pod) ? none : podIps(pod);
+  }
+}
+
+function keysOf(seen: string | ReadonlySet<string>): readonly string[] {
+  return typeof seen === "string" ? [seen] : [...seen];
 }

@@ -20,17 +20,37 @@ export interface Atom {
   users: number;
 }
 
-export interface PodEntry {
+/** A pod as the model knows it, until it changes. A cluster has a hundred thousand: what the pod says itself is not kept again. */
+export class PodEntry {
   readonly key: string;
   readonly pod: Pod;
-  readonly labels: Labels | undefined;
-  /** Canonical texts. */
-  readonly ips: readonly string[];
-  /** Has its interface on this node: nobody else's claim to its addresses counts. */
-  readonly local: boolean;
   readonly namespace: NamespaceEntry;
   /** Most pods of a large cluster are in none, and have no set of their own. */
   atoms: Set<Atom> | undefined;
+  /** Of its interface on this node. */
+  readonly #own: readonly string[] | undefined;
+
+  constructor(key: string, pod: Pod, namespace: NamespaceEntry, own: readonly string[] | undefined) {
+    this.key = key;
+    this.pod = pod;
+    this.namespace = namespace;
+    this.atoms = undefined;
+    this.#own = own;
+  }
+
+  get labels(): Labels | undefined {
+    return this.pod.metadata.labels;
+  }
+
+  /** Canonical texts. */
+  get ips(): readonly string[] {
+    return this.#own ?? canonical(podIps(this.pod));
+  }
+
+  /** Has its interface on this node: nobody else's claim to its addresses counts. */
+  get local(): boolean {
+    return this.#own !== undefined;
+  }
 }
 
 export interface PolicyEntry {
@@ -64,14 +84,25 @@ export interface NamespaceScope {
   readonly atoms: SelectorIndex<Atom>;
 }
 
-/** What changed since it was last asked. Entries of pods that are gone or were replaced are among `pods`. */
+/** What changed since it was last asked. */
 export interface ModelChanges {
-  /** Keys of pods. */
+  /** Keys of pods, also of those that are gone. */
   readonly pods: ReadonlySet<string>;
+  /** Entries of pods that are gone, or that others have replaced. */
+  readonly gone: readonly PodEntry[];
   /** Addresses that a pod won or lost. */
   readonly ips: ReadonlySet<string>;
   /** Old and new versions of policies. */
   readonly policies: readonly CompiledPolicy[];
+}
+
+function noChanges() {
+  return {
+    pods: new Set<string>(),
+    gone: [] as PodEntry[],
+    ips: new Set<string>(),
+    policies: [] as CompiledPolicy[],
+  };
 }
 
 export class ClusterModel {
@@ -91,7 +122,7 @@ export class ClusterModel {
   readonly #pods = new Map<string, PodEntry>();
   readonly #policies = new Map<string, KnownPolicy>();
   readonly #claims = new Map<string, PodEntry | PodEntry[]>();
-  #changed = { pods: new Set<string>(), ips: new Set<string>(), policies: [] as CompiledPolicy[] };
+  #changed = noChanges();
 
   /** @param withStaged whether policies that are only tried count like all others; default: they are as if absent */
   constructor(withStaged = false) {
@@ -235,21 +266,13 @@ export class ClusterModel {
   /** Returns what changed since the last call. */
   takeChanges(): ModelChanges {
     const changes = this.#changed;
-    this.#changed = { pods: new Set(), ips: new Set(), policies: [] };
+    this.#changed = noChanges();
     return changes;
   }
 
   #addPod(key: string, pod: Pod, ips: readonly string[] | undefined): void {
     const namespace = this.#namespace(pod.metadata.namespace ?? "default");
-    const entry: PodEntry = {
-      key,
-      pod,
-      labels: pod.metadata.labels,
-      ips: ips ?? canonical(podIps(pod)),
-      local: ips !== undefined,
-      namespace,
-      atoms: undefined,
-    };
+    const entry = new PodEntry(key, pod, namespace, ips);
     this.#pods.set(key, entry);
     namespace.pods.add(entry);
     for (const ip of entry.ips) this.#claim(ip, entry);
@@ -262,6 +285,7 @@ export class ClusterModel {
     for (const ip of entry.ips) this.#unclaim(ip, entry);
     for (const atom of entry.atoms ?? []) atom.members.delete(entry);
     entry.atoms = undefined;
+    this.#changed.gone.push(entry);
     this.#forgetIfEmpty(entry.namespace);
   }
 

@@ -5,10 +5,10 @@ import type { NetworkPolicy } from "../../../api/kinds/network-policy.ts";
 import { type Family, tryParseIp } from "../../../base/ip.ts";
 import type { LocalEndpoint } from "../../facts.ts";
 import type { BlockPorts } from "../blocks.ts";
-import { canonical } from "../pods.ts";
+import { canonical, isPolicyPod } from "../pods.ts";
 import { hasPort, isEmpty, type PortSet } from "../port-set.ts";
 import { type CompiledPolicy, type Direction, directions } from "../types.ts";
-import { ClusterModel, type PodEntry, speaksOf } from "./cluster-model.ts";
+import { ClusterModel, type ModelChanges, type PodEntry, speaksOf } from "./cluster-model.ts";
 import { groupKey, makeGroup, portsFor } from "./groups.ts";
 import { PeerClasses } from "./peer-classes.ts";
 import { getOrMake } from "./selector-index.ts";
@@ -51,7 +51,8 @@ export class NodePolicy {
   readonly #localByIp = new Map<string, LocalPod>();
   readonly #localsOfPod = new Map<string, Set<LocalPod>>();
   readonly #dirty = new Set<LocalPod>();
-  readonly #podObjects = new Map<string, Pod>();
+  /** Those that the model does not hold: policies do not speak of them. */
+  readonly #otherPods = new Map<string, Pod>();
 
   /**
    * @param withStaged whether policies that are only tried count like all others
@@ -75,8 +76,8 @@ export class NodePolicy {
   }
 
   setPod(key: string, pod: Pod | undefined): void {
-    if (pod === undefined) this.#podObjects.delete(key);
-    else this.#podObjects.set(key, pod);
+    if (pod === undefined || isPolicyPod(pod)) this.#otherPods.delete(key);
+    else this.#otherPods.set(key, pod);
     const locals = [...(this.#localsOfPod.get(key) ?? [])];
     const here = locals.filter((local) => pod !== undefined && isIncarnation(pod, local.endpoint));
     const ips = here.flatMap((local) => local.ips).toSorted();
@@ -104,15 +105,16 @@ export class NodePolicy {
       for (const ip of local.ips) this.#localByIp.set(ip, local);
     }
     for (const pod of new Set([before?.endpoint.pod, endpoint?.pod]))
-      if (pod !== undefined) this.setPod(pod, this.#podObjects.get(pod));
+      if (pod !== undefined) this.setPod(pod, this.model.pod(pod)?.pod ?? this.#otherPods.get(pod));
   }
 
   endpointKeys(): Iterable<string> {
     return this.#locals.keys();
   }
 
-  podKeys(): Iterable<string> {
-    return this.#podObjects.keys();
+  *podKeys(): Iterable<string> {
+    yield* this.model.podKeys();
+    yield* this.#otherPods.keys();
   }
 
   /** Whether a pod on this node has the address. */
@@ -130,7 +132,7 @@ export class NodePolicy {
     const locals = new Set<string>();
     const peers = new Set<string>();
     const changes = this.model.takeChanges();
-    this.#noteChanges(changes.pods, changes.policies);
+    this.#noteChanges(changes);
     const fresh: Group[] = [];
     const left: Group[] = [];
     const joined: [LocalPod, Group][] = [];
@@ -213,17 +215,10 @@ export class NodePolicy {
     return block !== undefined && hasPort(block.ports, protocol, port);
   }
 
-  #noteChanges(pods: ReadonlySet<string>, policies: readonly CompiledPolicy[]): void {
-    for (const key of pods) {
-      const entry = this.model.pod(key);
-      for (const direction of directions) {
-        const before = this.#entries.get(key);
-        if (before !== undefined && before !== entry) this.#classes[direction].touch(before);
-        if (entry !== undefined) this.#classes[direction].touch(entry);
-      }
-      if (entry === undefined) this.#entries.delete(key);
-      else this.#entries.set(key, entry);
-    }
+  #noteChanges({ pods, gone, policies }: ModelChanges): void {
+    const present = [...pods].flatMap((key) => this.model.pod(key) ?? []);
+    for (const direction of directions)
+      for (const entry of [...gone, ...present]) this.#classes[direction].touch(entry);
     if (policies.length === 0) return;
     for (const local of this.#locals.values()) {
       const { entry } = local;
@@ -234,8 +229,6 @@ export class NodePolicy {
   /** What the sink has been told last. */
   readonly #toldPeers = { ingress: new Map<string, PeerClass>(), egress: new Map<string, PeerClass>() };
   readonly #toldLocals = new WeakSet<LocalPod>();
-  /** Entries that the classes know. */
-  readonly #entries = new Map<string, PodEntry>();
 
   #regroup(local: LocalPod, fresh: Group[], left: Group[]): [LocalPod, Group][] {
     const joined: [LocalPod, Group][] = [];
