@@ -82,15 +82,6 @@ export function anyNumber(field: number, name: string): Field {
   };
 }
 
-export function truth(field: number, name: string): Field {
-  return {
-    number: field,
-    take(reader, into) {
-      if (reader.number() !== 0) into[name] = true;
-    },
-  };
-}
-
 export function anyTruth(field: number, name: string): Field {
   return {
     number: field,
