@@ -89,6 +89,59 @@ describe("who looks after PodENIs", () => {
     expect(cluster.ours()).toEqual([]);
   });
 
+  it("gives a fixed address to the pod of its name that was made while the controller was away, however long that was", async () => {
+    await open();
+    await cluster.network("net", { allocationType: ttl });
+    await cluster.pod("p", "n1");
+    await cluster.phase("p", "Bind");
+    const address = await addressOf("p");
+    await cluster.stop();
+    await cluster.gone("p");
+    const uid = await cluster.bypassed("p", "n2");
+    await cluster.clock.advance(3 * 60 * minute);
+    cluster.start();
+    await cluster.until(async () => (await cluster.podEni("p"))?.status?.instanceID === "i-n2");
+    const bound = await cluster.phase("p", "Bind");
+    expect(bound.metadata.annotations?.["k8s.aliyun.com/pod-uid"]).toBe(uid);
+    expect(await addressOf("p")).toBe(address);
+  });
+
+  it("says that such a pod's node does not fit, and keeps the address for the next one", async () => {
+    await open();
+    await cluster.network("net", { allocationType: never });
+    await cluster.pod("p", "n1");
+    await cluster.phase("p", "Bind");
+    const address = await addressOf("p");
+    await cluster.stop();
+    await cluster.gone("p");
+    await cluster.bypassed("p", "n3");
+    cluster.start();
+    const reason = async () => (await cluster.store.get(podKind, "p", "a"))?.status?.conditions?.[0]?.reason;
+    await cluster.until(async () => (await reason()) === "ZoneMismatch");
+    await cluster.gone("p");
+    await cluster.pod("p", "n2");
+    await cluster.until(async () => (await cluster.podEni("p"))?.status?.instanceID === "i-n2");
+    expect(await addressOf("p")).toBe(address);
+  });
+
+  it("holds nothing for a name that has never got an address, and takes away what was made for it unheard", async () => {
+    await open();
+    await cluster.network("net", { allocationType: never });
+    const call = "CreateNetworkInterface";
+    cluster.state.faults.push(
+      { call, effect: "lost", left: 1 },
+      { call, effect: "error:InternalError", left: 99 },
+    );
+    await cluster.pod("p", "n1");
+    await cluster.until(
+      async () => (await cluster.podEni("p"))?.status?.msg?.startsWith("ProviderError") === true,
+    );
+    expect(cluster.ours()).toHaveLength(1);
+    await cluster.gone("p");
+    await cluster.until(async () => (await cluster.podEni("p")) === undefined);
+    expect(cluster.ours()).toEqual([]);
+  });
+
   it("keeps with Never until its PodENI is deleted, and what it cannot read just so", async () => {
     await open();
     await cluster.network("net", { allocationType: never });

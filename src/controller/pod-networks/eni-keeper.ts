@@ -155,7 +155,10 @@ export class EniKeeper {
     const { store, facts } = this.#options;
     if (!pod || pod.metadata.deletionTimestamp !== undefined || pod.spec.nodeName === undefined)
       return undefined;
-    if (!wantsOwnNetwork(pod)) return this.#late.admit(pod);
+    if (!wantsOwnNetwork(pod)) {
+      await this.#late.admit(pod);
+      return undefined;
+    }
     const node = facts.nodes.cache.get(pod.spec.nodeName);
     if (!node) return undefined;
     const namespace = facts.namespaces.cache.get(pod.metadata.namespace ?? "");
@@ -207,7 +210,10 @@ export class EniKeeper {
     if ((spec.allocations ?? []).length === 0)
       throw new Waits("PodENINotReady", "it has no allocations: delete it, and another one is made");
     if (isOwn) return this.#serve(podEni, pod);
-    return isHeld(podEni) ? this.#hold(podEni, pod) : this.#drop(podEni);
+    // One that has never got an address holds nothing, whatever was made for it that nobody has written down.
+    const { eni, ipv4 } = spec.allocations![0]!;
+    const isEmpty = eni.id === "" && ipv4 === undefined;
+    return isHeld(podEni) && !isEmpty ? this.#hold(podEni, pod) : this.#drop(podEni);
   }
 
   /** Its pod is there: it gets its interface. */
@@ -299,6 +305,8 @@ export class EniKeeper {
     }
     if (pod && pod.metadata.deletionTimestamp === undefined && wantsOwnNetwork(pod))
       return this.#giveOver(podEni, pod);
+    // The next pod of the name, made while nobody ran admission: its address is not to expire meanwhile.
+    if (pod && (await this.#late.admit(pod))) return 0;
     return this.#expire(podEni);
   }
 

@@ -42,9 +42,9 @@ export class LateAdmission {
     );
   }
 
-  /** Admits a pod, if it is meant. */
-  async admit(pod: Pod): Promise<undefined> {
-    if (!this.isMeant(pod)) return undefined;
+  /** Admits a pod, if it is meant and may have the network where it is; returns whether it was. */
+  async admit(pod: Pod): Promise<boolean> {
+    if (!this.isMeant(pod) || pod.metadata.deletionTimestamp !== undefined) return false;
     const { facts } = this.#parts;
     const { namespace = "", name } = pod.metadata;
     const admission = admissionOf(pod, {
@@ -53,7 +53,7 @@ export class LateAdmission {
       podEni: facts.podEnis.cache.get(`${namespace}/${name}`),
       furtherKinds: facts.furtherKinds,
     });
-    if (admission.verdict !== "admit") return undefined;
+    if (admission.verdict !== "admit") return false;
     const zone = facts.nodes.cache.get(pod.spec.nodeName ?? "")?.metadata.labels?.[zoneLabel];
     const misfit = admission.zones.find((zones) => !zones.includes(zone ?? ""));
     if (misfit) {
@@ -63,14 +63,14 @@ export class LateAdmission {
         reason: "ZoneMismatch",
         text: `${text}: delete the pod, so that it is placed anew`,
       });
-      return undefined;
+      return false;
     }
     await this.#change(pod, (now) => ({
       ...now,
       // A placed pod's affinity is no longer anybody's to change.
       metadata: admitted(now, admission).metadata,
     }));
-    return undefined;
+    return true;
   }
 
   /** Says on a pod without a PodENI what it waits for. */

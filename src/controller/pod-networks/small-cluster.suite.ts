@@ -183,6 +183,19 @@ export class SmallCluster {
     return made.metadata.uid;
   }
 
+  /** A pod that was made on a node while nobody ran admission, and that its agent has refused. */
+  async bypassed(name: string, nodeName: string): Promise<string> {
+    const type = "trunkline.dev/NetworkReady";
+    const made = await this.#create<Pod>(podKind, {
+      metadata: { name, namespace: "a", uid: `uid-${++this.#uids}`, labels: { net: "own" } },
+      spec: { nodeName, containers: [{ name: "c" }] },
+      status: {
+        conditions: [{ type, status: "False", reason: "AdmissionBypassed", message: "nobody noted" }],
+      },
+    });
+    return made.metadata.uid;
+  }
+
   async gone(name: string): Promise<void> {
     await this.store.delete(podKind, name, "a");
   }
