@@ -31,6 +31,8 @@ export interface SubnetKeeperOptions {
 /** Pods come in swarms. */
 const GATHER_MS = 300;
 const LOOK_MS = 30_000;
+/** The same while the provider lacks one of them: pods may wait for it to come back. */
+const MISSING_LOOK_MS = 5000;
 /** What is younger may be on its way to somebody who has not written it down yet. */
 const LEAK_AGE_MS = 600_000;
 const ATTEMPTS = 5;
@@ -163,7 +165,9 @@ export class SubnetKeeper {
         // The figures stay as they were; nothing is taken for gone because nobody answers.
         this.#options.logger.warn({ error: textOf(error) }, "the provider of subnets does not answer");
       }
-      await this.#options.clock.sleep(LOOK_MS, signal);
+      const found = this.#found;
+      const isMissing = found !== undefined && ![...this.#subnets.cache.keys()].every((id) => found.has(id));
+      await this.#options.clock.sleep(isMissing ? MISSING_LOOK_MS : LOOK_MS, signal);
     }
   }
 
