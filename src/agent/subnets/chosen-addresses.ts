@@ -19,17 +19,17 @@ import type {
 } from "../pods/addresses.ts";
 import { endpointKey, podKey } from "../pods/endpoint.ts";
 import { type PoolAddresses, poolAddresses } from "../pods/pool-addresses.ts";
-import { ConcernedPods } from "./concerned-pods.ts";
 import { ConfigManager } from "./config-manager.ts";
-import { ControllerWatch } from "./controller-watch.ts";
 import type { AddressPlace } from "./group-manager.ts";
 import { InterfaceManager } from "./interface-manager.ts";
-import type { OwnWire } from "./own-book.ts";
-import { OwnWires } from "./own-wires.ts";
+import { ControllerWatch } from "./own/controller-watch.ts";
+import type { OwnWire } from "./own/own-book.ts";
+import { OwnWires } from "./own/own-wires.ts";
 import { PodWaits } from "./pod-waits.ts";
-import { SubnetPool } from "./pool.ts";
-import type { OwnInterface } from "./pool-book.ts";
-import { PoolReporter } from "./pool-reporter.ts";
+import { ConcernedPods } from "./pool/concerned-pods.ts";
+import { SubnetPool } from "./pool/pool.ts";
+import type { OwnInterface } from "./pool/pool-book.ts";
+import { PoolReporter } from "./pool/pool-reporter.ts";
 
 /** How long ADD waits for a pod's object that the node has not heard of yet, in milliseconds. */
 const POD_WAIT_MS = 1000;

@@ -2,7 +2,7 @@
 // trunk's link (IEEE 802.1Q), unless the machine has a link for the member itself.
 import { TrunklineError, textOf } from "../../base/errors.ts";
 import type { Kernel, Link } from "../../kernel/kernel.ts";
-import type { OwnWire } from "./own-book.ts";
+import type { OwnWire } from "./own/own-book.ts";
 
 /** VLANs on a trunk that we made: this and the VLAN's id. */
 const vlanPattern = /^tlv\d{1,4}$/;

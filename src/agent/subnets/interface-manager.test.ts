@@ -6,7 +6,7 @@ import { fakeMachine, type Kernel } from "../../kernel/index.ts";
 import { emptyFacts, type NodeFacts } from "../../plan/facts.ts";
 import { subnetRulePriorities } from "../../plan/subnets/interface-routes.ts";
 import { InterfaceManager } from "./interface-manager.ts";
-import type { OwnInterface } from "./pool-book.ts";
+import type { OwnInterface } from "./pool/pool-book.ts";
 
 const interfaces = new Map<string, OwnInterface>();
 const pools = new Map<string, IPPool>();

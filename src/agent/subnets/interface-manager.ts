@@ -18,8 +18,8 @@ import {
 import { ALL_LINKS, reversePathCondition } from "../../plan/subnets/reverse-path.ts";
 import type { Changes, Manager } from "../managers/manager.ts";
 import { isOwnVlan, linksByMac, ownLink, setUpLink } from "./interface-links.ts";
-import type { OwnWire } from "./own-book.ts";
-import type { OwnInterface } from "./pool-book.ts";
+import type { OwnWire } from "./own/own-book.ts";
+import type { OwnInterface } from "./pool/pool-book.ts";
 
 /** Kinds by which nothing is planned here. */
 const elsewhere: ReadonlySet<string> = new Set(["pods", "nodeconfigs", "networkpolicies", "namespaces"]);

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { TrunklineError } from "../../base/errors.ts";
+import { TrunklineError } from "../../../base/errors.ts";
 import { Setback } from "./pool-setback.ts";
 
 const exhausted = new TrunklineError("subnet.exhausted", { zone: "h", vSwitchIDs: ["v"], total: 3 });

@@ -2,19 +2,19 @@
 // and remembers who has it. The controller attaches and detaches; what it says of another pod, another machine or another
 // time is never used (plan/subnets/own-interface.ts).
 import path from "node:path";
-import { TrunklineError, textOf } from "../../base/errors.ts";
-import type { Logger } from "../../base/log.ts";
-import { insisting } from "../../cloud/interface-life.ts";
-import type { CloudProvider, Plugs } from "../../cloud/provider.ts";
-import type { Kernel } from "../../kernel/kernel.ts";
-import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
+import { TrunklineError, textOf } from "../../../base/errors.ts";
+import type { Logger } from "../../../base/log.ts";
+import { insisting } from "../../../cloud/interface-life.ts";
+import type { CloudProvider, Plugs } from "../../../cloud/provider.ts";
+import type { Kernel } from "../../../kernel/kernel.ts";
+import type { ClusterFacts, NodeFacts } from "../../../plan/facts.ts";
 import {
   type OwnAddress,
   type OwnInterfaceResult,
   ownInterfaceOf,
-} from "../../plan/subnets/own-interface.ts";
+} from "../../../plan/subnets/own-interface.ts";
+import { assertPodsOnly, ownLink, putDownLink } from "../interface-links.ts";
 import type { ControllerState } from "./controller-watch.ts";
-import { assertPodsOnly, ownLink, putDownLink } from "./interface-links.ts";
 import { OwnBook, type OwnWire } from "./own-book.ts";
 
 export interface OwnWiresOptions {

@@ -1,5 +1,5 @@
 // What a pool remembers of the last call that failed: whether it is of any use to ask again, and when to.
-import { isError, type TrunklineError } from "../../base/errors.ts";
+import { isError, type TrunklineError } from "../../../base/errors.ts";
 
 const RETRY_MS = 8000;
 const BACKOFF_MS = [200, 3000] as const;

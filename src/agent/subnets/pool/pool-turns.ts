@@ -1,8 +1,8 @@
 // Whose turn it is where a vSwitch has too little for all that wait, on whichever node: the oldest pods come first. Nobody
 // hands addresses out for all nodes, so a node takes no more than its own pods' share of what is left, and lets others go
 // first for a while where it has none; not for longer, as those may wait for something else by then.
-import type { ClusterFacts } from "../../plan/facts.ts";
-import { waitsForAddress } from "../../plan/subnets/demand.ts";
+import type { ClusterFacts } from "../../../plan/facts.ts";
+import { waitsForAddress } from "../../../plan/subnets/demand.ts";
 
 type TurnFacts = Pick<ClusterFacts, "pods" | "nodeConfigs" | "subnets">;
 

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Pod } from "../../api/kinds/core.ts";
-import { silent } from "../../base/log.ts";
-import { emptyFacts } from "../../plan/facts.ts";
+import type { Pod } from "../../../api/kinds/core.ts";
+import { silent } from "../../../base/log.ts";
+import { emptyFacts } from "../../../plan/facts.ts";
 import { PoolBook } from "./pool-book.ts";
 import { PoolDemand } from "./pool-demand.ts";
 

@@ -1,21 +1,26 @@
 // Where a pool's addresses come from and go: interfaces that are made and given back, addresses that are assigned and taken
 // off. Every call to the provider that changes anything for a node's pool is made here, one after the other.
 import { randomUUID } from "node:crypto";
-import { equalJson } from "../../api/equal.ts";
-import { subnetGateway, usableCount } from "../../api/subnets.ts";
-import { TrunklineError } from "../../base/errors.ts";
-import type { Logger } from "../../base/log.ts";
-import { attachInterface, createInterface, insisting, removeInterface } from "../../cloud/interface-life.ts";
-import { type CloudProvider, isExhausted, isFull, isThrottled } from "../../cloud/provider.ts";
+import { equalJson } from "../../../api/equal.ts";
+import { subnetGateway, usableCount } from "../../../api/subnets.ts";
+import { TrunklineError } from "../../../base/errors.ts";
+import type { Logger } from "../../../base/log.ts";
+import {
+  attachInterface,
+  createInterface,
+  insisting,
+  removeInterface,
+} from "../../../cloud/interface-life.ts";
+import { type CloudProvider, isExhausted, isFull, isThrottled } from "../../../cloud/provider.ts";
 import {
   type CloudInterface,
   type CloudSubnet,
   type InstanceLimits,
   nodeTag,
   ourTags,
-} from "../../cloud/types.ts";
-import type { ClusterFacts } from "../../plan/facts.ts";
-import type { NodeConfigResult } from "../../plan/subnets/node-config.ts";
+} from "../../../cloud/types.ts";
+import type { ClusterFacts } from "../../../plan/facts.ts";
+import type { NodeConfigResult } from "../../../plan/subnets/node-config.ts";
 import type { OwnInterface, PoolBook } from "./pool-book.ts";
 
 export type Applied = Extract<NodeConfigResult, { state: "applied" }>;

@@ -1,11 +1,15 @@
 // What a node knows of interfaces that single pods have to themselves: written down before they are used, so that an agent
 // that starts anew leads those pods' traffic rightly before it has heard of anything.
 import path from "node:path";
-import { JournalFile } from "../../base/journal/file.ts";
-import type { Logger } from "../../base/log.ts";
-import { LAST_SUBNET_TABLE, type RoutedInterface, STRAY_TABLE } from "../../plan/subnets/interface-routes.ts";
-import type { OwnAddress } from "../../plan/subnets/own-interface.ts";
-import { readList, writeList } from "./list-file.ts";
+import { JournalFile } from "../../../base/journal/file.ts";
+import type { Logger } from "../../../base/log.ts";
+import {
+  LAST_SUBNET_TABLE,
+  type RoutedInterface,
+  STRAY_TABLE,
+} from "../../../plan/subnets/interface-routes.ts";
+import type { OwnAddress } from "../../../plan/subnets/own-interface.ts";
+import { readList, writeList } from "../list-file.ts";
 
 export interface OwnWire extends OwnAddress {
   /** Of the endpoint: `containerId/interface`. */

@@ -1,7 +1,7 @@
 // Who wants addresses of a node's pool, read from objects: pods that are to start here, and what other nodes have.
-import { isTerminal, type Pod, podIps } from "../../api/kinds/core.ts";
-import type { ClusterFacts } from "../../plan/facts.ts";
-import { waitsForAddress, wantsOwnNetwork } from "../../plan/subnets/demand.ts";
+import { isTerminal, type Pod, podIps } from "../../../api/kinds/core.ts";
+import type { ClusterFacts } from "../../../plan/facts.ts";
+import { waitsForAddress, wantsOwnNetwork } from "../../../plan/subnets/demand.ts";
 import type { Holder, PoolBook } from "./pool-book.ts";
 
 export interface PoolDemandOptions {

@@ -1,8 +1,8 @@
 // The pods that a node's pool of addresses asks about, again and again: its own, and those anywhere that wait for an address.
 // Kept as objects change, so that nobody looks at all pods of a cluster for it.
-import type { Pod } from "../../api/kinds/core.ts";
-import { waitsForAddress } from "../../plan/subnets/demand.ts";
-import type { Changes } from "../managers/manager.ts";
+import type { Pod } from "../../../api/kinds/core.ts";
+import { waitsForAddress } from "../../../plan/subnets/demand.ts";
+import type { Changes } from "../../managers/manager.ts";
 
 export class ConcernedPods {
   readonly #node: string;

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { silent } from "../../base/log.ts";
+import { silent } from "../../../base/log.ts";
 import { type OwnInterface, PoolBook } from "./pool-book.ts";
 
 let folder: string;

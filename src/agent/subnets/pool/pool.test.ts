@@ -3,17 +3,17 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Pod } from "../../api/kinds/core.ts";
-import type { NodeConfig } from "../../api/kinds/node-config.ts";
-import type { Subnet } from "../../api/kinds/subnet.ts";
-import { isError } from "../../base/errors.ts";
-import { silent } from "../../base/log.ts";
-import { LabCloud } from "../../cloud/lab/lab-cloud.ts";
-import { emptyCloud } from "../../cloud/lab/state.ts";
-import type { CloudCall, CloudProvider } from "../../cloud/provider.ts";
-import { nodeTag, ourTags } from "../../cloud/types.ts";
-import { emptyFacts } from "../../plan/facts.ts";
-import type { NodeConfigResult } from "../../plan/subnets/node-config.ts";
+import type { Pod } from "../../../api/kinds/core.ts";
+import type { NodeConfig } from "../../../api/kinds/node-config.ts";
+import type { Subnet } from "../../../api/kinds/subnet.ts";
+import { isError } from "../../../base/errors.ts";
+import { silent } from "../../../base/log.ts";
+import { LabCloud } from "../../../cloud/lab/lab-cloud.ts";
+import { emptyCloud } from "../../../cloud/lab/state.ts";
+import type { CloudCall, CloudProvider } from "../../../cloud/provider.ts";
+import { nodeTag, ourTags } from "../../../cloud/types.ts";
+import { emptyFacts } from "../../../plan/facts.ts";
+import type { NodeConfigResult } from "../../../plan/subnets/node-config.ts";
 import { SubnetPool } from "./pool.ts";
 
 const applied = (more: object = {}): NodeConfigResult => ({

@@ -1,8 +1,8 @@
 // Whether the controller acts, told from the Lease that it renews every two seconds. Clocks of two machines are never
 // compared: the Lease is as old as the node has seen it unchanged. Where nobody needs one (one controller beside one file)
 // there is none, and nothing can be told.
-import { leaseKind } from "../../api/kinds/lease.ts";
-import type { Store } from "../../store/store.ts";
+import { leaseKind } from "../../../api/kinds/lease.ts";
+import type { Store } from "../../../store/store.ts";
 
 const lease = { name: "trunkline-controller", namespace: "kube-system" } as const;
 const LASTS_MS = 15_000;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Pod } from "../../api/kinds/core.ts";
-import type { NodeConfig } from "../../api/kinds/node-config.ts";
-import type { Subnet } from "../../api/kinds/subnet.ts";
+import type { Pod } from "../../../api/kinds/core.ts";
+import type { NodeConfig } from "../../../api/kinds/node-config.ts";
+import type { Subnet } from "../../../api/kinds/subnet.ts";
 import { turnOf, Yielding } from "./pool-turns.ts";
 
 const meta = (name: string, second: number) => ({

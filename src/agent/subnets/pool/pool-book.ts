@@ -3,9 +3,9 @@
 // Who has an address is not written down here: the journal of endpoints says it, and is read at start. The interfaces are,
 // so that pods' traffic is led rightly by an agent that starts while the provider is away.
 import path from "node:path";
-import { JournalFile } from "../../base/journal/file.ts";
-import type { Logger } from "../../base/log.ts";
-import { readList, writeList } from "./list-file.ts";
+import { JournalFile } from "../../../base/journal/file.ts";
+import type { Logger } from "../../../base/log.ts";
+import { readList, writeList } from "../list-file.ts";
 
 export interface OwnInterface {
   readonly id: string;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Lease, leaseKind } from "../../api/kinds/lease.ts";
-import { memoryStore } from "../../store/memory.ts";
-import type { Store } from "../../store/store.ts";
+import { type Lease, leaseKind } from "../../../api/kinds/lease.ts";
+import { memoryStore } from "../../../store/memory.ts";
+import type { Store } from "../../../store/store.ts";
 import { ControllerWatch } from "./controller-watch.ts";
 
 const metadata = { name: "trunkline-controller", namespace: "kube-system" };

@@ -1,16 +1,16 @@
 // The node's pool: interfaces in the vSwitches of its configuration, and addresses on them that wait for pods. One worker
 // goes round after round, so that whoever waits shares its calls: pods that come together are one.
 import path from "node:path";
-import type { NodeInterface } from "../../api/kinds/node-config.ts";
-import { TrunklineError, textOf } from "../../base/errors.ts";
-import type { Logger } from "../../base/log.ts";
-import { type CloudProvider, isThrottled } from "../../cloud/provider.ts";
-import type { InstanceLimits } from "../../cloud/types.ts";
-import { systemClock } from "../../ipam/clock.ts";
-import type { Clock } from "../../ipam/types.ts";
-import type { ClusterFacts } from "../../plan/facts.ts";
-import { waitsElsewhere } from "../../plan/subnets/demand.ts";
-import type { NodeConfigResult } from "../../plan/subnets/node-config.ts";
+import type { NodeInterface } from "../../../api/kinds/node-config.ts";
+import { TrunklineError, textOf } from "../../../base/errors.ts";
+import type { Logger } from "../../../base/log.ts";
+import { type CloudProvider, isThrottled } from "../../../cloud/provider.ts";
+import type { InstanceLimits } from "../../../cloud/types.ts";
+import { systemClock } from "../../../ipam/clock.ts";
+import type { Clock } from "../../../ipam/types.ts";
+import type { ClusterFacts } from "../../../plan/facts.ts";
+import { waitsElsewhere } from "../../../plan/subnets/demand.ts";
+import type { NodeConfigResult } from "../../../plan/subnets/node-config.ts";
 import { type Holder, type OwnInterface, PoolBook } from "./pool-book.ts";
 import { PoolDemand } from "./pool-demand.ts";
 import { Setback } from "./pool-setback.ts";

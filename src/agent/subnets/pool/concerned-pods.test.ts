@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Pod } from "../../api/kinds/core.ts";
+import type { Pod } from "../../../api/kinds/core.ts";
 import { ConcernedPods } from "./concerned-pods.ts";
 
 const pod = (nodeName: string | undefined, reason?: string): Pod => ({

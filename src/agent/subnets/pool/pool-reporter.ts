@@ -1,13 +1,13 @@
 // Says what a node's interfaces are where people look: in its NodeConfig, as a condition and as annotations of the node.
 
-import { equalJson } from "../../api/equal.ts";
-import { textOf } from "../../base/errors.ts";
-import type { Logger } from "../../base/log.ts";
-import type { ClusterFacts } from "../../plan/facts.ts";
-import type { Store } from "../../store/store.ts";
-import { setNodeAnnotations } from "../node-annotations.ts";
-import { setNodeCondition } from "../node-condition.ts";
-import { type ConfigManager, changeNodeConfig } from "./config-manager.ts";
+import { equalJson } from "../../../api/equal.ts";
+import { textOf } from "../../../base/errors.ts";
+import type { Logger } from "../../../base/log.ts";
+import type { ClusterFacts } from "../../../plan/facts.ts";
+import type { Store } from "../../../store/store.ts";
+import { setNodeAnnotations } from "../../node-annotations.ts";
+import { setNodeCondition } from "../../node-condition.ts";
+import { type ConfigManager, changeNodeConfig } from "../config-manager.ts";
 import type { SubnetPool } from "./pool.ts";
 
 export interface PoolReporterOptions {
