@@ -14,9 +14,9 @@ import type { Need } from "./lib/needs.ts";
 import type { Row } from "./lib/row.ts";
 
 const built =
-  "kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl agnhost containerd ctr"
+  "kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl agnhost containerd ctr etcd"
     .split(" ")
-    .map((name) => ({ program: path.join(programs, name), script: "scripts/cluster/build.sh" }));
+    .map((name) => ({ program: path.join(programs, name), script: "scripts/cluster/build.sh bench" }));
 
 export const needs: readonly Need[] = [
   ...built,

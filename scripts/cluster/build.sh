@@ -1,23 +1,27 @@
 #!/usr/bin/env bash
 # Builds the pinned programs that the tests on a real cluster need, from the Go module proxy, into a cache outside of the
 # tree: Kubernetes, containerd, Helm. The first time takes some fifteen minutes on two cores; later nothing is done.
-# `build.sh api` builds what the tests without kubelets need, `build.sh e2e` also Kubernetes' own tests of networks.
+# `build.sh api` builds what the tests without kubelets need, `build.sh e2e` also Kubernetes' own tests of networks,
+# `build.sh bench` also an etcd as clusters of this version have it: Debian's is too old for lists out of the API server's cache.
 set -euo pipefail
 kubernetes=1.37.2
 containerd=2.2.1
 helm=3.22.0
+etcd=3.7.3
 folder=${TRUNKLINE_KUBE:-$HOME/.cache/trunkline-kube}
 stamps=$folder/stamps
 say() { printf 'kube: %s\n' "$*" >&2; }
 
 wanted=(kube-apiserver kubectl helm)
 [ "${1:-all}" = e2e ] && wanted+=(e2e.test)
+[ "${1:-all}" = bench ] && wanted+=(etcd)
 [ "${1:-all}" = api ] || wanted+=(kube-controller-manager kube-scheduler kubelet kube-proxy agnhost containerd ctr containerd-shim-runc-v2)
 
 # Each program says by its stamp which version it is: one that is added does not cost the others.
 version_of() {
   case $1 in
     helm) echo "$helm" ;;
+    etcd) echo "$etcd" ;;
     containerd | ctr | containerd-shim-runc-v2) echo "$containerd" ;;
     *) echo "$kubernetes" ;;
   esac
@@ -82,6 +86,12 @@ for program in "${missing[@]}"; do
       foreign_module helm
       go get "helm.sh/helm/v3/cmd/helm@v$helm" 2>/dev/null
       compile helm helm.sh/helm/v3/cmd/helm -ldflags '-s -w'
+      ;;
+    etcd)
+      foreign_module etcd
+      package=go.etcd.io/etcd/server/v3
+      go get "$package@v$etcd" 2>/dev/null
+      compile etcd "$package" -ldflags '-s -w'
       ;;
     containerd | ctr | containerd-shim-runc-v2)
       foreign_module containerd

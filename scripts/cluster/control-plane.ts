@@ -32,8 +32,9 @@ function kubeconfig(name: string, token: string): string {
 /**
  * Starts etcd and the API server alone, and waits until it answers.
  * @param more further arguments of the API server
+ * @param etcdProgram another one than Debian's
  */
-export async function startServers(more: readonly string[] = []): Promise<void> {
+export async function startServers(more: readonly string[] = [], etcdProgram = "etcd"): Promise<void> {
   mkdirSync(file("certs"), { recursive: true, mode: 0o700 });
   const users: [name: string, user: string, groups: string][] = [
     ["admin", "admin", "system:masters"],
@@ -50,7 +51,7 @@ export async function startServers(more: readonly string[] = []): Promise<void> 
   writeFileSync(file("tokens.csv"), lines.join(""), { mode: 0o600 });
   run("openssl", ["genrsa", "-out", file("sa.key"), "2048"]);
   const etcd = `http://127.0.0.1:${etcdPort}`;
-  start("control-etcd", "etcd", [
+  start("control-etcd", etcdProgram, [
     `--data-dir=${file("etcd")}`,
     `--listen-client-urls=${etcd}`,
     `--advertise-client-urls=${etcd}`,
