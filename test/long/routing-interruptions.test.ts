@@ -63,16 +63,21 @@ describe("what flows lose while ways change", () => {
   let before = "";
   const kernel = (node: string) => bed.kernel(node);
   const eventually = { timeout: 60_000, interval: 200 };
+  /** All blocks' routes of a member are there, and of that protocol. */
+  const hasRoutes = (member: string, count: number, protocol: string) =>
+    expect
+      .poll(() => kernel(member), eventually)
+      .toSatisfy((text: string) => {
+        const blocks = text.split("\n").filter((line) => line.startsWith("10.1.") && line.includes("/26"));
+        return blocks.length === count && blocks.every((line) => line.includes(`proto ${protocol}`));
+      });
   /** All nodes' routes are BIRD's, and nothing of before is left. */
   const settled = async () => {
     await bed.established(9);
-    for (const node of ["node1", "node2", "node3"])
-      await expect
-        .poll(() => kernel(node), eventually)
-        .toSatisfy((text: string) => {
-          const blocks = text.split("\n").filter((line) => line.startsWith("10.1.") && line.includes("/26"));
-          return blocks.length === 2 && blocks.every((line) => line.includes("proto bird"));
-        });
+    for (const node of ["node1", "node2", "node3"]) await hasRoutes(node, 2, "bird");
+    // A router that was killed, or heard of blocks by RIP, takes BGP's routes some seconds later, one after the other: FRR
+    // removes the old one, and 50 to 80 ms later makes the new one.
+    await hasRoutes("r1", 3, "bgp");
     await expect.poll(() => bed.reaches("host/outside", "pod/web3:80"), eventually).toBe(true);
   };
   const noSessions = () => expect.poll(async () => (await bed.routing()).sessions.length, eventually).toBe(0);
@@ -138,10 +143,7 @@ describe("what flows lose while ways change", () => {
     printed.push(...told("mesh to reflector", to), ...told("reflector to mesh", back));
     for (const flows of [to, back]) {
       expect(flows["same LAN"]?.lost).toBe(0);
-      // Mostly none. Twice in some thirty runs 106 and 107 packets were lost on the way by FRR, in gaps of up to 63 ms: its bgpd
-      // lets what has changed wait for 50 ms. What it is that changes for it then is not known.
-      expect(flows["across"]?.lost).toBeLessThan(150);
-      expect(flows["across"]?.gapMs).toBeLessThan(150);
+      expect(flows["across"]?.lost).toBe(0);
     }
   });
 
