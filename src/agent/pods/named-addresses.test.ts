@@ -39,4 +39,21 @@ describe("the addresses that pods name", () => {
       }),
     );
   });
+
+  it("are not kept of pods that came and went, however many did", () => {
+    const pods = new Map([["stays", podWith(["10.1.0.1"], "Running")]]);
+    const named = new NamedAddresses(pods);
+    named.follow("all");
+    for (let n = 2; n < 5000; n++) {
+      const address = `10.1.${n >> 8}.${n & 255}`;
+      pods.set("guest", podWith([address], "Running"));
+      named.follow(new Set(["guest"]));
+      expect(named.has(address)).toBe(true);
+      pods.delete("guest");
+      named.follow(new Set(["guest"]));
+      expect(named.size).toBeLessThan(100);
+    }
+    expect(named.has("10.1.0.1")).toBe(true);
+    expect(named.has("10.1.0.2")).toBe(false);
+  });
 });

@@ -4,6 +4,10 @@ import { isTerminal, type Pod, podIps } from "../../api/kinds/core.ts";
 
 const none: readonly string[] = [];
 
+/** Pods have one or two addresses; there may be as many as that of pods that are gone, and some. */
+const MOST_ADDRESSES = 3;
+const SLACK = 64;
+
 export class NamedAddresses implements Pick<ReadonlySet<string>, "has"> {
   readonly #pods: ReadonlyMap<string, Pod>;
   /**
@@ -22,6 +26,13 @@ export class NamedAddresses implements Pick<ReadonlySet<string>, "has"> {
     if (changed === "all") this.#seen.clear();
     for (const key of changed === "all" ? this.#pods.keys() : changed)
       for (const address of this.#addressesOf(key)) this.#note(address, key);
+    // What pods left behind that are gone: looked for once it is more than what there is.
+    if (changed !== "all" && this.#seen.size > MOST_ADDRESSES * this.#pods.size + SLACK) this.follow("all");
+  }
+
+  /** How many addresses are kept in memory. */
+  get size(): number {
+    return this.#seen.size;
   }
 
   has(address: string): boolean {
