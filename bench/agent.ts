@@ -7,8 +7,8 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { type Measured, measureAgent } from "./lib/big-agent.ts";
 import type { ClusterSize } from "./lib/big-cluster.ts";
-import { ended } from "./lib/own-agent.ts";
 import { ranInPrivate } from "./lib/private.ts";
+import { ended } from "./lib/processes.ts";
 import { isQuick } from "./lib/quick.ts";
 import { type Row, row } from "./lib/row.ts";
 

@@ -1,7 +1,7 @@
 // ADD and DEL of our plugin (executable, agent, allocator, rules) beside Debian's bridge and host-local on the same kernel,
 // from the start of the process to the end of its output; one at a time and eight at a time, taking turns.
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,6 +13,7 @@ import { linuxMachine } from "../src/kernel/index.ts";
 import { openSqliteStore } from "../src/store/sqlite/store.ts";
 import { type Job, type Launched, launch } from "./lib/launch.ts";
 import { ranInPrivate } from "./lib/private.ts";
+import { ended, memoryMib, processorSeconds } from "./lib/processes.ts";
 import { rounds } from "./lib/quick.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
 
@@ -61,20 +62,12 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
       ...(wanted("many") ? await manyPods(setUp) : []),
       ...(wanted("rest") ? await atRest(setUp) : []),
     ];
-    await end(setUp.agent);
+    await ended(setUp.agent);
     return [...plugin, ...(wanted("lab") ? await wholeLab(folder) : [])];
   } finally {
-    await end(setUp.agent);
+    await ended(setUp.agent);
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** Ends a process and waits for that: it may still write into its folder. */
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  child.kill();
-  await ended;
 }
 
 async function prepare(folder: string): Promise<Bench> {
@@ -272,17 +265,16 @@ async function atRest(setUp: Bench): Promise<Row[]> {
   await all(setUp.ours, "ADD", boxes);
   await sleep(3000);
   const pid = setUp.agent.pid ?? 0;
-  const before = cpuSeconds(pid);
+  const before = processorSeconds(pid);
   await sleep(REST_SECONDS * 1000);
-  const percent = ((cpuSeconds(pid) - before) / REST_SECONDS) * 100;
-  const kib = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  const percent = ((processorSeconds(pid) - before) / REST_SECONDS) * 100;
   const most = (value: number) => ({ of: "ours", at: "most", value }) as const;
   return [
     row(
       "rest-rss",
       `agent at rest with ${PODS_AT_REST} pods, resident memory`,
       "MiB",
-      Number(kib) / 1024,
+      memoryMib(pid),
       null,
       most(120),
     ),
@@ -373,9 +365,3 @@ spec:
       containers:
         - {name: web, image: web, ports: [{containerPort: 80}]}
 `;
-
-/** User and system time of a process so far; proc(5), fields 14 and 15, in ticks of 10 ms. */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}

@@ -16,6 +16,7 @@ import { openSqliteStore } from "../src/store/sqlite/store.ts";
 import type { Store } from "../src/store/store.ts";
 import type { Need } from "./lib/needs.ts";
 import { ranInPrivate } from "./lib/private.ts";
+import { ended, memoryMib, processorSeconds } from "./lib/processes.ts";
 import { isQuick, rounds } from "./lib/quick.ts";
 import { AS, blockOf, createNode, fill, REFLECTOR, simulated } from "./lib/routes/cluster.ts";
 import { measureWays, wayNeeds } from "./lib/routes/ways.ts";
@@ -28,7 +29,6 @@ const NODES = isQuick ? 500 : 5000;
 const ROUNDS = rounds(10, 3);
 const MORE_NODES = rounds(20, 5);
 const ADDRESSES = { bench: "192.168.0.11", second: "192.168.0.12" } as const;
-const TICKS_A_SECOND = 100;
 const PATIENCE_MS = 60_000;
 /** The agent looks at its BIRD every second: a window has several looks. */
 const WINDOW_MS = 5000;
@@ -65,7 +65,7 @@ async function measure(folder: string, end: (() => Promise<void>)[]): Promise<Ro
     ours: { reflector: reflectors.ours, kernel: lans.ours.open("bench"), bird: () => agent.bird() },
     peer: { reflector: reflectors.peer, kernel: lans.peer.open("bench"), bird: () => Promise.resolve(alone) },
   };
-  const quietMiB = memoryOf(agent.process);
+  const quietMiB = memoryMib(agent.process.pid!);
   const times = { ours: [] as number[], peer: [] as number[] };
   const shares: number[] = [];
   for (let i = 0; i <= ROUNDS; i++)
@@ -77,7 +77,7 @@ async function measure(folder: string, end: (() => Promise<void>)[]): Promise<Ro
     }
   await sides.ours.reflector.command("enable n0");
   await allThere(sides.ours.kernel, NODES);
-  const fullMiB = memoryOf(agent.process);
+  const fullMiB = memoryMib(agent.process.pid!);
   const second = await startAgent(folder, "second", database, end);
   const joins = await moreNodes(store, sides.ours.kernel, second.state);
   const most = (of: "ratio" | "ours", value: number) => ({ of, at: "most", value }) as const;
@@ -146,14 +146,14 @@ async function converge(
     last = Date.now();
   });
   try {
-    const [began, before] = [performance.now(), cpuOf(agent)];
+    const [began, before] = [performance.now(), processorSeconds(agent.pid!)];
     await reflector.command("enable n0");
     await until(`${who} hears all`, () => count >= NODES, 5);
     const { text } = await (await bird()).command(`show protocols all ${SESSION}`);
     // BIRD says when the session stood, to the millisecond.
     const time = last - Date.parse(readProtocols(text).get(SESSION)?.since ?? "");
     if (who === "ours") await sleep(Math.max(0, WINDOW_MS - (performance.now() - began)));
-    return { time, share: (cpuOf(agent) - before) / ((performance.now() - began) / 1000) };
+    return { time, share: (processorSeconds(agent.pid!) - before) / ((performance.now() - began) / 1000) };
   } finally {
     watch.stop();
     // Only one of the two keeps routes alive at a time.
@@ -279,7 +279,7 @@ async function startBird(
   const bird = spawn("ip", ["netns", "exec", netns, "bird", "-f", "-c", file, "-s", socket], {
     stdio: "inherit",
   });
-  end.push(() => stopped(bird));
+  end.push(() => ended(bird));
   await until(`${name} starts`, async () => (await ask(socket, "show status")) !== undefined, 50);
   return await BirdControl.connect(socket);
 }
@@ -308,7 +308,7 @@ async function startAgent(folder: string, node: string, database: string, end: (
     { stdio: "inherit" },
   );
   end.push(async () => {
-    await stopped(child);
+    await ended(child);
     // Its BIRD outlives it.
     await ask(birdFiles(state).control, "down");
   });
@@ -337,22 +337,4 @@ async function settledConfig(state: string): Promise<string> {
     1000,
   );
   return before;
-}
-
-async function stopped(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = new Promise((resolve) => child.once("exit", resolve));
-  child.kill();
-  await gone;
-}
-
-/** Seconds of processor time that a process has used. */
-function cpuOf({ pid }: ChildProcess): number {
-  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
-}
-
-function memoryOf({ pid }: ChildProcess): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
 }

@@ -18,6 +18,7 @@ import { launch } from "./lib/launch.ts";
 import { manyPods } from "./lib/many-pods.ts";
 import { groupRows } from "./lib/policy/groups.ts";
 import { ranInPrivate } from "./lib/private.ts";
+import { ended } from "./lib/processes.ts";
 import { isQuick, rounds } from "./lib/quick.ts";
 import { quantile, type Row, row } from "./lib/row.ts";
 
@@ -84,7 +85,7 @@ async function warmPool(folder: string): Promise<Row[]> {
       row("warm-p99", "the same, 99th percentile", "ms", ...at(0.99)),
     ];
   } finally {
-    for (const { agent } of Object.values(sides)) await end(agent);
+    for (const { agent } of Object.values(sides)) await ended(agent);
   }
 }
 
@@ -174,11 +175,4 @@ function job({ config }: Side, verb: "ADD" | "DEL", id: string, netns: string, p
       PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin",
     },
   };
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  child.kill();
-  await ended;
 }

@@ -4,7 +4,7 @@ import { attachWire } from "../../src/agent/pods/wire.ts";
 import { shimPath } from "../../src/agent/shim-path.ts";
 import { runSmall } from "../../src/kernel/exec/index.ts";
 import { linuxMachine } from "../../src/kernel/index.ts";
-import { processorSeconds } from "./processor-time.ts";
+import { processorSecondsWithChildren } from "./processes.ts";
 
 const version = { CNI_COMMAND: "VERSION", CNI_PATH: "/usr/lib/cni" };
 
@@ -15,7 +15,7 @@ export async function barePods(pods: number): Promise<number> {
   machine.createNetns("bare");
   const node = machine.open({ name: "bare" });
   try {
-    const before = processorSeconds(process.pid);
+    const before = processorSecondsWithChildren(process.pid);
     for (const [at, name] of names.entries()) {
       const netns = machine.createNetns(name);
       await runSmall(shimPath(), [], { input: '{"cniVersion":"1.0.0"}', env: version });
@@ -30,7 +30,7 @@ export async function barePods(pods: number): Promise<number> {
         mtu: 1500,
       });
     }
-    return processorSeconds(process.pid) - before;
+    return processorSecondsWithChildren(process.pid) - before;
   } finally {
     node.close();
     await Promise.all([...names, "bare"].map((name) => machine.removeNetns(name)));

@@ -1,15 +1,13 @@
 // An agent in a big cluster (big-cluster.ts), measured after a restart: as a process of its own, with some pods that it plugs in.
-import type { ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { linuxMachine } from "../../src/kernel/index.ts";
 import { bigCluster, type ClusterSize } from "./big-cluster.ts";
-import { ended, OwnAgent } from "./own-agent.ts";
+import { OwnAgent } from "./own-agent.ts";
+import { ended, memoryMib, processorSeconds } from "./processes.ts";
 
 /** It is at rest some seconds after it is ready. */
 const REST_MS = 12_000;
 const PATIENCE_MS = 120_000;
-const TICKS_PER_SECOND = 100;
 
 export interface Measured {
   readonly readySeconds: number;
@@ -38,14 +36,15 @@ export async function measureAgent(
     await ended(agent.process);
     const began = performance.now();
     await agent.startAgain(PATIENCE_MS);
+    const pid = agent.process.pid!;
     const readySeconds = (performance.now() - began) / 1000;
-    const cpuSeconds = cpuOf(agent.process);
+    const cpuSeconds = processorSeconds(pid);
     await sleep(REST_MS);
     return {
       readySeconds,
       cpuSeconds,
-      restMib: memoryOf(agent.process, "VmRSS"),
-      mostMib: memoryOf(agent.process, "VmHWM"),
+      restMib: memoryMib(pid),
+      mostMib: memoryMib(pid, "most"),
     };
   } finally {
     await agent?.end();
@@ -59,14 +58,4 @@ function* localPods(size: ClusterSize): Generator<[namespace: string, name: stri
     const { metadata } = JSON.parse(text) as { metadata: { namespace: string; name: string } };
     yield [metadata.namespace, metadata.name];
   }
-}
-
-function memoryOf({ pid }: ChildProcess, line: string): number {
-  const found = new RegExp(`^${line}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"));
-  return Number(found?.[1]) / 1024;
-}
-
-function cpuOf({ pid }: ChildProcess): number {
-  const fields = (readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1) ?? "").split(" ").map(Number);
-  return ((fields[11] ?? 0) + (fields[12] ?? 0)) / TICKS_PER_SECOND;
 }

@@ -6,7 +6,7 @@ import path from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { barePods } from "./bare-pods.ts";
-import { processorSeconds } from "./processor-time.ts";
+import { processorSecondsWithChildren } from "./processes.ts";
 import { type Row, row } from "./row.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -126,7 +126,7 @@ function cpuOf(labs: string, name: string): number {
   const record = JSON.parse(readFileSync(path.join(labs, name, "lab.json"), "utf8")) as {
     readonly process: { readonly pid: number };
   };
-  return processorSeconds(record.process.pid);
+  return processorSecondsWithChildren(record.process.pid);
 }
 
 function labOf(name: string, count: number, what: "subnets" | "blocks"): object {

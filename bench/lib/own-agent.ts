@@ -9,6 +9,7 @@ import { ipPoolKind } from "../../src/api/kinds/ip-pool.ts";
 import { type Kernel, linuxMachine } from "../../src/kernel/index.ts";
 import type { Store } from "../../src/store/store.ts";
 import { launch } from "./launch.ts";
+import { ended } from "./processes.ts";
 
 const program = path.resolve(import.meta.dirname, "../../bin/trunkline");
 
@@ -16,14 +17,6 @@ const program = path.resolve(import.meta.dirname, "../../bin/trunkline");
 export function daemon(database: string | readonly string[], args: readonly string[]): ChildProcess {
   const store = typeof database === "string" ? ["--store", `sqlite:${database}`] : database;
   return spawn(program, [...args, ...store, "--log-level", "error"], { stdio: "inherit" });
-}
-
-/** Ends it, and waits for that. */
-export async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const end = new Promise((resolve) => child.once("exit", resolve));
-  child.kill();
-  await end;
 }
 
 /** Writes the node, its pool, and a host `db` outside. */

@@ -1,7 +1,6 @@
 // Packets that policies refuse: what a hundred thousand of them a second cost the agent, whether all are counted, and what it costs
 // those that are allowed that the kernel tells of them.
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -14,6 +13,7 @@ import { createPod, fillNode, OwnAgent } from "../own-agent.ts";
 import { ipOf, makePathCluster } from "../policy/cluster.ts";
 import { enforce } from "../policy/enforce.ts";
 import { BenchPath } from "../policy/paths.ts";
+import { processorSeconds } from "../processes.ts";
 import { rounds } from "../quick.ts";
 import { quantile, type Row, row } from "../row.ts";
 
@@ -44,9 +44,9 @@ export async function deniedRows(folder: string): Promise<Row[]> {
     const counted = async () =>
       (await readDeniedCounts(agent.kernel.nft)).links.reduce((sum, { packets }) => sum + packets, 0);
     const pid = agent.process.pid ?? 0;
-    const [before, cpu] = [await counted(), cpuSeconds(pid)];
+    const [before, cpu] = [await counted(), processorSeconds(pid)];
     const { sent, seconds } = await flood("loud", address, RATE, SECONDS);
-    const used = ((cpuSeconds(pid) - cpu) / seconds) * 100;
+    const used = ((processorSeconds(pid) - cpu) / seconds) * 100;
     const refused = (await counted()) - before;
     const rate = Math.round(sent / seconds).toLocaleString("en");
     return [
@@ -121,10 +121,4 @@ async function flood(netns: string, to: string, rate: number, seconds: number, s
   const { stdout } = await promisify(execFile)("ip", args, { signal });
   const [sent = 0, took = 1] = stdout.split(" ").map(Number);
   return { sent, seconds: took };
-}
-
-/** User and system time of a process so far; proc(5), fields 14 and 15, in ticks of 10 ms. */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 }

@@ -10,7 +10,8 @@ import {
 } from "../../../src/api/kinds/address-list.ts";
 import { openSqliteStore } from "../../../src/store/sqlite/store.ts";
 import { postgresServer } from "../../../test/kernel/sinks/servers.ts";
-import { createPod, daemon, ended, fillNode, OwnAgent } from "../own-agent.ts";
+import { createPod, daemon, fillNode, OwnAgent } from "../own-agent.ts";
+import { ended } from "../processes.ts";
 import { rounds } from "../quick.ts";
 import { quantile, type Row, row } from "../row.ts";
 
