@@ -5,12 +5,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { type Measured, measureAgent } from "./lib/big-agent.ts";
+import { agentRows, type Measured, measureAgent } from "./lib/big-agent.ts";
 import type { ClusterSize } from "./lib/big-cluster.ts";
 import { ranInPrivate } from "./lib/private.ts";
 import { ended } from "./lib/processes.ts";
-import { isQuick } from "./lib/quick.ts";
-import { type Row, row } from "./lib/row.ts";
+import type { Row } from "./lib/row.ts";
 
 const LARGE: ClusterSize = { nodes: 5000, pods: 100_000, policies: 10_000, namespaces: 1000, local: 20 };
 const SMALL: ClusterSize = { nodes: 50, pods: 1000, policies: 100, namespaces: 10, local: 10 };
@@ -20,31 +19,15 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
   const folder = mkdtempSync(path.join(tmpdir(), "trunkline-bench-"));
   try {
     const small = await measure(path.join(folder, "small"), SMALL);
-    if (args.includes("small")) return rowsOf("small", "1,000 pods, 100 policies, 50 nodes", small);
+    const bars = { readySeconds: 3, restMib: 200 };
+    if (args.includes("small"))
+      return agentRows("agent.small", "1,000 pods, 100 policies, 50 nodes", { ours: small, bars });
     const large = await measure(path.join(folder, "large"), LARGE);
     const what = "100,000 pods, 10,000 policies, 5,000 nodes (peer: 1,000 pods, 100 policies, 50 nodes)";
-    return rowsOf("large", what, large, small);
+    return agentRows("agent.large", what, { ours: large, peer: small, bars });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function rowsOf(id: string, what: string, ours: Measured, peer?: Measured): Row[] {
-  const of = (figure: keyof Measured, words: string, unit: string, most?: number): Row =>
-    row(
-      `agent.${id}.${figure}`,
-      `${what}: ${words}`,
-      unit,
-      ours[figure],
-      peer?.[figure] ?? null,
-      most === undefined || isQuick ? undefined : { of: "ours", at: "most", value: most },
-    );
-  return [
-    of("readySeconds", "restarted agent, from its start until ready", "s", 3),
-    of("cpuSeconds", "processor time until then", "s"),
-    of("restMib", "memory at rest", "MiB", 200),
-    of("mostMib", "most memory so far", "MiB"),
-  ];
 }
 
 async function measure(folder: string, size: ClusterSize): Promise<Measured> {

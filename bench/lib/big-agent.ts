@@ -4,6 +4,8 @@ import { linuxMachine } from "../../src/kernel/index.ts";
 import { bigCluster, type ClusterSize } from "./big-cluster.ts";
 import { OwnAgent } from "./own-agent.ts";
 import { ended, memoryMib, processorSeconds } from "./processes.ts";
+import { isQuick } from "./quick.ts";
+import { type Row, row } from "./row.ts";
 
 /** It is at rest some seconds after it is ready. */
 const REST_MS = 12_000;
@@ -14,6 +16,29 @@ export interface Measured {
   readonly cpuSeconds: number;
   readonly restMib: number;
   readonly mostMib: number;
+}
+
+/**
+ * Returns what was measured of an agent as rows of a table.
+ * @param id of the rows, but for the figure
+ * @param bars the most that is aimed at; quick runs are not judged
+ */
+export function agentRows(
+  id: string,
+  what: string,
+  { ours, peer, bars }: { ours: Measured; peer?: Measured; bars: Partial<Record<keyof Measured, number>> },
+): Row[] {
+  const of = (figure: keyof Measured, words: string, unit: string): Row => {
+    const value = isQuick ? undefined : bars[figure];
+    const bar = value === undefined ? undefined : ({ of: "ours", at: "most", value } as const);
+    return row(`${id}.${figure}`, `${what}: ${words}`, unit, ours[figure], peer?.[figure] ?? null, bar);
+  };
+  return [
+    of("readySeconds", "restarted agent, from its start until ready", "s"),
+    of("cpuSeconds", "processor time until then", "s"),
+    of("restMib", "memory at rest", "MiB"),
+    of("mostMib", "most memory so far", "MiB"),
+  ];
 }
 
 /**

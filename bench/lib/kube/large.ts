@@ -13,10 +13,10 @@ import { ipPoolKind } from "../../../src/api/kinds/ip-pool.ts";
 import { networkPolicyKind } from "../../../src/api/kinds/network-policy.ts";
 import type { Draft, Kind, KubeObject } from "../../../src/api/object.ts";
 import { openSqliteStore } from "../../../src/store/sqlite/store.ts";
-import { type Measured, measureAgent } from "../big-agent.ts";
+import { agentRows, measureAgent } from "../big-agent.ts";
 import { bigCluster, type ClusterSize } from "../big-cluster.ts";
 import { isQuick } from "../quick.ts";
-import { type Row, row } from "../row.ts";
+import type { Row } from "../row.ts";
 import { Api } from "./api.ts";
 import { putAll, stored } from "./etcd.ts";
 
@@ -42,26 +42,8 @@ export async function largeRows(): Promise<Row[]> {
   const database = file("large.db");
   await fillDatabase(database, size);
   const peer = await measureAgent(file("sqlite-agent"), database, size);
-  const what = `agent with ${pods} pods, ${policies} policies, ${nodes} nodes at the API server (peer: in SQLite)`;
-  return rowsOf(what, ours, peer);
-}
-
-function rowsOf(what: string, ours: Measured, peer: Measured): Row[] {
-  const of = (figure: keyof Measured, words: string, unit: string, most?: number): Row =>
-    row(
-      `kube.large.${figure}`,
-      `${what}: ${words}`,
-      unit,
-      ours[figure],
-      peer[figure],
-      most === undefined || isQuick ? undefined : { of: "ours", at: "most", value: most },
-    );
-  return [
-    of("readySeconds", "restarted, from its start until ready", "s", 5),
-    of("cpuSeconds", "processor time until then", "s"),
-    of("restMib", "memory at rest", "MiB", 220),
-    of("mostMib", "most memory so far", "MiB"),
-  ];
+  const what = `${pods} pods, ${policies} policies, ${nodes} nodes at the API server (peer: in SQLite)`;
+  return agentRows("kube.large", what, { ours, peer, bars: { readySeconds: 5, restMib: 220 } });
 }
 
 /** Starts etcd and an API server with these objects; returns the administrator's kubeconfig. */
