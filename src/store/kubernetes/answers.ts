@@ -13,8 +13,7 @@ import { podOf } from "./wire/pod.ts";
 const words = { ADDED: "added", MODIFIED: "modified", DELETED: "deleted", BOOKMARK: "bookmark" } as const;
 
 export interface ServerEvent<T extends KubeObject> {
-  /** Undefined: of no type that this build knows. */
-  readonly type: (typeof words)[keyof typeof words] | undefined;
+  readonly type: (typeof words)[keyof typeof words];
   /** As it is kept; of a bookmark only its metadata. */
   readonly object: T;
 }
@@ -25,7 +24,8 @@ export function acceptable(kind: Kind, keep: Keep): string {
 }
 
 /**
- * Yields the events of a watch's answer, as many at a time as came together.
+ * Yields the events of a watch's answer, as many at a time as came together, but for those of types that this build does not
+ * know.
  * @throws ApiRefusal for what the server says with an ERROR event, Error for what cannot be read
  */
 export async function* eventsOf<T extends KubeObject>(
@@ -35,8 +35,10 @@ export async function* eventsOf<T extends KubeObject>(
 ): AsyncGenerator<readonly ServerEvent<T>[], void, void> {
   if (keep !== "all" && response.headers["content-type"]?.startsWith(PROTOBUF) === true)
     for await (const messages of messagesOf(response))
-      yield messages.map((bytes) => podEvent(bytes, keep) as ServerEvent<never>);
-  else for await (const lines of linesOf(response)) yield lines.map((line) => jsonEvent(kind, keep, line));
+      yield messages.flatMap((bytes) => (podEvent(bytes, keep) as ServerEvent<never> | undefined) ?? []);
+  else
+    for await (const lines of linesOf(response))
+      yield lines.flatMap((line) => jsonEvent(kind, keep, line) ?? []);
 }
 
 export interface Page<T extends KubeObject> {
@@ -66,16 +68,15 @@ function isPod({ apiVersion, kind }: Kind): boolean {
   return apiVersion === podKind.apiVersion && kind === podKind.kind;
 }
 
-function podEvent(bytes: Buffer, keep: Exclude<Keep, "all">): ServerEvent<Pod> {
+function podEvent(bytes: Buffer, keep: Exclude<Keep, "all">): ServerEvent<Pod> | undefined {
   const { type: said, object } = eventOf(bytes);
   if (said === "ERROR") {
     const status = statusOf(object);
     throw refusalOf(status.code ?? 500, status);
   }
   const type = wordOf(said);
-  if (type === "bookmark" || type === undefined)
-    return { type, object: { metadata: metadataOf(object) } as Pod };
-  return { type, object: podOf(object, keep) };
+  if (type === "bookmark") return { type, object: { metadata: metadataOf(object) } as Pod };
+  return type && { type, object: podOf(object, keep) };
 }
 
 interface RawEvent {
@@ -87,12 +88,16 @@ interface RawEvent {
   };
 }
 
-function jsonEvent<T extends KubeObject>(kind: Kind<T>, keep: Keep, line: string): ServerEvent<T> {
+function jsonEvent<T extends KubeObject>(
+  kind: Kind<T>,
+  keep: Keep,
+  line: string,
+): ServerEvent<T> | undefined {
   const { type: said = "", object } = JSON.parse(line) as RawEvent;
   if (said === "ERROR" || object === undefined) throw refusalOf(object?.code ?? 500, object ?? {});
   const type = wordOf(said);
-  if (type === "bookmark" || type === undefined) return { type, object: object as unknown as T };
-  return { type, object: taken(kind, object, keep) };
+  if (type === "bookmark") return { type, object: object as unknown as T };
+  return type && { type, object: taken(kind, object, keep) };
 }
 
 /** Returns what is kept of an object that came as JSON: items of a list come without apiVersion and kind. */
@@ -100,6 +105,6 @@ export function taken<T extends KubeObject>(kind: Kind<T>, object: unknown, keep
   return trimmed({ ...(object as T), apiVersion: kind.apiVersion, kind: kind.kind }, keep);
 }
 
-function wordOf(type: string): ServerEvent<never>["type"] {
+function wordOf(type: string): ServerEvent<never>["type"] | undefined {
   return Object.hasOwn(words, type) ? words[type as keyof typeof words] : undefined;
 }

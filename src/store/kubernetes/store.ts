@@ -299,7 +299,7 @@ class KubernetesStore implements Store {
         for (const { type, object } of together) {
           const { resourceVersion } = object.metadata;
           if (type === "bookmark") yield { type, revision: resourceVersion };
-          else if (type !== undefined) yield { type, object, revision: resourceVersion };
+          else yield { type, object, revision: resourceVersion };
         }
       }
     } catch (error) {
