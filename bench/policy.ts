@@ -67,7 +67,7 @@ function fullRows(): Row[] {
     row("policy.full.memory", "the same, whole process (peer: 1.6 GB)", "MiB", mib, 1600, {
       of: "ours",
       at: "most",
-      value: 1024,
+      value: 320,
     }),
   ];
 }

@@ -29,7 +29,10 @@ for (const key of facts.policies.keys()) {
   subjects += model.subjectsOf(compiled).length;
   for (const rule of [...(compiled.ingress ?? []), ...(compiled.egress ?? [])])
     for (const peer of rule.peers === "any" ? [] : rule.peers)
-      if (peer.kind === "pods") peers += model.acquire(peer.namespaces, peer.pods).members.size;
+      if (peer.kind === "pods") {
+        const within = peer.namespaces === "own" ? compiled.namespace : peer.namespaces;
+        peers += model.acquire(within, peer.pods).members.size;
+      }
 }
 const seconds = (performance.now() - began) / 1000;
 const cpu = process.cpuUsage().user / 1e6;

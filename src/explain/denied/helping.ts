@@ -50,7 +50,7 @@ function changesFor(flow: RefusedFlow, policy: CompiledPolicy, rule: Rule): Chan
   const where = `${policy.key}, ${rule.path}`;
   const side = flow.direction === "ingress" ? "from" : "to";
   if (!admitsPort(flow, rule)) {
-    if (!admitsPeer(flow, rule)) return [];
+    if (!admitsPeer(flow, policy, rule)) return [];
     return flow.port === undefined
       ? [{ cost: 20, text: `no list of ports in ${where}: only so does it allow ${flow.protocol}` }]
       : [{ cost: 5, text: `port ${flow.port}/${flow.protocol} in ${where}.ports` }];
@@ -58,18 +58,22 @@ function changesFor(flow: RefusedFlow, policy: CompiledPolicy, rule: Rule): Chan
   const { pod } = flow.peer;
   if (rule.peers === "any" || pod === undefined) return [];
   return rule.peers.flatMap((peer, at) => {
-    const found = peer.kind === "pods" ? labelsFor(peer, pod) : undefined;
+    const found = peer.kind === "pods" ? labelsFor(peer, policy, pod) : undefined;
     return found ? [{ cost: found.cost, text: `${found.text} (${where}.${side}[${at}])` }] : [];
   });
 }
 
 /** What labels would make the pod one that the peer selects; undefined where no label does. */
-function labelsFor(peer: PodPeer, { key, pod, namespaceLabels }: NonNullable<RefusedPeer["pod"]>) {
+function labelsFor(
+  peer: PodPeer,
+  policy: CompiledPolicy,
+  { key, pod, namespaceLabels }: NonNullable<RefusedPeer["pod"]>,
+) {
   const namespace = pod.metadata.namespace ?? "default";
   const parts: string[] = [];
   let cost = 0;
-  if (typeof peer.namespaces === "string") {
-    if (peer.namespaces !== namespace) return undefined;
+  if (peer.namespaces === "own") {
+    if (namespace !== policy.namespace) return undefined;
   } else if (!selects(peer.namespaces, namespaceLabels)) {
     const unmet = unmetLabels(peer.namespaces, namespaceLabels);
     // A namespace's name is a label that nobody can change.
@@ -103,17 +107,17 @@ function admitsPort({ direction, self, peer, protocol, port }: RefusedFlow, rule
   );
 }
 
-function admitsPeer({ peer }: RefusedFlow, rule: Rule): boolean {
-  return rule.peers === "any" || rule.peers.some((one) => isPeer(one, peer));
+function admitsPeer({ peer }: RefusedFlow, policy: CompiledPolicy, rule: Rule): boolean {
+  return rule.peers === "any" || rule.peers.some((one) => isPeer(one, policy, peer));
 }
 
-function isPeer(one: Peer, { ip, pod }: RefusedPeer): boolean {
+function isPeer(one: Peer, policy: CompiledPolicy, { ip, pod }: RefusedPeer): boolean {
   if (one.kind === "block") return one.ranges.some((range) => isWithin(ip, range));
   if (pod === undefined) return false;
   const namespace = pod.pod.metadata.namespace ?? "default";
   const inNamespace =
-    typeof one.namespaces === "string"
-      ? one.namespaces === namespace
+    one.namespaces === "own"
+      ? namespace === policy.namespace
       : pod.namespaceLabels !== undefined && selects(one.namespaces, pod.namespaceLabels);
   return inNamespace && selects(one.pods, pod.pod.metadata.labels);
 }

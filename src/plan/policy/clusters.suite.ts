@@ -1,5 +1,6 @@
 // Random small clusters and policies, with every field and its edge values, for differential tests. Test only.
 import fc from "fast-check";
+import { deepFreeze } from "../../api/equal.ts";
 import type { LabelSelector, Namespace, Node, Pod } from "../../api/kinds/core.ts";
 import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
 import { type ClusterFacts, emptyFacts } from "../facts.ts";
@@ -239,13 +240,29 @@ const namespaces: fc.Arbitrary<Namespace[]> = fc
     }),
   );
 
+/** Policies, of which some say in another namespace what one of them says: by one object, as objects of a store do. */
+const manyPolicies = fc
+  .tuple(
+    fc.array(policies, { maxLength: 5 }),
+    fc.array(fc.tuple(fc.nat(4), fc.constantFrom(...namespaceNames)), { maxLength: 2 }),
+  )
+  .map(([written, copies]) => [
+    ...written.map((one) => ({ ...one, spec: deepFreeze(one.spec) })),
+    ...copies.flatMap(([at, namespace], number) => {
+      const original = written[at];
+      return original === undefined
+        ? []
+        : [{ ...original, metadata: meta(`copy${number}`, namespace), spec: deepFreeze(original.spec) }];
+    }),
+  ]);
+
 export const clusters: fc.Arbitrary<ClusterFacts> = fc
   .record({
     namespaces,
     pods: fc
       .integer({ min: 2, max: 8 })
       .chain((count) => fc.tuple(...Array.from({ length: count }, (_, at) => pods(at + 1)))),
-    policies: fc.array(policies, { maxLength: 6 }),
+    policies: manyPolicies,
   })
   .map((parts) => ({
     ...emptyFacts(),

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type NetworkPolicy, networkPolicyKind } from "../../api/kinds/network-policy.ts";
+import { deepFreeze } from "../../api/equal.ts";
+import { type NetworkPolicy, networkPolicyKind, STAGE_ANNOTATION } from "../../api/kinds/network-policy.ts";
 import { validate } from "../../api/validation/validate.ts";
 import { compilePolicy } from "./compile.ts";
 import { allPorts } from "./port-set.ts";
@@ -37,6 +38,29 @@ describe("compilePolicy", () => {
   it("reads a rule without peers and ports as everything from everywhere", () => {
     const [rule] = compilePolicy(policy({ ingress: [{ from: [], ports: [] }] })).ingress ?? [];
     expect(rule).toMatchObject({ peers: "any", ports: allPorts, path: "spec.ingress[0]" });
+  });
+
+  it("reads a spec once that stands in many policies, each of which has its own problems", () => {
+    const spec = deepFreeze({ ingress: [{ from: [{ podSelector: {} }, {}] }] });
+    const [one, other] = [compilePolicy(policy(spec)), compilePolicy(policy(spec))];
+    expect(one.ingress).toBe(other.ingress);
+    const staged = policy(spec);
+    const unclear = {
+      ...staged,
+      metadata: { ...staged.metadata, annotations: { [STAGE_ANNOTATION]: "TRUE" } },
+    };
+    expect(compilePolicy(unclear).problems.map(({ path }) => path)).toEqual([
+      "metadata.annotations",
+      "spec.ingress[0].from[1]",
+    ]);
+    expect(compilePolicy(policy(spec)).problems).toEqual(one.problems);
+  });
+
+  it("reads a spec again that may have changed", () => {
+    const spec: { ingress: object[] } = { ingress: [] };
+    expect(compilePolicy(policy(spec)).ingress).toEqual([]);
+    spec.ingress.push({});
+    expect(compilePolicy(policy(spec)).ingress).toHaveLength(1);
   });
 
   const wrong: [string, unknown, string][] = [

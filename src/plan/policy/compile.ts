@@ -25,38 +25,63 @@ type Report = (path: string, message: string) => void;
 /** How a policy governs a direction: by its rules, or, where it may not have been meant so, by isolating alone. */
 type Governs = "rules" | "shut";
 
+/** What a policy's spec says, wherever the policy is: of the policy's own namespace it does not know the name. */
+type CompiledSpec = Pick<CompiledPolicy, "subject" | "ingress" | "egress" | "problems">;
+
+/** Of specs that nobody can change: a large cluster has the same few in every namespace, each as one object. */
+const knownSpecs = new WeakMap<object, CompiledSpec>();
+
 /** Returns the policy's rules. */
 export function compilePolicy(policy: NetworkPolicy): CompiledPolicy {
+  const { name, namespace = "default", annotations } = policy.metadata;
+  const { subject, ingress, egress, problems } = compiledSpec(policy.spec ?? {});
+  const stage = annotations?.[STAGE_ANNOTATION];
+  const wrong = stage !== undefined && stage !== "true" && stage !== "false";
+  return {
+    key: keyOf({ metadata: { name, namespace } }),
+    name,
+    namespace,
+    priority: 0,
+    subject,
+    ingress,
+    egress,
+    problems: wrong ? [unclearStage(stage), ...problems] : problems,
+  };
+}
+
+function unclearStage(stage: string): Problem {
+  const message = `${STAGE_ANNOTATION} is '${stage}'; it must be 'true' or 'false', and the policy is enforced`;
+  return { code: "policy.invalid", path: "metadata.annotations", message };
+}
+
+function compiledSpec(whole: unknown): CompiledSpec {
+  if (!isObject(whole) || !Object.isFrozen(whole)) return compileSpec(whole);
+  const known = knownSpecs.get(whole);
+  if (known !== undefined) return known;
+  const compiled = compileSpec(whole);
+  knownSpecs.set(whole, compiled);
+  return compiled;
+}
+
+function compileSpec(whole: unknown): CompiledSpec {
   const problems: Problem[] = [];
   const report: Report = (path, message) => {
     problems.push({ code: "policy.invalid", path, message });
   };
-  const stage = policy.metadata.annotations?.[STAGE_ANNOTATION];
-  if (stage !== undefined && stage !== "true" && stage !== "false")
-    report(
-      "metadata.annotations",
-      `${STAGE_ANNOTATION} is '${stage}'; it must be 'true' or 'false', and the policy is enforced`,
-    );
-  const whole: unknown = policy.spec ?? {};
   const spec = isObject(whole) ? whole : {};
-  const namespace = policy.metadata.namespace ?? "default";
-  if (!isObject(whole)) report("spec", `it must be an object; every pod of ${namespace} is isolated`);
+  if (!isObject(whole)) report("spec", "it must be an object; every pod of its namespace is isolated");
   const subject = readWidest(spec["podSelector"]);
   for (const why of subject.wrong)
     report("spec.podSelector", `${why}; every pod that it could mean is isolated, and nothing is allowed`);
   const types = isObject(whole) ? directionsOf(spec, report) : bothShut;
   const read = (direction: Direction): readonly Rule[] | undefined => {
     // Read also where they govern nothing, for what is wrong with them.
-    const rules = readRules(spec[direction], direction, namespace, report);
+    const rules = readRules(spec[direction], direction, report);
     const governs = types.get(direction);
     if (governs === undefined) return undefined;
     return governs === "shut" || subject.wrong.length > 0 ? [] : rules;
   };
   return {
-    key: keyOf({ metadata: { name: policy.metadata.name, namespace } }),
-    name: policy.metadata.name,
-    namespace,
-    priority: 0,
     subject: subject.selector,
     ingress: read("ingress"),
     egress: read("egress"),
@@ -70,7 +95,7 @@ const noNames: readonly NamedPort[] = [];
 const anyPort = { ports: allPorts, named: noNames };
 const rulePaths = new Interned<string, string>();
 
-function readRules(list: unknown, direction: Direction, namespace: string, report: Report): readonly Rule[] {
+function readRules(list: unknown, direction: Direction, report: Report): readonly Rule[] {
   return listOf(list, `spec.${direction}`, report).map((rule, index) => {
     const written = `spec.${direction}[${index}]`;
     const path = rulePaths.get(written, () => written);
@@ -81,7 +106,7 @@ function readRules(list: unknown, direction: Direction, namespace: string, repor
       index,
       path,
       action: "Accept",
-      peers: isObject(rule) ? readPeers(rule[side], namespace, `${path}.${side}`, report) : [],
+      peers: isObject(rule) ? readPeers(rule[side], `${path}.${side}`, report) : [],
       ...readPorts(isObject(rule) ? rule["ports"] : undefined, `${path}.ports`, report),
     };
   });
@@ -140,21 +165,16 @@ function show(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-function readPeers(peers: unknown, namespace: string, path: string, report: Report): "any" | readonly Peer[] {
+function readPeers(peers: unknown, path: string, report: Report): "any" | readonly Peer[] {
   if (!isWritten(peers)) return "any";
   const found = listOf(peers, path, report).flatMap((peer, at) =>
-    readPeer(isObject(peer) ? peer : {}, namespace, () => `${path}[${at}]`, report),
+    readPeer(isObject(peer) ? peer : {}, () => `${path}[${at}]`, report),
   );
   // A copy: the list that grew has room for many more, which tens of thousands of policies would keep.
   return found.slice();
 }
 
-function readPeer(
-  peer: NetworkPolicyPeer,
-  namespace: string,
-  path: () => string,
-  report: Report,
-): readonly Peer[] {
+function readPeer(peer: NetworkPolicyPeer, path: () => string, report: Report): readonly Peer[] {
   const { ipBlock, namespaceSelector, podSelector } = peer;
   const nothing = (where: string, why: string): readonly Peer[] => {
     report(`${path()}${where}`, `${why}; it matches nothing`);
@@ -168,7 +188,7 @@ function readPeer(
     return block.ranges.length === 0 ? [] : [{ kind: "block", ranges: block.ranges }];
   }
   if (namespaceSelector == null && podSelector == null) return nothing("", "a peer must be specified");
-  const namespaces = namespaceSelector == null ? namespace : readSelector(namespaceSelector);
+  const namespaces = namespaceSelector == null ? "own" : readSelector(namespaceSelector);
   const pods = podSelector == null ? selectEverything : readSelector(podSelector);
   if (typeof namespaces === "object" && "wrong" in namespaces)
     return nothing(".namespaceSelector", namespaces.wrong);

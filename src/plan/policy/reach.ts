@@ -281,6 +281,7 @@ export class ReachTable {
     { direction, pod }: Group,
     { rule, protocol, port }: { readonly rule: Rule; readonly protocol: string; readonly port: number },
   ): void {
+    const within = pod.metadata.namespace ?? "default";
     const named = rule.named.filter((one) => one.protocol === protocol);
     const byNumber =
       hasPort(rule.ports, protocol, port) ||
@@ -289,7 +290,7 @@ export class ReachTable {
       if (rule.peers === "any") out.fill(0xffffffff);
       else
         for (const peer of rule.peers) {
-          add(out, this.#peers(peer));
+          add(out, this.#peers(peer, within));
           if (peer.kind === "block") ranges.push(...peer.ranges);
         }
       return;
@@ -299,7 +300,9 @@ export class ReachTable {
     for (const one of named) {
       const having = this.#having(one, port);
       if (rule.peers === "any") add(out, having);
-      else for (const peer of rule.peers) if (peer.kind === "pods") add(out, both(this.#peers(peer), having));
+      else
+        for (const peer of rule.peers)
+          if (peer.kind === "pods") add(out, both(this.#peers(peer, within), having));
     }
   }
 
@@ -307,11 +310,11 @@ export class ReachTable {
     return new Uint32Array(Math.ceil(this.#entries.length / 32));
   }
 
-  /** Returns the ends that a peer matches, of those with addresses that are known. */
-  #peers(peer: Peer): Bits {
-    return getOrMake(this.#peerBits, peerKey(peer), () => {
+  /** Returns the ends that a peer of policies of that namespace matches, of those with addresses that are known. */
+  #peers(peer: Peer, within: string): Bits {
+    return getOrMake(this.#peerBits, peerKey(peer, within), () => {
       const out = this.#none();
-      if (peer.kind === "pods") for (const at of this.#matching(peer)) set(out, at);
+      if (peer.kind === "pods") for (const at of this.#matching(peer, within)) set(out, at);
       else
         for (const [at, { ip }] of this.#entries.entries())
           if (ip !== undefined && peer.ranges.some((range) => isIn(ip, range))) set(out, at);
@@ -319,10 +322,10 @@ export class ReachTable {
     });
   }
 
-  *#matching({ namespaces, pods }: PodPeer): Generator<number> {
+  *#matching({ namespaces, pods }: PodPeer, within: string): Generator<number> {
     for (const [namespace, places] of this.#podsOf) {
-      if (typeof namespaces === "string") {
-        if (namespace !== namespaces) continue;
+      if (namespaces === "own") {
+        if (namespace !== within) continue;
       } else {
         const object = this.#program.namespaces.get(namespace);
         if (object === undefined || !selects(namespaces, namespaceLabels(object))) continue;
@@ -342,10 +345,10 @@ export class ReachTable {
   }
 }
 
-function peerKey(peer: Peer): string {
+function peerKey(peer: Peer, within: string): string {
   if (peer.kind === "block") return `block ${rangesKey(peer.ranges)}`;
   const { namespaces, pods } = peer;
-  return `pods ${typeof namespaces === "string" ? JSON.stringify(namespaces) : namespaces.key} ${pods.key}`;
+  return `pods ${namespaces === "own" ? JSON.stringify(within) : namespaces.key} ${pods.key}`;
 }
 
 function rangesKey(ranges: readonly IpRange[]): string {

@@ -15,11 +15,11 @@ export const directions = ["ingress", "egress"] as const;
 
 export type Action = "Accept" | "Deny" | "Pass";
 
-/** Pods by labels, in namespaces by name or by labels. */
+/** Pods by labels, in namespaces by labels. */
 export interface PodPeer {
   readonly kind: "pods";
-  /** One namespace by name, or those that the selector matches. */
-  readonly namespaces: string | Selector;
+  /** That of the policy, or those that the selector matches. */
+  readonly namespaces: "own" | Selector;
   readonly pods: Selector;
 }
 

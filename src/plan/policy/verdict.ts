@@ -135,7 +135,7 @@ function direction(
     const selecting = program.selecting(tier, pod).filter((policy) => policy[which] !== undefined);
     for (const policy of selecting) {
       const rule = policy[which]?.find((one) =>
-        ruleMatches(program, one, { direction: which, peer, destination, flow }),
+        ruleMatches(program, one, { direction: which, within: policy.namespace, peer, destination, flow }),
       );
       if (rule === undefined) continue;
       if (rule.action === "Pass") break;
@@ -161,6 +161,8 @@ function direction(
 /** What a rule is held against, seen from the pod that it protects or restrains. */
 interface Question {
   readonly direction: Direction;
+  /** The policy's namespace. */
+  readonly within: string;
   readonly peer: ResolvedEnd;
   /** Whose containers give numbers to named ports. */
   readonly destination: Pod | undefined;
@@ -175,7 +177,7 @@ function ruleMatches(program: PolicyProgram, rule: Rule, question: Question): bo
   return rule.peers.some((peer) => {
     // Leaving a pod, a port's name means something only where the destination is known to be a pod, not an address.
     if (peer.kind === "block" && direction === "egress" && !byNumber) return false;
-    return peerMatches(program, peer, question.peer);
+    return peerMatches(program, peer, question);
   });
 }
 
@@ -187,7 +189,7 @@ function namedMatches(rule: Rule, destination: Pod | undefined, flow: Flow): boo
   );
 }
 
-function peerMatches(program: PolicyProgram, peer: Peer, end: ResolvedEnd): boolean {
+function peerMatches(program: PolicyProgram, peer: Peer, { peer: end, within }: Question): boolean {
   if (peer.kind === "block") {
     const { ip } = end;
     return (
@@ -199,8 +201,8 @@ function peerMatches(program: PolicyProgram, peer: Peer, end: ResolvedEnd): bool
   }
   if (end.pod === undefined) return false;
   const namespace = end.pod.metadata.namespace ?? "default";
-  if (typeof peer.namespaces === "string") {
-    if (peer.namespaces !== namespace) return false;
+  if (peer.namespaces === "own") {
+    if (namespace !== within) return false;
   } else {
     const object = program.namespaces.get(namespace);
     // A pod whose namespace is not known yet is in none that labels select.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Pod, podIps } from "../../api/kinds/core.ts";
 import type { NetworkPolicy } from "../../api/kinds/network-policy.ts";
-import type { ObjectMeta } from "../../api/object.ts";
+import type { KubeObject, ObjectMeta } from "../../api/object.ts";
 import type { Keep } from "./kept.ts";
 import { trimmed } from "./trim.ts";
 
@@ -167,5 +167,40 @@ describe("a policy as it is kept", () => {
   it("is kept as it was written where it has no rules that can be read", () => {
     const broken = { ...policy("a", 80), spec: null } as unknown as NetworkPolicy;
     expect(trimmed(broken, "network").spec).toBeNull();
+  });
+});
+
+describe("of a node", () => {
+  const said = (type: string) => ({ ...condition(type), lastHeartbeatTime: "2026-01-02T00:00:00Z" });
+  const addresses = [{ type: "InternalIP" as const, address: "192.0.2.1" }];
+  const node = {
+    apiVersion: "v1",
+    kind: "Node" as const,
+    metadata: { ...pod("n1", undefined).metadata, name: "n1", annotations: { "example.com/a": "b" } },
+    spec: { podCIDRs: ["10.0.0.0/24"], taints: [] },
+    status: {
+      addresses,
+      conditions: [said("MemoryPressure"), said("Ready"), said("NetworkUnavailable")],
+      images: [{}],
+      capacity: { cpu: "2" },
+      nodeInfo: { kernelVersion: "6.12" },
+    },
+  };
+
+  it("its own agent has the conditions whole, and nothing of the machine", () => {
+    const { spec, status } = trimmed(node, { node: "n1" });
+    expect(spec).toEqual(node.spec);
+    expect(status).toEqual({ addresses, conditions: node.status.conditions });
+  });
+
+  it("other agents have what is asked of it", () => {
+    const { metadata, status } = trimmed(node, { node: "n2" });
+    expect(metadata.annotations).toEqual({ "example.com/a": "b" });
+    expect(status).toEqual({ addresses, conditions: [condition("Ready"), condition("NetworkUnavailable")] });
+  });
+
+  it("one that says nothing yet stays so", () => {
+    const { status: _status, ...fresh } = node;
+    expect(trimmed<KubeObject>(fresh, { node: "n2" })).toMatchObject({ status: {} });
   });
 });

@@ -3,7 +3,7 @@
 // Written back are differences only (patch.ts), so what is dropped here is not lost there.
 
 import { deepFreeze } from "../../api/equal.ts";
-import type { Pod } from "../../api/kinds/core.ts";
+import type { Condition, Pod } from "../../api/kinds/core.ts";
 import type { KubeObject, ObjectMeta } from "../../api/object.ts";
 import {
   droppedAnnotations,
@@ -44,7 +44,8 @@ export function trimmed<T extends KubeObject>(object: T, keep: Keep): T {
     metadata: { ...rest, ...(annotations && { annotations: keptOf(annotations) }) },
   };
   if (object.kind === "NetworkPolicy") return withSharedSpec(small);
-  return deepFreeze(object.apiVersion === "v1" && object.kind === "Node" ? trimmedNode(small) : small);
+  if (object.apiVersion !== "v1" || object.kind !== "Node") return deepFreeze(small);
+  return deepFreeze(trimmedNode(small, isElsewhere(keep, object.metadata.name)));
 }
 
 /** The same few policies stand in every namespace of a large cluster. */
@@ -54,12 +55,28 @@ function withSharedSpec<T extends KubeObject>(policy: T): T {
   return deepFreeze({ ...policy, spec: shared(spec, known.specs) });
 }
 
-/** A node's list of images alone may be most of what it says. */
-function trimmedNode<T extends KubeObject>(node: T): T {
-  const status = Object.entries((Reflect.get(node, "status") as object | undefined) ?? {});
-  const kept = status.filter(([name]) => !["images", "volumesInUse", "volumesAttached"].includes(name));
-  return { ...node, status: Object.fromEntries(kept) };
+/**
+ * Most of what a node says is of its machine: images, sizes, versions. Of another node also what its kubelet says of the
+ * machine's pressures, and when it last said so, stands in thousands of nodes and is asked by nobody.
+ */
+function trimmedNode<T extends KubeObject>(node: T, isBrief: boolean): T {
+  const { addresses, conditions } = (Reflect.get(node, "status") ?? {}) as Record<string, unknown>;
+  const told =
+    isBrief && Array.isArray(conditions)
+      ? (conditions as readonly NodeCondition[])
+          .filter(({ type }) => !kubeletsOwn.has(type))
+          .map(({ lastHeartbeatTime: _heartbeat, ...rest }) => rest)
+      : conditions;
+  const status = {
+    ...(addresses !== undefined && { addresses }),
+    ...(told !== undefined && { conditions: told }),
+  };
+  return { ...node, status };
 }
+
+type NodeCondition = Condition & { readonly lastHeartbeatTime?: string };
+
+const kubeletsOwn = new Set(["MemoryPressure", "DiskPressure", "PIDPressure"]);
 
 function trimmedPod(pod: Pod, metadata: ObjectMeta, keep: Exclude<Keep, "all">): Pod {
   const spec = only(pod.spec, keptOfPodSpec);

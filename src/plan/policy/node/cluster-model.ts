@@ -1,90 +1,17 @@
 // The cluster as policies see it, kept up to date change by change: which pods exist, which policies select a pod, and
 // which pods each peer selector in use matches. A change costs what it touches. What the model holds depends on the
 // objects alone, never on the order in which they came.
-import { type Namespace, type Pod, podIps } from "../../../api/kinds/core.ts";
+import type { Namespace, Pod } from "../../../api/kinds/core.ts";
 import { isStaged, type NetworkPolicy } from "../../../api/kinds/network-policy.ts";
-import type { Labels } from "../../../api/selectors/selectors.ts";
-import { compilePolicy } from "../compile.ts";
-import { canonical, isPolicyPod, namespaceLabels, owner } from "../pods.ts";
+import { isPolicyPod, namespaceLabels, owner } from "../pods.ts";
 import { type Selector, selectEverything, selects } from "../selector.ts";
 import type { CompiledPolicy } from "../types.ts";
+import { Atom, Atoms, type NamespaceEntry, type NamespaceScope, PodEntry, PolicyEntry } from "./entries.ts";
 import { LabelIndex } from "./label-index.ts";
 import { getOrMake, SelectorIndex } from "./selector-index.ts";
+import { SmallSet } from "./small-set.ts";
 
-/** A selector of peers that some rule in use names; equal ones are one atom. */
-export interface Atom {
-  readonly key: string;
-  readonly scope: NamespaceEntry | NamespaceScope;
-  readonly selector: Selector;
-  readonly members: Set<PodEntry>;
-  users: number;
-}
-
-/** A pod as the model knows it, until it changes. A cluster has a hundred thousand: what the pod says itself is not kept again. */
-export class PodEntry {
-  readonly key: string;
-  readonly pod: Pod;
-  readonly namespace: NamespaceEntry;
-  /** Most pods of a large cluster are in none, and have no set of their own. */
-  atoms: Set<Atom> | undefined;
-  /** Of its interface on this node. */
-  readonly #own: readonly string[] | undefined;
-
-  constructor(key: string, pod: Pod, namespace: NamespaceEntry, own: readonly string[] | undefined) {
-    this.key = key;
-    this.pod = pod;
-    this.namespace = namespace;
-    this.atoms = undefined;
-    this.#own = own;
-  }
-
-  get labels(): Labels | undefined {
-    return this.pod.metadata.labels;
-  }
-
-  /** Canonical texts. */
-  get ips(): readonly string[] {
-    return this.#own ?? canonical(podIps(this.pod));
-  }
-
-  /** Has its interface on this node: nobody else's claim to its addresses counts. */
-  get local(): boolean {
-    return this.#own !== undefined;
-  }
-}
-
-export interface PolicyEntry {
-  readonly compiled: CompiledPolicy;
-  readonly selector: Selector;
-}
-
-interface KnownPolicy {
-  readonly source: NetworkPolicy;
-  readonly entry: PolicyEntry;
-}
-
-/** A namespace that something lives in; `labels` is undefined while its object is not known. */
-export interface NamespaceEntry {
-  readonly name: string;
-  labels: Labels | undefined;
-  object: Namespace | undefined;
-  readonly pods: LabelIndex<PodEntry>;
-  readonly policies: SelectorIndex<PolicyEntry>;
-  /** Atoms of rules that name pods of this namespace. */
-  readonly atoms: SelectorIndex<Atom>;
-  /** Selectors of namespaces that match this one, and everywhere. */
-  scopes: readonly NamespaceScope[];
-}
-
-/** A namespaceSelector in use. */
-export interface NamespaceScope {
-  readonly key: string;
-  readonly selector: Selector;
-  readonly members: Set<NamespaceEntry>;
-  readonly atoms: SelectorIndex<Atom>;
-}
-
-/** What changed since it was last asked. */
+/** What changed since it was last asked; nothing where it is asked for the first time. */
 export interface ModelChanges {
   /** Keys of pods, also of those that are gone. */
   readonly pods: ReadonlySet<string>;
@@ -116,13 +43,15 @@ export class ClusterModel {
     key: "*",
     selector: selectEverything,
     members: new Set(),
-    atoms: new SelectorIndex<Atom>(),
+    atoms: new Atoms(),
   };
-  readonly #atoms = new Map<string, Atom>();
+  /** Of most namespaces. */
+  readonly #noScopes: readonly NamespaceScope[] = [this.#everywhere];
   readonly #pods = new Map<string, PodEntry>();
-  readonly #policies = new Map<string, KnownPolicy>();
+  readonly #policies = new Map<string, PolicyEntry>();
   readonly #claims = new Map<string, PodEntry | PodEntry[]>();
-  #changed = noChanges();
+  /** Undefined until somebody begins to look: to whom everything is new nothing has changed. */
+  #changed: ReturnType<typeof noChanges> | undefined;
 
   /** @param withStaged whether policies that are only tried count like all others; default: they are as if absent */
   constructor(withStaged = false) {
@@ -139,7 +68,7 @@ export class ClusterModel {
     }
     if (before !== undefined) this.#dropPod(before);
     if (wanted !== undefined) this.#addPod(key, wanted, ips);
-    this.#changed.pods.add(key);
+    this.#changed?.pods.add(key);
   }
 
   setNamespace(name: string, object: Namespace | undefined): void {
@@ -150,7 +79,7 @@ export class ClusterModel {
     entry.object = object;
     entry.labels = object === undefined ? undefined : namespaceLabels(object);
     const selecting = object === undefined ? [] : this.#scopeIndex.match(entry.labels);
-    entry.scopes = [this.#everywhere, ...selecting];
+    entry.scopes = selecting.length === 0 ? this.#noScopes : [this.#everywhere, ...selecting];
     if (object !== undefined) this.#knownNamespaces.add(entry);
     for (const scope of entry.scopes) scope.members.add(entry);
     for (const pod of entry.pods) this.#refreshAtoms(pod);
@@ -162,20 +91,19 @@ export class ClusterModel {
     const before = this.#policies.get(key);
     if (before?.source === policy) return;
     if (before !== undefined) {
-      const namespace = this.#namespace(before.entry.compiled.namespace);
-      namespace.policies.remove(before.entry);
-      this.#changed.policies.push(before.entry.compiled);
+      const namespace = this.#namespace(before.compiled.namespace);
+      namespace.policies.remove(before);
+      this.#changed?.policies.push(before.compiled);
       this.#forgetIfEmpty(namespace);
     }
     if (policy === undefined) {
       this.#policies.delete(key);
       return;
     }
-    const compiled = compilePolicy(policy);
-    const entry = { compiled, selector: compiled.subject };
-    this.#policies.set(key, { source: policy, entry });
-    this.#namespace(compiled.namespace).policies.add(entry);
-    this.#changed.policies.push(compiled);
+    const entry = new PolicyEntry(policy);
+    this.#policies.set(key, entry);
+    this.#namespace(entry.compiled.namespace).policies.add(entry);
+    this.#changed?.policies.push(entry.compiled);
   }
 
   pod(key: string): PodEntry | undefined {
@@ -188,7 +116,7 @@ export class ClusterModel {
 
   /** Returns a policy's rules. */
   policy(key: string): CompiledPolicy | undefined {
-    return this.#policies.get(key)?.entry.compiled;
+    return this.#policies.get(key)?.compiled;
   }
 
   policyKeys(): Iterable<string> {
@@ -227,29 +155,25 @@ export class ClusterModel {
    * all, known or not; equal ones are shared. Each call needs one `release`.
    */
   acquire(namespaces: string | Selector | undefined, selector: Selector): Atom {
-    const where = typeof namespaces === "string" ? JSON.stringify(namespaces) : (namespaces?.key ?? "*");
-    const key = `${where}/${selector.key}`;
-    const known = this.#atoms.get(key);
+    const scope = this.#within(namespaces);
+    const known = scope.atoms.find(selector);
     if (known !== undefined) {
       known.users++;
       return known;
     }
-    const scope = this.#within(namespaces);
-    const atom: Atom = { key, scope, selector, members: new Set(), users: 1 };
-    this.#atoms.set(key, atom);
+    const atom = new Atom(scope, selector);
     scope.atoms.add(atom);
     const within = "members" in scope ? scope.members : [scope];
     for (const namespace of within)
-      for (const entry of namespace.pods.match(selector)) {
+      namespace.pods.each(selector, (entry) => {
         atom.members.add(entry);
         join(entry, atom);
-      }
+      });
     return atom;
   }
 
   release(atom: Atom): void {
     if (--atom.users > 0) return;
-    this.#atoms.delete(atom.key);
     const { scope } = atom;
     scope.atoms.remove(atom);
     for (const entry of atom.members) leave(entry, atom);
@@ -265,7 +189,7 @@ export class ClusterModel {
 
   /** Returns what changed since the last call. */
   takeChanges(): ModelChanges {
-    const changes = this.#changed;
+    const changes = this.#changed ?? noChanges();
     this.#changed = noChanges();
     return changes;
   }
@@ -285,7 +209,7 @@ export class ClusterModel {
     for (const ip of entry.ips) this.#unclaim(ip, entry);
     for (const atom of entry.atoms ?? []) atom.members.delete(entry);
     entry.atoms = undefined;
-    this.#changed.gone.push(entry);
+    this.#changed?.gone.push(entry);
     this.#forgetIfEmpty(entry.namespace);
   }
 
@@ -293,7 +217,7 @@ export class ClusterModel {
     const claim = this.#claims.get(ip);
     if (claim === undefined) this.#claims.set(ip, entry);
     else this.#claims.set(ip, Array.isArray(claim) ? [...claim, entry] : [claim, entry]);
-    this.#changed.ips.add(ip);
+    this.#changed?.ips.add(ip);
   }
 
   #unclaim(ip: string, entry: PodEntry): void {
@@ -302,24 +226,29 @@ export class ClusterModel {
     const [only] = rest;
     if (only === undefined) this.#claims.delete(ip);
     else this.#claims.set(ip, rest.length === 1 ? only : rest);
-    this.#changed.ips.add(ip);
+    this.#changed?.ips.add(ip);
   }
 
   #refreshAtoms(entry: PodEntry): void {
     const { namespace } = entry;
-    const now = new Set(namespace.atoms.match(entry.labels));
-    for (const scope of namespace.scopes) for (const atom of scope.atoms.match(entry.labels)) now.add(atom);
-    for (const atom of entry.atoms ?? []) {
-      if (now.has(atom)) continue;
+    const now = namespace.atoms.match(entry.labels);
+    for (const scope of namespace.scopes)
+      if (scope.atoms.size > 0) now.push(...scope.atoms.match(entry.labels));
+    // Before any rule is in use, which is when a cluster's pods come.
+    if (now.length === 0 && entry.atoms === undefined) return;
+    const kept = new Set(now);
+    const before = [...(entry.atoms ?? [])];
+    for (const atom of before) {
+      if (kept.has(atom)) continue;
       leave(entry, atom);
       atom.members.delete(entry);
-      this.#changed.pods.add(entry.key);
+      this.#changed?.pods.add(entry.key);
     }
-    for (const atom of now) {
+    for (const atom of kept) {
       if (entry.atoms?.has(atom) === true) continue;
       join(entry, atom);
       atom.members.add(entry);
-      this.#changed.pods.add(entry.key);
+      this.#changed?.pods.add(entry.key);
     }
   }
 
@@ -337,8 +266,8 @@ export class ClusterModel {
       object: undefined,
       pods: new LabelIndex<PodEntry>(),
       policies: new SelectorIndex<PolicyEntry>(),
-      atoms: new SelectorIndex<Atom>(),
-      scopes: [this.#everywhere],
+      atoms: new Atoms(),
+      scopes: this.#noScopes,
     };
     this.#namespaces.set(name, entry);
     this.#everywhere.members.add(entry);
@@ -358,7 +287,7 @@ export class ClusterModel {
         key: selector.key,
         selector,
         members: new Set(),
-        atoms: new SelectorIndex<Atom>(),
+        atoms: new Atoms(),
       };
       this.#scopeIndex.add(scope);
       for (const namespace of this.#knownNamespaces.match(selector)) {
@@ -371,7 +300,7 @@ export class ClusterModel {
 }
 
 function join(entry: PodEntry, atom: Atom): void {
-  entry.atoms ??= new Set();
+  entry.atoms ??= new SmallSet();
   entry.atoms.add(atom);
 }
 

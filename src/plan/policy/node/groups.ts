@@ -4,7 +4,7 @@ import { resolvePort } from "../pods.ts";
 import { isEmpty, noPorts, type PortSet, portRange, unionPorts } from "../port-set.ts";
 import { selectEverything } from "../selector.ts";
 import type { CompiledPolicy, Direction, NamedPort, Rule } from "../types.ts";
-import type { PodEntry } from "./cluster-model.ts";
+import type { PodEntry } from "./entries.ts";
 import type { PeerClasses, PodsPeer } from "./peer-classes.ts";
 import { getOrMake } from "./selector-index.ts";
 import type { Group, PeerClass, Term } from "./types.ts";
@@ -68,11 +68,13 @@ export function makeGroup(
         continue;
       }
       const rules = [`${policy.key} ${rule.path}`];
-      for (const peer of rule.peers) {
-        if (peer.kind === "block") {
-          if (!isEmpty(ports)) for (const range of peer.ranges) blocks.push({ range, ports, rules });
+      for (const written of rule.peers) {
+        if (written.kind === "block") {
+          if (!isEmpty(ports)) for (const range of written.ranges) blocks.push({ range, ports, rules });
           continue;
         }
+        const { namespaces, pods } = written;
+        const peer = { namespaces: namespaces === "own" ? policy.namespace : namespaces, pods };
         allow(peer, undefined, ports);
         for (const one of named) allow(peer, one, noPorts);
       }

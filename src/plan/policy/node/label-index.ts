@@ -2,6 +2,7 @@
 import type { Labels } from "../../../api/selectors/selectors.ts";
 import { type Selector, selects } from "../selector.ts";
 import { getOrMake } from "./selector-index.ts";
+import { SmallSet } from "./small-set.ts";
 
 interface Labelled {
   readonly labels: Labels | undefined;
@@ -10,24 +11,21 @@ interface Labelled {
 /** Below this many items trying them all is quicker, and a cluster has many small namespaces. */
 const worthAnIndex = 24;
 
-const noItems: ReadonlySet<never> = new Set<never>();
-
 export class LabelIndex<T extends Labelled> {
-  #all: Set<T> | undefined;
+  readonly #all = new SmallSet<T>();
   /** Made when it pays. */
-  #byLabel: Map<string, Map<string, Set<T>>> | undefined;
+  #byLabel: Map<string, Map<string, SmallSet<T>>> | undefined;
 
   get size(): number {
-    return this.#all?.size ?? 0;
+    return this.#all.size;
   }
 
   [Symbol.iterator](): IterableIterator<T> {
-    return (this.#all ?? noItems)[Symbol.iterator]() as IterableIterator<T>;
+    return this.#all[Symbol.iterator]();
   }
 
   /** The item's labels must stay the same until it is removed. */
   add(item: T): void {
-    this.#all ??= new Set();
     this.#all.add(item);
     if (this.#byLabel !== undefined) this.#note(this.#byLabel, item);
     else if (this.#all.size > worthAnIndex) {
@@ -37,7 +35,7 @@ export class LabelIndex<T extends Labelled> {
   }
 
   remove(item: T): void {
-    if (this.#all?.delete(item) !== true) return;
+    if (!this.#all.delete(item)) return;
     for (const key in item.labels) {
       const values = this.#byLabel?.get(key);
       const items = values?.get(item.labels[key] ?? "");
@@ -50,23 +48,28 @@ export class LabelIndex<T extends Labelled> {
   /** Returns every item that the selector matches. */
   match(selector: Selector): T[] {
     const out: T[] = [];
-    for (const items of this.#candidates(selector))
-      for (const item of items) if (selects(selector, item.labels)) out.push(item);
+    this.each(selector, (item) => out.push(item));
     return out;
   }
 
-  #note(index: Map<string, Map<string, Set<T>>>, item: T): void {
+  /** Shows every item that the selector matches: a list of one or two takes room for seventeen. */
+  each(selector: Selector, show: (item: T) => void): void {
+    for (const items of this.#candidates(selector))
+      for (const item of items) if (selects(selector, item.labels)) show(item);
+  }
+
+  #note(index: Map<string, Map<string, SmallSet<T>>>, item: T): void {
     for (const key in item.labels) {
-      const values = getOrMake(index, key, () => new Map<string, Set<T>>());
-      getOrMake(values, item.labels[key] ?? "", () => new Set<T>()).add(item);
+      const values = getOrMake(index, key, () => new Map<string, SmallSet<T>>());
+      getOrMake(values, item.labels[key] ?? "", () => new SmallSet<T>()).add(item);
     }
   }
 
-  #candidates(selector: Selector): readonly ReadonlySet<T>[] {
+  #candidates(selector: Selector): readonly Iterable<T>[] {
+    if (this.#byLabel === undefined) return [this.#all];
     // The first demand is good enough: people write one or two labels.
     const equal = selector.requirements.find((one) => one.operator === "In");
-    if (equal === undefined || this.#byLabel === undefined)
-      return [this.#all ?? noItems] as readonly ReadonlySet<T>[];
+    if (equal === undefined) return [this.#all];
     const values = this.#byLabel.get(equal.key);
     return values === undefined ? [] : [...equal.values].flatMap((value) => values.get(value) ?? []);
   }

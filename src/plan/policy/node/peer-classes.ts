@@ -5,7 +5,8 @@ import { hash } from "node:crypto";
 import { resolvePort } from "../pods.ts";
 import type { Selector } from "../selector.ts";
 import type { Direction, NamedPort } from "../types.ts";
-import type { Atom, ClusterModel, PodEntry } from "./cluster-model.ts";
+import type { ClusterModel } from "./cluster-model.ts";
+import type { Atom, PodEntry } from "./entries.ts";
 import { getOrMake } from "./selector-index.ts";
 import type { Group, PeerClass, Term } from "./types.ts";
 
@@ -28,10 +29,7 @@ export class PeerClasses {
   readonly #model: ClusterModel;
   readonly #direction: Direction;
   readonly #idMask: number;
-  readonly #terms = new Map<string, Term>();
-  /** Of peers without a port's name; one that no group uses any more is not among `#terms`. */
-  readonly #lastTerms = new WeakMap<PodsPeer, Term>();
-  readonly #termsOf = new Map<Atom, Set<Term>>();
+  readonly #termsOf = new Map<Atom, Term[]>();
   readonly #classes = new Map<string, PeerClass>();
   readonly #classOf = new Map<PodEntry, PeerClass>();
   readonly #byId = new Map<number, PeerClass>();
@@ -45,33 +43,19 @@ export class PeerClasses {
     this.#idMask = idBits === 32 ? 0xffffffff : (1 << idBits) - 1;
   }
 
-  /**
-   * Returns the term of a rule's peer, for one more group. A pod that a thousand policies name has a new group with each change
-   * of one of them, and the same terms but for that one's: these are found by the peer itself.
-   */
+  /** Returns the term of a rule's peer, for one more group. */
   use(peer: PodsPeer, named: NamedPort | undefined, group: Group): Term {
-    const last = named === undefined ? this.#lastTerms.get(peer) : undefined;
-    if (last !== undefined && last.groups.size > 0) {
-      last.groups.add(group);
-      return last;
-    }
-    const term = this.#termOf(peer, named, group);
-    if (named === undefined) this.#lastTerms.set(peer, term);
-    return term;
-  }
-
-  #termOf(peer: PodsPeer, named: NamedPort | undefined, group: Group): Term {
     const atom = this.#model.acquire(peer.namespaces, peer.pods);
-    const key = named === undefined ? atom.key : `${atom.key}:${named.protocol}/${named.name}`;
-    const known = this.#terms.get(key);
+    const terms = getOrMake(this.#termsOf, atom, () => []);
+    const known = terms.find((one) => sameName(one.named, named));
     if (known !== undefined) {
       this.#model.release(atom);
       known.groups.add(group);
       return known;
     }
+    const key = named === undefined ? atom.key : `${atom.key}:${named.protocol}/${named.name}`;
     const term: Term = { key, atom, named, groups: new Set([group]), classes: new Set() };
-    this.#terms.set(key, term);
-    getOrMake(this.#termsOf, atom, () => new Set<Term>()).add(term);
+    terms.push(term);
     for (const entry of atom.members) this.#dirty.add(entry);
     return term;
   }
@@ -80,10 +64,9 @@ export class PeerClasses {
   leave(term: Term, group: Group): void {
     term.groups.delete(group);
     if (term.groups.size > 0) return;
-    this.#terms.delete(term.key);
-    const terms = this.#termsOf.get(term.atom);
-    terms?.delete(term);
-    if (terms?.size === 0) this.#termsOf.delete(term.atom);
+    const rest = (this.#termsOf.get(term.atom) ?? []).filter((one) => one !== term);
+    if (rest.length > 0) this.#termsOf.set(term.atom, rest);
+    else this.#termsOf.delete(term.atom);
     for (const entry of term.atom.members) this.#dirty.add(entry);
     this.#model.release(term.atom);
   }
@@ -188,4 +171,8 @@ export class PeerClasses {
     const id = (digest.readUInt32BE(0) & this.#idMask) >>> 0;
     return id === 0 || id === 0xffffffff ? 1 : id;
   }
+}
+
+function sameName(a: NamedPort | undefined, b: NamedPort | undefined): boolean {
+  return a?.name === b?.name && a?.protocol === b?.protocol;
 }

@@ -2,6 +2,7 @@
 // demands. Those that demand none (empty, NotIn, DoesNotExist) are tried every time.
 import type { Labels } from "../../../api/selectors/selectors.ts";
 import { type Selector, selects } from "../selector.ts";
+import { SmallSet } from "./small-set.ts";
 
 interface Selecting {
   readonly selector: Selector;
@@ -11,33 +12,36 @@ interface Selecting {
 const worthAnIndex = 16;
 
 interface Index<T> {
-  readonly byValue: Map<string, Map<string, Set<T>>>;
-  readonly byKey: Map<string, Set<T>>;
-  readonly others: Set<T>;
+  readonly byValue: Map<string, Map<string, SmallSet<T>>>;
+  readonly byKey: Map<string, SmallSet<T>>;
+  readonly others: SmallSet<T>;
 }
 
 export class SelectorIndex<T extends Selecting> {
-  #all: Set<T> | undefined;
+  readonly #all = new SmallSet<T>();
   /** Made when it pays. */
   #index: Index<T> | undefined;
 
   get size(): number {
-    return this.#all?.size ?? 0;
+    return this.#all.size;
+  }
+
+  [Symbol.iterator](): IterableIterator<T> {
+    return this.#all[Symbol.iterator]();
   }
 
   add(item: T): void {
-    this.#all ??= new Set();
     this.#all.add(item);
     if (this.#index !== undefined) {
       for (const bucket of buckets(this.#index, item)) bucket.add(item);
     } else if (this.#all.size > worthAnIndex) {
-      this.#index = { byValue: new Map(), byKey: new Map(), others: new Set() };
+      this.#index = { byValue: new Map(), byKey: new Map(), others: new SmallSet() };
       for (const one of this.#all) for (const bucket of buckets(this.#index, one)) bucket.add(one);
     }
   }
 
   remove(item: T): void {
-    if (this.#all?.delete(item) !== true || this.#index === undefined) return;
+    if (!this.#all.delete(item) || this.#index === undefined) return;
     for (const bucket of buckets(this.#index, item)) bucket.delete(item);
     // Labels come and go for the life of a cluster: empty buckets must not stay.
     const equal = item.selector.requirements.find((one) => one.operator === "In");
@@ -50,7 +54,7 @@ export class SelectorIndex<T extends Selecting> {
   /** Returns every item whose selector matches. */
   match(labels: Labels | undefined): T[] {
     const out: T[] = [];
-    const take = (bucket: ReadonlySet<T> | undefined): void => {
+    const take = (bucket: Iterable<T> | undefined): void => {
       if (bucket) for (const item of bucket) if (selects(item.selector, labels)) out.push(item);
     };
     if (this.#index === undefined) {
@@ -66,15 +70,15 @@ export class SelectorIndex<T extends Selecting> {
   }
 }
 
-function buckets<T extends Selecting>(index: Index<T>, item: T): Set<T>[] {
+function buckets<T extends Selecting>(index: Index<T>, item: T): SmallSet<T>[] {
   const { requirements } = item.selector;
   const equal = requirements.find((one) => one.operator === "In");
   if (equal !== undefined) {
-    const values = getOrMake(index.byValue, equal.key, () => new Map<string, Set<T>>());
-    return [...equal.values].map((value) => getOrMake(values, value, () => new Set<T>()));
+    const values = getOrMake(index.byValue, equal.key, () => new Map<string, SmallSet<T>>());
+    return [...equal.values].map((value) => getOrMake(values, value, () => new SmallSet<T>()));
   }
   const present = requirements.find((one) => one.operator === "Exists");
-  if (present !== undefined) return [getOrMake(index.byKey, present.key, () => new Set<T>())];
+  if (present !== undefined) return [getOrMake(index.byKey, present.key, () => new SmallSet<T>())];
   return [index.others];
 }
 

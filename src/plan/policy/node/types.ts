@@ -3,7 +3,7 @@ import type { LocalEndpoint } from "../../facts.ts";
 import type { BlockPorts } from "../blocks.ts";
 import type { PortSet } from "../port-set.ts";
 import type { Direction, NamedPort } from "../types.ts";
-import type { Atom, PodEntry } from "./cluster-model.ts";
+import type { Atom, PodEntry } from "./entries.ts";
 
 /** What rules can ask of a peer: its labels, and leaving a pod also which numbers it gives to a port name. */
 export interface Term {
