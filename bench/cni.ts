@@ -27,7 +27,10 @@ const AT_A_TIME = 8;
 const PODS_AT_REST = 250;
 const MANY_PODS = 1000;
 const MANY_ROUNDS = rounds(60, 25);
-const REST_SECONDS = rounds(15, 5);
+/** A minute, so that what an agent does every minute counts. */
+const REST_SECONDS = rounds(60, 15);
+/** Until it has tidied up behind the pods that came. */
+const TIDY_MS = 8000;
 
 export const needs = [
   { program: path.join(plugins, "bridge"), debian: "containernetworking-plugins" },
@@ -263,7 +266,7 @@ function all(plugin: Plugin, verb: "ADD" | "DEL", boxes: readonly Sandbox[]): Pr
 async function atRest(setUp: Bench): Promise<Row[]> {
   const boxes = Array.from({ length: PODS_AT_REST }, (_, pod) => sandbox(setUp, pod));
   await all(setUp.ours, "ADD", boxes);
-  await sleep(3000);
+  await sleep(TIDY_MS);
   const pid = setUp.agent.pid ?? 0;
   const before = processorSeconds(pid);
   await sleep(REST_SECONDS * 1000);

@@ -329,13 +329,18 @@ class RunningAgent implements Agent {
       mayBeUplink: (index: number) => this.#view.mayBeUplink(index),
     };
     const watch = watchKernel(this.#kernel, links, {
-      onEvent: (event) => this.#view.heard(event),
+      onEvent: (event) => {
+        this.#view.heard(event);
+        this.endpoints.heard(event);
+      },
       onNews: ({ groups }) => this.#reconciler.noteResync((manager) => concerns(manager, groups)),
       onUrgent: ({ wires, settings }) => {
         if (settings) this.#mendSettings();
         this.#repair(wires);
       },
     });
+    // What went before the kernel's events were followed nobody has told.
+    this.endpoints.heard({ kind: "lost" });
     // Pods of an agent before this one: the node is meant, whether the cluster can be asked or not.
     if (this.endpoints.local.size > 0) this.#meant = true;
     this.#ipv6Pods = [...this.endpoints.local.values()].some(hasIpv6Address);
@@ -420,7 +425,7 @@ class RunningAgent implements Agent {
       if (!this.#cluster.synced) return;
       const grace = this.#graceSeconds;
       await collectGone(this.endpoints, this.#cluster.facts, machine, grace, logger);
-      const addresses = new Set(this.#inUse().map(({ address }) => address));
+      const addresses = () => new Set(this.#inUse().map(({ address }) => address));
       const attachments = [...this.endpoints.known.values()];
       await this.#addresses.collect?.({ attachments, addresses }, grace * 1000);
     };

@@ -271,7 +271,7 @@ describe("a node's allocator", () => {
     });
     await settle(clock, after.ipam.ready());
     const collect = (...addresses: string[]) =>
-      settle(clock, after.ipam.collect({ attachments: [], addresses: new Set(addresses) }, 1000));
+      settle(clock, after.ipam.collect({ attachments: [], addresses: () => new Set(addresses) }, 1000));
     await collect(used);
     clock.advance(1000);
     expect(await collect(used)).toEqual([]);

@@ -55,8 +55,8 @@ export interface AllocateRequest {
 export interface Living {
   /** Attachments that the container runtime knows. */
   readonly attachments?: readonly Pick<Owner, "containerId" | "ifName">[];
-  /** Addresses that something on the node uses: what was found in use after the journal was lost is judged by them. */
-  readonly addresses?: ReadonlySet<string>;
+  /** Addresses that something on the node uses: what was found in use after the journal was lost is judged by them, and nothing else. */
+  readonly addresses?: () => ReadonlySet<string>;
   /** Pods of this node, by uid and by `namespace/name`. */
   readonly pods?: readonly { readonly uid: string; readonly pod: string }[];
 }
@@ -263,8 +263,10 @@ export class NodeIpam {
     const keys = living.attachments && new Set(living.attachments.map(ownerKey));
     const uids = living.pods && new Set(living.pods.map(({ uid }) => uid));
     const names = living.pods && new Set(living.pods.map(({ pod }) => pod));
-    const { addresses: used } = living;
-    const leaked = [...this.#ledger.holdings.values()].filter(({ owner, addresses }) => {
+    const all = [...this.#ledger.holdings.values()];
+    // To find them out is dear, and nearly never is there anything to judge.
+    const used = all.some(({ owner }) => isRecovered(owner)) ? living.addresses?.() : undefined;
+    const leaked = all.filter(({ owner, addresses }) => {
       // The node's own devices give theirs back themselves.
       if (tunnelDeviceOf(owner) !== undefined) return false;
       if (used && isRecovered(owner)) return !addresses.some(({ address }) => used.has(address));

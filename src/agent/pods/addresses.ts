@@ -16,7 +16,8 @@ export type AddressOwner = Pick<AddressRequest, "containerId" | "ifName"> & Part
 /** What the agent knows to use addresses. */
 export interface AddressesInUse {
   readonly attachments: readonly Pick<AddressRequest, "containerId" | "ifName">[];
-  readonly addresses: ReadonlySet<string>;
+  /** Asks the kernel: called only where something is to be judged by it. */
+  readonly addresses: () => ReadonlySet<string>;
 }
 
 /** Addresses of the node's own tunnel devices. */

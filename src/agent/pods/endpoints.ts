@@ -8,7 +8,7 @@ import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { PodIdentity } from "../../cni/args.ts";
 import type { CniResult } from "../../cni/spec.ts";
-import type { Kernel, Link, Machine } from "../../kernel/kernel.ts";
+import type { Kernel, KernelEvent, Link, Machine } from "../../kernel/kernel.ts";
 import type { LocalEndpoint } from "../../plan/facts.ts";
 import type { AddressOwner, AddressSource } from "./addresses.ts";
 import {
@@ -72,7 +72,10 @@ export class Endpoints {
    * Never kept on disk, as another boot gives the same numbers to others.
    */
   readonly #indexes = new Map<string, number>();
-  readonly #liveWires = new Set<number>();
+  /** By index, whose it is. */
+  readonly #liveWires = new Map<number, string>();
+  /** Keys of endpoints whose host end may be gone: the kernel has said so, or may have said so while nobody heard it. */
+  readonly #doubted = new Set<string>();
 
   constructor(options: EndpointsOptions) {
     this.#options = options;
@@ -260,9 +263,31 @@ export class Endpoints {
     await Promise.allSettled(this.#removals.values());
   }
 
-  /** Names of the host ends that the kernel has. */
-  presentWires(): ReadonlySet<string> {
-    return new Set(findWires(this.#options.kernel).map(({ link }) => link.name));
+  /** Takes note of host ends that went without us. */
+  heard(event: KernelEvent): void {
+    if (event.kind === "lost") for (const key of this.#known.keys()) this.#doubted.add(key);
+    if (event.kind !== "link" || event.change !== "gone") return;
+    const key = this.#liveWires.get(event.index);
+    if (key !== undefined) this.#doubted.add(key);
+  }
+
+  /** Returns endpoints whose ADD was answered and whose host end is gone. The kernel is asked only for those in doubt. */
+  withoutWire(): Endpoint[] {
+    const { kernel } = this.#options;
+    const found: Endpoint[] = [];
+    for (const key of this.#doubted) {
+      const endpoint = this.#known.get(key);
+      // One that is being made or removed is looked at when that has ended.
+      if (endpoint !== undefined && endpoint.phase !== "ready") continue;
+      const link = endpoint && ownLink(kernel, endpoint.hostInterface);
+      if (endpoint !== undefined && link === undefined) {
+        found.push(endpoint);
+        continue;
+      }
+      if (link !== undefined) this.#setIndex(key, link.index);
+      this.#doubted.delete(key);
+    }
+    return found;
   }
 
   /** Returns what of the endpoint is not as `result` says it is, in words. */
@@ -280,7 +305,7 @@ export class Endpoints {
   #setIndex(key: string, index: number): void {
     this.#liveWires.delete(this.#indexes.get(key) ?? 0);
     this.#indexes.set(key, index);
-    this.#liveWires.add(index);
+    this.#liveWires.set(index, key);
   }
 
   /**
@@ -289,7 +314,8 @@ export class Endpoints {
    */
   repair(which: ReadonlySet<number> | "all" = "all"): Repairs {
     const { kernel, logger } = this.#options;
-    return repairWires(kernel, this.#known.values(), which, logger);
+    const absent = (endpoint: Endpoint) => void this.#doubted.add(endpointKey(endpoint));
+    return repairWires(kernel, this.#known.values(), which, absent, logger);
   }
 
   /** Takes back all of an endpoint, to the end, before it returns. */

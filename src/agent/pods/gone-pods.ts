@@ -7,7 +7,7 @@ import { textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Machine } from "../../kernel/kernel.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
-import { type Endpoint, factsOf, podKey } from "./endpoint.ts";
+import { type Endpoint, endpointKey, factsOf, podKey } from "./endpoint.ts";
 import type { Endpoints } from "./endpoints.ts";
 import { netnsIsGone } from "./wire-upkeep.ts";
 
@@ -25,9 +25,8 @@ export async function collectGone(
   const before = firstMissed.get(endpoints) ?? new Map<string, number>();
   const missed = new Map<string, number>();
   firstMissed.set(endpoints, missed);
-  const wires = endpoints.presentWires();
-  for (const [key, endpoint] of endpoints.known) {
-    if (endpoint.phase !== "ready" || wires.has(endpoint.hostInterface)) continue;
+  for (const endpoint of endpoints.withoutWire()) {
+    const key = endpointKey(endpoint);
     if (isShown(endpoint, facts) || !netnsIsGone(machine, endpoint)) continue;
     const since = before.get(key) ?? performance.now();
     if (performance.now() - since < graceSeconds * 1000) {

@@ -1,7 +1,15 @@
 // Upkeep of wires: what others changed of them is put right; what does not go with a link is taken away.
 import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import { type Kernel, type Link, type Machine, POD_LINK_GROUP, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
+import {
+  type Kernel,
+  type Link,
+  type LinkSettings,
+  type Machine,
+  POD_LINK_GROUP,
+  ROUTE_PROTOCOL,
+  type Route,
+} from "../../kernel/kernel.ts";
 import { type Endpoint, factsOf, isHostInterface } from "./endpoint.ts";
 import { familiesOf, ownRules } from "./pod-routes.ts";
 import { mendWire } from "./wire-mend.ts";
@@ -15,26 +23,34 @@ export interface Repairs {
 
 /**
  * Puts right the wires of endpoints whose ADD was answered.
- * @param which indexes of host ends
+ * @param which indexes of host ends; of all of them links, settings and routes are read in one go each
+ * @param absent told of endpoints whose host end is not there, where all were looked at
  */
 export function repairWires(
   kernel: Kernel,
   endpoints: Iterable<Endpoint>,
   which: ReadonlySet<number> | "all",
+  absent: (endpoint: Endpoint) => void,
   logger: Logger,
 ): Repairs {
   const repairs = { routes: 0, settings: 0 };
-  const links =
-    which === "all" ? kernel.links.list() : [...which].flatMap((index) => kernel.links.get(index) ?? []);
+  const links: (Link & { readonly settings?: LinkSettings })[] =
+    which === "all"
+      ? kernel.links.listWithSettings()
+      : [...which].flatMap((index) => kernel.links.get(index) ?? []);
   for (const link of links) repairs.settings += regroup(kernel, link, logger);
   const byName = new Map(links.map((link) => [link.name, link]));
   if (byName.size === 0) return repairs;
-  const present = kernel.routes.list({ protocol: ROUTE_PROTOCOL });
+  const present = new Set(kernel.routes.list({ protocol: ROUTE_PROTOCOL }).map(routeKey));
   for (const endpoint of endpoints) {
     const link = byName.get(endpoint.hostInterface);
-    if (endpoint.phase !== "ready" || link === undefined) continue;
+    if (endpoint.phase !== "ready") continue;
+    if (link === undefined) {
+      if (which === "all") absent(endpoint);
+      continue;
+    }
     try {
-      const { settings, routes } = mendWire(kernel, endpoint, link, present);
+      const { settings, routes } = mendWire(kernel, endpoint, link, (route) => present.has(routeKey(route)));
       const facts = factsOf(endpoint);
       if (settings.length > 0) logger.warn({ ...facts, settings }, "a pod's interface was put right");
       if (routes.length > 0) logger.warn({ ...facts, routes }, "routes to a pod were missing");
@@ -46,6 +62,10 @@ export function repairWires(
     }
   }
   return repairs;
+}
+
+function routeKey({ destination, linkIndex }: Pick<Route, "destination" | "linkIndex">): string {
+  return `${destination} ${linkIndex}`;
 }
 
 /**

@@ -1,6 +1,14 @@
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
-import type { Link, LinkChange, LinkIpv4Settings, Links, NewLink, PlainLink } from "../kernel.ts";
+import type {
+  Link,
+  LinkChange,
+  LinkIpv4Settings,
+  LinkSettings,
+  Links,
+  NewLink,
+  PlainLink,
+} from "../kernel.ts";
 import { macBytes } from "../netlink/bytes.ts";
 import type { FakeContext } from "./context.ts";
 import { destroy, linkLocal, move, setDown, settle, setUp, shown, tellLink } from "./link-life.ts";
@@ -17,6 +25,22 @@ export class FakeLinks implements Links {
 
   list(): Link[] {
     return [...this.#context.namespace("list links").links.values()].map(shown);
+  }
+
+  listWithSettings(): (Link & { readonly settings: LinkSettings })[] {
+    const { links, sysctls } = this.#context.namespace("list links");
+    const { ipv6 } = this.#context.machine;
+    const values = (family: 4 | 6, link: string, names: readonly string[]) =>
+      Object.fromEntries(
+        names.map((name) => [name, sysctls.get(`net/ipv${family}/conf/${link}/${name}`) ?? "0"]),
+      );
+    return [...links.values()].map(shown).map((link) => ({
+      ...link,
+      settings: {
+        4: values(4, link.name, ["forwarding", "proxy_arp", "rp_filter"]),
+        6: ipv6 ? values(6, link.name, ["accept_ra", "proxy_ndp", "disable_ipv6", "accept_dad"]) : {},
+      },
+    }));
   }
 
   get(nameOrIndex: string | number): Link | undefined {

@@ -1,10 +1,11 @@
 import { closeSync } from "node:fs";
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
-import type { Link, LinkChange, Links, NetnsRef, NewLink, PlainLink } from "../kernel.ts";
+import type { Link, LinkChange, LinkSettings, Links, NetnsRef, NewLink, PlainLink } from "../kernel.ts";
 import { GENERIC_CONTROLLER, readFamily, writeFamilyQuery, writeFeatures } from "../netlink/ethtool.ts";
 import { LinkMessage, readLink, writeLinkChange, writeLinkQuery, writeNewLink } from "../netlink/link.ts";
-import { Flag, type MessageWriter } from "../netlink/message.ts";
+import { readLinkSettings } from "../netlink/link-settings.ts";
+import { Flag, type Message, type MessageWriter } from "../netlink/message.ts";
 import { NETLINK_GENERIC, NETLINK_ROUTE, NetlinkSocket } from "../netlink/socket.ts";
 import { inNetns, openNetns } from "../netns/enter.ts";
 import type { BackgroundRequests } from "./background-requests.ts";
@@ -24,13 +25,21 @@ export class LinuxLinks implements Links {
   }
 
   list(): Link[] {
+    return this.#list(readLink);
+  }
+
+  listWithSettings(): (Link & { readonly settings: LinkSettings })[] {
+    return this.#list((message) => ({ ...readLink(message), settings: readLinkSettings(message) }));
+  }
+
+  #list<T>(read: (message: Message) => T): T[] {
     const attempt = (): string => "list links";
-    const found: Link[] = [];
+    const found: T[] = [];
     const outcome = this.#context.route(attempt).dump(
       LinkMessage.get,
       (writer) => writeLinkQuery(writer),
       attempt,
-      (message) => found.push(readLink(message)),
+      (message) => found.push(read(message)),
       () => found.splice(0),
     );
     if (outcome.errno !== 0) throw refusal(attempt(), outcome.errno, outcome.text);

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { hasIpv6 } from "../ipv6.ts";
 import { codeOf, type Scene, until } from "./scene.suite.ts";
 
 export function namespaceTests(scene: Scene): void {
@@ -172,6 +173,36 @@ export function linkTests(scene: Scene): void {
     expect(kernel.links.get("v0")?.addressGeneration).toBe("none");
     kernel.links.change("v0", { ipv4: { proxyArp: false, reversePath: "loose" } });
     expect(settings("v0")).toEqual(["0", "1", "2"]);
+  });
+
+  it("tells links with their settings as their files do", () => {
+    const kernel = scene.open(scene.netns());
+    kernel.links.add({ kind: "veth", name: "v0", peer: { name: "v1" } });
+    kernel.links.change("v0", { ipv4: { proxyArp: true, reversePath: "loose" } });
+    kernel.sysctl.set("net/ipv4/conf/v1/forwarding", 1);
+    if (hasIpv6(kernel))
+      for (const [name, value] of [
+        ["proxy_ndp", 1],
+        ["accept_ra", 0],
+        ["accept_dad", 0],
+        ["disable_ipv6", 1],
+      ] as const)
+        kernel.sysctl.set(`net/ipv6/conf/v1/${name}`, value);
+    const told = kernel.links.listWithSettings();
+    expect(told).toMatchObject(kernel.links.list());
+    for (const { name, settings } of told) {
+      for (const family of [4, 6] as const)
+        for (const [setting, value] of Object.entries(settings[family]))
+          expect([name, family, setting, value]).toEqual([
+            name,
+            family,
+            setting,
+            kernel.sysctl.get(`net/ipv${family}/conf/${name}/${setting}`),
+          ]);
+      expect(Object.keys(settings[4]).sort()).toEqual(["forwarding", "proxy_arp", "rp_filter"]);
+      const six = hasIpv6(kernel) ? ["accept_dad", "accept_ra", "disable_ipv6", "proxy_ndp"] : [];
+      expect(Object.keys(settings[6]).sort()).toEqual(six);
+    }
   });
 
   it("moves a link, which arrives down and without its addresses", () => {
