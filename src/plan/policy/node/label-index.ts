@@ -8,13 +8,22 @@ interface Labelled {
   readonly labels: Labels | undefined;
 }
 
-/** Below this many items trying them all is quicker, and a cluster has many small namespaces. */
-const worthAnIndex = 24;
+/**
+ * Up to this many items are tried one by one, which takes some 10 us, and only where a selector comes into use. A cluster has
+ * very many namespaces of a hundred pods, and an index of one takes as much as its pods.
+ */
+const WORTH_AN_INDEX = 256;
 
 export class LabelIndex<T extends Labelled> {
   readonly #all = new SmallSet<T>();
+  readonly #worthAnIndex: number;
   /** Made when it pays. */
   #byLabel: Map<string, Map<string, SmallSet<T>>> | undefined;
+
+  /** @param worthAnIndex for tests */
+  constructor(worthAnIndex = WORTH_AN_INDEX) {
+    this.#worthAnIndex = worthAnIndex;
+  }
 
   get size(): number {
     return this.#all.size;
@@ -28,7 +37,7 @@ export class LabelIndex<T extends Labelled> {
   add(item: T): void {
     this.#all.add(item);
     if (this.#byLabel !== undefined) this.#note(this.#byLabel, item);
-    else if (this.#all.size > worthAnIndex) {
+    else if (this.#all.size > this.#worthAnIndex) {
       this.#byLabel = new Map();
       for (const one of this.#all) this.#note(this.#byLabel, one);
     }
