@@ -5,7 +5,7 @@
 // object in server-bases.json, what is changed of it, whether the server takes it, and the fields that it complains about.
 import { readFileSync } from "node:fs";
 import https from "node:https";
-import { kubernetesFields } from "../../src/api/kinds/kubernetes-fields.ts";
+import { kubernetesFields } from "../../src/api/kinds/schema/kubernetes-fields.ts";
 import { changesBetween, mutator } from "./mutate.mjs";
 
 const [address, token, seed = "1", count = "1500"] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-// Prints src/api/kinds/kubernetes-fields.ts without its head: the fields of the kinds that Trunkline looks into, as
+// Prints src/api/kinds/schema/kubernetes-fields.ts without its head: the fields of the kinds that Trunkline looks into, as
 // Kubernetes' own Go types have them. In a module that requires k8s.io/api: go run ./fields
 package main
 

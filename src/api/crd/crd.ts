@@ -1,7 +1,7 @@
 // CustomResourceDefinitions made from the schemas, so that a real cluster knows the same kinds as the lab. Structural
 // schemas (apiextensions.k8s.io/v1) allow less than ours: what does not fit is checked by Trunkline itself.
 
-import { schemaFor } from "../kinds/schemas.ts";
+import { schemaFor } from "../kinds/schema/schemas.ts";
 import type { Kind } from "../object.ts";
 import { definitionOf } from "../schema.ts";
 import { printerColumns } from "./columns.ts";

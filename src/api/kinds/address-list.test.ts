@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { addressListSchema } from "./address-list.schema.ts";
+import { addressListSchema } from "./schema/address-list.ts";
 
 function faults(spec: object): string[] {
   const object = {

@@ -2,7 +2,7 @@
 // the right type, is it known at all, and which values are to it the same as nothing.
 
 import type { Path } from "../../base/problem.ts";
-import { kubernetesFields } from "../kinds/kubernetes-fields.ts";
+import { kubernetesFields } from "../kinds/schema/kubernetes-fields.ts";
 import type { Kind } from "../object.ts";
 
 interface Field {

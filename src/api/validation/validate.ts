@@ -2,7 +2,7 @@
 import type * as z from "zod";
 import { formatPath, type Path, type Position, type Problem } from "../../base/problem.ts";
 import { nearest } from "../../base/suggest.ts";
-import { knowsFields, schemaFor } from "../kinds/schemas.ts";
+import { knowsFields, schemaFor } from "../kinds/schema/schemas.ts";
 import type { Kind } from "../object.ts";
 import { breaches } from "../rules/index.ts";
 import { definitionOf, isNotBuilt } from "../schema.ts";

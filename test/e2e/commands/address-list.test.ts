@@ -2,8 +2,8 @@
 // and what is listed is what the far side sees, whatever is made of pods' addresses.
 import { readFileSync, rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { AddressList } from "../../src/api/kinds/address-list.ts";
-import { Commands } from "./trunkline.ts";
+import type { AddressList } from "../../../src/api/kinds/address-list.ts";
+import { Commands } from "../trunkline.ts";
 
 const held = "192.168.18.250";
 const lab = `

@@ -2,8 +2,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { run } from "../../src/kernel/exec/index.ts";
-import { Commands } from "./trunkline.ts";
+import { run } from "../../../src/kernel/exec/index.ts";
+import { Commands } from "../trunkline.ts";
 
 interface Probe {
   readonly reachable: boolean;

@@ -1,7 +1,7 @@
 // Schemas of Trunkline's own kinds.
 
 import * as z from "zod";
-import { tryParseCidr, tryParseIp } from "../../base/ip.ts";
+import { tryParseCidr, tryParseIp } from "../../../base/ip.ts";
 import {
   address,
   cidr,
@@ -14,10 +14,10 @@ import {
   protocol,
   schemaOf,
   text,
-} from "../schema.ts";
-import type { AddressBlock } from "./address-block.ts";
-import type { Host } from "./host.ts";
-import type { SourceNAT } from "./source-nat.ts";
+} from "../../schema.ts";
+import type { AddressBlock } from "../address-block.ts";
+import type { Host } from "../host.ts";
+import type { SourceNAT } from "../source-nat.ts";
 
 export const addressBlockSchema = schemaOf<AddressBlock>()(
   fields({

@@ -2,8 +2,8 @@
 // more: agents are processes of their own here, as in production. The partner admits that address alone.
 import { spawnSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { run } from "../../src/kernel/exec/index.ts";
-import { Commands } from "./trunkline.ts";
+import { run } from "../../../src/kernel/exec/index.ts";
+import { Commands } from "../trunkline.ts";
 
 const held = "192.168.18.250";
 const lab = `

@@ -2,17 +2,17 @@
 // CNI. After every step packets, the evaluator, the naive matcher and the truth table written by hand must all agree.
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { namespaceKind, type Pod, type Protocol, podIps, podKind } from "../../src/api/kinds/core.ts";
-import { type NetworkPolicy, networkPolicyKind } from "../../src/api/kinds/network-policy.ts";
-import { judgesOf } from "../../src/explain/judges/plans.ts";
-import { clusterEnds, matrixCells } from "../../src/explain/matrix/matrix.ts";
-import { askLab } from "../../src/lab/control/client.ts";
-import type { MatrixRequest } from "../../src/lab/probe/prober.ts";
-import { collectFacts } from "../../src/plan/collect.ts";
-import type { ClusterFacts } from "../../src/plan/facts.ts";
-import { naiveAllows } from "../../src/plan/policy/naive.suite.ts";
-import { openSqliteStore } from "../../src/store/sqlite/store.ts";
-import type { Store } from "../../src/store/store.ts";
+import { namespaceKind, type Pod, type Protocol, podIps, podKind } from "../../../src/api/kinds/core.ts";
+import { type NetworkPolicy, networkPolicyKind } from "../../../src/api/kinds/network-policy.ts";
+import { judgesOf } from "../../../src/explain/judges/plans.ts";
+import { clusterEnds, matrixCells } from "../../../src/explain/matrix/matrix.ts";
+import { askLab } from "../../../src/lab/control/client.ts";
+import type { MatrixRequest } from "../../../src/lab/probe/prober.ts";
+import { collectFacts } from "../../../src/plan/collect.ts";
+import type { ClusterFacts } from "../../../src/plan/facts.ts";
+import { naiveAllows } from "../../../src/plan/policy/naive.suite.ts";
+import { openSqliteStore } from "../../../src/store/sqlite/store.ts";
+import type { Store } from "../../../src/store/store.ts";
 import {
   type Scenario,
   type Step,
@@ -20,9 +20,9 @@ import {
   scenarioIp6,
   scenarioPods,
   scenarios,
-} from "../kernel/policy/policy-scenarios.ts";
-import { keyOf, type ProbedCell } from "./cells.ts";
-import { Commands } from "./trunkline.ts";
+} from "../../kernel/policy/policy-scenarios.ts";
+import { keyOf, type ProbedCell } from "../cells.ts";
+import { Commands } from "../trunkline.ts";
 
 /** One packet is believed when it arrives; that none does is believed after this, in milliseconds. */
 const PATIENCE_MS = 250;

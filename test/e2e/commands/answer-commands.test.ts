@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Commands } from "./trunkline.ts";
+import { Commands } from "../trunkline.ts";
 
 const policy = (body: string) => `
 apiVersion: networking.k8s.io/v1

@@ -11,10 +11,10 @@ import {
   protocol,
   schemaOf,
   text,
-} from "../schema.ts";
-import { whyNotLabel, whyNotPortName } from "../words.ts";
-import type { ConfigMap, Event, Namespace, Node, Pod } from "./core.ts";
-import type { Secret } from "./secret.ts";
+} from "../../schema.ts";
+import { whyNotLabel, whyNotPortName } from "../../words.ts";
+import type { ConfigMap, Event, Namespace, Node, Pod } from "../core.ts";
+import type { Secret } from "../secret.ts";
 
 const taintEffect = z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]);
 

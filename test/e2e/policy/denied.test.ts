@@ -3,10 +3,10 @@ import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { BookedRefusal } from "../../src/agent/denied/refusal-book.ts";
-import { Commands, executable } from "./trunkline.ts";
+import type { BookedRefusal } from "../../../src/agent/denied/refusal-book.ts";
+import { Commands, executable } from "../trunkline.ts";
 
-const root = path.resolve(import.meta.dirname, "../..");
+const root = path.resolve(import.meta.dirname, "../../..");
 
 describe("trunkline denied", () => {
   const trunkline = new Commands();

@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { tryParseCidr } from "../../base/ip.ts";
-import { cidr, complain, condition, fields, metadata, nodeSelector, schemaOf } from "../schema.ts";
-import { blockSizeBounds, type IPPool } from "./ip-pool.ts";
+import { tryParseCidr } from "../../../base/ip.ts";
+import { cidr, complain, condition, fields, metadata, nodeSelector, schemaOf } from "../../schema.ts";
+import { blockSizeBounds, type IPPool } from "../ip-pool.ts";
 
 const mode = z.enum(["Always", "CrossSubnet", "Never"]);
 

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Commands } from "./trunkline.ts";
+import { Commands } from "../trunkline.ts";
 
 interface Answer {
   readonly ok: boolean;

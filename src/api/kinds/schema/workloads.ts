@@ -1,8 +1,7 @@
 import * as z from "zod";
-import { complain, condition, fields, labelSelector, labels, metadata, schemaOf } from "../schema.ts";
-import { matchesSelector, selectsAll } from "../selectors/selectors.ts";
-import { podTemplate } from "./core.schema.ts";
-import type { LabelSelector } from "./core.ts";
+import { complain, condition, fields, labelSelector, labels, metadata, schemaOf } from "../../schema.ts";
+import { matchesSelector, selectsAll } from "../../selectors/selectors.ts";
+import type { LabelSelector } from "../core.ts";
 import type {
   CronJob,
   DaemonSet,
@@ -11,7 +10,8 @@ import type {
   ReplicaSet,
   ReplicationController,
   StatefulSet,
-} from "./workloads.ts";
+} from "../workloads.ts";
+import { podTemplate } from "./core.ts";
 
 const replicas = z.number().superRefine((count, context) => {
   if (!Number.isInteger(count) || count < 0)

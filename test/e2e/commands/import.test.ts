@@ -1,7 +1,7 @@
 // trunkline import as people call it: forms, exit codes, and that `apply` takes what it prints. No lab and no root.
 import path from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { Commands } from "./trunkline.ts";
+import { Commands } from "../trunkline.ts";
 
 const commands = new Commands();
 afterAll(() => commands.end());

@@ -1,7 +1,7 @@
 // Schemas of the kinds around subnets: Subnet, NodeConfig, PodNetworking, PodENI.
 import * as z from "zod";
-import { cidrContains, tryParseCidr, tryParseIp } from "../../base/ip.ts";
-import { checkPodNetworking } from "../pod-networking.ts";
+import { cidrContains, tryParseCidr, tryParseIp } from "../../../base/ip.ts";
+import { checkPodNetworking } from "../../pod-networking.ts";
 import {
   address,
   cidr,
@@ -12,13 +12,13 @@ import {
   metadata,
   schemaOf,
   text,
-} from "../schema.ts";
-import type { NodeConfig } from "./node-config.ts";
-import type { PodENI } from "./pod-eni.ts";
-import type { PodNetworking } from "./pod-networking.ts";
-import type { SecurityGroup } from "./security-group.ts";
-import type { Subnet } from "./subnet.ts";
-import type { SubnetLedger } from "./subnet-ledger.ts";
+} from "../../schema.ts";
+import type { NodeConfig } from "../node-config.ts";
+import type { PodENI } from "../pod-eni.ts";
+import type { PodNetworking } from "../pod-networking.ts";
+import type { SecurityGroup } from "../security-group.ts";
+import type { Subnet } from "../subnet.ts";
+import type { SubnetLedger } from "../subnet-ledger.ts";
 
 /** The prefix length of the smallest range that has an address to give. */
 const longestPrefix = 29;

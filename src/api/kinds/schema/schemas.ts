@@ -1,13 +1,13 @@
 // The schema of every kind. Loads the validation library: import this only where objects are checked.
 import * as z from "zod";
-import type { Kind } from "../object.ts";
-import { fields, metadata } from "../schema.ts";
-import { addressListSchema } from "./address-list.schema.ts";
-import * as core from "./core.schema.ts";
-import { ipPoolSchema } from "./ip-pool.schema.ts";
-import { networkPolicySchema } from "./network-policy.schema.ts";
-import { addressBlockSchema, hostSchema, sourceNatSchema } from "./own.schema.ts";
-import * as routing from "./routing/routing.schema.ts";
+import type { Kind } from "../../object.ts";
+import { fields, metadata } from "../../schema.ts";
+import * as routing from "../routing/routing.schema.ts";
+import { addressListSchema } from "./address-list.ts";
+import * as core from "./core.ts";
+import { ipPoolSchema } from "./ip-pool.ts";
+import { networkPolicySchema } from "./network-policy.ts";
+import { addressBlockSchema, hostSchema, sourceNatSchema } from "./own.ts";
 import {
   nodeConfigSchema,
   podEniSchema,
@@ -15,8 +15,8 @@ import {
   securityGroupSchema,
   subnetLedgerSchema,
   subnetSchema,
-} from "./subnets.schema.ts";
-import * as workloads from "./workloads.schema.ts";
+} from "./subnets.ts";
+import * as workloads from "./workloads.ts";
 
 const schemas: Readonly<Record<string, z.ZodType>> = {
   Node: core.nodeSchema,

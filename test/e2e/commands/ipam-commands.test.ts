@@ -5,13 +5,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { nodeKind, podKind } from "../../src/api/kinds/core.ts";
-import { ipPoolKind } from "../../src/api/kinds/ip-pool.ts";
-import { NodeIpam } from "../../src/ipam/node-ipam.ts";
-import { openSqliteStore } from "../../src/store/sqlite/store.ts";
-import type { Store } from "../../src/store/store.ts";
+import { nodeKind, podKind } from "../../../src/api/kinds/core.ts";
+import { ipPoolKind } from "../../../src/api/kinds/ip-pool.ts";
+import { NodeIpam } from "../../../src/ipam/node-ipam.ts";
+import { openSqliteStore } from "../../../src/store/sqlite/store.ts";
+import type { Store } from "../../../src/store/store.ts";
 
-const main = path.resolve(import.meta.dirname, "../../src/cli/main.ts");
+const main = path.resolve(import.meta.dirname, "../../../src/cli/main.ts");
 const pool = { name: "pool", cidr: "10.1.0.0/24", blockSize: 26 };
 
 let folder: string;

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Pod, podKind } from "../../src/api/kinds/core.ts";
-import { replicationControllerKind } from "../../src/api/kinds/workloads.ts";
-import { openSqliteStore } from "../../src/store/sqlite/store.ts";
+import { type Pod, podKind } from "../../../src/api/kinds/core.ts";
+import { replicationControllerKind } from "../../../src/api/kinds/workloads.ts";
+import { openSqliteStore } from "../../../src/store/sqlite/store.ts";
 
 const main = path.resolve("src/cli/main.ts");
 const manifest = `

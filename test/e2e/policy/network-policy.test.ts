@@ -1,10 +1,10 @@
 // examples/network-policy as its README tells it: what the plans say is what packets find, and every refusal has a name.
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { EffectiveRules } from "../../src/explain/effective.ts";
-import type { Explanation } from "../../src/explain/explain.ts";
-import { answer, bothMatrices, keyOf, type PlannedCell, type ProbedCell, verdicts } from "./cells.ts";
-import { Commands } from "./trunkline.ts";
+import type { EffectiveRules } from "../../../src/explain/effective.ts";
+import type { Explanation } from "../../../src/explain/explain.ts";
+import { answer, bothMatrices, keyOf, type PlannedCell, type ProbedCell, verdicts } from "../cells.ts";
+import { Commands } from "../trunkline.ts";
 
 const folder = "examples/network-policy";
 const ports = ["--port", "8080/tcp,6379/tcp"];

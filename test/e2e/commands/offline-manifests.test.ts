@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
 import { afterAll, expect, it } from "vitest";
-import { Commands } from "./trunkline.ts";
+import { Commands } from "../trunkline.ts";
 
 const commands = new Commands();
 afterAll(() => commands.end());

@@ -1,8 +1,8 @@
 // Schema of AddressList. What stands in it reaches servers' configurations and the firewall's commands: every text has a
 // grammar in which nothing can end a word, a line or a string.
 import * as z from "zod";
-import { parseGoDuration } from "../../base/go-duration.ts";
-import { tryParseCidr, tryParseIp } from "../../base/ip.ts";
+import { parseGoDuration } from "../../../base/go-duration.ts";
+import { tryParseCidr, tryParseIp } from "../../../base/ip.ts";
 import {
   complain,
   condition,
@@ -12,9 +12,9 @@ import {
   portNumber,
   schemaOf,
   text,
-} from "../schema.ts";
-import { whyNotLabelValue, whyNotSubdomain } from "../words.ts";
-import { type AddressList, listFileForms, sinkTypes } from "./address-list.ts";
+} from "../../schema.ts";
+import { whyNotLabelValue, whyNotSubdomain } from "../../words.ts";
+import { type AddressList, listFileForms, sinkTypes } from "../address-list.ts";
 
 const objectName = text("schema.name", whyNotSubdomain);
 const sinkName = text("addresslist.sink-name", (value) =>

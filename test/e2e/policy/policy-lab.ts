@@ -1,11 +1,11 @@
 // A lab for what happens to policies while things change: agents as processes of their own, four pods on two nodes, and
 // one policy that lets `friend` into `server` and nobody else.
 import { setTimeout as sleep } from "node:timers/promises";
-import { run } from "../../src/kernel/exec/index.ts";
-import { type Kernel, linuxMachine } from "../../src/kernel/index.ts";
-import type { LabPicture } from "../../src/lab/show/describe.ts";
-import { firstPacket } from "../kernel/packets.ts";
-import { Commands } from "./trunkline.ts";
+import { run } from "../../../src/kernel/exec/index.ts";
+import { type Kernel, linuxMachine } from "../../../src/kernel/index.ts";
+import type { LabPicture } from "../../../src/lab/show/describe.ts";
+import { firstPacket } from "../../kernel/packets.ts";
+import { Commands } from "../trunkline.ts";
 
 const UDP = 17;
 

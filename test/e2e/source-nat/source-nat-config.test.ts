@@ -4,10 +4,10 @@ import { writeFileSync } from "node:fs";
 import { createServer, Socket } from "node:net";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Node } from "../../src/api/kinds/core.ts";
-import { linuxMachine } from "../../src/kernel/index.ts";
-import { netnsName } from "../../src/lab/topology/plan.ts";
-import { Commands } from "./trunkline.ts";
+import type { Node } from "../../../src/api/kinds/core.ts";
+import { linuxMachine } from "../../../src/kernel/index.ts";
+import { netnsName } from "../../../src/lab/topology/plan.ts";
+import { Commands } from "../trunkline.ts";
 
 interface Shown {
   readonly config: { readonly state: string };

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Commands, executable, type Said } from "./trunkline.ts";
+import { Commands, executable, type Said } from "../trunkline.ts";
 
 const trunkline = new Commands();
 beforeAll(() => trunkline.up("examples/first-light"));
