@@ -1,6 +1,7 @@
 // What every agent is made of, in production as in the lab.
 
 import { RefusalLog } from "./denied/refusal-log.ts";
+import { FlowManager } from "./flows/flow-manager.ts";
 import { AddressManager } from "./managers/address-manager.ts";
 import { ForwardManager } from "./managers/forward-manager.ts";
 import { NodeTable } from "./managers/node-table.ts";
@@ -31,7 +32,18 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
       stagedModel: () => stage.model,
     });
     const log = refusals.supported;
-    const policy = new PolicyManager({ kernel, logger, table, cutSpacingMs: CUT_SPACING_MS, log });
+    const flows = new FlowManager({
+      ...parts,
+      places: () => addresses.places?.() ?? new Map<string, never>(),
+    });
+    const policy = new PolicyManager({
+      kernel,
+      logger,
+      table,
+      cutSpacingMs: CUT_SPACING_MS,
+      log,
+      cut: () => flows.renew(),
+    });
     const stage = new StageManager({ kernel, logger, log });
     return [
       new AddressManager(parts),
@@ -50,6 +62,8 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
       }),
       new SnatManager({ ...parts, table }),
       new ForwardManager(parts),
+      // Last: what it lets pass all others by is what they have let pass.
+      flows,
     ];
   },
 };

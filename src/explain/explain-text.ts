@@ -1,6 +1,7 @@
 // An explanation for people.
 import type { Explanation, ToldVerdict } from "./explain.ts";
 import type { Outcome } from "./fate.ts";
+import type { FlowTableUse } from "./flows.ts";
 import type { Provenance } from "./provenance.ts";
 
 /** Returns an explanation as text: the answer in the first line, then what decides each part. */
@@ -17,6 +18,7 @@ export function explanationText(answer: Explanation): string {
     ["port", answer.listener],
     ["egress", verdictLine(answer.egress)],
     ["ingress", verdictLine(answer.ingress)],
+    ...(answer.flowTables ?? []).map((use, at): [string, string] => [at === 0 ? "flow" : "", flowText(use)]),
     ...(answer.admission ? [["host", answer.admission.reason] as [string, string]] : []),
   ];
   const head = `${answer.from.of} → ${answer.to.of}, ${answer.port ?? "ICMP echo"}: ${headline(answer)}`;
@@ -55,6 +57,10 @@ const findings: Readonly<Record<Outcome, string>> = {
   filtered: "a probe gets no answer",
   unreachable: "a probe is told that it is unreachable",
 };
+
+function flowText({ node, offloaded, reason }: FlowTableUse): string {
+  return `${offloaded ? "offloaded" : "not offloaded"} on ${node}: ${reason}`;
+}
 
 function addressRows(
   { of, address, node, reason, chosen = [] }: Provenance,

@@ -7,6 +7,7 @@ import type { ClusterFacts } from "../plan/facts.ts";
 import { Choices, explore, type World } from "../plan/foreign/index.ts";
 import { type End, isOnNode, nodeOf } from "./ends.ts";
 import { fateOf, guessedFate, type Outcome, type PlacedFlow } from "./fate.ts";
+import { type FlowTableUse, flowTableUse } from "./flows.ts";
 import { type Atlas, isLoopback } from "./ground/atlas.ts";
 import { travel } from "./journey/journey.ts";
 import { settled, withGroups } from "./judges/group-judge.ts";
@@ -45,6 +46,8 @@ export interface Explanation {
   readonly admission?: Omit<Admission, "allowed"> & { readonly allowed: boolean | null };
   readonly route: readonly Hop[];
   readonly snat: SourceDecision;
+  /** What nodes at its ends do with the connection once it is established, where they have flow tables. */
+  readonly flowTables?: readonly FlowTableUse[];
   /** The same in sentences, what decides first. */
   readonly reasons: readonly string[];
   /** What is not known and makes a difference to this answer; with it there is no yes and no no. */
@@ -108,6 +111,7 @@ export function explanationOf(
   const answer = answerOf(worlds, isSourceFree);
   const unknown = answer === "unknown" ? doubtsOf(worlds) : [];
   const provenance = provenanceOf(facts, from, flow.source);
+  const flowTables = allowed === false ? [] : flowTableUse(facts, flow, snat);
   return {
     from: provenance,
     to: provenanceOf(facts, flow.to, flow.destination),
@@ -127,6 +131,7 @@ export function explanationOf(
     }),
     route: fate.hops,
     snat,
+    ...(flowTables.length > 0 && { flowTables }),
     reasons: [...unknown.map((what) => `cannot tell: ${what}`), ...reasonsOf(told)],
     ...(unknown.length > 0 && { unknown }),
   };

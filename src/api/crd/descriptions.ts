@@ -386,6 +386,8 @@ const texts: Readonly<Record<string, Texts>> = {
     "spec.mtu.vxlan": "Of VXLAN devices.",
     "spec.gracefulRestartTime":
       "How long neighbours keep a node's routes while its BIRD restarts, a Go duration; default 120s.",
+    "spec.flowTables":
+      "Auto (the default): open connections of pods go through the kernel's flow tables where it has them and nothing speaks against it. Enabled: the same, and where not it is told as a fault of the node. Disabled: never.",
   },
 };
 

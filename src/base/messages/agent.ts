@@ -24,6 +24,13 @@ export const agentMessages = {
     `chain ${d.chain} of nftables table ${d.table}, another program's, drops all IPv${d.family} packets of pods, which no rule in another table can change; let them pass: ${d.commands.join(" && ")}`,
   "forward.no-tool": (d: { store: string; family: number }) =>
     `${d.store}'s FORWARD chain drops pods' IPv${d.family} packets by its policy, and its tool to let them pass is not installed (package iptables)`,
+  "agent.no-flows": (d: { why: string }) =>
+    `RoutingConfiguration default asks for flow tables, and open connections do not go through them: ${d.why}`,
+  "agent.kernel-no-flows": (d: { text: string }) => `the kernel has no flow tables (nft: ${d.text})`,
+  "agent.flows-foreign": (d: { rule: string }) =>
+    `another program's rule may stop or change packets of open connections, and would not see them: ${d.rule}`,
+  "agent.flows-ipsec": (d: { policies: number }) =>
+    `the node has ${d.policies} IPsec policies, which packets in flow tables would pass by`,
   "agent.no-uplink": (d: { node: string; addresses: readonly string[] }) =>
     d.addresses.length === 0
       ? `node ${d.node} has no InternalIP`

@@ -14,6 +14,7 @@ import { REVERSE_PATH_CONDITION } from "../../plan/subnets/reverse-path.ts";
 import { declaredPorts } from "../manifests/workloads.ts";
 import { answersElsewhere } from "./answers-elsewhere.ts";
 import type { Diagnosis } from "./diagnosis.ts";
+import { flowTableFindings } from "./flow-tables.ts";
 import { securityGroupFindings } from "./security-groups.ts";
 
 export type { Diagnosis };
@@ -22,6 +23,7 @@ export type { Diagnosis };
 export function diagnose(facts: ClusterFacts): Diagnosis[] {
   return [
     ...nodes(facts),
+    ...flowTableFindings(facts),
     ...pools(facts),
     ...policies(facts),
     ...securityGroupFindings(facts),

@@ -30,6 +30,8 @@ export interface PolicyManagerOptions {
   readonly cutSpacingMs?: number;
   /** Whether the kernel can tell of refusals; default: it is not asked to. */
   readonly log?: boolean;
+  /** Called where connections were cut of pods that live: what passes the rules by must hear of it. */
+  readonly cut?: () => Promise<void>;
 }
 
 /** After a cut that took t ms, the next one waits for this many times t, but never longer than CUT_LONGEST_MS. */
@@ -193,16 +195,20 @@ export class PolicyManager implements Manager {
   }
 
   async #cutNow(owed: Affected, all: boolean): Promise<void> {
-    const { kernel, logger } = this.#options;
+    const { kernel, logger, cut } = this.#options;
     const own = new Set(kernel.addresses.list().map((entry) => entry.address.split("/")[0] ?? ""));
     let count = 0;
+    let living = 0;
     for (const flow of await kernel.conntrack.list()) {
       const ends = [flow.original.source, flow.reply.source];
       if (!all && !ends.some((ip) => owed.locals.has(ip) || owed.peers.has(ip))) continue;
       if (!this.#forbidden(flow, own, owed)) continue;
       kernel.conntrack.remove(flow);
       count++;
+      if (!ends.some((ip) => owed.locals.has(ip) && !this.#policy.isLocal(ip))) living++;
     }
+    // With the link of a pod that is gone the kernel forgets by itself.
+    if (living > 0) await cut?.();
     if (count > 0) logger.info({ connections: count }, "connections cut that are no longer allowed");
   }
 

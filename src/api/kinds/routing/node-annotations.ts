@@ -14,6 +14,8 @@ export const nodeAnnotations = {
   vxlanTunnelAddress: "projectcalico.org/IPv4VXLANTunnelAddr",
   vxlan6TunnelAddress: "projectcalico.org/IPv6VXLANTunnelAddr",
   vxlanTunnelMac: "projectcalico.org/VXLANTunnelMACAddr",
+  /** Written by the agent: `on`, or `off: ` and why (plan/flow). */
+  flowTables: "trunkline.dev/flow-tables",
 } as const;
 
 /** Returns an annotation of a node; an empty one counts as absent. */

@@ -4,6 +4,10 @@ import type { SecretReference } from "./bgp.ts";
 
 export type RoutingProtocol = "bgp" | "rip";
 
+/** Auto: where the kernel has them and nothing speaks against it. Enabled: the same, and where not it is a fault of the node. */
+export const flowTablesValues = ["Auto", "Enabled", "Disabled"] as const;
+export type FlowTables = (typeof flowTablesValues)[number];
+
 export interface RoutingConfiguration extends KubeObject {
   readonly kind: "RoutingConfiguration";
   readonly spec: {
@@ -27,6 +31,8 @@ export interface RoutingConfiguration extends KubeObject {
     readonly mtu?: { readonly pod?: number; readonly ipip?: number; readonly vxlan?: number };
     /** Go duration; default 120s. */
     readonly gracefulRestartTime?: string;
+    /** Whether nodes hand open connections to the kernel's flow tables; default Auto. */
+    readonly flowTables?: FlowTables;
   };
 }
 export const routingConfigurationKind: Kind<RoutingConfiguration> = {

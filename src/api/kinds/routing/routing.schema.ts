@@ -20,7 +20,7 @@ import {
   text,
 } from "../../schema.ts";
 import type { BGPConfiguration, BGPFilter, BGPFilterRule, BGPPeer } from "./bgp.ts";
-import { DEFAULT_NAME, type RoutingConfiguration } from "./routing-configuration.ts";
+import { DEFAULT_NAME, flowTablesValues, type RoutingConfiguration } from "./routing-configuration.ts";
 
 const asNumber = z.union([z.number(), z.string()]).superRefine((value, context) => {
   if (parseAsNumber(value) === undefined)
@@ -299,6 +299,7 @@ export const routingConfigurationSchema = schemaOf<RoutingConfiguration>()(
         vxlan: mtu.exactOptional(),
       }).exactOptional(),
       gracefulRestartTime: restartTime.exactOptional(),
+      flowTables: z.enum(flowTablesValues).exactOptional(),
     }),
   }),
 );
