@@ -19,7 +19,8 @@ export function equalJson(a: unknown, b: unknown): boolean {
 export function deepFreeze<T>(value: T): T {
   if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);
-    for (const inner of Object.values(value)) deepFreeze(inner);
+    if (Array.isArray(value)) for (const inner of value as unknown[]) deepFreeze(inner);
+    else for (const key of Object.keys(value)) deepFreeze((value as Record<string, unknown>)[key]);
   }
   return value;
 }
@@ -36,8 +37,8 @@ export function plainJson(value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => plainJson(item) ?? null);
   if ("toJSON" in value) return plainOf(value);
   const copy: Record<string, unknown> = {};
-  for (const [key, inner] of Object.entries(value)) {
-    const plain = plainJson(inner);
+  for (const key of Object.keys(value)) {
+    const plain = plainJson((value as Record<string, unknown>)[key]);
     if (plain === undefined) continue;
     if (key === "__proto__")
       Object.defineProperty(copy, key, {

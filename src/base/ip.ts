@@ -77,6 +77,23 @@ export function ipv4Number(text: string): number {
   return dots === 3 && octet >= 0 ? value * 256 + octet : -1;
 }
 
+/**
+ * Returns a range of IPv4 as its first and last address, or undefined where the text is none or is not written in the one form
+ * that nobody argues about: no leading zeros, no host bits. Apart from `parseCidr`, as lists have very many.
+ */
+export function ipv4Ends(text: string): { readonly first: number; readonly last: number } | undefined {
+  const slash = text.indexOf("/");
+  const digits = text.length - slash - 1;
+  const first = slash < 0 ? -1 : ipv4Number(text.slice(0, slash));
+  if (first < 0 || digits < 1 || digits > 2) return undefined;
+  const [high, low] = [text.charCodeAt(slash + 1) - 48, text.charCodeAt(slash + digits) - 48];
+  if (high < 0 || high > 9 || low < 0 || low > 9 || (digits === 2 && high === 0)) return undefined;
+  const length = digits === 1 ? low : high * 10 + low;
+  if (length > 32) return undefined;
+  const size = 2 ** (32 - length);
+  return first % size === 0 ? { first, last: first + size - 1 } : undefined;
+}
+
 const DOT = ".".charCodeAt(0) - "0".charCodeAt(0);
 
 function whyNotIpv4(text: string): string {

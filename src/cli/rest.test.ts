@@ -6,6 +6,7 @@ import { tidyAtRest } from "./rest.ts";
 /** Lets windows pass in each of which so much CPU time is used, in milliseconds; returns how often was tidied by then. */
 function watched(giveBackProgramPages: () => number = () => 1) {
   let cpuMs = 0;
+  let heapMib = 50;
   let next = (): void => undefined;
   const done: string[] = [];
   const ended = tidyAtRest({
@@ -15,6 +16,7 @@ function watched(giveBackProgramPages: () => number = () => 1) {
       done.push("pages");
       return giveBackProgramPages();
     },
+    heapMib: () => heapMib,
     cpuMs: () => cpuMs,
     pause: () =>
       new Promise<void>((resolve) => {
@@ -35,7 +37,8 @@ function watched(giveBackProgramPages: () => number = () => 1) {
     }
     return done.length / 3;
   };
-  return { pass, done, ended };
+  const grow = (mib: number) => (heapMib += mib);
+  return { pass, grow, done, ended };
 }
 
 it("tidies up once after the start, and once after every busy time, never while there is work", async () => {
@@ -46,6 +49,18 @@ it("tidies up once after the start, and once after every busy time, never while 
   expect(await pass(10, 10, 80, 10, 10)).toBe(1);
   expect(await pass(400)).toBe(1);
   expect(await pass(10)).toBe(2);
+});
+
+it("tidies up once after a short piece of work that has left much behind", async () => {
+  const { pass, grow } = watched();
+  grow(30);
+  expect(await pass(10, 10)).toBe(1);
+  grow(6);
+  expect(await pass(10, 10)).toBe(1);
+  grow(6);
+  expect(await pass(100)).toBe(1);
+  expect(await pass(10)).toBe(2);
+  expect(await pass(10, 10)).toBe(2);
 });
 
 it("ends where memory cannot be given back", async () => {

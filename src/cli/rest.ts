@@ -2,6 +2,7 @@
 // only its start or the last busy minute needed. None of it is done while there is work.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { getHeapStatistics } from "node:v8";
 import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { giveBackFreeMemory, giveBackProgramPages } from "../kernel/program-pages.ts";
@@ -12,12 +13,16 @@ const SETTLE_MS = 100;
 /** Shares of one processor. */
 const BUSY = 0.05;
 const QUIET = 0.02;
+/** More than the young generation, which fills and empties by itself, in MiB. */
+const GROWN_MIB = 8;
 
 /** What rest consists of, and what tells that it has come. */
 export interface RestParts {
   readonly collectGarbage: () => void;
   readonly giveBackFreeMemory: () => void;
   readonly giveBackProgramPages: () => number;
+  /** What V8's heap holds, garbage included, in MiB. */
+  readonly heapMib: () => number;
   /** CPU time of the process so far, in milliseconds. */
   readonly cpuMs: () => number;
   /** Waits, and does not keep the process alive. */
@@ -27,16 +32,18 @@ export interface RestParts {
 
 /**
  * Tidies up once after the start and once after every busy time, when a window has passed in which next to nothing
- * happened. Settles only where that cannot be done.
+ * happened; a short piece of work that leaves much behind (one large object that changed) counts as a busy time. Settles
+ * only where that cannot be done.
  */
 export async function tidyAtRest(parts: RestParts): Promise<void> {
   let before = parts.cpuMs();
+  let tidy = Number.POSITIVE_INFINITY;
   for (let isDue = true; ; ) {
     await parts.pause(WINDOW_MS);
     const now = parts.cpuMs();
     const share = (now - before) / WINDOW_MS;
     before = now;
-    isDue ||= share > BUSY;
+    isDue ||= share > BUSY || parts.heapMib() > tidy + GROWN_MIB;
     if (!isDue || share > QUIET) continue;
     try {
       parts.collectGarbage();
@@ -48,6 +55,7 @@ export async function tidyAtRest(parts: RestParts): Promise<void> {
       return parts.logger.debug({ error: textOf(error) }, "memory cannot be given back");
     }
     isDue = false;
+    tidy = parts.heapMib();
     before = parts.cpuMs();
   }
 }
@@ -59,6 +67,7 @@ export function processAtRest(logger: Logger): RestParts {
     collectGarbage: () => globalThis.gc?.(),
     giveBackFreeMemory,
     giveBackProgramPages,
+    heapMib: () => getHeapStatistics().used_heap_size / 2 ** 20,
     cpuMs: () => {
       const { user, system } = process.cpuUsage();
       return (user + system) / 1000;

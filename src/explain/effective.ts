@@ -138,7 +138,8 @@ function rulesOf(
     const peers = (name === "ingress" ? rule.from : rule.to) ?? [];
     const pods = podsOf(facts, peers, compiled.namespace);
     const invalid = compiled.problems.filter((one) => one.path === path || one.path?.startsWith(`${path}.`));
-    const ranges = read === "any" ? [] : read.flatMap((peer) => (peer.kind === "block" ? peer.ranges : []));
+    const ranges =
+      read === "any" ? [] : read.flatMap((peer) => (peer.kind === "block" ? [...peer.ranges] : []));
     // Who may be anyone is in no class of peers that the kernel counts.
     const counter =
       peers.length === 0 ? undefined : counters(name, { addresses: pods.flatMap(podIps), ranges });

@@ -6,6 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { type NetworkPolicy, networkPolicyKind } from "../../../src/api/kinds/network-policy.ts";
 import type { Nft } from "../../../src/kernel/kernel.ts";
 import { openSqliteStore } from "../../../src/store/sqlite/store.ts";
+import type { Store } from "../../../src/store/store.ts";
 import { createPod, fillNode, OwnAgent } from "../own-agent.ts";
 import { rounds } from "../quick.ts";
 import { quantile, type Row, row } from "../row.ts";
@@ -13,19 +14,21 @@ import { makePathCluster, policyObject } from "./cluster.ts";
 import { begin } from "./events.ts";
 
 const RANGES = 20_000;
-const CHANGES = rounds(20, 5);
+const CHANGES = rounds(30, 8);
 const WARM_UP = 3;
 /** Garbage is collected while nothing happens. */
 const REST_MS = rounds(30_000, 15_000);
 
 export async function rangeRows(folder: string): Promise<Row[]> {
   const bar = { of: "ours", at: "most" } as const;
+  const agent = await withAgent(folder);
+  const inProcess = await times(folder);
   return [
     row(
       "policy.ranges.memory",
       "one policy of 20,000 ranges: memory that it adds to an agent",
       "MiB",
-      await memory(folder),
+      agent.mib,
       null,
       {
         ...bar,
@@ -36,13 +39,21 @@ export async function rangeRows(folder: string): Promise<Row[]> {
       "policy.ranges.event",
       "one range more of 20,000: from the store to enforced, p50",
       "ms",
-      quantile(await times(folder), 0.5),
+      quantile(inProcess, 0.5),
       null,
       {
         ...bar,
         value: 60,
       },
     ),
+    row("policy.ranges.event.p99", "the same, p99", "ms", quantile(inProcess, 0.99)),
+    row(
+      "policy.ranges.agent",
+      "the same with an agent as a process of its own and a store in a file: from before the write to the kernel's event, p50",
+      "ms",
+      quantile(agent.times, 0.5),
+    ),
+    row("policy.ranges.agent.p99", "the same, p99", "ms", quantile(agent.times, 0.99)),
   ];
 }
 
@@ -54,8 +65,14 @@ function specOf(count: number): NetworkPolicy["spec"] {
   return { podSelector: {}, policyTypes: ["Ingress"], ingress: [{ from }] };
 }
 
-/** Returns how many MiB more an agent at rest has that has put the policy in force. */
-async function memory(folder: string): Promise<number> {
+interface WithAgent {
+  /** How many MiB more the agent has at rest that has put the policy in force. */
+  readonly mib: number;
+  /** Milliseconds for each change. */
+  readonly times: readonly number[];
+}
+
+async function withAgent(folder: string): Promise<WithAgent> {
   const database = path.join(folder, "ranges.db");
   const store = openSqliteStore(database);
   await fillNode(store);
@@ -68,12 +85,29 @@ async function memory(folder: string): Promise<number> {
     await store.create(networkPolicyKind, policyObject("default", "ranges", specOf(RANGES)));
     while (!(await isEnforced(agent.kernel.nft))) await pause(100);
     await pause(REST_MS);
-    return anonymous(agent.process.pid ?? 0) - before;
+    return { mib: anonymous(agent.process.pid ?? 0) - before, times: await agentTimes(store, agent) };
   } finally {
     await agent.unplug("shut").catch(() => {});
     await agent.end();
     await store.close();
   }
+}
+
+async function agentTimes(store: Store, agent: OwnAgent): Promise<number[]> {
+  const found: number[] = [];
+  for (let i = 1; i <= CHANGES + WARM_UP; i++) {
+    const policy = (await store.get(networkPolicyKind, "ranges", "default")) as NetworkPolicy;
+    const spec = specOf(RANGES + i);
+    const enforced = Promise.withResolvers<number>();
+    const watch = agent.kernel.watch(["nftables"], () => enforced.resolve(performance.now()));
+    const began = performance.now();
+    await store.update(networkPolicyKind, { ...policy, spec });
+    const ms = (await enforced.promise) - began;
+    watch.stop();
+    if (i > WARM_UP) found.push(ms);
+    await pause(50);
+  }
+  return found;
 }
 
 async function isEnforced(nft: Nft): Promise<boolean> {
@@ -97,9 +131,10 @@ async function times(folder: string): Promise<number[]> {
   try {
     for (let i = 1; i <= CHANGES + WARM_UP; i++) {
       const policy = (await running.store.get(networkPolicyKind, "ranges", namespace)) as NetworkPolicy;
+      const spec = specOf(RANGES + i);
       const enforced = running.next();
       const began = performance.now();
-      await running.store.update(networkPolicyKind, { ...policy, spec: specOf(RANGES + i) });
+      await running.store.update(networkPolicyKind, { ...policy, spec });
       const ms = (await enforced) - began;
       await running.settled();
       if (i > WARM_UP) found.push(ms);

@@ -2,9 +2,10 @@
 // do: where no rule comes near, it says what a rule would have to allow. Pure.
 import type { Pod } from "../../api/kinds/core.ts";
 import { type Labels, labelOf } from "../../api/selectors/selectors.ts";
-import { hostRange, type IpRange, tryParseIp } from "../../base/ip.ts";
+import { hostRange, tryParseIp } from "../../base/ip.ts";
 import { resolvePort } from "../../plan/policy/pods.ts";
 import { hasPort } from "../../plan/policy/port-set.ts";
+import { rangesHold } from "../../plan/policy/ranges.ts";
 import { type Selector, selects } from "../../plan/policy/selector.ts";
 import type { CompiledPolicy, Direction, Peer, PodPeer, Rule } from "../../plan/policy/types.ts";
 
@@ -112,7 +113,10 @@ function admitsPeer({ peer }: RefusedFlow, policy: CompiledPolicy, rule: Rule): 
 }
 
 function isPeer(one: Peer, policy: CompiledPolicy, { ip, pod }: RefusedPeer): boolean {
-  if (one.kind === "block") return one.ranges.some((range) => isWithin(ip, range));
+  if (one.kind === "block") {
+    const address = tryParseIp(ip);
+    return address !== undefined && rangesHold(one.ranges, address);
+  }
   if (pod === undefined) return false;
   const namespace = pod.pod.metadata.namespace ?? "default";
   const inNamespace =
@@ -120,11 +124,6 @@ function isPeer(one: Peer, policy: CompiledPolicy, { ip, pod }: RefusedPeer): bo
       ? namespace === policy.namespace
       : pod.namespaceLabels !== undefined && selects(one.namespaces, pod.namespaceLabels);
   return inNamespace && selects(one.pods, pod.pod.metadata.labels);
-}
-
-function isWithin(text: string, { family, first, last }: IpRange): boolean {
-  const ip = tryParseIp(text);
-  return ip !== undefined && ip.family === family && first <= ip.value && ip.value <= last;
 }
 
 function newRule({ direction, peer, protocol, port, policies }: RefusedFlow): string {

@@ -14,9 +14,11 @@ import {
 import { keyOf } from "../../api/object.ts";
 import { whyNotPortName } from "../../api/words.ts";
 import { Interned } from "../../base/interned.ts";
+import { ipv4Ends } from "../../base/ip.ts";
 import type { Problem } from "../../base/problem.ts";
 import { readBlock } from "./block.ts";
 import { allPorts, type PortSet, portRange, protocolPorts, unionPorts } from "./port-set.ts";
+import { PackedRanges } from "./ranges.ts";
 import { readSelector, readWidest, selectEverything } from "./selector.ts";
 import type { CompiledPolicy, Direction, NamedPort, Peer, Rule } from "./types.ts";
 
@@ -167,11 +169,35 @@ function show(value: unknown): string {
 
 function readPeers(peers: unknown, path: string, report: Report): "any" | readonly Peer[] {
   if (!isWritten(peers)) return "any";
-  const found = listOf(peers, path, report).flatMap((peer, at) =>
-    readPeer(isObject(peer) ? peer : {}, () => `${path}[${at}]`, report),
-  );
-  // A copy: the list that grew has room for many more, which tens of thousands of policies would keep.
-  return found.slice();
+  const list = listOf(peers, path, report);
+  const packed = new Uint32Array(list.length < MANY ? 0 : 2 * list.length);
+  let size = 0;
+  const found = list.flatMap((peer, at) => {
+    if (packed.length > 0 && packPlain(peer, packed, size)) {
+      size += 2;
+      return [];
+    }
+    return readPeer(isObject(peer) ? peer : {}, () => `${path}[${at}]`, report);
+  });
+  // Copies: the lists have room for many more, which tens of thousands of policies would keep.
+  if (size === 0) return found.slice();
+  return [{ kind: "block", ranges: new PackedRanges(packed.slice(0, size)) }, ...found];
+}
+
+/** From so many peers on those that are plain ranges are kept together. */
+const MANY = 64;
+
+/** Puts a peer's range in its place if it is one of IPv4 without anything to be said about it. */
+function packPlain(peer: unknown, into: Uint32Array, place: number): boolean {
+  const { ipBlock, namespaceSelector, podSelector } = (peer ?? {}) as NetworkPolicyPeer;
+  if (!isObject(ipBlock) || namespaceSelector != null || podSelector != null) return false;
+  const { cidr, except } = ipBlock;
+  if (except != null || typeof cidr !== "string") return false;
+  const ends = ipv4Ends(cidr);
+  if (ends === undefined) return false;
+  into[place] = ends.first;
+  into[place + 1] = ends.last;
+  return true;
 }
 
 function readPeer(peer: NetworkPolicyPeer, path: () => string, report: Report): readonly Peer[] {

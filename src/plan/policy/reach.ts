@@ -9,6 +9,7 @@ import { getOrMake } from "./node/selector-index.ts";
 import { namespaceLabels, resolvePort } from "./pods.ts";
 import { hasPort } from "./port-set.ts";
 import type { PolicyProgram } from "./program.ts";
+import { rangesHold } from "./ranges.ts";
 import { selects } from "./selector.ts";
 import type { CompiledPolicy, Direction, NamedPort, Peer, PodPeer, Rule } from "./types.ts";
 import { type FlowEnd, resolveEnd } from "./verdict.ts";
@@ -291,7 +292,7 @@ export class ReachTable {
       else
         for (const peer of rule.peers) {
           add(out, this.#peers(peer, within));
-          if (peer.kind === "block") ranges.push(...peer.ranges);
+          if (peer.kind === "block") for (const range of peer.ranges) ranges.push(range);
         }
       return;
     }
@@ -317,7 +318,7 @@ export class ReachTable {
       if (peer.kind === "pods") for (const at of this.#matching(peer, within)) set(out, at);
       else
         for (const [at, { ip }] of this.#entries.entries())
-          if (ip !== undefined && peer.ranges.some((range) => isIn(ip, range))) set(out, at);
+          if (ip !== undefined && rangesHold(peer.ranges, ip)) set(out, at);
       return out;
     });
   }
@@ -351,15 +352,8 @@ function peerKey(peer: Peer, within: string): string {
   return `pods ${namespaces === "own" ? JSON.stringify(within) : namespaces.key} ${pods.key}`;
 }
 
-function rangesKey(ranges: readonly IpRange[]): string {
-  return ranges.map(({ family, first, last }) => `${family}/${first}-${last}`).join();
-}
-
-function isIn(
-  ip: Ip,
-  range: { readonly family: 4 | 6; readonly first: bigint; readonly last: bigint },
-): boolean {
-  return range.family === ip.family && range.first <= ip.value && ip.value <= range.last;
+function rangesKey(ranges: Iterable<IpRange>): string {
+  return Array.from(ranges, ({ family, first, last }) => `${family}/${first}-${last}`).join();
 }
 
 /** Returns whether ranges hold an address that is one of these: surely where they hold all of a family's. */

@@ -5,9 +5,9 @@
 // first rule that matches decides: Accept and Deny are final, Pass leaves the tier. A tier that says nothing of a pod
 // passes on to the next one; after the last tier, traffic is allowed.
 import type { Protocol } from "../../api/kinds/core.ts";
-import type { IpRange } from "../../base/ip.ts";
 import type { Problem } from "../../base/problem.ts";
 import type { PortSet } from "./port-set.ts";
+import type { RangeList } from "./ranges.ts";
 import type { Selector } from "./selector.ts";
 
 export type Direction = "ingress" | "egress";
@@ -26,7 +26,7 @@ export interface PodPeer {
 /** Addresses, also those of pods. */
 export interface BlockPeer {
   readonly kind: "block";
-  readonly ranges: readonly IpRange[];
+  readonly ranges: RangeList;
 }
 
 export type Peer = PodPeer | BlockPeer;

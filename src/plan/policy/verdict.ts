@@ -5,6 +5,7 @@ import { type Ip, type IpRange, tryParseIp } from "../../base/ip.ts";
 import { addressesOf, isPolicyPod, namespaceLabels, resolvePort } from "./pods.ts";
 import { hasPort } from "./port-set.ts";
 import type { PolicyProgram } from "./program.ts";
+import { rangesHold } from "./ranges.ts";
 import { selects } from "./selector.ts";
 import type { Direction, Peer, Rule } from "./types.ts";
 
@@ -192,12 +193,7 @@ function namedMatches(rule: Rule, destination: Pod | undefined, flow: Flow): boo
 function peerMatches(program: PolicyProgram, peer: Peer, { peer: end, within }: Question): boolean {
   if (peer.kind === "block") {
     const { ip } = end;
-    return (
-      ip !== undefined &&
-      peer.ranges.some(
-        ({ family, first, last }) => family === ip.family && first <= ip.value && ip.value <= last,
-      )
-    );
+    return ip !== undefined && rangesHold(peer.ranges, ip);
   }
   if (end.pod === undefined) return false;
   const namespace = end.pod.metadata.namespace ?? "default";

@@ -23,8 +23,9 @@
 // up again from its other end. UDP has no such mark: there the first packet, from whichever end, opens.
 import { createHash } from "node:crypto";
 import type { NftTable } from "../../../kernel/nft/document.ts";
-import type { BlockPorts } from "../blocks.ts";
+import type { FamilyBlocks } from "../blocks.ts";
 import type { Isolation, LocalRules, PolicySink } from "../node/node-policy.ts";
+import { getOrMake } from "../node/selector-index.ts";
 import { allPorts, isEmpty, type PortRange, type PortSet, protocols, rangeText } from "../port-set.ts";
 import { type Direction, directions } from "../types.ts";
 import { hookGroups } from "./groups-hook.ts";
@@ -149,7 +150,7 @@ function writeClassChain(table: NftTable, direction: Direction, family: FamilyNa
 interface RangeMap {
   readonly family: FamilyName;
   readonly name: string;
-  readonly mine: readonly BlockPorts[];
+  readonly mine: FamilyBlocks;
 }
 
 /** Writes what NodePolicy tells into a table; run the table's transaction after each flush. */
@@ -162,7 +163,7 @@ export class PolicyWriter implements PolicySink {
   /** The ports in the sets of single ports, by set, class and address. */
   readonly #rowPorts = new Map<string, readonly string[]>();
   /** What the maps of ranges hold, by name. */
-  readonly #ranges = new Map<string, readonly BlockPorts[]>();
+  readonly #ranges = new Map<string, FamilyBlocks>();
   /** By the digest of what isolated pods have in common, that of the chain they are in, where it is another one. */
   readonly #renewed = new Map<string, string>();
   #renewals = 0;
@@ -314,13 +315,15 @@ export class PolicyWriter implements PolicySink {
   /** Returns the chain for pods that are isolated in this way; made if it is not there. */
   #isolation(direction: Direction, { any, blocks }: Isolation): string {
     const { name: side } = sides[direction];
-    const plain = blocks.length === 0 && isEmpty(any);
+    const plain = isEmpty(any) && blocks[4].firsts.length + blocks[6].firsts.length === 0;
     const shape = hash(side + shapeOf(blocks) + any.key);
     const nameOf = (digest: string) => (plain ? `policy-${side}` : `policy-${side}-${digest}`);
     const mapsOf = (digest: string) =>
       families.flatMap((family): RangeMap[] => {
-        const mine = blocks.filter(({ range }) => `${range.family}` === family);
-        return mine.length === 0 ? [] : [{ family, name: `policy-${side}-block${family}-${digest}`, mine }];
+        const mine = blocks[family === "4" ? 4 : 6];
+        return mine.firsts.length === 0
+          ? []
+          : [{ family, name: `policy-${side}-block${family}-${digest}`, mine }];
       });
     const renewed = this.#renewed.get(shape);
     const digest = renewed !== undefined && this.#table.hasChain(nameOf(renewed)) ? renewed : shape;
@@ -374,12 +377,22 @@ export class PolicyWriter implements PolicySink {
    * Makes a chain's map hold these ranges. It is the chain's own, so that its counters are those of the pods in that chain;
    * what stays is not touched: one range of twenty thousand that comes or goes is one element.
    */
-  #fill(map: string, direction: Direction, blocks: readonly BlockPorts[]): void {
+  #fill(map: string, direction: Direction, blocks: FamilyBlocks): void {
+    const before = this.#ranges.get(map) ?? blocks;
     const { gone, fresh } = changesOf(this.#ranges.get(map), blocks);
     this.#ranges.set(map, blocks);
-    for (const { range } of gone) this.#lead(map, rangeKey(range), undefined);
-    for (const { range, ports } of fresh)
-      this.#lead(map, rangeKey(range), `jump ${this.#ports(direction, ports)}`);
+    for (const at of gone) this.#lead(map, rangeKey(before, at), undefined);
+    // Many ranges have the same verdict, and each text of it would be one of its own.
+    const verdicts = new Map<number, string>();
+    for (const at of fresh) {
+      const kind = blocks.kindOf[at]!;
+      const verdict = getOrMake(
+        verdicts,
+        kind,
+        () => `jump ${this.#ports(direction, blocks.kinds[kind]!.ports)}`,
+      );
+      this.#lead(map, rangeKey(blocks, at), verdict);
+    }
   }
 
   /** Returns the chain that accepts these ports; made if it is not there. */

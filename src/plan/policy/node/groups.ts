@@ -1,5 +1,5 @@
 // Local pods in groups: those with the same policies, and so the same rules, in one direction.
-import { type BlockPorts, disjoint } from "../blocks.ts";
+import { type BlockSource, type Blocks, disjoint } from "../blocks.ts";
 import { resolvePort } from "../pods.ts";
 import { isEmpty, noPorts, type PortSet, portRange, unionPorts } from "../port-set.ts";
 import { selectEverything } from "../selector.ts";
@@ -8,6 +8,8 @@ import type { PodEntry } from "./entries.ts";
 import type { PeerClasses, PodsPeer } from "./peer-classes.ts";
 import { getOrMake } from "./selector-index.ts";
 import type { Group, PeerClass, Term } from "./types.ts";
+
+const noBlocks: Blocks = disjoint([]);
 
 /** Pods everywhere: what a rule without peers means where only a pod can match, as with named ports leaving a pod. */
 const everyPod: PodsPeer = { namespaces: undefined, pods: selectEverything };
@@ -41,7 +43,7 @@ export function makeGroup(
   classes: PeerClasses,
 ): Group {
   const open: PortSet[] = [];
-  const blocks: BlockPorts[] = [];
+  const blocks: BlockSource[] = [];
   const termPorts = new Map<Term, PortSet[]>();
   const group: Group = {
     key,
@@ -49,7 +51,7 @@ export function makeGroup(
     locals: new Set(),
     rows: new Map(),
     any: noPorts,
-    blocks: [],
+    blocks: noBlocks,
     terms: new Map(),
   };
   const allow = (peer: PodsPeer, named: NamedPort | undefined, ports: PortSet): void => {
@@ -70,7 +72,7 @@ export function makeGroup(
       const rules = [`${policy.key} ${rule.path}`];
       for (const written of rule.peers) {
         if (written.kind === "block") {
-          if (!isEmpty(ports)) for (const range of written.ranges) blocks.push({ range, ports, rules });
+          if (!isEmpty(ports)) blocks.push({ ranges: written.ranges, ports, rules });
           continue;
         }
         const { namespaces, pods } = written;
@@ -81,7 +83,7 @@ export function makeGroup(
     }
   return Object.assign(group, {
     any: unionPorts(open),
-    blocks: disjoint(blocks),
+    blocks: blocks.length === 0 ? noBlocks : disjoint(blocks),
     terms: new Map([...termPorts].map(([term, sets]) => [term, unionPorts(sets)])),
   });
 }

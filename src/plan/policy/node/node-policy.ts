@@ -2,9 +2,9 @@
 // peer's address belongs to, which ports a class may use of a local pod, and what else each local pod allows.
 import type { Namespace, Pod } from "../../../api/kinds/core.ts";
 import type { NetworkPolicy } from "../../../api/kinds/network-policy.ts";
-import { type Family, tryParseIp } from "../../../base/ip.ts";
+import { tryParseIp } from "../../../base/ip.ts";
 import type { LocalEndpoint } from "../../facts.ts";
-import type { BlockPorts } from "../blocks.ts";
+import { type Blocks, kindAt } from "../blocks.ts";
 import { canonical, isPolicyPod } from "../pods.ts";
 import { hasPort, isEmpty, type PortSet } from "../port-set.ts";
 import { type CompiledPolicy, type Direction, directions } from "../types.ts";
@@ -18,7 +18,7 @@ import type { Group, LocalPod, PeerClass } from "./types.ts";
 /** What a direction of a local pod is, beside the rows of its peers. Undefined: no policy isolates it. */
 export interface Isolation {
   readonly any: PortSet;
-  readonly blocks: readonly BlockPorts[];
+  readonly blocks: Blocks;
 }
 
 export interface LocalRules {
@@ -212,7 +212,7 @@ export class NodePolicy {
     if (row !== undefined && hasPort(row, protocol, port)) return true;
     const ip = tryParseIp(peerIp);
     if (ip === undefined) return false;
-    const block = blockAt(group.blocks, ip.family, ip.value);
+    const block = kindAt(group.blocks, ip);
     return block !== undefined && hasPort(block.ports, protocol, port);
   }
 
@@ -354,20 +354,4 @@ function isIncarnation(pod: Pod, endpoint: LocalEndpoint): boolean {
 
 function sameEndpoint(a: LocalEndpoint, b: LocalEndpoint): boolean {
   return a.uid === b.uid && a.interface === b.interface && a.ips.join() === b.ips.join();
-}
-
-function blockAt(blocks: readonly BlockPorts[], family: Family, value: bigint): BlockPorts | undefined {
-  let low = 0;
-  let high = blocks.length - 1;
-  while (low <= high) {
-    const middle = (low + high) >> 1;
-    const block = blocks[middle];
-    if (block === undefined) return undefined;
-    const { range } = block;
-    const before = family < range.family || (family === range.family && value < range.first);
-    if (before) high = middle - 1;
-    else if (family === range.family && value <= range.last) return block;
-    else low = middle + 1;
-  }
-  return undefined;
 }

@@ -1,6 +1,6 @@
 // What one node's policies are kept in. The four refer to each other, so they stand together.
 import type { LocalEndpoint } from "../../facts.ts";
-import type { BlockPorts } from "../blocks.ts";
+import type { Blocks } from "../blocks.ts";
 import type { PortSet } from "../port-set.ts";
 import type { Direction, NamedPort } from "../types.ts";
 import type { Atom, PodEntry } from "./entries.ts";
@@ -31,7 +31,7 @@ export interface Group {
   readonly rows: Map<PeerClass, PortSet>;
   /** Open to every address. */
   readonly any: PortSet;
-  readonly blocks: readonly BlockPorts[];
+  readonly blocks: Blocks;
   /** By the ports of rules that name it; those of a named port come from the class. */
   readonly terms: ReadonlyMap<Term, PortSet>;
 }
