@@ -2,14 +2,16 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileS
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { configMapKind, nodeKind, podKind } from "../api/kinds/core.ts";
 import { secretKind } from "../api/kinds/secret.ts";
 import type { KubeObject } from "../api/object.ts";
+import { TrunklineError } from "../base/errors.ts";
 import { silent } from "../base/log.ts";
 import { emptyFacts } from "../plan/facts.ts";
 import type { ObjectChange } from "../store/informer.ts";
 import { memoryStore } from "../store/memory.ts";
+import type { Store } from "../store/store.ts";
 import { ClusterCopy } from "./cluster-copy.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 
@@ -93,6 +95,41 @@ describe("the copy of the cluster's objects", () => {
     expect(readFileSync(file(), "utf8").slice(before).trim().split("\n")).toHaveLength(1);
     await watch.stop();
     await store.close();
+  });
+
+  it.each([
+    ["comes bit by bit", true, 121],
+    ["is silent", false, 21],
+  ])("is gone by where the first listing %s", async (_, speaks, seconds) => {
+    const { copy } = await begun(object("one"));
+    await copy.stop();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
+    const store = Object.assign(Object.create(memoryStore()) as Store, {
+      list: (async (_kind, _namespace, heard) => {
+        const bits = speaks ? setInterval(() => heard?.(), 5000) : undefined;
+        return new Promise((_resolve, reject) => {
+          ended.push(() => {
+            clearInterval(bits);
+            reject(new TrunklineError("store.closed", { place: "here" }));
+          });
+        });
+      }) satisfies Store["list"],
+    });
+    const ended: (() => void)[] = [];
+    const watch = new ClusterWatch(store, silent, opened());
+    const fromCopy = vi.fn<() => void>();
+    try {
+      void watch.start(fromCopy);
+      vi.advanceTimersByTime((seconds - 2) * 1000);
+      expect(fromCopy).not.toHaveBeenCalled();
+      vi.advanceTimersByTime(2000);
+      expect(fromCopy).toHaveBeenCalledOnce();
+      expect([...watch.facts.pods.keys()]).toEqual(["a/one"]);
+    } finally {
+      vi.useRealTimers();
+      for (const end of ended) end();
+      await watch.stop();
+    }
   });
 
   it("is written anew when most of it is history, and loses nothing of what comes meanwhile", async () => {

@@ -33,8 +33,10 @@ export type ChangeListener = (
   isIdle: boolean,
 ) => void;
 
-/** A store that neither answers nor refuses for so long is taken as one that is away, ms. */
+/** A store of which nothing is heard for so long is taken as one that is away, ms. */
 const SILENCE_MS = 20_000;
+/** And so is one whose first lists are not there after so long, though they may be coming, ms: pods may wait for their rules. */
+const LONGEST_MS = 120_000;
 
 export class ClusterWatch {
   /** Live: the maps change as objects do. */
@@ -42,6 +44,7 @@ export class ClusterWatch {
   readonly #informers: readonly Informer<KubeObject>[];
   readonly #listeners = new Set<ChangeListener>();
   readonly #copy: ClusterCopy | undefined;
+  #silence: NodeJS.Timeout | undefined;
   #synced = false;
   /** How to begin from the copy, until that has been done or is not needed any more. */
   #fromCopy: (() => void) | undefined;
@@ -59,6 +62,7 @@ export class ClusterWatch {
         logger,
         optional,
         onFailure: () => this.#begin(),
+        onHeard: () => this.#silence?.refresh(),
         ...(namespace !== undefined && { namespace }),
       });
       informer.on((change) => this.#tell(kind.plural, change));
@@ -102,11 +106,12 @@ export class ClusterWatch {
    */
   async start(fromCopy: () => void = () => {}): Promise<void> {
     this.#fromCopy = fromCopy;
-    const silence = setTimeout(() => this.#begin(), SILENCE_MS);
-    silence.unref();
+    const timers = [SILENCE_MS, LONGEST_MS].map((ms) => setTimeout(() => this.#begin(), ms).unref());
+    [this.#silence] = timers;
     for (const informer of this.#informers) informer.start();
     await Promise.all(this.#informers.map((informer) => informer.synced));
-    clearTimeout(silence);
+    this.#silence = undefined;
+    for (const timer of timers) clearTimeout(timer);
     this.#fromCopy = undefined;
     this.#synced = true;
     this.#copy?.begin(this.facts, () => this.#objects());
@@ -114,6 +119,7 @@ export class ClusterWatch {
 
   async stop(): Promise<void> {
     this.#fromCopy = undefined;
+    this.#silence = undefined;
     await Promise.all(this.#informers.map((informer) => informer.stop()));
     await this.#copy?.stop();
   }

@@ -20,6 +20,8 @@ export interface InformerOptions {
   readonly optional?: boolean;
   /** Told of every failure but those that `optional` allows. */
   readonly onFailure?: () => void;
+  /** Told that a listing which takes long is coming, by a store that says so. */
+  readonly onHeard?: () => void;
 }
 
 /** Definitions and rights are added by people: soon enough for them, ms. */
@@ -129,7 +131,11 @@ export class Informer<T extends KubeObject> {
    * for hours, and would hold all objects as they once were.
    */
   async #list(): Promise<string | undefined> {
-    const { items, revision } = await this.#store.list(this.kind, this.#options.namespace);
+    const { items, revision } = await this.#store.list(
+      this.kind,
+      this.#options.namespace,
+      this.#options.onHeard,
+    );
     if (this.#abort.signal.aborted) return undefined;
     this.#listed = true;
     this.#replace(items);

@@ -21,7 +21,8 @@ export interface DeleteOptions {
 
 export interface Store {
   get<T extends KubeObject>(kind: Kind<T>, name: string, namespace?: string): Promise<T | undefined>;
-  list<T extends KubeObject>(kind: Kind<T>, namespace?: string): Promise<Listing<T>>;
+  /** @param heard called now and then while a listing comes that takes long; not by every store */
+  list<T extends KubeObject>(kind: Kind<T>, namespace?: string, heard?: () => void): Promise<Listing<T>>;
   /** @throws `store.exists` */
   create<T extends KubeObject>(kind: Kind<T>, draft: Draft<T>): Promise<T>;
   /**

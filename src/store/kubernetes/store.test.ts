@@ -94,7 +94,9 @@ describe("a list", () => {
           });
       });
       for (let n = 0; n < 2; n++) {
-        const { items, revision } = await store.list(configMapKind);
+        let pages = 0;
+        const { items, revision } = await store.list(configMapKind, undefined, () => pages++);
+        expect(pages).toBe(2);
         expect(items.map(({ metadata }) => metadata.name)).toEqual(["one", "two"]);
         expect(revision).toBe("8");
       }

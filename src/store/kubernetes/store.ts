@@ -73,16 +73,20 @@ class KubernetesStore implements Store {
     }
   }
 
-  async list<T extends KubeObject>(kind: Kind<T>, namespace?: string): Promise<Listing<T>> {
+  async list<T extends KubeObject>(
+    kind: Kind<T>,
+    namespace?: string,
+    heard: () => void = () => {},
+  ): Promise<Listing<T>> {
     this.#checkOpen();
     await this.#resources.of(kind);
     if (this.#streams !== false) {
-      const listing = await this.#listAsWatch(kind, namespace);
+      const listing = await this.#listAsWatch(kind, namespace, heard);
       if (listing) return listing;
     }
     for (;;) {
       try {
-        return await this.#listPages(kind, namespace);
+        return await this.#listPages(kind, namespace, heard);
       } catch (error) {
         // Its pages outlived the server's history: a new picture is taken.
         if (error instanceof ApiRefusal && error.code === 410) continue;
@@ -170,7 +174,11 @@ class KubernetesStore implements Store {
     this.#client.close();
   }
 
-  async #listPages<T extends KubeObject>(kind: Kind<T>, namespace?: string): Promise<Listing<T>> {
+  async #listPages<T extends KubeObject>(
+    kind: Kind<T>,
+    namespace: string | undefined,
+    heard: () => void,
+  ): Promise<Listing<T>> {
     const items: T[] = [];
     let revision: string | undefined;
     let next = "";
@@ -180,6 +188,7 @@ class KubernetesStore implements Store {
       const page = await this.#client.fetch(request, acceptable(kind, this.#keep), (answer) =>
         listPage(kind, this.#keep, answer),
       );
+      heard();
       items.push(...page.items);
       revision ??= page.revision;
       ({ next } = page);
@@ -193,7 +202,8 @@ class KubernetesStore implements Store {
    */
   async #listAsWatch<T extends KubeObject>(
     kind: Kind<T>,
-    namespace?: string,
+    namespace: string | undefined,
+    heard: () => void,
   ): Promise<Listing<T> | undefined> {
     const life = new AbortController();
     const query = {
@@ -207,7 +217,8 @@ class KubernetesStore implements Store {
     try {
       const signal = AbortSignal.any([life.signal, this.#closing.signal]);
       const request = { method: "GET", path: pathOf(kind, namespace), query } as const;
-      for await (const events of await this.#events(kind, request, signal))
+      for await (const events of await this.#events(kind, request, signal)) {
+        heard();
         for (const { type, object } of events) {
           if (type !== "bookmark") items.push(object);
           else if (object.metadata.annotations?.["k8s.io/initial-events-end"] === "true") {
@@ -215,6 +226,7 @@ class KubernetesStore implements Store {
             return { items: items.toSorted(byKey), revision: object.metadata.resourceVersion };
           }
         }
+      }
     } catch (error) {
       if (!(error instanceof ApiRefusal)) throw error;
       if (error.code === 403) throw this.#worded(error, kind, "");
