@@ -1,7 +1,7 @@
 // ADD and DEL of our plugin (executable, agent, allocator, rules) beside Debian's bridge and host-local on the same kernel,
 // from the start of the process to the end of its output; one at a time and eight at a time, taking turns.
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,6 +11,7 @@ import { nodeKind, podKind } from "../src/api/kinds/core.ts";
 import { ipPoolKind } from "../src/api/kinds/ip-pool.ts";
 import { linuxMachine } from "../src/kernel/index.ts";
 import { openSqliteStore } from "../src/store/sqlite/store.ts";
+import { partsRows } from "./lib/cni-parts.ts";
 import { type Job, type Launched, launch } from "./lib/launch.ts";
 import { ranInPrivate } from "./lib/private.ts";
 import { ended, memoryMib, processorSeconds } from "./lib/processes.ts";
@@ -52,11 +53,12 @@ interface Bench {
   readonly agent: ChildProcess;
 }
 
-/** @param args which parts: one, eight, many, rest, lab; none: all of them */
+/** @param args which parts: parts, one, eight, many, rest, lab; none: all of them */
 export async function bench(args: readonly string[]): Promise<readonly Row[] | undefined> {
   if (ranInPrivate()) return undefined;
   const wanted = (part: string): boolean => args.length === 0 || args.includes(part);
   const folder = mkdtempSync(path.join(tmpdir(), "trunkline-bench-"));
+  const parts = wanted("parts") ? await addParts(path.join(folder, "parts")) : [];
   const setUp = await prepare(folder);
   try {
     const plugin = [
@@ -66,14 +68,43 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
       ...(wanted("rest") ? await atRest(setUp) : []),
     ];
     await ended(setUp.agent);
-    return [...plugin, ...(wanted("lab") ? await wholeLab(folder) : [])];
+    return [...parts, ...plugin, ...(wanted("lab") ? await wholeLab(folder) : [])];
   } finally {
     await ended(setUp.agent);
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function prepare(folder: string): Promise<Bench> {
+/** By an agent that says of each ADD where its time went. */
+async function addParts(folder: string): Promise<Row[]> {
+  mkdirSync(folder);
+  const setUp = await prepare(folder, "debug");
+  const kernel = setUp.machine.open("self");
+  try {
+    const pods = MANY_PODS;
+    return await partsRows({
+      folder,
+      kernel,
+      said: setUp.agent.stdout!,
+      sandbox: (round) => {
+        const box = sandbox(setUp, round % pods);
+        const config = (socket: string | undefined) => (socket ? { agentSocket: socket } : {});
+        const plugin = (socket?: string) => ({
+          ...setUp.ours,
+          config: JSON.stringify({ ...(JSON.parse(setUp.ours.config) as object), ...config(socket) }),
+        });
+        return { id: box.id, job: (verb, socket) => job(plugin(socket), verb, box) };
+      },
+      remove: (id) => setUp.machine.removeNetns(id),
+    });
+  } finally {
+    await ended(setUp.agent);
+    await kernel.links.remove("up0");
+    kernel.close();
+  }
+}
+
+async function prepare(folder: string, logLevel = "warn"): Promise<Bench> {
   const machine = linuxMachine();
   const kernel = machine.open("self");
   const uplink = kernel.links.add({ kind: "bridge", name: "up0", up: true });
@@ -94,8 +125,8 @@ async function prepare(folder: string): Promise<Bench> {
     "--socket",
     agentSocket,
   ];
-  const agent = spawn(path.join(root, "bin/trunkline"), [...arguments_, "--log-level", "warn"], {
-    stdio: "inherit",
+  const agent = spawn(path.join(root, "bin/trunkline"), [...arguments_, "--log-level", logLevel], {
+    stdio: ["inherit", logLevel === "debug" ? "pipe" : "inherit", "inherit"],
   });
   await waitForAgent(agentSocket, 20_000);
   const common = { cniVersion: "1.0.0", name: "bench" };
@@ -170,10 +201,11 @@ function sandbox(setUp: Bench, pod: number): Sandbox {
   return { id, netns: setUp.machine.createNetns(id), pod: `pod-${pod}` };
 }
 
-function job(plugin: Plugin, verb: "ADD" | "DEL", { id, netns, pod }: Sandbox): Job {
+function job(plugin: Plugin, verb: "ADD" | "DEL" | "VERSION", { id, netns, pod }: Sandbox): Job {
   return {
     program: plugin.executable,
-    input: plugin.config,
+    // Who is only asked for its version does not read it, and may have ended before it is written.
+    input: verb === "VERSION" ? "" : plugin.config,
     env: {
       CNI_COMMAND: verb,
       CNI_CONTAINERID: id,

@@ -2,7 +2,7 @@
  * starting a process from a big one costs more than what is to be measured.
  *
  * launch N <JOBS; a job is lines: the program, its standard input, its environment (K=V) one a line, an empty line.
- * Prints a line a job, in their order: milliseconds, exit code; then the wall time of all. Output of programs that
+ * Prints a line a job, in their order: milliseconds, when it began (CLOCK_MONOTONIC, milliseconds), exit code; then the wall time of all. Output of programs that
  * fail goes to standard error. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -108,7 +108,7 @@ int main(int argc, char **argv) {
       if (polls[i].revents && serve(&slots[i]) && i != --running) memcpy(&slots[i], &slots[running], sizeof *slots);
   }
   double wall = now() - began;
-  for (size_t i = 0; i < count; i++) printf("%.3f %d\n", jobs[i].took, jobs[i].code);
+  for (size_t i = 0; i < count; i++) printf("%.3f %.3f %d\n", jobs[i].took, jobs[i].began, jobs[i].code);
   printf("%.3f\n", wall);
   return 0;
 }

@@ -12,6 +12,8 @@ export interface Job {
 export interface Launched {
   /** Milliseconds from start to end, in the order of the jobs. */
   readonly times: readonly number[];
+  /** When each began, in milliseconds of CLOCK_MONOTONIC, which is the clock of `process.hrtime`. */
+  readonly began: readonly number[];
   /** Milliseconds for all of them. */
   readonly wall: number;
 }
@@ -39,5 +41,6 @@ export async function launch(jobs: readonly Job[], atATime: number): Promise<Lau
   const failed = lines.filter((line) => !line.endsWith(" 0"));
   if (code !== 0 || lines.length !== jobs.length || failed.length > 0)
     throw new Error(`${failed.length} of ${jobs.length} programs failed`);
-  return { times: lines.map((line) => Number(line.split(" ")[0])), wall };
+  const column = (at: number) => lines.map((line) => Number(line.split(" ")[at]));
+  return { times: column(0), began: column(1), wall };
 }

@@ -288,7 +288,7 @@ class RunningAgent implements Agent {
       notStarted: () => this.#notStarted()[0],
       notReady: () => this.notReady()[0],
       mtu: () => this.#view.mtu(),
-      onDone: (verb, code, seconds) => this.#metrics.requestDone(verb, code, seconds),
+      onDone: (...answer) => this.#metrics.requestDone(...answer),
       onAddFailed: (request, failed) => {
         const pod = podOf(request.args);
         if (pod === undefined) return;

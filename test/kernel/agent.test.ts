@@ -2,6 +2,7 @@ import { statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Manager } from "../../src/agent/managers/manager.ts";
+import { addParts } from "../../src/agent/pods/add-parts.ts";
 import { eventKind, podKind } from "../../src/api/kinds/core.ts";
 import type { CniResult } from "../../src/cni/spec.ts";
 import { run } from "../../src/kernel/exec/index.ts";
@@ -138,6 +139,8 @@ describe("the agent and the plugin executable", () => {
     await node.cni("ADD", a!);
     const metrics = await (await get("/metrics")).text();
     expect(metrics).toContain(`trunkline_cni_requests_total{verb="ADD",code="0",node="${node.name}"} 1`);
+    const counted = /^trunkline_cni_add_part_seconds_count\{.*?part="(\w+)".*\} 1$/gm;
+    expect(new Set([...metrics.matchAll(counted)].map(([, part]) => part))).toEqual(new Set(addParts));
     expect(metrics).toContain(`trunkline_endpoints{phase="ready",node="${node.name}"} 1`);
     expect(metrics).toContain(`trunkline_ready{node="${node.name}"} 1`);
   });

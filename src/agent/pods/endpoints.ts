@@ -10,6 +10,7 @@ import type { PodIdentity } from "../../cni/args.ts";
 import type { CniResult } from "../../cni/spec.ts";
 import type { Kernel, KernelEvent, Link, Machine } from "../../kernel/kernel.ts";
 import type { LocalEndpoint } from "../../plan/facts.ts";
+import { AddParts } from "./add-parts.ts";
 import type { AddressOwner, AddressSource } from "./addresses.ts";
 import {
   aliasOf,
@@ -158,12 +159,16 @@ export class Endpoints {
     }
   }
 
-  /** Makes a pod's interface, or answers as before if it is there already. @throws TrunklineError */
-  add(wanted: Wanted): Promise<CniResult> {
-    return this.#lock.run(endpointKey(wanted), () => this.#add(wanted));
+  /**
+   * Makes a pod's interface, or answers as before if it is there already.
+   * @param parts told where the time goes
+   * @throws TrunklineError
+   */
+  add(wanted: Wanted, parts: AddParts = new AddParts()): Promise<CniResult> {
+    return this.#lock.run(endpointKey(wanted), () => this.#add(wanted, parts));
   }
 
-  async #add(wanted: Wanted): Promise<CniResult> {
+  async #add(wanted: Wanted, parts: AddParts): Promise<CniResult> {
     const key = endpointKey(wanted);
     const { netnsId } = wanted;
     const before = this.#known.get(key);
@@ -191,36 +196,43 @@ export class Endpoints {
       phase: "adding",
     };
     this.#begin(endpoint);
+    parts.ended("journal");
     try {
-      return await this.#make(endpoint, wanted.mtu);
+      return await this.#make(endpoint, wanted.mtu, parts);
     } catch (error) {
       await this.#undo(endpoint);
       throw error;
     }
   }
 
-  async #make(planned: Endpoint, mtu: number): Promise<CniResult> {
+  async #make(planned: Endpoint, mtu: number, parts: AddParts): Promise<CniResult> {
     const { machine, kernel, addresses } = this.#options;
     const key = endpointKey(planned);
     const endpoint = { ...planned, ips: await addresses.allocate(planned) };
     this.#known.set(key, endpoint);
     this.#local.set(key, toLocalEndpoint(endpoint));
+    parts.ended("addresses");
+    const asked = performance.now();
     this.#options.changed(key);
     // The interface's name is known before the interface is there, so its rules are put in force at the same time.
-    const inForce = this.#options.inForce(key);
+    const inForce = this.#options.inForce(key).then(() => {
+      parts.rulesBeside = performance.now() - asked;
+    });
     // Awaited below; a failure before that must not count as one that nobody hears of.
     inForce.catch(() => {});
     const admitted = endpoint.pod && this.#options.admitted?.(endpoint.pod, endpoint.ips);
     // One interface of a pod after the other: each looks whether another one has the default route.
     const wire = await this.#wiring.run(endpoint.netnsId, () =>
-      attachWire(machine, kernel, wireOf(endpoint, mtu)),
+      attachWire(machine, kernel, wireOf(endpoint, mtu), parts),
     );
     await this.#options.limit?.(endpoint);
     await inForce;
     await admitted;
+    parts.ended("rules");
     const result = resultOf(endpoint, wire, mtu);
     this.#begin({ ...endpoint, phase: "ready", result });
     this.#setIndex(key, wire.host.index);
+    parts.ended("journal");
     return result;
   }
 

@@ -14,6 +14,7 @@ import {
   ROUTE_PROTOCOL,
   type Route,
 } from "../../kernel/kernel.ts";
+import { AddParts } from "./add-parts.ts";
 import { isHostInterface } from "./endpoint.ts";
 import {
   type Families,
@@ -61,14 +62,21 @@ export interface WireEnds {
 
 /**
  * Makes the wire. A host end of that name that is left over from an attempt that failed is removed first.
+ * @param parts told where the time goes
  * @throws `agent.interface-exists` if the pod has an interface of that name already, `agent.no-ipv6`, `kernel.…`
  */
-export async function attachWire(machine: Machine, kernel: Kernel, spec: WireSpec): Promise<WireEnds> {
+export async function attachWire(
+  machine: Machine,
+  kernel: Kernel,
+  spec: WireSpec,
+  parts: AddParts = new AddParts(),
+): Promise<WireEnds> {
   const pod = machine.open({ path: spec.netns });
   try {
     const ipv6 = hasIpv6(kernel);
     if (!ipv6 && familiesOf(spec.ips).has(6)) throw new TrunklineError("agent.no-ipv6", { ips: spec.ips });
     const host = await makeLinks(kernel, pod, spec);
+    parts.ended("link");
     const podIndex = host.lower ?? 0;
     const main = freeFamilies(pod, podIndex, familiesOf(spec.ips));
     const ends = [setUpHostEnd(kernel, host, spec, ipv6), setUpPodEnd(pod, podIndex, spec, main, ipv6)];
@@ -76,6 +84,7 @@ export async function attachWire(machine: Machine, kernel: Kernel, spec: WireSpe
     for (const end of await Promise.allSettled(ends)) if (end.status === "rejected") throw end.reason;
     const rules = podRules(spec.ips, podIndex, main);
     if (rules.length > 0) putRules(pod, spec.ips, rules);
+    parts.ended("ends");
     return { host, podIndex, main };
   } finally {
     pod.close();

@@ -1,12 +1,14 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { TrunklineError } from "../../base/errors.ts";
 import { silent } from "../../base/log.ts";
 import type { AgentReply } from "../../cni/protocol.ts";
 import type { CniFailure, CniResult } from "../../cni/spec.ts";
 import { fakeMachine } from "../../kernel/index.ts";
+import type { AddParts } from "../pods/add-parts.ts";
 import type { Endpoint } from "../pods/endpoint.ts";
 import type { Endpoints } from "../pods/endpoints.ts";
-import { CniHandler } from "./cni-handler.ts";
+import { CniHandler, type CniHandlerOptions } from "./cni-handler.ts";
 import type { DelQueue } from "./del-queue.ts";
 
 const result: CniResult = {
@@ -63,6 +65,29 @@ function setUp(endpoints: Partial<Endpoints>, more: object = {}) {
 const failureOf = (reply: AgentReply) => JSON.parse(reply.stdout) as CniFailure;
 
 describe("CniHandler", () => {
+  it("tells where the time of an ADD that succeeded went, in parts that make up no more than the whole", async () => {
+    const parts: [string, AddParts | undefined, number][] = [];
+    const add = async (_: unknown, spent?: AddParts) => {
+      spent?.ended("addresses");
+      await nextTurn();
+      spent?.ended("link");
+      return result;
+    };
+    const onDone: CniHandlerOptions["onDone"] = (verb, _code, seconds, of) => parts.push([verb, of, seconds]);
+    const { ask } = setUp({ add, remove: async () => {} }, { onDone });
+    await ask("ADD");
+    await ask("DEL");
+    const [[, added, seconds] = ["", undefined, 0], deleted] = parts;
+    expect(deleted?.[1]).toBeUndefined();
+    expect([...(added?.spent.keys() ?? [])]).toEqual(["request", "addresses", "link", "answer"]);
+    const sum = [...(added?.spent.values() ?? [])].reduce((all, ms) => all + ms, 0);
+    expect(sum).toBeGreaterThan(0);
+    expect(sum).toBeLessThanOrEqual(seconds * 1000);
+    const { began, ...facts } = added?.facts() ?? {};
+    expect(Object.keys(facts)).toEqual(["request", "addresses", "link", "answer"]);
+    expect(began).toBeLessThanOrEqual(Number(process.hrtime.bigint()) / 1e6);
+  });
+
   it("answers ADD in the version that was asked for, after the results before it", async () => {
     const wanted: unknown[] = [];
     const add = async (one: unknown) => {

@@ -1,6 +1,7 @@
 // What the agent counts, in Prometheus' text format. A registry per agent: several may live in one process.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { AddParts } from "../pods/add-parts.ts";
 import type { Repairs } from "../pods/wire-upkeep.ts";
 
 const quick = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -19,6 +20,7 @@ export class AgentMetrics {
   readonly registry = new Registry();
   readonly #requests: Counter<"verb" | "code">;
   readonly #requestSeconds: Histogram<"verb">;
+  readonly #addSeconds: Histogram<"part">;
   readonly #applySeconds: Histogram<"manager">;
   readonly #applyFailures: Counter<"manager">;
   readonly #repairs: Counter;
@@ -42,6 +44,13 @@ export class AgentMetrics {
       help: "Time from a CNI request to its answer",
       labelNames: ["verb"],
       buckets: quick,
+      registers,
+    });
+    this.#addSeconds = new Histogram({
+      name: "trunkline_cni_add_part_seconds",
+      help: "Where the time of ADDs that succeeded went; an ADD's parts follow each other",
+      labelNames: ["part"],
+      buckets: [0.00005, 0.0001, 0.0002, ...quick],
       registers,
     });
     this.#applySeconds = new Histogram({
@@ -92,7 +101,9 @@ export class AgentMetrics {
     );
   }
 
-  requestDone(verb: string, code: number, seconds: number): void {
+  /** @param parts of an ADD that succeeded */
+  requestDone(verb: string, code: number, seconds: number, parts?: AddParts): void {
+    for (const [part, ms] of parts?.spent ?? []) this.#addSeconds.observe({ part }, ms / 1000);
     this.#requests.inc({ verb, code: String(code) });
     this.#requestSeconds.observe({ verb }, seconds);
   }
