@@ -366,6 +366,14 @@ export interface NftSetChange {
   readonly add: readonly (readonly [key: string, value: string])[];
 }
 
+/** Links that a flow table is to have besides those that it has. */
+export interface NftFlowLinks {
+  /** Its name; it must be there, on the hook ingress. */
+  readonly flowtable: string;
+  readonly priority: number;
+  readonly links: readonly string[];
+}
+
 /** Names of what a table in the kernel is made of. */
 export interface NftPresent {
   readonly chains: readonly string[];
@@ -377,10 +385,10 @@ export interface Nft {
   /** Runs nft commands as one transaction: all or nothing. @throws `kernel.nft` with nft's own text. */
   run(commands: string): Promise<void>;
   /**
-   * Removes and adds elements of a table's sets and maps as one transaction: all or nothing, removals first. It looks at
-   * nothing else of the table, however much there is, unlike `run`. @throws `kernel.nft`
+   * Removes and adds elements of a table's sets and maps as one transaction: all or nothing, removals first, links of a flow
+   * table last. It looks at nothing else of the table, however much there is, unlike `run`. @throws `kernel.nft`
    */
-  change(table: NftHeading, changes: readonly NftSetChange[]): Promise<void>;
+  change(table: NftHeading, changes: readonly NftSetChange[], links?: NftFlowLinks): Promise<void>;
   /**
    * Returns what a table has, undefined where there is none. Neither rules nor elements are read, of this table or any
    * other, unlike for `list`.

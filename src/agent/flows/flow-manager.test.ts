@@ -3,7 +3,8 @@ import type { Pod } from "../../api/kinds/core.ts";
 import type { FlowTables, RoutingConfiguration } from "../../api/kinds/routing/routing-configuration.ts";
 import { TrunklineError } from "../../base/errors.ts";
 import { silent } from "../../base/log.ts";
-import type { Kernel } from "../../kernel/kernel.ts";
+import type { Kernel, NftFlowLinks, NftHeading, NftSetChange } from "../../kernel/kernel.ts";
+import { changeText } from "../../kernel/nft/text.ts";
 import { type ClusterFacts, emptyFacts, type LocalEndpoint, type NodeFacts } from "../../plan/facts.ts";
 import { noRules, type Ruleset, rulesetOf } from "../../plan/foreign/index.ts";
 import { memoryStore } from "../../store/memory.ts";
@@ -34,7 +35,15 @@ function standIn() {
           throw new TrunklineError("kernel.nft", { text: "Operation not supported\nmore", commands: text });
         texts.push(text);
       },
-      list: async () => state.hooked && [{ flowtable: { dev: state.hooked } }],
+      change: async (place: NftHeading, sets: readonly NftSetChange[], hooks: NftFlowLinks) => {
+        await kernel.nft.run(changeText(place, sets, hooks));
+      },
+      list: async () => [
+        { flowtable: { table: "other", name: "flows", dev: [] } },
+        ...(state.hooked
+          ? [{ flowtable: { table: "trunkline-flow", name: "flows", dev: state.hooked } }]
+          : []),
+      ],
     },
   };
   return { ...state, state, kernel };
@@ -133,7 +142,7 @@ describe("flow tables of a node", () => {
     put("b");
     put("c");
     await manager.apply(facts, node, new Map([["endpoints", new Set(["b"])]]));
-    expect(await told()).toEqual([expect.stringMatching(/^add flowtable .*"tl-b", "tl-c"(?!.*delete)/s)]);
+    expect(await told()).toEqual([expect.stringMatching(/^add element .*add flowtable .*"tl-b", "tl-c"/s)]);
     endpoints.delete("a");
     machine.links.delete("tl-a");
     expect(await told()).toEqual([expect.stringMatching(/^delete element .* flow-links \{ "tl-a" \}/)]);

@@ -41,7 +41,7 @@ const notAsked: FlowState = { on: false, why: "nobody has looked yet" };
 
 export class FlowManager implements Manager {
   readonly name = "flow-tables";
-  readonly concerns = ["nftables", "others-rules", "link"] as const;
+  readonly concerns = ["nftables", "others-rules"] as const;
   readonly kinds = ["endpoints", "pods", "nodes", "routingconfigurations", "subnets"] as const;
   readonly answers = { "/flow-tables": async () => ({ ...this.#state, links: this.#table.links }) };
   readonly #options: FlowManagerOptions;

@@ -3,11 +3,12 @@ import { isError } from "../../base/errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { FLOW_TABLE } from "../../kernel/own-tables.ts";
 import {
-  changeText,
   clearText,
   FLOWS,
   type FlowLinks,
   type FlowWire,
+  flowChange,
+  flowPlace,
   linkNames,
   probeText,
   wholeText,
@@ -98,10 +99,10 @@ export class FlowTable {
     // What goes on living must lose its flows, too.
     if (left.some(({ link }) => this.#isThere(link))) return this.#whole(wanted);
     const there = come.filter(({ link }) => this.#isThere(link));
-    const text = changeText(there, left);
-    if (text === "") return;
+    if (there.length + left.length === 0) return;
+    const { sets, links } = flowChange(there, left);
     try {
-      await this.#kernel.nft.run(text);
+      await this.#kernel.nft.change(flowPlace, sets, links);
     } catch (error) {
       // A link that has just gone, or somebody else's hand.
       if (!isError(error, "kernel.nft")) throw error;
@@ -124,12 +125,15 @@ export class FlowTable {
 
   /** The links that the kernel has in the flow table; undefined: there is none. */
   async #present(): Promise<ReadonlySet<string> | undefined> {
-    const objects = await this.#kernel.nft.list(`list flowtable inet ${FLOW_TABLE} ${FLOWS}`);
-    const found = objects?.flatMap((object) => (object["flowtable"] as { dev?: unknown } | undefined) ?? []);
-    const [first] = found ?? [];
-    if (first === undefined) return undefined;
-    // One name stands alone, without a list.
-    return new Set([first.dev ?? []].flat().map(String));
+    // Asked for one by its name, the kernel says that there is none where its links do not fit into the answer (some 300 do not).
+    const objects = (await this.#kernel.nft.list("list flowtables")) ?? [];
+    for (const object of objects) {
+      const found = object["flowtable"] as Readonly<Record<string, unknown>> | undefined;
+      if (found?.["table"] !== FLOW_TABLE || found["name"] !== FLOWS) continue;
+      // One name stands alone, without a list.
+      return new Set([found["dev"] ?? []].flat().map(String));
+    }
+    return undefined;
   }
 
   #isThere(link: string): boolean {

@@ -109,7 +109,8 @@ export class BatchSocket {
         if (one === undefined && message.sequence !== begin) return;
         const place = one?.places.findLast((each) => offset !== undefined && each.offset <= offset);
         const subject = place === undefined ? "" : `element ${place.key} of `;
-        const what = one === undefined ? "" : `${subject}set ${one.set}: `;
+        const kind = one?.isFlowtable ? "flow table" : "set";
+        const what = one === undefined ? "" : `${subject}${kind} ${one.set}: `;
         refused = `${what}${wordsOf(errno)}${text === undefined ? "" : ` (${text})`}`;
       });
     return refused;

@@ -49,6 +49,18 @@ describe("a batch", () => {
     ]);
   });
 
+  it("ends with links of a flow table, no more in a message than the kernel takes", () => {
+    const links = (...names: string[]) => {
+      const added = { flowtable: "f", priority: 500, links: names };
+      return messages(encodeBatch(heading, [], () => 1, added)?.bytes ?? Buffer.alloc(0)).slice(1, -1);
+    };
+    // nfgenmsg; table "t"; name "f"; a hook with its number, its priority, and a list of one device
+    const body =
+      "01000000 06000100 74000000 06000200 66000000 20000380 08000100 00000000 08000200 000001f4 0c000380 07000100 6c6f0000";
+    expect(links("lo")).toEqual([[0xa16, 0x405, 1, body.replaceAll(" ", "")]]);
+    expect(links(...Array.from({ length: 401 }, (_, at) => `tl${at}`))).toHaveLength(3);
+  });
+
   it("has the end of a range as an element of its own, but for the last address of all", () => {
     const ranges = (key: string): string =>
       messages(

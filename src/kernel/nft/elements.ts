@@ -1,17 +1,22 @@
 // Elements of nftables' sets and maps in the kernel's own form (linux/netfilter/nf_tables.h): a batch of messages that add
 // and remove elements, as one transaction. Nothing in this file does I/O.
 import { cidrRange, formatIp, ipv4Number, looseCidr } from "../../base/ip.ts";
-import type { NftHeading, NftSetChange } from "../kernel.ts";
+import type { NftFlowLinks, NftHeading, NftSetChange } from "../kernel.ts";
 import { addressBytes, macBytes } from "../netlink/bytes.ts";
 import { Flag, MessageWriter } from "../netlink/message.ts";
 import { nftFamilies, nftMessage, SUBSYSTEM_NFTABLES } from "../netlink/nftables.ts";
 import type { NftType } from "./names.ts";
 import type { NftSet } from "./state.ts";
+import { linkPortions } from "./text.ts";
 
 const BATCH_BEGIN = 0x10;
 const BATCH_END = 0x11;
 const NEW_ELEMENTS = nftMessage(12);
 const DELETE_ELEMENTS = nftMessage(14);
+const NEW_FLOWTABLE = nftMessage(22);
+/** NFTA_FLOWTABLE_…, NFTA_FLOWTABLE_HOOK_… and NFTA_DEVICE_…. */
+const Flowtable = { table: 1, name: 2, hook: 3, number: 1, priority: 2, devices: 3, device: 1 } as const;
+const NETDEV_INGRESS = 0;
 const List = { table: 1, set: 2, elements: 3, element: 1 } as const;
 const Element = { key: 1, data: 2, flags: 3, keyEnd: 10 } as const;
 const Data = { value: 1, verdict: 2 } as const;
@@ -56,6 +61,8 @@ const protocolNumbers: Readonly<Record<string, number>> = {
 export interface BatchMessage {
   readonly sequence: number;
   readonly set: string;
+  /** It is no set. */
+  readonly isFlowtable?: true;
   readonly places: readonly { readonly offset: number; readonly key: string }[];
 }
 
@@ -69,11 +76,13 @@ export interface Batch {
 /**
  * Returns the batch for a transaction, or undefined where a value has no form here (a name with a star at the end).
  * @param nextSequence gives the number of each message
+ * @param links to be added to a flow table
  */
 export function encodeBatch(
   heading: NftHeading,
   changes: readonly NftSetChange[],
   nextSequence: () => number,
+  links?: NftFlowLinks,
 ): Batch | undefined {
   const writer = new BatchWriter(heading, nextSequence);
   // As in nft's text: what goes, goes first.
@@ -88,6 +97,7 @@ export function encodeBatch(
   ].filter(({ elements }) => elements.length > 0);
   for (const { type, set, definition, elements } of steps)
     if (!writer.elements(type, set, definition, elements)) return undefined;
+  if (links !== undefined) for (const names of linkPortions(links.links)) writer.flowtable(links, names);
   return writer.finish();
 }
 
@@ -139,6 +149,27 @@ class BatchWriter {
       this.#messages.push({ sequence, set, places });
     }
     return true;
+  }
+
+  /** Named again, a flow table gets more links. */
+  flowtable({ flowtable, priority }: NftFlowLinks, names: readonly string[]): void {
+    const writer = this.#writer;
+    const sequence = this.#nextSequence();
+    writer
+      .begin(NEW_FLOWTABLE, Flag.request | Flag.create, sequence)
+      .u8(this.#family)
+      .u8(0)
+      .u16be(0);
+    writer.attributeText(Flowtable.table, this.#table).attributeText(Flowtable.name, flowtable);
+    writer.nest(Flowtable.hook, () => {
+      writer.attributeU32be(Flowtable.number, NETDEV_INGRESS);
+      writer.attributeU32be(Flowtable.priority, priority);
+      writer.nest(Flowtable.devices, () => {
+        for (const name of names) writer.attributeText(Flowtable.device, name);
+      });
+    });
+    this.#parts.push(Buffer.from(writer.finish()));
+    this.#messages.push({ sequence, set: flowtable, isFlowtable: true, places: [] });
   }
 
   finish(): Batch {

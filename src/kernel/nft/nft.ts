@@ -1,5 +1,5 @@
 import { isError, TrunklineError } from "../../base/errors.ts";
-import type { Nft, NftHeading, NftPresent, NftSetChange } from "../kernel.ts";
+import type { Nft, NftFlowLinks, NftHeading, NftPresent, NftSetChange } from "../kernel.ts";
 import type { Context } from "../linux/context.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import type { NftBackend } from "./backend.ts";
@@ -38,15 +38,16 @@ export class LinuxNft implements Nft {
     if (error !== undefined) throw refused(error, commands);
   }
 
-  async change(heading: NftHeading, changes: readonly NftSetChange[]): Promise<void> {
+  async change(heading: NftHeading, changes: readonly NftSetChange[], links?: NftFlowLinks): Promise<void> {
     this.#context.check(() => "change elements of nftables");
     const outcome = await this.#inTurn(() => {
       this.#context.check(() => "change elements of nftables");
-      return this.#batches.run((nextSequence) => encodeBatch(heading, changes, nextSequence));
+      return this.#batches.run((nextSequence) => encodeBatch(heading, changes, nextSequence, links));
     });
     // What has no form of ours has one of nft's.
-    if (outcome === false) await this.run(changeText(heading, changes));
-    else if (outcome.refused !== undefined) throw refused(outcome.refused, changeText(heading, changes));
+    if (outcome === false) await this.run(changeText(heading, changes, links));
+    else if (outcome.refused !== undefined)
+      throw refused(outcome.refused, changeText(heading, changes, links));
   }
 
   present(heading: NftHeading): Promise<NftPresent | undefined> {

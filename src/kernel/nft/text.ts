@@ -1,6 +1,6 @@
 // nft's grammar: how a table, or the way from one state of it to the next, is written down.
 
-import type { NftHeading, NftPresent, NftSetChange } from "../kernel.ts";
+import type { NftFlowLinks, NftHeading, NftPresent, NftSetChange } from "../kernel.ts";
 import { setsNamedIn } from "./names.ts";
 import type { NftBase, NftChain, NftDifference, NftSet, NftSetState } from "./state.ts";
 
@@ -52,8 +52,34 @@ function elementCommands(command: string, elements: readonly string[]): string[]
   return out;
 }
 
-/** Returns the transaction that changes elements, in nft's words. */
-export function changeText({ family, table }: NftHeading, changes: readonly NftSetChange[]): string {
+/** The kernel's NFT_NETDEVICE_MAX is 256 in one message. */
+const MOST_LINKS = 200;
+
+/** Returns links in portions that the kernel takes. */
+export function linkPortions(links: readonly string[]): string[][] {
+  return Array.from({ length: Math.ceil(links.length / MOST_LINKS) }, (_, at) =>
+    links.slice(at * MOST_LINKS, (at + 1) * MOST_LINKS),
+  );
+}
+
+/** Returns the commands that make a flow table, or give it more links. */
+export function flowtableCommands(
+  { family, table }: NftHeading,
+  { flowtable, priority, links }: NftFlowLinks,
+): string[] {
+  return linkPortions(links).map((portion) => {
+    const names = portion.map((name) => `"${name}"`).join(", ");
+    return `add flowtable ${family} ${table} ${flowtable} { hook ingress priority ${priority}; devices = { ${names} }; }`;
+  });
+}
+
+/** Returns the transaction that changes elements, and adds links to a flow table, in nft's words. */
+export function changeText(
+  heading: NftHeading,
+  changes: readonly NftSetChange[],
+  links?: NftFlowLinks,
+): string {
+  const { family, table } = heading;
   const place = (set: string): string => `element ${family} ${table} ${set}`;
   const lines = [
     // Without values: nft finds an element by its key alone.
@@ -64,6 +90,7 @@ export function changeText({ family, table }: NftHeading, changes: readonly NftS
         add.map(([key, value]) => elementText(key, value)),
       ),
     ),
+    ...(links === undefined ? [] : flowtableCommands(heading, links)),
   ];
   return `${lines.join("\n")}\n`;
 }

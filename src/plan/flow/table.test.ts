@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { changeText, clearText, linkNames, probeText, wholeText } from "./table.ts";
+import { changeText } from "../../kernel/nft/text.ts";
+import { clearText, flowChange, flowPlace, linkNames, probeText, wholeText } from "./table.ts";
 
 const wire = (number: number, ...ips: string[]) => ({ link: `tl${`${number}`.padStart(13, "0")}`, ips });
 const one = wire(1, "10.1.0.1", "fd00::1");
@@ -49,15 +50,16 @@ describe("the flow table's transactions", () => {
   });
 
   it("add and take away single pods", () => {
-    expect(changeText([two], [one]).trim().split("\n")).toEqual([
+    const { sets, links } = flowChange([two], [one]);
+    expect(changeText(flowPlace, sets, links).trim().split("\n")).toEqual([
       'delete element inet trunkline-flow flow-links { "tl0000000000001" }',
       'delete element inet trunkline-flow flow-own4 { "tl0000000000001" . 10.1.0.1 }',
       'delete element inet trunkline-flow flow-own6 { "tl0000000000001" . fd00::1 }',
-      'add flowtable inet trunkline-flow flows { hook ingress priority 500; devices = { "tl0000000000002" }; }',
       'add element inet trunkline-flow flow-links { "tl0000000000002" }',
       'add element inet trunkline-flow flow-own4 { "tl0000000000002" . 10.1.0.2 }',
+      'add flowtable inet trunkline-flow flows { hook ingress priority 500; devices = { "tl0000000000002" }; }',
     ]);
-    expect(changeText([], [])).toBe("");
+    expect(flowChange([], [])).toMatchObject({ sets: [], links: { links: [] } });
   });
 
   it("leave nothing behind where they only ask", () => {

@@ -14,6 +14,9 @@
 // The kernel looks flows up by addresses, ports and the link that a packet comes in by: another pod that forges all of them
 // comes in by another link, and its packets go the long way, where they are refused. A table of its own: what the kernel
 // refuses of it keeps nothing else out of force, and taking it away as a whole forgets all flows in one transaction.
+import type { NftFlowLinks, NftSetChange } from "../../kernel/kernel.ts";
+import type { NftSet } from "../../kernel/nft/state.ts";
+import { flowtableCommands } from "../../kernel/nft/text.ts";
 import { FLOW_TABLE } from "../../kernel/own-tables.ts";
 
 /** The flow table's own name. */
@@ -22,10 +25,9 @@ export const FLOWS = "flows";
 const INGRESS_PRIORITY = 500;
 /** On the forward hook; behind everybody else's chains. */
 const FORWARD_PRIORITY = 500;
-/** NFT_NETDEVICE_MAX of the kernel is 256 in a message. */
-const DEVICES_AT_ONCE = 200;
 
-const heading = `inet ${FLOW_TABLE}`;
+export const flowPlace = { family: "inet", table: FLOW_TABLE } as const;
+const heading = `${flowPlace.family} ${flowPlace.table}`;
 const versions = [
   ["4", "ip", "ipv4_addr"],
   ["6", "ip6", "ipv6_addr"],
@@ -61,15 +63,16 @@ export function probeText(): string {
 
 /** Returns the transaction that makes the table anew, whatever was there; all flows there were go the long way once more. */
 export function wholeText(links: FlowLinks): string {
+  const sets = keysOf(links);
   const lines = [
     `add table ${heading}`,
     `delete table ${heading}`,
     `add table ${heading}`,
-    `add set ${heading} flow-links { type ifname; }`,
-    ...versions.map(
-      ([version, , type]) => `add set ${heading} flow-own${version} { type ifname . ${type}; }`,
+    ...sets.map(({ set, definition }) => `add set ${heading} ${set} { type ${definition.key.join(" . ")}; }`),
+    ...flowtableCommands(flowPlace, flowLinks(linkNames(links))),
+    ...sets.flatMap(({ set, keys }) =>
+      keys.length === 0 ? [] : [`add element ${heading} ${set} { ${keys.join(", ")} }`],
     ),
-    ...memberLines(links),
     `add chain ${heading} flow-forward { type filter hook forward priority ${FORWARD_PRIORITY}; policy accept; }`,
     `add chain ${heading} flow-sent`,
     ...versions.map(
@@ -89,18 +92,28 @@ export function wholeText(links: FlowLinks): string {
   return `${lines.join("\n")}\n`;
 }
 
+/** What pods that come and go change: elements, and links of the flow table. */
+export interface FlowChange {
+  readonly sets: readonly NftSetChange[];
+  readonly links: NftFlowLinks;
+}
+
 /**
- * Returns the transaction for pods that came, and for pods whose links are gone (the kernel itself has taken those out of
- * the flow table, and has forgotten their flows).
+ * Returns what changes for pods that came, and for pods whose links are gone (the kernel itself has taken those out of the
+ * flow table, and has forgotten their flows).
  */
-export function changeText(come: readonly FlowWire[], gone: readonly FlowWire[]): string {
-  const left = gone.map(({ link }) => quoted(link));
-  const lines = [
-    ...elements("delete", "flow-links", left),
-    ...versions.flatMap(([version]) => elements("delete", `flow-own${version}`, ownOf(gone, version))),
-    ...memberLines({ wires: come, uplinks: [] }),
-  ];
-  return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
+export function flowChange(come: readonly FlowWire[], gone: readonly FlowWire[]): FlowChange {
+  const left = keysOf({ wires: gone, uplinks: [] });
+  const sets = keysOf({ wires: come, uplinks: [] }).map(({ set, definition, keys }, at) => ({
+    set,
+    definition,
+    remove: left[at]?.keys ?? [],
+    add: keys.map((key) => [key, ""] as const),
+  }));
+  return {
+    sets: sets.filter(({ remove, add }) => remove.length + add.length > 0),
+    links: flowLinks(come.map(({ link }) => link)),
+  };
 }
 
 /** Returns the transaction that takes all away. */
@@ -108,30 +121,22 @@ export function clearText(): string {
   return `add table ${heading}\ndelete table ${heading}\n`;
 }
 
-function memberLines(links: FlowLinks): string[] {
-  const names = linkNames(links).map(quoted);
-  const parts = Array.from({ length: Math.ceil(names.length / DEVICES_AT_ONCE) }, (_, at) =>
-    names.slice(at * DEVICES_AT_ONCE, (at + 1) * DEVICES_AT_ONCE),
-  );
+/** The sets and what is in them. */
+function keysOf(links: FlowLinks): { set: string; definition: NftSet; keys: readonly string[] }[] {
   return [
-    // Named again, a flow table gets more links.
-    ...parts.map(
-      (part) =>
-        `add flowtable ${heading} ${FLOWS} { hook ingress priority ${INGRESS_PRIORITY}; devices = { ${part.join(", ")} }; }`,
-    ),
-    ...elements("add", "flow-links", names),
-    ...versions.flatMap(([version]) => elements("add", `flow-own${version}`, ownOf(links.wires, version))),
+    { set: "flow-links", definition: { key: ["ifname"] }, keys: linkNames(links).map(quoted) },
+    ...versions.map(([version, , type]) => ({
+      set: `flow-own${version}`,
+      definition: { key: ["ifname", type] } as const,
+      keys: links.wires.flatMap(({ link, ips }) =>
+        ips.filter((ip) => ip.includes(":") === (version === "6")).map((ip) => `${quoted(link)} . ${ip}`),
+      ),
+    })),
   ];
 }
 
-function ownOf(wires: readonly FlowWire[], version: "4" | "6"): string[] {
-  return wires.flatMap(({ link, ips }) =>
-    ips.filter((ip) => ip.includes(":") === (version === "6")).map((ip) => `${quoted(link)} . ${ip}`),
-  );
-}
-
-function elements(verb: "add" | "delete", set: string, keys: readonly string[]): string[] {
-  return keys.length === 0 ? [] : [`${verb} element ${heading} ${set} { ${keys.join(", ")} }`];
+function flowLinks(links: readonly string[]): NftFlowLinks {
+  return { flowtable: FLOWS, priority: INGRESS_PRIORITY, links };
 }
 
 function quoted(name: string): string {

@@ -1,5 +1,5 @@
 import { TrunklineError } from "../../../base/errors.ts";
-import type { Nft, NftHeading, NftPresent, NftSetChange } from "../../kernel.ts";
+import type { Nft, NftFlowLinks, NftHeading, NftPresent, NftSetChange } from "../../kernel.ts";
 import { MISSING } from "../../nft/nft.ts";
 import { changeText } from "../../nft/text.ts";
 import type { FakeContext } from "../context.ts";
@@ -24,8 +24,8 @@ export class FakeNft implements Nft {
     }
   }
 
-  change(heading: NftHeading, changes: readonly NftSetChange[]): Promise<void> {
-    return this.run(changeText(heading, changes));
+  change(heading: NftHeading, changes: readonly NftSetChange[], links?: NftFlowLinks): Promise<void> {
+    return this.run(changeText(heading, changes, links));
   }
 
   async present({ family, table }: NftHeading): Promise<NftPresent | undefined> {
