@@ -9,6 +9,7 @@ import { chainsPerPod } from "./lib/policy/chains.ts";
 import { makeCluster, makePathCluster } from "./lib/policy/cluster.ts";
 import { enforce } from "./lib/policy/enforce.ts";
 import { eventRows } from "./lib/policy/events.ts";
+import { flowTableRows } from "./lib/policy/flow-tables.ts";
 import { loadRows } from "./lib/policy/load.ts";
 import { memberRows } from "./lib/policy/member.ts";
 import { BenchPath } from "./lib/policy/paths.ts";
@@ -37,6 +38,8 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
       ...(wanted("load") ? await loadRows() : []),
       ...(wanted("member") ? await memberRows() : []),
       ...(wanted("packets") ? await packetRows() : []),
+      // A virtual machine is started for it: only where it is asked for by name.
+      ...(args.includes("flow-tables") ? await flowTableRows() : []),
     ];
   } finally {
     rmSync(folder, { recursive: true, force: true });
