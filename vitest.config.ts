@@ -59,7 +59,8 @@ export default defineConfig({
           name: "vm",
           include: ["test/vm/**/*.test.ts"],
           testTimeout: 900_000,
-          fileParallelism: false,
+          // Each machine keeps one processor busy.
+          maxWorkers: 2,
         },
       },
       {
