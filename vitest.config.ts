@@ -58,11 +58,14 @@ export default defineConfig({
           ...common,
           name: "vm",
           include: ["test/vm/**/*.test.ts"],
+          exclude: ["test/vm/flow-tables.test.ts"],
           testTimeout: 900_000,
           // Each machine keeps one processor busy.
           maxWorkers: 2,
         },
       },
+      // Ten minutes, or twice that on a busy machine: more than `.ci/run` has left.
+      { test: { ...common, name: "vm-long", include: ["test/vm/flow-tables.test.ts"] } },
       {
         test: {
           ...common,
