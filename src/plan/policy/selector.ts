@@ -77,8 +77,11 @@ const noFields: Readonly<Record<string, unknown>> = {};
 
 function selectorOf(requirements: readonly Requirement[]): Selector {
   if (requirements.length === 0) return selectEverything;
-  const key = keyOf(requirements);
-  return knownSelectors.get(key, () => ({ key, requirements }));
+  // The same for all who say the same, in any order and how often they like: whoever came first is kept for the others.
+  const said = new Map(requirements.map((requirement) => [textOf(requirement), requirement]));
+  const texts = [...said.keys()].toSorted();
+  const key = `[${texts.join()}]`;
+  return knownSelectors.get(key, () => ({ key, requirements: texts.map((text) => said.get(text)!) }));
 }
 
 /** Returns the selector of one label, as most are written; undefined where it is another one, or wrong. */
@@ -131,11 +134,8 @@ function isOperator(value: unknown): value is Requirement["operator"] {
   return typeof value === "string" && operators.has(value);
 }
 
-function keyOf(requirements: readonly Requirement[]): string {
-  const texts = requirements.map(({ key, operator, values }) =>
-    JSON.stringify([key, operator, values.size > 1 ? [...values].toSorted() : [...values]]),
-  );
-  return `[${texts.length > 1 ? [...new Set(texts)].toSorted().join() : texts[0]}]`;
+function textOf({ key, operator, values }: Requirement): string {
+  return JSON.stringify([key, operator, values.size > 1 ? [...values].toSorted() : [...values]]);
 }
 
 /** Returns whether labels satisfy the selector; NotIn and DoesNotExist match where the key is absent, as the API says. */
