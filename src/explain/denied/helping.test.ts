@@ -103,6 +103,20 @@ describe("what would let a refused packet in", () => {
     expect(allowed([clients], pod("a/other", "10.0.0.2", { app: "other", role: "client" }))).toBe(true);
   });
 
+  it("names the peer by its place in the object, also behind very many ranges and one that cannot be read", () => {
+    const ranges = Array.from({ length: 70 }, (_, at) => ({ ipBlock: { cidr: `192.0.2.${at}/32` } }));
+    const wrong = { podSelector: { matchLabels: "role" } } as never;
+    const clients = (before: object[]) =>
+      policy("clients", {
+        podSelector: {},
+        ingress: [{ from: [...before, { podSelector: { matchLabels: { role: "client" } } }] }],
+      });
+    const other = pod("a/other", "10.0.0.2", {});
+    const place = (before: object[]) => /\(.*\)/.exec(helps([clients(before)], other))?.[0];
+    expect(place(ranges)).toBe("(a/clients, spec.ingress[0].from[70])");
+    expect(place([wrong])).toBe("(a/clients, spec.ingress[0].from[1])");
+  });
+
   it("is a port where the peer is let in on others", () => {
     const client = pod("a/other", "10.0.0.2", { role: "client" });
     expect(helps([clients], client, 81)).toBe("port 81/TCP in a/clients, spec.ingress[0].ports");

@@ -58,9 +58,10 @@ function changesFor(flow: RefusedFlow, policy: CompiledPolicy, rule: Rule): Chan
   }
   const { pod } = flow.peer;
   if (rule.peers === "any" || pod === undefined) return [];
-  return rule.peers.flatMap((peer, at) => {
+  return rule.peers.flatMap((peer) => {
     const found = peer.kind === "pods" ? labelsFor(peer, policy, pod) : undefined;
-    return found ? [{ cost: found.cost, text: `${found.text} (${where}.${side}[${at}])` }] : [];
+    if (peer.kind !== "pods" || found === undefined) return [];
+    return [{ cost: found.cost, text: `${found.text} (${where}.${side}[${peer.index}])` }];
   });
 }
 

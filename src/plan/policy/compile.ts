@@ -177,7 +177,7 @@ function readPeers(peers: unknown, path: string, report: Report): "any" | readon
       size += 2;
       return [];
     }
-    return readPeer(isObject(peer) ? peer : {}, () => `${path}[${at}]`, report);
+    return readPeer(isObject(peer) ? peer : {}, at, () => `${path}[${at}]`, report);
   });
   // Copies: the lists have room for many more, which tens of thousands of policies would keep.
   if (size === 0) return found.slice();
@@ -200,7 +200,12 @@ function packPlain(peer: unknown, into: Uint32Array, place: number): boolean {
   return true;
 }
 
-function readPeer(peer: NetworkPolicyPeer, path: () => string, report: Report): readonly Peer[] {
+function readPeer(
+  peer: NetworkPolicyPeer,
+  index: number,
+  path: () => string,
+  report: Report,
+): readonly Peer[] {
   const { ipBlock, namespaceSelector, podSelector } = peer;
   const nothing = (where: string, why: string): readonly Peer[] => {
     report(`${path()}${where}`, `${why}; it matches nothing`);
@@ -219,7 +224,7 @@ function readPeer(peer: NetworkPolicyPeer, path: () => string, report: Report): 
   if (typeof namespaces === "object" && "wrong" in namespaces)
     return nothing(".namespaceSelector", namespaces.wrong);
   if ("wrong" in pods) return nothing(".podSelector", pods.wrong);
-  return [{ kind: "pods", namespaces, pods }];
+  return [{ kind: "pods", index, namespaces, pods }];
 }
 
 function readPorts(

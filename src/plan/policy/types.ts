@@ -18,6 +18,8 @@ export type Action = "Accept" | "Deny" | "Pass";
 /** Pods by labels, in namespaces by labels. */
 export interface PodPeer {
   readonly kind: "pods";
+  /** Its place among the rule's peers as they are written: those that are ranges or cannot be read stand elsewhere. */
+  readonly index: number;
   /** That of the policy, or those that the selector matches. */
   readonly namespaces: "own" | Selector;
   readonly pods: Selector;
