@@ -148,6 +148,18 @@ describe("flow tables of a node", () => {
     expect(await told()).toEqual([expect.stringMatching(/^delete element .* flow-links \{ "tl-a" \}/)]);
   });
 
+  it("are not looked at for other nodes' pods, however many come and go", async () => {
+    put("a");
+    await told();
+    put("b");
+    const pods = (key: string) => manager.apply(facts, node, new Map([["pods", new Set([key])]]));
+    machine.texts.length = 0;
+    await pods("x/elsewhere");
+    expect(await done()).toEqual([]);
+    await pods("x/b");
+    expect(await done()).toEqual([expect.stringContaining('"tl-b"')]);
+  });
+
   it("are made anew where a pod that lives loses them: its flows must go", async () => {
     put("a");
     await told();

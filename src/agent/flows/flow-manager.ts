@@ -37,6 +37,8 @@ export interface FlowManagerOptions {
 
 const GATHER_MS = 200;
 const RETRY_MS = 10_000;
+/** Kinds of which every change concerns the node. */
+const wholeKinds = ["endpoints", "routingconfigurations", "subnets"];
 const notAsked: FlowState = { on: false, why: "nobody has looked yet" };
 
 export class FlowManager implements Manager {
@@ -67,9 +69,7 @@ export class FlowManager implements Manager {
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
     const isFirst = this.#known === undefined;
     this.#known = { facts, node };
-    const kinds = ["endpoints", "pods", "routingconfigurations", "subnets"];
-    if (isFirst || kinds.some((kind) => changes.has(kind)) || concerns(changes, "nodes", node.node))
-      this.#soon(this.#options.gatherMs ?? GATHER_MS);
+    if (isFirst || this.#isOfThisNode(node, changes)) this.#soon(this.#options.gatherMs ?? GATHER_MS);
   }
 
   async resync(facts: ClusterFacts, node: NodeFacts): Promise<void> {
@@ -136,6 +136,13 @@ export class FlowManager implements Manager {
       this.#timer = undefined;
       this.#working = this.#working.then(() => this.#try());
     }, ms).unref();
+  }
+
+  /** Pods of a large cluster come and go all the time: only this node's have links here. */
+  #isOfThisNode(node: NodeFacts, changes: Changes): boolean {
+    if (wholeKinds.some((kind) => changes.has(kind)) || concerns(changes, "nodes", node.node)) return true;
+    const pods = changes.get("pods");
+    return pods === "all" || (pods !== undefined && node.endpoints.values().some(({ pod }) => pods.has(pod)));
   }
 
   async #try(): Promise<void> {
