@@ -9,6 +9,7 @@ import { Gauge, type Registry } from "prom-client";
 import { nodeAnnotation, nodeAnnotations } from "../../api/kinds/routing/node-annotations.ts";
 import { textOf, wording } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { Turns } from "../../base/turns.ts";
 import { readForeignTables } from "../../kernel/foreign-tables.ts";
 import type { Kernel, NetnsRef } from "../../kernel/kernel.ts";
 import { OWN_TABLES } from "../../kernel/own-tables.ts";
@@ -57,7 +58,7 @@ export class FlowManager implements Manager {
   #signature: string | undefined;
   #obstacle: string | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #working: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
   #isOver = false;
   #logged = "";
 
@@ -94,7 +95,7 @@ export class FlowManager implements Manager {
   async stop(): Promise<void> {
     this.#isOver = true;
     clearTimeout(this.#timer);
-    await this.#working;
+    await this.#turns.settled();
   }
 
   problems() {
@@ -127,14 +128,14 @@ export class FlowManager implements Manager {
 
   /** Settles when what was told so far is done; for tests. */
   async settled(): Promise<void> {
-    await this.#working;
+    await this.#turns.settled();
   }
 
   #soon(ms: number): void {
     if (this.#isOver) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#working = this.#working.then(() => this.#try());
+      void this.#turns.run(() => this.#try());
     }, ms).unref();
   }
 

@@ -1,5 +1,6 @@
 // The flow table in the kernel: what is in it, and the transactions that bring it to what is wanted.
 import { isError } from "../../base/errors.ts";
+import { Turns } from "../../base/turns.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { FLOW_TABLE } from "../../kernel/own-tables.ts";
 import {
@@ -20,7 +21,7 @@ export class FlowTable {
   #inForce: FlowLinks | undefined;
   /** An earlier agent's table may be there. */
   #isUnseen = true;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   #renewals = 0;
 
   constructor(kernel: Pick<Kernel, "nft" | "links">) {
@@ -50,7 +51,7 @@ export class FlowTable {
 
   /** Brings the table to these links, by as little as it takes. @throws `kernel.nft` */
   make(wanted: FlowLinks): Promise<void> {
-    return this.#inTurn(() => this.#make(wanted));
+    return this.#turns.run(() => this.#make(wanted));
   }
 
   /**
@@ -59,7 +60,7 @@ export class FlowTable {
    * @throws `kernel.nft`
    */
   renew(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       if (this.#inForce === undefined && !this.#isUnseen) return;
       this.#renewals++;
       if (this.#inForce === undefined) await this.#clear();
@@ -69,7 +70,7 @@ export class FlowTable {
 
   /** Makes the table anew where somebody changed its links. @throws `kernel.nft` */
   check(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const wanted = this.#inForce;
       if (wanted === undefined) return;
       const present = await this.#present();
@@ -80,7 +81,7 @@ export class FlowTable {
 
   /** Takes the table away, and all flows with it. @throws `kernel.nft` */
   clear(): Promise<void> {
-    return this.#inTurn(() => this.#clear());
+    return this.#turns.run(() => this.#clear());
   }
 
   async #clear(): Promise<void> {
@@ -138,13 +139,6 @@ export class FlowTable {
 
   #isThere(link: string): boolean {
     return this.#kernel.links.get(link) !== undefined;
-  }
-
-  #inTurn<T>(step: () => Promise<T>): Promise<T> {
-    const mine = this.#last.then(step);
-    // Told to its own caller; those after it start anew.
-    this.#last = mine.catch(() => {});
-    return mine;
   }
 }
 

@@ -4,6 +4,7 @@
 // A new agent finds the table of the one before it. Each part takes its own objects over in one transaction, which leaves
 // those of the others as they are, in force, until those parts say what they want.
 import { isError } from "../../base/errors.ts";
+import { Turns } from "../../base/turns.ts";
 import type { Kernel, Nft, NftHeading, NftPresent } from "../../kernel/kernel.ts";
 import { NftTable } from "../../kernel/nft/document.ts";
 import { readContents } from "../../kernel/nft/intact.ts";
@@ -34,7 +35,7 @@ export class NodeTable {
   readonly #parts = new Map<string, Part>();
   /** Parts that have not committed yet. */
   readonly #silent = new Set<string>();
-  #last: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
   /** Listens for changes by others; without it every `restore` must assume one. */
   #watch: { stop(): void } | undefined;
 
@@ -69,7 +70,7 @@ export class NodeTable {
    * @throws `kernel.nft`; then nothing has changed, and the next commit writes all of the part anew
    */
   commit(part: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       await this.#run(this.#part(part));
       if (this.#silent.delete(part) && this.#silent.size === 0) await this.#removeStrangers();
     });
@@ -91,7 +92,7 @@ export class NodeTable {
 
   /** Writes a part anew, in one transaction, if somebody else changed the table. */
   restore(part: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const one = this.#part(part);
       // The table's absence is seen even where its event was not.
       if (this.#watch === undefined || (await this.#isGone(one))) one.foreign = true;
@@ -101,7 +102,7 @@ export class NodeTable {
 
   /** Takes the table away, whoever made it; the next commit of each part makes it anew. */
   remove(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const heading = `${this.#family} ${this.#name}`;
       for (const part of this.#parts.values()) part.suspect = true;
       // `add` before `delete`: deleting a table that is not there would be an error.
@@ -200,12 +201,5 @@ export class NodeTable {
       // All of ours is in force. What somebody has hung on these stays where it is.
       if (!isError(error, "kernel.nft")) throw error;
     }
-  }
-
-  #inTurn(step: () => Promise<void>): Promise<void> {
-    // A failure is told to the caller that it belongs to, and must not fail those after it.
-    const mine = this.#last.then(step, step);
-    this.#last = mine.catch(() => {});
-    return mine;
   }
 }

@@ -3,6 +3,7 @@
 import { textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { formatProblem, type Problem } from "../../base/problem.ts";
+import { Turns } from "../../base/turns.ts";
 import { hasIpv6 } from "../../kernel/ipv6.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
@@ -64,7 +65,8 @@ export class SnatManager implements Manager {
   #told = "";
   #leftBlocks = "";
   #steering = false;
-  #last: Promise<void> = Promise.resolve();
+  /** The agent calls one at a time, but egress addresses come and go by themselves. */
+  readonly #turns = new Turns();
 
   constructor(options: SnatManagerOptions) {
     this.#options = options;
@@ -93,12 +95,12 @@ export class SnatManager implements Manager {
       return;
     // What single pods ask for is most of the work where there are many: only those that changed are asked again.
     const changed = changes.has("namespaces") ? "all" : (pods ?? none);
-    await this.#inTurn(() => this.#make(facts, node, { changed }));
+    await this.#turns.run(() => this.#make(facts, node, { changed }));
     this.#leftBlocks = left;
   }
 
   async resync(facts: ClusterFacts, node: NodeFacts): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.run(async () => {
       this.#egress.recheck();
       await this.#make(facts, node, { restore: this.#plan !== undefined });
     });
@@ -122,7 +124,7 @@ export class SnatManager implements Manager {
   /** An egress address came or went: same facts, another plan. */
   async #again(): Promise<void> {
     const known = this.#known;
-    if (known) await this.#inTurn(() => this.#make(known.facts, known.node));
+    if (known) await this.#turns.run(() => this.#make(known.facts, known.node));
   }
 
   async #make(
@@ -186,14 +188,6 @@ export class SnatManager implements Manager {
       this.#told = "";
       logger.warn({ error: textOf(error) }, "the node's condition could not be written");
     });
-  }
-
-  /** The agent calls one at a time, but egress addresses come and go by themselves. */
-  #inTurn(step: () => Promise<void>): Promise<void> {
-    const mine = this.#last.then(step);
-    // Told to its own caller; those after it start anew.
-    this.#last = mine.catch(() => {});
-    return mine;
   }
 }
 

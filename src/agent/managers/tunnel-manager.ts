@@ -5,6 +5,7 @@
 import { nodeAnnotations } from "../../api/kinds/routing/node-annotations.ts";
 import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { Turns } from "../../base/turns.ts";
 import { type Kernel, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { nodeIps } from "../../plan/facts.ts";
@@ -73,7 +74,7 @@ export class TunnelManager implements Manager {
   #synced = false;
   #told = "";
   #stopped = false;
-  #last: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(options: TunnelManagerOptions) {
     this.#options = options;
@@ -81,11 +82,11 @@ export class TunnelManager implements Manager {
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
     if (this.#synced && !this.kinds.some((kind) => changes.has(kind))) return;
-    await this.#inTurn(() => this.#make(facts, node));
+    await this.#turns.run(() => this.#make(facts, node));
   }
 
   async resync(facts: ClusterFacts, node: NodeFacts): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.run(async () => {
       if (this.#synced) await this.#options.table.restore(PART);
       await this.#make(facts, node);
     });
@@ -95,7 +96,7 @@ export class TunnelManager implements Manager {
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    await this.#last;
+    await this.#turns.settled();
   }
 
   problems() {
@@ -305,19 +306,14 @@ export class TunnelManager implements Manager {
       this.#timers.delete(timer);
       const known = this.#known;
       if (!known) return;
-      this.#inTurn(() => this.#make(known.facts, known.node)).catch((error: unknown) => {
-        this.#options.logger.warn({ error: textOf(error) }, "tunnels could not be brought in line");
-        this.#later(AGAIN_MS);
-      });
+      this.#turns
+        .run(() => this.#make(known.facts, known.node))
+        .catch((error: unknown) => {
+          this.#options.logger.warn({ error: textOf(error) }, "tunnels could not be brought in line");
+          this.#later(AGAIN_MS);
+        });
     }, ms);
     timer.unref();
     this.#timers.add(timer);
-  }
-
-  #inTurn(step: () => Promise<void>): Promise<void> {
-    const mine = this.#last.then(step);
-    // Told to its own caller; those after it start anew.
-    this.#last = mine.catch(() => {});
-    return mine;
   }
 }

@@ -4,6 +4,7 @@
 // The library keeps that list of names in a global variable and so bears one run at a time in the whole process.
 import { readdirSync } from "node:fs";
 import { TrunklineError, textOf } from "../../base/errors.ts";
+import { Turns } from "../../base/turns.ts";
 import { type KoffiLibrary, koffi, libc } from "../ffi/libc.ts";
 import type { Context } from "../linux/context.ts";
 import { bindNetlink, NETLINK_NETFILTER, portOf } from "../netlink/socket.ts";
@@ -61,16 +62,8 @@ export function loadNftables(): Library {
   return library;
 }
 
-/** The end of the process-wide queue of runs. */
-let last: Promise<unknown> = Promise.resolve();
-
-function inTurn<T>(work: () => Promise<T> | T): Promise<T> {
-  const turn = last.then(work);
-  last = turn.catch(() => {
-    // The next run does not care; whoever asked for this one has the rejection.
-  });
-  return turn;
-}
+/** The process-wide queue of runs. */
+const turns = new Turns();
 
 export class NftLibrary implements NftBackend {
   readonly #context: Context;
@@ -91,7 +84,7 @@ export class NftLibrary implements NftBackend {
   }
 
   run(commands: string, format: "text" | "json"): Promise<{ output: string; error: string | undefined }> {
-    return inTurn(async () => {
+    return turns.run(async () => {
       if (!this.#open) throw new TrunklineError("kernel.closed", { attempt: "run nft commands" });
       this.#nft.setOutputFlags(this.#handle, format === "json" ? OUTPUT_JSON : 0);
       const code = await this.#execute(commands, format);
@@ -108,7 +101,7 @@ export class NftLibrary implements NftBackend {
 
   close(): void {
     // After the run that may be under way.
-    void inTurn(() => {
+    void turns.run(() => {
       if (this.#open) this.#nft.free(this.#handle);
       this.#open = false;
     });

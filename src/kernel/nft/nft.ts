@@ -1,4 +1,5 @@
 import { isError, TrunklineError } from "../../base/errors.ts";
+import { Turns } from "../../base/turns.ts";
 import type { Nft, NftFlowLinks, NftHeading, NftPresent, NftSetChange } from "../kernel.ts";
 import type { Context } from "../linux/context.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
@@ -19,8 +20,8 @@ export class LinuxNft implements Nft {
   readonly #choose: (context: Context) => NftBackend;
   readonly #batches: BatchSocket;
   #backend: NftBackend | undefined;
-  /** The end of this handle's queue: what a batch would wait for in the kernel is waited for here, without a thread. */
-  #last: Promise<unknown> = Promise.resolve();
+  /** This handle's queue: what a batch would wait for in the kernel is waited for here, without a thread. */
+  readonly #turns = new Turns();
 
   /** `choose` picks the way to the kernel at first use; default: the library, else the program. */
   constructor(context: Context, choose: (context: Context) => NftBackend = chooseBackend) {
@@ -29,7 +30,7 @@ export class LinuxNft implements Nft {
     this.#batches = new BatchSocket(context);
     context.onClose(() => {
       this.#backend?.close();
-      void this.#inTurn(() => this.#batches.close());
+      void this.#turns.run(() => this.#batches.close());
     });
   }
 
@@ -40,7 +41,7 @@ export class LinuxNft implements Nft {
 
   async change(heading: NftHeading, changes: readonly NftSetChange[], links?: NftFlowLinks): Promise<void> {
     this.#context.check(() => "change elements of nftables");
-    const outcome = await this.#inTurn(() => {
+    const outcome = await this.#turns.run(() => {
       this.#context.check(() => "change elements of nftables");
       return this.#batches.run((nextSequence) => encodeBatch(heading, changes, nextSequence, links));
     });
@@ -79,7 +80,7 @@ export class LinuxNft implements Nft {
   async #ask<T>(question: (socket: NetlinkSocket) => T): Promise<T> {
     const attempt = (): string => "ask of nftables";
     this.#context.check(attempt);
-    return await this.#inTurn(() => {
+    return await this.#turns.run(() => {
       this.#context.check(attempt);
       return this.#batches.ask(question);
     });
@@ -100,15 +101,7 @@ export class LinuxNft implements Nft {
     this.#context.check(() => "run nft commands");
     this.#backend ??= this.#choose(this.#context);
     const backend = this.#backend;
-    return await this.#inTurn(() => backend.run(commands, format));
-  }
-
-  #inTurn<T>(step: () => T | Promise<T>): Promise<T> {
-    const turn = this.#last.then(step);
-    this.#last = turn.catch(() => {
-      // The next one does not care; whoever asked for this one has the rejection.
-    });
-    return turn;
+    return await this.#turns.run(() => backend.run(commands, format));
   }
 }
 

@@ -3,6 +3,7 @@ import { rmSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { nodeKind, type Pod } from "../../api/kinds/core.ts";
+import { Turns } from "../../base/turns.ts";
 import { processesInNetns, signalProcess } from "../../kernel/process.ts";
 import { change } from "../../store/change.ts";
 import type { Store } from "../../store/store.ts";
@@ -34,7 +35,7 @@ export interface ChangedLab {
 
 export class NodeChanges {
   readonly #lab: ChangedLab;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(lab: ChangedLab) {
     this.#lab = lab;
@@ -45,7 +46,7 @@ export class NodeChanges {
    * @throws `lab.node-refused`, what keeps it from being made or started
    */
   add(wanted: unknown): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const before = this.#lab.lab();
       const { lab: file, node } = withNode(before, wanted);
       try {
@@ -63,7 +64,7 @@ export class NodeChanges {
 
   /** Removes a node and its object: its pods end in order if they can, and go with it if not. @throws `lab.no-node` */
   remove(name: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const file = withoutNode(this.#lab.lab(), name);
       await this.#lab.store().delete(nodeKind, name);
       const end = performance.now() + PODS_PATIENCE_MS;
@@ -74,7 +75,7 @@ export class NodeChanges {
 
   /** Gives a node another address of the same network; its pods stay. @throws `lab.no-node`, `lab.node-refused` */
   renumber(name: string, address: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const { lab: file, node, before, after } = renumbered(this.#lab.lab(), name, address);
       if (before === after) return;
       const member = this.#lab.topology()?.members.get(name);
@@ -121,12 +122,6 @@ export class NodeChanges {
     const netns = this.#lab.topology()?.members.get(name)?.plan.netns;
     if (netns === undefined) return;
     for (const one of processesInNetns([path.join("/run/netns", netns)])) signalProcess(one, "SIGKILL");
-  }
-
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    const done = this.#last.then(work, work);
-    this.#last = done.catch(() => {});
-    return done;
   }
 }
 
