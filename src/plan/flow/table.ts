@@ -52,10 +52,11 @@ export function linkNames({ wires, uplinks }: FlowLinks): readonly string[] {
 
 /** Returns the transaction that shows whether the kernel has flow tables, and leaves nothing behind. */
 export function probeText(): string {
-  const table = `${heading}-probe`;
+  const place = { ...flowPlace, table: `${FLOW_TABLE}-probe` };
+  const table = `${place.family} ${place.table}`;
   const lines = [
     `add table ${table}`,
-    `add flowtable ${table} ${FLOWS} { hook ingress priority ${INGRESS_PRIORITY}; devices = { "lo" }; }`,
+    ...flowtableCommands(place, flowLinks(["lo"])),
     `delete table ${table}`,
   ];
   return `${lines.join("\n")}\n`;
