@@ -158,13 +158,17 @@ export interface LinkChange {
 /** A link's own settings below net/ipv4/conf and net/ipv6/conf, named and worded as there; a family that it does not speak has none. */
 export type LinkSettings = Readonly<Record<4 | 6, Readonly<Record<string, string>>>>;
 
+export interface LinkWithSettings extends Link {
+  readonly settings: LinkSettings;
+}
+
 export interface Links {
   list(): Link[];
   /**
    * The same in as many reads, with those of its settings that are set on pods' host ends: proxy_arp, forwarding and rp_filter of
    * IPv4, disable_ipv6, accept_dad, accept_ra and proxy_ndp of IPv6.
    */
-  listWithSettings(): (Link & { readonly settings: LinkSettings })[];
+  listWithSettings(): LinkWithSettings[];
   get(nameOrIndex: string | number): Link | undefined;
   /** Returns the new link (with its index). @throws `kernel.exists`, `kernel.refused` */
   add(link: NewLink): Link;

@@ -4,12 +4,13 @@ import type {
   Link,
   LinkChange,
   LinkIpv4Settings,
-  LinkSettings,
   Links,
+  LinkWithSettings,
   NewLink,
   PlainLink,
 } from "../kernel.ts";
 import { macBytes } from "../netlink/bytes.ts";
+import { linkSettingNames } from "../netlink/link-settings.ts";
 import type { FakeContext } from "./context.ts";
 import { destroy, linkLocal, move, setDown, settle, setUp, shown, tellLink } from "./link-life.ts";
 import type { FakeLink, Namespace } from "./namespace.ts";
@@ -27,18 +28,21 @@ export class FakeLinks implements Links {
     return [...this.#context.namespace("list links").links.values()].map(shown);
   }
 
-  listWithSettings(): (Link & { readonly settings: LinkSettings })[] {
+  listWithSettings(): LinkWithSettings[] {
     const { links, sysctls } = this.#context.namespace("list links");
     const { ipv6 } = this.#context.machine;
-    const values = (family: 4 | 6, link: string, names: readonly string[]) =>
+    const values = (family: 4 | 6, link: string) =>
       Object.fromEntries(
-        names.map((name) => [name, sysctls.get(`net/ipv${family}/conf/${link}/${name}`) ?? "0"]),
+        linkSettingNames[family].map((name) => [
+          name,
+          sysctls.get(`net/ipv${family}/conf/${link}/${name}`) ?? "0",
+        ]),
       );
     return [...links.values()].map(shown).map((link) => ({
       ...link,
       settings: {
-        4: values(4, link.name, ["forwarding", "proxy_arp", "rp_filter"]),
-        6: ipv6 ? values(6, link.name, ["accept_ra", "proxy_ndp", "disable_ipv6", "accept_dad"]) : {},
+        4: values(4, link.name),
+        6: ipv6 ? values(6, link.name) : {},
       },
     }));
   }

@@ -1,7 +1,7 @@
 import { closeSync } from "node:fs";
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
-import type { Link, LinkChange, LinkSettings, Links, NetnsRef, NewLink, PlainLink } from "../kernel.ts";
+import type { Link, LinkChange, Links, LinkWithSettings, NetnsRef, NewLink, PlainLink } from "../kernel.ts";
 import { GENERIC_CONTROLLER, readFamily, writeFamilyQuery, writeFeatures } from "../netlink/ethtool.ts";
 import { LinkMessage, readLink, writeLinkChange, writeLinkQuery, writeNewLink } from "../netlink/link.ts";
 import { readLinkSettings } from "../netlink/link-settings.ts";
@@ -28,7 +28,7 @@ export class LinuxLinks implements Links {
     return this.#list(readLink);
   }
 
-  listWithSettings(): (Link & { readonly settings: LinkSettings })[] {
+  listWithSettings(): LinkWithSettings[] {
     return this.#list((message) => ({ ...readLink(message), settings: readLinkSettings(message) }));
   }
 

@@ -18,6 +18,9 @@ const attributes = new Attributes();
 const families = new Attributes();
 const family = new Attributes();
 
+/** Which settings are read, by family. */
+export const linkSettingNames = { 4: Object.keys(places4), 6: Object.keys(places6) } as const;
+
 /** Reads the settings out of a link message. */
 export function readLinkSettings({ bytes, from, to }: Message): LinkSettings {
   attributes.read(bytes, from + HEAD, to);
