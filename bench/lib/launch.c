@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,16 @@ static char *next_line(void) {
   return line;
 }
 
+/* Programs start as they would from anybody else: not with the launcher's own disregard of SIGPIPE. */
+static void usual_signals(posix_spawnattr_t *attributes) {
+  sigset_t usual;
+  sigemptyset(&usual);
+  sigaddset(&usual, SIGPIPE);
+  posix_spawnattr_init(attributes);
+  posix_spawnattr_setsigdefault(attributes, &usual);
+  posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF);
+}
+
 static void start(struct running *slot, struct job *job) {
   int in[2], out[2];
   if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC)) exit(2);
@@ -53,17 +64,21 @@ static void start(struct running *slot, struct job *job) {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, in[0], 0);
   posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+  posix_spawnattr_t attributes;
+  usual_signals(&attributes);
   char *argv[] = {job->program, NULL};
   *slot = (struct running){.job = job, .out = out[0]};
   job->began = now();
-  if (posix_spawn(&slot->pid, job->program, &actions, NULL, argv, job->env)) {
+  if (posix_spawn(&slot->pid, job->program, &actions, &attributes, argv, job->env)) {
     perror(job->program);
     exit(2);
   }
   close(in[0]);
   close(out[1]);
+  /* Who does not read its input may have ended by now. */
   if (write(in[1], job->input, strlen(job->input)) < 0 && errno != EPIPE) exit(2);
   close(in[1]);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
 }
 
@@ -86,6 +101,7 @@ static int serve(struct running *slot) {
 int main(int argc, char **argv) {
   int at_a_time = argc == 2 ? atoi(argv[1]) : 0;
   if (at_a_time < 1 || at_a_time > MOST_RUNNING) return 2;
+  signal(SIGPIPE, SIG_IGN);
   struct job *jobs = NULL;
   size_t count = 0;
   for (char *line; (line = next_line());) {
