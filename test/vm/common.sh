@@ -1,6 +1,8 @@
 # What the scripts of tests in a virtual machine share. Sourced, not run.
 # shellcheck shell=bash
 trunkline() { bin/trunkline "$@"; }
+# MEMBER -- COMMAND: runs it in the namespace of that node, host or pod (`pod/NAME`)
+on() { trunkline lab exec "$@"; }
 section() { printf '== %s\n' "$1"; }
 # Waits until the command's output has a text, for a machine that is emulated.
 until_says() {

@@ -2,6 +2,10 @@
 # Runs inside the virtual machine: a lab whose nodes hand open connections to flow tables. Prints sections for
 # flow-tables.test.ts to judge.
 set -euo pipefail
+# shellcheck source=test/vm/common.sh
+. test/vm/common.sh
+# shellcheck source=test/vm/flows.sh
+. test/vm/flows.sh
 folder=$(mktemp -d)
 cat >"$folder/lab.yaml" <<'LAB'
 name: vm
@@ -10,20 +14,6 @@ nodes:
   - {name: node1, address: 192.168.18.11, labels: {at: n1}}
   - {name: node2, address: 192.168.18.12, labels: {at: n2}}
 LAB
-# NAME NODE [BITS]: with a limit of so many bits a second
-pod() {
-  local limit='{}'
-  [ -z "${3:-}" ] || limit="{kubernetes.io/ingress-bandwidth: $3}"
-  cat <<POD
----
-apiVersion: v1
-kind: Pod
-metadata: {name: $1, labels: {app: $1}, annotations: $limit}
-spec:
-  nodeSelector: {at: $2}
-  containers: [{name: web, image: web, ports: [{containerPort: 80}]}]
-POD
-}
 setting() {
   cat <<SETTING
 apiVersion: trunkline.dev/v1alpha1
@@ -56,14 +46,8 @@ POOL
   pod slow n1 8M
 } >"$folder/objects.yaml"
 
-# shellcheck source=test/vm/common.sh
-. test/vm/common.sh
 # Addresses by pod: each command of ours takes seconds on a machine that is emulated.
 declare -A ip
-on() { trunkline lab exec "$@"; }
-node() { ip netns exec "tl-vm-$1" "${@:2}"; }
-# FROM TO: begins a conversation that goes on
-talk() { on "pod/$1" -- node test/vm/talk.ts "${ip[$2]}" 7000 "$folder/$1-$2" >/dev/null 2>&1 & }
 # NODE TO: the connections that it has with TO, by the kernel
 flows() { node "$1" conntrack -L -p tcp --dport 7000 2>/dev/null | grep "dst=${ip[$2]} " || true; }
 conntrack_of() { node "$1" conntrack -L -p tcp 2>/dev/null; }
@@ -79,25 +63,6 @@ until_not() {
   return 1
 }
 offloaded() { until_says OFFLOAD flows "$@"; }
-answers() { grep -o '"answers":[0-9]*' "$folder/$1-$2" || true; }
-# FROM TO: waits until a conversation has had more answers, or is over
-goes_on() {
-  local before
-  before=$(answers "$1" "$2")
-  for _ in $(seq 120); do
-    if grep -q '"end"' "$folder/$1-$2"; then
-      echo "$1-$2 ended"
-      return 0
-    fi
-    if [ "$(answers "$1" "$2")" != "$before" ]; then
-      echo "$1-$2 goes on"
-      return 0
-    fi
-    sleep 0.5
-  done
-  echo "$1-$2 is silent"
-}
-state() { trunkline get node "$1" -o 'jsonpath={.metadata.annotations.trunkline\.dev/flow-tables}'; }
 # Which of all tables that were ever made it is.
 handle() { node "$1" nft -a list table inet trunkline-flow | sed -n '1s/.*handle //p'; }
 
@@ -106,9 +71,9 @@ trunkline apply -f "$folder/objects.yaml" >/dev/null
 trunkline wait --for ready --all --timeout 180s >/dev/null
 for pod in a b c slow; do ip[$pod]=$(trunkline get pod "$pod" -o 'jsonpath={.status.podIP}'); done
 for node in node1 node2; do until_says '^on' state "$node"; done
-for pod in b c slow; do on "pod/$pod" -- node test/vm/talk.ts serve 7000 >/dev/null 2>&1 & done
+for pod in b c slow; do serve "pod/$pod" 7000; done
 for pod in b c slow; do until_says 7000 on "pod/$pod" -- ss -ltn; done
-for pod in b c slow; do talk a "$pod"; done
+for pod in b c slow; do talk a "${ip[$pod]}" 7000 "a-$pod"; done
 
 section offloaded
 offloaded node1 b
@@ -131,7 +96,7 @@ echo "by the other link: $(seen)"
 on pod/slow -- ip addr del "${ip[a]}/32" dev eth0
 knock a 0
 echo "by its own: $(seen)"
-goes_on a b
+goes_on a-b
 
 section cut
 before=$(handle node1)
@@ -139,13 +104,13 @@ only_from b c | trunkline apply -f - >/dev/null
 until_says '"end"' cat "$folder/a-b"
 cat "$folder/a-b"
 [ "$(handle node1)" = "$before" ] || echo "judged anew"
-goes_on a c
+goes_on a-c
 offloaded node1 c
 
 section limited
 pod a n1 8M | trunkline apply -f - >/dev/null
 until_not OFFLOAD flows node1 c
-goes_on a c
+goes_on a-c
 flows node1 c
 pod a n1 | trunkline apply -f - >/dev/null
 offloaded node1 c
@@ -154,9 +119,9 @@ section killed
 lost() { on pod/a -- nstat -az TcpRetransSegs | awk '/Retrans/ {print $2}'; }
 before=$(lost)
 trunkline lab process kill agent/node1 >/dev/null 2>&1
-goes_on a c
+goes_on a-c
 until_says '^on' state node1
-goes_on a c
+goes_on a-c
 offloaded node1 c
 echo "sent again: $(($(lost) - before))"
 
@@ -165,7 +130,7 @@ node node1 nft 'add table inet fw; add chain inet fw f { type filter hook forwar
 until_says '^off' state node1
 state node1 && echo
 until_not OFFLOAD flows node1 c
-goes_on a c
+goes_on a-c
 trunkline explain pod/a pod/c:80 >"$folder/told" || true
 grep -o "[a-z ]*offloaded on .*" "$folder/told"
 node node1 nft delete table inet fw
@@ -175,7 +140,7 @@ section off
 setting Disabled | trunkline apply -f - >/dev/null
 until_not trunkline-flow node node1 nft list tables
 until_not OFFLOAD flows node1 c
-goes_on a c
+goes_on a-c
 setting Auto | trunkline apply -f - >/dev/null
 offloaded node1 c
 

@@ -2,6 +2,10 @@
 # Runs inside the virtual machine: connections through flow tables whose sources are translated, by IPv6, and by UDP that is
 # silent for longer than the kernel keeps a flow. Prints sections for flow-ways.test.ts to judge.
 set -euo pipefail
+# shellcheck source=test/vm/common.sh
+. test/vm/common.sh
+# shellcheck source=test/vm/flows.sh
+. test/vm/flows.sh
 folder=$(mktemp -d)
 cat >"$folder/lab.yaml" <<'LAB'
 name: vm
@@ -11,18 +15,6 @@ nodes:
   - {name: node2, addresses: [192.168.18.12, "fd00:18::12"], labels: {at: n2}}
 hosts: [{name: db, addresses: [192.168.18.50, "fd00:18::50"], ports: [80]}]
 LAB
-# NAME NODE
-pod() {
-  cat <<POD
----
-apiVersion: v1
-kind: Pod
-metadata: {name: $1}
-spec:
-  nodeSelector: {at: $2}
-  containers: [{name: web, image: web, ports: [{containerPort: 80}]}]
-POD
-}
 # NAME CIDR BITS
 pool() {
   cat <<POOL
@@ -40,29 +32,9 @@ POOL
   pod c n2
 } >"$folder/objects.yaml"
 
-# shellcheck source=test/vm/common.sh
-. test/vm/common.sh
-on() { trunkline lab exec "$@"; }
 # NODE VERSION PROTOCOL PORT: the connections of a node to a port, by its kernel
-flows() { ip netns exec "tl-vm-$1" conntrack -L -f "ipv$2" -p "$3" --dport "$4" 2>/dev/null; }
+flows() { node "$1" conntrack -L -f "ipv$2" -p "$3" --dport "$4" 2>/dev/null; }
 offloaded() { until_says OFFLOAD flows "$@" && flows "$@"; }
-serve() { on "$1" -- node test/vm/talk.ts serve "$2" >/dev/null 2>&1 & }
-# ADDRESS PORT NAME
-talk() { on pod/a -- node test/vm/talk.ts "$1" "$2" "$folder/$3" >/dev/null 2>&1 & }
-answers() { grep -o '"answers":[0-9]*' "$folder/$1" || true; }
-goes_on() {
-  local before
-  before=$(answers "$1")
-  for _ in $(seq 120); do
-    if [ "$(answers "$1")" != "$before" ] && ! grep -q '"end"' "$folder/$1"; then
-      echo "$1 goes on"
-      return 0
-    fi
-    sleep 0.5
-  done
-  cat "$folder/$1"
-}
-state() { trunkline get node "$1" -o 'jsonpath={.metadata.annotations.trunkline\.dev/flow-tables}'; }
 
 lab_up "$folder"
 trunkline apply -f "$folder/objects.yaml" >/dev/null
@@ -76,9 +48,9 @@ on pod/c -- node test/vm/echo.ts serve 7002 >/dev/null 2>&1 &
 until_says 7000 on host/db -- ss -ltn
 until_says 7001 on pod/c -- ss -ltn
 until_says 7002 on pod/c -- ss -lun
-talk 192.168.18.50 7000 masqueraded4
-talk fd00:18::50 7000 masqueraded6
-talk "$v6" 7001 pods6
+talk a 192.168.18.50 7000 masqueraded4
+talk a fd00:18::50 7000 masqueraded6
+talk a "$v6" 7001 pods6
 on pod/a -- node test/vm/echo.ts "$v4" 7002 "$folder/udp" >/dev/null 2>&1 &
 
 section udp

@@ -38,19 +38,19 @@ POD
 
 # shellcheck source=test/vm/common.sh
 . test/vm/common.sh
-routes() { trunkline lab exec node1 -- ip route show proto 84; }
+routes() { on node1 -- ip route show proto 84; }
 
 lab_up "$folder"
 trunkline apply -f "$folder/objects.yaml" >/dev/null
 trunkline wait --for ready --all --timeout 180s >/dev/null
 for number in 1 2 3; do
-  until_says 'inet 10.1' trunkline lab exec "node$number" -- ip addr show tunl0
+  until_says 'inet 10.1' on "node$number" -- ip addr show tunl0
 done
 until_says '192.168.28.13 dev tunl0' routes
 until_says '192.168.18.12 dev tunl0' routes
 
 section devices
-for number in 1 2 3; do trunkline lab exec "node$number" -- ip -j addr show tunl0; done
+for number in 1 2 3; do on "node$number" -- ip -j addr show tunl0; done
 section routes
 routes
 section pods
@@ -75,7 +75,7 @@ routes
 trunkline probe pod/w1 pod/w2:80 -o json
 section never
 pool Never | trunkline apply -f - >/dev/null
-until_says 'state DOWN\|DOWN' trunkline lab exec node1 -- ip -br link show tunl0
-trunkline lab exec node1 -- ip -j addr show tunl0
+until_says 'state DOWN\|DOWN' on node1 -- ip -br link show tunl0
+on node1 -- ip -j addr show tunl0
 trunkline lab down >/dev/null
 section end

@@ -85,7 +85,7 @@ both pod/other host/store:53/udp
 both node/node1 pod/web:80
 both host/store pod/other:80
 section tables
-trunkline lab exec node1 -- nft list tables
+on node1 -- nft list tables
 section doctor
 trunkline doctor || true
 trunkline lab down >/dev/null

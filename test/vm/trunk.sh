@@ -44,7 +44,6 @@ POD
 
 # shellcheck source=test/vm/common.sh
 . test/vm/common.sh
-on_node1() { trunkline lab exec node1 -- "$@"; }
 
 lab_up "$folder"
 # What the controller does is done by hand here.
@@ -54,14 +53,14 @@ node test/vm/give-enis.ts vm excl=vsw-2:sg-out member1=vsw-1:sg-web:trunk member
 trunkline wait --for ready --all --timeout 180s >/dev/null
 
 section links
-on_node1 ip -j -d link show type vlan
+on node1 -- ip -j -d link show type vlan
 for number in 1 2; do
   section "told$number"
   trunkline explain "pod/member$number" host/db:3306 -o json
 done
 # What comes from the wire to the trunk's link, by its VLAN.
-trunk=$(on_node1 ip -o link show tlv1 | sed 's/.*tlv1@\([^:]*\):.*/\1/')
-on_node1 nft -f - <<RULES
+trunk=$(on node1 -- ip -o link show tlv1 | sed 's/.*tlv1@\([^:]*\):.*/\1/')
+on node1 -- nft -f - <<RULES
 table netdev wire {
   counter vlan1 {}
   counter vlan2 {}
@@ -78,9 +77,9 @@ for number in 1 2; do
   section "probe$number"
   trunkline probe "pod/member$number" host/db:3306 -o json
   section "counters$number"
-  on_node1 nft -j list counters
+  on node1 -- nft -j list counters
 done
-on_node1 nft delete table netdev wire
+on node1 -- nft delete table netdev wire
 section probed
 trunkline probe --all -o json || true
 section planned
@@ -89,6 +88,6 @@ section pods
 trunkline get pods -o json
 section gone
 trunkline delete pod member1 --wait >/dev/null
-on_node1 ip -j link show type vlan
+on node1 -- ip -j link show type vlan
 trunkline lab down >/dev/null
 section end
