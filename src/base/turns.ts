@@ -1,4 +1,4 @@
-// Work that must not run beside other work of the same kind: each piece begins when the one before it is over.
+// Work that must not run beside other work of its kind: each piece begins when the one before it is over.
 
 export class Turns {
   /** The end of the last piece, which never rejects. */
