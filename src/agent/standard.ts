@@ -47,7 +47,7 @@ export const standardParts: Pick<AgentOptions, "addresses" | "managers"> = {
     const stage = new StageManager({ kernel, logger, log });
     return [
       new AddressManager(parts),
-      new TunnelManager({ ...parts, table, addresses: addresses.tunnels }),
+      new TunnelManager({ ...parts, table, addresses: addresses.tunnels, renew: () => flows.renew() }),
       new RoutingManager(kernel, logger),
       new BirdManager(parts),
       new Ipv6Guard(kernel, log),

@@ -100,6 +100,24 @@ describe("tunnels between nodes", () => {
     await expect.poll(received, eventually).toBe(before + 1);
   }, 60_000);
 
+  it("are closed to pods that sent there before there were any, by connections that are open", async () => {
+    await turn("vxlanMode: Never");
+    const chains = () => on("node1", "nft", "list", "chains", "inet");
+    await expect.poll(chains, eventually).not.toContain("tunnel-");
+    const [send, from] = [() => on("w1", process.execPath, "-e", SEND, "192.168.28.13"), await podIp("w1")];
+    const open = async () =>
+      (await on("node1", "cat", "/proc/net/nf_conntrack"))
+        .split("\n")
+        .filter((line) => line.includes(`src=${from} `) && line.includes("dport=4789"));
+    await send();
+    expect(await open()).toHaveLength(1);
+    await turn("vxlanMode: Always");
+    await expect.poll(routes, eventually).toMatch(TWICE);
+    expect(await open()).toEqual([]);
+    await send();
+    expect(await open()).toEqual([]);
+  }, 60_000);
+
   it("are switched on a running pool: no pod loses its address, and every way is there in the end", async () => {
     const before = await podIp("w3");
     await turn("vxlanMode: CrossSubnet");
@@ -181,4 +199,10 @@ const vxlan = Buffer.from([8, 0, 0, 0, 0, 0x10, 0, 0]);
 const frame = Buffer.concat([Buffer.from(mac.replaceAll(":", ""), "hex"), Buffer.from("020000000001" + "0800", "hex"), ip, echo]);
 const socket = require("node:dgram").createSocket("udp4");
 socket.send(Buffer.concat([vxlan, frame]), 4789, to, () => socket.close());
+`;
+
+/** Sends one UDP datagram to port 4789, always from the same port. */
+const SEND = `
+const socket = require("node:dgram").createSocket("udp4");
+socket.bind(5555, () => socket.send("x", 4789, process.argv[1], () => socket.close()));
 `;

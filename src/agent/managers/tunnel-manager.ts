@@ -30,6 +30,7 @@ import { leastMtu } from "../node-links.ts";
 import type { TunnelAddresses } from "../pods/addresses.ts";
 import type { Changes, Manager } from "./manager.ts";
 import type { NodeTable } from "./node-table.ts";
+import { TunnelCut } from "./tunnel-cut.ts";
 import { setEnds, standUp, takeDown } from "./tunnel-device.ts";
 
 /** Of the node's nftables table. */
@@ -51,6 +52,8 @@ export interface TunnelManagerOptions {
   /** Undefined: no tunnel can have an address, and so none stands. */
   readonly addresses: TunnelAddresses | undefined;
   readonly logger: Logger;
+  /** Has connections judged anew that pass rules by; default: there are none. */
+  readonly renew?: () => Promise<void>;
   /** Default LINGER_MS. */
   readonly lingerMs?: number;
 }
@@ -75,9 +78,11 @@ export class TunnelManager implements Manager {
   #told = "";
   #stopped = false;
   readonly #turns = new Turns();
+  readonly #cut: TunnelCut;
 
   constructor(options: TunnelManagerOptions) {
     this.#options = options;
+    this.#cut = new TunnelCut(options.kernel.conntrack, options.renew ?? (async () => {}));
   }
 
   async apply(facts: ClusterFacts, node: NodeFacts, changes: Changes): Promise<void> {
@@ -117,8 +122,11 @@ export class TunnelManager implements Manager {
     const wanted = wantedTunnels(facts);
     const present = tunnelTypes.filter((type) => wanted.includes(type) || this.#isLeft(type));
     // Nothing may come in by a device, and nothing pass for what comes in by it, before the rules are in force.
-    this.#guard(facts, present);
+    const ends = this.#guard(facts, present);
     await this.#options.table.commit(PART);
+    this.#cut.note(present, ends);
+    const again = await this.#cut.run();
+    if (again > 0) this.#later(again);
     const states = new Map<TunnelType, State>();
     for (const type of wanted) states.set(type, await this.#stand(facts, node, type));
     for (const type of present) if (!wanted.includes(type)) await this.#leave(type);
@@ -136,7 +144,8 @@ export class TunnelManager implements Manager {
     return known || made || addresses?.held(type.device) !== undefined;
   }
 
-  #guard(facts: ClusterFacts, types: readonly TunnelType[]): void {
+  /** Returns the addresses that tunnels may end at. */
+  #guard(facts: ClusterFacts, types: readonly TunnelType[]): readonly string[] {
     const all = { 4: new Set<string>(), 6: new Set<string>() };
     const others = { 4: new Set<string>(), 6: new Set<string>() };
     for (const node of types.length === 0 ? [] : facts.nodes.values()) {
@@ -150,6 +159,7 @@ export class TunnelManager implements Manager {
     }
     const lists = (sets: typeof all) => ({ 4: [...sets[4]], 6: [...sets[6]] });
     writeTunnelGuard(this.#options.table.document(PART), types, { all: lists(all), others: lists(others) });
+    return [...all[4], ...all[6]];
   }
 
   async #stand(facts: ClusterFacts, own: NodeFacts, type: TunnelType): Promise<State> {

@@ -2,16 +2,24 @@
 // is in use. A pod's packet that a node took for another node's would come out of the tunnel with any source at all.
 // What nodes send each other through tunnels is not tracked on the outside: its ports differ for each direction, so that no
 // entry was ever answered and every packet went through the rules for new connections. What is inside is tracked as ever.
+//
+// Whether a pod sends to a node's end of a tunnel is asked of a connection's first packet alone, after every translation of its
+// target and before any of its source: a chain that is asked of every packet is felt by all that a node passes on. What
+// was open before is for the agent to cut (`throughGuard`).
 import type { Family } from "../../base/ip.ts";
+import type { ConntrackFlow } from "../../kernel/kernel.ts";
 import type { NftTable } from "../../kernel/nft/document.ts";
 import { fromPod, notFromPod } from "../policy/nft/guard.ts";
 import { IPIP_PROTOCOL, type TunnelType, VXLAN_PORT } from "./tunnels.ts";
 
 /** Before policies (-20): a policy must not be asked about what is not to be there. */
 const PRIORITY = -30;
+/** As early as a chain of this type may be (later than -200). */
+const NAT_PRIORITY = -190;
 /** Where netfilter's table "raw" is: after fragments are put together (-400), and before connections are tracked (-200). */
 const RAW_PRIORITY = -300;
-const CHAINS = ["tunnel-untracked-in", "tunnel-untracked-out", "tunnel-input", "tunnel-forward"] as const;
+const CHAINS = ["tunnel-untracked-in", "tunnel-untracked-out", "tunnel-input", "tunnel-leaving"] as const;
+const UDP_PROTOCOL = 17;
 const addressType = { 4: "ipv4_addr", 6: "ipv6_addr" } as const;
 const header = { 4: "ip", 6: "ip6" } as const;
 
@@ -51,8 +59,8 @@ export function writeTunnelGuard(
         (type) => `${match(type)} ${header[type.family]} saddr != @tunnel-from${type.family} drop`,
       ),
     });
-    table.setChain("tunnel-forward", {
-      base: { type: "filter", hook: "forward", priority: PRIORITY },
+    table.setChain("tunnel-leaving", {
+      base: { type: "nat", hook: "postrouting", priority: NAT_PRIORITY },
       rules: types.map(
         (type) => `${match(type)} ${fromPod} ${header[type.family]} daddr @tunnel-nodes${type.family} drop`,
       ),
@@ -63,6 +71,25 @@ export function writeTunnelGuard(
     table.removeSet(`tunnel-from${family}`);
     table.removeSet(`tunnel-nodes${family}`);
   }
+}
+
+/**
+ * Returns whether a connection would go on to send to a node's end of a tunnel although rules for new ones refuse it now.
+ * @param fresh addresses of nodes, or all of them where a type is new
+ */
+export function throughGuard(
+  flow: ConntrackFlow,
+  types: readonly TunnelType[],
+  fresh: ReadonlySet<string>,
+): boolean {
+  // Where it goes in the end is where answers would come from.
+  const { source, sourcePort } = flow.reply;
+  if (!fresh.has(source)) return false;
+  const isVxlan = flow.protocol === UDP_PROTOCOL && sourcePort === VXLAN_PORT;
+  return types.some(
+    ({ kind, family }) =>
+      flow.family === family && (kind === "ipip" ? flow.protocol === IPIP_PROTOCOL : isVxlan),
+  );
 }
 
 function match({ kind, family }: TunnelType): string {

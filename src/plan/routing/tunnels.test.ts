@@ -215,7 +215,14 @@ describe("the guard of tunnels", () => {
       "meta nfproto ipv4 meta l4proto 4 ip saddr != @tunnel-from4 drop",
       "meta nfproto ipv4 udp dport 4789 ip saddr != @tunnel-from4 drop",
     ]);
-    expect(table.chain("tunnel-forward")?.rules).toHaveLength(2);
+    // Only a connection's first packet pays for the question, but not a pod's whose source is translated before.
+    expect(table.chain("tunnel-leaving")).toEqual({
+      base: { type: "nat", hook: "postrouting", priority: -190 },
+      rules: [
+        "meta nfproto ipv4 meta l4proto 4 iifgroup & 0xffff0000 == 0x544c0000 ip daddr @tunnel-nodes4 drop",
+        "meta nfproto ipv4 udp dport 4789 iifgroup & 0xffff0000 == 0x544c0000 ip daddr @tunnel-nodes4 drop",
+      ],
+    });
     // A pod's own tunnel to elsewhere is tracked, whatever its address.
     expect(table.chain("tunnel-untracked-in")?.rules).toEqual([
       "meta nfproto ipv4 meta l4proto 4 iifgroup & 0xffff0000 != 0x544c0000 ip saddr @tunnel-from4 notrack",

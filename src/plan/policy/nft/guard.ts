@@ -107,28 +107,30 @@ export function writeGuard(table: NftTable, log: boolean): void {
  */
 export const noLoopback = `${fromPod} ip daddr 127.0.0.0/8 goto pod-refused-loopback`;
 
+const ownSource = "jump pod-source";
+/** What others send the node itself is no business of policies: packets of tunnels, above all, have one rule here. */
+const podsOwn = [`${notFromPod} accept`, ownSource];
+
 /** Without policies: the guard alone, asked for every packet from a pod. */
 export function writeBareGuard(table: NftTable): void {
-  const guard = `${fromPod} jump pod-source`;
   for (const [hook, rules] of [
-    ["forward", [guard]],
+    ["forward", [`${fromPod} ${ownSource}`]],
     // What answers the node is no stranger.
-    ["input", [guard, passState, noLoopback]],
+    ["input", [...podsOwn, passState, noLoopback]],
   ] as const)
     table.setChain(`pod-${hook}`, { base: { type: "filter", hook, priority: -20 }, rules });
 }
 
 /** The chains that the kernel calls. */
 export function writeHooks(table: NftTable, { reversePath }: GuardSettings): void {
-  const guard = `${fromPod} jump pod-source`;
   // To the node itself the rule is asked in any case: UDP that fits a connected socket of the node's is given to it
   // without a look-up (net.ipv4.udp_early_demux), and without that there is no check of the reverse path.
   for (const [name, hook, source] of [
-    ["policy-forward", "forward", `${reversePath ? notPlainIpv4 : ""}${guard}`],
-    ["policy-node", "input", guard],
+    ["policy-forward", "forward", [`${reversePath ? notPlainIpv4 : ""}${fromPod} ${ownSource}`]],
+    ["policy-node", "input", podsOwn],
   ] as const)
     table.setChain(name, {
       base: { type: "filter", hook, priority: -20 },
-      rules: [source, onlyNew(`${name}-new`)],
+      rules: [...source, onlyNew(`${name}-new`)],
     });
 }

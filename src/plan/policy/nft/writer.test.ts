@@ -182,7 +182,8 @@ describe("the nftables text of a node", () => {
           oif 0 accept
           goto pod-refused-target
         chain policy-node { type filter hook input priority -20; policy accept; }
-          iifgroup & 0xffff0000 == 0x544c0000 jump pod-source
+          iifgroup & 0xffff0000 != 0x544c0000 accept
+          jump pod-source
           ct state & (established | related) == 0 goto policy-node-new
         chain policy-node-new
           iifgroup & 0xffff0000 != 0x544c0000 accept
