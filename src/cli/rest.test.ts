@@ -6,7 +6,7 @@ import { tidyAtRest } from "./rest.ts";
 /** Lets windows pass in each of which so much CPU time is used, in milliseconds; returns how often was tidied by then. */
 function watched(giveBackProgramPages: () => number = () => 1) {
   let cpuMs = 0;
-  let heapMib = 50;
+  let heldMib = 50;
   let next = (): void => undefined;
   const done: string[] = [];
   const ended = tidyAtRest({
@@ -16,7 +16,7 @@ function watched(giveBackProgramPages: () => number = () => 1) {
       done.push("pages");
       return giveBackProgramPages();
     },
-    heapMib: () => heapMib,
+    heldMib: () => heldMib,
     cpuMs: () => cpuMs,
     pause: () =>
       new Promise<void>((resolve) => {
@@ -37,7 +37,7 @@ function watched(giveBackProgramPages: () => number = () => 1) {
     }
     return done.length / 3;
   };
-  const grow = (mib: number) => (heapMib += mib);
+  const grow = (mib: number) => (heldMib += mib);
   return { pass, grow, done, ended };
 }
 
@@ -55,9 +55,9 @@ it("tidies up once after a short piece of work that has left much behind", async
   const { pass, grow } = watched();
   grow(30);
   expect(await pass(10, 10)).toBe(1);
-  grow(6);
+  grow(10);
   expect(await pass(10, 10)).toBe(1);
-  grow(6);
+  grow(10);
   expect(await pass(100)).toBe(1);
   expect(await pass(10)).toBe(2);
   expect(await pass(10, 10)).toBe(2);

@@ -1,8 +1,8 @@
 // Keeps the memory of a daemon that sleeps small: garbage, what malloc holds unused, and the pages of the program that
 // only its start or the last busy minute needed. None of it is done while there is work.
 
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { getHeapStatistics } from "node:v8";
 import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { giveBackFreeMemory, giveBackProgramPages } from "../kernel/program-pages.ts";
@@ -13,16 +13,17 @@ const SETTLE_MS = 100;
 /** Shares of one processor. */
 const BUSY = 0.05;
 const QUIET = 0.02;
-/** More than the young generation, which fills and empties by itself, in MiB. */
-const GROWN_MIB = 8;
+/** More than V8's young generation, which fills and empties by itself, in MiB. */
+const GROWN_MIB = 16;
+const PAGE = 4096;
 
 /** What rest consists of, and what tells that it has come. */
 export interface RestParts {
   readonly collectGarbage: () => void;
   readonly giveBackFreeMemory: () => void;
   readonly giveBackProgramPages: () => number;
-  /** What V8's heap holds, garbage included, in MiB. */
-  readonly heapMib: () => number;
+  /** What the process holds that no file is behind, V8's garbage and what malloc keeps included, in MiB. */
+  readonly heldMib: () => number;
   /** CPU time of the process so far, in milliseconds. */
   readonly cpuMs: () => number;
   /** Waits, and does not keep the process alive. */
@@ -43,7 +44,7 @@ export async function tidyAtRest(parts: RestParts): Promise<void> {
     const now = parts.cpuMs();
     const share = (now - before) / WINDOW_MS;
     before = now;
-    isDue ||= share > BUSY || parts.heapMib() > tidy + GROWN_MIB;
+    isDue ||= share > BUSY || parts.heldMib() > tidy + GROWN_MIB;
     if (!isDue || share > QUIET) continue;
     try {
       parts.collectGarbage();
@@ -55,7 +56,7 @@ export async function tidyAtRest(parts: RestParts): Promise<void> {
       return parts.logger.debug({ error: textOf(error) }, "memory cannot be given back");
     }
     isDue = false;
-    tidy = parts.heapMib();
+    tidy = parts.heldMib();
     before = parts.cpuMs();
   }
 }
@@ -67,7 +68,7 @@ export function processAtRest(logger: Logger): RestParts {
     collectGarbage: () => globalThis.gc?.(),
     giveBackFreeMemory,
     giveBackProgramPages,
-    heapMib: () => getHeapStatistics().used_heap_size / 2 ** 20,
+    heldMib,
     cpuMs: () => {
       const { user, system } = process.cpuUsage();
       return (user + system) / 1000;
@@ -75,4 +76,10 @@ export function processAtRest(logger: Logger): RestParts {
     pause: (ms) => sleep(ms, undefined, { ref: false }),
     logger,
   };
+}
+
+/** proc(5), statm: pages that are resident, without those that files are behind. */
+function heldMib(): number {
+  const [, resident = 0, shared = 0] = readFileSync("/proc/self/statm", "latin1").split(" ").map(Number);
+  return ((resident - shared) * PAGE) / 2 ** 20;
 }

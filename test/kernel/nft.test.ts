@@ -1,5 +1,5 @@
 // What depends on libnftables itself: namespaces, names of interfaces, several handles at once, and the program.
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { KernelEvent } from "../../src/kernel/index.ts";
 import { Context } from "../../src/kernel/linux/context.ts";
@@ -10,6 +10,19 @@ import { makeScene, until } from "./scene.ts";
 
 const scene = makeScene();
 const chain = "add table inet t\nadd chain inet t c { type filter hook input priority 0; }";
+
+/** This process's, by the kernel's numbers of them. */
+function sockets(): Set<string> {
+  const links = readdirSync("/proc/self/fd").flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      // That of the listing itself.
+      return [];
+    }
+  });
+  return new Set(links.filter((link) => link.startsWith("socket:")));
+}
 
 describe("libnftables", () => {
   it("looks interfaces up by name in the handle's namespace", async () => {
@@ -69,6 +82,21 @@ describe("libnftables", () => {
     await kernel.nft.run(`add element inet t s { ${elements} }`);
     clearInterval(timer);
     expect(turns).toBeGreaterThan(3);
+  });
+
+  it("begins anew once nobody has used it for a while, and its changes are known as ours before and after", async () => {
+    const { kernel } = scene.space();
+    const events: KernelEvent[] = [];
+    const watch = kernel.watch(["nftables"], (event) => events.push(event));
+    await kernel.nft.run("add table inet t");
+    const before = sockets();
+    await until(() => sockets().difference(before).size > 0);
+    // The one before is closed.
+    expect([sockets().difference(before).size, before.difference(sockets()).size]).toEqual([1, 1]);
+    await kernel.nft.run("add table inet u");
+    await until(() => events.length > 1);
+    expect(events.map((event) => event.kind === "nftables" && event.byUs)).toEqual([true, true]);
+    watch.stop();
   });
 
   it("refuses what is asked of a closed handle, also what was waiting", async () => {

@@ -31,6 +31,11 @@ const SO_PROTOCOL = 38;
 const SOL_SOCKET = 1;
 /** `oif 0` is a packet that goes out by no interface, and names none. */
 const usesNames = /\b[io]if\b(?! 0\b)/;
+/**
+ * A context keeps what it has seen of the kernel's tables, element by element, and its output until the next run: of 20,000
+ * ranges some 25 MiB. One that nobody has used for so long, in milliseconds, is made anew.
+ */
+const IDLE_MS = 1000;
 let library: Library | undefined;
 
 /** Loads libnftables. @throws `kernel.library` where it is not installed */
@@ -68,18 +73,18 @@ const turns = new Turns();
 export class NftLibrary implements NftBackend {
   readonly #context: Context;
   readonly #nft: Library;
-  readonly #handle: NftContext;
+  #handle: NftContext;
   /** The library's own netlink socket. */
-  readonly #socket: number | undefined;
-  readonly #ports = new Set<number>();
+  #socket: number | undefined;
+  /** Those of the present context and of the one before, whose last notice may not have been read yet. */
+  #ports = new Set<number>();
   #open = true;
+  #idle: NodeJS.Timeout | undefined;
 
   constructor(context: Context) {
     this.#context = context;
     this.#nft = loadNftables();
-    [this.#handle, this.#socket] = context.inside(() => createContext(this.#nft));
-    // Named now and not by the first run, whose notice may be read before the run's end is.
-    if (this.#socket !== undefined) bindNetlink(this.#socket);
+    [this.#handle, this.#socket] = this.#begin();
     this.#notePort();
   }
 
@@ -91,6 +96,8 @@ export class NftLibrary implements NftBackend {
       this.#notePort();
       const output = this.#nft.output(this.#handle) ?? "";
       const error = (this.#nft.error(this.#handle) ?? "").trim();
+      this.#idle ??= setTimeout(() => void turns.run(() => this.#beginAnew()), IDLE_MS).unref();
+      this.#idle.refresh();
       return { output, error: code === 0 ? undefined : error || "no reason given" };
     });
   }
@@ -102,9 +109,32 @@ export class NftLibrary implements NftBackend {
   close(): void {
     // After the run that may be under way.
     void turns.run(() => {
+      clearTimeout(this.#idle);
       if (this.#open) this.#nft.free(this.#handle);
       this.#open = false;
     });
+  }
+
+  #begin(): [NftContext, number | undefined] {
+    const [handle, socket] = this.#context.inside(() => createContext(this.#nft));
+    // Named now and not by the first run, whose notice may be read before the run's end is.
+    if (socket !== undefined) bindNetlink(socket);
+    return [handle, socket];
+  }
+
+  #beginAnew(): void {
+    if (!this.#open) return;
+    let fresh: [NftContext, number | undefined];
+    try {
+      fresh = this.#begin();
+    } catch {
+      // A large context is better than none, and the next run tries again.
+      return;
+    }
+    this.#nft.free(this.#handle);
+    [this.#handle, this.#socket] = fresh;
+    this.#ports = new Set([...this.#ports].slice(-1));
+    this.#notePort();
   }
 
   #execute(commands: string, format: "text" | "json"): Promise<number> | number {
