@@ -76,12 +76,19 @@ const nothing: readonly string[] = [];
 const noFields: Readonly<Record<string, unknown>> = {};
 
 function selectorOf(requirements: readonly Requirement[]): Selector {
-  if (requirements.length === 0) return selectEverything;
+  const [only, ...others] = requirements;
+  if (only === undefined) return selectEverything;
+  // Most have one; tables for each of them would be garbage by the ten thousand.
+  if (others.length === 0) return keyed([textOf(only)], () => [only]);
   // The same for all who say the same, in any order and how often they like: whoever came first is kept for the others.
   const said = new Map(requirements.map((requirement) => [textOf(requirement), requirement]));
   const texts = [...said.keys()].toSorted();
+  return keyed(texts, () => texts.map((text) => said.get(text)!));
+}
+
+function keyed(texts: readonly string[], requirements: () => readonly Requirement[]): Selector {
   const key = `[${texts.join()}]`;
-  return knownSelectors.get(key, () => ({ key, requirements: texts.map((text) => said.get(text)!) }));
+  return knownSelectors.get(key, () => ({ key, requirements: requirements() }));
 }
 
 /** Returns the selector of one label, as most are written; undefined where it is another one, or wrong. */
