@@ -57,25 +57,35 @@ export class EventRecorder {
     if (last !== undefined && now - last < QUIET_MS) return;
     if (this.#lastWritten.size >= REMEMBERED) this.#lastWritten.clear();
     this.#lastWritten.set(hash, now);
-    this.#write({ ...draft, message }, hash, stampOf()).catch((error: unknown) =>
+    this.#write({ ...draft, message }, hash, stampOf(), last === undefined).catch((error: unknown) =>
       this.#logger.warn({ reason, error: textOf(error) }, "an event could not be written"),
     );
   }
 
-  async #write(draft: EventDraft, hash: string, at: string): Promise<void> {
+  /** @param isNew nobody here has written it yet: most are, and nobody need ask a store whether it has them */
+  async #write(draft: EventDraft, hash: string, at: string, isNew: boolean): Promise<void> {
     const namespace = draft.object.namespace ?? "default";
     const name = `${draft.object.name.slice(0, 200)}.${hash}`;
+    if (isNew && (await this.#created(draft, { name, namespace }, at))) return;
+    if (draft.once === true && isNew) return;
     const before = await this.#store.get(eventKind, name, namespace);
-    if (before !== undefined) {
-      if (draft.once === true) return;
+    // Events are deleted after a while.
+    if (before === undefined) await this.#created(draft, { name, namespace }, at);
+    else if (draft.once !== true)
       await this.#store.update(eventKind, { ...before, count: (before.count ?? 1) + 1, lastTimestamp: at });
-      return;
-    }
+  }
+
+  /** Returns whether it is there now and was not before. */
+  async #created(
+    draft: EventDraft,
+    metadata: { readonly name: string; readonly namespace: string },
+    at: string,
+  ): Promise<boolean> {
     try {
       await this.#store.create(eventKind, {
         apiVersion: "v1",
         kind: "Event",
-        metadata: { name, namespace },
+        metadata,
         involvedObject: draft.object,
         reason: draft.reason,
         message: draft.message,
@@ -87,9 +97,11 @@ export class EventRecorder {
         reportingComponent: this.#source.component,
         reportingInstance: this.#source.host ?? "",
       });
+      return true;
     } catch (error) {
-      // Written by one that ran here a moment ago: told is told.
+      // By an earlier process, or by another one a moment ago.
       if (!isError(error, "store.exists")) throw error;
+      return false;
     }
   }
 }
