@@ -67,6 +67,23 @@ describe("replicas", () => {
     expect(planReplicas(rs, selector, 3, pods)).toMatchObject({ create: 2, remove: [] });
   });
 
+  it("leaves pods spread over the nodes as they were, also where all are of one second", () => {
+    const nodes = ["n1", "n2", "n3"];
+    const pods = Array.from({ length: 12 }, (_, at) =>
+      // By age alone, n1's would stay.
+      pod(`w${String(at).padStart(2, "0")}`, { ...mine, node: nodes[Math.floor(at / 4)] }),
+    );
+    const stay = (replicas: number) => {
+      const gone = new Set(planReplicas(rs, selector, replicas, pods).remove);
+      return pods
+        .filter((one) => !gone.has(one))
+        .map(({ spec, metadata: { name } }) => `${spec.nodeName} ${name}`);
+    };
+    expect(stay(3)).toEqual(["n1 w00", "n2 w04", "n3 w08"]);
+    expect(stay(2)).toEqual(["n1 w00", "n2 w04"]);
+    expect(stay(6)).toEqual(["n1 w00", "n1 w01", "n2 w04", "n2 w05", "n3 w08", "n3 w09"]);
+  });
+
   it("adopts orphans that match, leaves other controllers' pods alone, and releases what no longer matches", () => {
     const orphan = pod("orphan");
     const strayed = pod("strayed", { ...mine, labels: { app: "other" } });

@@ -38,18 +38,30 @@ export function planReplicas(
     adopt,
     release,
     create: Math.max(0, -surplus),
-    remove: surplus > 0 ? active.toSorted(firstToGo).slice(0, surplus) : [],
+    remove: surplus > 0 ? inOrderToGo(active).slice(0, surplus) : [],
     status: { replicas: active.length, readyReplicas: active.filter(isReady).length },
   };
 }
 
-/** The order in which pods are given up: what serves least and has run shortest goes first. */
-function firstToGo(a: Pod, b: Pod): number {
-  return (
-    rank(a) - rank(b) ||
-    compare(b.metadata.creationTimestamp, a.metadata.creationTimestamp) ||
-    compare(b.metadata.name, a.metadata.name)
-  );
+/**
+ * Returns pods as they are given up: what serves least goes first, then what has most of its kind beside it on its node, then
+ * what has run shortest. So those that stay are spread as those that were there.
+ */
+function inOrderToGo(pods: readonly Pod[]): Pod[] {
+  const beside = new Map<Pod, number>();
+  const onNode = new Map<string | undefined, number>();
+  // Those that stay the longest are counted first: each is one of so many that would be left.
+  for (const pod of pods.toSorted((a, b) => rank(b) - rank(a) || compareAge(a, b))) {
+    const count = (onNode.get(pod.spec.nodeName) ?? 0) + 1;
+    onNode.set(pod.spec.nodeName, count);
+    beside.set(pod, count);
+  }
+  const left = (pod: Pod): number => beside.get(pod) ?? 0;
+  return pods.toSorted((a, b) => rank(a) - rank(b) || left(b) - left(a) || compareAge(b, a));
+}
+
+function compareAge({ metadata: a }: Pod, { metadata: b }: Pod): number {
+  return compare(a.creationTimestamp, b.creationTimestamp) || compare(a.name, b.name);
 }
 
 function rank(pod: Pod): number {
