@@ -1,4 +1,5 @@
 import { formatIp, parseIp } from "../../base/ip.ts";
+import { Turns } from "../../base/turns.ts";
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
 import type { Conntrack, ConntrackFlow } from "../kernel.ts";
@@ -17,22 +18,19 @@ export class LinuxConntrack implements Conntrack {
   #socket: NetlinkSocket | undefined;
   /** Lists take turns on a socket of their own, since another thread waits on it. */
   #lister: NetlinkSocket | undefined;
-  #lists: Promise<unknown> = Promise.resolve();
+  readonly #lists = new Turns();
 
   constructor(context: Context) {
     this.#context = context;
     context.onClose(() => {
       this.#socket?.close();
       // The number must not become another file's while a thread may still use it.
-      void this.#lists.finally(() => this.#lister?.close());
+      void this.#lists.settled().then(() => this.#lister?.close());
     });
   }
 
   list(filter: { family?: 4 | 6; address?: string } = {}): Promise<ConntrackFlow[]> {
-    const listed = this.#lists.then(() => this.#list(filter));
-    // A failure belongs to who asked for it, and must not fail those after it.
-    this.#lists = listed.catch(() => {});
-    return listed;
+    return this.#lists.run(() => this.#list(filter));
   }
 
   async #list({ family, address }: { family?: 4 | 6; address?: string }): Promise<ConntrackFlow[]> {
