@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Pod } from "../../../api/kinds/core.ts";
+import type { NodeConfig } from "../../../api/kinds/node-config.ts";
+
 import { silent } from "../../../base/log.ts";
 import { emptyFacts } from "../../../plan/facts.ts";
 import { PoolBook } from "./pool-book.ts";
@@ -69,5 +71,20 @@ describe("the demand for a node's addresses", () => {
     expect(all.olderThan({ key: "", uid: "4" })).toBe(2);
     expect(all.olderThan({ key: "", uid: "2" })).toBe(1);
     expect(all.olderThan({ key: "", uid: "1" })).toBe(0);
+  });
+
+  it("is counted by nodes that have subnets and pods without an address", () => {
+    const at = (nodeName: string, more: object = {}) => pod(`${nodeName}-p`, { nodeName }, {}, more);
+    const pods = [at("n2"), at("n3"), at("n4", { podIP: "10.0.0.1" }), at("blocks")];
+    const status = { vSwitchIDs: ["vsw-1"] };
+    const nodeConfigs = new Map(
+      ["n1", "n2", "n3", "n4"].map((name) => [name, { status } as unknown as NodeConfig]),
+    );
+    const facts = {
+      ...emptyFacts(),
+      pods: new Map(pods.map((one) => [one.metadata.name, one])),
+      nodeConfigs,
+    };
+    expect(new PoolDemand({ node: "n1", book, facts }).contenders()).toBe(3);
   });
 });

@@ -50,6 +50,18 @@ export class PoolDemand {
       .reduce((sum, { used, idle }) => sum + used + idle, 0);
   }
 
+  /** Returns how many nodes with subnets, this one included, have pods that have no address yet. */
+  contenders(): number {
+    const { facts, node } = this.#options;
+    const nodes = new Set([node]);
+    for (const pod of facts.pods.values()) {
+      const { nodeName } = pod.spec;
+      if (nodeName === undefined || nodes.has(nodeName) || !needsAddress(pod)) continue;
+      if ((facts.nodeConfigs.get(nodeName)?.status?.vSwitchIDs ?? []).length > 0) nodes.add(nodeName);
+    }
+    return nodes.size;
+  }
+
   #here(): Pod[] {
     const { facts, node } = this.#options;
     return [...facts.pods.values()].filter(({ spec }) => spec.nodeName === node);

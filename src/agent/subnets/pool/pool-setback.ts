@@ -2,7 +2,11 @@
 import { isError, type TrunklineError } from "../../../base/errors.ts";
 
 const RETRY_MS = 8000;
-const BACKOFF_MS = [200, 3000] as const;
+/**
+ * A provider counts all nodes' calls together: the longest pause is so much for each node whose pods wait, within these ends. Fewer
+ * nodes try sooner, so that no call that may be made is left over; very many do not keep the provider busy with refusing.
+ */
+const PAUSE_MS = { first: 200, perNode: 30, least: 600, most: 10_000 } as const;
 /** A little earlier than the retry that is planned, so that this one is not refused itself. */
 const MARGIN_MS = 200;
 
@@ -47,15 +51,17 @@ export class Setback {
   /**
    * A call has failed. Returns when to try again, in milliseconds.
    * @param elsewhere what other nodes had before it was made: what they have given back since then is worth a try
+   * @param contenders where calls are throttled: nodes, this one included, whose pods wait for addresses
    */
-  note(error: TrunklineError, throttled: boolean, elsewhere: number): number {
+  note(error: TrunklineError, throttled: boolean, elsewhere: number, contenders = 1): number {
     this.#error = error;
     this.#throttles = throttled ? this.#throttles + 1 : 0;
     // A machine that is full, or a vSwitch, is so for all who come next: one call every now and then is enough to know.
     if (isError(error, "subnet.exhausted") || isError(error, "subnet.node-full"))
       this.#drained = { until: this.#steady() + RETRY_MS - MARGIN_MS, elsewhere };
     if (!throttled) return RETRY_MS;
-    const [first, longest] = BACKOFF_MS;
+    const { first, perNode, least, most } = PAUSE_MS;
+    const longest = Math.min(Math.max(contenders * perNode, least), most);
     // Nodes that were refused together must not come back together.
     const retryMs = Math.min(first * 2 ** this.#throttles, longest) * (0.5 + Math.random() / 2);
     this.#notBefore = this.#steady() + retryMs;

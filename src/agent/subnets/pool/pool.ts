@@ -355,7 +355,7 @@ export class SubnetPool {
     // After a refusal of any other kind something may have been done by halves.
     if (!expected && !throttled) this.#unsure = true;
     const told = expected ? error : ofProvider(textOf(error), throttled);
-    const retryMs = this.#setback.note(told, throttled, elsewhere);
+    const retryMs = this.#setback.note(told, throttled, elsewhere, throttled ? this.#demand.contenders() : 1);
     this.#waiters.reject(told, throttled ? THROTTLED_MS : 0);
     this.poke(retryMs);
   }
