@@ -9,7 +9,7 @@
 import type { Family } from "../../base/ip.ts";
 import type { ConntrackFlow } from "../../kernel/kernel.ts";
 import type { NftTable } from "../../kernel/nft/document.ts";
-import { fromPod, notFromPod } from "../policy/nft/guard.ts";
+import { notFromPod } from "../policy/nft/guard.ts";
 import { IPIP_PROTOCOL, type TunnelType, VXLAN_PORT } from "./tunnels.ts";
 
 /** Before policies (-20): a policy must not be asked about what is not to be there. */
@@ -61,9 +61,12 @@ export function writeTunnelGuard(
     });
     table.setChain("tunnel-leaving", {
       base: { type: "nat", hook: "postrouting", priority: NAT_PRIORITY },
-      rules: types.map(
-        (type) => `${match(type)} ${fromPod} ${header[type.family]} daddr @tunnel-nodes${type.family} drop`,
-      ),
+      // What nodes send each other is not tracked, and so not asked. Kernels before Linux 5.7 do not know here by which link a
+      // packet came: there nobody may.
+      rules: types.flatMap((type) => {
+        const toNode = `${match(type)} ${header[type.family]} daddr @tunnel-nodes${type.family}`;
+        return [`${toNode} ${notFromPod} accept`, `${toNode} drop`];
+      }),
     });
   }
   for (const family of [4, 6] as const) {

@@ -219,8 +219,10 @@ describe("the guard of tunnels", () => {
     expect(table.chain("tunnel-leaving")).toEqual({
       base: { type: "nat", hook: "postrouting", priority: -190 },
       rules: [
-        "meta nfproto ipv4 meta l4proto 4 iifgroup & 0xffff0000 == 0x544c0000 ip daddr @tunnel-nodes4 drop",
-        "meta nfproto ipv4 udp dport 4789 iifgroup & 0xffff0000 == 0x544c0000 ip daddr @tunnel-nodes4 drop",
+        "meta nfproto ipv4 meta l4proto 4 ip daddr @tunnel-nodes4 iifgroup & 0xffff0000 != 0x544c0000 accept",
+        "meta nfproto ipv4 meta l4proto 4 ip daddr @tunnel-nodes4 drop",
+        "meta nfproto ipv4 udp dport 4789 ip daddr @tunnel-nodes4 iifgroup & 0xffff0000 != 0x544c0000 accept",
+        "meta nfproto ipv4 udp dport 4789 ip daddr @tunnel-nodes4 drop",
       ],
     });
     // A pod's own tunnel to elsewhere is tracked, whatever its address.
