@@ -72,7 +72,8 @@ it("a node whose filter for all links drops such packets says so", async () => {
     (await trunkline.json<Node>("get", "node", "node1")).status?.conditions?.find(
       ({ type }) => type === "SubnetTrafficUnfiltered",
     );
-  expect(await said()).toMatchObject({ status: "True" });
+  // Pods may be ready before the node has said anything.
+  await expect.poll(said, { timeout: 90_000 }).toMatchObject({ status: "True" });
   filter("2");
   try {
     const answer = await trunkline.say("probe", "pod/block", "pod/subnet:80", "--lab", trunkline.lab);
