@@ -66,12 +66,13 @@ export class EventRecorder {
   async #write(draft: EventDraft, hash: string, at: string, isNew: boolean): Promise<void> {
     const namespace = draft.object.namespace ?? "default";
     const name = `${draft.object.name.slice(0, 200)}.${hash}`;
-    if (isNew && (await this.#created(draft, { name, namespace }, at))) return;
-    if (draft.once === true && isNew) return;
+    const isOnce = draft.once === true;
+    if ((isNew || isOnce) && (await this.#created(draft, { name, namespace }, at))) return;
+    if (isOnce) return;
     const before = await this.#store.get(eventKind, name, namespace);
     // Events are deleted after a while.
     if (before === undefined) await this.#created(draft, { name, namespace }, at);
-    else if (draft.once !== true)
+    else
       await this.#store.update(eventKind, { ...before, count: (before.count ?? 1) + 1, lastTimestamp: at });
   }
 

@@ -133,9 +133,19 @@ describe("what agents and controller may do", { shuffle: false }, () => {
         "none",
       );
     }
-    await eventually(async () =>
-      (await bed.store.list(eventKind)).items.some(({ count }) => (count ?? 1) > 1) ? true : undefined,
-    );
+    // And a network whose state somebody has written over.
+    await change(bed.store, podNetworkingKind, { name: "own" }, (network) => ({
+      ...network,
+      status: { ...network.status, message: "by hand" },
+    }));
+    for (const kind of ["Pod", "PodNetworking"])
+      await eventually(async () =>
+        (await bed.store.list(eventKind)).items.some(
+          ({ count, involvedObject }) => involvedObject.kind === kind && (count ?? 1) > 1,
+        )
+          ? true
+          : undefined,
+      );
     // A claim that came second is given up by its owner.
     const [block] = (await bed.store.list(addressBlockKind)).items.filter(({ spec }) => spec.node === "n1");
     await bed.store.create(addressBlockKind, {

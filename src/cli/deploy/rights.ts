@@ -73,7 +73,7 @@ export const agentSettingsRules: readonly Rule[] = [
 
 export const controllerRules: readonly Rule[] = [
   can("", "nodes pods namespaces", "list watch"),
-  can("", "events", "get create"),
+  can("", "events", "get create patch"),
   can("networking.k8s.io", "networkpolicies servicecidrs", "list watch"),
   can(calico, "ippools", "get list watch create"),
   can(calico, "ippools/status", "patch"),
