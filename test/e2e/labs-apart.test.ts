@@ -13,12 +13,16 @@ const machine = linuxMachine();
 /** Short, and nobody else's. */
 const name = `x${process.pid}`;
 
-function labFile(node: string): string {
+function labFile(node: string, count = 2): string {
+  const others = Array.from(
+    { length: count - 1 },
+    (_, at) => `{name: n${at + 2}, address: 192.168.18.${at + 12}}`,
+  );
   return trunkline.file(
     `${node}.yaml`,
     `name: ${name}
 networks: [{name: net, cidr: 192.168.18.0/24}]
-nodes: [{name: ${node}, address: 192.168.18.11}, {name: n2, address: 192.168.18.12}]
+nodes: [{name: ${node}, address: 192.168.18.11}, ${others.join(", ")}]
 `,
   );
 }
@@ -87,11 +91,17 @@ describe("a lab that was killed while it was made", () => {
 });
 
 describe("a lab that is not ready in time", () => {
+  /** So many nodes take a fast machine longer than that. */
+  const MANY = 40;
   // Before it has said who it is, and while it is made.
   it.each([1, 400])("is ended, and does not come up later: waited for %d ms", async (patienceMs) => {
     const lab = `${name}late`;
     const words = ["late-lab.ts", "../../dist/trunkline.js", "FILE", lab, `${patienceMs}`].map((word) =>
-      word === "FILE" ? labFile("n1") : word.includes(".") ? path.resolve(import.meta.dirname, word) : word,
+      word === "FILE"
+        ? labFile("n1", MANY)
+        : word.includes(".")
+          ? path.resolve(import.meta.dirname, word)
+          : word,
     );
     const env = { TRUNKLINE_LABS: path.join(trunkline.folder, "labs") };
     const { stdout } = await run(process.execPath, words, { env, timeoutMs: 100_000 });
