@@ -1,11 +1,10 @@
 // Keeps the memory of a daemon that sleeps small: garbage, what malloc holds unused, and the pages of the program that
 // only its start or the last busy minute needed. None of it is done while there is work.
 
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { giveBackFreeMemory, giveBackProgramPages } from "../kernel/program-pages.ts";
+import { giveBackFreeMemory, giveBackProgramPages, heldBytes } from "../kernel/program-pages.ts";
 
 /** Long beside a burst of pods, in milliseconds. */
 const WINDOW_MS = 3000;
@@ -15,7 +14,6 @@ const BUSY = 0.05;
 const QUIET = 0.02;
 /** More than V8's young generation, which fills and empties by itself, in MiB. */
 const GROWN_MIB = 16;
-const PAGE = 4096;
 
 /** What rest consists of, and what tells that it has come. */
 export interface RestParts {
@@ -68,7 +66,7 @@ export function processAtRest(logger: Logger): RestParts {
     collectGarbage: () => globalThis.gc?.(),
     giveBackFreeMemory,
     giveBackProgramPages,
-    heldMib,
+    heldMib: () => heldBytes() / 2 ** 20,
     cpuMs: () => {
       const { user, system } = process.cpuUsage();
       return (user + system) / 1000;
@@ -76,10 +74,4 @@ export function processAtRest(logger: Logger): RestParts {
     pause: (ms) => sleep(ms, undefined, { ref: false }),
     logger,
   };
-}
-
-/** proc(5), statm: pages that are resident, without those that files are behind. */
-function heldMib(): number {
-  const [, resident = 0, shared = 0] = readFileSync("/proc/self/statm", "latin1").split(" ").map(Number);
-  return ((resident - shared) * PAGE) / 2 ** 20;
 }

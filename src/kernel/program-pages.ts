@@ -12,6 +12,8 @@ export interface PageRange {
 /** madvise(2) */
 const MADV_RANDOM = 1;
 const MADV_DONTNEED = 4;
+/** Of x86-64, in bytes. */
+const PAGE = 4096;
 
 /**
  * Returns where a program's file is mapped unchanged, of a text as in /proc/self/smaps (proc(5)): private, not writable,
@@ -36,6 +38,12 @@ function rangeOf(
   if (file !== program || (rights !== "r-xp" && rights !== "r--p")) return undefined;
   const from = Number.parseInt(first, 16);
   return { from, length: Number.parseInt(last, 16) - from };
+}
+
+/** Returns what this process holds that no file is behind: statm's resident pages without shared ones (proc(5)). */
+export function heldBytes(): number {
+  const [, resident = 0, shared = 0] = readFileSync("/proc/self/statm", "latin1").split(" ").map(Number);
+  return (resident - shared) * PAGE;
 }
 
 /** Gives what malloc keeps unused back to the kernel: malloc_trim(3), which musl's does not have. */
