@@ -67,8 +67,10 @@ export class EventRecorder {
     const namespace = draft.object.namespace ?? "default";
     const name = `${draft.object.name.slice(0, 200)}.${hash}`;
     const isOnce = draft.once === true;
-    if ((isNew || isOnce) && (await this.#created(draft, { name, namespace }, at))) return;
-    if (isOnce) return;
+    if (isNew || isOnce) {
+      const isCreated = await this.#created(draft, { name, namespace }, at);
+      if (isCreated || isOnce) return;
+    }
     const before = await this.#store.get(eventKind, name, namespace);
     // Events are deleted after a while.
     if (before === undefined) await this.#created(draft, { name, namespace }, at);

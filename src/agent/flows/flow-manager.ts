@@ -142,8 +142,7 @@ export class FlowManager implements Manager {
   /** Pods of a large cluster come and go all the time: only this node's have links here. */
   #isOfThisNode(node: NodeFacts, changes: Changes): boolean {
     if (wholeKinds.some((kind) => changes.has(kind)) || concerns(changes, "nodes", node.node)) return true;
-    const pods = changes.get("pods");
-    return pods === "all" || (pods !== undefined && node.endpoints.values().some(({ pod }) => pods.has(pod)));
+    return node.endpoints.values().some(({ pod }) => concerns(changes, "pods", pod));
   }
 
   async #try(): Promise<void> {
