@@ -59,6 +59,13 @@ describe("connections that tunnels' rules do not ask", () => {
     expect(flows).toEqual(others.slice(1));
   });
 
+  it("are known by a node's address however it is written", async () => {
+    flows = [{ ...flow(UDP, "fd00::b", 4789), family: 6 }];
+    cut.note([tunnelTypes[2]!], ["FD00:0::B", "no address"]);
+    await cut.run();
+    expect(flows).toEqual([]);
+  });
+
   it("are looked for once, and again for new nodes, which share a look", async () => {
     cut.note([vxlan], [node]);
     await cut.run();

@@ -1,5 +1,6 @@
 // Connections of pods that lead to nodes' ends of tunnels, and were open before these were known as such: rules ask for a
 // connection's first packet only (plan/routing/tunnel-guard.ts), so these are forgotten, and their next packet is a first one.
+import { formatIp, tryParseIp } from "../../base/ip.ts";
 import type { Conntrack } from "../../kernel/kernel.ts";
 import { throughGuard } from "../../plan/routing/tunnel-guard.ts";
 import type { TunnelType } from "../../plan/routing/tunnels.ts";
@@ -25,9 +26,11 @@ export class TunnelCut {
   /** The rules in force are of these types of tunnels, and these addresses are nodes'. */
   note(types: readonly TunnelType[], addresses: readonly string[]): void {
     const isNewType = types.some((type) => !this.#types.includes(type));
-    for (const address of addresses) if (isNewType || !this.#known.has(address)) this.#fresh.add(address);
+    // Written as the kernel tells them: an IPv6 address of a Node object may be written otherwise.
+    const known = new Set(addresses.flatMap((address) => canonical(address) ?? []));
+    for (const address of known) if (isNewType || !this.#known.has(address)) this.#fresh.add(address);
     this.#types = types;
-    this.#known = new Set(addresses);
+    this.#known = known;
     if (types.length === 0) this.#fresh.clear();
   }
 
@@ -57,4 +60,9 @@ export class TunnelCut {
     this.#last = performance.now();
     return 0;
   }
+}
+
+function canonical(address: string): string | undefined {
+  const ip = tryParseIp(address);
+  return ip && formatIp(ip);
 }

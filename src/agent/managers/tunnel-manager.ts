@@ -126,7 +126,7 @@ export class TunnelManager implements Manager {
     await this.#options.table.commit(PART);
     this.#cut.note(present, ends);
     const again = await this.#cut.run();
-    if (again > 0) this.#later(again);
+    if (again > 0) this.#later(again + 1);
     const states = new Map<TunnelType, State>();
     for (const type of wanted) states.set(type, await this.#stand(facts, node, type));
     for (const type of present) if (!wanted.includes(type)) await this.#leave(type);
