@@ -227,7 +227,7 @@ describe("trunk, exclusive and shared pods", () => {
     )?.mac;
     await trunkline.ask("delete", "pod", "excl", "--wait");
     expect(await node1("ip", "-br", "link")).toMatch(new RegExp(`eth\\d\\S* +DOWN +${mac}`));
-    expect(await node1("ip", "rule")).not.toContain(`${before}`);
+    expect(await node1("ip", "rule")).not.toContain(`from ${before} `);
     await trunkline.ask("apply", "-f", trunkline.file("again.yaml", pod("excl", "node1", true)));
     const waiting = await trunkline.say(
       "wait",
