@@ -6,6 +6,7 @@ import { TunnelCut } from "./tunnel-cut.ts";
 const [ipip, vxlan] = [tunnelTypes[0]!, tunnelTypes[1]!];
 const [UDP, TCP, IN_IP] = [17, 6, 4];
 const node = "10.0.0.2";
+const own = () => ["10.0.0.1", "192.168.9.1"];
 
 let flows: ConntrackFlow[];
 let lists: number;
@@ -50,32 +51,40 @@ describe("connections that tunnels' rules do not ask", () => {
     flows = [flow(UDP, node, 4789)];
     flows.push(flow(IN_IP, node, 0), flow(UDP, node, 53), flow(TCP, node, 4789), flow(UDP, "10.0.0.9", 4789));
     const others = flows.slice(1);
-    cut.note([vxlan], [node]);
+    cut.note([vxlan], [node], own);
     expect(await cut.run()).toBe(0);
     expect([flows, renewals]).toEqual([others, 1]);
     vi.advanceTimersByTime(5000);
-    cut.note([vxlan, ipip], [node]);
+    cut.note([vxlan, ipip], [node], own);
     await cut.run();
     expect(flows).toEqual(others.slice(1));
   });
 
   it("are known by a node's address however it is written", async () => {
     flows = [{ ...flow(UDP, "fd00::b", 4789), family: 6 }];
-    cut.note([tunnelTypes[2]!], ["FD00:0::B", "no address"]);
+    cut.note([tunnelTypes[2]!], ["FD00:0::B", "no address"], own);
     await cut.run();
     expect(flows).toEqual([]);
   });
 
-  it("are looked for once, and again for new nodes, which share a look", async () => {
-    cut.note([vxlan], [node]);
+  it("are cut where they lead to another address of this machine's, once a type of tunnel is new", async () => {
+    flows = [flow(UDP, "192.168.9.1", 4789), flow(UDP, "192.168.9.1", 80)];
+    const [, other] = flows;
+    cut.note([vxlan], [node], own);
     await cut.run();
-    cut.note([vxlan], [node]);
+    expect(flows).toEqual([other]);
+  });
+
+  it("are looked for once, and again for new nodes, which share a look", async () => {
+    cut.note([vxlan], [node], own);
+    await cut.run();
+    cut.note([vxlan], [node], own);
     await cut.run();
     expect([lists, renewals]).toEqual([1, 0]);
     flows = [flow(UDP, "10.0.0.3", 4789), flow(UDP, "10.0.0.4", 4789)];
-    cut.note([vxlan], [node, "10.0.0.3"]);
+    cut.note([vxlan], [node, "10.0.0.3"], own);
     expect(await cut.run()).toBe(5000);
-    cut.note([vxlan], [node, "10.0.0.3", "10.0.0.4"]);
+    cut.note([vxlan], [node, "10.0.0.3", "10.0.0.4"], own);
     expect(await cut.run()).toBe(0);
     vi.advanceTimersByTime(5000);
     await cut.run();
@@ -88,14 +97,14 @@ describe("connections that tunnels' rules do not ask", () => {
     failing.mockImplementation(async () => flows);
     const remove = vi.fn<Conntrack["remove"]>();
     cut = new TunnelCut({ list: failing, remove }, async () => {});
-    cut.note([vxlan], [node]);
+    cut.note([vxlan], [node], own);
     await expect(cut.run()).rejects.toThrow("no buffer");
     await cut.run();
     expect(remove).toHaveBeenCalledTimes(1);
   });
 
   it("are nobody's business without tunnels", async () => {
-    cut.note([], [node]);
+    cut.note([], [node], own);
     expect([await cut.run(), lists]).toEqual([0, 0]);
   });
 });

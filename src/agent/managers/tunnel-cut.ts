@@ -23,12 +23,16 @@ export class TunnelCut {
     this.#renew = renew;
   }
 
-  /** The rules in force are of these types of tunnels, and these addresses are nodes'. */
-  note(types: readonly TunnelType[], addresses: readonly string[]): void {
+  /**
+   * The rules in force are of these types of tunnels, and these addresses are nodes'.
+   * @param own says which addresses this machine has: whatever it takes for itself may end in a tunnel
+   */
+  note(types: readonly TunnelType[], addresses: readonly string[], own: () => readonly string[]): void {
     const isNewType = types.some((type) => !this.#types.includes(type));
     // Written as the kernel tells them: an IPv6 address of a Node object may be written otherwise.
     const known = new Set(addresses.flatMap((address) => canonical(address) ?? []));
     for (const address of known) if (isNewType || !this.#known.has(address)) this.#fresh.add(address);
+    if (isNewType) for (const address of own()) this.#fresh.add(address);
     this.#types = types;
     this.#known = known;
     if (types.length === 0) this.#fresh.clear();

@@ -119,7 +119,7 @@ describe("a node's tunnels", () => {
       { mac, address: "192.168.28.13" },
     ]);
     expect(kernel.neighbours.list({ linkIndex: link.index })).toMatchObject([{ mac, address: "10.1.0.65" }]);
-    expect(await kernel.nft.text("list chain inet trunkline tunnel-input")).toContain("4789");
+    expect(await kernel.nft.text("list chain inet trunkline tunnel-arriving")).toContain("4789");
     // What is so already is left alone.
     const before = machine.calls.count;
     await apply();
@@ -184,7 +184,9 @@ describe("a node's tunnels", () => {
     await expect.poll(() => annotation("projectcalico.org/IPv4VXLANTunnelAddr"), quick).toBeUndefined();
     await expect.poll(() => kernel.links.get("vxlan.tl"), quick).toBeUndefined();
     await expect.poll(() => addresses.devices.size, quick).toBe(0);
-    await expect.poll(() => kernel.nft.text("list chain inet trunkline tunnel-input"), quick).toBeUndefined();
+    await expect
+      .poll(() => kernel.nft.text("list chain inet trunkline tunnel-arriving"), quick)
+      .toBeUndefined();
     await expect.poll(reason, quick).toBe("NotNeeded");
   });
 

@@ -124,7 +124,7 @@ export class TunnelManager implements Manager {
     // Nothing may come in by a device, and nothing pass for what comes in by it, before the rules are in force.
     const ends = this.#guard(facts, present);
     await this.#options.table.commit(PART);
-    this.#cut.note(present, ends);
+    this.#cut.note(present, ends, () => ownAddresses(this.#options.kernel));
     const again = await this.#cut.run();
     if (again > 0) this.#later(again + 1);
     const states = new Map<TunnelType, State>();
@@ -326,4 +326,8 @@ export class TunnelManager implements Manager {
     timer.unref();
     this.#timers.add(timer);
   }
+}
+
+function ownAddresses({ addresses }: Kernel): string[] {
+  return addresses.list().map(({ address }) => address.split("/")[0] ?? "");
 }

@@ -303,6 +303,7 @@ function sameSet(a: NftSet, b: NftSet): boolean {
     a.key.join() === b.key.join() &&
     String(a.value) === String(b.value) &&
     (a.interval === true) === (b.interval === true) &&
+    a.size === b.size &&
     (a.counter === true) === (b.counter === true) &&
     a.limit?.perSecond === b.limit?.perSecond &&
     a.limit?.burst === b.limit?.burst

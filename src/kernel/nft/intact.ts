@@ -41,10 +41,22 @@ export function isIntact(
   { definition, elements }: Wanted,
 ): boolean {
   const { key, value, interval, counter } = definition;
-  // Whatever else a definition may have (a timeout, a size, another flag), ours have not.
-  const { type, map, flags, elem = [], stmt, handle: _, family: __, name: ___, table: ____, ...more } = found;
+  // Whatever else a definition may have (a timeout, another flag), ours have not.
+  const {
+    type,
+    map,
+    flags,
+    size,
+    elem = [],
+    stmt,
+    handle: _,
+    family: __,
+    name: ___,
+    table: ____,
+    ...more
+  } = found;
   if (Object.keys(more).length > 0 || (stmt !== undefined) !== (counter === true)) return false;
-  if (typeText(type) !== key.join(" . ")) return false;
+  if (size !== definition.size || typeText(type) !== key.join(" . ")) return false;
   if (typeText(map) !== (typeof value === "string" ? value : value?.join(" . "))) return false;
   if (JSON.stringify(flags ?? []) !== JSON.stringify(interval === true ? ["interval"] : [])) return false;
   if (!Array.isArray(elem) || elem.length !== elements.size) return false;

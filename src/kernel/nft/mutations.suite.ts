@@ -33,7 +33,7 @@ export const mutations: fc.Arbitrary<Mutation[]> = fc.array(
 const definitions: readonly NftSet[] = [
   { key: ["ipv4_addr"], value: "verdict" },
   { key: ["ipv4_addr"], value: "verdict", interval: true },
-  { key: ["ipv4_addr"], value: "verdict", counter: true },
+  { key: ["ipv4_addr"], value: "verdict", counter: true, size: 64 },
   { key: ["ipv4_addr"] },
 ];
 

@@ -107,5 +107,6 @@ export function chainsNamedIn(text: string): string[] {
 
 /** Returns the sets and maps that a rule looks up. */
 export function setsNamedIn(text: string): string[] {
-  return [...text.matchAll(/@([a-zA-Z][a-zA-Z0-9_.-]*)/g)].map((match) => match[1] ?? "");
+  // `@th,16,16` is a part of the packet.
+  return [...text.matchAll(/@(?!(?:ll|nh|th|ih),)([a-zA-Z][a-zA-Z0-9_.-]*)/g)].map((match) => match[1] ?? "");
 }

@@ -23,6 +23,8 @@ export interface NftSet {
   readonly value?: "verdict" | readonly NftType[];
   /** Elements may be ranges; those of one set must not overlap. */
   readonly interval?: boolean;
+  /** How many elements it has room for: the kernel looks them up faster, and refuses more. Not with `interval`. */
+  readonly size?: number;
   /** Every element counts its hits. */
   readonly counter?: boolean;
   /** Every element is found no more often than that (token bucket); `counter` counts also what is not found. */

@@ -18,13 +18,14 @@ function definitionText(set: NftSet): string {
   const { value } = set;
   const to = value === undefined ? "" : ` : ${value === "verdict" ? "verdict" : value.join(" . ")}`;
   const flags = set.interval === true ? " flags interval;" : "";
+  const room = set.size === undefined ? "" : ` size ${set.size};`;
   // In this order: the limit ends the look-up, and what comes after it would not be done.
   const each = [
     ...(set.counter === true ? ["counter"] : []),
     ...(set.limit ? [`limit rate ${set.limit.perSecond}/second burst ${set.limit.burst} packets`] : []),
   ];
   const statements = each.length === 0 ? "" : ` ${each.join(" ")};`;
-  return `{ type ${set.key.join(" . ")}${to};${flags}${statements} }`;
+  return `{ type ${set.key.join(" . ")}${to};${flags}${room}${statements} }`;
 }
 
 function kindOf(set: NftSet): "set" | "map" {

@@ -211,10 +211,28 @@ describe("the guard of tunnels", () => {
   it("takes packets of known nodes only, and lets none of pods' through to nodes", () => {
     const table = new NftTable("inet", "t");
     writeTunnelGuard(table, [ipip!, vxlan!], nodes("10.0.0.1", "10.0.0.2"));
-    expect(table.chain("tunnel-input")?.rules).toEqual([
-      "meta nfproto ipv4 meta l4proto 4 ip saddr != @tunnel-from4 drop",
-      "meta nfproto ipv4 udp dport 4789 ip saddr != @tunnel-from4 drop",
-    ]);
+    expect(table.chain("tunnel-arriving")).toEqual({
+      base: { type: "filter", hook: "prerouting", priority: -300 },
+      rules: [
+        "meta l4proto 4 goto tunnel-arriving-ipip",
+        "@th,16,16 4789 meta l4proto 17 goto tunnel-arriving-vxlan",
+      ],
+    });
+    // A pod's own tunnel to elsewhere is tracked, whatever its address.
+    const arriving = [
+      "meta nfproto ipv4 ip saddr @tunnel-from4 iifgroup & 0xffff0000 != 0x544c0000 notrack accept",
+      "meta nfproto ipv4 fib daddr type { local, broadcast, anycast, multicast } drop",
+    ];
+    expect(table.chain("tunnel-arriving-ipip")?.rules).toEqual(arriving);
+    expect(table.chain("tunnel-arriving-vxlan")?.rules).toEqual(arriving);
+    // What was sent elsewhere and comes to the node by a translation is seen here.
+    expect(table.chain("tunnel-translated")).toEqual({
+      base: { type: "nat", hook: "input", priority: -190 },
+      rules: [
+        "meta nfproto ipv4 meta l4proto 4 ip saddr != @tunnel-from4 drop",
+        "meta nfproto ipv4 udp dport 4789 ip saddr != @tunnel-from4 drop",
+      ],
+    });
     // Only a connection's first packet pays for the question, but not a pod's whose source is translated before.
     expect(table.chain("tunnel-leaving")).toEqual({
       base: { type: "nat", hook: "postrouting", priority: -190 },
@@ -225,11 +243,6 @@ describe("the guard of tunnels", () => {
         "meta nfproto ipv4 udp dport 4789 ip daddr @tunnel-nodes4 drop",
       ],
     });
-    // A pod's own tunnel to elsewhere is tracked, whatever its address.
-    expect(table.chain("tunnel-untracked-in")?.rules).toEqual([
-      "meta nfproto ipv4 meta l4proto 4 iifgroup & 0xffff0000 != 0x544c0000 ip saddr @tunnel-from4 notrack",
-      "meta nfproto ipv4 udp dport 4789 iifgroup & 0xffff0000 != 0x544c0000 ip saddr @tunnel-from4 notrack",
-    ]);
     expect(table.chain("tunnel-untracked-out")?.rules[1]).toBe(
       "meta nfproto ipv4 udp dport 4789 ip daddr @tunnel-from4 notrack",
     );
@@ -238,6 +251,8 @@ describe("the guard of tunnels", () => {
     expect(table.hasSet("tunnel-from6")).toBe(false);
     writeTunnelGuard(table, [vxlan6!], nodes("10.0.0.1"));
     expect(table.setNames()).toEqual(["tunnel-from6", "tunnel-nodes6"]);
+    expect(table.chainNames()).not.toContain("tunnel-arriving-ipip");
+    expect(table.chain("tunnel-arriving-vxlan")?.rules).toContain("ip6 daddr ff00::/8 drop");
     writeTunnelGuard(table, [], nodes("10.0.0.1"));
     expect([table.setNames(), table.chainNames()]).toEqual([[], []]);
   });
