@@ -70,6 +70,7 @@ export class ChosenAddresses implements AddressSource {
         ...cloud,
         node,
         facts: { ...facts, pods: this.#concerned.pods },
+        needyNodes: () => this.#concerned.needyNodes(),
         stateDir,
         logger,
         restMs: parts.addressCooldownMs ?? DEFAULT_REST_MS,
@@ -166,7 +167,8 @@ export class ChosenAddresses implements AddressSource {
     }
     if (config.vSwitchIDs.length === 0) return this.#pools.allocate(request);
     if (!this.#subnets) throw new TrunklineError("subnet.no-provider", { node });
-    return [await this.#subnets.allocate({ key: endpointKey(request), uid: pod?.uid ?? "" })];
+    const holder = { key: endpointKey(request), uid: pod?.uid ?? "" };
+    return [await this.#subnets.allocate(holder, (error) => pod && this.#waits.failed(pod, error))];
   }
 
   async release(owner: AddressOwner): Promise<void> {

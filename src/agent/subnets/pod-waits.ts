@@ -35,7 +35,7 @@ export class PodWaits {
     this.#options = options;
   }
 
-  /** The pod got no network, for a reason that has a word. */
+  /** The pod got no network, or has not yet, for a reason that has a word. */
   failed(pod: PodIdentity, error: unknown): void {
     const reason = reasonOf(error);
     if (reason === undefined) return;

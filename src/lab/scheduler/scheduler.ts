@@ -15,7 +15,7 @@ import type { Admit, PodAdmission } from "./pod-admission.ts";
 
 const ROUND = "round";
 /** Writes to the store are synchronous: after so many, others get their turn. */
-const IN_A_ROW = 16;
+const IN_A_ROW = 64;
 
 export interface SchedulerOptions {
   readonly store: Store;

@@ -31,6 +31,8 @@ import { planReplicas } from "./replicas.ts";
 import { planRollout } from "./rollout.ts";
 
 const REST_MS = 25;
+/** Writes to the store are synchronous: after so many, others get their turn. */
+const IN_A_ROW = 64;
 const HASH_LABEL = "pod-template-hash";
 /** Kinds to which a pod that nobody owns matters. */
 const adopting = new Set(["ReplicationController", "ReplicaSet", "StatefulSet"]);
@@ -149,7 +151,7 @@ export class WorkloadControllers {
       for (let made = 0; made < plan.create; made++) {
         const name = `${owner.metadata.name}-${randomEnding()}`;
         await this.#create(podKind, podFromTemplate(owner, owner.spec.template, name));
-        if (made % 16 === 15) await breathe();
+        if (made % IN_A_ROW === IN_A_ROW - 1) await breathe();
       }
       await this.#removeAll(plan.remove);
     }
@@ -204,7 +206,7 @@ export class WorkloadControllers {
       for (let made = 0; made < plan.create; made++) {
         const pod = podFromTemplate(job, job.spec.template, `${name}-${randomEnding()}`, jobLabels(job));
         await this.#create(podKind, pod);
-        if (made % 16 === 15) await breathe();
+        if (made % IN_A_ROW === IN_A_ROW - 1) await breathe();
       }
       await this.#removeAll(plan.remove);
     }

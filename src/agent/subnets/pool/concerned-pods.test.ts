@@ -46,3 +46,17 @@ it("begins anew where everything may have changed", () => {
   expect(concerned.note(new Map([["pods", "all" as const]]))).toBe(true);
   expect([...concerned.pods.keys()]).toEqual(["waits"]);
 });
+
+it("knows the nodes whose pods have no address yet", () => {
+  all.clear();
+  all.set("a", pod("n1")).set("b", pod("n2")).set("c", pod("n2")).set("nowhere", pod(undefined));
+  const concerned = new ConcernedPods("n1", all);
+  expect([...concerned.needyNodes()]).toEqual(["n1", "n2"]);
+  all.set("a", { ...pod("n1"), status: { podIPs: [{ ip: "10.0.0.1" }] } });
+  all.delete("b");
+  concerned.note(some("a", "b"));
+  expect([...concerned.needyNodes()]).toEqual(["n2"]);
+  all.clear();
+  concerned.note(new Map([["pods", "all" as const]]));
+  expect([...concerned.needyNodes()]).toEqual([]);
+});

@@ -50,16 +50,11 @@ export class PoolDemand {
       .reduce((sum, { used, idle }) => sum + used + idle, 0);
   }
 
-  /** Returns how many nodes with subnets, this one included, have pods that have no address yet. */
-  contenders(): number {
+  /** Returns how many nodes are after addresses of subnets, this one included. `needy`: nodes with pods that have no address. */
+  contenders(needy: Iterable<string>): number {
     const { facts, node } = this.#options;
-    const nodes = new Set([node]);
-    for (const pod of facts.pods.values()) {
-      const { nodeName } = pod.spec;
-      if (nodeName === undefined || nodes.has(nodeName) || !needsAddress(pod)) continue;
-      if ((facts.nodeConfigs.get(nodeName)?.status?.vSwitchIDs ?? []).length > 0) nodes.add(nodeName);
-    }
-    return nodes.size;
+    const hasSubnets = (name: string) => (facts.nodeConfigs.get(name)?.status?.vSwitchIDs ?? []).length > 0;
+    return new Set([node, ...[...needy].filter(hasSubnets)]).size;
   }
 
   #here(): Pod[] {
@@ -68,8 +63,8 @@ export class PoolDemand {
   }
 }
 
-/** Pods that are being deleted, and those that have ended, are no demand. */
-function needsAddress(pod: Pod): boolean {
+/** Returns whether a pod is to have an address and has none. Pods that are being deleted, and those that have ended, are no demand. */
+export function needsAddress(pod: Pod): boolean {
   return (
     pod.metadata.deletionTimestamp === undefined &&
     pod.spec.hostNetwork !== true &&

@@ -20,26 +20,39 @@ it("a vSwitch that is exhausted is asked again when the time has come, or others
   expect(setback.isDrained).toBe(false);
 });
 
-it("throttled calls are made again after longer and longer pauses, and are no reason not to ask", () => {
-  const setback = new Setback(() => 0);
-  const pauses = Array.from({ length: 12 }, () => setback.note(throttled, true, 0, 100));
-  expect(Math.max(...pauses)).toBeLessThanOrEqual(3000);
-  expect(pauses.at(-1)).toBeGreaterThanOrEqual(1500);
-  expect(pauses.at(-1)).toBeGreaterThan(pauses[0] ?? 0);
+it("throttled calls are made again after longer pauses, and are no reason not to ask", () => {
+  const setback = new Setback(
+    () => 0,
+    () => 1,
+  );
+  const pauses = Array.from({ length: 4 }, () => setback.note(throttled, true, 0, 1000));
+  expect(pauses).toEqual([800, 1600, 3200, 6400]);
   expect(setback.hopeless(0)).toBeUndefined();
-  expect(setback.patienceMs).toBe(pauses.at(-1));
+  expect(setback.patienceMs).toBe(6400);
   setback.over();
   expect(setback.patienceMs).toBe(0);
   expect(setback.error).toBeUndefined();
 });
 
 it.each([
-  [1, 300, 600],
-  [50, 750, 1500],
-  [5000, 5000, 10_000],
-])("where %i nodes wait the pauses between throttled calls grow to %i to %i ms", (nodes, least, most) => {
-  const setback = new Setback(() => 0);
-  const last = Array.from({ length: 30 }, () => setback.note(throttled, true, 0, nodes)).slice(10);
-  expect(Math.min(...last)).toBeGreaterThanOrEqual(least);
-  expect(Math.max(...last)).toBeLessThanOrEqual(most);
+  [1, 250, 250],
+  [50, 1200, 250],
+  [5000, 30_000, 25_000],
+])("where %i nodes wait no pause is longer than %i ms, and after many refusals %i", (nodes, most, last) => {
+  const setback = new Setback(
+    () => 0,
+    () => 1,
+  );
+  const pauses = Array.from({ length: 30 }, () => setback.note(throttled, true, 0, nodes));
+  expect(Math.max(...pauses)).toBeLessThanOrEqual(most);
+  expect(pauses.at(-1)).toBe(last);
+});
+
+it("pauses are drawn from the whole of their length, so that nodes refused together spread", () => {
+  const pause = (random: number) =>
+    new Setback(
+      () => 0,
+      () => random,
+    ).note(throttled, true, 0, 1000);
+  expect([pause(0), pause(0.5), pause(1)].map(Math.round)).toEqual([80, 440, 800]);
 });

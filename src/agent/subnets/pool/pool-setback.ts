@@ -6,12 +6,13 @@ const RETRY_MS = 8000;
  * A provider counts all nodes' calls together: the longest pause is so much for each node whose pods wait, within these ends. Fewer
  * nodes try sooner, so that no call that may be made is left over; very many do not keep the provider busy with refusing.
  */
-const PAUSE_MS = { first: 200, perNode: 30, least: 600, most: 10_000 } as const;
+const PAUSE_MS = { first: 800, perNode: 30, least: 250, most: 30_000 } as const;
 /** A little earlier than the retry that is planned, so that this one is not refused itself. */
 const MARGIN_MS = 200;
 
 export class Setback {
   readonly #steady: () => number;
+  readonly #random: () => number;
   #error: TrunklineError | undefined;
   #throttles = 0;
   /** When to try again where the provider asked for patience. */
@@ -19,9 +20,13 @@ export class Setback {
   /** Where a vSwitch or the machine had nothing left: until when nobody asks again, and what other nodes had before that call. */
   #drained: { readonly until: number; readonly elsewhere: number } | undefined;
 
-  /** @param steady milliseconds of a clock that only goes forward */
-  constructor(steady: () => number) {
+  /**
+   * @param steady milliseconds of a clock that only goes forward
+   * @param random from 0 to 1
+   */
+  constructor(steady: () => number, random: () => number = Math.random) {
     this.#steady = steady;
+    this.#random = random;
   }
 
   /** What the last call failed for; undefined after one that did not. */
@@ -61,9 +66,10 @@ export class Setback {
       this.#drained = { until: this.#steady() + RETRY_MS - MARGIN_MS, elsewhere };
     if (!throttled) return RETRY_MS;
     const { first, perNode, least, most } = PAUSE_MS;
-    const longest = Math.min(Math.max(contenders * perNode, least), most);
-    // Nodes that were refused together must not come back together.
-    const retryMs = Math.min(first * 2 ** this.#throttles, longest) * (0.5 + Math.random() / 2);
+    // Who was refused the most often comes the soonest, so that no node is the last by far.
+    const longest = Math.min(Math.max((contenders * perNode) / (1 + this.#throttles / 6), least), most);
+    // Nodes that were refused together must not come back together, nor all in the second half of a pause.
+    const retryMs = Math.min(first * 2 ** (this.#throttles - 1), longest) * (0.1 + 0.9 * this.#random());
     this.#notBefore = this.#steady() + retryMs;
     return retryMs;
   }

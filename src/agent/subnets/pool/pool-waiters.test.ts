@@ -10,8 +10,6 @@ it("who has waited the longest is served first, and the others wait on", async (
   const free = ["1", "2"];
   waiters.serve(() => free.shift());
   expect(waiters.holders).toEqual([holder("c")]);
-  waiters.reject(new Error("not yet"), 30_000);
-  expect(waiters.holders).toHaveLength(1);
   waiters.reject(new Error("over"));
   expect(await Promise.all(all)).toEqual(["1", "2", "over"]);
 });
@@ -20,4 +18,16 @@ it("nobody waits for ever", async () => {
   const waiters = new PoolWaiters(1, () => new Error("too long"));
   expect(await outcome(waiters.wait(holder("a")))).toBe("too long");
   expect(waiters.holders).toEqual([]);
+});
+
+it("who waits for long is told once what for, and waits on", async () => {
+  const waiters = new PoolWaiters(60_000, () => new Error("too long"));
+  const told: string[] = [];
+  const waiting = outcome(waiters.wait(holder("a"), ({ message }) => told.push(message)));
+  waiters.tell(new Error("not long yet"), 30_000);
+  waiters.tell(new Error("throttled"), 0);
+  waiters.tell(new Error("throttled again"), 0);
+  expect([told, waiters.holders]).toEqual([["throttled"], [holder("a")]]);
+  waiters.serve(() => "1");
+  expect(await waiting).toBe("1");
 });

@@ -4,6 +4,8 @@ import type { Holder } from "./pool-book.ts";
 interface Waiter {
   readonly holder: Holder;
   readonly since: number;
+  /** Hears once what it waits for, if that is known before it is over. */
+  told: ((error: Error) => void) | undefined;
   readonly resolve: (address: string) => void;
   readonly reject: (error: Error) => void;
 }
@@ -26,7 +28,8 @@ export class PoolWaiters {
     return [...this.#all].map(({ holder }) => holder);
   }
 
-  wait(holder: Holder): Promise<string> {
+  /** @param told hears what it waits for where that takes long (`tell`) */
+  wait(holder: Holder, told?: (error: Error) => void): Promise<string> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => waiter.reject(this.#tooLong()), this.#patienceMs);
       const end = () => {
@@ -36,6 +39,7 @@ export class PoolWaiters {
       const waiter: Waiter = {
         holder,
         since: performance.now(),
+        told,
         resolve: (address) => {
           end();
           resolve(address);
@@ -58,9 +62,17 @@ export class PoolWaiters {
     }
   }
 
-  /** Tells everybody who has waited for at least so long, in milliseconds. */
-  reject(error: Error, waitedMs = 0): void {
+  reject(error: Error): void {
+    for (const waiter of this.#all) waiter.reject(error);
+  }
+
+  /** Says to everybody who has waited for at least so long, in milliseconds, what they wait for; they wait on. */
+  tell(error: Error, waitedMs: number): void {
     const now = performance.now();
-    for (const waiter of this.#all) if (now - waiter.since >= waitedMs) waiter.reject(error);
+    for (const waiter of this.#all) {
+      if (waiter.told === undefined || now - waiter.since < waitedMs) continue;
+      waiter.told(error);
+      waiter.told = undefined;
+    }
   }
 }

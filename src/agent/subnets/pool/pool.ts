@@ -21,6 +21,8 @@ import { PoolWaiters } from "./pool-waiters.ts";
 export interface SubnetPoolOptions extends Omit<PoolSupplyOptions, "book" | "signal"> {
   readonly provider: CloudProvider;
   readonly facts: ClusterFacts;
+  /** Nodes with pods that have no address yet. */
+  readonly needyNodes?: () => Iterable<string>;
   readonly stateDir: string;
   readonly logger: Logger;
   /** How long a freed address rests, in milliseconds. */
@@ -34,7 +36,7 @@ export interface SubnetPoolOptions extends Omit<PoolSupplyOptions, "book" | "sig
 
 /** How long an ADD waits for an address, in milliseconds. */
 const WAIT_MS = 20_000;
-/** After this, a pod that waits for a throttled call is told so. */
+/** After this, who waits for a throttled call is told so. Its ADD waits on: to fail it would cost a new sandbox and three writes a pod. */
 const THROTTLED_MS = 5000;
 /** Between tries that somebody asked for. */
 const LEAST_MS = 200;
@@ -42,7 +44,7 @@ const SYNC_MS = 600_000;
 /** Pods come in swarms, and each call is for all that have come: so long after the last one, and at most so long after the first. */
 const SWARM_MS = [100, 500] as const;
 /** The same where an interface is to be made, which takes longer, costs three calls, and has room for many. */
-const NEW_SWARM_MS = [300, 1500] as const;
+const NEW_SWARM_MS = [250, 1000] as const;
 /** Between what was given back and a look at what that makes superfluous. */
 const GATHER_MS = 50;
 /** The same where nobody waits for it: what is to be kept ready, and what is superfluous. Also, no pod that comes is held up. */
@@ -110,9 +112,10 @@ export class SubnetPool {
 
   /**
    * Returns an address for that holder, the same one as long as it is not released.
+   * @param told hears what it waits for where that takes long
    * @throws `subnet.exhausted`, `subnet.node-full`, `subnet.provider`, `subnet.no-instance`
    */
-  async allocate(holder: Holder): Promise<string> {
+  async allocate(holder: Holder, told?: (error: Error) => void): Promise<string> {
     const ready = this.book.addressOf(holder.key) ?? this.#take(holder);
     if (ready !== undefined) {
       this.poke(UPKEEP_MS);
@@ -120,7 +123,7 @@ export class SubnetPool {
     }
     const hopeless = this.#hopeless();
     if (hopeless) throw hopeless;
-    const waiting = this.#waiters.wait(holder);
+    const waiting = this.#waiters.wait(holder, told);
     this.poke();
     return await waiting;
   }
@@ -355,8 +358,14 @@ export class SubnetPool {
     // After a refusal of any other kind something may have been done by halves.
     if (!expected && !throttled) this.#unsure = true;
     const told = expected ? error : ofProvider(textOf(error), throttled);
-    const retryMs = this.#setback.note(told, throttled, elsewhere, throttled ? this.#demand.contenders() : 1);
-    this.#waiters.reject(told, throttled ? THROTTLED_MS : 0);
+    const retryMs = this.#setback.note(
+      told,
+      throttled,
+      elsewhere,
+      throttled ? this.#demand.contenders(this.#options.needyNodes?.() ?? []) : 1,
+    );
+    if (throttled) this.#waiters.tell(told, THROTTLED_MS);
+    else this.#waiters.reject(told);
     this.poke(retryMs);
   }
 
