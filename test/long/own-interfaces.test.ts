@@ -3,7 +3,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Pod } from "../../src/api/kinds/core.ts";
 import type { Explanation } from "../../src/explain/explain.ts";
 import { disagreements, everybodyOf, type Question } from "../e2e/agreement.ts";
@@ -78,6 +78,12 @@ describe("trunk, exclusive and shared pods", () => {
     await enis.give("member2", { vSwitchID: "vsw-2", groups: ["sg-db", "sg-web"], trunk });
     await enis.give("faxcl", { vSwitchID: "vsw-2", groups: ["sg-web"] });
     await ready();
+    // Nodes tell a moment later which addresses stand on which interface; until then explain says that it cannot know.
+    for (const name of ["far", "shared"])
+      await vi.waitFor(
+        async () => expect((await explain("host/db", `pod/${name}:80`)).reachable).not.toBeNull(),
+        { timeout: 20_000 },
+      );
   }, 120_000);
   afterAll(async () => {
     await enis?.close();
