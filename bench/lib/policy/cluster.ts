@@ -1,6 +1,8 @@
 // Clusters for the policy bench: namespaces with pods and policies that know their neighbours, as people write them.
+
 import type { Namespace, Pod } from "../../../src/api/kinds/core.ts";
 import type { NetworkPolicy } from "../../../src/api/kinds/network-policy.ts";
+import type { KubeObject } from "../../../src/api/object.ts";
 import { type ClusterFacts, emptyFacts, type LocalEndpoint } from "../../../src/plan/facts.ts";
 
 export interface BenchCluster {
@@ -70,17 +72,19 @@ function emptyCluster() {
 /**
  * A cluster of namespaces with `podsEach` pods and `policiesEach` policies; the first pods of the first `localPods`
  * namespaces are on node n1. Each policy lets one app of its namespace speak to another one; every seventh also a team.
+ * `kept`: what is kept of each object.
  */
 export function makeCluster(
   namespaces: number,
   podsEach: number,
   policiesEach: number,
   localPods: number,
+  kept: <T extends KubeObject>(object: T) => T = (object) => object,
 ): BenchCluster {
   const { facts, endpoints } = emptyCluster();
   for (let at = 0; at < namespaces; at++) {
     const namespace = `ns-${at}`;
-    facts.namespaces.set(namespace, namespaceObject(namespace, { team: `team-${at % 500}` }));
+    facts.namespaces.set(namespace, kept(namespaceObject(namespace, { team: `team-${at % 500}` })));
     for (let i = 0; i < podsEach; i++) {
       const number = at * podsEach + i;
       const ip = ipOf(number);
@@ -93,13 +97,13 @@ export function makeCluster(
         local ? "n1" : "n2",
       );
       const key = `${namespace}/${pod.metadata.name}`;
-      facts.pods.set(key, pod);
+      facts.pods.set(key, kept(pod));
       if (local)
         endpoints.set(key, { pod: key, uid: pod.metadata.uid, interface: linkOf(number), ips: [ip] });
     }
     for (let i = 0; i < policiesEach; i++) {
       const policy = policyObject(namespace, `policy-${i}`, neighbourSpec(i, at));
-      facts.policies.set(`${namespace}/policy-${i}`, policy);
+      facts.policies.set(`${namespace}/policy-${i}`, kept(policy));
     }
   }
   return { facts, endpoints };
