@@ -5,10 +5,11 @@ import type { ClusterFacts } from "../plan/facts.ts";
 import type { Choices, Hook } from "../plan/foreign/index.ts";
 import { isOnNode, podName } from "./ends.ts";
 import type { Atlas, Stop } from "./ground/atlas.ts";
-import type { Machine } from "./ground/ground.ts";
+import { type Machine, nodeName } from "./ground/ground.ts";
 import { type Answering, whyCutOff, whyNoReturn } from "./journey/back.ts";
 import type { Travelled } from "./journey/journey.ts";
 import type { Start } from "./journey/parcel.ts";
+import { guessedTunnelEnd, type TunnelTaker, takenByTunnel } from "./journey/tunnel-end.ts";
 import type { Flow, Network } from "./judges/judge.ts";
 import { type Listening, listeningAt, listeningOn } from "./listening.ts";
 import { declaredPorts } from "./manifests/workloads.ts";
@@ -51,6 +52,13 @@ export function guessedFate(facts: ClusterFacts, atlas: Atlas | undefined, flow:
     const reason = `nobody here has ${from.addresses[0] ?? from.name}, so nothing can be sent from there`;
     return { hops, listening: undefined, reason, outcome: undefined, refusal: undefined };
   }
+  const end = guessedTunnelEnd(facts, flow);
+  if (end && "taken" in end && broken === undefined)
+    return { hops, ...(doubt !== undefined && { doubt }), ...unheard(end.taken) };
+  if (end && "refusal" in end && broken === undefined) {
+    const said = { listening: false, reason: "it does not get there", outcome: "filtered" as const };
+    return { hops, broken: end.refusal, ...said, refusal: undefined };
+  }
   const { listening, reason } = listeningOn(facts, to, port);
   const said = listening === undefined ? undefined : listening ? "answered" : "refused";
   return {
@@ -62,6 +70,12 @@ export function guessedFate(facts: ClusterFacts, atlas: Atlas | undefined, flow:
     outcome: broken === undefined ? said : "filtered",
     refusal: "refused",
   };
+}
+
+/** What a tunnel takes is answered by what is in it alone, and a probe's packets are no tunnel's. */
+function unheard({ reason, stands }: TunnelTaker) {
+  if (!stands) return { listening: undefined, reason, outcome: undefined, refusal: undefined };
+  return { broken: reason, listening: undefined, reason, outcome: "filtered" as const, refusal: undefined };
 }
 
 /** Returns what becomes of a packet that has made its journey. */
@@ -116,6 +130,9 @@ export function fateOf(network: Network, start: Start, travelled: Travelled, cho
       ? { hops, ...machine, ...unknown, diverted: true, reason: `${reason}, before policies look` }
       : { hops, ...machine, ...unknown, reason };
   }
+  const node = stop.type === "machine" ? nodeName(stop.machine.name) : undefined;
+  const taken = node === undefined ? undefined : takenByTunnel(facts, node, travelled.source.family, port);
+  if (taken) return { hops, ...machine, ...unheard(taken) };
   const ear = listeningAt(facts, stop, destination, port);
   const place = placeOf(atlas, stop);
   // All refusals but TCP's are error messages.

@@ -98,6 +98,19 @@ describe("tunnels between nodes", () => {
     // The same packets by a node arrive, so they are no bad ones.
     await on("node1", ...forged("192.168.28.13"));
     await expect.poll(received, eventually).toBe(before + 1);
+    // That is what explain says of the port, and what a packet finds that is no tunnel's.
+    for (const [from, to] of [
+      ["pod/w1", "node/node3"],
+      ["pod/w1", "node/node1"],
+      ["host/r1", "node/node3"],
+      ["node/node1", "node/node3"],
+    ]) {
+      const asked = (what: string) =>
+        commands.say(what, `${from}`, `${to}:4789/udp`, "-o", "json", "--lab", lab);
+      const told = JSON.parse((await asked("explain")).stdout) as { expected: string };
+      const found = JSON.parse((await asked("probe")).stdout) as { outcome: string };
+      expect([from, to, told.expected, found.outcome]).toEqual([from, to, "filtered", "filtered"]);
+    }
   }, 60_000);
 
   it("are closed to pods that sent there before there were any, by connections that are open", async () => {

@@ -8,9 +8,7 @@ import type { Logger } from "../../base/log.ts";
 import { Turns } from "../../base/turns.ts";
 import { type Kernel, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
-import { nodeIps } from "../../plan/facts.ts";
-import { networksOf, nodeAddress } from "../../plan/routing/node-address.ts";
-import { writeTunnelGuard } from "../../plan/routing/tunnel-guard.ts";
+import { tunnelNodes, writeTunnelGuard } from "../../plan/routing/tunnel-guard.ts";
 import { poolsForTunnel, tunnelMtus } from "../../plan/routing/tunnel-settings.ts";
 import {
   LACKS_IPIP,
@@ -146,20 +144,10 @@ export class TunnelManager implements Manager {
 
   /** Returns the addresses that tunnels may end at. */
   #guard(facts: ClusterFacts, types: readonly TunnelType[]): readonly string[] {
-    const all = { 4: new Set<string>(), 6: new Set<string>() };
-    const others = { 4: new Set<string>(), 6: new Set<string>() };
-    for (const node of types.length === 0 ? [] : facts.nodes.values()) {
-      const detected = ([4, 6] as const).flatMap((family) => nodeAddress(facts, node, family)?.address ?? []);
-      const own = [...nodeIps(node), ...networksOf(node).map(({ address }) => address), ...detected];
-      for (const address of own) {
-        const family = address.includes(":") ? 6 : 4;
-        all[family].add(address);
-        if (node.metadata.name !== this.#options.node) others[family].add(address);
-      }
-    }
-    const lists = (sets: typeof all) => ({ 4: [...sets[4]], 6: [...sets[6]] });
-    writeTunnelGuard(this.#options.table.document(PART), types, { all: lists(all), others: lists(others) });
-    return [...all[4], ...all[6]];
+    const none = { 4: [], 6: [] };
+    const nodes = types.length === 0 ? { all: none, others: none } : tunnelNodes(facts, this.#options.node);
+    writeTunnelGuard(this.#options.table.document(PART), types, nodes);
+    return [...nodes.all[4], ...nodes.all[6]];
   }
 
   async #stand(facts: ClusterFacts, own: NodeFacts, type: TunnelType): Promise<State> {

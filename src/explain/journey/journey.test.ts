@@ -690,3 +690,59 @@ it("of IPv6 a node's own packets to its loopback pass output filters before they
   expect(ask("node/n1", "[fd00:77::9]:80", { of, on, n1: rejecting }).expected).toBe("refused");
   expect(ask("node/n1", "[fd00:77::9]:81", { of, on, n1: rejecting }).expected).toBe("unreachable");
 });
+
+describe("where nodes' tunnels end", () => {
+  const standing = (name: string, address: string, inner: string) => {
+    const one = node(name, address);
+    const annotations = { "projectcalico.org/IPv4VXLANTunnelAddr": inner };
+    return { ...one, metadata: { ...one.metadata, annotations } };
+  };
+  const tunnelled = { ...pool("pods", "10.1.0.0/16", false) };
+  const of = facts(
+    { ...tunnelled, spec: { ...tunnelled.spec, vxlanMode: "Always" } } as KubeObject,
+    standing("n1", "192.168.18.3", "10.1.0.3"),
+    standing("n2", "192.168.18.4", "10.1.0.67"),
+  );
+  const said = (sender: string, to: string, more: Given = {}) => {
+    const { verdict, expected, text } = ask(sender, to, { of, ...more });
+    return [verdict, expected, /\((.*)\): a probe/.exec(text)?.[1]];
+  };
+
+  it("pods send nothing, whichever node's it is", () => {
+    const why = "pods send none to where nodes' tunnels end (4789/udp)";
+    expect(said("pod/web", "node/n2:4789/udp")).toEqual(["no", "filtered", `node/n1 drops it: ${why}`]);
+    const only = "only the cluster's other nodes send to where its tunnels end (4789/udp)";
+    expect(said("pod/web", "node/n1:4789/udp")).toEqual(["no", "filtered", `node/n1 drops it: ${only}`]);
+  });
+
+  it("strangers are not heard, and nodes get no answer", () => {
+    const only = "only the cluster's other nodes send to where its tunnels end (4789/udp)";
+    expect(said("host/gateway", "node/n2:4789/udp")).toEqual(["no", "filtered", `node/n2 drops it: ${only}`]);
+    const taken = "the node's tunnel vxlan.tl takes 4789/udp, and answers nobody";
+    expect(said("node/n1", "node/n2:4789/udp")).toEqual(["no", "filtered", taken]);
+  });
+
+  it("a target that others translate to it is seen as what it has become", () => {
+    const led = iptables(
+      "nat",
+      "-A PREROUTING -d 10.96.0.1/32 -p udp -m udp --dport 53 -j DNAT --to-destination 192.168.18.4:4789",
+    );
+    expect(said("pod/web", "10.96.0.1:53/udp", { n1: rules(led) }).slice(0, 2)).toEqual(["no", "filtered"]);
+    const home = iptables("nat", "-A PREROUTING -p udp -m udp --dport 53 -j REDIRECT --to-ports 4789");
+    expect(said("host/gateway", "node/n2:53/udp", { n2: rules(home) })[1]).toBe("filtered");
+  });
+
+  it("any other port, and any without tunnels, is as ever", () => {
+    expect(ask("pod/web", "node/n2:4790/udp", { of }).expected).toBe("refused");
+    expect(ask("pod/web", "node/n2:4789", { of }).expected).toBe("refused");
+    expect(ask("pod/web", "node/n2:4789/udp", {}).expected).toBe("refused");
+  });
+
+  it("objects alone tell the same", () => {
+    const target = parseTarget("node/n2:4789/udp");
+    const to = findEnd(of, target.end, "default");
+    const told = (sender: string) =>
+      explain(of, judgesOf(of), findEnd(of, parseEnd(sender), "default"), to, target.port).expected;
+    expect(["pod/web", "host/out", "node/n1"].map(told)).toEqual(["filtered", "filtered", "filtered"]);
+  });
+});

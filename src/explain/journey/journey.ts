@@ -19,6 +19,7 @@ import { gatewayOf, type Hop } from "../way.ts";
 import { type OwnPart, passHook, type Refused } from "./hook.ts";
 import { type Ends, one, Parcel, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";
+import { tunnelRefusal } from "./tunnel-end.ts";
 
 /** Machines that pass a packet on until its life is over: what Linux gives it (net.ipv4.ip_default_ttl, hop_limit). */
 export const LIFE = 64;
@@ -335,10 +336,12 @@ class Journey {
     const wasRefused = this.#isRefused();
     const parts =
       node !== undefined && hook === "prerouting" ? [...own, this.#parcel.steering(node, packet)] : own;
-    const refused = passHook({
+    // Tunnels' packets are looked at before others' rules; what was translated on the way in, after them.
+    const early = hook === "input" ? undefined : this.#tunnelRefusal(machine, hook, by);
+    const passed = passHook({
       hook,
       // What comes after a refusal only tells what policies would say.
-      rules: this.#isRefused() ? undefined : this.#network.rulesOf(machine.name),
+      rules: this.#isRefused() || early ? undefined : this.#network.rulesOf(machine.name),
       packet,
       choices: this.#choices,
       // What a machine says to itself has passed output and postrouting, with their translations.
@@ -361,6 +364,8 @@ class Journey {
         return true;
       },
     });
+    const refused =
+      early ?? passed ?? (hook === "input" ? this.#tunnelRefusal(machine, hook, by) : undefined);
     // Where it goes is decided of what it is by then.
     const asked = hook === "prerouting" || hook === "output" ? packet : before;
     const behind =
@@ -375,6 +380,18 @@ class Journey {
       this.#refused = { ...refused, at: machine, hook, afterDrop, there: this.#now() };
       this.#asked.push("rules");
     }
+  }
+
+  #tunnelRefusal(machine: Machine, hook: Hook, by: string | undefined): Refused | undefined {
+    const node = nodeName(machine.name);
+    if (node === undefined) return undefined;
+    const { atlas, facts } = this.#network;
+    const { family, source: range, destination } = this.#parcel;
+    const source = range.first === range.last ? rangeName(range) : undefined;
+    const { port } = this.#now();
+    const packet = { node, family, source, destination, port, fromPod: by === podLink.name };
+    const why = tunnelRefusal(facts, hook, packet, () => atlas.isLocal(machine, destination));
+    return why === undefined ? undefined : { by: why, as: "dropped" };
   }
 
   #isRefused(): boolean {

@@ -11,7 +11,9 @@
 import type { Family } from "../../base/ip.ts";
 import type { ConntrackFlow } from "../../kernel/kernel.ts";
 import type { NftTable } from "../../kernel/nft/document.ts";
+import { type ClusterFacts, nodeIps } from "../facts.ts";
 import { notFromPod } from "../policy/nft/guard.ts";
+import { networksOf, nodeAddress } from "./node-address.ts";
 import { IPIP_PROTOCOL, type TunnelType, VXLAN_PORT } from "./tunnels.ts";
 
 /** As early as a chain of this type may be (later than -200). */
@@ -33,6 +35,23 @@ export interface TunnelNodes {
   readonly others: Readonly<Record<Family, readonly string[]>>;
   /** Those and the node's own. */
   readonly all: Readonly<Record<Family, readonly string[]>>;
+}
+
+/** Returns the addresses that tunnels may end at, as `node` sees them: all that a node says are its own, and what it finds. */
+export function tunnelNodes(facts: ClusterFacts, node: string): TunnelNodes {
+  const all = { 4: new Set<string>(), 6: new Set<string>() };
+  const others = { 4: new Set<string>(), 6: new Set<string>() };
+  for (const one of facts.nodes.values()) {
+    const detected = ([4, 6] as const).flatMap((family) => nodeAddress(facts, one, family)?.address ?? []);
+    const own = [...nodeIps(one), ...networksOf(one).map(({ address }) => address), ...detected];
+    for (const address of own) {
+      const family = address.includes(":") ? 6 : 4;
+      all[family].add(address);
+      if (one.metadata.name !== node) others[family].add(address);
+    }
+  }
+  const lists = (sets: typeof all) => ({ 4: [...sets[4]], 6: [...sets[6]] });
+  return { all: lists(all), others: lists(others) };
 }
 
 /** Makes the table's `tunnel-…` objects what is wanted; without tunnels there are none. Nothing is written yet. */
