@@ -16,6 +16,11 @@ import {
 
 /** Pods that come and go: two processors keep no more of them moving. */
 const MOST = Number(process.env["TRUNKLINE_CHURN"] ?? 30);
+/**
+ * Between orders. Two processors start some three pods a second: more pods in the same time only pile up, until hundreds of
+ * runc wait for each other to read the mount table, and nothing of the network is tried any more.
+ */
+const PACE_MS = MOST <= 30 ? 3000 : 300 * MOST;
 /** How long the API server is away for long. */
 const LONG_S = Number(process.env["TRUNKLINE_OUTAGE"] ?? 300);
 const FAULT_MS = 2_400_000;
@@ -55,7 +60,7 @@ const churn = () =>
   over(async (round) => {
     const replicas = round % 2 === 0 ? Math.ceil(MOST / 3) : MOST;
     await cluster.kubectl(["scale", "deployment/churn", `--replicas=${replicas}`, "--request-timeout=5s"]);
-    await sleep(3000);
+    await sleep(PACE_MS);
   });
 
 /** Looks for an address that two pods have: by the API, as often as it answers, and by the kernels. */
