@@ -299,8 +299,13 @@ describe("policies through changes, faults and restarts", () => {
       expect(await rulesetOf(bed)).not.toBe(before);
       await seen.promise;
       watch.stop();
-      await bed.manager.resync();
-      expect(await rulesetOf(bed)).toBe(before);
+      // The manager's own watch may hear of it a moment after this one.
+      await expect
+        .poll(async () => {
+          await bed.manager.resync();
+          return await rulesetOf(bed);
+        })
+        .toBe(before);
     }
     foreign.close();
   });
