@@ -19,7 +19,7 @@ import { gatewayOf, type Hop } from "../way.ts";
 import { type OwnPart, passHook, type Refused } from "./hook.ts";
 import { type Ends, one, Parcel, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";
-import { tunnelRefusal } from "./tunnel-end.ts";
+import { isTunnelPort, tunnelRefusal } from "./tunnel-end.ts";
 
 /** Machines that pass a packet on until its life is over: what Linux gives it (net.ipv4.ip_default_ttl, hop_limit). */
 export const LIFE = 64;
@@ -383,12 +383,12 @@ class Journey {
   }
 
   #tunnelRefusal(machine: Machine, hook: Hook, by: string | undefined): Refused | undefined {
-    const node = nodeName(machine.name);
+    const { port } = this.#now();
+    const node = isTunnelPort(port) ? nodeName(machine.name) : undefined;
     if (node === undefined) return undefined;
     const { atlas, facts } = this.#network;
     const { family, source: range, destination } = this.#parcel;
     const source = range.first === range.last ? rangeName(range) : undefined;
-    const { port } = this.#now();
     const packet = { node, family, source, destination, port, fromPod: by === podLink.name };
     const why = tunnelRefusal(facts, hook, packet, () => atlas.isLocal(machine, destination));
     return why === undefined ? undefined : { by: why, as: "dropped" };

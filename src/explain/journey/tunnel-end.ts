@@ -61,8 +61,13 @@ export function takenByTunnel(
   return { reason: `the node's tunnel ${type.device} takes ${formatPort(port)}, and answers nobody`, stands };
 }
 
+/** Returns whether tunnels may end at a port; hardly any packet is for it. */
+export function isTunnelPort(port: Port | undefined): boolean {
+  return port?.port === VXLAN_PORT && port.protocol === "UDP";
+}
+
 function endingAt(facts: ClusterFacts, family: Family, port: Port): TunnelType | undefined {
-  if (port.protocol !== "UDP" || port.port !== VXLAN_PORT) return undefined;
+  if (!isTunnelPort(port)) return undefined;
   return wantedTunnels(facts).find((type) => type.kind !== "ipip" && type.family === family);
 }
 
