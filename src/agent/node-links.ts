@@ -19,3 +19,8 @@ export function leastMtu(
     .filter(({ name, up, index }) => name === uplink || (up && (isCard(name) || holding.has(index))));
   return Math.min(...links.map(({ mtu }) => mtu));
 }
+
+/** Returns the addresses that a machine has, without lengths, as its kernel writes them. */
+export function ownAddresses({ addresses }: Pick<Kernel, "addresses">): string[] {
+  return addresses.list().map(({ address }) => address.split("/")[0] ?? "");
+}

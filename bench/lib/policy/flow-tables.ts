@@ -1,7 +1,8 @@
 // Packets of established TCP through a flow table, beside connection tracking alone on the same path, in the virtual machine,
 // whose kernel has flow tables. There a processor is emulated: what is compared is how much work a byte is, at both ends and
 // between. Slices take turns, as the machine's other work changes from second to second: on a busy one the middle half says how
-// little the median is worth. Beside both a flow table of one line: more than that this kernel's does not save here. Few policies, as an open connection's packets pass the same rules however many there are.
+// little the median is worth. Beside both a flow table of one line: more than that this kernel's does not save here. Few
+// policies, as an open connection's packets pass the same rules however many there are.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { run } from "../../../src/kernel/exec/index.ts";

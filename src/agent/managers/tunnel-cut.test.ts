@@ -60,13 +60,6 @@ describe("connections that tunnels' rules do not ask", () => {
     expect(flows).toEqual(others.slice(1));
   });
 
-  it("are known by a node's address however it is written", async () => {
-    flows = [{ ...flow(UDP, "fd00::b", 4789), family: 6 }];
-    cut.note([tunnelTypes[2]!], ["FD00:0::B", "no address"], own);
-    await cut.run();
-    expect(flows).toEqual([]);
-  });
-
   it("are cut where they lead to another address of this machine's, once a type of tunnel is new", async () => {
     flows = [flow(UDP, "192.168.9.1", 4789), flow(UDP, "192.168.9.1", 80)];
     const [, other] = flows;

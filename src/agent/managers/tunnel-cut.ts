@@ -1,6 +1,5 @@
 // Connections of pods that lead to nodes' ends of tunnels, and were open before these were known as such: rules ask for a
 // connection's first packet only (plan/routing/tunnel-guard.ts), so these are forgotten, and their next packet is a first one.
-import { formatIp, tryParseIp } from "../../base/ip.ts";
 import type { Conntrack } from "../../kernel/kernel.ts";
 import { throughGuard } from "../../plan/routing/tunnel-guard.ts";
 import type { TunnelType } from "../../plan/routing/tunnels.ts";
@@ -24,13 +23,12 @@ export class TunnelCut {
   }
 
   /**
-   * The rules in force are of these types of tunnels, and these addresses are nodes'.
+   * The rules in force are of these types of tunnels, and these addresses, as kernels write them, are nodes'.
    * @param own says which addresses this machine has: whatever it takes for itself may end in a tunnel
    */
   note(types: readonly TunnelType[], addresses: readonly string[], own: () => readonly string[]): void {
     const isNewType = types.some((type) => !this.#types.includes(type));
-    // Written as the kernel tells them: an IPv6 address of a Node object may be written otherwise.
-    const known = new Set(addresses.flatMap((address) => canonical(address) ?? []));
+    const known = new Set(addresses);
     for (const address of known) if (isNewType || !this.#known.has(address)) this.#fresh.add(address);
     if (isNewType) for (const address of own()) this.#fresh.add(address);
     this.#types = types;
@@ -64,9 +62,4 @@ export class TunnelCut {
     this.#last = performance.now();
     return 0;
   }
-}
-
-function canonical(address: string): string | undefined {
-  const ip = tryParseIp(address);
-  return ip && formatIp(ip);
 }

@@ -24,7 +24,7 @@ import {
 import type { Store } from "../../store/store.ts";
 import { setNodeAnnotations } from "../node-annotations.ts";
 import { setNodeCondition } from "../node-condition.ts";
-import { leastMtu } from "../node-links.ts";
+import { leastMtu, ownAddresses } from "../node-links.ts";
 import type { TunnelAddresses } from "../pods/addresses.ts";
 import type { Changes, Manager } from "./manager.ts";
 import type { NodeTable } from "./node-table.ts";
@@ -314,8 +314,4 @@ export class TunnelManager implements Manager {
     timer.unref();
     this.#timers.add(timer);
   }
-}
-
-function ownAddresses({ addresses }: Kernel): string[] {
-  return addresses.list().map(({ address }) => address.split("/")[0] ?? "");
 }

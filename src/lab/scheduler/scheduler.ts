@@ -7,6 +7,7 @@ import type { Logger } from "../../base/log.ts";
 import { change } from "../../store/change.ts";
 import type { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
+import { breathe } from "../breathe.ts";
 import { type EventSink, podReference } from "../events.ts";
 import { KeyedQueue } from "../keyed-queue.ts";
 import { withFinalizer } from "../pods/pod-runner.ts";
@@ -14,8 +15,6 @@ import { hostPortsOf, type NodeLoad, type Placement, place } from "./place.ts";
 import type { Admit, PodAdmission } from "./pod-admission.ts";
 
 const ROUND = "round";
-/** Writes to the store are synchronous: after so many, others get their turn. */
-const IN_A_ROW = 64;
 
 export interface SchedulerOptions {
   readonly store: Store;
@@ -72,7 +71,7 @@ export class Scheduler {
       const placement = place(admit(pod), [...loads.values()]);
       await this.#write(pod, placement, admit);
       if ("node" in placement) count(loads, placement.node, pod);
-      if (at % IN_A_ROW === IN_A_ROW - 1) await new Promise((resolve) => setImmediate(resolve));
+      await breathe(at);
     }
   }
 

@@ -22,6 +22,7 @@ import { isError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { Informer } from "../../store/informer.ts";
 import type { Store } from "../../store/store.ts";
+import { breathe } from "../breathe.ts";
 import { KeyedQueue } from "../keyed-queue.ts";
 import { daemonSpec, planDaemons } from "./daemons.ts";
 import { endOfJob, jobLabels, planJob } from "./jobs.ts";
@@ -31,8 +32,6 @@ import { planReplicas } from "./replicas.ts";
 import { planRollout } from "./rollout.ts";
 
 const REST_MS = 25;
-/** Writes to the store are synchronous: after so many, others get their turn. */
-const IN_A_ROW = 64;
 const HASH_LABEL = "pod-template-hash";
 /** Kinds to which a pod that nobody owns matters. */
 const adopting = new Set(["ReplicationController", "ReplicaSet", "StatefulSet"]);
@@ -151,7 +150,7 @@ export class WorkloadControllers {
       for (let made = 0; made < plan.create; made++) {
         const name = `${owner.metadata.name}-${randomEnding()}`;
         await this.#create(podKind, podFromTemplate(owner, owner.spec.template, name));
-        if (made % IN_A_ROW === IN_A_ROW - 1) await breathe();
+        await breathe(made);
       }
       await this.#removeAll(plan.remove);
     }
@@ -206,7 +205,7 @@ export class WorkloadControllers {
       for (let made = 0; made < plan.create; made++) {
         const pod = podFromTemplate(job, job.spec.template, `${name}-${randomEnding()}`, jobLabels(job));
         await this.#create(podKind, pod);
-        if (made % IN_A_ROW === IN_A_ROW - 1) await breathe();
+        await breathe(made);
       }
       await this.#removeAll(plan.remove);
     }
@@ -245,7 +244,7 @@ export class WorkloadControllers {
   async #removeAll(pods: readonly Pod[]): Promise<void> {
     for (const [at, { metadata }] of pods.entries()) {
       await this.#store.delete(podKind, metadata.name, metadata.namespace, { uid: metadata.uid });
-      if (at % 16 === 15) await breathe();
+      await breathe(at);
     }
   }
 
@@ -292,9 +291,4 @@ function replicaSetFor(
       template: { ...template, metadata: { ...template.metadata, labels } },
     },
   };
-}
-
-/** Lets other work of this process run: a store's commit is synchronous. */
-function breathe(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

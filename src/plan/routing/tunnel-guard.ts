@@ -3,12 +3,12 @@
 // What nodes send each other through tunnels is not tracked on the outside: its ports differ for each direction, so that no
 // entry was ever answered and every packet went through the rules for new connections. What is inside is tracked as ever.
 //
-// Packets of tunnels are as many as those of pods, and a chain that the kernel calls is felt by each of them (2 % of a packet
-// there and back, whatever it asks). So it is one chain that knows nodes' packets, before connections are tracked, and refuses
+// Packets of tunnels are as many as those of pods, and a chain that the kernel calls is felt by each of them (half a per cent
+// of a packet there and back, whatever it asks). So it is one chain that knows nodes' packets, before connections are tracked, and refuses
 // others' that are for the node itself. What is sent elsewhere and has its target translated to the node, or to another one, is
 // tracked, and asked for with a connection's first packet alone, after every translation of its target and before any of its
 // source. What was open before is for the agent to cut (`throughGuard`).
-import type { Family } from "../../base/ip.ts";
+import { type Family, formatIp, tryParseIp } from "../../base/ip.ts";
 import type { ConntrackFlow } from "../../kernel/kernel.ts";
 import type { NftTable } from "../../kernel/nft/document.ts";
 import { type ClusterFacts, nodeIps } from "../facts.ts";
@@ -21,12 +21,12 @@ const NAT_PRIORITY = -190;
 /** Where netfilter's table "raw" is: after fragments are put together (-400), and before connections are tracked (-200). */
 const RAW_PRIORITY = -300;
 const CHAINS = ["tunnel-arriving", "tunnel-untracked-out", "tunnel-translated", "tunnel-leaving"] as const;
+const UDP_PROTOCOL = 17;
 /** Where `tunnel-arriving` leads to, and with which packets. All others pay for the question, so a port is asked for first. */
 const KINDS = {
   "tunnel-arriving-ipip": `meta l4proto ${IPIP_PROTOCOL}`,
-  "tunnel-arriving-vxlan": `@th,16,16 ${VXLAN_PORT} meta l4proto 17`,
+  "tunnel-arriving-vxlan": `@th,16,16 ${VXLAN_PORT} meta l4proto ${UDP_PROTOCOL}`,
 } as const;
-const UDP_PROTOCOL = 17;
 const addressType = { 4: "ipv4_addr", 6: "ipv6_addr" } as const;
 const header = { 4: "ip", 6: "ip6" } as const;
 
@@ -44,10 +44,13 @@ export function tunnelNodes(facts: ClusterFacts, node: string): TunnelNodes {
   for (const one of facts.nodes.values()) {
     const detected = ([4, 6] as const).flatMap((family) => nodeAddress(facts, one, family)?.address ?? []);
     const own = [...nodeIps(one), ...networksOf(one).map(({ address }) => address), ...detected];
-    for (const address of own) {
-      const family = address.includes(":") ? 6 : 4;
-      all[family].add(address);
-      if (one.metadata.name !== node) others[family].add(address);
+    for (const text of own) {
+      const ip = tryParseIp(text);
+      if (!ip) continue;
+      // As kernels write it: a Node object's IPv6 address may be written otherwise.
+      const address = formatIp(ip);
+      all[ip.family].add(address);
+      if (one.metadata.name !== node) others[ip.family].add(address);
     }
   }
   const lists = (sets: typeof all) => ({ 4: [...sets[4]], 6: [...sets[6]] });

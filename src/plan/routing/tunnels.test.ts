@@ -5,7 +5,7 @@ import { NftTable } from "../../kernel/nft/document.ts";
 import { type ClusterFacts, emptyFacts } from "../facts.ts";
 import { planRoutes } from "./plan-routes.ts";
 import { poolTunnelCondition } from "./pool-tunnel.ts";
-import { writeTunnelGuard } from "./tunnel-guard.ts";
+import { tunnelNodes, writeTunnelGuard } from "./tunnel-guard.ts";
 import { mtusOf, passageOf, tunnelEnds, tunnelMac, tunnelTypes, wantedTunnels } from "./tunnels.ts";
 
 const [ipip, vxlan, vxlan6] = tunnelTypes;
@@ -206,6 +206,21 @@ describe("the guard of tunnels", () => {
   const nodes = (...four: string[]) => ({
     all: { 4: four, 6: ["fd00::1"] },
     others: { 4: four.slice(1), 6: ["fd00::1"] },
+  });
+
+  it("knows nodes' addresses as kernels write them, however objects do", () => {
+    const node = (name: string, ...addresses: string[]) => ({
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: { name, uid: name, resourceVersion: "1", creationTimestamp: "" },
+      status: { addresses: addresses.map((address) => ({ type: "InternalIP", address })) },
+    });
+    const list = [node("a", "10.0.0.1", "FD00:0::A"), node("b", "10.0.0.2", "FD00:0::B", "no address")];
+    const facts = { ...emptyFacts(), nodes: new Map(list.map((one) => [one.metadata.name, one])) };
+    expect(tunnelNodes(facts as never, "a")).toEqual({
+      all: { 4: ["10.0.0.1", "10.0.0.2"], 6: ["fd00::a", "fd00::b"] },
+      others: { 4: ["10.0.0.2"], 6: ["fd00::b"] },
+    });
   });
 
   it("takes packets of known nodes only, and lets none of pods' through to nodes", () => {

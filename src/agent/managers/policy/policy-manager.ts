@@ -13,6 +13,7 @@ import { PolicyWriter } from "../../../plan/policy/nft/writer.ts";
 import type { ClusterModel } from "../../../plan/policy/node/cluster-model.ts";
 import { type Affected, NodePolicy } from "../../../plan/policy/node/node-policy.ts";
 import { readSwitch } from "../../../plan/policy/switch.ts";
+import { ownAddresses } from "../../node-links.ts";
 import type { Changes, Manager } from "../manager.ts";
 import type { NodeTable } from "../node-table.ts";
 import { feedPolicy, policyKinds } from "./feed.ts";
@@ -196,7 +197,7 @@ export class PolicyManager implements Manager {
 
   async #cutNow(owed: Affected, all: boolean): Promise<void> {
     const { kernel, logger, cut } = this.#options;
-    const own = new Set(kernel.addresses.list().map((entry) => entry.address.split("/")[0] ?? ""));
+    const own = new Set(ownAddresses(kernel));
     let count = 0;
     let living = 0;
     for (const flow of await kernel.conntrack.list()) {
