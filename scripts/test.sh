@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # `npm test`: sets up, checks, and runs the quick suites (unit, kernel, e2e) within five minutes.
 # `scripts/test.sh long` runs the suites that take longer (store, faults, long), `scripts/test.sh kube` those against a real
-# API server, which it builds first (scripts/cluster/build.sh), `scripts/test.sh cluster` those on clusters with kubelets,
-# `scripts/test.sh vm` those for what this kernel lacks, in a virtual machine (scripts/vm/run.sh); `vm quick` without the
-# longest one.
+# API server, which it builds first (scripts/cluster/build.sh), `scripts/test.sh cluster` those on clusters with kubelets
+# (`cluster quick`: the seed manifests and what kubectl does), `scripts/test.sh vm` those for what this kernel lacks, in a
+# virtual machine (scripts/vm/run.sh); `vm quick` without the longest one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh --dev
 export PATH="$PWD/node_modules/.bin:$PATH"
 results=.cache/test-results
 mkdir -p "$results"
+files=()
 
 if [ "${1:-quick}" = long ]; then
   bash scripts/setup.sh --browser
@@ -21,6 +22,7 @@ elif [ "${1:-quick}" = cluster ]; then
   bash scripts/setup.sh --kube
   bash scripts/cluster/build.sh
   projects=(cluster)
+  [ "${2:-all}" = all ] || files=(test/cluster/workloads.test.ts)
 elif [ "${1:-quick}" = kube ]; then
   bash scripts/cluster/build.sh api
   projects=(kube)
@@ -38,7 +40,7 @@ fi
 status=0
 for project in "${projects[@]}"; do
   echo "test: $project" >&2
-  vitest run --project "$project" --passWithNoTests --reporter=default --reporter=json --outputFile.json="$results/$project.json" || status=1
+  vitest run --project "$project" "${files[@]}" --passWithNoTests --reporter=default --reporter=json --outputFile.json="$results/$project.json" || status=1
 done
 node scripts/sum-tests.mjs "$results"
 exit "$status"

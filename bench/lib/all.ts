@@ -20,9 +20,11 @@ export function runAll(names: readonly string[], options: readonly string[]): bo
     const before = lastResult(name);
     console.error(`bench: ${name}`);
     const script = path.resolve(import.meta.dirname, "../run.ts");
+    const since = performance.now();
     const { status } = spawnSync(process.execPath, [script, name, ...options], {
       stdio: ["ignore", "ignore", "inherit"],
     });
+    console.error(`bench: ${name} took ${figure((performance.now() - since) / 1000)} s`);
     well &&= status === 0;
     const now = lastResult(name);
     if (now === undefined || now.machine.at === before?.machine.at) {
