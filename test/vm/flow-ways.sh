@@ -65,7 +65,8 @@ on pod/c -- node test/vm/echo.ts serve 7002 >/dev/null 2>&1 &
 serve pod/near 7001
 serve pod/hosted 7003
 near=$(trunkline get pod near -o 'jsonpath={.status.podIP}')
-modprobe ip_vs
+# The kernel loads the module as it is asked.
+node node1 ipvsadm -L >/dev/null
 node node1 ip link add kube-ipvs0 type dummy
 node node1 sysctl -q -w net.ipv4.vs.conntrack=1
 led 10.96.0.10 7001 "$v4"

@@ -24,6 +24,11 @@ const ways = {
   send: "a stream of an established TCP connection",
 } as const;
 
+/** Fetches the virtual machine's kernel, once. @throws Error where it cannot be had */
+export async function prepareMachine(): Promise<void> {
+  await run("bash", ["scripts/vm/prepare.sh"], { cwd: top, timeoutMs: PATIENCE_MS });
+}
+
 /** @throws Error where the virtual machine or a part of it fails */
 export async function flowTableRows(): Promise<Row[]> {
   // The machine sees this checkout, and of what else there is what is there when it starts.

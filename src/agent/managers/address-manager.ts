@@ -15,6 +15,7 @@ import { EventRecorder } from "../../store/event-recorder.ts";
 import type { Store } from "../../store/store.ts";
 import { setNodeAnnotations } from "../node-annotations.ts";
 import { setNodeCondition } from "../node-condition.ts";
+import { addressedLinks } from "./addressed-links.ts";
 import { type Changes, concerns, type Manager } from "./manager.ts";
 
 /** Pause before the store is told again, in milliseconds. */
@@ -107,10 +108,11 @@ export class AddressManager implements Manager {
 
   #addresses(): MachineAddress[] {
     const { kernel } = this.#options;
-    const links = new Map(kernel.links.list().map((link) => [link.index, link]));
-    return kernel.addresses
+    const found = kernel.addresses
       .list()
-      .filter(({ scope, deprecated }) => scope === "global" && deprecated !== true)
+      .filter(({ scope, deprecated }) => scope === "global" && deprecated !== true);
+    const links = addressedLinks(kernel, found);
+    return found
       .toSorted((a, b) => a.linkIndex - b.linkIndex)
       .flatMap(({ linkIndex, address }) => {
         const link = links.get(linkIndex);

@@ -9,7 +9,7 @@ import type { BirdConfig } from "../../bird/config/types.ts";
 import { type BirdFiles, birdFiles } from "../../bird/files.ts";
 import { BirdProcess } from "../../bird/process.ts";
 import { readRoutes } from "../../bird/read/routes.ts";
-import type { Kernel, NetnsRef } from "../../kernel/kernel.ts";
+import type { Kernel, Link, NetnsRef } from "../../kernel/kernel.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { routingFindings } from "../../plan/routing/bird/findings.ts";
 import {
@@ -23,9 +23,11 @@ import { serviceRanges } from "../../plan/routing/bird/ranges.ts";
 import { type SessionReport, sessionReport } from "../../plan/routing/bird/report.ts";
 import { routingProtocols } from "../../plan/routing/bird/settings.ts";
 import type { Store } from "../../store/store.ts";
+import { addressedLinks } from "../managers/addressed-links.ts";
 import type { Changes, Manager } from "../managers/manager.ts";
 import { setNodeCondition } from "../node-condition.ts";
 import { hostInterfacePattern } from "../pods/endpoint.ts";
+import { GATEWAY6 } from "../pods/pod-routes.ts";
 import { BirdReader, type BirdView, nothingSeen } from "./bird-reader.ts";
 import { PeerStatus } from "./peer-status.ts";
 import { RouteHolds } from "./route-holds.ts";
@@ -131,7 +133,7 @@ export class BirdManager implements Manager {
     const others = changes.get(NODES) ?? new Set();
     const isMore = others === "all" || others.has(node.node) || kinds.some((kind) => !parts.has(kind));
     if (!this.#known || isMore) {
-      this.#make(facts, node, this.#links());
+      this.#make(facts, node, this.#linksFor(facts));
       return;
     }
     let { plan } = this.#known;
@@ -142,7 +144,7 @@ export class BirdManager implements Manager {
 
   /** Of what the kernel has, links alone make a difference; events of pods' links are no news. */
   async resync(facts: ClusterFacts, node: NodeFacts): Promise<void> {
-    const links = this.#links();
+    const links = this.#linksFor(facts);
     if (!this.#known || !equalJson(links, this.#plannedLinks)) this.#make(facts, node, links);
   }
 
@@ -329,13 +331,18 @@ export class BirdManager implements Manager {
     };
   }
 
+  /** Those that the plan looks at: RIP is spoken on links, BGP with addresses. */
+  #linksFor(facts: ClusterFacts): readonly NodeLink[] {
+    return routingProtocols(facts).has("rip") ? this.#links() : [];
+  }
+
   /** Links that are no pods'. */
   #links(): (NodeLink & { readonly index: number; readonly mtu: number })[] {
     const { kernel } = this.#options;
     const addresses = Map.groupBy(kernel.addresses.list(), ({ linkIndex }) => linkIndex);
     return kernel.links
       .list()
-      .filter(({ name }) => name !== "lo" && !hostInterfacePattern.test(name))
+      .filter(isMachines)
       .map(({ name, index, mtu }) => ({
         name,
         index,
@@ -345,8 +352,21 @@ export class BirdManager implements Manager {
   }
 
   #addresses(): ReadonlySet<string> {
-    return new Set(this.#links().flatMap(({ addresses }) => addresses));
+    const { kernel } = this.#options;
+    // All that pods' links hold.
+    const held = kernel.addresses.list().filter(({ address }) => !address.startsWith(`${GATEWAY6}/`));
+    const links = addressedLinks(kernel, held);
+    return new Set(
+      held
+        .filter(({ linkIndex }) => isMachines(links.get(linkIndex)))
+        .map(({ address }) => address.split("/")[0] ?? ""),
+    );
   }
+}
+
+/** Returns whether a link is the machine's own: no pod's, and not the loopback. */
+function isMachines(link: Pick<Link, "name"> | undefined): boolean {
+  return link !== undefined && link.name !== "lo" && !hostInterfacePattern.test(link.name);
 }
 
 /** Returns the new configuration with what only the old one has: sessions, and RIP. */

@@ -26,8 +26,8 @@ export class SmallSet<T> implements Iterable<T> {
     if (items === undefined) this.#items = [item];
     else if (!Array.isArray(items)) items.add(item);
     else if (items.includes(item)) return;
-    // A list that grows takes room for sixteen more.
-    else if (items.length < FEW) this.#items = [...items, item];
+    // A list that grows takes room for sixteen more, also one written as `[...items, item]`; this one has just the room it needs.
+    else if (items.length < FEW) this.#items = items.concat([item]);
     else this.#items = new Set(items).add(item);
   }
 
