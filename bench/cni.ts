@@ -29,7 +29,7 @@ const PODS_AT_REST = 250;
 const MANY_PODS = 1000;
 const MANY_ROUNDS = rounds(60, 25);
 /** A minute, so that what an agent does every minute counts. */
-const REST_SECONDS = rounds(60, 15);
+const REST_SECONDS = rounds(60, 10);
 /** Until it has tidied up behind the pods that came. */
 const TIDY_MS = 8000;
 

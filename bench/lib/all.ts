@@ -1,10 +1,13 @@
 // All benches one after the other, each in a process of its own, and one table: today's figures beside the last ones.
 import { spawnSync } from "node:child_process";
 import path from "node:path";
+import { isQuick } from "./quick.ts";
 import { lastResult } from "./results.ts";
 import type { Row } from "./row.ts";
 import { columns, figure } from "./table.ts";
 
+/** Starts a cluster of its own and waits for its kubelets: more than five minutes have room for. */
+const NOT_QUICK: ReadonlySet<string> = new Set(["kube"]);
 /** Figures of a noisy machine that differ by less than this share say nothing. */
 const NOISE = 0.15;
 
@@ -17,6 +20,10 @@ export function runAll(names: readonly string[], options: readonly string[]): bo
   const cells = [["", "ours", "ratio", "bar", "held", "last", "change"]];
   let well = true;
   for (const name of names) {
+    if (isQuick && NOT_QUICK.has(name)) {
+      console.error(`bench: ${name} is left out: npm run bench -- ${name} --quick`);
+      continue;
+    }
     const before = lastResult(name);
     console.error(`bench: ${name}`);
     const script = path.resolve(import.meta.dirname, "../run.ts");

@@ -18,7 +18,7 @@ import { rounds } from "../quick.ts";
 import { quantile, type Row, row } from "../row.ts";
 
 const RATE = 100_000;
-const SECONDS = rounds(10, 5);
+const SECONDS = rounds(10, 3);
 const SLICE_MS = 20;
 const PAIRS = rounds(300, 40);
 const TABLE = "inet trunkline";

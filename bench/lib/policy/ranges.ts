@@ -17,7 +17,7 @@ const RANGES = 20_000;
 const CHANGES = rounds(30, 8);
 const WARM_UP = 3;
 /** Garbage is collected while nothing happens. */
-const REST_MS = rounds(30_000, 15_000);
+const REST_MS = rounds(30_000, 12_000);
 
 export async function rangeRows(folder: string): Promise<Row[]> {
   const bar = { of: "ours", at: "most" } as const;
