@@ -148,9 +148,28 @@ async function packetRows(): Promise<Row[]> {
       { id: `chains.${count}`, what: `${name} as iptables chains`, path: peer, bar: false },
     );
   }
+  variants.push({
+    id: "least",
+    what: "that rule and strict reverse paths alone",
+    path: await leastPath(),
+    bar: false,
+  });
   for (const what of ["tcp", "udp"] as const) rows.push(...(await compare(what, variants)));
   for (const { path: each } of variants) each.close();
   return rows;
+}
+
+/**
+ * The least that guards pods' addresses: the kernel's strict check of reverse paths, beside the one rule that the peer has. What ours
+ * costs beyond it is for policies.
+ */
+async function leastPath(): Promise<BenchPath> {
+  const least = await BenchPath.make("least");
+  await least.node.nft.run(
+    "add table inet least\nadd chain inet least f { type filter hook forward priority 0; policy accept; }\nadd rule inet least f ct state established,related accept\n",
+  );
+  least.ruledBy({ table: "inet least", reversePath: true });
+  return least;
 }
 
 /**

@@ -12,10 +12,10 @@ folder=${TRUNKLINE_KUBE:-$HOME/.cache/trunkline-kube}
 stamps=$folder/stamps
 say() { printf 'kube: %s\n' "$*" >&2; }
 
-wanted=(kube-apiserver kubectl helm)
+wanted=(kube-apiserver kubectl kube-proxy helm)
 [ "${1:-all}" = e2e ] && wanted+=(e2e.test)
 [ "${1:-all}" = bench ] && wanted+=(etcd)
-[ "${1:-all}" = api ] || wanted+=(kube-controller-manager kube-scheduler kubelet kube-proxy agnhost containerd ctr containerd-shim-runc-v2)
+[ "${1:-all}" = api ] || wanted+=(kube-controller-manager kube-scheduler kubelet agnhost containerd ctr containerd-shim-runc-v2)
 
 # Each program says by its stamp which version it is: one that is added does not cost the others.
 version_of() {
