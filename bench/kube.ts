@@ -11,7 +11,6 @@ import { Pods } from "./lib/kube/pods.ts";
 import { startRows } from "./lib/kube/start.ts";
 import { writeRows } from "./lib/kube/writes.ts";
 import type { Need } from "./lib/needs.ts";
-import { isQuick } from "./lib/quick.ts";
 import type { Row } from "./lib/row.ts";
 
 const built =
@@ -46,7 +45,6 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
     api.close();
     await down();
   }
-  // `agent` asks much the same without a real API server, also of a quick run.
-  if (wanted("large") && (!isQuick || args.includes("large"))) rows.push(...(await largeRows()));
+  if (wanted("large")) rows.push(...(await largeRows()));
   return rows;
 }

@@ -12,7 +12,7 @@ import { eventRows } from "./lib/policy/events.ts";
 import { flowTableRows, prepareMachine } from "./lib/policy/flow-tables.ts";
 import { loadRows } from "./lib/policy/load.ts";
 import { memberRows } from "./lib/policy/member.ts";
-import { BenchPath } from "./lib/policy/paths.ts";
+import { BenchPath, trackingText } from "./lib/policy/paths.ts";
 import { rangeRows } from "./lib/policy/ranges.ts";
 import { isPrivate, ranInPrivate } from "./lib/private.ts";
 import { rounds } from "./lib/quick.ts";
@@ -165,10 +165,9 @@ async function packetRows(): Promise<Row[]> {
  */
 async function leastPath(): Promise<BenchPath> {
   const least = await BenchPath.make("least");
-  await least.node.nft.run(
-    "add table inet least\nadd chain inet least f { type filter hook forward priority 0; policy accept; }\nadd rule inet least f ct state established,related accept\n",
-  );
-  least.ruledBy({ table: "inet least", reversePath: true });
+  const table = "inet least";
+  await least.node.nft.run(trackingText(table));
+  least.ruledBy({ table, reversePath: true });
   return least;
 }
 

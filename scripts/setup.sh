@@ -25,8 +25,8 @@ fi
 # With --kube (scripts/kube): a cluster keeps its objects in etcd and starts containers by runc; kube-proxy wants conntrack,
 # the image's programs are stripped by binutils, busybox is what manifests' shells are.
 # Tests keep objects in a real etcd, run frr in labs' routers, look at offloads by ethtool, and run what this
-# kernel lacks in a virtual machine (qemu, with busybox to start it; ipvsadm leads connections there as kube-proxy does). Lists of addresses
-# are put into real servers (PostgreSQL, nginx, HAProxy).
+# kernel lacks in a virtual machine (qemu, with busybox to start it; ipvsadm leads connections there as kube-proxy does).
+# Lists of addresses are put into real servers (PostgreSQL, nginx, HAProxy).
 packages=(libnftables1 nftables iproute2 iptables util-linux containernetworking-plugins gcc libc6-dev bird2)
 [ "$dev" = --dev ] && packages+=(tcpdump conntrack procps jq ca-certificates shellcheck etcd-server etcd-client openssl frr ethtool
   ipvsadm qemu-system-x86 busybox-static runc binutils postgresql-15 nginx-light haproxy)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs inside the virtual machine: connections through flow tables whose sources are translated, by IPv6, by host ports, and by
-# UDP that is silent for longer than the kernel keeps a flow; and those that IPVS leads, as kube-proxy has it do. Prints sections for flow-ways.test.ts to judge.
+# UDP that is silent for longer than the kernel keeps a flow; and those that IPVS leads, as kube-proxy has it do. Prints
+# sections for flow-ways.test.ts to judge.
 set -euo pipefail
 # shellcheck source=test/vm/common.sh
 . test/vm/common.sh

@@ -8,7 +8,7 @@ import { far, near } from "./nodes.ts";
 import type { PodObject, Pods } from "./pods.ts";
 import { PolicyProbe, type Way } from "./probe.ts";
 
-const ROUNDS = rounds(60, 6);
+const ROUNDS = rounds(60, 15);
 const WARM_UP = 5;
 const MANY = 1000;
 const policies = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies";

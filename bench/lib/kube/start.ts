@@ -6,7 +6,7 @@ import type { Api } from "./api.ts";
 import { far, other } from "./nodes.ts";
 import type { Pods } from "./pods.ts";
 
-const PAIRS = rounds(60, 5);
+const PAIRS = rounds(60, 8);
 const WARM_UP = 2;
 const BATCHES = rounds(3, 1);
 const BATCH = 30;

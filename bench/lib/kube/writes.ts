@@ -11,7 +11,7 @@ import { tally } from "./tally.ts";
 const PODS = rounds(60, 20);
 const AT_A_TIME = 10;
 /** What follows a pod's end, such as the collection of its address, comes within seconds. */
-const LATE_MS = rounds(20_000, 5000);
+const LATE_MS = rounds(20_000, 10_000);
 
 export async function writeRows(pods: Pods): Promise<Row[]> {
   // What the pods before these have left to be done is done by then.

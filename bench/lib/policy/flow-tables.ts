@@ -13,6 +13,7 @@ import { rounds } from "../quick.ts";
 import { quantile, type Row, row } from "../row.ts";
 import { ipOf, linkOf, makePathCluster } from "./cluster.ts";
 import { enforce } from "./enforce.ts";
+import { trackingText } from "./paths.ts";
 
 const PAIRS = rounds(24, 8);
 const POLICIES = 10;
@@ -58,8 +59,7 @@ async function writeRules(folder: string): Promise<void> {
   try {
     await enforce(kernel, makePathCluster(POLICIES, false));
     const policies = await kernel.nft.text("list table inet trunkline");
-    const tracking =
-      "table inet tracking {\n chain f {\n type filter hook forward priority 0\n ct state established,related accept\n }\n}\n";
+    const tracking = trackingText("inet tracking");
     const asleep = (table: string) => `add table inet ${table} { flags dormant; }\n`;
     const wires = [0, 1].map((at) => ({ link: linkOf(at), ips: [ipOf(at)] }));
     const devices = wires.map(({ link }) => link).join(", ");

@@ -32,6 +32,11 @@ export interface Rules {
 
 const tracking = "inet tracking";
 
+/** Returns what makes a table, by family and name, that tracks connections and no more. */
+export function trackingText(table: string): string {
+  return `add table ${table}\nadd chain ${table} f { type filter hook forward priority 0; policy accept; }\nadd rule ${table} f ct state established,related accept\n`;
+}
+
 export class BenchPath {
   readonly name: string;
   readonly node: Kernel;
@@ -58,9 +63,7 @@ export class BenchPath {
     made.#start(`${name}-s`, 1, ["accept", server, "80"]);
     made.#start(`${name}-s`, 1, ["answer", server, "81"]);
     made.#client = made.#start(`${name}-c`, 0, ["open", server]);
-    await made.node.nft.run(
-      `add table ${tracking}\nadd chain ${tracking} f { type filter hook forward priority 0; policy accept; }\nadd rule ${tracking} f ct state established,related accept\n`,
-    );
+    await made.node.nft.run(trackingText(tracking));
     if (made.#client.stdout) made.#lines = createInterface({ input: made.#client.stdout });
     await sleep(500);
     return made;

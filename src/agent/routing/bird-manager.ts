@@ -351,9 +351,10 @@ export class BirdManager implements Manager {
       }));
   }
 
+  /** The machine's own addresses. */
   #addresses(): ReadonlySet<string> {
     const { kernel } = this.#options;
-    // All that pods' links hold.
+    // That one is all that pods' links hold.
     const held = kernel.addresses.list().filter(({ address }) => !address.startsWith(`${GATEWAY6}/`));
     const links = addressedLinks(kernel, held);
     return new Set(
