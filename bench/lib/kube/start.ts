@@ -92,8 +92,10 @@ async function sandboxes(api: Api): Promise<Record<Who, Total>> {
   const of = async (who: Who): Promise<Total> => {
     const text = await api.text(`/api/v1/nodes/${nodeOf[who]}/proxy/metrics`);
     const value = (what: string): number =>
+      // A kubelet that has made none yet says nothing of them.
       Number(
-        new RegExp(`^kubelet_run_podsandbox_duration_seconds_${what}{[^}]*} (\\S+)$`, "m").exec(text)?.[1],
+        new RegExp(`^kubelet_run_podsandbox_duration_seconds_${what}{[^}]*} (\\S+)$`, "m").exec(text)?.[1] ??
+          0,
       );
     return { sum: value("sum"), count: value("count") };
   };
