@@ -29,8 +29,8 @@ it.runIf(process.geteuid?.() === 0)(
       };
       const report = await new Hammer(options, await buildFaultyDisk(folder)).run();
       console.log(report.counts);
-      // Most of it must have been work, and not refusals.
-      expect(report.counts["additions"]).toBeGreaterThan(operations / 5);
+      // It was work, and not refusals alone: the hammer goes on until it was.
+      expect(report.counts["additions"]).toBeGreaterThanOrEqual(operations / 5);
       expect(report.violations).toEqual([]);
       expect(report.findings).toEqual([]);
       expect(report.leftovers).toEqual([]);

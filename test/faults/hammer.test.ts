@@ -15,8 +15,8 @@ it("20,000 operations: no address twice, none lost", async () => {
     const report = await new Hammer({ operations, seed, folder }, await buildFaultyDisk(folder)).run();
     console.log(report.counts);
     expect(report.violations).toEqual([]);
-    // It was no hammer that hits nothing: on a busy machine fewer are answered in time.
-    expect(report.counts["additions"]).toBeGreaterThan(operations / 10);
+    // It was no hammer that hits nothing: it goes on until so many are answered.
+    expect(report.counts["additions"]).toBeGreaterThanOrEqual(operations / 5);
     expect(report.findings).toEqual([]);
     expect(report.drained).toBe(report.poolSize);
   } finally {

@@ -22,7 +22,14 @@ import type { Order } from "./ipam-child.ts";
 import { IpamMember, type Member, NoAnswer } from "./member.ts";
 
 export interface HammerOptions {
+  /** Additions and deletions that are tried, also those that are refused. */
   readonly operations: number;
+  /**
+   * Goes on after `operations` until so many new pods were given an address: how many are refused depends on how long
+   * killed processes take to come back, and that is the machine's affair. Ends all the same after four times
+   * `operations`. Default: a fifth of `operations`.
+   */
+  readonly additions?: number;
   readonly seed: number;
   /** An empty folder, best on a disk in memory: what is tested is kills, not losses of power. */
   readonly folder: string;
@@ -161,6 +168,13 @@ export class Hammer {
     }
   }
 
+  /** So much was tried, and so much of it was work and no refusal; or something is wrong already. */
+  get #over(): boolean {
+    const { operations, additions = operations / 5 } = this.#options;
+    if (this.#violations.length > 0 || this.#done >= 4 * operations) return true;
+    return this.#done >= operations && (this.#counts["additions"] ?? 0) >= additions;
+  }
+
   get #whole(): boolean {
     return this.#options.whole !== false;
   }
@@ -216,7 +230,7 @@ export class Hammer {
 
   /** Adds and deletes pods until enough was done. How full the pool is swings between nearly empty and too full. */
   async #worker(): Promise<void> {
-    while (this.#done < this.#options.operations && this.#violations.length === 0) {
+    while (!this.#over) {
       // A node that is not registered refuses everything: few are asked all the same.
       const member = this.#pick(this.#members.filter((one) => !one.removed));
       if (!member || (!member.registered && this.#random() < 0.95)) {
@@ -354,11 +368,10 @@ export class Hammer {
     ];
     const kinds = weighted.flatMap(([weight, work]) => Array.from({ length: weight }, () => work));
     const running = new Set<Promise<void>>();
-    while (this.#done < this.#options.operations && this.#violations.length === 0) {
+    while (!this.#over) {
       const next = this.#done + 10 + this.#random() * 40;
       // Nobody goes on after a violation.
-      while (this.#done < Math.min(next, this.#options.operations) && this.#violations.length === 0)
-        await sleep(5);
+      while (this.#done < next && !this.#over) await sleep(5);
       const one = this.#pick(kinds)!().finally(() => running.delete(one));
       running.add(one);
     }
