@@ -268,7 +268,7 @@ export class Hammer {
       this.#note(`${pod.name} addition failed: ${error instanceof NoAnswer ? "no answer" : codeOf(error)}`);
       this.#count(error instanceof NoAnswer ? "unanswered additions" : `additions refused: ${codeOf(error)}`);
       // Refused outright: the runtime deletes it. Without an answer it stays, to be added again or deleted later.
-      if (!(error instanceof NoAnswer) && pod.address === undefined) await this.#delete(member, pod);
+      if (!(error instanceof NoAnswer) && pod.address === undefined) await this.#remove(member, pod);
       // The runtime would back off as well.
       await sleep(error instanceof NoAnswer ? 20 : 10);
     } finally {
@@ -327,6 +327,15 @@ export class Hammer {
 
   async #delete(member: Place, pod: Pod): Promise<void> {
     pod.busy = true;
+    try {
+      await this.#remove(member, pod);
+    } finally {
+      pod.busy = false;
+    }
+  }
+
+  /** For who has the pod already, as runtimes do one thing at a time to a pod. */
+  async #remove(member: Place, pod: Pod): Promise<void> {
     this.#done++;
     this.#note(`${pod.name} leaves ${pod.address} at ${member.name}`);
     // The pod's processes are gone before its network is taken down.
@@ -347,8 +356,6 @@ export class Hammer {
         await this.#store.delete(podKind, pod.name, "default");
       }
       if (error instanceof NoAnswer) await sleep(20);
-    } finally {
-      pod.busy = false;
     }
   }
 
@@ -558,6 +565,8 @@ export class Hammer {
   async #isQuiet(): Promise<boolean> {
     const { items } = await this.#store.list(addressBlockKind);
     if (items.some(({ spec }) => (spec.loans ?? []).length > 0)) return false;
+    // Links go behind the answer.
+    if (this.#members.some(({ member }) => member.leftovers().length > 0)) return false;
     for (const member of this.#members) {
       const figures = (await member.member.order({ op: "figures" })) as NodeFigures;
       if (figures.holdings > 0 || figures.blocks.some((block) => block.used + block.lent > 0)) return false;
