@@ -32,11 +32,11 @@ function importsOf(text: string): string[] {
 describe("what commands load", () => {
   it.each([
     "main",
-    "commands/get",
-    "commands/scale",
-    "commands/wait",
-    "commands/describe",
-    "commands/delete",
+    "commands/objects/get",
+    "commands/objects/scale",
+    "commands/objects/wait",
+    "commands/objects/describe",
+    "commands/objects/delete",
   ])("%s loads no slow library at once", (name) => {
     const loaded = packagesOf(`src/cli/${name}.ts`);
     expect(loaded.has("commander")).toBe(true);
@@ -57,6 +57,6 @@ describe("what commands load", () => {
 
   it("is told apart from what they do not load", () => {
     expect(packagesOf("src/api/schema.ts").get("zod")).toEqual(["src/api/schema.ts"]);
-    expect(packagesOf("src/cli/commands/apply.ts").has("yaml")).toBe(true);
+    expect(packagesOf("src/cli/commands/objects/apply.ts").has("yaml")).toBe(true);
   });
 });
