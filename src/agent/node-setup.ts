@@ -4,6 +4,7 @@
 import { type Node, nodeKind } from "../api/kinds/core.ts";
 import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { Turns } from "../base/turns.ts";
 import { change } from "../store/change.ts";
 import { setCondition } from "../store/condition.ts";
 import type { Store } from "../store/store.ts";
@@ -24,7 +25,7 @@ export class NodeSetup {
   #ready = false;
   #stopped = false;
   #retry: NodeJS.Timeout | undefined;
-  #work: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(options: NodeSetupOptions) {
     this.#options = options;
@@ -41,13 +42,18 @@ export class NodeSetup {
     if (!this.#ready || this.#stopped || node === undefined) return;
     const { startupTaint } = this.#options;
     if (!saysUnavailable(node) && !isTainted(node, startupTaint)) return;
-    this.#work = this.#work.then(() => this.#write()).catch((error: unknown) => this.#again(error));
+    this.#writeInTurn();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#retry);
-    await this.#work;
+    await this.#turns.settled();
+  }
+
+  #writeInTurn(): void {
+    // A write that fails is noted within its own turn: whoever waits for the end finds that noted as well.
+    void this.#turns.run(() => this.#write().catch((error: unknown) => this.#again(error)));
   }
 
   async #write(): Promise<void> {
@@ -68,9 +74,7 @@ export class NodeSetup {
     this.#options.logger.warn({ error: textOf(error) }, "the node cannot be said to be ready; trying again");
     if (this.#stopped) return;
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => {
-      this.#work = this.#work.then(() => this.#write()).catch((again: unknown) => this.#again(again));
-    }, RETRY_MS);
+    this.#retry = setTimeout(() => this.#writeInTurn(), RETRY_MS);
     this.#retry.unref();
   }
 }
