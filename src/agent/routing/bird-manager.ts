@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { equalJson } from "../../api/equal.ts";
 import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { Turns } from "../../base/turns.ts";
 import { birdConfigText } from "../../bird/config/text.ts";
 import type { BirdConfig } from "../../bird/config/types.ts";
 import { type BirdFiles, birdFiles } from "../../bird/files.ts";
@@ -29,6 +30,7 @@ import { setNodeCondition } from "../node-condition.ts";
 import { hostInterfacePattern } from "../pods/endpoint.ts";
 import { GATEWAY6 } from "../pods/pod-routes.ts";
 import { BirdReader, type BirdView, nothingSeen } from "./bird-reader.ts";
+import { hasty, keepsRoutes, together } from "./config-change.ts";
 import { PeerStatus } from "./peer-status.ts";
 import { RouteHolds } from "./route-holds.ts";
 import { routesTold, Settled } from "./routes-told.ts";
@@ -71,7 +73,6 @@ const SETTLED_MS = 3000;
  * RIP (FRR's ripd with `redistribute bgp`) has thrown away what RIP told it of them, and hears it with the next update.
  */
 const HASTE_MS = 10_000;
-const HASTY_UPDATE_SECONDS = 1;
 /** Configurations that are remembered: the one that BIRD is about to take, and those that were wanted since. */
 const GIVEN = 4;
 /** All nodes hear of a change of objects within this, busy ones too. */
@@ -103,7 +104,7 @@ export class BirdManager implements Manager {
   readonly #given = new Map<string, BirdConfig>();
   #seen: BirdView = nothingSeen;
   #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> = Promise.resolve();
+  readonly #looks = new Turns();
   #stopped = false;
 
   constructor(options: BirdManagerOptions) {
@@ -212,7 +213,7 @@ export class BirdManager implements Manager {
     this.#stopped = true;
     clearTimeout(this.#timer);
     await this.#process.stop();
-    await this.#looking;
+    await this.#looks.settled();
     this.#reader.stop();
   }
 
@@ -265,7 +266,7 @@ export class BirdManager implements Manager {
     clearTimeout(this.#timer);
     if (this.#stopped || !this.#known) return;
     this.#timer = setTimeout(() => {
-      this.#looking = this.#looking.then(() => this.#look());
+      void this.#looks.run(() => this.#look());
     }, ms);
     this.#timer.unref();
   }
@@ -368,40 +369,4 @@ export class BirdManager implements Manager {
 /** Returns whether a link is the machine's own: no pod's, and not the loopback. */
 function isMachines(link: Pick<Link, "name"> | undefined): boolean {
   return link !== undefined && link.name !== "lo" && !hostInterfacePattern.test(link.name);
-}
-
-/** Returns the new configuration with what only the old one has: sessions, and RIP. */
-function together(next: BirdConfig, old: BirdConfig): BirdConfig {
-  const families = next.families.map((family) => {
-    const before = old.families.find((one) => one.family === family.family);
-    if (!before) return family;
-    const names = new Set(family.sessions.map(({ name }) => name));
-    const rip = family.rip ?? before.rip;
-    return {
-      ...family,
-      sessions: [...family.sessions, ...before.sessions.filter(({ name }) => !names.has(name))],
-      ...(rip && { rip }),
-    };
-  });
-  return { ...next, families };
-}
-
-/** Returns the configuration with RIP that tells all it has more often. */
-function hasty(config: BirdConfig): BirdConfig {
-  const families = config.families.map(({ rip, ...family }) => ({
-    ...family,
-    ...(rip && { rip: { ...rip, updateTime: Math.min(rip.updateTime, HASTY_UPDATE_SECONDS) } }),
-  }));
-  return { ...config, families };
-}
-
-/** Returns whether BIRD goes from one configuration to the other without losing what neighbours have told it. */
-function keepsRoutes(before: BirdConfig, after: BirdConfig): boolean {
-  const lasting = (config: BirdConfig) =>
-    config.families.flatMap(({ family, sessions, rip }) => [
-      ...sessions.map(({ import: _import, export: _export, nextHop: _hop, ...rest }) => JSON.stringify(rest)),
-      ...(rip ? [JSON.stringify({ family, ...rip, known: undefined, updateTime: undefined })] : []),
-    ]);
-  const kept = new Set(lasting(after));
-  return before.routerId === after.routerId && lasting(before).every((one) => kept.has(one));
 }
