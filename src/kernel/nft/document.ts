@@ -5,18 +5,11 @@
 // sets that are new) is sent ahead, in transactions of limited size, because nft slows down with very large ones.
 import { TrunklineError } from "../../base/errors.ts";
 import type { NftPresent } from "../kernel.ts";
+import { type NftStep, transactions } from "./difference.ts";
 import { isIntact, type NftContents } from "./intact.ts";
 import { checkName, checkRule, isValue, isVerdict } from "./names.ts";
 import type { NftBase, NftChain, NftDifference, NftSet, NftSetState } from "./state.ts";
-import {
-  changeText,
-  type NftStep,
-  rebuildText,
-  refillText,
-  renderTable,
-  replaceText,
-  transactions,
-} from "./text.ts";
+import { changeText, rebuildText, refillText, renderTable, replaceText } from "./text.ts";
 
 export type { NftType } from "./names.ts";
 export type { NftBase, NftChain, NftSet } from "./state.ts";
