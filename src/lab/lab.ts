@@ -11,15 +11,13 @@ import type { Logger } from "../base/log.ts";
 import type { Kernel, Machine } from "../kernel/kernel.ts";
 import { isAtHost } from "../sinks/places.ts";
 import { SinkKeeper } from "../sinks/sink-keeper.ts";
-import { EventRecorder } from "../store/event-recorder.ts";
 import { Informer } from "../store/informer.ts";
 import { openSqliteStore } from "../store/sqlite/store.ts";
 import type { Store } from "../store/store.ts";
 import { startControllerApart, startControllerHere } from "./agents.ts";
 import { LabClock } from "./clock.ts";
-import { completeNode, nodeFor, registerCluster, reportNode } from "./cluster.ts";
-import { standIns } from "./events.ts";
-import { Eviction } from "./eviction.ts";
+import { registerCluster } from "./cluster.ts";
+import { ControlPlane } from "./control-plane.ts";
 import type { LabFile, LabPort } from "./file/lab-file.ts";
 import { actOn, type LabProcess, type ProcessAct, type ProcessRow, processRows } from "./life/processes.ts";
 import { type LabPaths, nodePaths } from "./life/state.ts";
@@ -27,21 +25,17 @@ import type { Supervisor } from "./life/supervisor.ts";
 import { Responder } from "./net/responder.ts";
 import { birdProcess } from "./nodes/bird-process.ts";
 import { NodeChanges } from "./nodes/node-changes.ts";
+import { NodeReports } from "./nodes/node-reports.ts";
 import { RunningNode } from "./nodes/running-node.ts";
 import { admitOnly } from "./outside/admission.ts";
 import { followPodRoutes } from "./outside/pod-routes.ts";
 import { Prober } from "./probe/prober.ts";
-import { configurationOf } from "./routers/configuration.ts";
-import { type RunningRouter, routerOf } from "./routers/routers.ts";
-import { PodAdmission } from "./scheduler/pod-admission.ts";
-import { Scheduler } from "./scheduler/scheduler.ts";
+import { RunningRouters } from "./routers/routers.ts";
 import { LabProvider } from "./subnets/lab-provider.ts";
 import { NODE_PORT, type Party, type Population } from "./targets.ts";
 import { type BuiltMember, type BuiltTopology, buildTopology } from "./topology/build.ts";
 import { takesPodRoutes } from "./topology/ground.ts";
 import { planTopology, type Topology } from "./topology/plan.ts";
-import { WorkloadControllers } from "./workloads/controllers.ts";
-import { CronJobs } from "./workloads/cron-jobs.ts";
 
 export interface LabOptions {
   readonly file: LabFile;
@@ -70,10 +64,9 @@ export class Lab {
   readonly #pods: Informer<Pod>;
   readonly #nodes: Informer<Node>;
   readonly #hosts: Informer<Host>;
-  /** Whether a node's agent serves, by the node's name. */
-  readonly #serving = new Map<string, boolean>();
+  readonly #reports: NodeReports;
   readonly #runningNodes = new Map<string, RunningNode>();
-  readonly #routers = new Map<string, RunningRouter>();
+  #routers: RunningRouters | undefined;
   #controller: Supervisor | undefined;
   #provider: LabProvider | undefined;
   #file: LabFile;
@@ -87,6 +80,7 @@ export class Lab {
     this.#file = options.file;
     this.store = openSqliteStore(paths.store, { outlives: "processes" });
     this.clock = new LabClock(paths.clock);
+    this.#reports = new NodeReports(this.store, logger, () => this.#file);
     this.#cluster = new ClusterWatch(this.store, logger);
     this.#pods = new Informer(this.store, podKind, { logger });
     this.#nodes = new Informer(this.store, nodeKind, { logger });
@@ -164,7 +158,7 @@ export class Lab {
     start: (name, addresses) => this.#startNode(name, addresses),
     forget: (name) => {
       this.#runningNodes.delete(name);
-      this.#serving.delete(name);
+      this.#reports.forget(name);
     },
     paths: () => this.#options.paths,
   });
@@ -180,7 +174,7 @@ export class Lab {
     this.#file = file;
     const topology = planTopology(file);
     this.#options.onChange(file, topology);
-    await this.#followNodes();
+    await this.#routers?.follow(file);
     return topology;
   }
 
@@ -193,7 +187,7 @@ export class Lab {
       if (netns !== undefined)
         all.set(`bird/${name}`, birdProcess(netns, nodePaths(this.#options.paths, name).folder));
     }
-    for (const [name, { supervisor }] of this.#routers) all.set(`router/${name}`, supervisor);
+    for (const [name, supervisor] of this.#routers?.supervisors ?? []) all.set(`router/${name}`, supervisor);
     return all;
   }
 
@@ -270,7 +264,8 @@ export class Lab {
     for (const host of file.hosts) {
       const kernel = this.#member(host.name).kernel;
       if (host.admit) await admitOnly(kernel, host.admit);
-      this.#respond(kernel, host.addresses, host.ports, host.name);
+      const responder = this.#responder(kernel, host.addresses, host.ports, host.name);
+      this.#stops.push(() => responder.stop());
       this.#keepSinks(host.name);
     }
     for (const { name } of file.routers) {
@@ -308,26 +303,11 @@ export class Lab {
   /** Routers run before nodes do, so that nobody waits for a second try of a session. */
   async #startRouters(): Promise<void> {
     const { source, paths, rootless, logger, progress } = this.#options;
-    const lab = this.#file;
-    for (const router of lab.routers) {
-      const running = routerOf(router, { lab, source, paths, rootless, logger });
-      if (running) this.#routers.set(router.name, running);
-    }
-    await Promise.all(
-      [...this.#routers.values()].map(async ({ supervisor }) => {
-        this.#stops.push(() => supervisor.stop());
-        await supervisor.start();
-      }),
-    );
-    if (this.#routers.size > 0) progress(`${this.#routers.size} routers run a daemon`);
-  }
-
-  async #followNodes(): Promise<void> {
-    const lab = this.#file;
-    for (const router of lab.routers) {
-      const next = configurationOf(router, lab, this.#options.source);
-      if (next) await this.#routers.get(router.name)?.reconfigure(next);
-    }
+    const routers = new RunningRouters({ lab: this.#file, source, paths, rootless, logger });
+    this.#routers = routers;
+    this.#stops.push(() => routers.stop());
+    await routers.start();
+    if (routers.size > 0) progress(`${routers.size} routers run a daemon`);
   }
 
   async #startNodes(): Promise<void> {
@@ -355,37 +335,29 @@ export class Lab {
       provider: this.#provider,
       clock: this.clock,
       sinkFolders: this.#sinkFolders,
-      onChange: (serves) => this.#nodeChanged(name, serves),
+      onChange: (serves) => this.#reports.changed(name, serves),
       respond: (own) => this.#responder(member.kernel, own, [NODE_PORT], name),
     });
     this.#runningNodes.set(name, node);
-    this.#serving.set(name, true);
-    await reportNode(this.store, name, true, "the node's agent serves");
+    await this.#reports.began(name);
     node.runner.start();
   }
 
   async #startControllers(): Promise<void> {
     const { logger, separate, paths } = this.#options;
-    const { store } = this;
+    const { store, clock } = this;
     const [pods, nodes] = [this.#pods, this.#nodes];
-    const events = new EventRecorder(store, { component: standIns.scheduler }, logger);
-    // Once it has run for the first time; a lab's first pods are not placed before that.
-    const isServed = () => this.#controller?.wanted ?? true;
-    const admission = new PodAdmission({ store, events, logger, now: () => this.clock.now(), isServed });
-    const scheduler = new Scheduler({ store, pods, nodes, events, logger, admission });
-    const workloads = new WorkloadControllers(store, pods, logger, () => this.clock.now());
-    const cronJobs = new CronJobs(store, this.clock, logger);
     this.#stops.push(
       nodes.on(({ type, object }) => {
-        if (type === "added") this.#nodeAppeared(object.metadata.name);
+        if (type === "added") this.#reports.appeared(object.metadata.name);
       }),
     );
+    // Once it has run for the first time; a lab's first pods are not placed before that.
+    const isServed = () => this.#controller?.wanted ?? true;
     const hasRunner = (node: string): boolean => this.#runningNodes.has(node);
-    const eviction = new Eviction({ store, pods, nodes, hasRunner, logger });
-    for (const part of [admission, scheduler, workloads, cronJobs, eviction]) {
-      part.start();
-      this.#stops.push(() => part.stop());
-    }
+    const plane = new ControlPlane({ store, pods, nodes, clock, logger, isServed, hasRunner });
+    this.#stops.push(() => plane.stop());
+    plane.start();
     const cluster = this.#file.name;
     const cloud = this.#provider && { provider: this.#provider.for("controller"), cluster };
     const door = this.#provider && { control: paths.control, cluster };
@@ -407,35 +379,6 @@ export class Lab {
         });
     this.#controller = controller;
     this.#stops.push(() => controller.stop());
-  }
-
-  #nodeChanged(name: string, serves: boolean): void {
-    this.#serving.set(name, serves);
-    this.#tellOfNode(name, () => Promise.resolve());
-  }
-
-  /** A Node that was deleted and is there again is registered as a kubelet would do it. */
-  #nodeAppeared(name: string): void {
-    const node = this.#file.nodes.find((one) => one.name === name);
-    if (node && this.#serving.has(name))
-      this.#tellOfNode(name, () => completeNode(this.store, nodeFor(node, this.#file)));
-  }
-
-  #tellOfNode(name: string, before: () => Promise<void>): void {
-    const serves = this.#serving.get(name) ?? false;
-    const message = serves ? "the node's agent serves" : "the node's agent has ended";
-    const told = before().then(() => reportNode(this.store, name, serves, message));
-    told.catch((error: unknown) =>
-      this.#options.logger.error(
-        { node: name, error: textOf(error) },
-        "the node's state could not be written",
-      ),
-    );
-  }
-
-  #respond(kernel: Kernel, addresses: readonly string[], ports: readonly LabPort[], name: string): void {
-    const responder = this.#responder(kernel, addresses, ports, name);
-    this.#stops.push(() => responder.stop());
   }
 
   #responder(

@@ -128,12 +128,7 @@ async function serve(
       if (!signal.aborted) {
         rmSync(paths.kept, { force: true });
         end.keep = false;
-        const missing = await routingReady({
-          facts: () => collectFacts(lab.store),
-          socket: (node) => nodePaths(paths, node).healthSocket,
-          signal,
-        });
-        for (const what of missing) logger.warn({ what }, "the lab is up, and this does not stand yet");
+        const missing = await missingRoutes(lab, paths, options);
         change({ ready: true, ...(missing.length > 0 && { missing }) });
         options.onReady(now);
       }
@@ -144,6 +139,21 @@ async function serve(
   } finally {
     await stopWithin(lab, logger);
   }
+}
+
+/** Waits until routing stands, and tells what of it does not in time. */
+async function missingRoutes(
+  lab: Lab,
+  paths: LabPaths,
+  { signal, logger }: HostOptions,
+): Promise<readonly string[]> {
+  const missing = await routingReady({
+    facts: () => collectFacts(lab.store),
+    socket: (node) => nodePaths(paths, node).healthSocket,
+    signal,
+  });
+  for (const what of missing) logger.warn({ what }, "the lab is up, and this does not stand yet");
+  return missing;
 }
 
 /** What cannot be stopped in order is ended with the process and its namespaces. */

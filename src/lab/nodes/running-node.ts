@@ -65,67 +65,15 @@ export class RunningNode {
     parts: NodeParts,
   ): Promise<RunningNode> {
     const { name, netns } = plan;
-    const { file, paths, machine, store, logger, cluster, pods, onChange } = parts;
-    const own = nodePaths(paths, name);
-    const place = { node: name, netns, paths: own, addressCooldown: file.addressCooldown, logger };
-    const { provider } = parts;
-    const caller = `agent/${name}`;
-    const cloud = provider && { provider: provider.for(caller), cluster: file.name };
-    const door = provider && { control: paths.control, cluster: file.name };
-    const agent = parts.separate
-      ? await startApart(
-          { ...place, door, clockFile: paths.clock, sinkFolders: parts.sinkFolders },
-          paths.store,
-          { onChange },
-        )
-      : await startHere(
-          place,
-          {
-            machine,
-            store,
-            cluster,
-            cloud,
-            now: () => parts.clock.now(),
-            clock: parts.clock.ofRetries,
-            sinkFolders: parts.sinkFolders,
-          },
-          { onChange },
-        );
+    const agent = await startAgent(name, netns, parts);
     try {
       await agent.ready;
-      await installCni({
-        source: shimPath(),
-        binDir: own.cniBin,
-        confDir: own.cniConf,
-        pluginPath: PLUGIN_FOLDERS,
-        agentSocket: own.agentSocket,
-        queueDir: own.cniQueue,
-        network: "trunkline",
-        // Earlier lab files name bandwidth, too; the agent limits it itself.
-        chain: file.chainedPlugins.filter((plugin) => plugin !== "bandwidth"),
-        timeoutMs: INSTALL_TIMEOUT_MS,
-      });
+      await installPlugin(nodePaths(parts.paths, name), parts.file);
     } catch (error) {
       await agent.supervisor.stop();
       throw error;
     }
-    const runner = new PodRunner({
-      lab: file.name,
-      mark: parts.mark,
-      node: { name, netns, addresses },
-      machine,
-      store,
-      pods,
-      cni: new CniRuntime({
-        confDir: own.cniConf,
-        path: [own.cniBin, ...PLUGIN_FOLDERS],
-        netns: { name: netns },
-      }),
-      events: new EventRecorder(store, { component: standIns.kubelet, host: name }, logger),
-      logger,
-      sleep: parts.clock.ofRetries.sleep,
-      clock: parts.clock,
-    });
+    const runner = runnerFor({ name, netns, addresses }, parts);
     return new RunningNode(agent, runner, parts.respond, parts.respond(addresses));
   }
 
@@ -142,4 +90,62 @@ export class RunningNode {
     await this.runner.stop();
     await this.agent.supervisor.stop();
   }
+}
+
+/** Settles when its process, or its part of ours, runs; whether it serves is in `ready`. */
+async function startAgent(name: string, netns: string, parts: NodeParts): Promise<NodeAgent> {
+  const { file, paths, machine, store, cluster, logger, provider, clock, sinkFolders, onChange } = parts;
+  const own = nodePaths(paths, name);
+  const place = { node: name, netns, paths: own, addressCooldown: file.addressCooldown, logger };
+  if (parts.separate) {
+    const door = provider && { control: paths.control, cluster: file.name };
+    return startApart({ ...place, door, clockFile: paths.clock, sinkFolders }, paths.store, { onChange });
+  }
+  const cloud = provider && { provider: provider.for(`agent/${name}`), cluster: file.name };
+  const now = () => clock.now();
+  return startHere(
+    place,
+    { machine, store, cluster, cloud, now, clock: clock.ofRetries, sinkFolders },
+    { onChange },
+  );
+}
+
+async function installPlugin(own: ReturnType<typeof nodePaths>, file: LabFile): Promise<void> {
+  await installCni({
+    source: shimPath(),
+    binDir: own.cniBin,
+    confDir: own.cniConf,
+    pluginPath: PLUGIN_FOLDERS,
+    agentSocket: own.agentSocket,
+    queueDir: own.cniQueue,
+    network: "trunkline",
+    // Earlier lab files name bandwidth, too; the agent limits it itself.
+    chain: file.chainedPlugins.filter((plugin) => plugin !== "bandwidth"),
+    timeoutMs: INSTALL_TIMEOUT_MS,
+  });
+}
+
+/** Returns its kubelet's stand-in, which runs nothing yet. */
+function runnerFor(
+  node: { readonly name: string; readonly netns: string; readonly addresses: readonly string[] },
+  { file, mark, paths, machine, store, pods, logger, clock }: NodeParts,
+): PodRunner {
+  const own = nodePaths(paths, node.name);
+  return new PodRunner({
+    lab: file.name,
+    mark,
+    node,
+    machine,
+    store,
+    pods,
+    cni: new CniRuntime({
+      confDir: own.cniConf,
+      path: [own.cniBin, ...PLUGIN_FOLDERS],
+      netns: { name: node.netns },
+    }),
+    events: new EventRecorder(store, { component: standIns.kubelet, host: node.name }, logger),
+    logger,
+    sleep: clock.ofRetries.sleep,
+    clock,
+  });
 }

@@ -12,7 +12,7 @@ import { routerFolder } from "./folders.ts";
 import { reconfigureFrr, startFrr } from "./frr-router.ts";
 
 /** A router's daemon, kept running. */
-export class RunningRouter {
+class RunningRouter {
   readonly supervisor: Supervisor;
   readonly #place: RouterPlace;
   #configuration: RouterConfiguration;
@@ -45,21 +45,60 @@ export class RunningRouter {
   }
 }
 
-/**
- * Makes what runs the daemon of a router, not started yet; undefined for a router without one.
- * @throws TrunklineError `lab.router-config`, `lab.router-rootless`
- */
-export function routerOf(
+export interface RoutersOptions {
+  readonly lab: LabFile;
+  /** The lab file's path. */
+  readonly source: string;
+  readonly paths: LabPaths;
+  readonly rootless: boolean;
+  readonly logger: Logger;
+}
+
+/** All of them, by name. */
+export class RunningRouters {
+  readonly #source: string;
+  readonly #routers = new Map<string, RunningRouter>();
+
+  /** Starts nothing yet. @throws TrunklineError `lab.router-config`, `lab.router-rootless` */
+  constructor(options: RoutersOptions) {
+    this.#source = options.source;
+    for (const router of options.lab.routers) {
+      const running = routerOf(router, options);
+      if (running) this.#routers.set(router.name, running);
+    }
+  }
+
+  get size(): number {
+    return this.#routers.size;
+  }
+
+  get supervisors(): readonly (readonly [name: string, supervisor: Supervisor])[] {
+    return [...this.#routers].map(([name, { supervisor }]) => [name, supervisor]);
+  }
+
+  /** Settles when all daemons run. @throws what keeps one of them from starting */
+  async start(): Promise<void> {
+    await Promise.all(this.supervisors.map(([, supervisor]) => supervisor.start()));
+  }
+
+  async stop(): Promise<void> {
+    for (const [, supervisor] of this.supervisors.toReversed()) await supervisor.stop();
+  }
+
+  /** Gives daemons what follows from a lab with other nodes. @throws `kernel.command` */
+  async follow(lab: LabFile): Promise<void> {
+    for (const router of lab.routers) {
+      const next = configurationOf(router, lab, this.#source);
+      if (next) await this.#routers.get(router.name)?.reconfigure(next);
+    }
+  }
+}
+
+/** Makes what runs the daemon of a router, not started yet; undefined for a router without one. */
+function routerOf(
   router: LabRouter,
-  facts: {
-    readonly lab: LabFile;
-    readonly source: string;
-    readonly paths: LabPaths;
-    readonly rootless: boolean;
-    readonly logger: Logger;
-  },
+  { lab, source, paths, rootless, logger }: RoutersOptions,
 ): RunningRouter | undefined {
-  const { lab, source, paths, rootless, logger } = facts;
   const configuration = configurationOf(router, lab, source);
   if (!configuration) return undefined;
   if (configuration.daemon === "frr" && rootless)
