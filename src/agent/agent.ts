@@ -1,5 +1,6 @@
 // The node's daemon. It runs as a process of its own in production, and as a library in the lab, where the agents of
-// all nodes share one process: nothing here is global.
+// all nodes share one process: nothing here is global. Long because the parts of an agent know nothing of each other: all
+// that holds between them, and the order in which they start and stop, is here.
 import path from "node:path";
 import { textOf } from "../base/errors.ts";
 import { podOf } from "../cni/args.ts";
@@ -11,6 +12,7 @@ import { isAtNode } from "../sinks/places.ts";
 import { SinkKeeper } from "../sinks/sink-keeper.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import { RateLimiter } from "./bandwidth/rate-limiter.ts";
+import { CleanUp } from "./clean-up.ts";
 import { ClusterCopy } from "./cluster-copy.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { ListGate } from "./lists/list-gate.ts";
@@ -25,7 +27,6 @@ import type { AddressSource } from "./pods/addresses.ts";
 import { EndpointJournal } from "./pods/endpoint-journal.ts";
 import { Endpoints } from "./pods/endpoints.ts";
 import { findWires } from "./pods/found-wires.ts";
-import { collectGone } from "./pods/gone-pods.ts";
 import { usesOf } from "./pods/used-addresses.ts";
 import { PodProbes } from "./probe/pod-probes.ts";
 import { CniHandler } from "./served/cni-handler.ts";
@@ -110,7 +111,6 @@ class RunningAgent implements Agent {
   #ipv6Pods = false;
   readonly #gate: ListGate;
   #stopped = false;
-  #cleaning: Promise<void> | undefined;
 
   constructor(options: AgentOptions) {
     this.node = options.node;
@@ -317,18 +317,63 @@ class RunningAgent implements Agent {
 
   /** From here on the node follows the cluster and heals its kernel. */
   #follow(): void {
-    const { logger, resyncSeconds = 60, cluster } = this.#options;
+    const { machine, logger, resyncSeconds = 60, graceSeconds = 60, cluster } = this.#options;
     const forget = this.#cluster.on((kind, key, _change, isIdle) => {
       if (kind === "nodes" && key === this.node) this.#view.invalidate();
       // Until all is read managers are called with nothing, and then told of everything: no key of a large cluster is kept
       // for each of them. And thousands of nodes write what concerns no other's plan.
       if (this.#cluster.synced && !isIdle) this.#reconciler.note(kind, key);
     });
+    const watch = this.#watchKernel();
+    // What went before the kernel's events were followed nobody has told.
+    this.endpoints.heard({ kind: "lost" });
+    // Pods of an agent before this one: the node is meant, whether the cluster can be asked or not.
+    if (this.endpoints.local.size > 0) this.#meant = true;
+    this.#ipv6Pods = [...this.endpoints.local.values()].some(hasIpv6Address);
+    this.#mendSettings();
+    const cleanUp = new CleanUp({
+      endpoints: this.endpoints,
+      queue: this.#queue,
+      addresses: this.#addresses,
+      machine,
+      facts: this.#cluster.facts,
+      logger,
+      graceSeconds,
+      synced: () => this.#cluster.synced,
+      inUse: () => this.#inUse(),
+    });
+    const timers = [
+      setInterval(() => this.#onTimer(), resyncSeconds * 1000),
+      // Often enough that a grace lasts as long as it says, and little more.
+      setInterval(() => cleanUp.begin(), Math.max(50, Math.min(resyncSeconds, graceSeconds / 4) * 1000)),
+      // Not every setting has an event.
+      setInterval(() => this.#mendSettings("untold"), SETTINGS_MS),
+      setInterval(() => this.#mendSettings(), ALL_SETTINGS_MS),
+    ];
+    for (const timer of timers) timer.unref();
+    this.#stops.push(() => {
+      forget();
+      watch.stop();
+      for (const timer of timers) clearInterval(timer);
+      return cleanUp.settled();
+    });
+    if (cluster === undefined) this.#stops.push(() => this.#cluster.stop());
+    this.#setUpNode();
+    void this.#addresses.ready?.then(() => this.#lookReady());
+    // From the copy pods that are here get their rules and routes back; new ones have to wait.
+    void this.#cluster
+      .start(() =>
+        this.#begin("the store does not answer: the node goes by its copy of the cluster's objects"),
+      )
+      .then(() => this.#begin("the cluster's objects are read"));
+  }
+
+  #watchKernel(): { stop(): void } {
     const links = {
       isLiveWire: (index: number) => this.endpoints.isLiveWire(index),
       mayBeUplink: (index: number) => this.#view.mayBeUplink(index),
     };
-    const watch = watchKernel(this.#kernel, links, {
+    return watchKernel(this.#kernel, links, {
       onEvent: (event) => {
         this.#view.heard(event);
         this.endpoints.heard(event);
@@ -339,44 +384,15 @@ class RunningAgent implements Agent {
         this.#repair(wires);
       },
     });
-    // What went before the kernel's events were followed nobody has told.
-    this.endpoints.heard({ kind: "lost" });
-    // Pods of an agent before this one: the node is meant, whether the cluster can be asked or not.
-    if (this.endpoints.local.size > 0) this.#meant = true;
-    this.#ipv6Pods = [...this.endpoints.local.values()].some(hasIpv6Address);
-    this.#mendSettings();
-    const timers = [
-      setInterval(() => this.#onTimer(), resyncSeconds * 1000),
-      // Often enough that a grace lasts as long as it says, and little more.
-      setInterval(
-        () => this.#cleanUp(),
-        Math.max(50, Math.min(resyncSeconds, this.#graceSeconds / 4) * 1000),
-      ),
-      // Not every setting has an event.
-      setInterval(() => this.#mendSettings("untold"), SETTINGS_MS),
-      setInterval(() => this.#mendSettings(), ALL_SETTINGS_MS),
-    ];
-    for (const timer of timers) timer.unref();
-    this.#stops.push(() => {
-      forget();
-      watch.stop();
-      for (const timer of timers) clearInterval(timer);
-      return this.#cleaning;
-    });
-    if (cluster === undefined) this.#stops.push(() => this.#cluster.stop());
-    this.#setUpNode();
-    void this.#addresses.ready?.then(() => this.#lookReady());
-    const begin = (how: string) => {
-      if (this.#stopped) return;
-      logger.info({ pods: this.#cluster.facts.pods.size }, how);
-      this.#view.invalidate();
-      for (const kind of [...ALL_KINDS, "endpoints"]) this.#reconciler.noteAll(kind);
-      this.#reconciler.start();
-    };
-    // From the copy pods that are here get their rules and routes back; new ones have to wait.
-    void this.#cluster
-      .start(() => begin("the store does not answer: the node goes by its copy of the cluster's objects"))
-      .then(() => begin("the cluster's objects are read"));
+  }
+
+  /** Managers are told of everything that is known of the cluster. */
+  #begin(how: string): void {
+    if (this.#stopped) return;
+    this.#options.logger.info({ pods: this.#cluster.facts.pods.size }, how);
+    this.#view.invalidate();
+    for (const kind of [...ALL_KINDS, "endpoints"]) this.#reconciler.noteAll(kind);
+    this.#reconciler.start();
   }
 
   #setUpNode(): void {
@@ -415,29 +431,6 @@ class RunningAgent implements Agent {
     this.#reconciler.noteResync();
     this.#repair();
     this.endpoints.sweep();
-  }
-
-  /** Carries out what is queued, and takes back what nobody will ever ask us to. One at a time. */
-  #cleanUp(): void {
-    const { logger, machine } = this.#options;
-    const work = async () => {
-      await this.#queue.drain((attached) => this.endpoints.remove(attached));
-      if (!this.#cluster.synced) return;
-      const grace = this.#graceSeconds;
-      await collectGone(this.endpoints, this.#cluster.facts, machine, grace, logger);
-      const addresses = () => new Set(this.#inUse().map(({ address }) => address));
-      const attachments = [...this.endpoints.known.values()];
-      await this.#addresses.collect?.({ attachments, addresses }, grace * 1000);
-    };
-    this.#cleaning ??= work()
-      .catch((error: unknown) => logger.error({ error: textOf(error) }, "the regular clean-up failed"))
-      .finally(() => {
-        this.#cleaning = undefined;
-      });
-  }
-
-  get #graceSeconds(): number {
-    return this.#options.graceSeconds ?? 60;
   }
 
   #repair(wires: ReadonlySet<number> | "all" = "all"): void {
