@@ -1,3 +1,6 @@
+// A node's addresses: handed out from memory and written to a journal, and taken back. Long because whatever changes what is
+// held goes through here, one owner's requests one after the other; what is decided by stands elsewhere (pick, claiming,
+// recovery, leaks, the caretaker).
 import { addressBlockKind } from "../api/kinds/address-block.ts";
 import { isError, TrunklineError, textOf } from "../base/errors.ts";
 import { damageOf } from "../base/journal/lines.ts";
@@ -12,10 +15,10 @@ import { figuresOf, type NodeFigures } from "./figures.ts";
 import { fileDisk } from "./journal/disk.ts";
 import { Journal, type JournalDisk } from "./journal/journal.ts";
 import type { JournalRecord } from "./journal/records.ts";
+import { Leaks, type Living } from "./leaks.ts";
 import { Ledger } from "./ledger.ts";
 import { pick } from "./pick.ts";
 import { isRecovered, recoveredFor } from "./recovery.ts";
-import { tunnelDeviceOf } from "./tunnel-owner.ts";
 import {
   type Clock,
   type HeldAddress,
@@ -51,16 +54,6 @@ export interface AllocateRequest {
   readonly wants: readonly Want[];
 }
 
-/** What still exists, for `collect`: what is not in a list that is given counts as leaked. */
-export interface Living {
-  /** Attachments that the container runtime knows. */
-  readonly attachments?: readonly Pick<Owner, "containerId" | "ifName">[];
-  /** Addresses that something on the node uses: what was found in use after the journal was lost is judged by them, and nothing else. */
-  readonly addresses?: () => ReadonlySet<string>;
-  /** Pods of this node, by uid and by `namespace/name`. */
-  readonly pods?: readonly { readonly uid: string; readonly pod: string }[];
-}
-
 export class NodeIpam {
   readonly #context: NodeContext;
   readonly #ledger = new Ledger();
@@ -75,7 +68,7 @@ export class NodeIpam {
   /** Why the last search for more addresses failed, and when (ms): whoever comes right after need not search again. */
   #dry: { readonly at: number; readonly key: string; readonly error: unknown } | undefined;
   #damage: string | undefined;
-  readonly #leakedSince = new Map<number, number>();
+  readonly #leaks = new Leaks();
 
   constructor(options: NodeIpamOptions) {
     const clock = options.clock ?? systemClock;
@@ -259,25 +252,8 @@ export class NodeIpam {
 
   /** Frees what belongs to nothing that lives, once that was so for `graceMs`. Returns what was freed. */
   collect(living: Living, graceMs: number): Promise<Holding[]> {
-    const now = this.#context.time();
-    const keys = living.attachments && new Set(living.attachments.map(ownerKey));
-    const uids = living.pods && new Set(living.pods.map(({ uid }) => uid));
-    const names = living.pods && new Set(living.pods.map(({ pod }) => pod));
     const all = [...this.#ledger.holdings.values()];
-    // To find them out is dear, and nearly never is there anything to judge.
-    const used = all.some(({ owner }) => isRecovered(owner)) ? living.addresses?.() : undefined;
-    const leaked = all.filter(({ owner, addresses }) => {
-      // The node's own devices give theirs back themselves.
-      if (tunnelDeviceOf(owner) !== undefined) return false;
-      if (used && isRecovered(owner)) return !addresses.some(({ address }) => used.has(address));
-      if (keys && !isRecovered(owner) && !keys.has(ownerKey(owner))) return true;
-      if (!uids || !names || (owner.uid === "" && owner.pod === "")) return false;
-      return owner.uid === "" ? !names.has(owner.pod) : !uids.has(owner.uid);
-    });
-    const seqs = new Set(leaked.map(({ seq }) => seq));
-    for (const seq of this.#leakedSince.keys()) if (!seqs.has(seq)) this.#leakedSince.delete(seq);
-    for (const seq of seqs) if (!this.#leakedSince.has(seq)) this.#leakedSince.set(seq, now);
-    return this.#free(leaked.filter(({ seq }) => now - (this.#leakedSince.get(seq) ?? now) >= graceMs));
+    return this.#free(this.#leaks.due(all, living, this.#context.time(), graceMs));
   }
 
   /**
