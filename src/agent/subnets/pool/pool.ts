@@ -15,6 +15,7 @@ import { type Holder, type OwnInterface, PoolBook } from "./pool-book.ts";
 import { PoolDemand } from "./pool-demand.ts";
 import { Setback } from "./pool-setback.ts";
 import { type Applied, fits, PoolSupply, type PoolSupplyOptions } from "./pool-supply.ts";
+import { Burst, Swarm } from "./pool-swarm.ts";
 import { turnOf, Yielding } from "./pool-turns.ts";
 import { PoolWaiters } from "./pool-waiters.ts";
 
@@ -41,17 +42,10 @@ const THROTTLED_MS = 5000;
 /** Between tries that somebody asked for. */
 const LEAST_MS = 200;
 const SYNC_MS = 600_000;
-/** Pods come in swarms, and each call is for all that have come: so long after the last one, and at most so long after the first. */
-const SWARM_MS = [100, 500] as const;
-/** The same where an interface is to be made, which takes longer, costs three calls, and has room for many. */
-const NEW_SWARM_MS = [250, 1000] as const;
 /** Between what was given back and a look at what that makes superfluous. */
 const GATHER_MS = 50;
 /** The same where nobody waits for it: what is to be kept ready, and what is superfluous. Also, no pod that comes is held up. */
 const UPKEEP_MS = 500;
-
-/** Who has just asked for addresses is likely to need more: for so long it asks for as many again, and gives none back. */
-const BURST_MS = 10_000;
 
 interface Superfluous {
   readonly one: OwnInterface;
@@ -69,16 +63,14 @@ export class SubnetPool {
   readonly #waiters: PoolWaiters;
   readonly #setback: Setback;
   readonly #yielding: Yielding;
+  readonly #swarm: Swarm;
+  readonly #burst: Burst;
   readonly #ending = new AbortController();
   /** What the provider holds for us may be another than the book says. */
   #unsure = true;
   #syncedAt = Number.NEGATIVE_INFINITY;
   #waking: AbortController | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
-  /** How many pods wait for addresses that nobody has asked for yet, and when the first and the last of them came. */
-  #swarm: { readonly short: number; readonly since: number; readonly at: number } | undefined;
-  /** How many addresses have come without a pause of that length, when the last of them did, and how many were to be kept. */
-  #burst = { got: 0, calls: 0, at: Number.NEGATIVE_INFINITY, most: 0 };
   /** When to do what has to be done and nobody waits for; undefined where there is nothing of the kind. */
   #upkeepAt: number | undefined;
   #running: Promise<void> | undefined;
@@ -94,6 +86,8 @@ export class SubnetPool {
     this.#demand = new PoolDemand({ ...options, book });
     this.#setback = new Setback(now);
     this.#yielding = new Yielding(now);
+    this.#swarm = new Swarm(now);
+    this.#burst = new Burst(now);
     this.#waiters = new PoolWaiters(
       WAIT_MS,
       () => this.#setback.error ?? ofProvider("it takes too long", this.#setback.isThrottled),
@@ -242,12 +236,7 @@ export class SubnetPool {
 
   /** Returns whether more pods may be on their way; then a later round will look again. */
   #isGathering(short: number, hasRoom: boolean): boolean {
-    const [afterLast, afterFirst] = hasRoom ? SWARM_MS : NEW_SWARM_MS;
-    const now = this.#clock.steady();
-    const before = this.#swarm ?? { short: 0, since: now, at: now };
-    const { since, at } = short > before.short ? { since: before.since, at: now } : before;
-    const leftMs = Math.min(at + afterLast, since + afterFirst) - now;
-    this.#swarm = leftMs > 0 ? { short: Math.max(short, before.short), since, at } : undefined;
+    const leftMs = this.#swarm.leftMs(short, hasRoom);
     if (leftMs > 0) this.poke(leftMs);
     return leftMs > 0;
   }
@@ -274,21 +263,9 @@ export class SubnetPool {
       };
       await this.#supply.grow(config, short, (vSwitchID) => this.#spare(config, vSwitchID), came);
     } finally {
-      if (got > 0 && isWaitedFor) this.#noteBurst(config, got);
+      if (got > 0 && isWaitedFor) this.#burst.note(config.settings.maxPoolSize, got);
       else if (got > 0) this.#options.came(got);
     }
-  }
-
-  #noteBurst(config: Applied, got: number): void {
-    const before = this.#burstLeftMs(config) > 0 ? this.#burst : { got: 0, calls: 0 };
-    const most = config.settings.maxPoolSize;
-    this.#burst = { got: before.got + got, calls: before.calls + 1, at: this.#clock.steady(), most };
-  }
-
-  /** Returns for how long pods are taken to keep coming, in milliseconds; 0: not. Who changes the most means it at once. */
-  #burstLeftMs({ settings: { maxPoolSize } }: Applied): number {
-    if (this.#burst.most !== maxPoolSize) return 0;
-    return Math.max(0, this.#burst.at + BURST_MS - this.#clock.steady());
   }
 
   /**
@@ -304,14 +281,14 @@ export class SubnetPool {
       waitsElsewhere(facts, node, vSwitchID);
     return isScarce
       ? 0
-      : Math.max(0, maxPoolSize - minPoolSize, this.#burstLeftMs(config) > 0 ? this.#burst.got : 0);
+      : Math.max(0, maxPoolSize - minPoolSize, this.#burst.leftMs(maxPoolSize) > 0 ? this.#burst.got : 0);
   }
 
   /** Gives back what is superfluous: all of an old configuration, more than the most, and all where others wait for it. */
   async #shrink(config: Applied, waiting: number): Promise<void> {
     const over = this.#superfluous(config, waiting);
     // What has come in vain goes back then.
-    const leftMs = this.#burstLeftMs(config);
+    const leftMs = this.#burst.leftMs(config.settings.maxPoolSize);
     if (leftMs > 0) this.poke(leftMs + 1);
     if (over.length === 0) this.#upkeepAt = undefined;
     else if (over.some(({ isWanted }) => isWanted) || this.#isTime())
@@ -325,7 +302,7 @@ export class SubnetPool {
     const { facts, node } = this.#options;
     const { maxPoolSize, minPoolSize } = config.settings;
     const found: Superfluous[] = [];
-    const isGrowing = this.#burstLeftMs(config) > 0 && this.#burst.calls > 1;
+    const isGrowing = this.#burst.leftMs(maxPoolSize) > 0 && this.#burst.calls > 1;
     let keep = waiting + Math.max(maxPoolSize, isGrowing ? this.#burst.got : 0);
     for (const one of [...this.book.interfaces.values()].toSorted(
       (a, b) => this.book.usedOf(b) - this.book.usedOf(a),
