@@ -4,6 +4,8 @@
 //
 // Quick requests are synchronous: rtnetlink answers in the sender's context within some 10 µs. What makes the kernel
 // wait (removing links and namespaces, nftables transactions) returns a promise and never blocks the event loop.
+//
+// Long because it is the whole interface on one page: types, and what they promise; nothing here runs.
 
 import type { NftSet } from "./nft/state.ts";
 

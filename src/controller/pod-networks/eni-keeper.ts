@@ -1,6 +1,7 @@
 // Looks after PodENIs: one for each pod with a network of its own, from the intent to the attached interface and back. What
 // is held for a name outlives its pods. Each step is written down before it is taken, so that whoever comes after a crash
-// goes on from there; a PodENI goes only once the provider no longer shows its interface.
+// goes on from there; a PodENI goes only once the provider no longer shows its interface. Long because all steps are here:
+// which one comes next is what there is to understand, and each hands over to others.
 
 import { equalJson } from "../../api/equal.ts";
 import { type Node, type Pod, podKind } from "../../api/kinds/core.ts";
