@@ -8,7 +8,7 @@ import { type Node, podIps } from "../../src/api/kinds/core.ts";
 import type { NodeConfig } from "../../src/api/kinds/node-config.ts";
 import type { PodENI } from "../../src/api/kinds/pod-eni.ts";
 import type { PodNetworking } from "../../src/api/kinds/pod-networking.ts";
-import { randomOf } from "./hammer.ts";
+import { randomOf } from "./hammer/random.ts";
 import { calls, deployment, effects, eniConfig, SubnetLab, statefulSet, twiceIn } from "./subnet-lab.ts";
 
 const SEEDS = 20;

@@ -4,7 +4,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NodeConfig } from "../../src/api/kinds/node-config.ts";
-import { randomOf } from "./hammer.ts";
+import { randomOf } from "./hammer/random.ts";
 import { calls, deployment, effects, eniConfig, SubnetLab, twiceIn } from "./subnet-lab.ts";
 
 const SEEDS = 20;
