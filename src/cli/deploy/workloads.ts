@@ -93,11 +93,10 @@ const aliveness = (port: unknown) => ({
   livenessProbe: health("/livez", port, { periodSeconds: 10, failureThreshold: 6, timeoutSeconds: 5 }),
 });
 
-function agent(values: Values): Part {
-  const volumes = agentVolumes(values);
+function agentDaemon(values: Values) {
   const port = values("agent.healthPort");
   const stateDir = text(values, "agent.stateDir");
-  const daemon = {
+  return {
     name: "agent",
     ...image(values),
     args: [
@@ -120,9 +119,12 @@ function agent(values: Values): Part {
     securityContext: { privileged: true },
     ...aliveness(port),
     readinessProbe: health("/readyz", port, { periodSeconds: 5, timeoutSeconds: 5 }),
-    volumeMounts: Object.values(volumes).map(({ mount }) => mount),
+    volumeMounts: Object.values(agentVolumes(values)).map(({ mount }) => mount),
   };
-  const installer = {
+}
+
+function agentInstaller(values: Values) {
+  return {
     name: "install-cni",
     ...image(values),
     args: ["install-cni", "--executable-only", `--bin-dir=${binDir}`],
@@ -132,8 +134,11 @@ function agent(values: Values): Part {
       readOnlyRootFilesystem: true,
       capabilities: { drop: ["ALL"], add: ["DAC_OVERRIDE"] },
     },
-    volumeMounts: [volumes.bin.mount],
+    volumeMounts: [agentVolumes(values).bin.mount],
   };
+}
+
+function agent(values: Values): Part {
   return {
     object: {
       apiVersion: "apps/v1",
@@ -152,9 +157,9 @@ function agent(values: Values): Part {
             terminationGracePeriodSeconds: 15,
             nodeSelector: { "kubernetes.io/os": "linux" },
             tolerations: [{ operator: "Exists" }],
-            initContainers: [installer],
-            containers: [daemon],
-            volumes: Object.values(volumes).map(({ volume }) => volume),
+            initContainers: [agentInstaller(values)],
+            containers: [agentDaemon(values)],
+            volumes: Object.values(agentVolumes(values)).map(({ volume }) => volume),
           },
         },
       },
@@ -173,17 +178,11 @@ const poolVariables: readonly (readonly [string, SettingName])[] = [
   ["CALICO_IPV4POOL_NODE_SELECTOR", "pool.nodeSelector"],
 ];
 
-function controller(values: Values): Part[] {
+function controllerDaemon(values: Values) {
   const port = values("controller.healthPort");
-  const metadata = {
-    name: "trunkline-controller",
-    namespace: values("namespace"),
-    labels: labels("controller"),
-  };
-  const selector = { matchLabels: labels("controller") };
   const keys = provider(values);
   const ui = page(values);
-  const daemon = {
+  return {
     name: "controller",
     ...image(values),
     args: [
@@ -214,6 +213,16 @@ function controller(values: Values): Part[] {
     readinessProbe: health("/readyz", port, { periodSeconds: 5, timeoutSeconds: 5 }),
     volumeMounts: [keys.mount, ui.mount],
   };
+}
+
+function controller(values: Values): Part[] {
+  const port = values("controller.healthPort");
+  const metadata = {
+    name: "trunkline-controller",
+    namespace: values("namespace"),
+    labels: labels("controller"),
+  };
+  const selector = { matchLabels: labels("controller") };
   return [
     {
       object: {
@@ -234,8 +243,8 @@ function controller(values: Values): Part[] {
               nodeSelector: { "kubernetes.io/os": "linux" },
               tolerations: [{ operator: "Exists" }],
               securityContext: { fsGroup: 65532 },
-              containers: [daemon],
-              volumes: [keys.volume, ui.volume],
+              containers: [controllerDaemon(values)],
+              volumes: [provider(values).volume, page(values).volume],
             },
           },
         },
