@@ -13,11 +13,11 @@ import { travel } from "./journey/journey.ts";
 import { settled, withGroups } from "./judges/group-judge.ts";
 import type { DirectionVerdict, Flow, Judges, PolicyVerdict, SourceDecision } from "./judges/judge.ts";
 import { portsOf } from "./listening.ts";
-import { otherSources } from "./own-sources.ts";
 import { formatPort, type Port } from "./ports.ts";
 import { type AddressDecision, decisionAbout, type Provenance, provenanceOf } from "./provenance.ts";
 import { type Admission, admissionOf, agreed, doubtsOf, isOpen, type Told, toldOf } from "./told.ts";
-import { type Hop, tunnelSource } from "./way.ts";
+import { otherSources } from "./way/own-sources.ts";
+import { type Hop, tunnelSource } from "./way/way.ts";
 
 /** A verdict that may hang on what is not known. */
 export type ToldVerdict = Omit<DirectionVerdict, "allowed"> & { readonly allowed: boolean | null };

@@ -14,7 +14,7 @@ import type { Flow, Network } from "./judges/judge.ts";
 import { type Listening, listeningAt, listeningOn } from "./listening.ts";
 import { declaredPorts } from "./manifests/workloads.ts";
 import type { Port } from "./ports.ts";
-import { type Hop, wayOf } from "./way.ts";
+import { type Hop, wayOf } from "./way/way.ts";
 
 /** What a probe will find, in its own words; denied packets are `filtered`. */
 export type Outcome = "answered" | "refused" | "filtered" | "unreachable";

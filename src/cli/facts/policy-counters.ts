@@ -1,8 +1,8 @@
 // A pod's counters out of its node's kernel, in a running lab.
 import { type Pod, podIps } from "../../api/kinds/core.ts";
 import { isError } from "../../base/errors.ts";
-import { countersFor } from "../../explain/counters.ts";
-import type { Counters } from "../../explain/effective.ts";
+import { countersFor } from "../../explain/policies/counters.ts";
+import type { Counters } from "../../explain/policies/effective.ts";
 import { askLab } from "../../lab/control/client.ts";
 import { findLab } from "../../lab/life/state.ts";
 import type { PolicyCounts } from "../../lab/now/policy-counts.ts";

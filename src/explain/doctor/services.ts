@@ -3,7 +3,7 @@ import type { Pod } from "../../api/kinds/core.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { readSwitch } from "../../plan/policy/index.ts";
 import type { ServiceObjects } from "../../plan/services.ts";
-import { effectiveRules } from "../effective.ts";
+import { effectiveRules } from "../policies/effective.ts";
 import { selectedPods } from "../services/columns.ts";
 import type { Diagnosis } from "./diagnosis.ts";
 

@@ -13,7 +13,7 @@ import {
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { type PlannedRoute, planRoutes } from "../../plan/routing/plan-routes.ts";
 import { innerAddress, outerAddress, tunnelTypes } from "../../plan/routing/tunnels.ts";
-import { routeReason } from "../way.ts";
+import { routeReason } from "../way/way.ts";
 import { bare, type GroundLink, type GroundRoute, type Machine, nodeName, tunnelNetwork } from "./ground.ts";
 import { chooseSource, isSecondary } from "./source.ts";
 

@@ -15,7 +15,7 @@ import { type GroundLink, type Machine, nodeName } from "../ground/ground.ts";
 import { settled, withGroups } from "../judges/group-judge.ts";
 import type { DirectionVerdict, GroupWord, Network, PolicyVerdict, SourceDecision } from "../judges/judge.ts";
 import type { Port } from "../ports.ts";
-import { gatewayOf, type Hop } from "../way.ts";
+import { gatewayOf, type Hop } from "../way/way.ts";
 import { type OwnPart, passHook, type Refused } from "./hook.ts";
 import { type Ends, one, Parcel, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";

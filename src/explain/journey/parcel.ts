@@ -10,7 +10,7 @@ import { bare, type GroundLink, type Machine, nodeName } from "../ground/ground.
 import { chooseSource } from "../ground/source.ts";
 import type { Network, SourceDecision } from "../judges/judge.ts";
 import type { Port } from "../ports.ts";
-import type { Hop } from "../way.ts";
+import type { Hop } from "../way/way.ts";
 import { decisionOf } from "./decision.ts";
 import type { OwnPart } from "./hook.ts";
 

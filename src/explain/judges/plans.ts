@@ -12,7 +12,7 @@ import { nodeOf } from "../ends.ts";
 import { Atlas } from "../ground/atlas.ts";
 import { bare, type Ground } from "../ground/ground.ts";
 import { decisionOf } from "../journey/decision.ts";
-import { behindOf, type UnattendedNode } from "../unattended.ts";
+import { behindOf, type UnattendedNode } from "../trace/unattended.ts";
 import { GroupJudge } from "./group-judge.ts";
 import type { Flow, Judges, SourceDecision } from "./judge.ts";
 import { policyJudge } from "./policy-judge.ts";

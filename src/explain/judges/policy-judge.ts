@@ -15,7 +15,7 @@ import {
 import { type End, isOnNode, nodeOf } from "../ends.ts";
 import { mayBeOf } from "../manifests/may-be.ts";
 import { isStandIn } from "../manifests/workloads.ts";
-import { tunnelRanges } from "../tunnel-source.ts";
+import { tunnelRanges } from "../way/tunnel-source.ts";
 import type { DirectionVerdict, Doubt, Flow, Judges, Pair, Reach } from "./judge.ts";
 
 const off: DirectionVerdict = {

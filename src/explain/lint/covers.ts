@@ -1,7 +1,7 @@
 // Whether one rule allows all that another one allows, judged by what is written: never a false yes.
 import type { NetworkPolicyPeer, NetworkPolicyPort } from "../../api/kinds/network-policy.ts";
 import { cidrRange, subtractRanges } from "../../base/ip.ts";
-import { selectorCovers } from "../selectors.ts";
+import { selectorCovers } from "../policies/selectors.ts";
 import { type RuleView, range, rangeCovers } from "./view.ts";
 
 /** Returns whether `wide` allows everything that `narrow` does; both belong to policies of one namespace. */

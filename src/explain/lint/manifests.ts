@@ -7,7 +7,6 @@ import {
   NULL_IN_SELECTOR,
 } from "../../api/manifest/parse.ts";
 import { type Problem, parsePath, type TextEdit } from "../../base/problem.ts";
-import { nameOf } from "../written.ts";
 import { compareFindings, type Finding } from "./finding.ts";
 import type { Rule } from "./rule.ts";
 import { badObject } from "./rules/manifests/tl024-bad-object.ts";
@@ -17,6 +16,7 @@ import { nothingBehind } from "./rules/manifests/tl027-nothing-behind.ts";
 import { noSpec } from "./rules/manifests/tl028-no-spec.ts";
 import { lint } from "./run.ts";
 import type { LintContext } from "./view.ts";
+import { nameOf } from "./written.ts";
 
 /** Returns whether a problem means that a text could not be read at all: then there is nothing to lint. */
 export function isUnreadable(problem: Problem): boolean {

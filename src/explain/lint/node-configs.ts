@@ -2,8 +2,8 @@
 import type { ConfigMap } from "../../api/kinds/core.ts";
 import { type JsonText, readJsonText } from "../../base/json-text.ts";
 import type { Path, Position } from "../../base/problem.ts";
-import type { Written } from "../written.ts";
 import type { LintView } from "./view.ts";
+import type { Written } from "./written.ts";
 
 export interface ConfigText {
   readonly on: Written<ConfigMap>;

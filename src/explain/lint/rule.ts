@@ -2,9 +2,9 @@
 import type { Change } from "../../api/manifest/edits.ts";
 import type { KubeObject } from "../../api/object.ts";
 import type { Path, Position } from "../../base/problem.ts";
-import type { Written } from "../written.ts";
 import type { Severity } from "./finding.ts";
 import type { LintView } from "./view.ts";
+import type { Written } from "./written.ts";
 
 /** What a check reports; the rule's own name, severity and explanation are added by the runner. */
 export interface Report {

@@ -1,11 +1,11 @@
 // Runs the rules over objects and gives back findings in one order.
 import { formatPath } from "../../base/problem.ts";
-import type { Written } from "../written.ts";
-import { nameOf } from "../written.ts";
 import { compareFindings, type Finding, type Severity } from "./finding.ts";
 import type { Rule } from "./rule.ts";
 import { rules as allRules } from "./rules/index.ts";
 import { type LintContext, lintView } from "./view.ts";
+import type { Written } from "./written.ts";
+import { nameOf } from "./written.ts";
 
 /**
  * Returns everything that the rules find in a set of objects.

@@ -18,7 +18,7 @@ import { leftBlocks } from "../../plan/snat/index.ts";
 import { podName } from "../ends.ts";
 import { factsOf } from "../manifests/facts-of.ts";
 import { declaredPorts } from "../manifests/workloads.ts";
-import { nameOf, type Written } from "../written.ts";
+import { nameOf, type Written } from "./written.ts";
 
 /** One rule of a policy, of either direction. */
 export interface RuleView {

@@ -12,7 +12,7 @@ import type { Judges, Pair, Reach } from "../judges/judge.ts";
 import { portsOf } from "../listening.ts";
 import { formatPort, type Port, uniquePorts } from "../ports.ts";
 import { doubtsOf, type Told } from "../told.ts";
-import { tunnelSourceTo } from "../tunnel-source.ts";
+import { tunnelSourceTo } from "../way/tunnel-source.ts";
 
 /** What refuses a cell. */
 export interface Refusal {

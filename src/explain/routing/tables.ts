@@ -8,7 +8,7 @@ import { routingProtocols, routingSettings } from "../../plan/routing/bird/setti
 import { nodeAddress } from "../../plan/routing/node-address.ts";
 import { type PlannedRoute, planRoutes, type RouteReason } from "../../plan/routing/plan-routes.ts";
 import { isCard, tunnelMtus, usedTunnels } from "../../plan/routing/tunnel-settings.ts";
-import { routeReason } from "../way.ts";
+import { routeReason } from "../way/way.ts";
 import { announced } from "./announced.ts";
 import { heardPrefixes, isHeard, neighbourOf, origins, protocolOf } from "./heard.ts";
 import { routingProblems } from "./problems.ts";

@@ -11,7 +11,7 @@ import type { DirectionVerdict, Judges, SourceDecision } from "../judges/judge.t
 import { listeningOn } from "../listening.ts";
 import { formatPort, type Port } from "../ports.ts";
 import { type Told, toldOf } from "../told.ts";
-import { type Hop, tunnelSource, wayOf } from "../way.ts";
+import { type Hop, tunnelSource, wayOf } from "../way/way.ts";
 import type { Coming, NoEndpoint } from "./kube-proxy.ts";
 import type { ReadEndpoint } from "./read.ts";
 

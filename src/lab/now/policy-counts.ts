@@ -1,7 +1,7 @@
 // What a node of a lab counted for one pod. The lab's own process looks: also where it runs as an ordinary user, whose
 // namespaces nobody else may enter.
 import { TrunklineError } from "../../base/errors.ts";
-import { type Counted, readCounted } from "../../explain/counters.ts";
+import { type Counted, readCounted } from "../../explain/policies/counters.ts";
 import type { Lab } from "../lab.ts";
 
 export interface PolicyCounts {

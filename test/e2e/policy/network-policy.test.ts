@@ -1,8 +1,8 @@
 // examples/network-policy as its README tells it: what the plans say is what packets find, and every refusal has a name.
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { EffectiveRules } from "../../../src/explain/effective.ts";
 import type { Explanation } from "../../../src/explain/explain.ts";
+import type { EffectiveRules } from "../../../src/explain/policies/effective.ts";
 import { answer, bothMatrices, keyOf, type PlannedCell, type ProbedCell, verdicts } from "../cells.ts";
 import { Commands } from "../trunkline.ts";
 

@@ -7,7 +7,7 @@ import { findingsJson, findingsSarif, findingsText } from "../../../explain/lint
 import { isUnreadable, lintManifests } from "../../../explain/lint/manifests.ts";
 import { rules } from "../../../explain/lint/rules/index.ts";
 import { hasFindings, lint } from "../../../explain/lint/run.ts";
-import { unwritten } from "../../../explain/written.ts";
+import { unwritten } from "../../../explain/lint/written.ts";
 import { findLab } from "../../../lab/life/state.ts";
 import type { Store } from "../../../store/store.ts";
 import { type ClusterOptions, clusterOptions, isLab, withStore } from "../../context.ts";

@@ -1,12 +1,12 @@
 // trunkline policy diff: reach that appears or disappears if manifests were applied.
 import { Command } from "commander";
-import { changesText, diffReach, type Side } from "../../../../explain/diff.ts";
 import type { End } from "../../../../explain/ends.ts";
 import { judgesOf } from "../../../../explain/judges/plans.ts";
 import { factsOf } from "../../../../explain/manifests/facts-of.ts";
 import { clusterEnds, declaredBy, policyPorts } from "../../../../explain/matrix/matrix.ts";
 import { worldEnds } from "../../../../explain/matrix/ranges.ts";
-import { overlay } from "../../../../explain/overlay.ts";
+import { changesText, diffReach, type Side } from "../../../../explain/policies/diff.ts";
+import { overlay } from "../../../../explain/policies/overlay.ts";
 import { type Port, parsePorts, uniquePorts } from "../../../../explain/ports.ts";
 import { collectFacts } from "../../../../plan/collect.ts";
 import type { ClusterFacts } from "../../../../plan/facts.ts";

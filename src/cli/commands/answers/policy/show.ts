@@ -1,8 +1,8 @@
 // trunkline policy show: the rules that hold for one pod.
 import { Command } from "commander";
 import { TrunklineError } from "../../../../base/errors.ts";
-import { effectiveRules, effectiveText } from "../../../../explain/effective.ts";
 import { findEnd } from "../../../../explain/ends.ts";
+import { effectiveRules, effectiveText } from "../../../../explain/policies/effective.ts";
 import { parseEnd } from "../../../../explain/target.ts";
 import { collectFacts } from "../../../../plan/collect.ts";
 import { type ClusterOptions, clusterOptions, defaultNamespace, withStore } from "../../../context.ts";

@@ -1,6 +1,6 @@
 import { formatPosition } from "../../../../base/problem.ts";
-import { nameOf } from "../../../written.ts";
 import type { Rule } from "../../rule.ts";
+import { nameOf } from "../../written.ts";
 
 export const duplicateObject: Rule = {
   id: "TL006",

@@ -1,4 +1,4 @@
-import { formatSelector } from "../../../selectors.ts";
+import { formatSelector } from "../../../policies/selectors.ts";
 import type { Rule } from "../../rule.ts";
 
 export const selectsNothing: Rule = {

@@ -1,5 +1,5 @@
 import type { NetworkPolicyPeer } from "../../../../api/kinds/network-policy.ts";
-import { formatSelector } from "../../../selectors.ts";
+import { formatSelector } from "../../../policies/selectors.ts";
 import type { Rule } from "../../rule.ts";
 
 export const peerSelectsNothing: Rule = {

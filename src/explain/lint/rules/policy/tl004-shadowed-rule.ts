@@ -1,5 +1,5 @@
 import { formatPath } from "../../../../base/problem.ts";
-import { selectorCovers } from "../../../selectors.ts";
+import { selectorCovers } from "../../../policies/selectors.ts";
 import { ruleCovers } from "../../covers.ts";
 import type { Rule } from "../../rule.ts";
 import type { PolicyView, RuleView } from "../../view.ts";

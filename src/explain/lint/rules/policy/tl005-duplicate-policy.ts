@@ -1,4 +1,4 @@
-import { selectorCovers } from "../../../selectors.ts";
+import { selectorCovers } from "../../../policies/selectors.ts";
 import { ruleCovers } from "../../covers.ts";
 import type { Rule } from "../../rule.ts";
 import type { PolicyView } from "../../view.ts";

@@ -1,7 +1,7 @@
 import { stringify } from "yaml";
 import type { NetworkPolicyPort } from "../../../../api/kinds/network-policy.ts";
 import { kubectlScalars } from "../../../../api/manifest/scalars.ts";
-import { selectorCovers } from "../../../selectors.ts";
+import { selectorCovers } from "../../../policies/selectors.ts";
 import type { Rule } from "../../rule.ts";
 import type { LintView, PolicyView } from "../../view.ts";
 

@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 import { kubectlScalars } from "../../../../api/manifest/scalars.ts";
-import { formatSelector } from "../../../selectors.ts";
+import { formatSelector } from "../../../policies/selectors.ts";
 import type { Rule } from "../../rule.ts";
 
 export const selectorsInTwoItems: Rule = {

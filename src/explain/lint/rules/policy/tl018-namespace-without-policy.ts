@@ -1,7 +1,7 @@
 import { templateOf } from "../../../manifests/workloads.ts";
-import { unwritten, type Written } from "../../../written.ts";
 import type { Rule } from "../../rule.ts";
 import type { LintView } from "../../view.ts";
+import { unwritten, type Written } from "../../written.ts";
 
 export const namespaceWithoutPolicy: Rule = {
   id: "TL018",

@@ -1,7 +1,7 @@
 import type { ConfigMap } from "../../../../api/kinds/core.ts";
 import { readSwitch } from "../../../../plan/policy/index.ts";
-import { nameOf, type Written } from "../../../written.ts";
 import type { Rule } from "../../rule.ts";
+import { nameOf, type Written } from "../../written.ts";
 
 const own = "disable_network_policy";
 

@@ -1,9 +1,9 @@
 import type { IPPool } from "../../../../api/kinds/ip-pool.ts";
 import { type Cidr, cidrsOverlap, formatCidr, hostRange } from "../../../../base/ip.ts";
 import { nodeIps } from "../../../../plan/facts.ts";
-import { nameOf, type Written } from "../../../written.ts";
 import type { Rule } from "../../rule.ts";
 import { type LintView, range } from "../../view.ts";
+import { nameOf, type Written } from "../../written.ts";
 
 export const poolOverlap: Rule = {
   id: "TL019",

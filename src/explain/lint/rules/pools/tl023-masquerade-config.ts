@@ -1,8 +1,8 @@
 import type { ConfigMap } from "../../../../api/kinds/core.ts";
 import type { Problem } from "../../../../base/problem.ts";
 import { readMasqConfig } from "../../../../plan/snat/masq-config.ts";
-import type { Written } from "../../../written.ts";
 import type { Report, Rule } from "../../rule.ts";
+import type { Written } from "../../written.ts";
 
 export const masqueradeConfig: Rule = {
   id: "TL023",

@@ -3,9 +3,9 @@ import { parsePeerAddress } from "../../../../api/bgp-words.ts";
 import type { BGPPeer } from "../../../../api/kinds/routing/bgp.ts";
 import { nodeAs } from "../../../../plan/routing/bird/settings.ts";
 import { nodeAddress } from "../../../../plan/routing/node-address.ts";
-import type { Written } from "../../../written.ts";
-import { nameOf } from "../../../written.ts";
 import type { Rule } from "../../rule.ts";
+import type { Written } from "../../written.ts";
+import { nameOf } from "../../written.ts";
 
 export const peerAs: Rule = {
   id: "TL029",

@@ -1,9 +1,9 @@
 import type { BGPConfiguration, BGPFilter } from "../../../../api/kinds/routing/bgp.ts";
 import { cidrsOverlap, formatCidr } from "../../../../base/ip.ts";
 import type { Path } from "../../../../base/problem.ts";
-import { nameOf, type Written } from "../../../written.ts";
 import type { Rule } from "../../rule.ts";
 import { range } from "../../view.ts";
+import { nameOf, type Written } from "../../written.ts";
 
 export const announcedPool: Rule = {
   id: "TL032",

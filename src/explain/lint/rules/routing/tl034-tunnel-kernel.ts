@@ -1,7 +1,7 @@
 import type { IPPool } from "../../../../api/kinds/ip-pool.ts";
 import { lacksIpip, tunnelOf } from "../../../../plan/routing/tunnels.ts";
-import type { Written } from "../../../written.ts";
 import type { Rule } from "../../rule.ts";
+import type { Written } from "../../written.ts";
 
 export const tunnelKernel: Rule = {
   id: "TL034",

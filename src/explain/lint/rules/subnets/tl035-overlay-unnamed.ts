@@ -1,7 +1,7 @@
 import { baseConfigKey, overlayLabel } from "../../../../plan/subnets/node-config.ts";
-import { nameOf } from "../../../written.ts";
 import { configTexts } from "../../node-configs.ts";
 import type { Rule } from "../../rule.ts";
+import { nameOf } from "../../written.ts";
 
 export const overlayUnnamed: Rule = {
   id: "TL035",

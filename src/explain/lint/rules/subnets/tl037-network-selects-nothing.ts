@@ -1,10 +1,10 @@
 import type { Pod } from "../../../../api/kinds/core.ts";
 import type { PodNetworking } from "../../../../api/kinds/pod-networking.ts";
 import { hasFixedName, networksOf } from "../../../../plan/subnets/pod-network.ts";
-import type { Written } from "../../../written.ts";
 import { networkPods } from "../../network-pods.ts";
 import type { Rule } from "../../rule.ts";
 import type { LintView } from "../../view.ts";
+import type { Written } from "../../written.ts";
 
 export const networkSelectsNothing: Rule = {
   id: "TL037",

@@ -1,10 +1,10 @@
 import type { Host } from "../../../../api/kinds/host.ts";
 import type { Subnet } from "../../../../api/kinds/subnet.ts";
 import { cidrCovers, tryParseCidr } from "../../../../base/ip.ts";
-import type { Written } from "../../../written.ts";
 import { configTexts } from "../../node-configs.ts";
 import type { Report, Rule } from "../../rule.ts";
 import type { LintView } from "../../view.ts";
+import type { Written } from "../../written.ts";
 
 export const rangeNotAdmitted: Rule = {
   id: "TL040",

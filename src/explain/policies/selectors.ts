@@ -1,6 +1,6 @@
 // What lint and answers need of label selectors beyond matching: words, and whether one holds another.
-import type { LabelRequirement, LabelSelector } from "../api/kinds/core.ts";
-import { selectorText } from "../api/selectors/selectors.ts";
+import type { LabelRequirement, LabelSelector } from "../../api/kinds/core.ts";
+import { selectorText } from "../../api/selectors/selectors.ts";
 
 /** Returns a selector's requirements; matchLabels become `In` with one value. */
 function requirementsOf(selector: LabelSelector): readonly LabelRequirement[] {

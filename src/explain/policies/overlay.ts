@@ -1,10 +1,10 @@
 // A cluster's facts as they would be after manifests were applied to it.
 
-import type { Pod } from "../api/kinds/core.ts";
-import { type KubeObject, keyOf } from "../api/object.ts";
-import type { ClusterFacts } from "../plan/facts.ts";
-import { factsOf } from "./manifests/facts-of.ts";
-import { isStandIn, templateOf } from "./manifests/workloads.ts";
+import type { Pod } from "../../api/kinds/core.ts";
+import { type KubeObject, keyOf } from "../../api/object.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import { factsOf } from "../manifests/facts-of.ts";
+import { isStandIn, templateOf } from "../manifests/workloads.ts";
 
 /**
  * Returns the facts after `objects` were applied: objects of the same name are replaced, namespaces keep labels that

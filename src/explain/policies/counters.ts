@@ -1,8 +1,8 @@
 // What a node's kernel counted for one pod, out of its listings of maps. Each address of a pod belongs to a class of peers
 // that all rules treat alike, and each class has a counter for each local pod that it may speak with. Ranges of addresses
 // have counters in the map of the pods that the same policies isolate.
-import { cidrRange, formatIp, type IpRange, tryParseCidr, tryParseIp } from "../base/ip.ts";
-import type { Nft } from "../kernel/kernel.ts";
+import { cidrRange, formatIp, type IpRange, tryParseCidr, tryParseIp } from "../../base/ip.ts";
+import type { Nft } from "../../kernel/kernel.ts";
 import type { Counter, Counters } from "./effective.ts";
 
 type Direction = "ingress" | "egress";

@@ -1,9 +1,9 @@
 // Which of its addresses a node sends with, as far as objects tell: of several it takes that of the link by which it reaches the
 // other side (RFC 6724, and the kernel's routes), and no object says which link has which.
-import { type ClusterFacts, nodeIps } from "../plan/facts.ts";
-import { isOnNode, nodeOf } from "./ends.ts";
-import type { PlacedFlow } from "./fate.ts";
-import type { SourceDecision } from "./judges/judge.ts";
+import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
+import { isOnNode, nodeOf } from "../ends.ts";
+import type { PlacedFlow } from "../fate.ts";
+import type { SourceDecision } from "../judges/judge.ts";
 import { tunnelSource } from "./way.ts";
 
 /** Returns the addresses of the sender's node that may be seen instead of the one that was decided on; none: that is sure. */

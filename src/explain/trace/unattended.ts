@@ -1,16 +1,16 @@
 // A node whose agent does not serve may not do what objects say by now. Its kernel's own rules tell: what a packet meets
 // there is put beside what it would meet if the agent had written the rules of today. Where that differs, nothing is sure.
-import { formatIp, type IpRange } from "../base/ip.ts";
-import { POD_LINK_GROUP } from "../kernel/kernel.ts";
-import type { ClusterFacts } from "../plan/facts.ts";
-import type { Hook, HookPacket } from "../plan/foreign/index.ts";
-import { NotUnderstood, type TraceLink } from "../plan/trace/packet.ts";
-import type { TraceTable } from "../plan/trace/table.ts";
-import { trace } from "../plan/trace/trace.ts";
-import { podLink } from "./ground/atlas.ts";
-import type { Behind } from "./judges/judge.ts";
-import { podLinkOf } from "./trace/pod-links.ts";
-import { renderedRules } from "./trace/rendered.ts";
+import { formatIp, type IpRange } from "../../base/ip.ts";
+import { POD_LINK_GROUP } from "../../kernel/kernel.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import type { Hook, HookPacket } from "../../plan/foreign/index.ts";
+import { NotUnderstood, type TraceLink } from "../../plan/trace/packet.ts";
+import type { TraceTable } from "../../plan/trace/table.ts";
+import { trace } from "../../plan/trace/trace.ts";
+import { podLink } from "../ground/atlas.ts";
+import type { Behind } from "../judges/judge.ts";
+import { podLinkOf } from "./pod-links.ts";
+import { renderedRules } from "./rendered.ts";
 
 /** A node on which nobody brings the rules up to date. */
 export interface UnattendedNode {

@@ -1,9 +1,9 @@
 // Reach that appears or disappears between two states of a cluster.
-import type { ClusterFacts } from "../plan/facts.ts";
-import type { End } from "./ends.ts";
-import type { Judges, Pair } from "./judges/judge.ts";
-import { PolicyRefusals, type Refusal } from "./matrix/matrix.ts";
-import { formatPort, type Port } from "./ports.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import type { End } from "../ends.ts";
+import type { Judges, Pair } from "../judges/judge.ts";
+import { PolicyRefusals, type Refusal } from "../matrix/matrix.ts";
+import { formatPort, type Port } from "../ports.ts";
 
 export interface Side {
   readonly facts: ClusterFacts;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { cluster, pod, policy } from "./cluster.suite.ts";
+import { cluster, pod, policy } from "../cluster.suite.ts";
 import { type Counters, effectiveRules, effectiveText } from "./effective.ts";
 
 const facts = cluster(
@@ -36,7 +36,7 @@ it("lists every rule that holds for a pod, with its policy", async () => {
   expect(rules.ingress.policies).toEqual(["default/a"]);
   expect(rules.ingress.rules.map((rule) => rule.pods)).toEqual([3, 0]);
   expect(rules.egress).toEqual({ isolated: true, policies: ["default/b"], rules: [] });
-  await expect(effectiveText(rules)).toMatchFileSnapshot("golden/policy-show.txt");
+  await expect(effectiveText(rules)).toMatchFileSnapshot("../golden/policy-show.txt");
 });
 
 it("says where no policy holds at all", () => {

@@ -1,8 +1,8 @@
 // An object together with the place where somebody wrote it, so that what is said about it can point there.
-import type { Change } from "../api/manifest/edits.ts";
-import type { KubeObject } from "../api/object.ts";
-import { keyOf } from "../api/object.ts";
-import type { Path, Position, TextEdit } from "../base/problem.ts";
+import type { Change } from "../../api/manifest/edits.ts";
+import type { KubeObject } from "../../api/object.ts";
+import { keyOf } from "../../api/object.ts";
+import type { Path, Position, TextEdit } from "../../base/problem.ts";
 
 /** An object as it was written. One that comes from a store has no positions. */
 export interface Written<T extends KubeObject = KubeObject> {

@@ -1,21 +1,21 @@
 // The rules that hold for one pod: every policy that selects it, rule by rule, with what each lets through.
 
-import { isTerminal, type Pod, podIps } from "../api/kinds/core.ts";
+import { isTerminal, type Pod, podIps } from "../../api/kinds/core.ts";
 import {
   isStaged,
   type NetworkPolicy,
   type NetworkPolicyIngressRule,
   type NetworkPolicyPeer,
   type NetworkPolicyPort,
-} from "../api/kinds/network-policy.ts";
-import { matchesSelector } from "../api/selectors/selectors.ts";
-import { soundSpec } from "../api/validation/sound-policy.ts";
-import type { IpRange } from "../base/ip.ts";
-import { formatProblem } from "../base/problem.ts";
-import type { ClusterFacts } from "../plan/facts.ts";
-import { type CompiledPolicy, compilePolicy } from "../plan/policy/index.ts";
-import { selects } from "../plan/policy/selector.ts";
-import { podName } from "./ends.ts";
+} from "../../api/kinds/network-policy.ts";
+import { matchesSelector } from "../../api/selectors/selectors.ts";
+import { soundSpec } from "../../api/validation/sound-policy.ts";
+import type { IpRange } from "../../base/ip.ts";
+import { formatProblem } from "../../base/problem.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import { type CompiledPolicy, compilePolicy } from "../../plan/policy/index.ts";
+import { selects } from "../../plan/policy/selector.ts";
+import { podName } from "../ends.ts";
 import { formatSelector } from "./selectors.ts";
 
 /** What the kernel counted: the first packets of connections with a rule's peers, on whatever port. */

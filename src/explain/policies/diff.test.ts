@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { KubeObject } from "../api/object.ts";
-import type { ClusterFacts } from "../plan/facts.ts";
-import { cluster, namespace, pod, policy } from "./cluster.suite.ts";
+import type { KubeObject } from "../../api/object.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import { cluster, namespace, pod, policy } from "../cluster.suite.ts";
+import { judgesOf } from "../judges/plans.ts";
+import { clusterEnds } from "../matrix/matrix.ts";
+import { parsePorts } from "../ports.ts";
 import { changesText, diffReach } from "./diff.ts";
-import { judgesOf } from "./judges/plans.ts";
-import { clusterEnds } from "./matrix/matrix.ts";
 import { overlay } from "./overlay.ts";
-import { parsePorts } from "./ports.ts";
 
 const side = (facts: ClusterFacts) => ({
   facts,

@@ -1,12 +1,12 @@
 // The way of a packet hop by hop, from the routes that each node is planned to have.
-import { cidrContains, tryParseCidr, tryParseIp } from "../base/ip.ts";
-import type { ClusterFacts } from "../plan/facts.ts";
-import { ROUTING_CONDITION } from "../plan/routing/bird/report.ts";
-import { routingProtocols } from "../plan/routing/bird/settings.ts";
-import { type PlannedRoute, type RouteReason, routeTo } from "../plan/routing/plan-routes.ts";
-import { innerAddress, tunnelTypes, wantedTunnels } from "../plan/routing/tunnels.ts";
-import { subnetOf } from "../plan/subnets/of-address.ts";
-import { type End, isOnNode, nodeOf } from "./ends.ts";
+import { cidrContains, tryParseCidr, tryParseIp } from "../../base/ip.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import { ROUTING_CONDITION } from "../../plan/routing/bird/report.ts";
+import { routingProtocols } from "../../plan/routing/bird/settings.ts";
+import { type PlannedRoute, type RouteReason, routeTo } from "../../plan/routing/plan-routes.ts";
+import { innerAddress, tunnelTypes, wantedTunnels } from "../../plan/routing/tunnels.ts";
+import { subnetOf } from "../../plan/subnets/of-address.ts";
+import { type End, isOnNode, nodeOf } from "../ends.ts";
 
 export interface Hop {
   /** Where the packet is: `pod/x/a`, `node/n1`, `host/h`, or an address. */

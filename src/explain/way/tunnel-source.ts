@@ -1,10 +1,17 @@
 // Which address a sender on a node's own network speaks with to a pod of another node, where only objects tell: the
 // node's tunnel's, where a tunnel leads there.
-import { cidrContains, cidrRange, type Family, type IpRange, tryParseCidr, tryParseIp } from "../base/ip.ts";
-import { type ClusterFacts, nodeIps } from "../plan/facts.ts";
-import { innerAddress, passageOf, tunnelOf, wantedTunnels } from "../plan/routing/tunnels.ts";
-import { type End, isOnNode, nodeOf } from "./ends.ts";
-import { mayBeOf } from "./manifests/may-be.ts";
+import {
+  cidrContains,
+  cidrRange,
+  type Family,
+  type IpRange,
+  tryParseCidr,
+  tryParseIp,
+} from "../../base/ip.ts";
+import { type ClusterFacts, nodeIps } from "../../plan/facts.ts";
+import { innerAddress, passageOf, tunnelOf, wantedTunnels } from "../../plan/routing/tunnels.ts";
+import { type End, isOnNode, nodeOf } from "../ends.ts";
+import { mayBeOf } from "../manifests/may-be.ts";
 
 /** Its address, or that nobody knows whether, or which one, it is yet. */
 export type TunnelSource = { readonly address: string } | "unknown";

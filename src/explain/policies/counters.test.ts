@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { cidrRange, parseCidr } from "../base/ip.ts";
+import { cidrRange, parseCidr } from "../../base/ip.ts";
 import { type Counted, countersFor, readCounted, readPeers, readRanges, readRows } from "./counters.ts";
 
 const listed = (...elem: unknown[]) => [{ metainfo: {} }, { map: { elem } }];

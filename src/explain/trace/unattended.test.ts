@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
-import type { KubeObject } from "../api/object.ts";
-import type { ClusterFacts } from "../plan/facts.ts";
-import { cluster, heldEgress, host, pod, policy, pool } from "./cluster.suite.ts";
-import { findEnd } from "./ends.ts";
-import { explain, verdictOf } from "./explain.ts";
-import { ground } from "./ground/ground.suite.ts";
-import type { Ground } from "./ground/ground.ts";
-import { judgesOf } from "./judges/plans.ts";
-import { clusterEnds, matrixCells } from "./matrix/matrix.ts";
-import { parseEnd, parseTarget } from "./target.ts";
-import { renderedRules } from "./trace/rendered.ts";
+import type { KubeObject } from "../../api/object.ts";
+import type { ClusterFacts } from "../../plan/facts.ts";
+import { cluster, heldEgress, host, pod, policy, pool } from "../cluster.suite.ts";
+import { findEnd } from "../ends.ts";
+import { explain, verdictOf } from "../explain.ts";
+import { ground } from "../ground/ground.suite.ts";
+import type { Ground } from "../ground/ground.ts";
+import { judgesOf } from "../judges/plans.ts";
+import { clusterEnds, matrixCells } from "../matrix/matrix.ts";
+import { parseEnd, parseTarget } from "../target.ts";
+import { renderedRules } from "./rendered.ts";
 
 const why = "its agent does not answer: no answer within 1000 ms";
 const facts = (natOutgoing: boolean, ...more: readonly KubeObject[]) =>
