@@ -9,9 +9,10 @@ import { nobodyHas, podLink } from "../ground/atlas.ts";
 import { type Machine, nodeName } from "../ground/ground.ts";
 import type { Network } from "../judges/judge.ts";
 import { passHook } from "./hook.ts";
-import { LIFE, type Passed, type Tracked, type Travelled } from "./journey.ts";
+import { LIFE } from "./journey.ts";
 import { isPassing, one, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";
+import type { Passed, Tracked, Travelled } from "./travelled.ts";
 
 interface Answer {
   source: string;

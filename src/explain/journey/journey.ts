@@ -5,73 +5,25 @@
 // On a machine, as the kernel has it: destinations are translated first (prerouting, or output where the packet is the
 // machine's own), then it is routed, then policies and others' filters see it (forward or input), and sources are
 // translated last. So the policies of a pod's own node see the pod's address, those of another node what was made of it.
-import { formatIp, type IpRange } from "../../base/ip.ts";
-import type { Choices, Hook, HookPacket } from "../../plan/foreign/index.ts";
-import { NAT_PRIORITY } from "../../plan/snat/nft.ts";
+//
+// Here it goes from machine to machine; traversal.ts has the hooks of one, and verdicts.ts what policies say there.
+import type { Choices } from "../../plan/foreign/index.ts";
 import { rangeName } from "../../plan/snat/source-nat-rules.ts";
-import { type End, endAt, isOnNode } from "../ends.ts";
+import { type End, isOnNode } from "../ends.ts";
 import { isLoopback, nobodyHas, type Onward, podLink, type Stop } from "../ground/atlas.ts";
 import { type GroundLink, type Machine, nodeName } from "../ground/ground.ts";
-import { settled, withGroups } from "../judges/group-judge.ts";
-import type { DirectionVerdict, GroupWord, Network, PolicyVerdict, SourceDecision } from "../judges/judge.ts";
-import type { Port } from "../ports.ts";
+import type { Network } from "../judges/judge.ts";
 import { gatewayOf, type Hop } from "../way/way.ts";
-import { type OwnPart, passHook, type Refused } from "./hook.ts";
-import { type Ends, one, Parcel, type Start } from "./parcel.ts";
+import { Parcel, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";
-import { isTunnelPort, tunnelRefusal } from "./tunnel-end.ts";
+import type { Asked, Travelled } from "./travelled.ts";
+import { Traversal } from "./traversal.ts";
+import { Verdicts } from "./verdicts.ts";
 
 /** Machines that pass a packet on until its life is over: what Linux gives it (net.ipv4.ip_default_ttl, hop_limit). */
 export const LIFE = 64;
 /** No way in any lab has more hops; of one that goes round in circles those tell it. */
 const MOST_TOLD_HOPS = 16;
-const FILTER_PRIORITY = -20;
-/** More sources than that are not asked one by one. */
-const MOST_SOURCES = 256n;
-
-/** A connection as a machine knows it: what its first packet was when it came, and what it was when it left. */
-export interface Tracked {
-  readonly machine: Machine;
-  readonly before: Ends;
-  after: Ends;
-}
-
-/** A hook that the packet passed, so that the packets after the first can be sent the same way. */
-export interface Passed {
-  readonly machine: Machine;
-  readonly hook: Hook;
-  /** As it came to the hook, and as it left it. */
-  readonly before: HookPacket;
-  readonly after: HookPacket;
-}
-
-/** Something on the way that may have refused the packet, in the order in which it was asked. */
-export type Asked = "egress" | "ingress" | "rules";
-
-export interface Travelled {
-  readonly egress: DirectionVerdict;
-  readonly ingress: DirectionVerdict;
-  readonly snat: SourceDecision;
-  readonly hops: readonly Hop[];
-  /** Where it ends, if nobody refuses it on the way. */
-  readonly stop: Stop;
-  /** What it asks for there. */
-  readonly destination: string;
-  readonly port: Port | undefined;
-  readonly source: IpRange;
-  /** A rule of another program that stops it on the way. */
-  readonly refused?: Refused & {
-    readonly at: Machine;
-    readonly hook: Hook;
-    /** Our own source translation has dropped it before. */
-    readonly afterDrop: boolean;
-    /** What it was there and who knew of it: what comes after only tells what would have become of it. */
-    readonly there: Pick<Travelled, "source" | "destination" | "port" | "tracked">;
-  };
-  readonly asked: readonly Asked[];
-  readonly tracked: readonly Tracked[];
-  readonly passed: readonly Passed[];
-}
 
 type Known = Exclude<Onward, { type: "unknown" | "several" }>;
 
@@ -84,14 +36,11 @@ class Journey {
   readonly #network: Network;
   readonly #start: Start;
   readonly #choices: Choices;
-  readonly #parcel: Parcel;
   readonly #hops: Hop[] = [];
-  readonly #tracked: Tracked[] = [];
-  readonly #passed: Passed[] = [];
-  #egress: DirectionVerdict | undefined;
-  #ingress: DirectionVerdict | undefined;
-  #refused: Travelled["refused"];
   readonly #asked: Asked[] = [];
+  readonly #parcel: Parcel;
+  readonly #verdicts: Verdicts;
+  readonly #traversal: Traversal;
   readonly #picked = new PickedWays();
   /** How many machines have passed it on. */
   #passedOn = 0;
@@ -101,42 +50,31 @@ class Journey {
     this.#start = start;
     this.#choices = choices;
     this.#parcel = new Parcel(network, start, choices, this.#hops);
+    this.#verdicts = new Verdicts(network, start, choices, this.#parcel, this.#asked);
+    this.#traversal = new Traversal(network, start, choices, this.#parcel, this.#verdicts, this.#asked);
   }
 
   run(): Travelled {
     const { from } = this.#start;
     const machine = this.#network.atlas.machineOf(from)!;
     const stop = isOnNode(from) || from.type === "host" ? this.#send(machine) : this.#fromPod(machine);
-    const { egress, ingress } = this.#judge();
+    const { refused, passed } = this.#traversal;
     return {
-      egress: this.#egress ?? egress,
-      ingress: this.#ingress ?? ingress,
+      ...this.#verdicts.inTheEnd(),
       snat: this.#parcel.snat ?? this.#parcel.untranslated(machine),
       hops: this.#hops.slice(0, MOST_TOLD_HOPS),
       stop,
-      ...this.#now(),
-      ...(this.#refused && { refused: this.#refused }),
+      ...this.#traversal.now(),
+      ...(refused && { refused }),
       asked: this.#asked,
-      passed: this.#passed,
-    };
-  }
-
-  /** What the packet is by now, and who has seen it. */
-  #now(): Pick<Travelled, "source" | "destination" | "port" | "tracked"> {
-    const { source, destination, port } = this.#parcel;
-    const asked = this.#start.port;
-    return {
-      source,
-      destination,
-      port: asked && { ...asked, port: port ?? asked.port },
-      tracked: this.#tracked.map((one) => ({ ...one })),
+      passed,
     };
   }
 
   /** What is not followed makes the answer unknown, but where it is refused already. */
   #doubt(what: Machine | End): void {
     const { atlas } = this.#network;
-    const doubt = this.#isRefused() ? undefined : atlas.oddOf(what, this.#start.port === undefined);
+    const doubt = this.#traversal.isRefused ? undefined : atlas.oddOf(what, this.#start.port === undefined);
     if (doubt !== undefined && this.#choices.pick(2, doubt) === 1) throw this.#choices.untold(doubt);
   }
 
@@ -159,8 +97,8 @@ class Journey {
     const first = this.#onward(machine, true);
     if (first.type === "nowhere" && !first.out && !first.afterOutput)
       return this.#lost(machine, from.name, first);
-    this.#track(machine);
-    this.#hook(machine, "output", "", linkName(first));
+    this.#traversal.track(machine);
+    this.#traversal.pass(machine, "output", "", linkName(first));
     const next = this.#onward(machine, true);
     if (next.type === "local") return this.#toItself(machine, from.name);
     return this.#leave(machine, from.name, next, "");
@@ -170,17 +108,17 @@ class Journey {
     if (this.#hops.length === 0)
       this.#hops.push({ at, to: at, by: "its own address: the packet never leaves" });
     const lo = machine.links.find(({ name }) => name === "lo") ?? { name: "lo", addresses: [] };
-    this.#hook(machine, "postrouting", "", lo);
-    this.#hook(machine, "prerouting", "lo", undefined);
+    this.#traversal.pass(machine, "postrouting", "", lo);
+    this.#traversal.pass(machine, "prerouting", "lo", undefined);
     return this.#deliver(machine, "lo");
   }
 
   #arrive(machine: Machine, by: string | undefined): Stop {
-    if (this.#tracked.some((known) => known.machine === machine) && this.#parcel.isTranslated)
+    if (this.#traversal.isTracked(machine) && this.#parcel.isTranslated)
       throw this.#choices.untold(`the packet passes ${machine.name} twice, and is translated on its way`);
     this.#doubt(machine);
-    this.#track(machine);
-    this.#hook(machine, "prerouting", by, undefined);
+    this.#traversal.track(machine);
+    this.#traversal.pass(machine, "prerouting", by, undefined);
     if (this.#isMartian(machine)) {
       const why = `${machine.name} takes no packet from outside that says it is from ${rangeName(this.#parcel.source)}, its own address`;
       return { type: "lost", at: machine, why, told: false };
@@ -204,7 +142,7 @@ class Journey {
   }
 
   #deliver(machine: Machine, by: string | undefined): Stop {
-    this.#hook(machine, "input", by, undefined, this.#policyParts(machine, by, false));
+    this.#traversal.pass(machine, "input", by, undefined, this.#verdicts.policies(machine, by, false));
     this.#parcel.comeTo(nodeName(machine.name));
     return { type: "machine", name: machine.name, machine };
   }
@@ -224,14 +162,14 @@ class Journey {
     const out: GroundLink = next.type === "pod" ? podLink : next.link;
     const hop = next.type === "pod" ? undefined : next.via;
     const pod = next.type === "pod" ? next.end : undefined;
-    const parts = [
-      ...this.#policyParts(machine, by, pod !== undefined),
-      ...this.#groupParts(machine, by, pod),
+    const judged = [
+      ...this.#verdicts.policies(machine, by, pod !== undefined),
+      ...this.#verdicts.groups(machine, by, pod),
     ];
-    if (!isOwn) this.#hook(machine, "forward", by, out, parts);
+    if (!isOwn) this.#traversal.pass(machine, "forward", by, out, judged);
     // The node itself always reaches its own pods.
-    else if (next.type === "pod") this.#ingress = this.#note("ingress", this.#judge().ingress);
-    this.#hook(machine, "postrouting", by, out, [], hop);
+    else if (next.type === "pod") this.#verdicts.judgeIngress();
+    this.#traversal.pass(machine, "postrouting", by, out, [], hop);
     if (this.#parcel.snat?.action === "Drop")
       return { type: "lost", at: machine, why: this.#parcel.snat.reason, told: false };
     if (next.type === "pod") {
@@ -258,14 +196,17 @@ class Journey {
    */
   #round(machine: Machine, by: string | undefined, out: GroundLink): void {
     if (by !== "") {
-      const parts = [...this.#policyParts(machine, by, false), ...this.#groupParts(machine, by, undefined)];
-      this.#hook(machine, "forward", by, out, parts);
+      const judged = [
+        ...this.#verdicts.policies(machine, by, false),
+        ...this.#verdicts.groups(machine, by, undefined),
+      ];
+      this.#traversal.pass(machine, "forward", by, out, judged);
     }
-    this.#hook(machine, "postrouting", by, out);
-    this.#hook(machine, "prerouting", "lo", undefined);
-    if (by === "") this.#hook(machine, "input", "lo", undefined);
-    else this.#hook(machine, "forward", "lo", out);
-    if (this.#parcel.translated.snat && !this.#isRefused())
+    this.#traversal.pass(machine, "postrouting", by, out);
+    this.#traversal.pass(machine, "prerouting", "lo", undefined);
+    if (by === "") this.#traversal.pass(machine, "input", "lo", undefined);
+    else this.#traversal.pass(machine, "forward", "lo", out);
+    if (this.#parcel.translated.snat && !this.#traversal.isRefused)
       throw this.#choices.untold(`${machine.name} translates a packet that goes round by its loopback link`);
   }
 
@@ -320,169 +261,6 @@ class Journey {
     // A socket takes its address from the way that the kernel picks.
     if (next.type === "several" && next.sources && own && !isPinned) throw this.#choices.untold(next.why);
     return this.#picked.of(next, this.#choices);
-  }
-
-  #hook(
-    machine: Machine,
-    hook: Hook,
-    by: string | undefined,
-    out: GroundLink | undefined,
-    own: readonly OwnPart[] = [],
-    via?: string,
-  ): void {
-    const packet = this.#parcel.view(machine, by, out ? out.name : "");
-    const before = { ...packet };
-    const node = nodeName(machine.name);
-    const wasRefused = this.#isRefused();
-    const parts =
-      node !== undefined && hook === "prerouting" ? [...own, this.#parcel.steering(node, packet)] : own;
-    // Tunnels' packets are looked at before others' rules; what was translated on the way in, after them.
-    const early = hook === "input" ? undefined : this.#tunnelRefusal(machine, hook, by);
-    const passed = passHook({
-      hook,
-      // What comes after a refusal only tells what policies would say.
-      rules: this.#isRefused() || early ? undefined : this.#network.rulesOf(machine.name),
-      packet,
-      choices: this.#choices,
-      // What a machine says to itself has passed output and postrouting, with their translations.
-      isSettled: by === "lo",
-      own: parts,
-      ...(node !== undefined &&
-        hook === "postrouting" &&
-        out && {
-          ownNat: {
-            priority: NAT_PRIORITY,
-            run: () => this.#parcel.translateOwn(machine, node, { by, out, via }),
-          },
-        }),
-      translate: (rule, to) => {
-        if (!this.#parcel.translate(machine, rule, to, { by, out, via })) return false;
-        packet.source = this.#parcel.source;
-        packet.destination = one(this.#parcel.destination);
-        packet.port = this.#parcel.port;
-        packet.translated = { ...this.#parcel.translated };
-        return true;
-      },
-    });
-    const refused =
-      early ?? passed ?? (hook === "input" ? this.#tunnelRefusal(machine, hook, by) : undefined);
-    // Where it goes is decided of what it is by then.
-    const asked = hook === "prerouting" || hook === "output" ? packet : before;
-    const behind =
-      node === undefined || wasRefused ? undefined : this.#network.behind(node, hook, { ...asked, mark: 0 });
-    if (behind !== undefined && this.#choices.pick(2, behind) === 1) throw this.#choices.untold(behind);
-    this.#parcel.mark = packet.mark;
-    this.#passed.push({ machine, hook, before, after: { ...packet } });
-    const tracked = this.#tracked.at(-1);
-    if (tracked?.machine === machine) tracked.after = this.#parcel.ends();
-    if (refused && !this.#refused) {
-      const afterDrop = this.#parcel.snat?.action === "Drop";
-      this.#refused = { ...refused, at: machine, hook, afterDrop, there: this.#now() };
-      this.#asked.push("rules");
-    }
-  }
-
-  #tunnelRefusal(machine: Machine, hook: Hook, by: string | undefined): Refused | undefined {
-    const { port } = this.#now();
-    const node = isTunnelPort(port) ? nodeName(machine.name) : undefined;
-    if (node === undefined) return undefined;
-    const { atlas, facts } = this.#network;
-    const { family, source: range, destination } = this.#parcel;
-    const source = range.first === range.last ? rangeName(range) : undefined;
-    const packet = { node, family, source, destination, port, fromPod: by === podLink.name };
-    const why = tunnelRefusal(facts, hook, packet, () => atlas.isLocal(machine, destination));
-    return why === undefined ? undefined : { by: why, as: "dropped" };
-  }
-
-  #isRefused(): boolean {
-    return this.#refused !== undefined || [this.#egress, this.#ingress].some((one) => one?.allowed === false);
-  }
-
-  /** Our own rules that judge new connections: of what comes from a pod, and of what goes to one. */
-  #policyParts(machine: Machine, by: string | undefined, toPod: boolean): OwnPart[] {
-    if (nodeName(machine.name) === undefined) return [];
-    const run = () => {
-      const verdicts = this.#judge();
-      if (by === podLink.name) this.#egress = this.#note("egress", verdicts.egress);
-      if (toPod) this.#ingress = this.#note("ingress", verdicts.ingress);
-      return this.#isRefused();
-    };
-    return by === podLink.name || toPod ? [{ priority: FILTER_PRIORITY, run }] : [];
-  }
-
-  /** Security groups at the interfaces of pods, asked of new connections that are forwarded, once policies let them pass. */
-  #groupParts(machine: Machine, by: string | undefined, pod: End | undefined): OwnPart[] {
-    const { groups } = this.#network;
-    const { from } = this.#start;
-    const sender = by === podLink.name ? from : undefined;
-    if (!groups || nodeName(machine.name) === undefined || (sender && pod && groups.areNear(sender, pod)))
-      return [];
-    const run = () => {
-      const { destination } = this.#parcel;
-      if (sender && this.#egress)
-        this.#egress = withGroups(this.#egress, this.#groupWord("egress", sender, [destination]));
-      if (pod && this.#ingress && this.#egress?.allowed !== false)
-        this.#ingress = withGroups(this.#ingress, this.#groupWord("ingress", pod, this.#sources()));
-      return this.#isRefused();
-    };
-    return [{ priority: FILTER_PRIORITY, run }];
-  }
-
-  /** Returns what groups say where the other end has one of these addresses. */
-  #groupWord(direction: Exclude<Asked, "rules">, pod: End, peers: readonly string[]): GroupWord | undefined {
-    const { port } = this.#start;
-    const now = port && { ...port, port: this.#parcel.port ?? port.port };
-    const words = new Map<string, GroupWord | undefined>();
-    for (const peer of peers) {
-      const word = this.#network.groups?.asked(direction, pod, peer, now);
-      words.set(`${word?.allowed ?? word}`, word);
-    }
-    const word = [...words.values()][
-      this.#choices.pick(words.size, `which of ${rangeName(this.#parcel.source)} is used`)
-    ];
-    return settled(word, this.#choices);
-  }
-
-  #note(what: Asked, verdict: DirectionVerdict): DirectionVerdict {
-    this.#asked.push(what);
-    return verdict;
-  }
-
-  /** Of a range of sources each is asked, as the kernel may have picked any of them. */
-  #judge(): PolicyVerdict {
-    const name = rangeName(this.#parcel.source);
-    const verdicts = new Map<string, PolicyVerdict>();
-    for (const source of this.#sources()) {
-      const verdict = this.#judgeOne(source);
-      verdicts.set(`${verdict.egress.allowed} ${verdict.ingress.allowed}`, verdict);
-    }
-    return [...verdicts.values()][this.#choices.pick(verdicts.size, `which of ${name} is used`)]!;
-  }
-
-  #sources(): string[] {
-    const { family, first, last } = this.#parcel.source;
-    if (last - first >= MOST_SOURCES)
-      throw this.#choices.untold(`which of ${rangeName(this.#parcel.source)} is used`);
-    return Array.from({ length: Number(last - first) + 1 }, (_, at) =>
-      formatIp({ family, value: first + BigInt(at) }),
-    );
-  }
-
-  #judgeOne(seen: string): PolicyVerdict {
-    const { from, to, source, destination, port } = this.#start;
-    const { facts, policies } = this.#network;
-    const now = this.#parcel.destination;
-    return policies({
-      from: seen === source ? from : endAt(facts, seen),
-      to: now === destination ? to : endAt(facts, now),
-      source: seen,
-      destination: now,
-      port: port && { ...port, port: this.#parcel.port ?? port.port },
-    });
-  }
-
-  #track(machine: Machine): void {
-    this.#tracked.push({ machine, before: this.#parcel.ends(), after: this.#parcel.ends() });
   }
 }
 
