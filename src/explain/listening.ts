@@ -2,8 +2,9 @@
 import { isTerminal } from "../api/kinds/core.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { type End, isOnNode, nodeOf } from "./ends.ts";
-import { isLoopback, type Stop } from "./ground/atlas.ts";
 import { bare } from "./ground/ground.ts";
+import type { Stop } from "./ground/onward.ts";
+import { isLoopback } from "./ground/own-addresses.ts";
 import { declaredPorts } from "./manifests/workloads.ts";
 import { formatPort, type Port, parsePort } from "./ports.ts";
 

@@ -2,68 +2,18 @@
 // address it speaks with. The journey of a packet through it is journey/journey.ts.
 import { isTerminal, type Node, podIps } from "../../api/kinds/core.ts";
 import { subnetGateway } from "../../api/subnets.ts";
-import { cidrContains, cidrOf, type Ip, parseIp, rangeHolds } from "../../base/ip.ts";
+import { cidrContains, type Ip, parseIp, rangeHolds } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import { innerAddress, outerAddress, tunnelTypes } from "../../plan/routing/tunnels.ts";
 import { poolRanges } from "../../plan/snat/ranges.ts";
 import { subnetOf } from "../../plan/subnets/of-address.ts";
 import { podInterface } from "../../plan/subnets/pod-interface.ts";
 import { type End, nodeOf, podEnd } from "../ends.ts";
-import { bare, type Ground, type GroundLink, type Machine, tunnelNetwork } from "./ground.ts";
+import { bare, type Ground, type GroundLink, type Machine, podLink, tunnelNetwork } from "./ground.ts";
+import { nobodyHas, nowhere, type Onward } from "./onward.ts";
+import { isLoopback, lengthOf, ownSource, wholeRanges } from "./own-addresses.ts";
 import { isBroadcast, type KnownRoute, type RouteWay, routesOf } from "./routes-of.ts";
-import { chooseSource, primaryOf } from "./source.ts";
-
-/** Where a packet ends up. */
-export type Stop =
-  | { readonly type: "pod"; readonly name: string; readonly end: End }
-  | { readonly type: "machine"; readonly name: string; readonly machine: Machine }
-  | {
-      readonly type: "lost";
-      readonly at: Machine;
-      readonly why: string;
-      /** The sender is told at once: by its own kernel, or by a router. Else it waits in vain. */
-      readonly told: boolean;
-      /** The machine's own packet left by its loopback link. */
-      readonly byLoopback?: true;
-    };
-
-/** Where a machine sends a packet. */
-export type Onward =
-  | { readonly type: "local" }
-  /** All who have the address: more than one where two machines claim it, none where nobody answers for it. */
-  | {
-      readonly type: "next";
-      readonly machines: readonly Machine[];
-      readonly link: GroundLink;
-      readonly via?: string;
-      readonly by: string;
-      /** They had the address, and neighbours may remember that; why. */
-      readonly perhaps?: string;
-    }
-  | { readonly type: "pod"; readonly end: End }
-  /** The kernel picks one of them for each flow. `sources`: they speak with different addresses. */
-  | {
-      readonly type: "several";
-      readonly ways: readonly Onward[];
-      readonly why: string;
-      readonly sources: boolean;
-    }
-  /** Not known. */
-  | { readonly type: "unknown"; readonly why: string }
-  | {
-      readonly type: "nowhere";
-      readonly by: string;
-      readonly why: string;
-      /** "expired": by an error that an echo does not take for its own (time exceeded). */
-      readonly told: boolean | "expired";
-      /** It leaves by this link first, the loopback one, and passes the filters on that way. */
-      readonly out?: GroundLink;
-      /** Told where the packet would leave: output filters see it before. */
-      readonly afterOutput?: true;
-    };
-
-/** A node's link to a pod; which of them is the container's secret. */
-export const podLink: GroundLink = { name: "tl*", addresses: [] };
+import { chooseSource } from "./source.ts";
 
 /** No way in any lab is longer; who is passed on more often goes round in circles. */
 const MOST_HOPS = 16;
@@ -352,62 +302,16 @@ export class Atlas {
   }
 }
 
-/** Says that nobody answers for the next hop of a packet to `destination`. */
-export function nobodyHas(
-  machine: Machine,
-  { link, via }: { readonly link: GroundLink; readonly via?: string },
-  destination: string,
-): string {
-  const { network, name } = link;
-  const place = network === undefined ? `link ${name ?? "?"} of ${machine.name}` : `network ${network}`;
-  return `nobody on ${place} has ${via ?? destination}`;
-}
-
 function forwards({ forwards: four, forwards6: six = four }: Machine, destination: string): boolean {
   return destination.includes(":") ? six : four;
-}
-
-function nowhere(by: string, why: string, told: boolean | "expired"): Extract<Onward, { type: "nowhere" }> {
-  return { type: "nowhere", by, why, told };
 }
 
 function isLeaving(pod: { readonly metadata: { readonly deletionTimestamp?: string } }): boolean {
   return pod.metadata.deletionTimestamp !== undefined;
 }
 
-function isIn(ip: Ip, text: string): boolean {
-  const own = parseIp(bare(text));
-  return own.family === ip.family && cidrContains(cidrOf(own, lengthOf(text)), ip);
-}
-
 function familyOf(text: string): 4 | 6 {
   return text.includes(":") ? 6 : 4;
-}
-
-/** Returns whether an address means whoever uses it. */
-export function isLoopback(address: string): boolean {
-  return address === "::1" || address.startsWith("127.");
-}
-
-/** Of an IPv4 address on `lo` the kernel takes the whole range for its own. Returns those that hold an address, narrow ones first. */
-function wholeRanges({ links }: Machine, address: string): string[] {
-  const ip = parseIp(address);
-  const own = links.find(({ name }) => name === "lo")?.addresses ?? [];
-  const found = ip.family === 4 ? own.filter((text) => isIn(ip, text)) : [];
-  return found.toSorted((a, b) => lengthOf(b) - lengthOf(a));
-}
-
-function lengthOf(text: string): number {
-  return Number(text.split("/")[1]);
-}
-
-/** To itself a machine speaks with the very address, but for IPv4's further ones of a range. */
-function ownSource(machine: Machine, destination: string): string {
-  if (destination.includes(":") || isLoopback(destination)) return destination;
-  const exact = (text: string) => bare(text) === destination;
-  const having = machine.links.find(({ addresses }) => addresses.some(exact));
-  if (having) return bare(primaryOf(having, having.addresses.find(exact)!));
-  return bare(wholeRanges(machine, destination)[0] ?? destination);
 }
 
 /** fe80::/10 means nobody without the name of a link. */

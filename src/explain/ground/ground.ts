@@ -75,6 +75,9 @@ export interface GroundRoute {
   readonly odd?: string;
 }
 
+/** A node's link to a pod; which of them is the container's secret. */
+export const podLink: GroundLink = { name: "tl*", addresses: [] };
+
 /** Returns the address of `address/length`. */
 export function bare(text: string): string {
   return text.split("/")[0] ?? "";

@@ -10,8 +10,9 @@
 import type { Choices } from "../../plan/foreign/index.ts";
 import { rangeName } from "../../plan/snat/source-nat-rules.ts";
 import { type End, isOnNode } from "../ends.ts";
-import { isLoopback, nobodyHas, type Onward, podLink, type Stop } from "../ground/atlas.ts";
-import { type GroundLink, type Machine, nodeName } from "../ground/ground.ts";
+import { type GroundLink, type Machine, nodeName, podLink } from "../ground/ground.ts";
+import { nobodyHas, type Onward, type Stop } from "../ground/onward.ts";
+import { isLoopback } from "../ground/own-addresses.ts";
 import type { Network } from "../judges/judge.ts";
 import { gatewayOf, type Hop } from "../way/way.ts";
 import { Parcel, type Start } from "./parcel.ts";

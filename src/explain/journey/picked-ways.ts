@@ -1,6 +1,6 @@
 // A route with several next hops: the kernel picks one for each flow, by a hash of its ends that nobody foretells.
 import type { Choices } from "../../plan/foreign/index.ts";
-import type { Onward } from "../ground/atlas.ts";
+import type { Onward } from "../ground/onward.ts";
 
 /** Picks a way wherever there are several, the same one for the same ways of one journey. */
 export class PickedWays {

@@ -2,8 +2,8 @@
 // what the machines on its way know of the connection by then.
 import type { IpRange } from "../../base/ip.ts";
 import type { Hook, HookPacket } from "../../plan/foreign/index.ts";
-import type { Stop } from "../ground/atlas.ts";
 import type { Machine } from "../ground/ground.ts";
+import type { Stop } from "../ground/onward.ts";
 import type { DirectionVerdict, SourceDecision } from "../judges/judge.ts";
 import type { Port } from "../ports.ts";
 import type { Hop } from "../way/way.ts";

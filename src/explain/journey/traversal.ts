@@ -3,8 +3,7 @@
 import type { Choices, Hook, HookPacket } from "../../plan/foreign/index.ts";
 import { NAT_PRIORITY } from "../../plan/snat/nft.ts";
 import { rangeName } from "../../plan/snat/source-nat-rules.ts";
-import { podLink } from "../ground/atlas.ts";
-import { type GroundLink, type Machine, nodeName } from "../ground/ground.ts";
+import { type GroundLink, type Machine, nodeName, podLink } from "../ground/ground.ts";
 import type { Network } from "../judges/judge.ts";
 import { type HookPass, type OwnPart, passHook, type Refused } from "./hook.ts";
 import { one, type Parcel, type Start } from "./parcel.ts";

@@ -7,7 +7,7 @@ import type { Hook, HookPacket } from "../../plan/foreign/index.ts";
 import { NotUnderstood, type TraceLink } from "../../plan/trace/packet.ts";
 import type { TraceTable } from "../../plan/trace/table.ts";
 import { trace } from "../../plan/trace/trace.ts";
-import { podLink } from "../ground/atlas.ts";
+import { podLink } from "../ground/ground.ts";
 import type { Behind } from "../judges/judge.ts";
 import { podLinkOf } from "./pod-links.ts";
 import { renderedRules } from "./rendered.ts";

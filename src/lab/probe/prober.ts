@@ -4,7 +4,7 @@ import { type CapturedPacket, type CapturePoint, startCapture } from "../../agen
 import { DEFAULT_TIMEOUT_MS, probe } from "../../agent/probe/client.ts";
 import { failed, type ProbeResult } from "../../agent/probe/result.ts";
 import { TrunklineError, textOf } from "../../base/errors.ts";
-import { isLoopback } from "../../explain/ground/atlas.ts";
+import { isLoopback } from "../../explain/ground/own-addresses.ts";
 import { formatPort } from "../../explain/ports.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { LabPort } from "../file/lab-file.ts";
