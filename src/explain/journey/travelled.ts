@@ -1,5 +1,5 @@
-// What the journey of a first packet has come to: where it ended, and as what; who was asked on its way, and who refused it; and
-// what the machines on its way know of the connection by then.
+// What the journey of a first packet has come to: where it ended, and as what; who was asked on its way, and who
+// refused it; and what the machines on its way know of the connection by then.
 import type { IpRange } from "../../base/ip.ts";
 import type { Hook, HookPacket } from "../../plan/foreign/index.ts";
 import type { Machine } from "../ground/ground.ts";

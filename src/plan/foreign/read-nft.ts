@@ -1,23 +1,18 @@
 // Reads nft's JSON (libnftables-json(5)) of tables that are not ours for following packets. What is not known is a step of
 // its own: the packet then goes on or does not.
-import { type Cidr, cidrOf, cidrRange, type IpRange, tryParseIp } from "../../base/ip.ts";
+import { asList, asObject, type Json } from "./nft-json.ts";
+import { addressRange, portsOf, subjectsOf, tupleOf } from "./nft-operands.ts";
 import {
   type Chain,
-  exactly,
   type Hook,
   hooks,
   type Match,
-  type Ports,
-  protocolNumber,
   type Rejection,
   type Rule,
   type Step,
   type Subject,
-  type Value,
   type Verdict,
 } from "./types.ts";
-
-type Json = Readonly<Record<string, unknown>>;
 
 /**
  * Returns the chains of `nft -j list …` output's `nftables` array.
@@ -240,142 +235,6 @@ class Reader {
   }
 }
 
-function subjectsOf(left: unknown): readonly Subject[] | undefined {
-  const concat = asObject(left)?.["concat"];
-  const parts = (Array.isArray(concat) ? (concat as readonly unknown[]) : [left]).map(subjectOf);
-  return parts.every((one) => one !== undefined) ? parts : undefined;
-}
-
-function subjectOf(raw: unknown): Subject | undefined {
-  const left = asObject(raw);
-  const payload = asObject(left?.["payload"]);
-  if (payload) return payloadSubject(String(payload["protocol"]), String(payload["field"]));
-  const masked = asList(left?.["&"]);
-  if (masked.length === 2) {
-    const key = asObject(asObject(masked[0])?.["meta"])?.["key"];
-    return key === "mark" && typeof masked[1] === "number" ? { of: "mark", mask: masked[1] } : undefined;
-  }
-  const key = asObject(left?.["meta"])?.["key"];
-  if (key !== undefined) return metaSubject(String(key));
-  const fib = asObject(left?.["fib"]);
-  if (fib?.["result"] === "type") {
-    const [flag, ...more] = asList(fib["flags"]);
-    if (more.length > 0) return undefined;
-    return flag === "daddr"
-      ? { of: "destination-type" }
-      : flag === "saddr"
-        ? { of: "source-type" }
-        : undefined;
-  }
-  const ct = asObject(left?.["ct"]);
-  if (ct && ct["dir"] === undefined && (ct["key"] === "state" || ct["key"] === "status"))
-    return { of: ct["key"] };
-  return undefined;
-}
-
-function payloadSubject(protocol: string, field: string): Subject | undefined {
-  if (protocol === "ip" || protocol === "ip6") {
-    const family = protocol === "ip" ? 4 : 6;
-    if (field === "saddr") return { of: "source", family };
-    if (field === "daddr") return { of: "destination", family };
-    return field === "protocol" || field === "nexthdr" ? { of: "protocol" } : undefined;
-  }
-  if (protocol === "icmp" || protocol === "icmpv6")
-    return field === "type" ? { of: "icmp-type", family: protocol === "icmp" ? 4 : 6 } : undefined;
-  const of = field === "dport" ? "destination-port" : field === "sport" ? "source-port" : undefined;
-  if (!of) return undefined;
-  if (protocol === "th") return { of };
-  const number = protocolNumber(protocol);
-  return number === undefined ? undefined : { of, protocol: number };
-}
-
-function metaSubject(key: string): Subject | undefined {
-  switch (key) {
-    case "iifname":
-    case "iif":
-      return { of: "in" };
-    case "oifname":
-    case "oif":
-      return { of: "out" };
-    case "l4proto":
-      return { of: "protocol" };
-    case "nfproto":
-      return { of: "family" };
-    case "mark":
-      return { of: "mark", mask: 0xffffffff };
-    default:
-      return undefined;
-  }
-}
-
-const icmpTypes: Readonly<Record<string, number>> = { "echo-request": 8, "echo-reply": 0 };
-const icmp6Types: Readonly<Record<string, number>> = { "echo-request": 128, "echo-reply": 129 };
-
-function tupleOf(subjects: readonly Subject[], raw: unknown): readonly Value[] | undefined {
-  // An element with a time-out, a comment or a counter.
-  const inner = asObject(asObject(raw)?.["elem"])?.["val"] ?? raw;
-  const parts = subjects.length === 1 ? [inner] : asList(asObject(inner)?.["concat"]);
-  if (parts.length !== subjects.length) return undefined;
-  const values = subjects.map((subject, at) => readValue(subject, parts[at]));
-  return values.every((one) => one !== undefined) ? values : undefined;
-}
-
-function readValue(subject: Subject, right: unknown): Value | undefined {
-  switch (subject.of) {
-    case "source":
-    case "destination": {
-      const range = addressRange(right);
-      return range?.family === subject.family ? { first: range.first, last: range.last } : undefined;
-    }
-    case "protocol": {
-      const number = typeof right === "number" ? right : protocolNumber(String(right));
-      return number === undefined ? undefined : exactly(number);
-    }
-    case "icmp-type": {
-      const names = subject.family === 4 ? icmpTypes : icmp6Types;
-      const number = typeof right === "number" ? right : names[String(right)];
-      return number === undefined ? undefined : exactly(number);
-    }
-    case "mark":
-    case "source-port":
-    case "destination-port": {
-      const ports = portsOf(right);
-      return ports && { first: BigInt(ports.first), last: BigInt(ports.last) };
-    }
-    case "family":
-      return right === "ipv4" || right === 2
-        ? exactly(4)
-        : right === "ipv6" || right === 10
-          ? exactly(6)
-          : undefined;
-    default:
-      return typeof right === "string" ? right : undefined;
-  }
-}
-
-function addressRange(right: unknown): IpRange | undefined {
-  if (typeof right === "string") {
-    const ip = tryParseIp(right);
-    return ip && { family: ip.family, first: ip.value, last: ip.value };
-  }
-  const cidr = asCidr(asObject(right)?.["prefix"]);
-  if (cidr) return cidrRange(cidr);
-  const [first, last] = asList(asObject(right)?.["range"]).map((one) => tryParseIp(String(one)));
-  return first && last && { family: first.family, first: first.value, last: last.value };
-}
-
-function asCidr(raw: unknown): Cidr | undefined {
-  const prefix = asObject(raw);
-  const ip = typeof prefix?.["addr"] === "string" ? tryParseIp(prefix["addr"]) : undefined;
-  return ip && typeof prefix?.["len"] === "number" ? cidrOf(ip, prefix["len"]) : undefined;
-}
-
-function portsOf(right: unknown): Ports | undefined {
-  if (typeof right === "number") return { first: right, last: right };
-  const [first, last] = asList(asObject(right)?.["range"]);
-  return typeof first === "number" && typeof last === "number" ? { first, last } : undefined;
-}
-
 function translation(type: "snat" | "dnat", body: Json): Step | undefined {
   const to = addressRange(body["addr"]);
   const ports = portsOf(body["port"]);
@@ -413,12 +272,4 @@ function isHarmless(written: Json | undefined): boolean {
   const ct = asObject(written?.["ct"])?.["key"];
   const option = asObject(written?.["tcp option"])?.["name"];
   return meta === "priority" || meta === "nftrace" || ct === "mark" || ct === "label" || option === "maxseg";
-}
-
-function asObject(value: unknown): Json | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
-}
-
-function asList(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? (value as readonly unknown[]) : typeof value === "string" ? [value] : [];
 }

@@ -1,8 +1,7 @@
 // Reads nft's JSON (libnftables-json(5)) of tables that are not ours, as far as it bears on source translation.
 import { type Cidr, cidrOf, tryParseIp } from "../../../base/ip.ts";
+import { asList, asObject, type Json } from "../../foreign/nft-json.ts";
 import type { ForeignChain, ForeignRule, Not, RuleMatch, RuleTarget } from "./types.ts";
-
-type Json = Readonly<Record<string, unknown>>;
 
 /**
  * Returns the chains of `nft -j list …` output's `nftables` array.
@@ -157,12 +156,4 @@ function asCidr(right: unknown): Cidr | undefined {
   const prefix = asObject(asObject(right)?.["prefix"]);
   const ip = typeof prefix?.["addr"] === "string" ? tryParseIp(prefix["addr"]) : undefined;
   return ip && typeof prefix?.["len"] === "number" ? cidrOf(ip, prefix["len"]) : undefined;
-}
-
-function asObject(value: unknown): Json | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
-}
-
-function asList(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? (value as readonly unknown[]) : typeof value === "string" ? [value] : [];
 }
