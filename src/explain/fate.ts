@@ -79,66 +79,88 @@ function unheard({ reason, stands }: TunnelTaker) {
   return { broken: reason, listening: undefined, reason, outcome: "filtered" as const, refusal: undefined };
 }
 
+/** A packet's journey, and what to ask about the answers to it. */
+interface Journeyed {
+  readonly network: Network;
+  readonly start: Start;
+  readonly travelled: Travelled;
+  readonly choices: Choices;
+}
+
 /** Returns what becomes of a packet that has made its journey. */
 export function fateOf(network: Network, start: Start, travelled: Travelled, choices: Choices): Fate {
-  const { facts, atlas } = network;
-  const { hops, stop, refused, port, destination } = travelled;
-  const machine = stop.type === "machine" ? { machine: stop.machine } : {};
-  const back = (outcome: Outcome, at: Place) => {
-    const isAnswer = outcome === "answered";
-    const answering = at && { ...at, error: at.error && !isAnswer, more: isAnswer };
-    const why = answering && answerLost(network, start, travelled, answering, choices);
-    return { outcome: why === undefined ? outcome : ("filtered" as const), why };
+  const journeyed = { network, start, travelled, choices };
+  const { stop } = travelled;
+  if (travelled.refused) return fateOfRefused(journeyed, travelled.refused);
+  if (stop.type === "lost") return fateOfLost(journeyed, stop);
+  return fateOfMapped(journeyed, stop) ?? fateOfArrived(journeyed, stop);
+}
+
+function fateOfRefused(journeyed: Journeyed, refused: NonNullable<Travelled["refused"]>): Fate {
+  const { start, travelled } = journeyed;
+  const broken = `${refused.at.name} ${verbs[refused.as]} it: ${refused.by}`;
+  const outcome =
+    refused.as === "dropped" || isSendRefused(start, refused.hook) || isErrorUnsaid(travelled)
+      ? "filtered"
+      : // A reset is an answer like others, and in the name of who was asked.
+        back(journeyed, rejectedAs[refused.as], {
+          ...errorFrom(refused.at),
+          error: refused.as !== "reset",
+        }).outcome;
+  return {
+    hops: travelled.hops,
+    broken,
+    ...before(travelled),
+    ...(!refused.afterDrop && { brokenUntranslated: true as const }),
+    listening: false,
+    reason: "it does not get there",
+    outcome,
+    refusal: undefined,
   };
-  if (refused) {
-    const broken = `${refused.at.name} ${verbs[refused.as]} it: ${refused.by}`;
-    const outcome =
-      refused.as === "dropped" || isSendRefused(start, refused.hook) || isErrorUnsaid(travelled)
-        ? "filtered"
-        : // A reset is an answer like others, and in the name of who was asked.
-          back(rejectedAs[refused.as], { ...errorFrom(refused.at), error: refused.as !== "reset" }).outcome;
-    return {
-      hops,
-      broken,
-      ...before(travelled),
-      ...(!refused.afterDrop && { brokenUntranslated: true as const }),
-      listening: false,
-      reason: "it does not get there",
-      outcome,
-      refusal: undefined,
-    };
-  }
-  if (stop.type === "lost") {
-    const told = stop.told ? back("unreachable", errorFrom(stop.at)).outcome : "filtered";
-    const reason = `nobody is there who could listen`;
-    return {
-      hops,
-      broken: stop.why,
-      ...before(travelled),
-      listening: false,
-      reason,
-      outcome: told,
-      refusal: undefined,
-    };
-  }
+}
+
+function fateOfLost(journeyed: Journeyed, stop: Extract<Stop, { type: "lost" }>): Fate {
+  const { travelled } = journeyed;
+  return {
+    hops: travelled.hops,
+    broken: stop.why,
+    ...before(travelled),
+    listening: false,
+    reason: "nobody is there who could listen",
+    outcome: stop.told ? back(journeyed, "unreachable", errorFrom(stop.at)).outcome : "filtered",
+    refusal: undefined,
+  };
+}
+
+/** Of a packet that a hostPort may lead on to a pod, by rules that nobody has looked at. */
+function fateOfMapped({ network, start, travelled }: Journeyed, stop: Arrived): Fate | undefined {
+  const { hops, port, destination } = travelled;
   const mapped = mappedTo(network, stop, destination, port);
-  if (mapped !== undefined) {
-    const unknown = { listening: undefined, outcome: undefined, refusal: undefined };
-    const reason = `a hostPort of ${mapped} takes it, which no plan tells of`;
-    // On the sender's own node it is led to the pod as soon as it comes in.
-    const atHome = stop.type === "machine" && isPodOf(start) && atlas.machineOf(start.from) === stop.machine;
-    return atHome
-      ? { hops, ...machine, ...unknown, diverted: true, reason: `${reason}, before policies look` }
-      : { hops, ...machine, ...unknown, reason };
-  }
+  if (mapped === undefined) return undefined;
+  const unknown = { listening: undefined, outcome: undefined, refusal: undefined };
+  const reason = `a hostPort of ${mapped} takes it, which no plan tells of`;
+  // On the sender's own node it is led to the pod as soon as it comes in.
+  const atHome =
+    stop.type === "machine" && isPodOf(start) && network.atlas.machineOf(start.from) === stop.machine;
+  return atHome
+    ? { hops, ...machineOf(stop), ...unknown, diverted: true, reason: `${reason}, before policies look` }
+    : { hops, ...machineOf(stop), ...unknown, reason };
+}
+
+function fateOfArrived(journeyed: Journeyed, stop: Arrived): Fate {
+  const { network, travelled, choices } = journeyed;
+  const { facts, atlas } = network;
+  const { hops, port, destination } = travelled;
   const node = stop.type === "machine" ? nodeName(stop.machine.name) : undefined;
   const taken = node === undefined ? undefined : takenByTunnel(facts, node, travelled.source.family, port);
-  if (taken) return { hops, ...machine, ...unheard(taken) };
+  if (taken) return { hops, ...machineOf(stop), ...unheard(taken) };
   const ear = listeningAt(facts, stop, destination, port);
   const place = placeOf(atlas, stop);
   // All refusals but TCP's are error messages.
   const refusing = place && { ...place, error: port?.protocol !== "TCP" };
-  const { outcome, why } = ear.listening ? back("answered", place) : back("refused", refusing);
+  const { outcome, why } = ear.listening
+    ? back(journeyed, "answered", place)
+    : back(journeyed, "refused", refusing);
   const cut =
     ear.listening && why === undefined && port?.protocol === "TCP"
       ? whyCutOff(network, travelled, choices)
@@ -146,12 +168,28 @@ export function fateOf(network: Network, start: Start, travelled: Travelled, cho
   const noReturn = why ?? cut;
   return {
     hops,
-    ...machine,
+    ...machineOf(stop),
     ...ear,
     ...(noReturn === undefined ? {} : { noReturn }),
     outcome: cut === undefined ? outcome : "filtered",
-    refusal: back("refused", refusing).outcome,
+    refusal: back(journeyed, "refused", refusing).outcome,
   };
+}
+
+/** Returns what the sender hears of what is said to it, and why it does not hear that. */
+function back(
+  { network, start, travelled, choices }: Journeyed,
+  outcome: Outcome,
+  at: Place,
+): { readonly outcome: Outcome; readonly why: string | undefined } {
+  const isAnswer = outcome === "answered";
+  const answering = at && { ...at, error: at.error && !isAnswer, more: isAnswer };
+  const why = answering && answerLost(network, start, travelled, answering, choices);
+  return { outcome: why === undefined ? outcome : ("filtered" as const), why };
+}
+
+function machineOf(stop: Arrived): Pick<Fate, "machine"> {
+  return stop.type === "machine" ? { machine: stop.machine } : {};
 }
 
 /** What a machine's own kernel keeps from being sent fails at once; only TCP goes on waiting, and hears what is said of it. */
@@ -172,10 +210,12 @@ function isErrorUnsaid({ refused, stop, destination }: Travelled): boolean {
 const verbs = { dropped: "drops", reset: "rejects", refused: "rejects", unreachable: "rejects" } as const;
 const rejectedAs = { reset: "refused", refused: "refused", unreachable: "unreachable" } as const;
 
+type Arrived = Exclude<Stop, { type: "lost" }>;
+
 /** Where the answer begins; undefined: the packet never left its sender. */
 type Place = Omit<Answering, "more"> | undefined;
 
-function placeOf(atlas: Atlas, stop: Exclude<Stop, { type: "lost" }>): Place {
+function placeOf(atlas: Atlas, stop: Arrived): Place {
   if (stop.type === "machine") return { machine: stop.machine, pod: false, error: false };
   const machine = atlas.machineOf(stop.end);
   return machine && { machine, pod: true, error: false };
@@ -216,7 +256,7 @@ function isPodOf({ from }: Start): boolean {
 /** Returns the pod that a node leads a port to, if it does, and nobody has looked at the rules by which it does. */
 function mappedTo(
   { facts, atlas, rulesOf }: Network,
-  { name }: Exclude<Stop, { type: "lost" }>,
+  { name }: Arrived,
   destination: string,
   port: Port | undefined,
 ): string | undefined {

@@ -1,5 +1,6 @@
 // Asks the policy program about a flow, and puts its verdict into words.
 import type { Pod } from "../../api/kinds/core.ts";
+import type { Family } from "../../base/ip.ts";
 import type { ClusterFacts } from "../../plan/facts.ts";
 import {
   compilePolicies,
@@ -46,20 +47,22 @@ export function policyJudge(facts: ClusterFacts): Pick<Judges, "policies" | "rea
   return { policies, reach: (ends) => reachAmong(facts, program, ends, policies) };
 }
 
-/** An end is in the table once for each of its addresses, or once without any. */
-function reachAmong(
-  facts: ClusterFacts,
-  program: PolicyProgram,
-  ends: readonly End[],
-  policies: Judges["policies"],
-): Reach {
+/** Where ends stand in a table. */
+interface Places {
+  readonly flowEnds: readonly FlowEnd[];
+  /** Once for each of its addresses, or once without any. */
+  readonly own: ReadonlyMap<End, ReadonlyMap<string | undefined, number>>;
+  /** Who speaks with a tunnel's address, perhaps, stands there once more, by family. */
+  readonly byTunnel: ReadonlyMap<End, ReadonlyMap<Family, number>>;
+}
+
+function placesOf(facts: ClusterFacts, ends: readonly End[]): Places {
   const flowEnds: FlowEnd[] = [];
-  const places = new Map<End, ReadonlyMap<string | undefined, number>>();
+  const own = new Map<End, ReadonlyMap<string | undefined, number>>();
   for (const end of ends) {
     const addresses = end.addresses.length === 0 ? [undefined] : end.addresses;
-    places.set(end, new Map(addresses.map((ip) => [ip, flowEnds.push(tableEnd(facts, end, ip)) - 1])));
+    own.set(end, new Map(addresses.map((ip) => [ip, flowEnds.push(tableEnd(facts, end, ip)) - 1])));
   }
-  // Who speaks with a tunnel's address, perhaps, stands there once more, by family.
   const byTunnel = new Map(
     ends.filter(isOnNode).map((end) => [
       end,
@@ -71,18 +74,28 @@ function reachAmong(
       ),
     ]),
   );
+  return { flowEnds, own, byTunnel };
+}
+
+function reachAmong(
+  facts: ClusterFacts,
+  program: PolicyProgram,
+  ends: readonly End[],
+  policies: Judges["policies"],
+): Reach {
+  const { flowEnds, own, byTunnel } = placesOf(facts, ends);
   const table = new ReachTable(program, flowEnds);
   // Two ends speak with their first addresses where these are of one family, or one of them has none yet.
   const firsts = new Map(
-    ends.map((end) => [end, { place: places.get(end)?.get(end.addresses[0]) ?? 0, family: familyOf(end) }]),
+    ends.map((end) => [end, { place: own.get(end)?.get(end.addresses[0]) ?? 0, family: familyOf(end) }]),
   );
-  const placesOf = ({ from, to, source, destination, perhapsByTunnel: family }: Pair) => {
-    const own = family === undefined ? places.get(from)?.get(source) : byTunnel.get(from)?.get(family);
-    return [own, places.get(to)?.get(destination)] as const;
+  const pairOf = ({ from, to, source, destination, perhapsByTunnel: family }: Pair) => {
+    const here = family === undefined ? own.get(from)?.get(source) : byTunnel.get(from)?.get(family);
+    return [here, own.get(to)?.get(destination)] as const;
   };
   return {
     refusing: (pair, port) => {
-      const [here, there] = placesOf(pair);
+      const [here, there] = pairOf(pair);
       if (here === undefined || there === undefined) {
         // An address that no object gives the end, such as that of a router's other link.
         const { egress, ingress } = policies({ ...pair, port });
@@ -104,7 +117,7 @@ function reachAmong(
       };
     },
     doubt: (pair, port) => {
-      const [here, there] = placesOf(pair);
+      const [here, there] = pairOf(pair);
       if (here === undefined || there === undefined) return undefined;
       const found = table.doubt(here, there, port.protocol, port.port);
       return found && doubtInWords(found, pair);

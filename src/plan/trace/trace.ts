@@ -118,17 +118,9 @@ class Walk {
           if (answer !== true) found = answer;
           continue;
         }
-        case "set-priority": {
-          const { from } = expression;
-          if (from === "none") {
-            this.metadata.priority = "none";
-            continue;
-          }
-          const element = this.#lookUp([from.field], from.map);
-          if (!element) return undefined;
-          this.metadata.priority = element.value;
+        case "set-priority":
+          if (!this.#setPriority(expression)) return undefined;
           continue;
-        }
         case "set-mark":
           this.metadata.mark = ((this.metadata.mark & expression.and) | expression.or) >>> 0;
           note(`mark 0x${this.metadata.mark.toString(16)}`);
@@ -154,6 +146,13 @@ class Walk {
       }
     }
     return undefined;
+  }
+
+  /** Returns whether there was a value to set it to. */
+  #setPriority({ from }: Extract<Expression, { type: "set-priority" }>): boolean {
+    const value = from === "none" ? from : this.#lookUp([from.field], from.map)?.value;
+    if (value !== undefined) this.metadata.priority = value;
+    return value !== undefined;
   }
 
   #follow(verdict: Verdict, depth: number): Ending | "return" | "next" {
