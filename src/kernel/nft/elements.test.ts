@@ -1,4 +1,4 @@
-// The bytes of a batch, as `nft --debug=mnl` shows those of nft's own for the same; test/kernel/nft-changes.test.ts has the
+// The bytes of a batch, as `nft --debug=mnl` shows those of nft's own for the same; test/kernel/nft/nft-changes.test.ts has the
 // kernel judge them.
 import { describe, expect, it } from "vitest";
 import type { NftSetChange } from "../kernel.ts";

@@ -1,10 +1,10 @@
 // Routers of a lab that run BIRD and FRR, nodes that come and go, and the processes that a lab is made of.
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { processesWithEnvironment, signalProcess } from "../../src/kernel/process.ts";
-import { LAB_VARIABLE } from "../../src/lab/life/clear-away.ts";
-import { frrFolder } from "../../src/lab/routers/folders.ts";
-import { Commands, machineState } from "../e2e/trunkline.ts";
+import { processesWithEnvironment, signalProcess } from "../../../src/kernel/process.ts";
+import { LAB_VARIABLE } from "../../../src/lab/life/clear-away.ts";
+import { frrFolder } from "../../../src/lab/routers/folders.ts";
+import { Commands, machineState } from "../../e2e/trunkline.ts";
 
 const LAB = `
 name: routers

@@ -1,11 +1,11 @@
 // The fake nftables against the real one: both take and refuse the same transactions, and hold the same afterwards.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isError } from "../../src/base/errors.ts";
-import { fakeMachine, type Nft } from "../../src/kernel/index.ts";
-import { NftTable } from "../../src/kernel/nft/document.ts";
-import { mutate, mutations } from "../../src/kernel/nft/mutations.suite.ts";
-import { makeScene } from "./scene.ts";
+import { isError } from "../../../src/base/errors.ts";
+import { fakeMachine, type Nft } from "../../../src/kernel/index.ts";
+import { NftTable } from "../../../src/kernel/nft/document.ts";
+import { mutate, mutations } from "../../../src/kernel/nft/mutations.suite.ts";
+import { makeScene } from "../scene.ts";
 
 const scene = makeScene();
 

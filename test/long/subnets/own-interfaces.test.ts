@@ -4,12 +4,12 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import type { Pod } from "../../src/api/kinds/core.ts";
-import type { Explanation } from "../../src/explain/explain.ts";
-import { disagreements, everybodyOf, type Question } from "../e2e/agreement.ts";
-import { bothMatrices, verdicts } from "../e2e/cells.ts";
-import { Commands } from "../e2e/trunkline.ts";
-import { HandMadeEnis } from "./hand-made-enis.ts";
+import type { Pod } from "../../../src/api/kinds/core.ts";
+import type { Explanation } from "../../../src/explain/explain.ts";
+import { disagreements, everybodyOf, type Question } from "../../e2e/agreement.ts";
+import { bothMatrices, verdicts } from "../../e2e/cells.ts";
+import { Commands } from "../../e2e/trunkline.ts";
+import { HandMadeEnis } from "../hand-made-enis.ts";
 
 const lab = `
 name: wires

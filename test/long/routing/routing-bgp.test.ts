@@ -3,8 +3,8 @@
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { BGPPeer } from "../../src/api/kinds/routing/bgp.ts";
-import type { SessionReport } from "../../src/plan/routing/bird/report.ts";
+import type { BGPPeer } from "../../../src/api/kinds/routing/bgp.ts";
+import type { SessionReport } from "../../../src/plan/routing/bird/report.ts";
 import { pod, RoutingBed } from "./routing-bed.ts";
 
 const lab = `
@@ -127,7 +127,7 @@ describe("BGP in two LANs with a router between them", () => {
 
   it("loses no packet of a flow when BIRD on either side, or the agent, is killed", async () => {
     const { status } = await trunkline.json<{ status: { podIP: string } }>("get", "pod", "web3");
-    const sender = path.resolve(import.meta.dirname, "flow-sender.ts");
+    const sender = path.resolve(import.meta.dirname, "../flow-sender.ts");
     const flow = trunkline.ask("lab", "exec", "node1", "--", "node", sender, status.podIP, "25");
     await sleep(1000);
     for (const name of ["bird/node1", "agent/node1", "bird/node3"]) {

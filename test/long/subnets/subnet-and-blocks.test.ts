@@ -2,9 +2,9 @@
 // way, onto an interface that has no address of its own.
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { Node, Pod } from "../../src/api/kinds/core.ts";
-import { linuxMachine } from "../../src/kernel/index.ts";
-import { Commands } from "../e2e/trunkline.ts";
+import type { Node, Pod } from "../../../src/api/kinds/core.ts";
+import { linuxMachine } from "../../../src/kernel/index.ts";
+import { Commands } from "../../e2e/trunkline.ts";
 
 const lab = `
 name: mixed

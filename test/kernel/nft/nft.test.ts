@@ -1,12 +1,12 @@
 // What depends on libnftables itself: namespaces, names of interfaces, several handles at once, and the program.
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import type { KernelEvent } from "../../src/kernel/index.ts";
-import { Context } from "../../src/kernel/linux/context.ts";
-import { watchEvents } from "../../src/kernel/linux/events.ts";
-import { LinuxNft } from "../../src/kernel/nft/nft.ts";
-import { NftProgram } from "../../src/kernel/nft/program.ts";
-import { makeScene, until } from "./scene.ts";
+import type { KernelEvent } from "../../../src/kernel/index.ts";
+import { Context } from "../../../src/kernel/linux/context.ts";
+import { watchEvents } from "../../../src/kernel/linux/events.ts";
+import { LinuxNft } from "../../../src/kernel/nft/nft.ts";
+import { NftProgram } from "../../../src/kernel/nft/program.ts";
+import { makeScene, until } from "../scene.ts";
 
 const scene = makeScene();
 const chain = "add table inet t\nadd chain inet t c { type filter hook input priority 0; }";

@@ -1,6 +1,6 @@
 // Packets between nodes in tunnels: VXLAN on this kernel, and what becomes of IP in IP where the kernel has none.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Commands } from "../e2e/trunkline.ts";
+import { Commands } from "../../e2e/trunkline.ts";
 
 const LAB = `
 name: tunnels

@@ -2,8 +2,8 @@
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
-import type { SessionReport } from "../../src/plan/routing/bird/report.ts";
-import { Commands } from "../e2e/trunkline.ts";
+import type { SessionReport } from "../../../src/plan/routing/bird/report.ts";
+import { Commands } from "../../e2e/trunkline.ts";
 
 export const calico = (kind: string, name: string, spec: string) =>
   `---\napiVersion: crd.projectcalico.org/v1\nkind: ${kind}\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
@@ -114,7 +114,7 @@ export class RoutingBed {
     flows: Readonly<Record<string, readonly [from: string, to: string]>>,
     change: () => Promise<unknown>,
   ): Promise<Record<string, Interruption>> {
-    const sender = path.resolve(import.meta.dirname, "flow-sender.ts");
+    const sender = path.resolve(import.meta.dirname, "../flow-sender.ts");
     const running = await Promise.all(
       Object.entries(flows).map(async ([name, [from, to]]) => {
         const { status } = await this.commands.json<{ status: { podIP: string } }>("get", "pod", to);

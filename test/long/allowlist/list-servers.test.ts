@@ -4,9 +4,9 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { AddressList, SinkState } from "../../src/api/kinds/address-list.ts";
-import { cidrSize, tryParseCidr } from "../../src/base/ip.ts";
-import { Commands } from "../e2e/trunkline.ts";
+import type { AddressList, SinkState } from "../../../src/api/kinds/address-list.ts";
+import { cidrSize, tryParseCidr } from "../../../src/base/ip.ts";
+import { Commands } from "../../e2e/trunkline.ts";
 
 const trunkline = new Commands();
 const { folder, file } = trunkline;

@@ -1,7 +1,7 @@
 // The routing examples: in each a host behind an FRR router reaches pods in two LANs by their own addresses, once a pool
 // and pods are there, which the examples leave to whoever uses them.
 import { describe, expect, it } from "vitest";
-import { Commands } from "../e2e/trunkline.ts";
+import { Commands } from "../../e2e/trunkline.ts";
 
 const objects = (tunnel: string) => `apiVersion: crd.projectcalico.org/v1
 kind: IPPool

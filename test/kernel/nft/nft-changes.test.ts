@@ -2,12 +2,12 @@
 // every type and shape, and refuses the same.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isError } from "../../src/base/errors.ts";
-import type { KernelEvent, Nft, NftSetChange } from "../../src/kernel/index.ts";
-import { loadNftables } from "../../src/kernel/nft/library.ts";
-import type { NftSet } from "../../src/kernel/nft/state.ts";
-import { changeText } from "../../src/kernel/nft/text.ts";
-import { makeScene, until } from "./scene.ts";
+import { isError } from "../../../src/base/errors.ts";
+import type { KernelEvent, Nft, NftSetChange } from "../../../src/kernel/index.ts";
+import { loadNftables } from "../../../src/kernel/nft/library.ts";
+import type { NftSet } from "../../../src/kernel/nft/state.ts";
+import { changeText } from "../../../src/kernel/nft/text.ts";
+import { makeScene, until } from "../scene.ts";
 
 const scene = makeScene();
 const heading = { family: "inet", table: "t" } as const;

@@ -1,8 +1,8 @@
 // Agents' rests and retries go by the lab's clock.
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { Pod } from "../../src/api/kinds/core.ts";
-import { Commands } from "../e2e/trunkline.ts";
+import type { Pod } from "../../../src/api/kinds/core.ts";
+import { Commands } from "../../e2e/trunkline.ts";
 
 const lab = `
 name: subnet-clock

@@ -2,9 +2,9 @@
 // settings, links or addresses change.
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Node } from "../../src/api/kinds/core.ts";
-import type { SessionReport } from "../../src/plan/routing/bird/report.ts";
-import { Commands } from "../e2e/trunkline.ts";
+import type { Node } from "../../../src/api/kinds/core.ts";
+import type { SessionReport } from "../../../src/plan/routing/bird/report.ts";
+import { Commands } from "../../e2e/trunkline.ts";
 
 const lab = `
 name: node-address

@@ -2,12 +2,12 @@
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Event, Node, Pod } from "../../src/api/kinds/core.ts";
-import type { NodeConfig } from "../../src/api/kinds/node-config.ts";
-import type { Subnet } from "../../src/api/kinds/subnet.ts";
-import { Commands } from "../e2e/trunkline.ts";
+import type { Event, Node, Pod } from "../../../src/api/kinds/core.ts";
+import type { NodeConfig } from "../../../src/api/kinds/node-config.ts";
+import type { Subnet } from "../../../src/api/kinds/subnet.ts";
+import { Commands } from "../../e2e/trunkline.ts";
 
-const manifest = path.resolve(import.meta.dirname, "../../examples/vswitch-pinning/vswitch-pinning.yaml");
+const manifest = path.resolve(import.meta.dirname, "../../../examples/vswitch-pinning/vswitch-pinning.yaml");
 const pinned = /^10\.2\.1\.\d+$/;
 
 interface List<T> {

@@ -3,9 +3,9 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { AddressList } from "../../src/api/kinds/address-list.ts";
-import type { PodNetworking } from "../../src/api/kinds/pod-networking.ts";
-import { Commands } from "../e2e/trunkline.ts";
+import type { AddressList } from "../../../src/api/kinds/address-list.ts";
+import type { PodNetworking } from "../../../src/api/kinds/pod-networking.ts";
+import { Commands } from "../../e2e/trunkline.ts";
 
 const egress = "192.168.18.250";
 const lab = `

@@ -2,7 +2,7 @@
 // option does what it says, and what it keeps from standing has its own error code.
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { BGPPeer } from "../../src/api/kinds/routing/bgp.ts";
+import type { BGPPeer } from "../../../src/api/kinds/routing/bgp.ts";
 import { calico, pod, RoutingBed, routing } from "./routing-bed.ts";
 
 const lab = `
