@@ -35,8 +35,9 @@ export interface Answering {
   readonly more: boolean;
 }
 
-/** Kernels give each connection one of few: each of them is asked. More than that are taken to be alike. */
-const MOST_SOURCES = 8n;
+/** Kernels give each connection one of a range: each of few is asked. Of more the ends and the middle are. */
+const FEW_SOURCES = 8n;
+const OF_MANY = 3n;
 
 /**
  * Returns why what the far end says never comes back; undefined: it does.
@@ -48,15 +49,18 @@ export function whyNoReturn(
   from: Answering,
   choices: Choices,
 ): string | undefined {
-  const { first, last, family } = travelled.source;
-  const count = last - first + 1n;
-  const at =
-    count > 1n && count <= MOST_SOURCES
-      ? choices.pick(Number(count), `which of ${rangeName(travelled.source)} is used`)
-      : 0;
-  if (count > MOST_SOURCES) return undefined;
-  const seen = formatIp({ family, value: first + BigInt(at) });
+  const seen = oneOf(travelled.source, choices);
   return new Way(network, start, travelled, choices).follow(from, seen);
+}
+
+/** Returns an address that the connection may have been given; it is the same for all its packets. */
+function oneOf(range: IpRange, choices: Choices): string {
+  const { first, last, family } = range;
+  const beyond = last - first;
+  if (beyond === 0n) return formatIp({ family, value: first });
+  const asked = beyond < FEW_SOURCES ? beyond + 1n : OF_MANY;
+  const at = BigInt(choices.keep(range, Number(asked), `which of ${rangeName(range)} is used`));
+  return formatIp({ family, value: first + (beyond * at) / (asked - 1n) });
 }
 
 class Way {
@@ -152,7 +156,8 @@ class Way {
     const tracked = this.#open[at];
     if (!tracked) return undefined;
     this.#open.splice(at, 1);
-    if (tracked.before.source !== tracked.after.source) answer.destination = rangeName(tracked.before.source);
+    if (tracked.before.source !== tracked.after.source)
+      answer.destination = oneOf(tracked.before.source, this.#choices);
     answer.sourceLater = tracked.before.destination;
     return tracked;
   }

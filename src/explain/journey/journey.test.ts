@@ -43,17 +43,19 @@ interface Given {
   readonly of?: ClusterFacts;
   readonly n1?: ReturnType<typeof rules>;
   readonly n2?: ReturnType<typeof rules>;
+  readonly gateway?: ReturnType<typeof rules>;
   readonly on?: Ground;
 }
 
 const nothing = rules();
-const judgesFor = ({ of = facts(), n1 = nothing, n2 = nothing, on = named }: Given) =>
+const judgesFor = ({ of = facts(), n1 = nothing, n2 = nothing, gateway = nothing, on = named }: Given) =>
   judgesOf(
     of,
     {
       rules: new Map([
         ["node/n1", n1],
         ["node/n2", n2],
+        ["host/gateway", gateway],
       ]),
     },
     on,
@@ -485,6 +487,24 @@ describe("a source that is one of several", () => {
     };
     const { admission } = ask("pod/web", "host/choosy:80", { n1: snat, on: picky });
     expect(admission?.allowed).toBe({ yes: true, no: false, unknown: null }[verdict]);
+  });
+
+  const to = (range: string) => rules(iptables("nat", `-A POSTROUTING -j SNAT --to-source ${range}`));
+
+  it("is given back where two machines have taken one of several each", () => {
+    const given = { gateway: to("192.168.18.1-192.168.18.1"), n2: to("192.168.18.50-192.168.18.53") };
+    expect(ask("host/choosy", "pod/api:80", given)).toMatchObject({ verdict: "yes" });
+    const both = { ...given, gateway: to("192.168.18.60-192.168.18.63") };
+    const answer = ask("host/choosy", "pod/api:80", both);
+    expect(answer).toMatchObject({ verdict: "no", expected: "filtered" });
+    expect(answer.text).toContain("does not come back: nobody on network nodes has 192.168.18.60");
+  });
+
+  it.each([
+    ["192.168.18.100-192.168.18.200", "no"],
+    ["192.168.18.3-192.168.18.103", "unknown"],
+  ])("of many, %s: the answer comes back: %s", (range, verdict) => {
+    expect(ask("pod/web", "host/out:80", { n1: to(range) }).verdict).toBe(verdict);
   });
 });
 

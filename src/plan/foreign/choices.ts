@@ -19,6 +19,7 @@ export class Choices {
   readonly #given: readonly number[];
   readonly #made: { at: number; of: number }[] = [];
   readonly #doubts = new Set<string>();
+  readonly #kept = new Map<object, number>();
 
   constructor(given: readonly number[]) {
     this.#given = given;
@@ -30,6 +31,13 @@ export class Choices {
     this.#doubts.add(doubt);
     const at = this.#given[this.#made.length] ?? 0;
     this.#made.push({ at, of: count });
+    return at;
+  }
+
+  /** Picks once in a run, and returns the same whenever it is asked about the same thing. */
+  keep(thing: object, count: number, doubt: string): number {
+    const at = this.#kept.get(thing) ?? this.pick(count, doubt);
+    this.#kept.set(thing, at);
     return at;
   }
 
