@@ -2,7 +2,7 @@
 // comes back. Where the network is known whole (a lab), that is definite; else it is as much as objects tell.
 import { isTerminal, type Pod } from "../api/kinds/core.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
-import type { Choices, Hook } from "../plan/foreign/index.ts";
+import type { Choices, Hook, IcmpError } from "../plan/foreign/index.ts";
 import { isOnNode, podName } from "./ends.ts";
 import type { Atlas } from "./ground/atlas.ts";
 import { type Machine, nodeName } from "./ground/ground.ts";
@@ -103,10 +103,11 @@ function fateOfRefused(journeyed: Journeyed, refused: NonNullable<Travelled["ref
     refused.as === "dropped" || isSendRefused(start, refused.hook) || isErrorUnsaid(travelled)
       ? "filtered"
       : // A reset is an answer like others, and in the name of who was asked.
-        back(journeyed, rejectedAs[refused.as], {
-          ...errorFrom(refused.at),
-          error: refused.as !== "reset",
-        }).outcome;
+        back(
+          journeyed,
+          rejectedAs[refused.as],
+          errorFrom(refused.at, refused.as === "reset" ? undefined : "unreachable"),
+        ).outcome;
   return {
     hops: travelled.hops,
     broken,
@@ -121,13 +122,14 @@ function fateOfRefused(journeyed: Journeyed, refused: NonNullable<Travelled["ref
 
 function fateOfLost(journeyed: Journeyed, stop: Extract<Stop, { type: "lost" }>): Fate {
   const { travelled } = journeyed;
+  const place = errorFrom(stop.at, stop.expired ? "expired" : "unreachable");
   return {
     hops: travelled.hops,
     broken: stop.why,
     ...before(travelled),
     listening: false,
     reason: "nobody is there who could listen",
-    outcome: stop.told ? back(journeyed, "unreachable", errorFrom(stop.at)).outcome : "filtered",
+    outcome: stop.told ? back(journeyed, "unreachable", place).outcome : "filtered",
     refusal: undefined,
   };
 }
@@ -157,7 +159,10 @@ function fateOfArrived(journeyed: Journeyed, stop: Arrived): Fate {
   const ear = listeningAt(facts, stop, destination, port);
   const place = placeOf(atlas, stop);
   // All refusals but TCP's are error messages.
-  const refusing = place && { ...place, error: port?.protocol !== "TCP" };
+  const refusing = place && {
+    ...place,
+    error: port?.protocol === "TCP" ? undefined : ("unreachable" as const),
+  };
   const { outcome, why } = ear.listening
     ? back(journeyed, "answered", place)
     : back(journeyed, "refused", refusing);
@@ -183,7 +188,7 @@ function back(
   at: Place,
 ): { readonly outcome: Outcome; readonly why: string | undefined } {
   const isAnswer = outcome === "answered";
-  const answering = at && { ...at, error: at.error && !isAnswer, more: isAnswer };
+  const answering = at && { ...at, error: isAnswer ? undefined : at.error, more: isAnswer };
   const why = answering && answerLost(network, start, travelled, answering, choices);
   return { outcome: why === undefined ? outcome : ("filtered" as const), why };
 }
@@ -216,13 +221,13 @@ type Arrived = Exclude<Stop, { type: "lost" }>;
 type Place = Omit<Answering, "more"> | undefined;
 
 function placeOf(atlas: Atlas, stop: Arrived): Place {
-  if (stop.type === "machine") return { machine: stop.machine, pod: false, error: false };
+  if (stop.type === "machine") return { machine: stop.machine, pod: false, error: undefined };
   const machine = atlas.machineOf(stop.end);
-  return machine && { machine, pod: true, error: false };
+  return machine && { machine, pod: true, error: undefined };
 }
 
-function errorFrom(machine: Machine): NonNullable<Place> {
-  return { machine, pod: false, error: true };
+function errorFrom(machine: Machine, error: IcmpError | undefined): NonNullable<Place> {
+  return { machine, pod: false, error };
 }
 
 function answerLost(

@@ -12,6 +12,8 @@ export type Stop =
       readonly why: string;
       /** The sender is told at once: by its own kernel, or by a router. Else it waits in vain. */
       readonly told: boolean;
+      /** What is told is that its life is over. */
+      readonly expired?: true;
       /** The machine's own packet left by its loopback link. */
       readonly byLoopback?: true;
     };

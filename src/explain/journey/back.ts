@@ -2,9 +2,16 @@
 // machines that translated the first packet know the connection, and they alone translate the answer back, whatever the
 // routes. Nat chains are not asked again, filters are.
 import { formatIp, type IpRange, parseIp } from "../../base/ip.ts";
-import { type Choices, chainsOn, type Hook, type HookPacket, walkChain } from "../../plan/foreign/index.ts";
+import {
+  type Choices,
+  chainsOn,
+  type Hook,
+  type HookPacket,
+  type IcmpError,
+  walkChain,
+} from "../../plan/foreign/index.ts";
 import { decideSnat, rangeName } from "../../plan/snat/index.ts";
-import { NAT_PRIORITY } from "../../plan/snat/nft.ts";
+import { NAT_PRIORITY, STEER_MASK, STEER_PRIORITY } from "../../plan/snat/nft.ts";
 import { type Machine, nodeName, podLink } from "../ground/ground.ts";
 import { nobodyHas } from "../ground/onward.ts";
 import type { Network } from "../judges/judge.ts";
@@ -12,7 +19,7 @@ import { passHook } from "./hook.ts";
 import { LIFE } from "./journey.ts";
 import { isPassing, one, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";
-import type { Passed, Tracked, Travelled } from "./travelled.ts";
+import type { Tracked, Travelled } from "./travelled.ts";
 
 interface Answer {
   source: string;
@@ -29,10 +36,26 @@ export interface Answering {
   readonly machine: Machine;
   /** A pod on that machine does. */
   readonly pod: boolean;
-  /** It is an ICMP error message. */
-  readonly error: boolean;
+  /** It is an ICMP error message that says so. */
+  readonly error: IcmpError | undefined;
   /** More follows than the one packet. */
   readonly more: boolean;
+}
+
+/** IANA numbers. */
+const ICMP = 1;
+const ICMPV6 = 58;
+
+/** An answer on one machine. */
+interface AtMachine {
+  readonly machine: Machine;
+  readonly by: string | undefined;
+  readonly out: string | undefined;
+  readonly state: HookPacket["state"];
+  readonly tracked: Tracked | undefined;
+  readonly error: IcmpError | undefined;
+  /** As the hooks before have left it. */
+  mark: number | undefined;
 }
 
 /** Kernels give each connection one of a range: each of few is asked. Of more the ends and the middle are. */
@@ -89,7 +112,7 @@ class Way {
       port: port?.port,
     };
     const known = error ? ("related" as const) : ("established" as const);
-    const unknown = this.#statesWhereUnknown(error, more);
+    const unknown = this.#statesWhereUnknown(error !== undefined, more);
     const picked = new PickedWays();
     let machine = first;
     let by: string | undefined = pod ? podLink.name : "";
@@ -113,11 +136,10 @@ class Way {
         ...(next.type === "local" ? (["input"] as const) : own ? [] : (["forward"] as const)),
         ...(next.type === "local" ? [] : (["postrouting"] as const)),
       ];
-      for (const now of tracked ? [known] : unknown) {
+      for (const state of tracked ? [known] : unknown) {
+        const at: AtMachine = { machine, by, out, state, tracked, error, mark: 0 };
         for (const hook of hooks) {
-          const isOut = hook !== "prerouting" && hook !== "input";
-          const way = { by, out: isOut ? out : "", state: now, tracked };
-          const stopped = this.#pass(machine, hook, answer, way);
+          const stopped = this.#pass(hook, answer, at);
           if (stopped !== undefined) return lost(seen, stopped);
         }
       }
@@ -173,43 +195,33 @@ class Way {
   }
 
   /** Returns what becomes of the answer at a hook, unless it passes as it is. */
-  #pass(
-    machine: Machine,
-    hook: Hook,
-    answer: Answer,
-    way: {
-      by: string | undefined;
-      out: string | undefined;
-      state: HookPacket["state"];
-      tracked: Tracked | undefined;
-    },
-  ): string | undefined {
+  #pass(hook: Hook, answer: Answer, at: AtMachine): string | undefined {
     const { before } = this.#travelled.passed[0] ?? {};
     if (!before) return undefined;
+    const { machine, by, state, tracked, error } = at;
     const rules = this.#network.rulesOf(machine.name);
-    const { tracked } = way;
     const isBeginning = `${machine.name}, which sees only the answers, takes them for something new`;
     let changed: string | undefined;
-    const own = this.#ownSource(machine, answer, way.by);
+    const own = this.#ownSource(machine, answer, by);
+    const isOut = hook !== "prerouting" && hook !== "input";
     const packet: HookPacket = {
       ...before,
       source: one(answer.teller ?? answer.source),
       destination: one(answer.destination),
-      sourcePort: answer.port,
+      ...(error !== undefined && { protocol: before.family === 4 ? ICMP : ICMPV6 }),
+      sourcePort: error === undefined ? answer.port : undefined,
       port: undefined,
-      mark: 0,
-      in: way.by,
-      out: way.out,
-      state: way.state,
-      translated: {
-        dnat: tracked !== undefined && tracked.before.destination !== tracked.after.destination,
-        snat: tracked !== undefined && tracked.before.source !== tracked.after.source,
-      },
+      mark: at.mark,
+      in: by,
+      out: isOut ? at.out : "",
+      state,
+      translated: tracked ? translatedBy(tracked) : { dnat: false, snat: false },
       isLocal: (address) => this.#network.atlas.isLocal(machine, address),
       isFirst: false,
+      error,
     };
     const node = nodeName(machine.name);
-    const behind = node === undefined ? undefined : this.#network.behind(node, hook, packet);
+    const behind = node === undefined ? undefined : this.#network.behind(node, hook, { ...packet, mark: 0 });
     if (behind !== undefined && this.#choices.pick(2, behind) === 1) throw this.#choices.untold(behind);
     const refused = passHook({
       hook,
@@ -230,6 +242,7 @@ class Way {
         return true;
       },
     });
+    at.mark = packet.mark;
     if (refused) return `${machine.name} refuses it: ${refused.by}`;
     return changed === undefined ? undefined : `${isBeginning} and translates them: ${changed}`;
   }
@@ -279,27 +292,51 @@ function isIn(address: string, { family, first, last }: IpRange): boolean {
   return ip.family === family && first <= ip.value && ip.value <= last;
 }
 
+/** What a machine has done to a connection, of which all of its packets tell from then on. */
+function translatedBy({ before, after }: Tracked): HookPacket["translated"] {
+  const isSame = before.source.first === after.source.first && before.source.last === after.source.last;
+  return { dnat: before.destination !== after.destination || before.port !== after.port, snat: !isSame };
+}
+
 /** Returns who stops what the sender says once it was answered; undefined: nobody. */
-export function whyCutOff(network: Network, { passed }: Travelled, choices: Choices): string | undefined {
-  for (const { machine, hook, before, after } of passed) {
+export function whyCutOff(
+  network: Network,
+  { passed, tracked }: Travelled,
+  choices: Choices,
+): string | undefined {
+  let mark: number | undefined = 0;
+  for (const { machine, hook, before, after, steer } of passed) {
+    // On each machine it begins without a mark, whatever rules have given its first packet.
+    if (hook === "output" || (hook === "prerouting" && before.in !== "lo")) mark = 0;
     const rules = network.rulesOf(machine.name);
     if (!rules) continue;
+    const known = tracked.findLast((one) => one.machine === machine);
+    const packet: HookPacket = {
+      ...before,
+      mark,
+      state: "established",
+      isFirst: false,
+      ...(known && { translated: translatedBy(known) }),
+    };
+    let isSteered = steer === undefined;
+    const steerBy = (priority: number) => {
+      if (isSteered || priority <= STEER_PRIORITY || packet.mark === undefined) return;
+      packet.mark = ((packet.mark & ~STEER_MASK) | steer!) >>> 0;
+      isSteered = true;
+    };
     for (const chain of chainsOn(rules, hook, before.family).filters) {
-      const packet = {
-        ...view(chain.base?.priority ?? 0, hook, { before, after }),
-        state: "established" as const,
-        isFirst: false,
-      };
+      const priority = chain.base?.priority ?? 0;
+      steerBy(priority);
+      // A chain before the translation sees the packet as it came, one after it as it leaves.
+      const isBefore = priority < (hook === "prerouting" || hook === "output" ? -100 : 100);
+      const { source, destination, port } = isBefore ? before : after;
+      Object.assign(packet, { source, destination, port });
       const result = walkChain(rules, chain, packet, choices);
       if (result.type === "stop")
         return `${machine.name} stops the connection once it is answered: ${result.by}`;
     }
+    steerBy(Number.POSITIVE_INFINITY);
+    mark = packet.mark;
   }
   return undefined;
-}
-
-/** A chain before the translation sees the packet as it came, one after it as it leaves. */
-function view(priority: number, hook: Hook, { before, after }: Pick<Passed, "before" | "after">): HookPacket {
-  const at = hook === "prerouting" || hook === "output" ? -100 : 100;
-  return { ...(priority < at ? before : after), mark: before.mark };
 }

@@ -766,3 +766,73 @@ describe("where nodes' tunnels end", () => {
     expect(["pod/web", "host/out", "node/n1"].map(told)).toEqual(["filtered", "filtered", "filtered"]);
   });
 });
+
+describe("what is known of a packet on one machine", () => {
+  const forward = (...list: string[]) => iptables("filter", ...list);
+  const mangle = (...list: string[]) => {
+    const hooks = ["PREROUTING", "FORWARD", "OUTPUT"].map((hook) => `:${hook} ACCEPT [0:0]\n`).join("");
+    return {
+      store: "iptables-nft" as const,
+      family: 4 as const,
+      text: `*mangle\n${hooks}${list.join("\n")}\nCOMMIT\n`,
+    };
+  };
+
+  it("is that it was translated, where that was done, and nowhere else", () => {
+    const service = iptables(
+      "nat",
+      "-A PREROUTING -d 10.96.0.1/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.1.0.65:80",
+    );
+    const drop = forward("-A FORWARD -m conntrack --ctstate DNAT -j DROP");
+    expect(ask("pod/web", "10.96.0.1:80", { n1: rules(service), n2: rules(drop) }).verdict).toBe("yes");
+    expect(ask("pod/web", "10.96.0.1:80", { n1: rules(service, drop) }).expected).toBe("filtered");
+    const spared = forward("-A FORWARD -m conntrack --ctstate SNAT -j DROP");
+    expect(ask("pod/web", "pod/api:80", { n1: rules(masquerade), n2: rules(spared) }).verdict).toBe("yes");
+  });
+
+  it("of an answer is the mark that the hooks before gave it", () => {
+    const marked = rules(
+      mangle("-A PREROUTING -j MARK --set-xmark 0x1/0xffffffff"),
+      forward("-A FORWARD -m mark ! --mark 0x1 -j DROP"),
+    );
+    expect(ask("pod/web", "pod/api:80", { n2: marked }).verdict).toBe("yes");
+    expect(ask("pod/web", "pod/api", { n2: marked }).verdict).toBe("yes");
+  });
+
+  it("of the packets after the first is the mark that these get, not that of the first", () => {
+    const first = rules(
+      mangle("-A PREROUTING -m conntrack --ctstate NEW -j MARK --set-xmark 0x1/0xffffffff"),
+      forward("-A FORWARD -d 10.1.0.64/26 -m mark ! --mark 0x1 -j DROP"),
+    );
+    const answer = ask("pod/web", "pod/api:80", { n2: first });
+    expect(answer).toMatchObject({ verdict: "no", expected: "filtered" });
+    expect(answer.text).toContain("node/n2 stops the connection once it is answered");
+  });
+
+  it("of an error message is that it is one, whatever it is about", () => {
+    const refuses = (rule: string) =>
+      ask("pod/web", "pod/api:9/udp", { n2: rules(forward(`-A FORWARD ${rule} -j DROP`)) }).expected;
+    expect(refuses("-s 10.9.0.0/24")).toBe("refused");
+    expect(refuses("-p icmp")).toBe("filtered");
+    expect(refuses("-p icmp -m icmp --icmp-type 3")).toBe("filtered");
+    expect(refuses("-p icmp -m icmp --icmp-type 0")).toBe("refused");
+    expect(refuses("-p udp -m conntrack --ctstate RELATED")).toBe("refused");
+  });
+
+  it("that leads to an egress node, and was marked by others, cannot be told", () => {
+    const of = facts(heldEgress("n2"));
+    const after = (mark: string, priority: number) => {
+      const base = { family: "ip", table: "z", name: "p", handle: 1, type: "filter", hook: "prerouting" };
+      const expr = [{ mangle: { key: { meta: { key: "mark" } }, value: Number(mark) } }];
+      const json = [
+        { chain: { ...base, prio: priority, policy: "accept" } },
+        { rule: { family: "ip", table: "z", chain: "p", handle: 2, expr } },
+      ];
+      return rulesetOf({ iptables: [], nft: [{ table: "ip z", json, text: "" }], unreadable: [] });
+    };
+    const asked = (mark: string, priority: number) =>
+      ask("pod/web", "host/out:80", { of, n1: after(mark, priority) });
+    expect(asked("0x1", -150).sourceSeen).toBe("192.168.18.200");
+    expect(asked("0x1", 0)).toMatchObject({ verdict: "unknown", sourceSeen: null });
+  });
+});

@@ -129,7 +129,7 @@ class Journey {
     // Told by whoever should pass it on once more, before its filters see it (ip_forward.c).
     if (next.type !== "nowhere" && ++this.#passedOn >= LIFE) {
       const why = `packets to ${this.#parcel.destination} go round in circles`;
-      return { type: "lost", at: machine, why, told: this.#start.port !== undefined };
+      return { type: "lost", at: machine, why, told: this.#start.port !== undefined, expired: true };
     }
     return this.#leave(machine, machine.name, next, by);
   }
@@ -186,8 +186,7 @@ class Journey {
     const place = `${names} both answer for ${via ?? this.#parcel.destination} on network ${link.network}`;
     const target = machines[this.#choices.pick(machines.length, place)]!;
     this.#hops.push({ at, to: target.name, ...(via !== undefined && { via }), by: why });
-    // A mark is the machine's own word.
-    this.#parcel.mark = 0;
+    this.#parcel.leave();
     return this.#arrive(target, target.links.find(({ network }) => network === link.network)?.name);
   }
 
@@ -245,7 +244,8 @@ class Journey {
   ): Extract<Stop, { type: "lost" }> {
     this.#hops.push({ at, to: "nowhere", by });
     const isTold = told === "expired" ? this.#start.port !== undefined : told;
-    return { type: "lost", at: machine, why, told: isTold };
+    const expired = told === "expired" ? { expired: true as const } : {};
+    return { type: "lost", at: machine, why, told: isTold, ...expired };
   }
 
   #onward(machine: Machine, own: boolean): Known {
@@ -253,6 +253,9 @@ class Journey {
     if (!atlas.isLocal(machine, this.#parcel.destination)) {
       const rule = machine.rules?.find(({ family }) => family === this.#parcel.family);
       if (rule) throw this.#choices.untold(`routing rule of ${machine.name}: ${rule.text}`);
+      const node = nodeName(machine.name);
+      const stray = node === undefined ? undefined : this.#parcel.strayMark(node);
+      if (stray !== undefined) throw this.#choices.untold(stray);
     }
     const { steered, source: range, destination } = this.#parcel;
     this.#parcel.steered = undefined;

@@ -44,6 +44,7 @@ export class Parcel {
   port: number | undefined;
   /** undefined: not known. */
   mark: number | undefined = 0;
+  /** What the machine that it is on has done. */
   translated = { dnat: false, snat: false };
   /** What has decided about its source. */
   snat: SourceDecision | undefined;
@@ -53,6 +54,7 @@ export class Parcel {
   readonly #network: Network;
   readonly #start: Start;
   readonly #choices: Choices;
+  #wasTranslated = false;
   /** Where it comes, translations of its destination among them. */
   readonly #hops: Hop[];
 
@@ -67,8 +69,16 @@ export class Parcel {
     this.port = start.port?.port;
   }
 
+  /** Whether any machine on its way has translated it. */
   get isTranslated(): boolean {
-    return this.translated.dnat || this.translated.snat;
+    return this.#wasTranslated || this.translated.dnat || this.translated.snat;
+  }
+
+  /** It goes to another machine: marks, and what was done to a connection, are a machine's own knowledge. */
+  leave(): void {
+    this.#wasTranslated = this.isTranslated;
+    this.translated = { dnat: false, snat: false };
+    this.mark = 0;
   }
 
   ends(): Ends {
@@ -109,6 +119,23 @@ export class Parcel {
       return false;
     };
     return { priority: STEER_PRIORITY, run };
+  }
+
+  /** Returns the mark by which it is led to the node that translates it; undefined: it is not. */
+  steerMark(node: string): number | undefined {
+    const steer = this.#network.planOf(node).steers.find(({ holder }) => holder === this.steered);
+    return steer && steerMark(steer.index);
+  }
+
+  /** Returns what of its mark leads it elsewhere than our own rules do; undefined: nothing. */
+  strayMark(node: string): string | undefined {
+    const { steers } = this.#network.planOf(node);
+    const own = this.steerMark(node) ?? 0;
+    const now = this.mark === undefined ? undefined : (this.mark & STEER_MASK) >>> 0;
+    if (steers.length === 0 || now === own) return undefined;
+    if (own === 0 && now !== undefined && !steers.some(({ index }) => steerMark(index) === now))
+      return undefined;
+    return `where node ${node} sends what others have marked, by a mark that leads to egress nodes`;
   }
 
   flow(passing: boolean) {
@@ -185,7 +212,7 @@ export class Parcel {
     by: string | undefined,
   ): boolean {
     const { ports } = to;
-    const before = this.destination;
+    const [before, portBefore] = [this.destination, this.port];
     if (to.type === "dnat") {
       const count = to.to.last - to.to.first + 1n;
       if (count > MOST_DESTINATIONS) throw this.#choices.untold(rule);
@@ -203,7 +230,7 @@ export class Parcel {
       if (ports.first !== ports.last) throw this.#choices.untold(rule);
       this.port = ports.first;
     }
-    this.translated.dnat = true;
+    if (this.destination !== before || this.port !== portBefore) this.translated.dnat = true;
     const port = this.port === undefined ? "" : `:${this.port}`;
     this.#hops.push({
       at: machine.name,
@@ -214,8 +241,10 @@ export class Parcel {
   }
 
   #setSource(source: IpRange): void {
+    // The kernel calls it translated only if something has changed (nf_nat_setup_info of nf_nat_core.c).
+    const { first, last } = this.source;
+    if (source.first !== first || source.last !== last) this.translated.snat = true;
     this.source = source;
-    this.translated.snat = true;
   }
 
   #masqueradeSource(machine: Machine, out: GroundLink, via: string | undefined): string | undefined {

@@ -24,6 +24,8 @@ export interface Passed {
   /** As it came to the hook, and as it left it. */
   readonly before: HookPacket;
   readonly after: HookPacket;
+  /** The mark that our own rules give it there, by which it is led to another node. */
+  readonly steer?: number | undefined;
 }
 
 /** Something on the way that may have refused the packet, in the order in which it was asked. */

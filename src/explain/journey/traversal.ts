@@ -159,7 +159,9 @@ export class Traversal {
   }
 
   #keep(machine: Machine, hook: Hook, before: HookPacket, after: HookPacket): void {
-    this.passed.push({ machine, hook, before, after: { ...after } });
+    const node = hook === "prerouting" ? nodeName(machine.name) : undefined;
+    const steer = node === undefined ? undefined : this.#parcel.steerMark(node);
+    this.passed.push({ machine, hook, before, after: { ...after }, steer });
     const tracked = this.#tracked.at(-1);
     if (tracked?.machine === machine) tracked.after = this.#parcel.ends();
   }

@@ -467,6 +467,54 @@ describe("nft's rules", () => {
     expect(ways(rules, "forward", six)).toEqual(["pass"]);
   });
 
+  const six = { family: 6 as const, source: one("fd00::1"), destination: one("fd00::2") };
+
+  it("that ask for a field of one family's header do not match the other's packets", () => {
+    const four = read(
+      chain("forward"),
+      rule("forward", match(payload("ip", "protocol"), "tcp"), { drop: null }),
+    );
+    expect([ways(four, "forward"), ways(four, "forward", six)]).toEqual([["dropped"], ["pass"]]);
+    const not = read(
+      chain("forward"),
+      rule("forward", match(payload("ip6", "nexthdr"), "udp", "!="), { drop: null }),
+    );
+    expect([ways(not, "forward"), ways(not, "forward", six)]).toEqual([["pass"], ["dropped"]]);
+  });
+
+  it("reject by an error of one family, or translate to an address of one, what is of that family", () => {
+    const reject = read(
+      chain("forward"),
+      rule("forward", { reject: { type: "icmp", expr: "host-unreachable" } }),
+    );
+    expect([ways(reject, "forward"), ways(reject, "forward", six)]).toEqual([["unreachable"], ["pass"]]);
+    const both = read(
+      chain("forward"),
+      rule("forward", { reject: { type: "icmpx", expr: "admin-prohibited" } }),
+    );
+    expect([ways(both, "forward"), ways(both, "forward", six)]).toEqual([["unreachable"], ["unreachable"]]);
+    const snat = read(
+      chain("postrouting", "accept", "nat"),
+      rule("postrouting", { snat: { family: "ip", addr: "192.168.18.9" } }),
+    );
+    expect([ways(snat, "postrouting"), ways(snat, "postrouting", six)]).toEqual([
+      ["snat 192.168.18.9"],
+      ["pass"],
+    ]);
+  });
+
+  it("ask an echo for ports, too, where they do not name a protocol", () => {
+    const asked = (field: string, value: number, op = "==") =>
+      ways(
+        read(chain("forward"), rule("forward", match(payload("th", field), value, op), { drop: null })),
+        "forward",
+        { protocol: 1, port: undefined },
+      );
+    expect(asked("dport", 80, "!=")).toEqual(["dropped?", "pass?"]);
+    expect(asked("sport", 2048)).toEqual(["dropped"]);
+    expect(asked("sport", 80)).toEqual(["pass"]);
+  });
+
   it("of a table that iptables shares are met once, and those beside iptables' too", () => {
     const own = (name: string) => ({
       chain: {

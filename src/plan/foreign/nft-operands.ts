@@ -42,7 +42,7 @@ function payloadSubject(protocol: string, field: string): Subject | undefined {
     const family = protocol === "ip" ? 4 : 6;
     if (field === "saddr") return { of: "source", family };
     if (field === "daddr") return { of: "destination", family };
-    return field === "protocol" || field === "nexthdr" ? { of: "protocol" } : undefined;
+    return field === "protocol" || field === "nexthdr" ? { of: "protocol", family } : undefined;
   }
   if (protocol === "icmp" || protocol === "icmpv6")
     return field === "type" ? { of: "icmp-type", family: protocol === "icmp" ? 4 : 6 } : undefined;

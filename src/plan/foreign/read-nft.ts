@@ -4,6 +4,7 @@ import { asList, asObject, type Json } from "./nft-json.ts";
 import { addressRange, portsOf, subjectsOf, tupleOf } from "./nft-operands.ts";
 import {
   type Chain,
+  exactly,
   type Hook,
   hooks,
   type Match,
@@ -103,9 +104,11 @@ class Reader {
   }
 
   read(expressions: readonly unknown[]): Step[] {
-    return expressions.map((raw): Step => {
+    return expressions.flatMap((raw): Step[] => {
       const [kind = "", body] = Object.entries(asObject(raw) ?? {})[0] ?? [];
-      return this.#step(kind, body) ?? { type: "opaque", text: JSON.stringify(raw) };
+      const step = this.#step(kind, body) ?? { type: "opaque", text: JSON.stringify(raw) };
+      const family = kind === "reject" ? familyOfError(body) : undefined;
+      return family === undefined ? [step] : [family, step];
     });
   }
 
@@ -247,6 +250,18 @@ function rejection({ type, expr }: Json): Rejection {
   return type === undefined || /^(port-unreachable|prot-unreachable)$/.test(String(expr))
     ? "refused"
     : "unreachable";
+}
+
+/** In family inet nft asks for the family of which an error message is, and does not print that. */
+function familyOfError(raw: unknown): Match | undefined {
+  const type = asObject(raw)?.["type"];
+  if (type !== "icmp" && type !== "icmpv6") return undefined;
+  return {
+    type: "match",
+    subjects: [{ of: "family" }],
+    tuples: [[exactly(type === "icmp" ? 4 : 6)]],
+    not: false,
+  };
 }
 
 function mangle({ key, value }: Json): Step {

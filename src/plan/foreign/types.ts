@@ -8,8 +8,8 @@ export const hooks: readonly Hook[] = ["prerouting", "input", "forward", "output
 /** What of a packet, of its way or of its connection a rule asks for. */
 export type Subject =
   | { readonly of: "source" | "destination"; readonly family: Family }
-  /** IANA number. */
-  | { readonly of: "protocol" }
+  /** IANA number; with a family, a field of that family's header, which packets of the other have not. */
+  | { readonly of: "protocol"; readonly family?: Family }
   /** Of packets of these protocols only; undefined: whatever has ports. */
   | { readonly of: "source-port" | "destination-port"; readonly protocol?: number }
   | { readonly of: "in" | "out" }

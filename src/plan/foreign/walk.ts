@@ -37,9 +37,13 @@ export interface HookPacket {
   translated: { readonly dnat: boolean; readonly snat: boolean };
   /** Returns whether an address is the machine's own. */
   readonly isLocal: (address: string) => boolean;
-  /** It answers: an ICMP echo reply, a TCP packet without SYN alone. */
+  /** false: it answers (an ICMP echo reply), or is a TCP packet without SYN alone. */
   readonly isFirst: boolean;
+  /** It is an ICMP error message: that the packet does not get there, or that its life is over. */
+  readonly error?: IcmpError | undefined;
 }
+
+export type IcmpError = "unreachable" | "expired";
 
 export type Translation =
   | { readonly type: "masquerade" }
@@ -148,9 +152,11 @@ class Walk {
         return undefined;
       case "opaque":
         throw this.#choices.untold(rule.name);
-      case "masquerade":
       case "snat":
       case "dnat":
+        // In family inet it passes over packets of the other family (nft_nat.c).
+        return step.to.family === packet.family ? { type: "translate", by: rule.name, to: step } : undefined;
+      case "masquerade":
       case "redirect":
         return { type: "translate", by: rule.name, to: step };
       case "lot":
@@ -224,6 +230,7 @@ class Walk {
       case "family":
         return among(packet.family, value);
       case "protocol":
+        if (subject.family !== undefined && subject.family !== packet.family) return undefined;
         return among(packet.protocol, value);
       case "source-port":
       case "destination-port":
@@ -257,7 +264,11 @@ class Walk {
   #port({ of, protocol }: Extract<Subject, { of: "source-port" | "destination-port" }>, value: Value) {
     const packet = this.#packet;
     if (protocol !== undefined && protocol !== packet.protocol) return undefined;
-    if (![6, 17, 132].includes(packet.protocol)) return undefined;
+    if (![6, 17, 132].includes(packet.protocol)) {
+      // nft's `th` reads what stands where ports would: of an echo or an error its type and code, and its checksum.
+      const type = of === "source-port" && packet.error === undefined ? this.#icmpType() : undefined;
+      return type === undefined ? ("perhaps" as const) : among(type << 8, value);
+    }
     const own = of === "source-port" ? packet.sourcePort : packet.port;
     if (own !== undefined) return among(own, value);
     if (typeof value === "string") return "perhaps" as const;
@@ -267,9 +278,9 @@ class Walk {
   }
 
   #icmpType(): number | undefined {
-    const { protocol, isFirst } = this.#packet;
-    if (protocol === 1) return isFirst ? 8 : 0;
-    if (protocol === 58) return isFirst ? 128 : 129;
+    const { protocol, isFirst, error } = this.#packet;
+    if (protocol === 1) return error === undefined ? (isFirst ? 8 : 0) : error === "expired" ? 11 : 3;
+    if (protocol === 58) return error === undefined ? (isFirst ? 128 : 129) : error === "expired" ? 3 : 1;
     return undefined;
   }
 
