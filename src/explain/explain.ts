@@ -254,8 +254,11 @@ export function endsOf(facts: ClusterFacts, atlas: Atlas | undefined, from: End,
     const source = from.addresses.find((address) => address.includes(":") === destination.includes(":"));
     if (source === undefined) continue;
     // Whoever speaks to this address speaks to itself, and with it.
-    if (isLoopback(destination))
-      return { from, to: itself(from, destination), source: destination, destination };
+    // (Of IPv4, with the first address of the loopback link, whichever of 127.0.0.0/8 it is.)
+    if (isLoopback(destination)) {
+      const source = destination.includes(":") ? destination : "127.0.0.1";
+      return { from, to: itself(from, destination), source, destination };
+    }
     const byTunnel = isOnNode(from) && from.pinned !== true && !atlas;
     const chosen = byTunnel
       ? tunnelSource(facts, nodeOf(from), destination)

@@ -11,7 +11,7 @@ import { podInterface } from "../../plan/subnets/pod-interface.ts";
 import { type End, nodeOf, podEnd } from "../ends.ts";
 import { bare, type Ground, type GroundLink, type Machine, podLink, tunnelNetwork } from "./ground.ts";
 import { nobodyHas, nowhere, type Onward } from "./onward.ts";
-import { isLoopback, lengthOf, ownSource, wholeRanges } from "./own-addresses.ts";
+import { isLoopback, lengthOf, ownSource, takesRanges, wholeRanges } from "./own-addresses.ts";
 import { isBroadcast, type KnownRoute, type RouteWay, routesOf } from "./routes-of.ts";
 import { chooseSource } from "./source.ts";
 
@@ -34,6 +34,8 @@ export class Atlas {
   /** See Ground.pods. */
   readonly #odd: NonNullable<Ground["pods"]>;
   readonly #routes = new Map<Machine, readonly KnownRoute[]>();
+  /** Machines that take whole ranges for their own. */
+  readonly #wide: readonly Machine[];
   /** Made when first asked for: blocks are many. */
   #poolRanges: readonly string[] | undefined;
 
@@ -42,6 +44,7 @@ export class Atlas {
     this.#odd = ground.pods ?? {};
     this.hostPorts = ground.hostPorts ?? false;
     this.#machines = new Map(ground.machines.map((machine) => [machine.name, machine]));
+    this.#wide = ground.machines.filter(takesRanges);
     for (const machine of ground.machines) this.#place(machine);
     for (const { status } of facts.sourceNats.values())
       for (const { address, node } of status?.holders ?? []) this.#hold(address, node);
@@ -141,11 +144,14 @@ export class Atlas {
   isLocal(machine: Machine, address: string): boolean {
     if (isLoopback(address) || this.#held.get(address) === machine) return true;
     if (machine.links.some(({ addresses }) => addresses.some((text) => bare(text) === address))) return true;
+    if (machine.taken?.some((range) => rangeHolds(range, address)) === true) return true;
     const whole = wholeRanges(machine, address);
-    if (whole.length === 0 || this.#pods.has(`${machine.name} ${address}`)) return false;
+    const isRouted = machine.routes.some(({ type }) => type === "local");
+    if ((whole.length === 0 && !isRouted) || this.#pods.has(`${machine.name} ${address}`)) return false;
     // The kernel looks in one table for what is its own and what is not, as long as nobody adds a routing rule.
     const route = this.#routeFor(machine, parseIp(address));
-    return route === undefined || route.range.length <= lengthOf(whole[0]!);
+    if (route?.to === "local") return true;
+    return whole.length > 0 && (route === undefined || route.range.length <= lengthOf(whole[0]!));
   }
 
   /**
@@ -167,6 +173,8 @@ export class Atlas {
     if (!own && !forwards(machine, destination))
       return nowhere("it passes nothing on", `${name} passes on nothing for others`, false);
     if (holder) return this.#steer(machine, holder, destination);
+    const rival = pod && this.#rivalOf(machine, destination);
+    if (rival !== undefined) return { type: "unknown", why: rival };
     if (pod) return { type: "pod", end: pod };
     const interfaceWay =
       own || source === undefined ? undefined : this.#byInterface(machine, source, destination);
@@ -182,7 +190,7 @@ export class Atlas {
       const lost = nowhere(route.by, why, own || route.to === "unreachable");
       return own && route.afterOutput ? { ...lost, afterOutput: true } : lost;
     }
-    if (route.to === "several") {
+    if (route.to === "several" || route.to === "local") {
       const odd = route.odd === undefined ? "" : `, whose route to it says: ${route.odd}`;
       const why = `which way packets to ${destination} take from ${name}${odd}`;
       return { type: "unknown", why };
@@ -214,9 +222,9 @@ export class Atlas {
       const why = `${name} has a route to ${destination} that leads to itself, and that address is not its own`;
       return { ...nowhere(route.by, why, own ? false : "expired"), out: link };
     }
-    if (isBroadcast(route, ip))
+    if (machine.broadcasts?.includes(destination) ?? isBroadcast(route, ip))
       return nowhere(route.by, `${destination} means everybody on network ${network}, and nobody`, own);
-    const machines = this.#neighbours.get(`${network ?? "-"} ${via ?? destination}`);
+    const machines = this.#answering(machine, network, via ?? destination);
     const had = this.#remembered.get(`${network ?? "-"} ${via ?? destination}`);
     if (!machines && had) {
       const perhaps = `whether neighbours still take ${via ?? destination} for ${had.name}'s, which no longer has it (its agent may be stuck)`;
@@ -231,6 +239,48 @@ export class Atlas {
     }
     // The kernel asks who has the address only when the packet has passed all of its hooks.
     return { type: "next", machines: machines ?? [], link, by: route.by, ...(via !== undefined && { via }) };
+  }
+
+  /** Returns who tells a machine on a network that an address is its own; undefined: nobody. */
+  #answering(asker: Machine, network: string | undefined, address: string): readonly Machine[] | undefined {
+    const known = this.#neighbours.get(`${network ?? "-"} ${address}`);
+    // Of IPv6 a machine answers only for addresses of its links.
+    if (network === undefined || address.includes(":") || this.#wide.length === 0) return known;
+    const more = this.#wide.filter(
+      (machine) =>
+        machine !== asker &&
+        known?.includes(machine) !== true &&
+        machine.links.some((link) => link.network === network && link.down !== true) &&
+        this.isLocal(machine, address),
+    );
+    return more.length === 0 ? known : [...(known ?? []), ...more];
+  }
+
+  /** Returns why it is not known whether somebody takes what nobody on that link says to have; undefined: nobody does. */
+  whyPerhaps(
+    machine: Machine,
+    { name, network, elsewhere }: GroundLink,
+    address: string,
+  ): string | undefined {
+    if (network === undefined)
+      return elsewhere === undefined
+        ? undefined
+        : `who is at the other end of link ${name} (${elsewhere}) of ${machine.name}`;
+    if (address.includes(":")) return undefined;
+    const proxy = [...this.#machines.values()].find(
+      (one) => one !== machine && one.proxies?.includes(network) === true,
+    );
+    return proxy && `whether ${proxy.name} answers on network ${network} for another (proxy_arp)`;
+  }
+
+  /** A route that somebody has put beside the agent's to a pod. Returns why it may be the one that is taken, if it may. */
+  #rivalOf(machine: Machine, destination: string): string | undefined {
+    const ip = parseIp(destination);
+    const full = ip.family === 4 ? 32 : 128;
+    const route = this.#routeFor(machine, ip);
+    if (!route || route.range.length < full || route.planned || route.metric > (full === 32 ? 0 : 1024))
+      return undefined;
+    return `which of two routes to ${destination} ${machine.name} takes, of which one is ${route.by}`;
   }
 
   /** What is in a tunnel goes the way of the packets that it is packed in. Returns why these do not arrive, if so. */

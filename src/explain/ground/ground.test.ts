@@ -136,6 +136,7 @@ describe("in a network that is known whole", () => {
       const routes = ["192.168.18.0/24", "fd00:18::/64"].map((to) => ({ to, link: "eth0", metric: 256 }));
       return {
         ...machine,
+        ...more,
         live: true,
         links: [...(more.links ?? []), eth0],
         routes: [...routes, ...machine.routes, ...(more.routes ?? [])],
@@ -149,8 +150,61 @@ describe("in a network that is known whole", () => {
   };
 
   it("looks for next hops where there are neighbours, whatever addresses other links have been given", () => {
-    const asked = lookedAt({ links: [{ name: "lo", addresses: ["192.168.18.99/24"] }] });
+    const asked = lookedAt({ links: [{ name: "dummy0", addresses: ["192.168.18.99/24"] }] });
     expect(asked("pod/web", "pod/api:80")).toMatchObject({ expected: "answered", reachable: true });
+    // The loopback link's whole range is the machine's own, of which it tells who asks.
+    const wide = lookedAt({ links: [{ name: "lo", addresses: ["192.168.18.99/24"] }] });
+    expect(wide("host/out", "192.168.18.77:10250").reachable).toBe(true);
+    expect(wide("pod/web", "pod/api:80").unknown?.[0]).toContain("both answer for 192.168.18.4");
+  });
+
+  it("takes ranges that it was told to take for a machine's own, and neighbours hear so", () => {
+    const asked = lookedAt({ taken: ["192.168.18.96/28"] });
+    expect(asked("host/gateway", "192.168.18.99:10250")).toMatchObject({
+      expected: "answered",
+      reachable: true,
+    });
+    expect(asked("pod/web", "192.168.18.99:10250").sourceSeen).toBe("10.1.0.1");
+    expect(asked("host/gateway", "192.168.18.112:10250").expected).toBe("filtered");
+    const routed = lookedAt({ routes: [{ to: "192.168.18.99/32", link: "lo", type: "local" }] });
+    expect(routed("host/gateway", "192.168.18.99:10250").reachable).toBe(true);
+  });
+
+  it("takes for broadcast what the machine's kernel does", () => {
+    const routes = [{ to: "172.30.0.0/24", link: "eth0" }];
+    expect(lookedAt({ routes })("node/n1", "172.30.0.255:80").expected).toBe("unreachable");
+    const told = lookedAt({ routes, broadcasts: ["192.168.18.255"] });
+    expect(told("node/n1", "172.30.0.255:80").expected).toBe("filtered");
+    expect(told("node/n1", "192.168.18.255:80").expected).toBe("unreachable");
+  });
+
+  it("knows no one at the other end of somebody's tunnel, and no one that a proxy speaks for", () => {
+    const tunnel = { name: "gre1", elsewhere: "gre", addresses: ["172.31.9.1/30"] };
+    const routes = [{ to: "172.31.9.0/30", link: "gre1" }];
+    const asked = lookedAt({ links: [tunnel], routes });
+    expect(asked("node/n1", "172.31.9.2:80").unknown).toEqual([
+      "who is at the other end of link gre1 (gre) of node/n1",
+    ]);
+    const nobody = lookedAt({ links: [{ name: "dummy0", addresses: ["172.31.9.1/30"] }], routes });
+    expect(nobody("node/n1", "172.31.9.2:80").unknown).toBeUndefined();
+    const proxy = lookedAt({ proxies: ["nodes"] });
+    expect(proxy("node/n2", "192.168.18.77:80").unknown).toHaveLength(1);
+    expect(proxy("node/n2", "host/out:80").unknown).toBeUndefined();
+  });
+
+  it("does not know which of two routes to a pod is taken, but where the agent's is better", () => {
+    const to = (more: object) =>
+      lookedAt({ routes: [{ to: "10.1.0.1/32", ...more }] })("host/out", "pod/web:80");
+    expect(to({ type: "blackhole" }).unknown?.[0]).toContain("which of two routes to 10.1.0.1");
+    expect(to({ type: "blackhole", metric: 5 }).unknown).toBeUndefined();
+  });
+
+  it("chooses no source of a narrow scope, and takes it for the machine's own", () => {
+    const eth1 = { name: "eth1", addresses: ["172.31.8.1/24", "172.31.8.2/32"], narrow: ["172.31.8.1/24"] };
+    const asked = lookedAt({ links: [eth1], routes: [{ to: "172.31.8.0/24", link: "eth1" }] });
+    expect(asked("host/gateway", "172.31.8.1:10250").route.at(-1)?.to).not.toBe("node/n1");
+    expect(asked("node/n1", "172.31.8.1:10250").reachable).toBe(true);
+    expect(asked("node/n1", "172.31.8.9:80").sourceSeen).toBe("172.31.8.2");
   });
 
   it("takes a way by an address of the machine's own for one to the network itself", () => {

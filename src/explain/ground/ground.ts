@@ -34,6 +34,14 @@ export interface Machine {
   readonly forwards6?: boolean;
   /** What is not followed of it. */
   readonly odd?: readonly Oddity[];
+  /** Ranges, beside its addresses, that it takes for its own (`ip route add local`). */
+  readonly taken?: readonly string[];
+  /** Addresses that mean everybody; absent: the last one of each of its ranges. */
+  readonly broadcasts?: readonly string[];
+  /** Links, and pods on it by their addresses, with which it speaks as 127.0.0.0/8 as well (`route_localnet`). */
+  readonly localnet?: readonly string[];
+  /** Networks on which it answers for addresses of others (`proxy_arp`). */
+  readonly proxies?: readonly string[];
   /** Has a route to every confirmed block of addresses, without being a node. */
   readonly podRoutes: boolean;
   /** Open on all of its addresses; those of hostNetwork pods come on top. */
@@ -51,12 +59,16 @@ export interface GroundLink {
   readonly down?: true;
   /** Machines with links of the same network are neighbours; absent: nobody is there. */
   readonly network?: string;
+  /** Its kind, where it leads to somebody that nobody knows: the other end of a tunnel, say. */
+  readonly elsewhere?: string;
   /** Id of the provider's interface that it is. */
   readonly interfaceID?: string;
   /** `address/length`, in the kernel's order: that in which it looks for a source. */
   readonly addresses: readonly string[];
   /** Those of them that are not to be the source of anything (RFC 4862, 5.5.4). */
   readonly deprecated?: readonly string[];
+  /** IPv4's that have the scope of a link or of the host: its own, but never chosen as a source. */
+  readonly narrow?: readonly string[];
 }
 
 export interface GroundRoute {
@@ -67,8 +79,8 @@ export interface GroundRoute {
   /** The address that it says to speak with. */
   readonly source?: string;
   readonly metric?: number;
-  /** It leads nowhere, silently or by telling the sender; or by several ways, of which the kernel picks one. */
-  readonly type?: "blackhole" | "unreachable" | "several";
+  /** It leads nowhere, silently or by telling the sender; by several ways, of which the kernel picks one; or to itself. */
+  readonly type?: "blackhole" | "unreachable" | "several" | "local";
   /** Next hops beside `via`: the kernel sends each flow by one of them all. */
   readonly others?: readonly { readonly via?: string; readonly link?: string }[];
   /** What it says that is not followed: whether it is for a packet, and what becomes of it, cannot be told. */

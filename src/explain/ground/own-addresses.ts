@@ -34,3 +34,12 @@ function isIn(ip: Ip, text: string): boolean {
 export function lengthOf(text: string): number {
   return Number(text.split("/")[1]);
 }
+
+/** Returns whether a machine answers for more than its addresses. */
+export function takesRanges(machine: Machine): boolean {
+  const onLo = machine.links.find(({ name }) => name === "lo")?.addresses ?? [];
+  const isWide = (text: string) => !/(^127\.)|:|\/32$/.test(text);
+  return (
+    machine.taken !== undefined || machine.routes.some(({ type }) => type === "local") || onLo.some(isWide)
+  );
+}

@@ -31,7 +31,9 @@ export interface KnownRoute {
     | "blackhole"
     | "unreachable"
     /** By one of several ways that are not known. */
-    | "several";
+    | "several"
+    /** The machine itself. */
+    | "local";
   /** Ways beside `to`, of which the kernel takes one for each flow. */
   readonly others?: readonly RouteWay[];
   /** See GroundRoute. */

@@ -103,6 +103,7 @@ function candidatesOf(link: GroundLink, family: 4 | 6): Candidate[] {
   return link.addresses.flatMap((text) => {
     const ip = parseIp(bare(text));
     if (ip.family !== family) return [];
+    if (link.narrow?.includes(text) === true) return [];
     const deprecated = link.deprecated?.includes(text) ?? false;
     return [{ text, ip, length: Number(text.split("/")[1]), link, deprecated }];
   });

@@ -16,7 +16,7 @@ import { type Machine, nodeName, podLink } from "../ground/ground.ts";
 import { nobodyHas } from "../ground/onward.ts";
 import type { Network } from "../judges/judge.ts";
 import { passHook } from "./hook.ts";
-import { LIFE } from "./journey.ts";
+import { LIFE, offLoopback } from "./journey.ts";
 import { isPassing, one, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";
 import type { Tracked, Travelled } from "./travelled.ts";
@@ -120,6 +120,9 @@ class Way {
       this.#doubt(machine);
       const tracked = this.#translate(machine, answer);
       const own = by === "";
+      const way = by === podLink.name ? answer.source : by;
+      if (!own && offLoopback(machine, answer.destination, way))
+        return lost(seen, `${machine.name} keeps ${answer.destination} to itself`);
       if (!own && this.#isMartian(machine, answer))
         return lost(seen, `${machine.name} takes it for its own, from outside`);
       const onward = this.#network.atlas.onward(machine, answer.destination, own, {
@@ -151,6 +154,10 @@ class Way {
       if (next.type === "pod")
         return this.#end(next.end.name, next.end.name === this.#start.from.name, answer, seen);
       const isLost = next.machines.length === 0;
+      const unsure = isLost
+        ? this.#network.atlas.whyPerhaps(machine, next.link, answer.destination)
+        : undefined;
+      if (unsure !== undefined) throw this.#choices.untold(unsure);
       if (isLost || (next.perhaps !== undefined && this.#choices.pick(2, next.perhaps) === 1))
         return lost(seen, nobodyHas(machine, next, answer.destination));
       const names = next.machines.map(({ name }) => name).join(" and ");

@@ -836,3 +836,51 @@ describe("what is known of a packet on one machine", () => {
     expect(asked("0x1", 0)).toMatchObject({ verdict: "unknown", sourceSeen: null });
   });
 });
+
+describe("a machine's loopback addresses", () => {
+  const routed = (more: Partial<Machine>): Ground => ({
+    machines: named.machines.map((one): Machine => {
+      if (one.name !== "node/n1") return one;
+      const routes = [...one.routes, { to: "192.168.18.0/24", link: "eth0" }];
+      return { ...one, live: true, routes, ...more };
+    }),
+  });
+  const led = rules(
+    iptables(
+      "nat",
+      "-A PREROUTING -p tcp -m tcp --dport 22 -j DNAT --to-destination 127.0.0.1:10250",
+      "-A OUTPUT -d 127.0.0.1/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 192.168.18.4:10250",
+      "-A OUTPUT -d 127.0.0.1/32 -p udp -m udp --dport 80 -j DNAT --to-destination 192.168.18.4:10250",
+      "-A POSTROUTING -s 127.0.0.0/8 -j MASQUERADE",
+    ),
+  );
+
+  it("are nobody else's, whatever rules lead there, and do not leave", () => {
+    const on = routed({});
+    expect(ask("host/gateway", "node/n1:22", { n1: led, on })).toMatchObject({
+      verdict: "no",
+      expected: "filtered",
+    });
+    expect(ask("node/n1", "127.0.0.1:80", { n1: led, on })).toMatchObject({
+      verdict: "no",
+      expected: "filtered",
+    });
+    expect(ask("node/n1", "127.0.0.1:80/udp", { n1: led, on }).expected).toBe("unreachable");
+  });
+
+  it("are others', too, by links that are set so", () => {
+    const on = routed({ localnet: ["eth0"] });
+    expect(ask("host/gateway", "node/n1:22", { n1: led, on }).text).not.toContain(
+      "keeps 127.0.0.1 to itself",
+    );
+    expect(ask("node/n1", "127.0.0.1:80", { n1: led, on })).toMatchObject({
+      verdict: "yes",
+      sourceSeen: "192.168.18.3",
+    });
+    expect(ask("pod/web", "node/n1:22", { n1: led, on }).expected).toBe("filtered");
+  });
+
+  it("are spoken to from the first of them", () => {
+    expect(ask("node/n1", "127.0.0.2:10250", {})).toMatchObject({ verdict: "yes", sourceSeen: "127.0.0.1" });
+  });
+});

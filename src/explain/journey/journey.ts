@@ -102,6 +102,14 @@ class Journey {
     this.#traversal.pass(machine, "output", "", linkName(first));
     const next = this.#onward(machine, true);
     if (next.type === "local") return this.#toItself(machine, from.name);
+    const out = next.type === "next" ? next.link.name : next.type === "pod" ? this.#parcel.destination : "lo";
+    const why = this.#whyOffLoopback(machine, rangeName(this.#parcel.source), out);
+    if (why !== undefined)
+      return this.#lost(machine, from.name, {
+        by: why,
+        why,
+        told: this.#parcel.family === 4 && this.#start.port?.protocol !== "TCP",
+      });
     return this.#leave(machine, from.name, next, "");
   }
 
@@ -124,6 +132,9 @@ class Journey {
       const why = `${machine.name} takes no packet from outside that says it is from ${rangeName(this.#parcel.source)}, its own address`;
       return { type: "lost", at: machine, why, told: false };
     }
+    // Our own rules keep pods from the node's loopback in any case.
+    const why = this.#whyOffLoopback(machine, this.#parcel.destination, by);
+    if (why !== undefined) return { type: "lost", at: machine, why, told: false };
     const next = this.#onward(machine, false);
     if (next.type === "local") return this.#deliver(machine, by);
     // Told by whoever should pass it on once more, before its filters see it (ip_forward.c).
@@ -132,6 +143,13 @@ class Journey {
       return { type: "lost", at: machine, why, told: this.#start.port !== undefined, expired: true };
     }
     return this.#leave(machine, machine.name, next, by);
+  }
+
+  /** Returns why nothing with that address passes a link, or goes to a pod; undefined: it does. */
+  #whyOffLoopback(machine: Machine, address: string, way: string | undefined): string | undefined {
+    return offLoopback(machine, address, way)
+      ? `${machine.name} keeps ${address} to itself, which only it may use (route_localnet is not set)`
+      : undefined;
   }
 
   /** The kernel drops packets that come in with a loopback address as source, and IPv4's with one of its own. */
@@ -177,7 +195,13 @@ class Journey {
       this.#hops.push({ at, to: next.end.name, by: "the route to the pod's interface" });
       return this.#toPod(next.end);
     }
+    const { atlas } = this.#network;
     const { machines, link, via, by: why, perhaps } = next;
+    const unsure =
+      machines.length === 0 && !this.#traversal.isRefused
+        ? atlas.whyPerhaps(machine, link, this.#parcel.destination)
+        : undefined;
+    if (unsure !== undefined) throw this.#choices.untold(unsure);
     if (machines.length === 0 || (perhaps !== undefined && this.#choices.pick(2, perhaps) === 1)) {
       const nobody = nobodyHas(machine, next, this.#parcel.destination);
       return this.#lost(machine, at, { by: why, why: nobody, told: false });
@@ -266,6 +290,15 @@ class Journey {
     if (next.type === "several" && next.sources && own && !isPinned) throw this.#choices.untold(next.why);
     return this.#picked.of(next, this.#choices);
   }
+}
+
+/**
+ * Returns whether a machine passes nothing with a loopback address by a link, or to a pod's address (route.c). Of IPv6
+ * nobody can change that.
+ */
+export function offLoopback(machine: Machine, address: string, way: string | undefined): boolean {
+  if (!isLoopback(address) || way === "lo" || machine.live !== true) return false;
+  return address.includes(":") || machine.localnet?.includes(way ?? "") !== true;
 }
 
 function linkName(next: Known): GroundLink {

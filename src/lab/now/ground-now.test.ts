@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { Ground } from "../../explain/ground/ground.ts";
 import { FakeMachine } from "../../kernel/fake/machine.ts";
-import { POD_LINK_GROUP } from "../../kernel/kernel.ts";
+import { POD_LINK_GROUP, ROUTE_PROTOCOL, type Route } from "../../kernel/kernel.ts";
 import { groundNow } from "./ground-now.ts";
 
 const built: Ground = {
@@ -45,9 +45,10 @@ it("tells every link but those to pods, with its addresses in the kernel's order
     Object.fromEntries(links!.links.map(({ name, network, addresses }) => [name, [network, ...addresses]]));
   expect(own(n1)).toEqual({
     lo: expect.anything(),
-    eth0: ["nodes", "192.168.18.1/24", "192.168.18.100/32"],
+    eth0: ["nodes", "192.168.18.1/24", "192.168.18.100/32", "169.254.7.7/32"],
     tlvpn0: [undefined, "10.9.0.1/24"],
   });
+  expect(n1!.links.find(({ name }) => name === "eth0")!.narrow).toEqual(["169.254.7.7/32"]);
   expect(own(n1)["lo"]).toContain("192.168.18.101/32");
   expect(own(h)["eth0"]).toEqual(["nodes", "192.168.18.2/24"]);
   expect(elsewhere).toBe(built.machines[2]);
@@ -80,4 +81,28 @@ it("tells the routes that are there now, but for those to single pods, and routi
   ]);
   expect(h!.routes.some(({ to }) => to === "10.1.0.70/32")).toBe(false);
   expect(h!.rules).toEqual([{ family: 4, text: "100: from 10.1.0.0/16 lookup 100" }]);
+});
+
+it("tells what a machine takes for its own, and what it answers for, by settings and routes made by hand", () => {
+  const members = lab();
+  const { kernel } = members[0]!;
+  const add = (destination: string, more: object) =>
+    kernel.routes.add({ family: 4, destination, type: "local", table: 255, protocol: 3, ...more } as Route);
+  const [eth0, tl] = ["eth0", "tlpod"].map((name) => kernel.links.get(name)!.index);
+  const lo = kernel.links.get("lo")!.index;
+  add("192.168.18.99/32", { linkIndex: lo });
+  add("192.168.18.255/32", { type: "broadcast", protocol: 2, linkIndex: eth0 });
+  add("10.9.9.0/24", { type: "unicast", table: 253, linkIndex: eth0 });
+  add("10.1.0.70/32", { type: "unicast", table: 254, linkIndex: tl, protocol: ROUTE_PROTOCOL });
+  kernel.sysctl.set("net/ipv4/conf/tlpod/route_localnet", 1);
+  kernel.sysctl.set("net/ipv4/conf/eth0/proxy_arp", 1);
+  const [n1, h] = groundNow(built, members).machines;
+  expect(n1).toMatchObject({
+    taken: ["192.168.18.99/32"],
+    broadcasts: ["192.168.18.255"],
+    localnet: ["10.1.0.70"],
+    proxies: ["nodes"],
+    rules: [{ family: 4, text: "a route to 10.9.9.0/24 in table default" }],
+  });
+  expect(h).not.toHaveProperty("taken");
 });

@@ -11,6 +11,7 @@ import {
 import {
   type Kernel,
   type Link,
+  type LinkAddress,
   MAIN_TABLE,
   type NextHop,
   POD_LINK_GROUP,
@@ -20,7 +21,11 @@ import {
   type Rule,
 } from "../../kernel/kernel.ts";
 import { tunnelTypes } from "../../plan/routing/tunnels.ts";
-import { isForeignRule, machineOddities, settingOf } from "./oddities.ts";
+import { foreignRules, KERNEL_PROTOCOL, machineOddities, missingRules, settingOf } from "./oddities.ts";
+
+/** linux/rtnetlink.h: what the kernel asks before the main table, and after it. */
+const LOCAL_TABLE = 255;
+const DEFAULT_TABLE = 253;
 
 /** The part of a lab's member that is looked at. */
 export interface Looked {
@@ -55,12 +60,14 @@ function machineNow(machine: Machine, { kernel, plan }: Looked, plugged: Readonl
   const names = new Map(links.map(({ index, name }) => [index, name]));
   const addresses = kernel.addresses.list();
   const networks = new Map(plan.interfaces.map(({ name, lan }) => [name, lan.name]));
-  const now = links.map(({ index, name, alias, up }): GroundLink => {
+  const now = links.map(({ index, name, alias, up, kind, lower }): GroundLink => {
     const tunnel = tunnelTypes.some(({ device }) => device === name) ? tunnelNetwork(name) : undefined;
     const { network: subnet, interfaceID } = interfaceOf(alias);
-    const network = networks.get(name) ?? tunnel ?? subnet;
-    const own = addresses.filter(({ linkIndex, scope }) => linkIndex === index && scope === "global");
+    const upper = isOnTop(kind) && lower !== undefined ? networks.get(names.get(lower) ?? "") : undefined;
+    const network = networks.get(name) ?? tunnel ?? subnet ?? upper;
+    const own = addresses.filter((one) => one.linkIndex === index && isOwn(one));
     const deprecated = own.filter((one) => one.deprecated).map(({ address }) => address);
+    const narrow = own.filter(({ scope }) => scope !== "global").map(({ address }) => address);
     return {
       name,
       ...(network !== undefined && { network }),
@@ -68,9 +75,16 @@ function machineNow(machine: Machine, { kernel, plan }: Looked, plugged: Readonl
       ...(!up && { down: true as const }),
       addresses: own.map(({ address }) => address),
       ...(deprecated.length > 0 && { deprecated }),
+      ...(narrow.length > 0 && { narrow }),
+      ...(network === undefined && !leadsNowhere(name, kind) && { elsewhere: kind ?? "unknown" }),
     };
   });
-  const rules = kernel.rules.list().filter(isForeignRule).map(ruleText);
+  const local = kernel.routes.list({ table: LOCAL_TABLE });
+  const rules = [
+    ...foreignRules(kernel.rules.list()).map((rule) => ({ family: rule.family, text: ruleText(rule) })),
+    ...missingRules(kernel.rules.list()),
+    ...otherTables(kernel, local),
+  ];
   const odd = machineOddities(
     kernel,
     plan.interfaces.map(({ name }) => name),
@@ -86,9 +100,77 @@ function machineNow(machine: Machine, { kernel, plan }: Looked, plugged: Readonl
       .list({ table: MAIN_TABLE })
       .filter((route) => !isPodRoute(route, podLinks))
       .flatMap((route) => routeNow(route, names)),
+    ...takenBy(local),
+    ...openings(kernel, plan.interfaces, { all, podLinks }),
     bound: machine.bound ?? machine.links.flatMap((link) => link.addresses.map(bare)),
     ...(rules.length > 0 && { rules }),
   };
+}
+
+/** An address that the machine takes for its own; of IPv6, those of a link's scope mean nobody without the link's name. */
+function isOwn({ address, scope }: LinkAddress): boolean {
+  return scope === "global" || !/:|^127\./.test(address);
+}
+
+/** Such a link is one more name on the network of another (macvlan, ipvlan). */
+function isOnTop(kind: string | undefined): boolean {
+  return kind === "macvlan" || kind === "ipvlan";
+}
+
+/** Who sends by such a link reaches nobody. */
+function leadsNowhere(name: string, kind: string | undefined): boolean {
+  return name === "lo" || kind === "dummy" || kind === "ifb" || kind === "nlmon";
+}
+
+/** What is a machine's own beside its addresses, and what means everybody. */
+function takenBy(local: readonly Route[]): Pick<Machine, "taken" | "broadcasts"> {
+  const taken = local
+    .filter(isByHand)
+    .flatMap(({ type, destination }) => (type === "local" ? destination : []));
+  const broadcasts = local
+    .filter(({ type, destination }) => type === "broadcast" && destination.endsWith("/32"))
+    .map(({ destination }) => bare(destination));
+  return { ...(taken.length > 0 && { taken }), ...(broadcasts.length > 0 && { broadcasts }) };
+}
+
+/** In the kernel's own table, and not the kernel's. */
+function isByHand({ protocol }: Route): boolean {
+  return protocol !== KERNEL_PROTOCOL && protocol !== ROUTE_PROTOCOL;
+}
+
+/** Routes that are asked before and after those of the main table. */
+function otherTables(kernel: Looked["kernel"], local: readonly Route[]): NonNullable<Machine["rules"]> {
+  const before = local.filter(
+    (route) => isByHand(route) && !/^(local|broadcast|anycast|multicast)$/.test(route.type),
+  );
+  // Of IPv6 no rule leads there.
+  const after = kernel.routes.list({ table: DEFAULT_TABLE }).filter(({ family }) => family === 4);
+  const text = (table: string, { destination }: Route) => `a route to ${destination} in table ${table}`;
+  return [
+    ...before.map((route) => ({ family: route.family, text: text("local", route) })),
+    ...after.map((route) => ({ family: route.family, text: text("default", route) })),
+  ];
+}
+
+/** What settings by hand make it answer for, and with. */
+function openings(
+  { sysctl, routes }: Looked["kernel"],
+  interfaces: Looked["plan"]["interfaces"],
+  { all, podLinks }: { readonly all: readonly Link[]; readonly podLinks: ReadonlySet<number> },
+): Pick<Machine, "localnet" | "proxies"> {
+  const isSet = (link: string, key: string) =>
+    ["all", link].some((place) => (settingOf(sysctl, `net/ipv4/conf/${place}/${key}`) ?? "0") !== "0");
+  const open = new Set(all.filter(({ name }) => isSet(name, "route_localnet")).map(({ index }) => index));
+  const pods = routes
+    .list({ table: MAIN_TABLE })
+    .filter((route) => isPodRoute(route, podLinks) && open.has(route.linkIndex ?? 0))
+    .map(({ destination }) => bare(destination));
+  const localnet = [
+    ...all.filter(({ index }) => open.has(index) && !podLinks.has(index)).map(({ name }) => name),
+    ...pods,
+  ];
+  const proxies = interfaces.filter(({ name }) => isSet(name, "proxy_arp")).map(({ lan }) => lan.name);
+  return { ...(localnet.length > 0 && { localnet }), ...(proxies.length > 0 && { proxies }) };
 }
 
 /** Whether it passes packets on may have been changed by hand. */
@@ -131,7 +213,7 @@ function routeNow(route: Route, names: ReadonlyMap<number, string>): GroundRoute
       ...(source !== undefined && { source }),
       ...(metric !== undefined && { metric }),
       ...(type === "unicast" && link === undefined && { type: "several" as const }),
-      ...(type === "blackhole" && { type }),
+      ...((type === "blackhole" || type === "local") && { type }),
       ...oddOf(route),
       ...((type === "unreachable" || type === "prohibit") && { type: "unreachable" as const }),
     },
@@ -166,15 +248,12 @@ function oddOf({ type, beyond = [] }: Route): Pick<GroundRoute, "odd"> {
   return words.length === 0 ? {} : { odd: words.join(", ") };
 }
 
-function ruleText({ family, priority, from, to, incoming, mark, table, other }: Rule) {
+function ruleText({ priority, from, to, incoming, mark, table, other }: Rule) {
   const words = [
     from === undefined ? "from all" : `from ${from}`,
     ...(to === undefined ? [] : [`to ${to}`]),
     ...(incoming === undefined ? [] : [`iif ${incoming}`]),
     ...(mark === undefined ? [] : [`fwmark 0x${mark.value.toString(16)}/0x${mark.mask.toString(16)}`]),
   ];
-  return {
-    family,
-    text: `${priority}: ${words.join(" ")} ${other ? "refused, or led elsewhere" : `lookup ${table}`}`,
-  };
+  return `${priority}: ${words.join(" ")} ${other ? "refused, or led elsewhere" : `lookup ${table}`}`;
 }

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { FakeMachine } from "../../kernel/fake/machine.ts";
 import { MAIN_TABLE, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
-import { machineOddities, wireOddities } from "./oddities.ts";
+import { foreignRules, machineOddities, missingRules, wireOddities } from "./oddities.ts";
 
 const mac = "ee:ee:ee:ee:ee:ee";
 const gateways = new Map([["169.254.1.1", mac]]);
@@ -110,4 +110,29 @@ it("names what may hold or drop what a machine sends: queues, IPsec, short lives
     ipsecPolicies: () => 2,
   } as Parameters<typeof machineOddities>[0];
   expect(odd(stub)).toEqual(["IPsec policies (2)", "queue netem on eth0", "eth0 has ARP off"]);
+});
+
+it("tells the kernel's own routing rules from those that stand in their places, and which of them are gone", () => {
+  const { kernel } = pod();
+  expect([foreignRules(kernel.rules.list()), missingRules(kernel.rules.list())]).toEqual([[], []]);
+  const prohibit = { family: 4, priority: 0, to: "10.9.0.0/24", table: 0, protocol: 3, other: true } as const;
+  expect(foreignRules([...kernel.rules.list(), prohibit])).toEqual([prohibit]);
+  const some = kernel.rules.list().filter(({ family, priority }) => family === 6 || priority !== 32766);
+  expect(missingRules(some)).toEqual([{ family: 4, text: "its rule 32766 is gone" }]);
+  const four = kernel.rules.list().filter(({ family }) => family === 4);
+  expect(missingRules(four)).toEqual([]);
+});
+
+it("names neighbours that are not asked for, but not the kernel's own, and links that are parts of others", () => {
+  const { kernel, eth0 } = pod();
+  const add = (address: string, of: string) =>
+    kernel.neighbours.replace({ linkIndex: eth0, address, mac: of, state: "noarp" });
+  add("224.0.0.22", "01:00:5e:00:00:16");
+  add("10.1.0.255", "ff:ff:ff:ff:ff:ff");
+  add("0.0.0.0", "00:00:00:00:00:00");
+  const odd = () =>
+    machineOddities(kernel, ["eth0"], new Set([`169.254.1.1 ${mac}`])).map(({ what }) => what);
+  expect(odd()).toEqual([]);
+  add("10.1.0.9", "02:00:00:00:00:99");
+  expect(odd()).toEqual(["a fixed neighbour 10.1.0.9 on eth0"]);
 });

@@ -2,18 +2,38 @@
 // answers do not follow: what they cannot follow they must name.
 import type { Oddity } from "../../explain/ground/ground.ts";
 import { legacyTables } from "../../kernel/foreign-nat.ts";
-import type { Kernel, NetnsRef, Rule } from "../../kernel/kernel.ts";
+import type { Kernel, Neighbour, NetnsRef, Rule } from "../../kernel/kernel.ts";
 import { MAIN_TABLE, ROUTE_PROTOCOL } from "../../kernel/kernel.ts";
 
 /** rtnetlink(7): what the kernel adds by itself. */
-const KERNEL_PROTOCOL = 2;
-/** Every namespace has these: local, main and default. */
-const USUAL_RULES = new Set([0, 32766, 32767]);
+export const KERNEL_PROTOCOL = 2;
+/** Every namespace has these, by priority: they lead to the tables local, main and default. */
+const USUAL_RULES: ReadonlyMap<number, number> = new Map([
+  [0, 255],
+  [32766, 254],
+  [32767, 253],
+]);
 const families = [4, 6] as const;
 
-/** Returns whether somebody else has added a routing rule. */
-export function isForeignRule({ priority, protocol }: Rule): boolean {
-  return protocol !== ROUTE_PROTOCOL && !USUAL_RULES.has(priority);
+/** Returns the routing rules that somebody else has added. */
+export function foreignRules(rules: readonly Rule[]): Rule[] {
+  return rules.filter((rule) => rule.protocol !== ROUTE_PROTOCOL && !isUsual(rule));
+}
+
+function isUsual({ priority, table, from, to, incoming, mark, suppressPrefixLength, other }: Rule): boolean {
+  const asks = [from, to, incoming, mark, suppressPrefixLength, other].some((one) => one !== undefined);
+  return !asks && USUAL_RULES.get(priority) === table;
+}
+
+/** Returns the kernel's own rules that somebody has taken away: those that lead to the tables local and main. */
+export function missingRules(rules: readonly Rule[]): { readonly family: 4 | 6; readonly text: string }[] {
+  return families.flatMap((family) => {
+    const own = rules.filter((rule) => rule.family === family && isUsual(rule));
+    // Without IPv6 there are none of it.
+    if (family === 6 && !rules.some((rule) => rule.family === 6)) return [];
+    const gone = [0, 32766].filter((priority) => !own.some((rule) => rule.priority === priority));
+    return gone.map((priority) => ({ family, text: `its rule ${priority} is gone` }));
+  });
 }
 
 export interface PodPlace {
@@ -90,13 +110,11 @@ export function wireOddities({ kernel, ips, gateways }: PodPlace): Oddity[] {
         ({ destination, linkIndex }) =>
           `route ${destination}${linkIndex === undefined ? "" : ` by ${name(linkIndex)}`}`,
       ),
-    ...kernel.rules
-      .list()
-      .filter(isForeignRule)
-      .map(({ priority }) => `routing rule ${priority}`),
+    ...foreignRules(kernel.rules.list()).map(({ priority }) => `routing rule ${priority}`),
+    ...missingRules(kernel.rules.list()).map(({ text }) => `routing: ${text}`),
     ...kernel.neighbours
       .list()
-      .filter(({ state, address, mac }) => state === "permanent" && gateways.get(address) !== mac)
+      .filter((one) => isFixed(one) && gateways.get(one.address) !== one.mac)
       .map(({ address, linkIndex }) => `a fixed neighbour ${address} on ${name(linkIndex)}`),
   ].map((what) => ({ what }));
 }
@@ -146,15 +164,29 @@ export function machineOddities(
         .map((name) => ({ what: `${key} of ${name} is ${conf(name, key)}` })),
     ),
     ...passageOddities(kernel, interfaces),
+    ...kernel.links
+      .list()
+      .filter(({ name, master }) => own.has(name) && master !== undefined)
+      .map(({ name, master }) => ({ what: `${name} is a part of ${known.get(master!) ?? "another link"}` })),
     ...kernel.neighbours
       .list()
-      .filter(({ state, linkIndex }) => state === "permanent" && own.has(known.get(linkIndex) ?? ""))
+      .filter((one) => isFixed(one) && own.has(known.get(one.linkIndex) ?? ""))
       .filter(({ address, mac }) => !plugged.has(`${address} ${mac}`))
       .map(({ address, linkIndex }) => ({ what: `a fixed neighbour ${address} on ${known.get(linkIndex)}` })),
     ...strict.map((name) => ({ what: `rp_filter of ${name} is strict` })),
     ...loose.map((name) => ({ what: `rp_filter of ${name} is loose, and the link has no address` })),
     ...echoOddities(kernel),
   ];
+}
+
+/** What links without hardware addresses have, the loopback link among them. */
+const NO_MAC = "00:00:00:00:00:00";
+
+/** A neighbour that somebody has named, and that the kernel does not look for; groups and broadcast it names itself. */
+function isFixed({ state, mac }: Neighbour): boolean {
+  if (state === "permanent") return true;
+  const isGroup = mac === undefined || (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1;
+  return state === "noarp" && !isGroup && mac !== NO_MAC;
 }
 
 /** A packet's life is longer than any way in a lab. */
