@@ -238,7 +238,15 @@ export class Atlas {
       };
     }
     // The kernel asks who has the address only when the packet has passed all of its hooks.
-    return { type: "next", machines: machines ?? [], link, by: route.by, ...(via !== undefined && { via }) };
+    const { by, outer } = route;
+    return {
+      type: "next",
+      machines: machines ?? [],
+      link,
+      by,
+      ...(via !== undefined && { via }),
+      ...(outer !== undefined && { outer }),
+    };
   }
 
   /** Returns who tells a machine on a network that an address is its own; undefined: nobody. */

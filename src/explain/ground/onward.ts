@@ -28,6 +28,8 @@ export type Onward =
       readonly link: GroundLink;
       readonly via?: string;
       readonly by: string;
+      /** It goes through a tunnel, to this address: that of the tunnel's other end. */
+      readonly outer?: string;
       /** They had the address, and neighbours may remember that; why. */
       readonly perhaps?: string;
     }

@@ -13,10 +13,11 @@ import {
 import { decideSnat, rangeName } from "../../plan/snat/index.ts";
 import { NAT_PRIORITY, STEER_MASK, STEER_PRIORITY } from "../../plan/snat/nft.ts";
 import { type Machine, nodeName, podLink } from "../ground/ground.ts";
-import { nobodyHas } from "../ground/onward.ts";
+import { nobodyHas, type Onward } from "../ground/onward.ts";
 import type { Network } from "../judges/judge.ts";
 import { passHook } from "./hook.ts";
 import { LIFE, offLoopback } from "./journey.ts";
+import { whyOuterStopped } from "./outer.ts";
 import { isPassing, one, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";
 import type { Tracked, Travelled } from "./travelled.ts";
@@ -139,12 +140,14 @@ class Way {
         ...(next.type === "local" ? (["input"] as const) : own ? [] : (["forward"] as const)),
         ...(next.type === "local" ? [] : (["postrouting"] as const)),
       ];
+      let mark: number | undefined = 0;
       for (const state of tracked ? [known] : unknown) {
         const at: AtMachine = { machine, by, out, state, tracked, error, mark: 0 };
         for (const hook of hooks) {
           const stopped = this.#pass(hook, answer, at);
           if (stopped !== undefined) return lost(seen, stopped);
         }
+        mark = at.mark;
       }
       answer.source = answer.sourceLater;
       // Whoever translated the destination puts it into the error, too.
@@ -153,6 +156,8 @@ class Way {
       if (next.type === "local") return this.#end(machine.name, this.#isSender(machine), answer, seen);
       if (next.type === "pod")
         return this.#end(next.end.name, next.end.name === this.#start.from.name, answer, seen);
+      const stopped = next.outer === undefined ? undefined : this.#outerStopped(machine, next, mark);
+      if (stopped !== undefined) return lost(seen, stopped);
       const isLost = next.machines.length === 0;
       const unsure = isLost
         ? this.#network.atlas.whyPerhaps(machine, next.link, answer.destination)
@@ -167,6 +172,14 @@ class Way {
       by = target.links.find(({ network }) => network === next.link.network)?.name;
     }
     return lost(seen, "it goes round in circles");
+  }
+
+  #outerStopped(
+    start: Machine,
+    { link, outer: to = "" }: Extract<Onward, { type: "next" }>,
+    mark: number | undefined,
+  ): string | undefined {
+    return whyOuterStopped({ network: this.#network, choices: this.#choices, start, link, to, mark });
   }
 
   /** What is not followed of a machine that the first packet has not passed. */

@@ -752,6 +752,25 @@ describe("where nodes' tunnels end", () => {
     expect(said("host/gateway", "node/n2:53/udp", { n2: rules(home) })[1]).toBe("filtered");
   });
 
+  it("others' rules meet the packets that what goes through a tunnel is packed in", () => {
+    const filter = (rule: string) => rules(iptables("filter", rule));
+    const asked = (more: Given) => said("pod/web", "pod/api:80", more);
+    expect(asked({})[0]).toBe("yes");
+    const drop = filter("-A INPUT -p udp -m udp --dport 4789 -j DROP");
+    const why = "node/n2 stops the packets of the tunnel: iptables-nft -t filter -A INPUT";
+    expect(asked({ n2: drop })[2]).toContain(why);
+    expect(asked({ n1: drop })[2]).toContain("the answer to 10.1.0.1 does not come back: node/n1 stops");
+    expect(asked({ n1: filter("-A OUTPUT -d 192.168.18.4/32 -p udp -j DROP") })[1]).toBe("filtered");
+    expect(asked({ n2: filter("-A INPUT -s 192.168.18.4/32 -j DROP") })[0]).toBe("yes");
+    expect(asked({ n2: filter("-A INPUT -p udp -m conntrack --ctstate ESTABLISHED -j DROP") })[0]).toBe(
+      "yes",
+    );
+    const nat = (rule: string) => rules(iptables("nat", rule));
+    expect(asked({ n1: nat("-A POSTROUTING -o eth0 -j MASQUERADE") })).toContain("answered");
+    const elsewhere = "-A POSTROUTING -p udp -m udp --dport 4789 -j SNAT --to-source 192.168.18.99";
+    expect(ask("pod/web", "pod/api:80", { of, n1: nat(elsewhere) }).verdict).toBe("unknown");
+  });
+
   it("any other port, and any without tunnels, is as ever", () => {
     expect(ask("pod/web", "node/n2:4790/udp", { of }).expected).toBe("refused");
     expect(ask("pod/web", "node/n2:4789", { of }).expected).toBe("refused");

@@ -15,6 +15,7 @@ import { nobodyHas, type Onward, type Stop } from "../ground/onward.ts";
 import { isLoopback } from "../ground/own-addresses.ts";
 import type { Network } from "../judges/judge.ts";
 import { gatewayOf, type Hop } from "../way/way.ts";
+import { whyOuterStopped } from "./outer.ts";
 import { Parcel, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";
 import type { Asked, Travelled } from "./travelled.ts";
@@ -197,6 +198,8 @@ class Journey {
     }
     const { atlas } = this.#network;
     const { machines, link, via, by: why, perhaps } = next;
+    const stopped = this.#traversal.isRefused ? undefined : this.#outerStopped(machine, next);
+    if (stopped !== undefined) return this.#lost(machine, at, { by: why, why: stopped, told: false });
     const unsure =
       machines.length === 0 && !this.#traversal.isRefused
         ? atlas.whyPerhaps(machine, link, this.#parcel.destination)
@@ -212,6 +215,13 @@ class Journey {
     this.#hops.push({ at, to: target.name, ...(via !== undefined && { via }), by: why });
     this.#parcel.leave();
     return this.#arrive(target, target.links.find(({ network }) => network === link.network)?.name);
+  }
+
+  /** What goes through a tunnel is packed into packets that rules on their way may stop. */
+  #outerStopped(machine: Machine, { link, outer }: Extract<Known, { type: "next" }>): string | undefined {
+    if (outer === undefined) return undefined;
+    const [network, choices] = [this.#network, this.#choices];
+    return whyOuterStopped({ network, choices, start: machine, link, to: outer, mark: this.#parcel.mark });
   }
 
   /**
