@@ -77,26 +77,37 @@ export async function serveHealth(
   };
 }
 
-async function answer(
+const plain = "text/plain; charset=utf-8";
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+/** Never rejects: figures are read from the kernel, which may refuse, and who asks for them must not end the agent. */
+async function answer(method: string, url: string, sources: HealthSources): Promise<Answer> {
+  try {
+    return await answerOf(method, url, sources);
+  } catch (error) {
+    return { status: 500, type: plain, body: `${textOf(error)}\n` };
+  }
+}
+
+async function answerOf(
   method: string,
   url: string,
   { notReady, registry, answers = {} }: HealthSources,
-): Promise<{ status: number; type: string; body: string }> {
-  const plain = "text/plain; charset=utf-8";
+): Promise<Answer> {
   if (method !== "GET" && method !== "HEAD") return { status: 405, type: plain, body: "only GET\n" };
   const [path = "", query = ""] = url.split("?");
   const asked = Object.hasOwn(answers, path) ? answers[path] : undefined;
-  if (asked) {
-    try {
-      return {
-        status: 200,
-        type: "application/json",
-        body: JSON.stringify(await asked(new URLSearchParams(query))),
-      };
-    } catch (error) {
-      return { status: 500, type: plain, body: `${textOf(error)}\n` };
-    }
-  }
+  if (asked)
+    return {
+      status: 200,
+      type: "application/json",
+      body: JSON.stringify(await asked(new URLSearchParams(query))),
+    };
   switch (path) {
     case "/livez":
       return { status: 200, type: plain, body: "ok\n" };
