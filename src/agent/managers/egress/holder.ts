@@ -101,8 +101,8 @@ export class EgressHolder {
     this.#conflicts.stop();
     await this.#refusals.stop();
     for (const address of this.#held.keys()) {
-      this.#removeAddress(address);
       this.#held.delete(address);
+      await this.#tolerate(address, async () => this.#removeAddress(address));
       await this.#releaseLease(address);
     }
   }
@@ -288,12 +288,28 @@ export class EgressHolder {
     }
   }
 
-  /** Without the store nobody can say who holds what; but who took an address over is heard on the wire. */
+  /**
+   * Without the store nobody can say who holds what; but who took an address over is heard on the wire. Never rejects: nobody
+   * waits for a round.
+   */
   async #keepOrLeave(): Promise<void> {
-    const link = this.#options.kernel.links.get(this.#uplink);
-    for (const address of this.#held.keys()) {
-      if (this.#conflicts.heard(address, LEASE_MS * 2)) await this.#drop(address);
-      else if (link) this.#putAddress(address, link);
+    for (const address of this.#held.keys())
+      await this.#tolerate(address, async () => {
+        const link = this.#options.kernel.links.get(this.#uplink);
+        if (this.#conflicts.heard(address, LEASE_MS * 2)) await this.#drop(address);
+        else if (link) this.#putAddress(address, link);
+      });
+  }
+
+  /** What the kernel refuses of one address is no reason to leave the others; it goes by itself when its time is over. */
+  async #tolerate(address: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#options.logger.warn(
+        { address, error: textOf(error) },
+        "an egress address is not as it should be",
+      );
     }
   }
 
