@@ -140,4 +140,18 @@ describe("a node's interfaces", () => {
     await apply("10.2.1.2", "10.2.1.3");
     expect(ofPods().toSorted()).toEqual(["10.2.1.2/32 8502", "10.2.1.3/32 8502"]);
   });
+
+  it("that change while the kernel refuses stop nobody who tells of it, and are followed with the next change", async () => {
+    const get = vi.spyOn(kernel.sysctl, "get").mockImplementationOnce(() => {
+      throw new Error("the link has just gone");
+    });
+    kernel.links.add({ kind: "dummy", name: "eth3", mac: eni(3).mac });
+    interfaces.set("eni-3", eni(3, "10.2.1.4"));
+    manager.touch();
+    get.mockRestore();
+    expect(ways()).not.toContain("8503 10.2.1.253 eth3");
+    await manager.apply(facts, nodeWith("10.2.1.4"), new Map([["pods", "all"]]));
+    expect(ways()).toContain("8503 10.2.1.253 eth3");
+    expect(ofPods()).toEqual(["10.2.1.4/32 8503"]);
+  });
 });

@@ -85,16 +85,24 @@ export class InterfaceManager implements Manager {
 
   /**
    * Interfaces have changed, and what is known of the node else is as it was. The cluster may never hear of it: what came and
-   * went at once is in no object. Links of those that have gone go.
+   * went at once is in no object. Links of those that have gone go. Never throws: who gives addresses out and takes them back
+   * has done so, and what the kernel refuses meanwhile (a link that has just gone) is for the next round.
    */
   touch(): void {
     if (!this.#last) return;
-    this.#follow(...this.#last);
-    if (this.#tidied === this.#ids().join(" ")) return;
-    this.#tidy().catch((error: unknown) =>
-      // The next round looks again.
-      this.#options.logger.warn({ error: textOf(error) }, "links of interfaces that have gone are left"),
-    );
+    const later = (error: unknown) => {
+      this.#done = undefined;
+      this.#options.logger.warn(
+        { error: textOf(error) },
+        "interfaces have changed and could not be followed",
+      );
+    };
+    try {
+      this.#follow(...this.#last);
+      if (this.#tidied !== this.#ids().join(" ")) this.#tidy().catch(later);
+    } catch (error) {
+      later(error);
+    }
   }
 
   #follow(facts: ClusterFacts, node: NodeFacts): void {
