@@ -1,6 +1,7 @@
 // What a node knows of interfaces that single pods have to themselves: written down before they are used, so that an agent
 // that starts anew leads those pods' traffic rightly before it has heard of anything.
 import path from "node:path";
+import { textOf } from "../../../base/errors.ts";
 import { JournalFile } from "../../../base/journal/file.ts";
 import type { Logger } from "../../../base/log.ts";
 import {
@@ -30,9 +31,13 @@ const LAST_SLOT = LAST_SUBNET_TABLE - STRAY_TABLE;
 
 export class OwnBook {
   readonly #file: JournalFile;
+  readonly #logger: Logger;
   readonly #wires = new Map<string, OwnWire>();
+  /** The file has entries that were removed. */
+  #isBehind = false;
 
   constructor(folder: string, logger: Logger) {
+    this.#logger = logger;
     this.#file = new JournalFile(path.join(folder, "own-interfaces.json"));
     for (const wire of readFile(this.#file, logger)) this.#wires.set(wire.key, wire);
   }
@@ -44,13 +49,25 @@ export class OwnBook {
 
   /** @throws what the system says: then nothing has changed */
   put(wire: OwnWire): void {
-    this.#change(() => this.#wires.set(wire.key, wire));
+    const before = this.#wires.get(wire.key);
+    this.#wires.set(wire.key, wire);
+    try {
+      this.#write();
+    } catch (error) {
+      if (before === undefined) this.#wires.delete(wire.key);
+      else this.#wires.set(wire.key, before);
+      throw error;
+    }
   }
 
-  /** Returns what that endpoint had. @throws what the system says: then nothing has changed */
+  /**
+   * Returns what that endpoint had. A disk that takes nothing keeps no pod from being taken down: the file follows with the next
+   * change, and an agent that starts before that gives back what it finds without an endpoint.
+   */
   remove(key: string): OwnWire | undefined {
     const wire = this.#wires.get(key);
-    if (wire) this.#change(() => this.#wires.delete(key));
+    this.#wires.delete(key);
+    if (wire !== undefined || this.#isBehind) this.#writeIfPossible();
     return wire;
   }
 
@@ -61,16 +78,21 @@ export class OwnBook {
     return slot;
   }
 
-  #change(change: () => void): void {
-    const before = [...this.#wires];
-    change();
+  #writeIfPossible(): void {
     try {
-      writeList(this.#file, this.#wires.values());
+      this.#write();
     } catch (error) {
-      this.#wires.clear();
-      for (const [key, wire] of before) this.#wires.set(key, wire);
-      throw error;
+      this.#isBehind = true;
+      this.#logger.error(
+        { file: this.#file.path, error: textOf(error) },
+        "the list of pods' own interfaces cannot be written",
+      );
     }
+  }
+
+  #write(): void {
+    writeList(this.#file, this.#wires.values());
+    this.#isBehind = false;
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -189,6 +189,23 @@ describe("pods' own interfaces on a node", () => {
     await manager.resync(facts, none);
     expect(kernel.links.get("tlv12")).toBeUndefined();
     expect(rules()).toEqual([]);
+  });
+
+  it("takes a pod down while its disk takes nothing; the list follows with the next change", async () => {
+    plug("eth3", mac);
+    give(podEni("Secondary"));
+    await wires.allocate(holder);
+    const inTheWay = path.join(folder, "subnets/own-interfaces.json.new");
+    mkdirSync(inTheWay);
+    await wires.release(holder.key);
+    expect([tables(), wires.book.wires.size]).toEqual([[], 0]);
+    expect(kernel.links.get("eth3")?.up).toBe(false);
+    // Nobody is told of an interface that a restart would forget.
+    await expect(wires.allocate(holder)).rejects.toThrow("EISDIR");
+    rmdirSync(inTheWay);
+    await wires.release("c9/eth0");
+    await start();
+    expect(wires.book.wires.size).toBe(0);
   });
 
   it("takes up from PodENIs what its own list has lost", async () => {
