@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { AddressBlock } from "../../api/kinds/address-block.ts";
 import { silent } from "../../base/log.ts";
+import { BIRD_PROTOCOL } from "../../bird/config/types.ts";
 import type { FakeCalls } from "../../kernel/fake/calls.ts";
 import { fakeMachine } from "../../kernel/index.ts";
 import { type Kernel, MAIN_TABLE, ROUTE_PROTOCOL, type Route } from "../../kernel/kernel.ts";
@@ -191,5 +192,36 @@ describe("routing manager", () => {
     expect(lists).not.toHaveBeenCalled();
     lists.mockRestore();
     expect(present()).toMatchObject([{ destination: "10.1.0.64/26", via: "192.168.18.14" }]);
+  });
+
+  it("waits on for BIRD's routes where the kernel refuses a look at its own", async () => {
+    const made = block("10.1.0.64/26", "b");
+    await manager.resync(owned(made), self);
+    const bgpPeers = new Map([peer("r", { peerIP: "192.168.18.1", asNumber: 1 })]);
+    vi.useFakeTimers();
+    try {
+      await manager.resync({ ...owned(made), bgpPeers }, self);
+      expect(present()).toHaveLength(1);
+      const list = vi.spyOn(kernel.routes, "list").mockImplementationOnce(() => {
+        throw new Error("no buffer space");
+      });
+      vi.advanceTimersByTime(250);
+      expect(list).toHaveBeenCalledOnce();
+      list.mockRestore();
+      kernel.routes.add({
+        family: 4,
+        destination: "10.1.0.64/26",
+        type: "unicast",
+        via: "192.168.18.12",
+        protocol: BIRD_PROTOCOL,
+        metric: 32,
+        table: MAIN_TABLE,
+      });
+      vi.advanceTimersByTime(250);
+      expect(present()).toEqual([]);
+    } finally {
+      vi.useRealTimers();
+      manager.stop();
+    }
   });
 });

@@ -1,6 +1,7 @@
 // Keeps the node's routes to pod ranges equal to the plan. Ours are those of our protocol number in the main table that
 // are not a pod's own route (those belong to the pod's wire); everything else in the table is somebody else's.
 import { equalJson } from "../../api/equal.ts";
+import { textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { BIRD_PROTOCOL } from "../../bird/config/types.ts";
 import { type Kernel, ROUTE_PROTOCOL, type Route } from "../../kernel/kernel.ts";
@@ -107,8 +108,19 @@ export class RoutingManager implements Manager {
     }
     const failed = [...wanted.values()].filter((route) => !this.#put(route));
     this.#synced = failed.length === 0;
-    if (!this.#waiting) return;
-    this.#timer = setTimeout(() => this.#make(facts, node), HAND_OVER_MS);
+    if (this.#waiting) this.#lookLater(facts, node);
+  }
+
+  #lookLater(facts: ClusterFacts, node: NodeFacts): void {
+    this.#timer = setTimeout(() => {
+      try {
+        this.#make(facts, node);
+      } catch (error) {
+        // Nobody calls us here who would hear of it, and the next look comes soon.
+        this.#logger.warn({ error: textOf(error) }, "routes could not be looked at");
+        this.#lookLater(facts, node);
+      }
+    }, HAND_OVER_MS);
     this.#timer.unref();
   }
 
