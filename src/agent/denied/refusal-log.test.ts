@@ -1,6 +1,6 @@
 // From what the kernel tells to what people read, without a packet: the fake kernel's listener is told by the test.
 import { Registry } from "prom-client";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Event, Pod } from "../../api/kinds/core.ts";
 import { eventKind } from "../../api/kinds/core.ts";
 import { type NetworkPolicy, STAGE_ANNOTATION } from "../../api/kinds/network-policy.ts";
@@ -120,6 +120,17 @@ describe("the log of refusals", () => {
   it("passes over what is no prefix of ours", async () => {
     heard([packet("10.0.0.2", "of another kind"), { ...packet("10.0.0.2"), prefix: "theirs" }], 0);
     expect((await answer()).refusals).toEqual([]);
+  });
+
+  it("counts a packet as lost whose link the kernel does not tell of now, and hears those that follow", async () => {
+    const packets = [packet("172.17.0.9"), packet("10.0.0.2")];
+    const get = vi.spyOn(kernel.links, "get").mockImplementationOnce(() => {
+      throw new Error("no buffer space");
+    });
+    heard(packets, 0);
+    get.mockRestore();
+    const { refusals, lost } = await answer();
+    expect([refusals.map(({ from }) => from.name), lost]).toEqual([["pod/x/stranger"], 1]);
   });
 
   it("tells the pod once, however many ask", async () => {

@@ -159,7 +159,7 @@ export class RefusalLog implements Manager {
     try {
       this.#log = this.#options.kernel.packetLog(LOG_GROUP, (packets, lost) => {
         this.#lost += lost;
-        for (const packet of packets) this.#hear(packet);
+        for (const packet of packets) this.#tryToHear(packet);
       });
       if (this.#deaf !== undefined) this.#options.logger.info({}, "refused packets are heard of again");
       this.#deaf = undefined;
@@ -173,6 +173,16 @@ export class RefusalLog implements Manager {
       if (this.#deaf !== why) this.#options.logger.warn({ why }, "refused packets are counted only");
       this.#deaf = why;
       return taken ? undefined : "unsupported";
+    }
+  }
+
+  /** The kernel calls us here, and is asked whose link it was: what it refuses must not reach who waits for its events. */
+  #tryToHear(packet: LoggedPacket): void {
+    try {
+      this.#hear(packet);
+    } catch (error) {
+      this.#lost++;
+      this.#options.logger.debug({ error: textOf(error) }, "a refused packet could not be looked at");
     }
   }
 
