@@ -244,6 +244,18 @@ export class Endpoints {
     return this.#lock.run(endpointKey(attached), () => this.#remove(attached));
   }
 
+  /**
+   * The same for an endpoint as it was found, by who was not asked to remove it: one that was made anew since, or is being
+   * removed by somebody else, is left alone.
+   */
+  removeFound(endpoint: Endpoint): Promise<void> {
+    const key = endpointKey(endpoint);
+    // Endpoints are never changed in place. An ADD of the same name may stand before us.
+    return this.#lock.run(key, async () => {
+      if (this.#known.get(key) === endpoint) await this.#remove(endpoint);
+    });
+  }
+
   async #remove(attached: AddressOwner): Promise<void> {
     const { kernel, machine, addresses, logger } = this.#options;
     const key = endpointKey(attached);

@@ -18,6 +18,8 @@ describe("pods that are gone without a DEL", () => {
   let endpoints: Endpoints;
   let journal: EndpointJournal;
   let watch: { stop(): void };
+  /** Addresses of a sandbox are given back once this has settled. */
+  const releasing = new Map<string, Promise<void>>();
 
   beforeEach(async () => {
     folder = mkdtempSync(path.join(tmpdir(), "trunkline-gone-"));
@@ -32,7 +34,7 @@ describe("pods that are gone without a DEL", () => {
       journal,
       addresses: {
         allocate: async () => [`10.9.0.${++last}`, `fd00::${last}`],
-        release: async () => {},
+        release: async ({ containerId }) => releasing.get(containerId),
         owners: () => [],
         notReady: () => undefined,
       },
@@ -42,22 +44,25 @@ describe("pods that are gone without a DEL", () => {
     });
     await endpoints.recover();
     watch = kernel.watch(["link"], (event) => endpoints.heard(event));
-    for (let i = 0; i < PODS; i++) {
-      machine.createNetns(`pod-${i}`);
-      await endpoints.add({
-        containerId: `pod-${i}`,
-        ifName: "eth0",
-        network: "n",
-        netns: `/run/netns/pod-${i}`,
-        netnsId: machine.identityOf({ name: `pod-${i}` }),
-        pod: undefined,
-        mtu: 1500,
-      });
-    }
+    for (let i = 0; i < PODS; i++) await add(`pod-${i}`);
   });
+
+  function add(containerId: string, netns = containerId): Promise<unknown> {
+    machine.createNetns(netns);
+    return endpoints.add({
+      containerId,
+      ifName: "eth0",
+      network: "n",
+      netns: `/run/netns/${netns}`,
+      netnsId: machine.identityOf({ name: netns }),
+      pod: undefined,
+      mtu: 1500,
+    });
+  }
 
   afterEach(() => {
     vi.restoreAllMocks();
+    releasing.clear();
     watch.stop();
     journal.close();
     rmSync(folder, { recursive: true, force: true });
@@ -121,5 +126,27 @@ describe("pods that are gone without a DEL", () => {
     await collect();
     expect(names()).toHaveLength(PODS);
     expect(endpoints.withoutWire()).toEqual([]);
+  });
+
+  it.each([
+    ["pod-2", "while another one was taken back"],
+    ["pod-1", "in the turn before its own"],
+  ])("leaves a sandbox alone that was added anew (%s, %s)", async (containerId) => {
+    for (const gone of ["pod-1", "pod-2"]) await machine.removeNetns(gone);
+    await vi.waitFor(() => expect(endpoints.withoutWire()).toHaveLength(2));
+    const release = Promise.withResolvers<void>();
+    releasing.set("pod-1", release.promise);
+    // A repeated ADD is answered first, and only then come those whose turn it was after it.
+    const added = containerId === "pod-1" ? add("pod-1", "again") : undefined;
+    const collected = collect();
+    const addedLater = containerId === "pod-2" ? add("pod-2", "again") : undefined;
+    release.resolve();
+    await Promise.all([added, addedLater, collected]);
+    await endpoints.settled();
+    expect(endpoints.known.get(`${containerId}/eth0`)).toMatchObject({
+      phase: "ready",
+      netns: "/run/netns/again",
+    });
+    expect(names()).toHaveLength(PODS - 1);
   });
 });

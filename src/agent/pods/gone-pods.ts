@@ -38,7 +38,7 @@ export async function collectGone(
       "nothing is left of a pod's sandbox and no DEL came: releasing its addresses",
     );
     try {
-      await endpoints.remove(endpoint);
+      await endpoints.removeFound(endpoint);
     } catch (error) {
       logger.error({ ...factsOf(endpoint), error: textOf(error) }, "it cannot be removed now");
       missed.set(key, since);
