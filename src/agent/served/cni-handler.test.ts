@@ -202,14 +202,30 @@ describe("CniHandler", () => {
       ]),
     );
     const removed: string[] = [];
-    const remove = async ({ containerId }: { containerId: string }) => {
+    const removeFound = async ({ containerId }: { containerId: string }) => {
       if (containerId === "a") throw new Error("stuck");
       removed.push(containerId);
     };
-    const { ask } = setUp({ known, remove });
+    const { ask } = setUp({ known, removeFound });
     const valid = [{ containerID: "b", ifname: "eth0" }];
     const reply = await ask("GC", { "cni.dev/valid-attachments": valid });
     expect(failureOf(reply)).toMatchObject({ code: 999, details: "a/eth0: stuck" });
     expect(removed).toEqual(["c"]);
+  });
+
+  it("collects no sandbox whose ADD is under way, or has come since it was asked", async () => {
+    const known = new Map<string, Endpoint>([
+      ["a/eth0", { ...ready, containerId: "a" }],
+      ["b/eth0", { ...ready, containerId: "b", phase: "adding" }],
+      ["c/eth0", { ...ready, containerId: "c", phase: "deleting" }],
+    ]);
+    const removed: string[] = [];
+    const removeFound = async ({ containerId }: { containerId: string }) => {
+      removed.push(containerId);
+      known.set("d/eth0", { ...ready, containerId: "d" });
+    };
+    const { ask } = setUp({ known, removeFound });
+    expect(await ask("GC")).toEqual({ exitCode: 0, stdout: "" });
+    expect(removed).toEqual(["a", "c"]);
   });
 });

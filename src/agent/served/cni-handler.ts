@@ -144,16 +144,20 @@ export class CniHandler {
     return failure(failureCode.checkFailed, "the pod's network is not as ADD left it", faults.join("; "));
   }
 
-  /** Removes every endpoint of the network that is not named; goes on after a failure and then tells of the first. */
+  /**
+   * Removes every endpoint of the network that is not named; goes on after a failure and then tells of all. The list is of a
+   * moment before: a runtime that adds meanwhile, against the specification, must not lose what it has just been given.
+   */
   async #collect(config: PluginConfig): Promise<CniFailure | undefined> {
     const { endpoints, logger } = this.#options;
     const valid = new Set(config.validAttachments.map(endpointKey));
     const failures: string[] = [];
-    for (const [key, endpoint] of endpoints.known) {
-      if (endpoint.network !== config.name || valid.has(key)) continue;
+    const found = [...endpoints.known];
+    for (const [key, endpoint] of found) {
+      if (endpoint.network !== config.name || valid.has(key) || endpoint.phase === "adding") continue;
       logger.info(factsOf(endpoint), "collecting an endpoint that the runtime does not know");
       try {
-        await endpoints.remove(endpoint);
+        await endpoints.removeFound(endpoint);
       } catch (error) {
         failures.push(`${key}: ${textOf(error)}`);
       }
