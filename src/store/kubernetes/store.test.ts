@@ -119,6 +119,14 @@ describe("a list", () => {
     });
     expect((await store.list(configMapKind)).items).toHaveLength(2);
   });
+
+  it("is given up on where the server falls silent in the middle of it", async () => {
+    const { store } = await play((_request, response) => {
+      response.writeHead(200);
+      response.write(line("ADDED", object("one", "3")));
+    }, 50);
+    await expect(store.list(configMapKind)).rejects.toMatchObject({ code: "store.unreachable" });
+  });
 });
 
 describe("a server", () => {

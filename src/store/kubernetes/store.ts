@@ -199,6 +199,7 @@ class KubernetesStore implements Store {
   /**
    * A list that the server sends as the beginning of a watch: it holds no whole list in memory for it. Returns
    * undefined where the server cannot, be it by its version or by its etcd's (which it says with an ERROR event).
+   * @throws `store.unreachable` where it falls silent: a list has no pulse that would tell, as a watch has
    */
   async #listAsWatch<T extends KubeObject>(
     kind: Kind<T>,
@@ -214,10 +215,16 @@ class KubernetesStore implements Store {
       timeoutSeconds: "60",
     };
     const items: T[] = [];
+    let isSilent = false;
+    const silence = setTimeout(() => {
+      isSilent = true;
+      life.abort();
+    }, 2 * this.#timeoutMs);
     try {
       const signal = AbortSignal.any([life.signal, this.#closing.signal]);
       const request = { method: "GET", path: pathOf(kind, namespace), query } as const;
       for await (const events of await this.#events(kind, request, signal)) {
+        silence.refresh();
         heard();
         for (const { type, object } of events) {
           if (type !== "bookmark") items.push(object);
@@ -228,9 +235,14 @@ class KubernetesStore implements Store {
         }
       }
     } catch (error) {
+      if (isSilent) {
+        const why = `a list of ${kind.plural} stopped coming`;
+        throw new TrunklineError("store.unreachable", { place: this.#client.server, why }, { cause: error });
+      }
       if (!(error instanceof ApiRefusal)) throw error;
       if (error.code === 403) throw this.#worded(error, kind, "");
     } finally {
+      clearTimeout(silence);
       life.abort();
     }
     this.#streams ??= false;
