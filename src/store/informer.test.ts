@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { type ConfigMap, configMapKind } from "../api/kinds/core.ts";
 import { TrunklineError } from "../base/errors.ts";
@@ -127,6 +128,30 @@ describe("informer", () => {
     await until(4);
     expect(told.toSorted()).toEqual(["added reborn", "deleted goes", "deleted reborn", "modified changes"]);
     expect([...informer.cache.keys()].toSorted()).toEqual(["a/changes", "a/reborn", "a/stays"]);
+  });
+
+  it("lists at once where history is gone, but not over and over where the next one is gone at once, too", async () => {
+    const store = memoryStore();
+    let lists = 0;
+    const forgetful: Store = {
+      ...methodsOf(store),
+      list: (kind, namespace) => {
+        lists++;
+        return store.list(kind, namespace);
+      },
+      watch: () => {
+        throw new TrunklineError("store.gone", { from: "1" });
+      },
+    };
+    const informer = new Informer(forgetful, configMapKind, { backoffMs: [60_000, 60_000] });
+    closers.push(
+      () => store.close(),
+      () => informer.stop(),
+    );
+    informer.start();
+    await informer.synced;
+    for (let turns = 0; turns < 20; turns++) await nextTurn();
+    expect(lists).toBe(2);
   });
 
   it("survives a handler that throws", async () => {

@@ -91,13 +91,25 @@ export class Informer<T extends KubeObject> {
     const { signal } = this.#abort;
     const [first, longest] = this.#options.backoffMs ?? [50, 5000];
     let pause = first;
+    let listedAt = Number.NEGATIVE_INFINITY;
+    /** Histories in a row that were gone as soon as they had begun. */
+    let gone = 0;
+    const connected = () => {
+      pause = first;
+      listedAt = performance.now();
+    };
     while (!signal.aborted) {
       try {
-        await this.#follow(() => (pause = first));
+        await this.#follow(connected);
       } catch (error) {
         if (signal.aborted || isError(error, "store.closed")) return;
-        // A history that is gone is no failure: list again at once.
-        if (isError(error, "store.gone")) continue;
+        // A history that is gone is no failure: list again at once. But one of a server that has never any would be asked for
+        // whole lists without a pause.
+        if (isError(error, "store.gone")) {
+          gone = performance.now() - listedAt < longest ? gone + 1 : 1;
+          if (gone > 1) await this.#pause(Math.min(first * 2 ** (gone - 2), longest));
+          continue;
+        }
         const absent = isError(error, "store.unserved") || isError(error, "store.refused");
         if (absent && this.#options.optional === true) {
           this.#logger.info({ kind: this.kind.kind, why: textOf(error) }, "goes on without these objects");
