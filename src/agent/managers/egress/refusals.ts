@@ -161,10 +161,13 @@ function conditionOf(message: string): Pick<Condition, "type" | "status" | "reas
     : { type: CONFLICT, status: "True", reason: "AddressInUse", message };
 }
 
-/** Returns whether a node of the cluster has held the address until just now. */
+/**
+ * Returns whether a node of the cluster has held the address until just now. By that node's clock: one that is far off, to
+ * either side, says nothing, and then the wire is asked.
+ */
 function wasOurs(lease: Lease | undefined): boolean {
   const renewed = Date.parse(lease?.spec?.renewTime ?? "");
-  return !Number.isNaN(renewed) && Date.now() - renewed < OURS_MS;
+  return !Number.isNaN(renewed) && Math.abs(Date.now() - renewed) < OURS_MS;
 }
 
 /** Returns why an address cannot be an egress address on this node, as its own links and routes tell. */
