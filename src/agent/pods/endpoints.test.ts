@@ -5,7 +5,13 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TrunklineError } from "../../base/errors.ts";
 import { silent } from "../../base/log.ts";
-import { type FakeMachine, fakeMachine, type Kernel, ROUTE_PROTOCOL } from "../../kernel/index.ts";
+import {
+  type FakeMachine,
+  fakeMachine,
+  type Kernel,
+  POD_LINK_GROUP,
+  ROUTE_PROTOCOL,
+} from "../../kernel/index.ts";
 import type { AddressOwner, AddressSource } from "./addresses.ts";
 import { endpointKey, hostInterfaceName, isHostInterface } from "./endpoint.ts";
 import { EndpointJournal } from "./endpoint-journal.ts";
@@ -327,6 +333,19 @@ describe("Endpoints", () => {
     expect(endpoints.repair(new Set([index]))).toEqual({ routes, settings: 1 });
     expect(endpoints.check(endpoint, result)).toEqual([]);
     expect(endpoints.repair()).toEqual({ routes: 0, settings: 0 });
+  });
+
+  it("leaves a link in the group that it is about to be removed with, and takes one of a pod that lives out of it", async () => {
+    const endpoints = await node.agent();
+    await endpoints.add(node.wanted("a"));
+    const living = endpoints.known.get("a/eth0")!.hostInterface;
+    const name = hostInterfaceName("b", "eth0");
+    node.kernel.links.add({ kind: "dummy", name, alias: "trunkline - b/eth0" });
+    // As LinkRemover does it: the kernel is asked for the group by another thread, and removes whatever is in it then.
+    for (const one of [name, living]) node.kernel.links.change(one, { group: POD_LINK_GROUP + 1 });
+    endpoints.repair();
+    expect(node.kernel.links.get(name)).toMatchObject({ group: POD_LINK_GROUP + 1 });
+    expect(node.kernel.links.get(living)).toMatchObject({ group: POD_LINK_GROUP });
   });
 
   it("leaves links alone that only bear a name like ours, also where a pod's would get that name", async () => {

@@ -7,6 +7,7 @@ import {
   type LinkSettings,
   type Machine,
   POD_LINK_GROUP,
+  POD_LINK_GROUP_MASK,
   ROUTE_PROTOCOL,
   type Route,
 } from "../../kernel/kernel.ts";
@@ -28,7 +29,7 @@ export interface Repairs {
  */
 export function repairWires(
   kernel: Kernel,
-  endpoints: Iterable<Endpoint>,
+  all: Iterable<Endpoint>,
   which: ReadonlySet<number> | "all",
   absent: (endpoint: Endpoint) => void,
   logger: Logger,
@@ -38,13 +39,14 @@ export function repairWires(
     which === "all"
       ? kernel.links.listWithSettings()
       : [...which].flatMap((index) => kernel.links.get(index) ?? []);
-  for (const link of links) repairs.settings += regroup(kernel, link, logger);
+  const endpoints = [...all].filter(({ phase }) => phase === "ready");
+  const living = new Set(endpoints.map(({ hostInterface }) => hostInterface));
+  for (const link of links) repairs.settings += regroup(kernel, link, living, logger);
   const byName = new Map(links.map((link) => [link.name, link]));
   if (byName.size === 0) return repairs;
   const present = new Set(kernel.routes.list({ protocol: ROUTE_PROTOCOL }).map(routeKey));
   for (const endpoint of endpoints) {
     const link = byName.get(endpoint.hostInterface);
-    if (endpoint.phase !== "ready") continue;
     if (link === undefined) {
       if (which === "all") absent(endpoint);
       continue;
@@ -70,10 +72,12 @@ function routeKey({ destination, linkIndex }: Pick<Route, "destination" | "linkI
 
 /**
  * The rules know pods' links by their group: one that lost it, or had none from an earlier version, gets it; also one
- * that no endpoint knows, so that it passes nothing.
+ * that no endpoint knows, so that it passes nothing. One that is in another group of ours is about to go with that, and would
+ * be left if it were taken out of it.
  */
-function regroup(kernel: Kernel, link: Link, logger: Logger): number {
-  if (link.group === POD_LINK_GROUP || !isHostInterface(link)) return 0;
+function regroup(kernel: Kernel, link: Link, living: ReadonlySet<string>, logger: Logger): number {
+  const isOurs = (link.group & POD_LINK_GROUP_MASK) === POD_LINK_GROUP;
+  if (link.group === POD_LINK_GROUP || (isOurs && !living.has(link.name)) || !isHostInterface(link)) return 0;
   logger.warn({ interface: link.name, group: link.group }, "a pod's interface was not in the group of such");
   kernel.links.change(link.index, { group: POD_LINK_GROUP });
   return 1;
