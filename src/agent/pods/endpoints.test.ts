@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { TrunklineError } from "../../base/errors.ts";
 import { silent } from "../../base/log.ts";
 import {
@@ -333,6 +333,26 @@ describe("Endpoints", () => {
     expect(endpoints.repair(new Set([index]))).toEqual({ routes, settings: 1 });
     expect(endpoints.check(endpoint, result)).toEqual([]);
     expect(endpoints.repair()).toEqual({ routes: 0, settings: 0 });
+  });
+
+  it("tries again what failed behind DELs' answers, each for itself where the kernel refuses a look", async () => {
+    const endpoints = await node.agent();
+    for (const name of ["a", "b"]) await endpoints.add(node.wanted(name));
+    const remove = vi.spyOn(node.kernel.links, "remove").mockRejectedValue(new Error("busy"));
+    for (const name of ["a", "b"]) await endpoints.remove(node.wanted(name));
+    await endpoints.settled();
+    remove.mockRestore();
+    expect([...endpoints.known.values()].map(({ phase }) => phase)).toEqual(["deleting", "deleting"]);
+    const get = vi.spyOn(node.kernel.links, "get").mockImplementationOnce(() => {
+      throw new Error("no buffer space");
+    });
+    endpoints.sweep();
+    get.mockRestore();
+    await endpoints.settled();
+    expect([...endpoints.known.keys()]).toEqual(["a/eth0"]);
+    endpoints.sweep();
+    await endpoints.settled();
+    expect(endpoints.known.size).toBe(0);
   });
 
   it("leaves a link in the group that it is about to be removed with, and takes one of a pod that lives out of it", async () => {

@@ -372,11 +372,19 @@ export class Endpoints {
     this.#removals.set(key, removal);
   }
 
-  /** Tries again what failed behind an answer. */
+  /** Tries again what failed behind an answer. What the kernel refuses now is for the next time: nobody hears of it here. */
   sweep(): void {
-    for (const [key, endpoint] of this.#known)
-      if (endpoint.phase === "deleting" && !this.#removals.has(key))
+    for (const [key, endpoint] of this.#known) {
+      if (endpoint.phase !== "deleting" || this.#removals.has(key)) continue;
+      try {
         this.#removeLink(key, ownLink(this.#options.kernel, endpoint.hostInterface)?.index);
+      } catch (error) {
+        this.#options.logger.warn(
+          { endpoint: key, error: textOf(error) },
+          "an interface cannot be looked at",
+        );
+      }
+    }
   }
 
   /** @throws `agent.journal`: nothing is begun that the next agent would not know of */
