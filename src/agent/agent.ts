@@ -181,8 +181,17 @@ class RunningAgent implements Agent {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    for (const stop of this.#stops.toReversed()) await stop();
+    for (const stop of this.#stops.toReversed()) await this.#end(stop);
     this.#options.logger.info({}, "agent stopped");
+  }
+
+  /** What cannot end well must not keep what is behind it (journals, the kernel's handle) from ending. */
+  async #end(stop: () => void | Promise<void>): Promise<void> {
+    try {
+      await stop();
+    } catch (error) {
+      this.#options.logger.error({ error: textOf(error) }, "a part of the agent did not end well");
+    }
   }
 
   notReady(): readonly string[] {
