@@ -203,6 +203,18 @@ describe("Endpoints", () => {
     expect(endpoints.local.size).toBe(0);
   });
 
+  it("takes everything back where a wire that is made anew does not come into force", async () => {
+    const endpoints = await node.agent();
+    await endpoints.add(node.wanted("a"));
+    await node.kernel.links.remove(hostInterfaceName("a", "eth0"));
+    node.inForce = async () => {
+      throw new TrunklineError("agent.not-applied", { seconds: 1, manager: "policy", why: "test" });
+    };
+    await expect(endpoints.add(node.wanted("a"))).rejects.toMatchObject({ code: "agent.not-applied" });
+    expect(node.picture()).toEqual(nothing);
+    expect(endpoints.known.size).toBe(0);
+  });
+
   it("deletes, repeatedly, and without namespace or memory", async () => {
     let endpoints = await node.agent();
     await endpoints.add(node.wanted("a"));

@@ -196,6 +196,8 @@ export class Endpoints {
       phase: "adding",
     };
     this.#begin(endpoint);
+    // Of a wire that is made anew: what a failure takes back is the new one's.
+    this.#forgetIndex(key);
     parts.ended("journal");
     try {
       return await this.#make(endpoint, wanted.mtu, parts);
@@ -262,8 +264,7 @@ export class Endpoints {
     const endpoint = this.#known.get(key);
     const hostInterface = hostInterfaceName(attached.containerId, attached.ifName);
     const index = this.#indexes.get(key) ?? ownLink(kernel, hostInterface)?.index;
-    if (index !== undefined) this.#liveWires.delete(index);
-    this.#indexes.delete(key);
+    this.#forgetIndex(key);
     if (endpoint !== undefined) {
       this.#end({ ...endpoint, phase: "deleting" });
       this.#forgetLocal(key);
@@ -327,9 +328,14 @@ export class Endpoints {
   }
 
   #setIndex(key: string, index: number): void {
-    this.#liveWires.delete(this.#indexes.get(key) ?? 0);
+    this.#forgetIndex(key);
     this.#indexes.set(key, index);
     this.#liveWires.set(index, key);
+  }
+
+  #forgetIndex(key: string): void {
+    this.#liveWires.delete(this.#indexes.get(key) ?? 0);
+    this.#indexes.delete(key);
   }
 
   /**
