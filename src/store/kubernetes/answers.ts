@@ -54,14 +54,19 @@ export function listPage<T extends KubeObject>(kind: Kind<T>, keep: Keep, { type
     const { items, revision = "", next = "" } = pageOf(unwrapped(body), (item) => podOf(item, keep));
     return { items: items as readonly never[], revision, next };
   }
-  const { items = [], metadata = {} } = JSON.parse(body.toString("utf8")) as RawList;
-  const { resourceVersion: revision = "", continue: next = "" } = metadata;
-  return { items: items.map((item) => taken(kind, item, keep)), revision, next };
+  const { items, metadata } = JSON.parse(body.toString("utf8")) as RawList;
+  const { resourceVersion: revision, continue: next } = metadata ?? {};
+  return {
+    items: (items ?? []).map((item) => taken(kind, item, keep)),
+    revision: revision ?? "",
+    next: next ?? "",
+  };
 }
 
+/** A server that is written in Go writes a list that it never put anything into as null. */
 interface RawList {
-  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
-  readonly items?: readonly KubeObject[];
+  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string | null } | null;
+  readonly items?: readonly KubeObject[] | null;
 }
 
 function isPod({ apiVersion, kind }: Kind): boolean {

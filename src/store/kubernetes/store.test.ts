@@ -104,6 +104,14 @@ describe("a list", () => {
     },
   );
 
+  it("is empty where the server writes that with null", async () => {
+    const { store } = await play((request, response) => {
+      if (isWatch(request)) noStreams(request, response);
+      else json(response, 200, { metadata: { resourceVersion: "8", continue: null }, items: null });
+    });
+    expect(await store.list(configMapKind)).toMatchObject({ items: [], revision: "8" });
+  });
+
   it("begins again when its pages outlived the server's history", async () => {
     let expired = 1;
     const { store } = await play((request, response) => {
