@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type AddressList, addressListKind, type SinkState } from "../../api/kinds/address-list.ts";
 import { type Pod, podKind } from "../../api/kinds/core.ts";
+import { TrunklineError } from "../../base/errors.ts";
 import { silent } from "../../base/log.ts";
 import { cluster, host, pod } from "../../explain/cluster.suite.ts";
 import { change } from "../../store/change.ts";
@@ -62,6 +63,17 @@ describe("a pod that is about to start", () => {
       status: { ...object.status, ...status },
     }));
   const asked = async () => (await store.get(addressListKind, "l"))?.status?.asked;
+
+  it("asks again where the list could not be written, as long as it waits", async () => {
+    await list({});
+    const update = vi.spyOn(store, "update");
+    update.mockRejectedValueOnce(new TrunklineError("store.unreachable", { place: "test", why: "test" }));
+    const passing = passes();
+    await expect.poll(asked, { timeout: 3000 }).toMatchObject([{ pod: "default/new" }]);
+    expect(update).toHaveBeenCalledTimes(2);
+    await set({ revision: 4, entries: [entry], sinks: [sink(4)] });
+    await passing;
+  });
 
   it("waits for the list, and for every sink to take it", async () => {
     await list({});

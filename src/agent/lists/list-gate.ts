@@ -1,5 +1,6 @@
 // A pod's ADD waits until the AddressLists that speak of the pod have what is seen of it, and their sinks have taken that: its first
 // connection is admitted. With a limit: an address that cannot be brought somewhere holds up a pod, but not for good.
+import { setTimeout as pause } from "node:timers/promises";
 import {
   type AddressList,
   type AskedAddress,
@@ -38,6 +39,8 @@ const POD_MS = 2000;
 const POD_LOOK_MS = 10;
 /** Who waits for longer says so. */
 const PATIENCE_MS = 1000;
+/** A list that could not be written is written again while pods wait for it. */
+const RETRY_MS = 500;
 
 export class ListGate {
   /** Followed from start() to stop(); sinks of this process go by it, too. */
@@ -179,25 +182,30 @@ export class ListGate {
     const all = this.#asking.get(name) ?? new Map<string, AskedAddress>();
     this.#asking.set(name, all.set(asked.pod, asked));
     if (this.#writing.has(name)) return;
-    const writing = this.#write(name)
-      .catch((error: unknown) =>
-        this.#options.logger.warn(
-          { list: name, error: textOf(error) },
-          "a list cannot be asked for addresses",
-        ),
-      )
-      .finally(() => this.#writing.delete(name));
+    const writing = this.#write(name).finally(() => this.#writing.delete(name));
     this.#writing.set(name, writing);
   }
+
+  /** Until all is written, or nobody waits any longer; never rejects. */
 
   async #write(name: string): Promise<void> {
     for (let all = this.#asking.get(name); all && all.size > 0; all = this.#asking.get(name)) {
       this.#asking.delete(name);
       const news = all;
-      await change(this.#options.store, addressListKind, { name }, (list) => {
-        const rest = (list.status?.asked ?? []).filter(({ pod }) => !news.has(pod));
-        return { ...list, status: { ...list.status, asked: [...rest, ...news.values()] } };
-      });
+      try {
+        await change(this.#options.store, addressListKind, { name }, (list) => {
+          const rest = (list.status?.asked ?? []).filter(({ pod }) => !news.has(pod));
+          return { ...list, status: { ...list.status, asked: [...rest, ...news.values()] } };
+        });
+      } catch (error) {
+        const facts = { list: name, error: textOf(error) };
+        this.#options.logger.warn(facts, "a list cannot be asked for addresses");
+        // Aborted by stop().
+        await pause(RETRY_MS, undefined, { signal: this.#ending.signal }).catch(() => {});
+        if (this.#ending.signal.aborted || this.#waiters.size === 0) return;
+        // What was asked for since then counts for more.
+        this.#asking.set(name, new Map([...news, ...(this.#asking.get(name) ?? [])]));
+      }
     }
   }
 
