@@ -172,6 +172,17 @@ describe("the copy of the cluster's objects", () => {
     expect(opened().read()).toBeUndefined();
   });
 
+  it("is the last run's, torn end and all, until this run's is written", async () => {
+    const { copy } = await begun(object("one"), object("two"));
+    await copy.stop();
+    appendFileSync(file(), '12345678 {"kind":"pods","obj');
+    const next = opened();
+    next.begin(emptyFacts(), () => [[PODS, object("one")]]);
+    for (const name of ["three", "four"]) next.note(PODS, added(object(name)));
+    expect(namesOf(opened())).toEqual(["one", "two"]);
+    await expect.poll(() => namesOf(opened())).toEqual(["one", "three", "four"]);
+  });
+
   it("is not another node's", async () => {
     await begun(object("one"));
     expect(opened("node2").read()).toBeUndefined();

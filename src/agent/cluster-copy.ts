@@ -1,6 +1,7 @@
 // What an agent knows of the cluster, on disk: a node whose kernel has lost its rules and routes (a restart of the machine)
 // gets them back without an API server. Each change is appended before anything is done about it, so that the copy is never
-// older than the kernel's rules; a loss of power may take its last second.
+// older than the kernel's rules, but for the moment in which an agent that has just begun writes its first one; a loss of
+// power may take its last second.
 import path from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { deepFreeze } from "../api/equal.ts";
@@ -41,6 +42,8 @@ export class ClusterCopy {
   #secrets = new Map<string, string>();
   #lines = 0;
   #live = 0;
+  /** The file is of this run: the one before may have left a line that is torn off, behind which nothing could be read. */
+  #isOurs = false;
   /** What has come while the file is written anew. */
   #late: string[] | undefined;
   /** The file is, or is about to be, written anew. */
@@ -152,7 +155,7 @@ export class ClusterCopy {
     const text = lines.map(encodeLine).join("");
     this.#late?.push(text);
     // Until a disk that failed has all again, single changes would tell of what is not there.
-    if (this.#retry !== undefined) return;
+    if (this.#retry !== undefined || !this.#isOurs) return;
     try {
       this.#file.append(text);
       this.#lines += lines.length;
@@ -215,6 +218,7 @@ export class ClusterCopy {
   #takeLate(): string {
     const late = this.#late ?? [];
     this.#late = [];
+    this.#isOurs = true;
     return late.join("");
   }
 
