@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { eventKind, type Pod, podKind } from "../api/kinds/core.ts";
 import { type Subnet, subnetKind } from "../api/kinds/subnet.ts";
 import { silent } from "../base/log.ts";
@@ -78,6 +78,25 @@ describe("who looks after subnets", () => {
     await store.delete(podKind, "p2", "a");
     await until(async () => condition(await get(), "LowCapacity")?.status === "False");
     expect((await get()).status).toMatchObject({ availableAddresses: 2, servedPods: 1, shortBy: 0 });
+  });
+
+  it("says nothing of a subnet before it knows the pods", async () => {
+    const { store, start } = await open();
+    for (const n of [1, 2, 3]) await store.create(podKind, pod(`p${n}`, `10.2.1.${n}`) as never);
+    const list = store.list.bind(store);
+    vi.spyOn(store, "list").mockImplementation(async (kind, namespace, heard) => {
+      if (kind.kind === "Pod") await pause(500);
+      return list(kind, namespace, heard);
+    });
+    const said: (number | undefined)[] = [];
+    const update = store.update.bind(store);
+    vi.spyOn(store, "update").mockImplementation(async (kind, object) => {
+      if (kind.kind === "Subnet") said.push((object as unknown as Subnet).status?.servedPods);
+      return update(kind, object);
+    });
+    start();
+    await until(async () => said.includes(3));
+    expect(said).not.toContain(0);
   });
 
   it("takes away what is ours and nobody's, once it is old, and nothing of anybody else's", async () => {

@@ -50,6 +50,8 @@ export class SubnetKeeper {
   /** What the provider said last, by subnet. */
   #foreign = new Map<string, readonly string[]>();
   #found: ReadonlySet<string> | undefined;
+  /** All kinds were listed: before that, every subnet seems to have room. */
+  #areKnown = false;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
   #looking: Promise<void> | undefined;
@@ -74,6 +76,10 @@ export class SubnetKeeper {
     for (const informer of [this.#pods, this.#nodeConfigs, this.#podEnis] as Informer<Pod>[])
       informer.on(() => this.#note());
     for (const informer of all) informer.start();
+    void this.#known().then(() => {
+      this.#areKnown = true;
+      this.#note();
+    });
     if (this.#options.cloud) this.#looking = this.#keepLooking(this.#options.cloud);
   }
 
@@ -89,8 +95,14 @@ export class SubnetKeeper {
     ]);
   }
 
+  #known(): Promise<unknown> {
+    const all = [this.#subnets, this.#pods, this.#nodes, this.#nodeConfigs, this.#podEnis];
+    return Promise.all(all.map(({ synced }) => synced));
+  }
+
   #note(): void {
-    if (this.#timer || this.#ending.signal.aborted || this.#subnets.cache.size === 0) return;
+    if (!this.#areKnown || this.#timer || this.#ending.signal.aborted || this.#subnets.cache.size === 0)
+      return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#writing = this.#write();
@@ -154,8 +166,7 @@ export class SubnetKeeper {
   async #keepLooking(cloud: ProviderPlace): Promise<void> {
     const { signal } = this.#ending;
     // Before all of them are known, anything might seem to be nobody's.
-    const known = [this.#subnets, this.#pods, this.#nodes, this.#nodeConfigs, this.#podEnis];
-    await Promise.all(known.map(({ synced }) => synced));
+    await this.#known();
     this.#finder?.start();
     while (!signal.aborted) {
       try {
