@@ -42,6 +42,14 @@ describe("planIpamGc", () => {
     expect(plan([block("alive")])).toEqual([]);
   });
 
+  it("deletes one with a range that is none as well, and those beside it", () => {
+    const bad = { ...block("dead"), spec: { ...block("dead").spec, cidr: "10.1.0.5/26" } };
+    expect(plan([bad, block("dead")], [pod("alive", "10.2.0.1")]).map(({ type }) => type)).toEqual([
+      "delete",
+      "delete",
+    ]);
+  });
+
   it.each([
     ["a pod is still bound to the node", pod("dead")],
     ["a pod elsewhere still has an address of it", pod("alive", "10.1.0.5")],

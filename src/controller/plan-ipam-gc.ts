@@ -2,7 +2,8 @@
 // gone when its Node object was missing for the whole grace and no pod is bound to it any more.
 import type { AddressBlock, Loan } from "../api/kinds/address-block.ts";
 import { isTerminal, type Pod, podIps } from "../api/kinds/core.ts";
-import { cidrContains, parseCidr, tryParseIp } from "../base/ip.ts";
+import { cidrContains, tryParseIp } from "../base/ip.ts";
+import { rangeOf } from "../ipam/block-object.ts";
 
 export interface IpamGcFacts {
   readonly blocks: readonly AddressBlock[];
@@ -43,10 +44,10 @@ function forAbandoned(
   const all = block.spec.loans ?? [];
   const loans = all.filter((loan) => !isOver(loan, used, isGone));
   const lent = new Set(loans.map((loan) => loan.address));
-  const range = parseCidr(block.spec.cidr);
+  const range = rangeOf(block);
   const inUse = [...used].filter((text) => {
     const ip = tryParseIp(text);
-    return ip !== undefined && cidrContains(range, ip) && !lent.has(text);
+    return ip !== undefined && range !== undefined && cidrContains(range, ip) && !lent.has(text);
   });
   if (loans.length === 0 && inUse.length === 0)
     return { type: "delete", block, why: `node ${block.spec.node} is gone, and nothing of it is in use` };

@@ -1,5 +1,6 @@
 // Changes of AddressBlock objects, as pure functions: what each node may write into a block, and when it must not.
 import type { AddressBlock, Loan, LoanRequest, ReleaseOrder } from "../api/kinds/address-block.ts";
+import { type Cidr, tryParseCidr } from "../base/ip.ts";
 
 /** A request or order that nobody has served for that long (ms) counts as withdrawn. */
 const requestLifeMs = 60_000;
@@ -8,6 +9,11 @@ type Spec = AddressBlock["spec"];
 
 function withSpec(block: AddressBlock, change: Partial<Spec>): AddressBlock {
   return { ...block, spec: { ...block.spec, ...change } };
+}
+
+/** Returns the range of a block; undefined where somebody has written one that is none: nobody has addresses of it. */
+export function rangeOf({ spec }: AddressBlock): Cidr | undefined {
+  return tryParseCidr(spec.cidr);
 }
 
 /** Owner: the claim is in the journal. */

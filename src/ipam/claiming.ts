@@ -1,7 +1,8 @@
 // Getting more addresses than the node has: a block of its own, or else a loan.
 import { type AddressBlock, addressBlockKind, blockName } from "../api/kinds/address-block.ts";
 import { isError, TrunklineError, textOf } from "../base/errors.ts";
-import { cidrOf, formatCidr, parseCidr, parseIp } from "../base/ip.ts";
+import { cidrOf, formatCidr, parseIp } from "../base/ip.ts";
+import { rangeOf } from "./block-object.ts";
 import { nextBlock } from "./candidates.ts";
 import type { NodeContext } from "./context.ts";
 import { borrow, withdraw } from "./lending/borrowing.ts";
@@ -55,7 +56,7 @@ function firstClaimable(
   refused: ReadonlySet<string> = new Set(),
 ): { pool: PoolRange; cidr: string } | undefined {
   if (atLimit(context)) return undefined;
-  const known = [...context.view.cache.values()].map((object) => parseCidr(object.spec.cidr));
+  const known = [...context.view.cache.values()].flatMap((object) => rangeOf(object) ?? []);
   for (const pool of want.pools) {
     const cidr = nextBlock(pool, context.node, known, refused);
     if (cidr !== undefined) return { pool, cidr };
@@ -129,9 +130,9 @@ function exhausted(context: NodeContext, want: Want): TrunklineError {
 
 function elsewhere(context: NodeContext, address: string): TrunklineError {
   const owner = [...context.view.cache.values()].find((object) => {
-    const range = parseCidr(object.spec.cidr);
+    const range = rangeOf(object);
     return (
-      range.family === parseIp(address).family &&
+      range?.family === parseIp(address).family &&
       formatCidr(cidrOf(parseIp(address), range.length)) === object.spec.cidr
     );
   });

@@ -323,6 +323,26 @@ describe("a node's allocator", () => {
     await ipam.close();
   });
 
+  it.each([
+    ["another node's", "b", "10.1.0.5/26"],
+    ["its own", "a", "10.1.0.5/26"],
+    ["its own, and too large for one", "a", "2001:db8::/32"],
+  ])("hands out addresses beside a block with a range that is none: %s", async (_whose, node, cidr) => {
+    await store.create(addressBlockKind, {
+      ...addressBlockKind,
+      kind: "AddressBlock",
+      metadata: { name: "by-hand" },
+      spec: { cidr, pool: "pool", node, state: "confirmed" },
+    });
+    const disk = new FakeDisk();
+    const before = await start("a", { disk });
+    expect(await addressOf(before.ipam, "one")).toBeDefined();
+    await before.ipam.close();
+    const after = await start("a", { disk });
+    expect(await addressOf(after.ipam, "two")).toBeDefined();
+    await after.ipam.close();
+  });
+
   it("serves 300 at once from as many blocks as that needs", async () => {
     const { ipam } = await start("a");
     const big = poolOf("10.1.0.0/16", 26);

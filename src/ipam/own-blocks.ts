@@ -2,10 +2,11 @@
 // step may crash, fail, or be answered too late: what binds this node is in the journal before the store is asked, and
 // a step is done again until the view shows it.
 import { type AddressBlock, addressBlockKind, blockName } from "../api/kinds/address-block.ts";
+import { blockSizeBounds } from "../api/kinds/ip-pool.ts";
 import { isError } from "../base/errors.ts";
 import { cidrsOverlap, hostRange, parseCidr } from "../base/ip.ts";
 import type { OwnBlock } from "./block.ts";
-import { confirmed, sessionAnnotation } from "./block-object.ts";
+import { confirmed, rangeOf, sessionAnnotation } from "./block-object.ts";
 import type { NodeContext } from "./context.ts";
 import { recordsOfRecovery } from "./recovery.ts";
 
@@ -46,10 +47,28 @@ export async function takeUp(context: NodeContext): Promise<void> {
         await removeObject(context, object);
         continue;
       }
+      if (!isTakable(object)) {
+        tellOnce(context, object);
+        continue;
+      }
       await adopt(context, object);
     }
     if (!ready.has(uid) && ledger.blocks.get(uid)?.releasing === false) await confirm(context, object);
   }
+}
+
+/** Whoever writes blocks by hand may write what no pool is ever cut into. */
+function isTakable(object: AddressBlock): boolean {
+  const range = rangeOf(object);
+  return range !== undefined && range.length >= blockSizeBounds[range.family].least;
+}
+
+const told = new WeakSet<AddressBlock>();
+
+function tellOnce({ logger }: NodeContext, object: AddressBlock): void {
+  if (!told.has(object))
+    logger.error({ block: object.spec.cidr }, "a block of this node's has no usable range");
+  told.add(object);
 }
 
 /**
@@ -59,14 +78,14 @@ export async function takeUp(context: NodeContext): Promise<void> {
  */
 function cameSecond(context: NodeContext, object: AddressBlock): boolean {
   const { view, arrival } = context;
-  const range = parseCidr(object.spec.cidr);
+  const range = rangeOf(object);
   const mine = arrival.get(object.metadata.uid) ?? 0;
-  return [...view.cache.values()].some(
-    (other) =>
-      other.metadata.uid !== object.metadata.uid &&
-      (arrival.get(other.metadata.uid) ?? 0) <= mine &&
-      cidrsOverlap(parseCidr(other.spec.cidr), range),
-  );
+  return [...view.cache.values()].some((other) => {
+    if (other.metadata.uid === object.metadata.uid || (arrival.get(other.metadata.uid) ?? 0) > mine)
+      return false;
+    const theirs = rangeOf(other);
+    return range !== undefined && theirs !== undefined && cidrsOverlap(theirs, range);
+  });
 }
 
 async function adopt(context: NodeContext, object: AddressBlock): Promise<void> {

@@ -1,8 +1,8 @@
 // The borrower's side: asks owners for an address, keeps track of what it was lent, and gives it back.
 import { type AddressBlock, addressBlockKind, type LoanRequest } from "../../api/kinds/address-block.ts";
 import { isError, textOf } from "../../base/errors.ts";
-import { cidrContains, parseCidr, parseIp } from "../../base/ip.ts";
-import { loansTo, withoutRequest, withRequest, withReturned } from "../block-object.ts";
+import { cidrContains, parseIp } from "../../base/ip.ts";
+import { loansTo, rangeOf, withoutRequest, withRequest, withReturned } from "../block-object.ts";
 import { startOf } from "../candidates.ts";
 import type { LoanIn, NodeContext } from "../context.ts";
 import type { JournalRecord } from "../journal/records.ts";
@@ -16,7 +16,7 @@ const askedAtOnce = 3;
 export async function followLoans(context: NodeContext, stale: boolean): Promise<void> {
   const shown = new Map<string, LoanIn>();
   for (const object of context.view.cache.values()) {
-    if (object.spec.node === context.node) continue;
+    if (object.spec.node === context.node || rangeOf(object) === undefined) continue;
     for (const loan of loansTo(object, context.node)) {
       const known = context.loans.get(loan.address);
       const seq = loan.seq ?? 0;
@@ -116,13 +116,16 @@ function isAsking(context: NodeContext, name: string): boolean {
 /** Blocks that may lend, those first whose owner last said that it has free addresses. */
 function lendersFor(context: NodeContext, want: Want): string[] {
   const { view, node } = context;
-  const blocks = [...view.cache.values()].filter(
-    (object) =>
+  const blocks = [...view.cache.values()].filter((object) => {
+    const range = rangeOf(object);
+    return (
+      range !== undefined &&
       object.spec.node !== node &&
       object.spec.state === "confirmed" &&
-      poolCovers(want, object.spec.pool, parseCidr(object.spec.cidr)) &&
-      (want.address === undefined || cidrContains(parseCidr(object.spec.cidr), parseIp(want.address))),
-  );
+      poolCovers(want, object.spec.pool, range) &&
+      (want.address === undefined || cidrContains(range, parseIp(want.address)))
+    );
+  });
   // Each node begins at another place, so that not all fall upon one owner.
   const sorted = blocks.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   const start = sorted.length === 0 ? 0 : Number(startOf(node) % BigInt(sorted.length));
