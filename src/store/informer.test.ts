@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { type ConfigMap, configMapKind } from "../api/kinds/core.ts";
 import { TrunklineError } from "../base/errors.ts";
@@ -152,6 +152,30 @@ describe("informer", () => {
     await informer.synced;
     for (let turns = 0; turns < 20; turns++) await nextTurn();
     expect(lists).toBe(2);
+  });
+
+  it("lists with ever longer pauses where every watch is refused", async () => {
+    const store = memoryStore();
+    const lists: number[] = [];
+    const halfOpen: Store = {
+      ...methodsOf(store),
+      list: (kind, namespace) => {
+        lists.push(performance.now());
+        return store.list(kind, namespace);
+      },
+      watch: () => {
+        throw new TrunklineError("store.refused", { place: "test", why: "no right to watch" });
+      },
+    };
+    const informer = new Informer(halfOpen, configMapKind, { backoffMs: [10, 60_000] });
+    closers.push(
+      () => store.close(),
+      () => informer.stop(),
+    );
+    informer.start();
+    await sleep(400);
+    expect(lists.length).toBeGreaterThan(2);
+    expect(lists.length).toBeLessThan(10);
   });
 
   it("survives a handler that throws", async () => {

@@ -14,7 +14,7 @@ export type ObjectChange<T extends KubeObject> =
 export interface InformerOptions {
   readonly namespace?: string;
   readonly logger?: Logger;
-  /** First pause after a failure, and the longest one, in milliseconds; default 50 and 5000. A listing resets it. */
+  /** First and longest pause after a failure, in milliseconds; default 50 and 5000. A watch that lasts as long resets it. */
   readonly backoffMs?: readonly [first: number, longest: number];
   /** The server may lack the kind, or the right to read it may be missing: then it has no objects, and is asked again. */
   readonly optional?: boolean;
@@ -94,15 +94,17 @@ export class Informer<T extends KubeObject> {
     let listedAt = Number.NEGATIVE_INFINITY;
     /** Histories in a row that were gone as soon as they had begun. */
     let gone = 0;
-    const connected = () => {
-      pause = first;
-      listedAt = performance.now();
-    };
     while (!signal.aborted) {
+      let isListed = false;
       try {
-        await this.#follow(connected);
+        await this.#follow(() => {
+          isListed = true;
+          listedAt = performance.now();
+        });
       } catch (error) {
         if (signal.aborted || isError(error, "store.closed")) return;
+        // A listing alone says little: who may not watch would ask for one whole list after the other.
+        if (isListed && performance.now() - listedAt >= longest) pause = first;
         // A history that is gone is no failure: list again at once. But one of a server that has never any would be asked for
         // whole lists without a pause.
         if (isError(error, "store.gone")) {
