@@ -367,6 +367,28 @@ describe("Endpoints", () => {
     expect(endpoints.known.size).toBe(0);
   });
 
+  it("puts back what others lack where a link goes away while it is being put into its group", async () => {
+    const endpoints = await node.agent();
+    await endpoints.add(node.wanted("a"));
+    node.kernel.links.add({
+      kind: "dummy",
+      name: hostInterfaceName("b", "eth0"),
+      alias: "trunkline - b/eth0",
+    });
+    for (const route of node.kernel.routes.list({ protocol: ROUTE_PROTOCOL }))
+      node.kernel.routes.remove(route);
+    const spy = vi.spyOn(node.kernel.links, "change").mockImplementation(() => {
+      throw new TrunklineError("kernel.missing", {
+        attempt: "change a link",
+        errno: "ENODEV",
+        text: undefined,
+      });
+    });
+    expect(endpoints.repair()).toEqual({ routes: 1, settings: 0 });
+    spy.mockRestore();
+    expect(node.picture().routes).toEqual(["10.9.0.1/32"]);
+  });
+
   it("leaves a link in the group that it is about to be removed with, and takes one of a pod that lives out of it", async () => {
     const endpoints = await node.agent();
     await endpoints.add(node.wanted("a"));

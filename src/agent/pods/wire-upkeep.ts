@@ -79,8 +79,14 @@ function regroup(kernel: Kernel, link: Link, living: ReadonlySet<string>, logger
   const isOurs = (link.group & POD_LINK_GROUP_MASK) === POD_LINK_GROUP;
   if (link.group === POD_LINK_GROUP || (isOurs && !living.has(link.name)) || !isHostInterface(link)) return 0;
   logger.warn({ interface: link.name, group: link.group }, "a pod's interface was not in the group of such");
-  kernel.links.change(link.index, { group: POD_LINK_GROUP });
-  return 1;
+  try {
+    kernel.links.change(link.index, { group: POD_LINK_GROUP });
+    return 1;
+  } catch (error) {
+    // As with what else is put right: gone since it was looked at, most likely.
+    logger.warn({ interface: link.name, error: textOf(error) }, "a pod's interface could not be put right");
+    return 0;
+  }
 }
 
 /** Takes away the rules that a pod's further interface has in its pod: they do not go with the link. */
