@@ -1,8 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { withDefaults } from "../api/defaults.ts";
 import { configMapKind, namespaceKind, type Pod, podKind } from "../api/kinds/core.ts";
 import { replicationControllerKind } from "../api/kinds/workloads.ts";
 import type { Draft, Kind, KubeObject } from "../api/object.ts";
+import { TrunklineError } from "../base/errors.ts";
 import { collectGarbage } from "../store/garbage.ts";
 import { memoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
@@ -145,6 +147,33 @@ it("finds what went while nobody watched", async () => {
   const gc = new OwnerGc(store);
   await gc.start();
   while ((await store.list(podKind)).items.length > 0) await new Promise((resolve) => setImmediate(resolve));
+  await gc.stop();
+  await store.close();
+});
+
+it("asks ever more seldom for what cannot be removed, and holds up nothing else with it", async () => {
+  const store = memoryStore();
+  const owner = await rc(store);
+  for (const name of ["stuck", "other"]) await store.create(podKind, pod(name, owner));
+  const remove = store.delete.bind(store);
+  let tries = 0;
+  vi.spyOn(store, "delete").mockImplementation(async (kind, name, namespace, options) => {
+    if (name !== "stuck") return remove(kind, name, namespace, options);
+    tries++;
+    throw new TrunklineError("store.forbidden", { plural: kind.plural, name });
+  });
+  const gc = new OwnerGc(store);
+  await gc.start();
+  await store.delete(replicationControllerKind, "rc", "a");
+  await expect
+    .poll(async () => (await store.list(podKind)).items.map(({ metadata }) => metadata.name), {
+      timeout: 150,
+      interval: 10,
+    })
+    .toEqual(["stuck"]);
+  await sleep(1300);
+  expect(tries).toBeGreaterThan(1);
+  expect(tries).toBeLessThan(5);
   await gc.stop();
   await store.close();
 });

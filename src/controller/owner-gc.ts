@@ -8,7 +8,8 @@ import { finishNamespace, isDyingNamespace, isOrphan, removeObject, type Stored 
 import { Informer, type ObjectChange } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
 
-const retryMs = 200;
+/** First and longest pause before what failed is tried again, ms. */
+const retryMs = [200, 10_000] as const;
 
 /** Objects by uid, below a key. */
 class Index {
@@ -44,10 +45,13 @@ export class OwnerGc {
   readonly #contents = new Index();
   /** What to look at, by kind and key. */
   readonly #queue = new Map<string, Stored>();
+  /** What failed, until it is looked at again: nothing else waits for it. */
+  readonly #failed = new Map<string, Stored>();
   #synced = false;
   #stopped = false;
   #work: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #pauseMs: number = retryMs[0];
 
   constructor(store: Store, logger: Logger = silent) {
     this.#store = store;
@@ -116,7 +120,6 @@ export class OwnerGc {
   }
 
   #wake(): void {
-    if (this.#retry !== undefined) return;
     this.#work ??= this.#drain().finally(() => {
       this.#work = undefined;
       // What came in after the last look and before this moment.
@@ -130,17 +133,26 @@ export class OwnerGc {
       this.#queue.delete(key);
       try {
         await this.#settle(stored);
+        this.#failed.delete(key);
       } catch (error) {
         const facts = { kind: stored.kind.kind, key: keyOf(stored.object), error: textOf(error) };
-        if (!this.#stopped) this.#logger.warn(facts, "garbage could not be removed; trying again");
-        this.#queue.set(key, stored);
-        this.#retry = setTimeout(() => {
-          this.#retry = undefined;
-          this.#wake();
-        }, retryMs);
-        return;
+        if (this.#stopped) return;
+        this.#logger.warn(facts, "garbage could not be removed; trying again");
+        this.#failed.set(key, stored);
       }
     }
+    if (this.#failed.size === 0) this.#pauseMs = retryMs[0];
+    else if (!this.#stopped) this.#tryLater();
+  }
+
+  #tryLater(): void {
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      this.#pauseMs = Math.min(2 * this.#pauseMs, retryMs[1]);
+      for (const [key, stored] of this.#failed) if (!this.#queue.has(key)) this.#queue.set(key, stored);
+      this.#failed.clear();
+      this.#wake();
+    }, this.#pauseMs);
   }
 
   async #settle(stored: Stored): Promise<void> {
