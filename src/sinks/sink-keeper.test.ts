@@ -3,6 +3,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -16,6 +17,7 @@ import { type AddressList, type AddressListSink, addressListKind } from "../api/
 import { silent } from "../base/log.ts";
 import { systemClock } from "../ipam/clock.ts";
 import { run } from "../kernel/exec/index.ts";
+import type { Nft } from "../kernel/kernel.ts";
 import { change } from "../store/change.ts";
 import { memoryStore } from "../store/memory.ts";
 import { replaceFile } from "./files.ts";
@@ -184,5 +186,37 @@ describe("who keeps sinks", () => {
     await replaceFile(file("real"), "whole\n");
     expect(text("real")).toBe("whole\n");
     expect(existsSync(file(".real.trunkline"))).toBe(false);
+  });
+
+  it("does nothing for a sink whose words no schema would let pass, as a server that knows none of them does", async () => {
+    const ran: string[] = [];
+    const nft: Partial<Nft> = {
+      list: async (command) => void ran.push(command),
+      run: async (command) => void ran.push(command),
+    };
+    const place = { netns: "self", folders: [folder], nft: nft as Nft } as const;
+    const firewall = new SinkKeeper({
+      store,
+      logger: silent,
+      clock: systemClock,
+      at: "node/n",
+      isHere: ({ nodes }) => nodes !== undefined,
+      place,
+    });
+    firewall.start();
+    const table = "t s\nflush ruleset\nlist set inet t";
+    await list(
+      [
+        { name: "n", nodes: {}, nft: { family: "inet", table, ipv4Set: "s" } },
+        { name: "f", file: { path: `${folder}/a b\nc` } },
+      ],
+      ["10.0.0.1/32"],
+    );
+    const errorOf = async (name: string) => (await state(name))?.error;
+    await expect.poll(() => errorOf("n")).toMatch(/table: .*is not the name of a table or set/s);
+    await expect.poll(() => errorOf("f")).toMatch(/path: .*may hold letters/s);
+    await firewall.stop();
+    expect(ran).toEqual([]);
+    expect(readdirSync(folder)).toEqual([]);
   });
 });

@@ -52,6 +52,16 @@ interface Kept {
   taken?: Pick<SinkState, "revision" | "ranges" | "takenAt">;
 }
 
+/** Its words reach commands and configurations, and the server that it came from may have looked at none of them. */
+async function checkedSink(spec: AddressListSink): Promise<Sink> {
+  const sink = sinkOf(spec);
+  // Most nodes never have a sink.
+  const { whyNotSink } = await import("../api/kinds/schema/address-list.ts");
+  const why = whyNotSink(spec);
+  if (why === undefined) return sink;
+  return () => Promise.reject(new TrunklineError("sinks.invalid", { name: spec.name, why }));
+}
+
 /** Runs from start() to stop(). */
 export class SinkKeeper {
   readonly #options: SinkKeeperOptions;
@@ -110,7 +120,7 @@ export class SinkKeeper {
     let kept = this.#kept.get(key);
     try {
       if (!kept || !equalJson(kept.spec, spec)) {
-        kept = { spec, sink: sinkOf(spec), failures: 0 };
+        kept = { spec, sink: await checkedSink(spec), failures: 0 };
         this.#kept.set(key, kept);
       }
       const rival = rivalOf(this.#lists.cache.values(), this.#options.isHere, object, spec);

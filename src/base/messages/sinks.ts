@@ -14,6 +14,7 @@ export const sinkMessages = {
   "sinks.not-running": (d: { what: string; why: string }) => `${d.what} does not run: ${d.why}`,
   "sinks.nft-set": (d: { family: string; table: string; set: string; type: string }) =>
     `there is no set '${d.set}' of ranges in table ${d.family} ${d.table}; make it: nft add set ${d.family} ${d.table} ${d.set} '{ type ${d.type}; flags interval; }'`,
+  "sinks.invalid": (d: { name: string; why: string }) => `nothing is done for sink '${d.name}': ${d.why}`,
   "sinks.no-type": (d: { name: string }) =>
     `sink '${d.name}' is of no kind that this version knows: a newer one wrote it`,
 };

@@ -167,6 +167,15 @@ const sink = fields({
     complain(context, "schema.required", ["nft"], "must name ipv4Set, ipv6Set or both");
 });
 
+/**
+ * Returns what is wrong with a sink, and where; undefined: nothing. For whoever does what it says: an API server takes any
+ * text for it.
+ */
+export function whyNotSink(value: unknown): string | undefined {
+  const [first] = sink.safeParse(value).error?.issues ?? [];
+  return first && `${first.path.join(".")}: ${first.message}`;
+}
+
 const listedPods = fields({
   namespaces: z.array(text("schema.name", whyNotSubdomain)).exactOptional(),
   namespaceSelector: labelSelector.exactOptional(),
