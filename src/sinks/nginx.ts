@@ -18,6 +18,8 @@ export const nginxSink: SinkMaker<"nginx"> = ({ path, config }) => {
   let inForce: { readonly text: string; readonly master: number } | undefined;
   return async (list, { folders, netns }) => {
     const file = await allowedPath(path, folders);
+    // Root reads it: it may load modules, and names files that are made.
+    if (config !== undefined && config !== usualConfig) await allowedPath(config, folders);
     const text = formed(list, "nginx");
     const before = await textIn(file);
     const main = config ?? usualConfig;

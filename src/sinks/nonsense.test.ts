@@ -1,5 +1,5 @@
 // Servers that speak, but not what they should: the sink says so, and takes the list again once they are themselves.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -68,6 +68,14 @@ describe("the sink of HAProxy", () => {
     };
     await put();
     expect(held).toEqual(["10.0.0.1/32"]);
+  });
+});
+
+describe("the sink of nginx", () => {
+  it("reads no configuration from where it may not write: root would do whatever that says", async () => {
+    const nginx = { path: path.join(folder, "allow.conf"), config: "/etc/trunkline-no-such.conf" };
+    await expect(sinkOf({ name: "n", nginx })(list, place)).rejects.toMatchObject({ code: "sinks.folder" });
+    expect(readdirSync(folder)).toEqual([]);
   });
 });
 
