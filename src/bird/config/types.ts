@@ -67,6 +67,8 @@ export interface SessionConfig {
 export interface RuleList {
   /** Something that decides is not there: nothing passes. */
   readonly closed: boolean;
+  /** Why it is closed, where that is not for a filter that is missing. */
+  readonly why?: string;
   readonly rules: readonly FilterRule[];
 }
 

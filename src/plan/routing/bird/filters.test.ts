@@ -45,6 +45,16 @@ describe("what comes in from outside", () => {
     ).toMatchObject({ accepted: true });
   });
 
+  it.each(["10.9.0.1/16", "10.9.0.0/16+ ]; accept; #", "2001:db8::/32"])(
+    "is nothing where a rule has a range that is none there, and BIRD is not told of it: %s",
+    (cidr) => {
+      expect(judge([{ action: "Accept", cidr, matchOperator: "In" }], "10.9.0.0/24")).toEqual({
+        accepted: false,
+        why: `BGPFilter/f importV4[0] has no IPv4 range ('${cidr}'): nothing passes`,
+      });
+    },
+  );
+
   it("is decided by the first rule that matches, and the rule is named", () => {
     const rules: BGPFilterRule[] = [
       { action: "Reject", cidr: "10.9.0.0/16", matchOperator: "In", prefixLength: { min: 25 } },

@@ -25,7 +25,13 @@ export function rulesFor(facts: ClusterFacts, session: Session, direction: "impo
     if (!filter) return { closed: true, rules: [] };
     for (const [at, rule] of (filter.spec[field] ?? []).entries()) {
       if (rule.peerType !== undefined && rule.peerType !== type) continue;
-      rules.push(readRule(rule, `BGPFilter/${name} ${field}[${at}]`));
+      const label = `BGPFilter/${name} ${field}[${at}]`;
+      // An API server takes any text. BIRD would refuse its whole configuration for it, or do what else stands there.
+      if (rule.cidr !== undefined && tryParseCidr(rule.cidr)?.family !== session.family) {
+        const why = `${label} has no IPv${session.family} range ('${rule.cidr}'): nothing passes`;
+        return { closed: true, rules: [], why };
+      }
+      rules.push(readRule(rule, label));
     }
   }
   return { closed: false, rules };
@@ -103,8 +109,10 @@ export function judgeImport(
     readonly missing: readonly string[];
   },
 ): Verdict {
-  if (list.closed)
-    return { accepted: false, why: `BGPFilter ${options.missing.join(", ")} does not exist: nothing passes` };
+  if (list.closed) {
+    const missing = `BGPFilter ${options.missing.join(", ")} does not exist: nothing passes`;
+    return { accepted: false, why: list.why ?? missing };
+  }
   const guard = options.outside ? guardOf(route.prefix, options.guards) : undefined;
   for (const rule of list.rules) {
     if (!matches(rule, route)) continue;

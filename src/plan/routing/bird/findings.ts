@@ -2,7 +2,7 @@
 import { parseAsNumber } from "../../../api/as-number.ts";
 import { nodeAnnotation } from "../../../api/kinds/routing/node-annotations.ts";
 import type { ClusterFacts } from "../../facts.ts";
-import { missingFilters } from "./filters.ts";
+import { missingFilters, rulesFor } from "./filters.ts";
 import { sessionsOf } from "./sessions.ts";
 import { clusterId, passwordOf, routingProtocols, routingSettings } from "./settings.ts";
 
@@ -35,6 +35,10 @@ export function routingFindings(
         session.object,
         `BGPFilter ${filter} does not exist: nothing passes in or out of the session with ${session.peer}`,
       );
+    for (const direction of ["import", "export"] as const) {
+      const { why } = rulesFor(facts, session, direction);
+      if (why !== undefined) find("filter-bad-range", session.object, `${session.peer}: ${why}`);
+    }
   }
   const asNumber = nodeAnnotation(node, "asNumber");
   if (asNumber !== undefined && parseAsNumber(asNumber) === undefined)
