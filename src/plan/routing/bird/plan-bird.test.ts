@@ -106,6 +106,16 @@ describe("the configuration of a node's BIRD", () => {
     expect(planBird(cluster, "nobody", links).config).toBeUndefined();
   });
 
+  it("takes nothing but an address for the router by which a peer is reached", () => {
+    for (const reachableBy of ["router", '192.168.18.1; } include "/tmp/x"; protocol static {', "fd18::1"]) {
+      const far = peer("far", { peerIP: "10.77.0.1", asNumber: 65_002, reachableBy });
+      const plan = planBird({ ...cluster, bgpPeers: new Map([far]) }, "node1", links);
+      expect(plan.config?.families.map(({ gateways }) => gateways)).toEqual(
+        plan.config?.families.map(() => []),
+      );
+    }
+  });
+
   it("has no session without the password that was asked for, and no RIP", () => {
     const bare = { ...cluster, secrets: new Map() };
     const plan = planBird(bare, "node1", links);

@@ -256,8 +256,9 @@ function marksOf(facts: ClusterFacts, family: Family): FamilyConfig["marks"] {
 
 function uniqueGateways(sessions: readonly Session[]): FamilyConfig["gateways"] {
   const found = new Map<string, string>();
-  for (const { peer, reachableBy } of sessions)
-    if (reachableBy !== undefined && !found.has(peer)) found.set(peer, reachableBy);
+  // An API server takes any text for it.
+  for (const { peer, family, reachableBy = "" } of sessions)
+    if (tryParseIp(reachableBy)?.family === family && !found.has(peer)) found.set(peer, reachableBy);
   return [...found].map(([address, via]) => ({ address, via }));
 }
 
