@@ -41,8 +41,9 @@ export function leftBlocks(facts: ClusterFacts): { readonly cidr: Cidr; readonly
 
 /** Returns, sorted, the ranges that pods of pools have their addresses from: the pools', and blocks that pools have left. */
 export function poolRanges(facts: ClusterFacts): string[] {
-  const left = leftBlocks(facts).map(({ cidr }) => formatCidr(cidr));
-  return [...[...facts.pools.values()].map(({ spec }) => spec.cidr), ...left].toSorted();
+  const pools = [...facts.pools.values()].flatMap(({ spec }) => rangeOf(spec.cidr));
+  const left = leftBlocks(facts).map(({ cidr }) => cidr);
+  return [...pools, ...left].map(formatCidr).toSorted();
 }
 
 function rangeOfBlock(block: AddressBlock): Cidr | undefined {

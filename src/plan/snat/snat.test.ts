@@ -187,6 +187,8 @@ describe("a pool that was deleted while pods have addresses of it", () => {
     // Pods of subnets send to what is left by the node's own routes, and not by their interface.
     expect(poolRanges(clusterFacts({ pools: [], blocks }))).toEqual(["172.16.1.0/26"]);
     expect(poolRanges(clusterFacts({ pools: [others], blocks }))).toEqual(["172.16.0.0/16"]);
+    const bad = { ...others, spec: { ...others.spec, cidr: "172.16.0.1/16" } };
+    expect(poolRanges(clusterFacts({ pools: [bad], blocks }))).toEqual(["172.16.1.0/26"]);
     expect(seen({ blocks }, own, internet)).toBe(nodeIp);
     const loadBalancer = pool("lb", "172.17.0.0/16", { allowedUses: ["LoadBalancer"] });
     expect(seen({ pools: [others, loadBalancer], blocks: [block("172.17.1.0/26")] }, own, peer)).toBe(own);
