@@ -187,7 +187,6 @@ export class ListGate {
   }
 
   /** Until all is written, or nobody waits any longer; never rejects. */
-
   async #write(name: string): Promise<void> {
     for (let all = this.#asking.get(name); all && all.size > 0; all = this.#asking.get(name)) {
       this.#asking.delete(name);

@@ -4,7 +4,7 @@ import { nodeAnnotation } from "../../../api/kinds/routing/node-annotations.ts";
 import type { ClusterFacts } from "../../facts.ts";
 import { missingFilters, rulesFor } from "./filters.ts";
 import { sessionsOf } from "./sessions.ts";
-import { clusterId, passwordOf, routingProtocols, routingSettings } from "./settings.ts";
+import { clusterId, namePattern, passwordOf, routingProtocols, routingSettings } from "./settings.ts";
 
 export interface RoutingFinding {
   readonly code: string;
@@ -62,6 +62,13 @@ export function routingFindings(
       `Node/${name}`,
       "BGP is on, and the node has no session: it hears of nobody's routes",
     );
+  for (const text of (protocols.has("rip") && routingSettings(facts).rip?.interfaces) || [])
+    if (namePattern(text) === undefined)
+      find(
+        "bad-interface-pattern",
+        "RoutingConfiguration/default",
+        `'${text}' is no regular expression: RIP is spoken on no interface by it`,
+      );
   const rip = protocols.has("rip") ? passwordOf(facts, routingSettings(facts).rip?.password) : undefined;
   if (rip?.state === "missing")
     find(

@@ -6,6 +6,7 @@ import { birdConfigText } from "../../../bird/config/text.ts";
 import { type ClusterFacts, nodeIps } from "../../facts.ts";
 import { block, facts as plainFacts } from "../facts.suite.ts";
 import { bgp, filter, nodeWith, peer, pool, routing, secret } from "./facts.suite.ts";
+import { routingFindings } from "./findings.ts";
 import { announcedBy, planBird, withBlocks, withNodes } from "./plan-bird.ts";
 
 const nodes = [
@@ -114,6 +115,18 @@ describe("the configuration of a node's BIRD", () => {
         plan.config?.families.map(() => []),
       );
     }
+  });
+
+  it("speaks RIP on no interface by a pattern that is none, and says so", () => {
+    const of = (...interfaces: string[]) => ({
+      ...cluster,
+      ...routing({ protocols: ["rip"], rip: { interfaces } }),
+    });
+    const rip = (facts: ClusterFacts) => planBird(facts, "node1", links).config?.families[0]?.rip?.interfaces;
+    expect(rip(of("eth0", "eth("))).toEqual(rip(of("eth0")));
+    expect(routingFindings(of("eth("), "node1")).toContainEqual(
+      expect.objectContaining({ code: "bad-interface-pattern" }),
+    );
   });
 
   it("has no session without the password that was asked for, and no RIP", () => {

@@ -22,6 +22,7 @@ import { type Session, sessionsAfter, sessionsOf } from "./sessions.ts";
 import {
   bgpSettings,
   isHandedOver,
+  namePattern,
   passwordOf,
   routingProtocols,
   routingSettings,
@@ -274,7 +275,7 @@ function planRip(
   // Without the password that was asked for nobody is spoken to.
   if (password.state === "missing") return undefined;
   const addresses = new Set([...nodeIps(node), ...networksOf(node).map((one) => one.address)]);
-  const patterns = settings.interfaces?.map((text) => new RegExp(`^(?:${text})$`));
+  const patterns = settings.interfaces?.flatMap((text) => namePattern(text) ?? []);
   const interfaces = links
     .filter((link) =>
       patterns

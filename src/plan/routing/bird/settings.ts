@@ -31,6 +31,15 @@ export function routingSettings(facts: ClusterFacts): RoutingConfiguration["spec
   return facts.routingConfigurations.get(DEFAULT_NAME)?.spec ?? {};
 }
 
+/** Returns what names of interfaces are compared with; undefined: it is no regular expression, and an API server let it pass. */
+export function namePattern(text: string): RegExp | undefined {
+  try {
+    return new RegExp(`^(?:${text})$`);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Returns the protocols in use: as RoutingConfiguration says, else BGP while anything is said about BGP. */
 export function routingProtocols(facts: ClusterFacts): ReadonlySet<RoutingProtocol> {
   const said = routingSettings(facts).protocols;
