@@ -65,11 +65,11 @@ export class Atlas {
 
   /** IPv4 is answered for on every network that a machine is on, IPv6 only on the link that has the address. */
   #place(machine: Machine): void {
-    for (const { network, addresses, down } of machine.links) {
+    for (const { network, addresses, down, linkLocal = [] } of machine.links) {
       if (network === undefined || down) continue;
       const own = addresses.filter((text) => text.includes(":"));
       const anywhere = machine.links.flatMap((link) => link.addresses.filter((text) => !text.includes(":")));
-      for (const text of [...own, ...anywhere]) this.#answers(network, bare(text), machine);
+      for (const text of [...own, ...linkLocal, ...anywhere]) this.#answers(network, bare(text), machine);
     }
   }
 

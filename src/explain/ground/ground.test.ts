@@ -199,6 +199,28 @@ describe("in a network that is known whole", () => {
     expect(to({ type: "blackhole", metric: 5 }).unknown).toBeUndefined();
   });
 
+  it("finds next hops by addresses of the link alone, which lead nobody else anywhere", () => {
+    const machines = ground.machines.map((machine): Machine => {
+      const links = machine.links.map((link) => ({
+        ...link,
+        linkLocal: [`fe80::${machine.links.length}/64`],
+      }));
+      return machine.name === "host/blind" ? { ...machine, links } : machine;
+    });
+    const [gateway, blind] = ["host/gateway", "host/blind"].map(
+      (name) => machines.find((one) => one.name === name)!,
+    );
+    const routes = [...gateway!.routes, { to: "172.31.0.0/24", via: "fe80::2", link: "eth0" }];
+    const links = gateway!.links.map((link, at) => ({ ...link, name: `eth${at}` }));
+    const of = facts();
+    const on = machines.map((one) =>
+      one === gateway ? { ...one, links, routes, live: true as const } : one,
+    );
+    const { atlas } = judgesOf(of, {}, { machines: on });
+    const next = atlas!.onward(atlas!.machine("host/gateway")!, "172.31.0.9", true);
+    expect(next).toMatchObject({ type: "next", via: "fe80::2", machines: [{ name: blind!.name }] });
+  });
+
   it("chooses no source of a narrow scope, and takes it for the machine's own", () => {
     const eth1 = { name: "eth1", addresses: ["172.31.8.1/24", "172.31.8.2/32"], narrow: ["172.31.8.1/24"] };
     const asked = lookedAt({ links: [eth1], routes: [{ to: "172.31.8.0/24", link: "eth1" }] });

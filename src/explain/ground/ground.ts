@@ -67,6 +67,8 @@ export interface GroundLink {
   readonly addresses: readonly string[];
   /** Those of them that are not to be the source of anything (RFC 4862, 5.5.4). */
   readonly deprecated?: readonly string[];
+  /** IPv6's of this link alone: routes may name them as next hops. */
+  readonly linkLocal?: readonly string[];
   /** IPv4's that have the scope of a link or of the host: its own, but never chosen as a source. */
   readonly narrow?: readonly string[];
 }

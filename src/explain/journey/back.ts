@@ -16,7 +16,8 @@ import { type Machine, nodeName, podLink } from "../ground/ground.ts";
 import { nobodyHas, type Onward } from "../ground/onward.ts";
 import type { Network } from "../judges/judge.ts";
 import { passHook } from "./hook.ts";
-import { LIFE, offLoopback } from "./journey.ts";
+import { LIFE, linkOn, offLoopback } from "./journey.ts";
+import { type Asked, whyNotFound } from "./neighbours.ts";
 import { whyOuterStopped } from "./outer.ts";
 import { isPassing, one, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";
@@ -154,8 +155,12 @@ class Way {
       const isMoved = tracked !== undefined && tracked.before.destination !== tracked.after.destination;
       if (isMoved && answer.teller !== undefined) answer.teller = tracked.before.destination;
       if (next.type === "local") return this.#end(machine.name, this.#isSender(machine), answer, seen);
-      if (next.type === "pod")
+      if (next.type === "pod") {
+        const asked = answer.destination;
+        const unfound = this.#unfound({ asker: machine, link: podLink, owner: undefined, address: asked });
+        if (unfound !== undefined) return lost(seen, unfound);
         return this.#end(next.end.name, next.end.name === this.#start.from.name, answer, seen);
+      }
       const stopped = next.outer === undefined ? undefined : this.#outerStopped(machine, next, mark);
       if (stopped !== undefined) return lost(seen, stopped);
       const isLost = next.machines.length === 0;
@@ -168,8 +173,13 @@ class Way {
       const names = next.machines.map(({ name }) => name).join(" and ");
       const doubt = `${names} both answer for ${next.via ?? answer.destination} on network ${next.link.network}`;
       const target = next.machines[this.#choices.pick(next.machines.length, doubt)]!;
+      const ownerLink = linkOn(target, next.link);
+      const address = next.via ?? answer.destination;
+      const about = { asker: machine, link: next.link, owner: target, ownerLink, address };
+      const unfound = next.outer === undefined ? this.#unfound(about) : undefined;
+      if (unfound !== undefined) return lost(seen, unfound);
       machine = target;
-      by = target.links.find(({ network }) => network === next.link.network)?.name;
+      by = ownerLink;
     }
     return lost(seen, "it goes round in circles");
   }
@@ -180,6 +190,11 @@ class Way {
     mark: number | undefined,
   ): string | undefined {
     return whyOuterStopped({ network: this.#network, choices: this.#choices, start, link, to, mark });
+  }
+
+  #unfound(given: Omit<Asked, "network" | "choices">): string | undefined {
+    const why = whyNotFound({ network: this.#network, choices: this.#choices, ...given });
+    return why !== undefined && this.#choices.pick(2, why) === 1 ? why : undefined;
   }
 
   /** What is not followed of a machine that the first packet has not passed. */

@@ -903,3 +903,56 @@ describe("a machine's loopback addresses", () => {
     expect(ask("node/n1", "127.0.0.2:10250", {})).toMatchObject({ verdict: "yes", sourceSeen: "127.0.0.1" });
   });
 });
+
+describe("a neighbour of IPv6", () => {
+  const withSix: Ground = {
+    machines: named.machines.map((machine): Machine => {
+      const last = /node\/n(.)/.exec(machine.name)?.[1];
+      if (last === undefined) return machine;
+      const links = machine.links.map((link) => ({
+        ...link,
+        addresses: [...link.addresses, `fd00:18::${last}/64`],
+      }));
+      return { ...machine, links };
+    }),
+  };
+  const six = (name: string, four: string, address: string) => {
+    const one = node(name, four);
+    const addresses = [...(one.status?.addresses ?? []), { type: "InternalIP" as const, address }];
+    return { ...one, status: { ...one.status, addresses } } as KubeObject;
+  };
+  const of = facts(six("n1", "192.168.18.3", "fd00:18::1"), six("n2", "192.168.18.4", "fd00:18::2"));
+  const input = (policy: string, ...list: string[]) =>
+    rulesetOf({
+      iptables: [
+        {
+          store: "iptables-nft",
+          family: 6,
+          text: `*filter\n:INPUT ${policy} [0:0]\n:OUTPUT ACCEPT [0:0]\n${list.join("\n")}\nCOMMIT\n`,
+        },
+      ],
+      nft: [],
+      unreadable: [],
+    });
+  const asked = (n2: ReturnType<typeof input>) =>
+    ask("node/n1", "[fd00:18::2]:10250", { of, on: withSix, n2 });
+  const service = "-A INPUT -p tcp -m tcp --dport 10250 -j ACCEPT";
+
+  it("may not be found where rules let through nothing but what is asked for", () => {
+    expect(asked(input("ACCEPT")).verdict).toBe("yes");
+    const shut = asked(input("DROP", service));
+    expect(shut.verdict).toBe("unknown");
+    expect(shut.unknown?.[0]).toContain("whether node/n1 finds its neighbour fd00:18::2, by ICMPv6");
+    const types = [135, 136].map((type) => `-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type ${type} -j ACCEPT`);
+    expect(asked(input("DROP", service, ...types)).verdict).toBe("yes");
+    expect(asked(input("DROP", service, "-A INPUT -m conntrack --ctstate INVALID -j ACCEPT")).verdict).toBe(
+      "unknown",
+    );
+  });
+
+  it("makes no difference to what is refused anyway", () => {
+    expect(ask("node/n1", "[fd00:18::2]:22", { of, on: withSix, n2: input("DROP", service) }).verdict).toBe(
+      "no",
+    );
+  });
+});

@@ -15,6 +15,7 @@ import { nobodyHas, type Onward, type Stop } from "../ground/onward.ts";
 import { isLoopback } from "../ground/own-addresses.ts";
 import type { Network } from "../judges/judge.ts";
 import { gatewayOf, type Hop } from "../way/way.ts";
+import { type Asked as AskedFor, whyNotFound } from "./neighbours.ts";
 import { whyOuterStopped } from "./outer.ts";
 import { Parcel, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";
@@ -193,11 +194,14 @@ class Journey {
     if (this.#parcel.snat?.action === "Drop")
       return { type: "lost", at: machine, why: this.#parcel.snat.reason, told: false };
     if (next.type === "pod") {
-      this.#hops.push({ at, to: next.end.name, by: "the route to the pod's interface" });
+      const by = "the route to the pod's interface";
+      const unfound = this.#unfound({ asker: machine, link: out, owner: undefined });
+      if (unfound !== undefined) return this.#lost(machine, at, { by, why: unfound, told: false });
+      this.#hops.push({ at, to: next.end.name, by });
       return this.#toPod(next.end);
     }
     const { atlas } = this.#network;
-    const { machines, link, via, by: why, perhaps } = next;
+    const { machines, link, via, by: why, perhaps, outer } = next;
     const stopped = this.#traversal.isRefused ? undefined : this.#outerStopped(machine, next);
     if (stopped !== undefined) return this.#lost(machine, at, { by: why, why: stopped, told: false });
     const unsure =
@@ -212,9 +216,26 @@ class Journey {
     const names = machines.map(({ name }) => name).join(" and ");
     const place = `${names} both answer for ${via ?? this.#parcel.destination} on network ${link.network}`;
     const target = machines[this.#choices.pick(machines.length, place)]!;
+    const there = linkOn(target, link);
+    const address = via ?? this.#parcel.destination;
+    const unfound =
+      outer === undefined
+        ? this.#unfound({ asker: machine, link, owner: target, ownerLink: there, address })
+        : undefined;
+    if (unfound !== undefined) return this.#lost(machine, at, { by: why, why: unfound, told: false });
     this.#hops.push({ at, to: target.name, ...(via !== undefined && { via }), by: why });
     this.#parcel.leave();
-    return this.#arrive(target, target.links.find(({ network }) => network === link.network)?.name);
+    return this.#arrive(target, there);
+  }
+
+  /** Returns why a neighbour is not found, in worlds where it is not; it makes no difference to what is refused before. */
+  #unfound(
+    given: Pick<AskedFor, "asker" | "link" | "owner" | "ownerLink"> & { readonly address?: string },
+  ): string | undefined {
+    if (this.#traversal.isRefused) return undefined;
+    const [network, choices] = [this.#network, this.#choices];
+    const why = whyNotFound({ network, choices, address: this.#parcel.destination, ...given });
+    return why !== undefined && choices.pick(2, why) === 1 ? why : undefined;
   }
 
   /** What goes through a tunnel is packed into packets that rules on their way may stop. */
@@ -309,6 +330,11 @@ class Journey {
 export function offLoopback(machine: Machine, address: string, way: string | undefined): boolean {
   if (!isLoopback(address) || way === "lo" || machine.live !== true) return false;
   return address.includes(":") || machine.localnet?.includes(way ?? "") !== true;
+}
+
+/** Returns the name of a machine's link that is on the same network as another's. */
+export function linkOn(machine: Machine, { network }: GroundLink): string | undefined {
+  return machine.links.find((link) => link.network === network)?.name;
 }
 
 function linkName(next: Known): GroundLink {

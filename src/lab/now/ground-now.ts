@@ -66,6 +66,9 @@ function machineNow(machine: Machine, { kernel, plan }: Looked, plugged: Readonl
     const upper = isOnTop(kind) && lower !== undefined ? networks.get(names.get(lower) ?? "") : undefined;
     const network = networks.get(name) ?? tunnel ?? subnet ?? upper;
     const own = addresses.filter((one) => one.linkIndex === index && isOwn(one));
+    const linkLocal = addresses
+      .filter((one) => one.linkIndex === index && one.scope === "link" && one.address.includes(":"))
+      .map(({ address }) => address);
     const deprecated = own.filter((one) => one.deprecated).map(({ address }) => address);
     const narrow = own.filter(({ scope }) => scope !== "global").map(({ address }) => address);
     return {
@@ -75,6 +78,7 @@ function machineNow(machine: Machine, { kernel, plan }: Looked, plugged: Readonl
       ...(!up && { down: true as const }),
       addresses: own.map(({ address }) => address),
       ...(deprecated.length > 0 && { deprecated }),
+      ...(linkLocal.length > 0 && { linkLocal }),
       ...(narrow.length > 0 && { narrow }),
       ...(network === undefined && !leadsNowhere(name, kind) && { elsewhere: kind ?? "unknown" }),
     };
@@ -89,6 +93,7 @@ function machineNow(machine: Machine, { kernel, plan }: Looked, plugged: Readonl
     kernel,
     plan.interfaces.map(({ name }) => name),
     plugged,
+    all.filter(isPodLink).map(({ name }) => name),
   );
   return {
     ...machine,

@@ -135,4 +135,6 @@ it("names neighbours that are not asked for, but not the kernel's own, and links
   expect(odd()).toEqual([]);
   add("10.1.0.9", "02:00:00:00:00:99");
   expect(odd()).toEqual(["a fixed neighbour 10.1.0.9 on eth0"]);
+  // By a link to a pod, too.
+  expect(machineOddities(kernel, [], new Set(), ["eth0"])).toHaveLength(2);
 });

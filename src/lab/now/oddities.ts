@@ -129,14 +129,17 @@ function echoOddities({ sysctl }: Pick<Kernel, "sysctl">): Oddity[] {
 /**
  * Returns what a machine's own interfaces have that answers do not follow.
  * @param plugged neighbours that the lab's cloud has told its router of (`ADDRESS MAC`): they are as asking would find them
+ * @param podLinks a node's links to its pods, of which less is looked at: agents see to the rest
  */
 export function machineOddities(
   kernel: Pick<Kernel, "addresses" | "ipsecPolicies" | "links" | "neighbours" | "rateLimits" | "sysctl">,
   interfaces: readonly string[],
   plugged: ReadonlySet<string> = new Set(),
+  podLinks: readonly string[] = [],
 ): Oddity[] {
   const known = new Map(kernel.links.list().map(({ index, name }) => [index, name]));
   const own = new Set(interfaces);
+  const near = new Set([...interfaces, ...podLinks]);
   // A link without an address has no way back to anybody, so that the loose filter takes nothing either.
   const addressed = new Set(
     kernel.addresses
@@ -163,14 +166,14 @@ export function machineOddities(
         .filter((name) => (conf(name, key) ?? "0") !== "0")
         .map((name) => ({ what: `${key} of ${name} is ${conf(name, key)}` })),
     ),
-    ...passageOddities(kernel, interfaces),
+    ...passageOddities(kernel, [...near]),
     ...kernel.links
       .list()
       .filter(({ name, master }) => own.has(name) && master !== undefined)
       .map(({ name, master }) => ({ what: `${name} is a part of ${known.get(master!) ?? "another link"}` })),
     ...kernel.neighbours
       .list()
-      .filter((one) => isFixed(one) && own.has(known.get(one.linkIndex) ?? ""))
+      .filter((one) => isFixed(one) && near.has(known.get(one.linkIndex) ?? ""))
       .filter(({ address, mac }) => !plugged.has(`${address} ${mac}`))
       .map(({ address, linkIndex }) => ({ what: `a fixed neighbour ${address} on ${known.get(linkIndex)}` })),
     ...strict.map((name) => ({ what: `rp_filter of ${name} is strict` })),

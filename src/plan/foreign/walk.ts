@@ -33,7 +33,7 @@ export interface HookPacket {
   /** Links that it came in by and leaves by; a name that ends with `*` is one of those. */
   readonly in?: string | undefined;
   readonly out?: string | undefined;
-  readonly state: "new" | "established" | "related" | "invalid";
+  readonly state: "new" | "established" | "related" | "invalid" | "untracked";
   translated: { readonly dnat: boolean; readonly snat: boolean };
   /** Returns whether an address is the machine's own. */
   readonly isLocal: (address: string) => boolean;
@@ -41,6 +41,8 @@ export interface HookPacket {
   readonly isFirst: boolean;
   /** It is an ICMP error message: that the packet does not get there, or that its life is over. */
   readonly error?: IcmpError | undefined;
+  /** It is an ICMP message of that type, and neither an echo nor an error. */
+  readonly message?: number;
 }
 
 export type IcmpError = "unreachable" | "expired";
@@ -278,7 +280,8 @@ class Walk {
   }
 
   #icmpType(): number | undefined {
-    const { protocol, isFirst, error } = this.#packet;
+    const { protocol, isFirst, error, message } = this.#packet;
+    if (message !== undefined) return message;
     if (protocol === 1) return error === undefined ? (isFirst ? 8 : 0) : error === "expired" ? 11 : 3;
     if (protocol === 58) return error === undefined ? (isFirst ? 128 : 129) : error === "expired" ? 3 : 1;
     return undefined;
