@@ -222,6 +222,18 @@ describe("iptables' translation", () => {
   );
 });
 
+it("rules take every packet for one of no connection before the kernel has looked for that", () => {
+  const raw = (rule: string) =>
+    iptables(
+      `*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A PREROUTING -m conntrack --ctstate ${rule} -j DROP\nCOMMIT\n`,
+    );
+  expect(ways(raw("NEW"), "prerouting")).toEqual(["pass"]);
+  expect(ways(raw("INVALID"), "prerouting")).toEqual(["dropped"]);
+  expect(ways(raw("INVALID"), "prerouting", { state: "established" })).toEqual(["dropped"]);
+  // What a machine says to itself was looked at when it left.
+  expect(ways(raw("INVALID"), "prerouting", { in: "lo" })).toEqual(["pass"]);
+});
+
 describe("nft's rules", () => {
   const chain = (hook: string, policy = "accept", type = "filter") => ({
     chain: { family: "inet", table: "fw", name: hook, handle: 1, type, hook, prio: 0, policy },

@@ -80,11 +80,20 @@ export function chainsOn(
 
 /** Walks one base chain. The packet's mark may change. */
 export function walkChain(rules: Ruleset, chain: Chain, packet: HookPacket, choices: Choices): HookResult {
-  const ended = new Walk(rules, packet, choices).run(chain, 0);
+  const ended = new Walk(rules, packet, choices, isBeforeTracking(chain, packet)).run(chain, 0);
   if (ended && ended !== "return") return ended === "accept" ? pass : ended;
   return chain.policy === "drop"
     ? { type: "stop", by: `${chain.title}, whose policy is to drop`, as: "dropped" }
     : pass;
+}
+
+/** linux/netfilter_ipv4.h: where the kernel looks which connection a packet is of. */
+const TRACKING_PRIORITY = -200;
+
+/** Whether a chain comes before that, so that each packet is of none that it knows. What goes round by `lo` was looked at. */
+function isBeforeTracking({ base }: Chain, packet: HookPacket): boolean {
+  if (base?.hook !== "prerouting" && base?.hook !== "output") return false;
+  return base.priority < TRACKING_PRIORITY && packet.in !== "lo";
 }
 
 type Ended = "accept" | "return" | HookResult | undefined;
@@ -93,11 +102,13 @@ class Walk {
   readonly #rules: Ruleset;
   readonly #packet: HookPacket;
   readonly #choices: Choices;
+  readonly #isUntracked: boolean;
 
-  constructor(rules: Ruleset, packet: HookPacket, choices: Choices) {
+  constructor(rules: Ruleset, packet: HookPacket, choices: Choices, isUntracked: boolean) {
     this.#rules = rules;
     this.#packet = packet;
     this.#choices = choices;
+    this.#isUntracked = isUntracked;
   }
 
   /** Returns how the packet's way through this hook ended in a chain; undefined: at the chain's end. */
@@ -247,8 +258,10 @@ class Walk {
       case "mark":
         return packet.mark === undefined ? "perhaps" : among((packet.mark & subject.mask) >>> 0, value);
       case "state":
-        return packet.state === value;
+        // Without a connection it is none that the kernel knows (nft_ct.c, xt_conntrack.c).
+        return (this.#isUntracked ? "invalid" : packet.state) === value;
       case "status":
+        if (this.#isUntracked) return false;
         return value === "dnat"
           ? packet.translated.dnat
           : value === "snat"
