@@ -90,8 +90,7 @@ function passHooks(at: AtMachine): string | undefined {
     ...(out ? (isOwn ? [] : (["forward"] as const)) : (["input"] as const)),
     ...(out ? (["postrouting"] as const) : []),
   ];
-  // Of IP in IP all packets between two nodes are one connection; of VXLAN each flow in it is one, whose answers are another.
-  const states = packet.port === undefined ? (["new", "established"] as const) : (["new"] as const);
+  const states = statesAt(machine, packet);
   for (const hook of hooks) {
     const isOut = hook === "output" || hook === "forward" || hook === "postrouting";
     const said = states.map((state) => {
@@ -107,6 +106,15 @@ function passHooks(at: AtMachine): string | undefined {
     return why;
   }
   return undefined;
+}
+
+/**
+ * Nodes do not track what they send each other through tunnels (plan/routing/tunnel-guard.ts), and so translate none of it.
+ * For who does, all IP in IP between two nodes is one connection; of VXLAN each flow in it is one, and its answers another.
+ */
+function statesAt(machine: Machine, { port }: HookPacket): readonly HookPacket["state"][] {
+  if (nodeName(machine.name) !== undefined) return ["untracked"];
+  return port === undefined ? ["new", "established"] : ["new"];
 }
 
 function stopAt(
