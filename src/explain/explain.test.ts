@@ -71,11 +71,13 @@ describe("the source address", () => {
 });
 
 describe("the far end", () => {
-  it("says that nothing listens, apart from what is allowed", () => {
+  it("may listen where no container says so, as far as objects tell", () => {
     expect(ask(cluster(), "pod/web", "pod/api:81/tcp")).toMatchObject({
       allowed: true,
-      listening: false,
-      reachable: false,
+      listening: null,
+      reachable: null,
+      listener:
+        "no container of pod/default/api declares 81/tcp, and a program may listen there all the same",
     });
   });
 

@@ -17,7 +17,11 @@ export interface Listening {
 /** The one port that every node answers on, as far as objects tell. */
 const nodePort = "10250/tcp";
 
-/** Returns whether an end listens on a port, or answers an ICMP echo: pods by their containers' ports, hosts by their list. */
+/**
+ * Returns whether an end listens on a port, or answers an ICMP echo: pods by their containers' ports, hosts by their list.
+ * A container's ports are what somebody says of it, and those that it leaves out may be listened on as well (core/v1
+ * Container.ports), so that of pods no object can tell that they do not.
+ */
 export function listeningOn(facts: ClusterFacts, end: End, port: Port | undefined): Listening {
   if (!port) {
     return end.type === "address"
@@ -31,13 +35,20 @@ export function listeningOn(facts: ClusterFacts, end: End, port: Port | undefine
       ? { listening: true, reason: `${end.name} listens on ${text}` }
       : { listening: false, reason: `${end.name} does not listen on ${text}` };
   }
-  if (end.type === "pod" && !isOnNode(end)) return listeningInPod(end, port);
+  if (end.type === "pod" && !isOnNode(end)) {
+    const said = listeningInPod(end, port);
+    const unsaid = `no container of ${end.name} declares ${text}, and a program may listen there all the same`;
+    return said.listening ? said : { listening: undefined, reason: unsaid };
+  }
   const node = nodeOf(end);
   const known = node === undefined ? undefined : onNode(facts, node, port, [parsePort(nodePort)]);
   return known ?? { listening: undefined, reason: `no object tells whether ${end.name} listens on ${text}` };
 }
 
-/** The same of where a packet ends up in a network that is known whole: there, who is not known to listen does not. */
+/**
+ * The same of where a packet ends up in a network that is known whole, as a lab's is, which starts what its objects
+ * declare and nothing else: there, who is not known to listen does not.
+ */
 export function listeningAt(
   facts: ClusterFacts,
   stop: Exclude<Stop, { type: "lost" }>,

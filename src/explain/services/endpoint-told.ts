@@ -9,7 +9,7 @@ import type { Fate } from "../fate.ts";
 import { settled, withGroups } from "../judges/group-judge.ts";
 import type { DirectionVerdict, Judges, SourceDecision } from "../judges/judge.ts";
 import { listeningOn } from "../listening.ts";
-import { formatPort, type Port } from "../ports.ts";
+import type { Port } from "../ports.ts";
 import { type Told, toldOf } from "../told.ts";
 import { type Hop, tunnelSource, wayOf } from "../way/way.ts";
 import type { Coming, NoEndpoint } from "./kube-proxy.ts";
@@ -171,8 +171,7 @@ function fateTo(to: ToService, end: End, endpoint: ReadEndpoint, port: Port): Fa
     ...(broken !== undefined && { broken }),
     ...(doubt !== undefined && { doubt }),
     listening,
-    reason:
-      listening === undefined ? `no object tells whether ${end.name} listens on ${formatPort(port)}` : reason,
+    reason,
     outcome: broken === undefined ? said : "filtered",
     refusal: "refused",
   };

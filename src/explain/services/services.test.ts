@@ -183,14 +183,14 @@ describe("endpoints", () => {
     expect(ask(far, "pod/cli", "svc/web", known)).toMatchObject({ reachable: false, expected: "filtered" });
   });
 
-  it("are named with their hints, and nothing listens where no container says so", () => {
+  it("are named with their hints, and what no container says may listen all the same", () => {
     const hinted = objectsOf(
       web,
       slice("web", { "10.1.0.11": { node: "n1", hints: { forZones: [{ name: "z1" }] } } }, 9999),
     );
     const answer = ask(hinted, "pod/cli", "svc/web", known);
     expect(answer.service.notes.join()).toContain("hinted for z1");
-    expect(answer.endpoints[0]).toMatchObject({ zoneHints: ["z1"], answer: "no", expected: "refused" });
+    expect(answer.endpoints[0]).toMatchObject({ zoneHints: ["z1"], answer: "yes", expected: null });
   });
 
   it("of a headless Service are asked themselves, for the port that was typed", () => {
@@ -199,8 +199,11 @@ describe("endpoints", () => {
       answer: "yes",
       ends: ["10.1.0.11 yes 10.1.0.10", "10.1.0.75 yes 10.1.0.10"],
     });
-    // Nobody translates: 80 is not where they listen.
-    expect(said(objectsOf(headless, both), "pod/cli", "svc/web:80").answer).toBe("no");
+    // Nobody translates, and no container says that it listens on 80: that keeps none from it.
+    expect(ask(objectsOf(headless, both), "pod/cli", "svc/web:80").endpoints).toMatchObject([
+      { answer: "yes", expected: null },
+      { answer: "yes", expected: null },
+    ]);
     expect(said(objectsOf(headless, both), "pod/cli", "svc/web:8080").answer).toBe("yes");
     expect(verdictOf(ask(objectsOf(headless), "pod/cli", "svc/web:80"))).toBe("no");
     const late = slice("web", { "10.1.0.11": { node: "n1", ready: false } });
