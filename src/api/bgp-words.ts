@@ -16,6 +16,21 @@ export function parseCommunity(text: string): Community | undefined {
   return c === undefined ? [a, b] : [a, b, c];
 }
 
+/** Names of interfaces, `*` and `?` standing for any text and any letter, as BIRD has them: nothing in it ends a text or a line. */
+export const interfaceForm = /^[\w.*?@-]{1,30}$/;
+
+/** The most of what is written as a whole number. */
+export const mostMetric = 0x7fff_ffff;
+export const mostHops = 255;
+export const mostOwnAs = 255;
+/** RIP's timers, in seconds. */
+export const mostTimer = 65_535;
+
+/** Returns whether a value is a whole number from `least` to `most`. */
+export function isWhole(value: unknown, least: number, most: number): value is number {
+  return Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
+}
+
 export interface PeerAddress {
   readonly ip: Ip;
   /** Canonical text. */

@@ -1,6 +1,6 @@
 // Changes of AddressBlock objects, as pure functions: what each node may write into a block, and when it must not.
 import type { AddressBlock, Loan, LoanRequest, ReleaseOrder } from "../api/kinds/address-block.ts";
-import { type Cidr, tryParseCidr } from "../base/ip.ts";
+import { type Cidr, cidrContains, formatIp, tryParseCidr, tryParseIp } from "../base/ip.ts";
 
 /** A request or order that nobody has served for that long (ms) counts as withdrawn. */
 const requestLifeMs = 60_000;
@@ -96,5 +96,16 @@ export function isFresh(request: { readonly at: string }, now: number): boolean 
 
 /** Returns the loans of a block that `node` may use. */
 export function loansTo(block: AddressBlock, node: string): readonly Loan[] {
-  return (block.spec.loans ?? []).filter((loan) => loan.node === node && loan.returned !== true);
+  return loansOf(block).filter((loan) => loan.node === node && loan.returned !== true);
+}
+
+/** Returns the loans of addresses of the block. What else somebody has written is nobody's, and the owner's next write drops it. */
+export function loansOf(block: AddressBlock): readonly Loan[] {
+  return (block.spec.loans ?? []).filter(({ address }) => isOfBlock(block, address));
+}
+
+/** Returns whether a text is an address of the block, in the one form that it is compared in. */
+export function isOfBlock(block: AddressBlock, address: string): boolean {
+  const [range, ip] = [rangeOf(block), tryParseIp(address)];
+  return range !== undefined && ip !== undefined && cidrContains(range, ip) && formatIp(ip) === address;
 }

@@ -1,6 +1,6 @@
 // All that a node knows of its addresses, changed only by journal records: the same code replays a journal and runs the
 // node, so a restart cannot see anything else than what was written.
-import { parseIp } from "../base/ip.ts";
+import { tryParseIp } from "../base/ip.ts";
 import { OwnBlock } from "./block.ts";
 import type { JournalRecord } from "./journal/records.ts";
 import { type Clock, type HeldAddress, type Holding, type Owner, ownerKey } from "./types.ts";
@@ -67,7 +67,9 @@ export class Ledger {
 
   /** Returns the own block that an address lies in. */
   blockOf(address: string): OwnBlock | undefined {
-    const ip = parseIp(address);
+    // A journal of an earlier release may tell of a loan of something that is no address.
+    const ip = tryParseIp(address);
+    if (!ip) return undefined;
     for (const block of this.blocks.values())
       if (block.cidr.family === ip.family && block.has(address)) return block;
     return undefined;
@@ -272,7 +274,7 @@ export class Ledger {
 }
 
 function covers(block: OwnBlock, address: string): boolean {
-  return block.cidr.family === parseIp(address).family && block.has(address);
+  return block.cidr.family === tryParseIp(address)?.family && block.has(address);
 }
 
 function withoutLoss({ lost: _lost, ...held }: HeldAddress): HeldAddress {

@@ -55,6 +55,39 @@ describe("a node's allocator", () => {
     await after.ipam.close();
   });
 
+  it.each([["its journal"], ["no journal"]])(
+    "takes loans and requests of what is no address of a block for nobody's, and goes on with %s",
+    async (journal) => {
+      const disk = new FakeDisk();
+      const before = await start("a", { disk });
+      await give(before.ipam, "one");
+      await before.ipam.close();
+      const [block] = (await store.list(addressBlockKind)).items;
+      const at = new Date(clock.now()).toISOString();
+      const words = ["nonsense", "10.9.0.1", "10.1.0.256", ""];
+      await store.update(addressBlockKind, {
+        ...block!,
+        spec: {
+          ...block!.spec,
+          loans: words.map((address, seq) => ({ address, node: "b", seq })),
+          requests: words.map((address) => ({ node: "b", count: 1, address, at })),
+          releases: words.map((address) => ({ address, node: "a", seq: 1, at })),
+        },
+      });
+      const [after, other] = [
+        await start("a", journal === "its journal" ? { disk } : {}),
+        await start("b", { settings: { maxBlocks: 1 } }),
+      ];
+      await settle(clock, idle());
+      expect(await addressOf(after.ipam, "two")).toMatch(/^10\.1\.0\./);
+      expect(await addressOf(other.ipam, "three")).toMatch(/^10\.1\.0\./);
+      const healed = await store.get(addressBlockKind, block!.metadata.name);
+      expect(healed?.spec).toMatchObject({ loans: [], requests: [], releases: [] });
+      await after.ipam.close();
+      await other.ipam.close();
+    },
+  );
+
   it("needs no store for what its blocks have", async () => {
     let down = false;
     const fates = new Fates((what) => (down && what.startsWith("store") ? "fail-before" : "ok"));

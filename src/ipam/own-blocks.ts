@@ -6,7 +6,7 @@ import { blockSizeBounds } from "../api/kinds/ip-pool.ts";
 import { isError } from "../base/errors.ts";
 import { cidrsOverlap, hostRange, parseCidr } from "../base/ip.ts";
 import type { OwnBlock } from "./block.ts";
-import { confirmed, rangeOf, sessionAnnotation } from "./block-object.ts";
+import { confirmed, loansOf, rangeOf, sessionAnnotation } from "./block-object.ts";
 import type { NodeContext } from "./context.ts";
 import { recordsOfRecovery } from "./recovery.ts";
 
@@ -101,7 +101,7 @@ async function adopt(context: NodeContext, object: AddressBlock): Promise<void> 
     { block: cidr },
     "a block of this node's is not in its journal; taking it up with care",
   );
-  const loans = (object.spec.loans ?? []).map((loan) => ({
+  const loans = loansOf(object).map((loan) => ({
     op: "lend" as const,
     address: loan.address,
     node: loan.node,

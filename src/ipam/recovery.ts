@@ -1,5 +1,6 @@
 // What to do when the journal is lost or damaged: addresses that something on the node uses count as held, and what the
 // store shows as lent is lent.
+import { loansOf } from "./block-object.ts";
 import type { NodeContext, UsedAddress } from "./context.ts";
 import type { JournalRecord } from "./journal/records.ts";
 import type { Ledger } from "./ledger.ts";
@@ -42,10 +43,10 @@ export async function recover(context: NodeContext, fresh: boolean): Promise<voi
 function lentByObjects(context: NodeContext, used: readonly UsedAddress[]): JournalRecord[] {
   const { ledger, view, node } = context;
   const isUsed = (address: string) => used.some((use) => use.address === address);
-  return [...view.cache.values()].flatMap(({ spec, metadata }) => {
-    const block = spec.node === node ? ledger.blocks.get(metadata.uid) : undefined;
+  return [...view.cache.values()].flatMap((object) => {
+    const block = object.spec.node === node ? ledger.blocks.get(object.metadata.uid) : undefined;
     if (!block) return [];
-    return (spec.loans ?? []).flatMap(({ address, node: borrower, seq = 0 }): JournalRecord[] => {
+    return loansOf(object).flatMap(({ address, node: borrower, seq = 0 }): JournalRecord[] => {
       const earlier = block.has(address) ? block.lent.get(block.ordinalOf(address)) : undefined;
       const known = !block.has(address) || (earlier !== undefined && earlier.seq >= seq);
       const holder = ledger.holderOf(address);

@@ -9,7 +9,7 @@ import {
 } from "../../api/kinds/address-block.ts";
 import { isError } from "../../base/errors.ts";
 import type { OwnBlock } from "../block.ts";
-import { isFresh, withLoans } from "../block-object.ts";
+import { isFresh, isOfBlock, withLoans } from "../block-object.ts";
 import type { NodeContext } from "../context.ts";
 import type { JournalRecord } from "../journal/records.ts";
 import { isIdle, objectOf } from "../own-blocks.ts";
@@ -55,7 +55,10 @@ async function giveAway(context: NodeContext, block: OwnBlock, object: AddressBl
 function requests(context: NodeContext, object: AddressBlock): readonly LoanRequest[] {
   const now = context.clock.now();
   return (object.spec.requests ?? []).filter(
-    (request) => request.node !== context.node && isFresh(request, now),
+    (request) =>
+      request.node !== context.node &&
+      isFresh(request, now) &&
+      (request.address === undefined || isOfBlock(object, request.address)),
   );
 }
 

@@ -110,7 +110,10 @@ function blockFindings(facts: ClusterFacts, journals: Journals, now: number): Fi
     const { cidr, node, pool } = block.spec;
     const range = tryParseCidr(cidr);
     const out: Finding[] = [];
-    if (!range) return out;
+    if (!range) {
+      const message = `block ${block.metadata.name} of pool ${pool} says '${cidr}', which is no range: nobody has addresses of it`;
+      return [{ kind: "outside-pools", what: cidr, node, message }];
+    }
     if (!insidePools(facts, range))
       out.push({
         kind: "outside-pools",

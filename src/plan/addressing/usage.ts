@@ -64,13 +64,16 @@ export function usageOf(
   ledgers: ReadonlyMap<string, Ledger>,
   clock: Omit<Clock, "sleep">,
 ): Usage {
-  const blocks = [...facts.blocks.values()].map((block) => {
+  // Of what is no range nobody has addresses; `checkAddresses` tells of it.
+  const blocks = [...facts.blocks.values()].flatMap((block) => {
+    if (!tryParseCidr(block.spec.cidr)) return [];
     const ledger = ledgers.get(block.spec.node);
     const own = ledger?.blocks.get(block.metadata.uid);
-    return blockUsage(
-      block,
-      own?.figures(ledger?.timeOf(clock) ?? 0, ledger?.cooldownMs ?? defaultSettings.cooldownMs),
+    const figures = own?.figures(
+      ledger?.timeOf(clock) ?? 0,
+      ledger?.cooldownMs ?? defaultSettings.cooldownMs,
     );
+    return [blockUsage(block, figures)];
   });
   return {
     pools: poolUsages(facts, blocks),

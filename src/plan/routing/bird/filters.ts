@@ -12,6 +12,7 @@ import {
   type RuleList,
 } from "../../../bird/config/types.ts";
 import type { ClusterFacts } from "../../facts.ts";
+import { whyNotRule } from "./rule-words.ts";
 import type { Session } from "./sessions.ts";
 
 /** Returns the rules that decide what a session lets in or out, in order. */
@@ -26,11 +27,9 @@ export function rulesFor(facts: ClusterFacts, session: Session, direction: "impo
     for (const [at, rule] of (filter.spec[field] ?? []).entries()) {
       if (rule.peerType !== undefined && rule.peerType !== type) continue;
       const label = `BGPFilter/${name} ${field}[${at}]`;
-      // An API server takes any text. BIRD would refuse its whole configuration for it, or do what else stands there.
-      if (rule.cidr !== undefined && tryParseCidr(rule.cidr)?.family !== session.family) {
-        const why = `${label} has no IPv${session.family} range ('${rule.cidr}'): nothing passes`;
-        return { closed: true, rules: [], why };
-      }
+      // BIRD would refuse its whole configuration for it, or do what else stands there.
+      const wrong = whyNotRule(rule, session.family);
+      if (wrong !== undefined) return { closed: true, rules: [], why: `${label} ${wrong}: nothing passes` };
       rules.push(readRule(rule, label));
     }
   }

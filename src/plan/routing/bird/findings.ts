@@ -4,7 +4,15 @@ import { nodeAnnotation } from "../../../api/kinds/routing/node-annotations.ts";
 import type { ClusterFacts } from "../../facts.ts";
 import { missingFilters, rulesFor } from "./filters.ts";
 import { sessionsOf } from "./sessions.ts";
-import { clusterId, namePattern, passwordOf, routingProtocols, routingSettings } from "./settings.ts";
+import {
+  bgpSettings,
+  clusterId,
+  ignoredInterfaces,
+  namePattern,
+  passwordOf,
+  routingProtocols,
+  routingSettings,
+} from "./settings.ts";
 
 export interface RoutingFinding {
   readonly code: string;
@@ -62,6 +70,13 @@ export function routingFindings(
       `Node/${name}`,
       "BGP is on, and the node has no session: it hears of nobody's routes",
     );
+  for (const text of bgpSettings(facts).ignoredInterfaces ?? [])
+    if (!ignoredInterfaces(facts).includes(text))
+      find(
+        "bad-interface-pattern",
+        "BGPConfiguration/default",
+        `'${text}' is not the name of an interface: no interface is passed over for it`,
+      );
   for (const text of (protocols.has("rip") && routingSettings(facts).rip?.interfaces) || [])
     if (namePattern(text) === undefined)
       find(

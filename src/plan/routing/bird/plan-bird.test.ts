@@ -92,6 +92,46 @@ const text = (facts: ClusterFacts, node = "node1") =>
   birdConfigText(planBird(facts, node, links).config!, "/state/bird/bird.log");
 const golden = (name: string) => path.join(import.meta.dirname, "golden", `${name}.conf`);
 
+/** Every field that there is. */
+const fullest: ClusterFacts = {
+  ...cluster,
+  bgpFilters: new Map([
+    filter("f", {
+      importV4: [
+        {
+          action: "Accept",
+          cidr: "10.1.255.0/24",
+          matchOperator: "In",
+          prefixLength: { min: 25, max: 28 },
+          source: "RemotePeers",
+          interface: "eth*",
+          peerType: "eBGP",
+          priority: 7,
+          asPathPrefix: [65_001, "1.10"],
+          communities: { values: ["65000:1"] },
+          operations: [
+            { setPriority: { value: 7 } },
+            { addCommunity: { value: "1:2" } },
+            { prependASPath: { prefix: [1, 2] } },
+          ],
+        },
+      ],
+    }),
+  ]),
+};
+
+function leaves(value: unknown, path: readonly string[] = []): (readonly string[])[] {
+  if (typeof value !== "object" || value === null) return [path];
+  return Object.entries(value).flatMap(([key, item]) => leaves(item, [...path, key]));
+}
+
+function replaced(value: unknown, [key, ...rest]: readonly string[], leaf: unknown): unknown {
+  if (key === undefined) return leaf;
+  const copy: unknown = structuredClone(value);
+  Reflect.set(copy as object, key, replaced(Reflect.get(copy as object, key), rest, leaf));
+  return copy;
+}
+
 describe("the configuration of a node's BIRD", () => {
   it("has all of BGP's settings where they belong", async () => {
     await expect(text(cluster)).toMatchFileSnapshot(golden("bgp"));
@@ -114,6 +154,67 @@ describe("the configuration of a node's BIRD", () => {
       expect(plan.config?.families.map(({ gateways }) => gateways)).toEqual(
         plan.config?.families.map(() => []),
       );
+    }
+  });
+
+  it("has no word of any object that could end a text or a line of it", () => {
+    const every = [
+      ["bgpConfigurations", bgp, "default"],
+      ["bgpPeers", peer, "r1"],
+      ["bgpPeers", peer, "far"],
+      ["bgpFilters", filter, "f"],
+    ] as const;
+    let tried = 0;
+    for (const [place, make, name] of every) {
+      const { spec } = fullest[place].get(name)!;
+      for (const at of leaves(spec))
+        for (const evil of [
+          'EVIL"',
+          "EVIL\n",
+          "EVIL;",
+          "EVIL }",
+          "EVIL'",
+          "-1 EVIL",
+          "0 EVIL",
+          "10.0.0.0/8 EVIL",
+        ]) {
+          const worse = (make as (...words: unknown[]) => [string, never])(
+            ...(make === bgp ? [replaced(spec, at, evil), name] : [name, replaced(spec, at, evil)]),
+          );
+          const objects = new Map<string, never>([...(fullest[place] as Map<string, never>), worse]);
+          for (const node of ["node1", "node2"])
+            expect(
+              text({ ...fullest, [place]: objects }, node)
+                .split("\n")
+                .filter((line) => line.includes("EVIL")),
+              `${name} ${at.join(".")}`,
+            ).toEqual([]);
+          tried++;
+        }
+    }
+    expect(tried).toBeGreaterThan(250);
+  });
+
+  it("has no number that BIRD would refuse all of it for", () => {
+    const of = (number: number) => ({
+      ...fullest,
+      bgpConfigurations: new Map([bgp({ listenPort: number })]),
+      bgpPeers: new Map([
+        peer("r1", {
+          peerIP: "192.168.18.1",
+          asNumber: 65_001,
+          ttlSecurity: number,
+          numAllowedLocalASNumbers: number,
+          filters: ["f"],
+        }),
+      ]),
+      bgpFilters: new Map([filter("f", { importV4: [{ action: "Reject", priority: number }] })]),
+    });
+    for (const number of [-7, 1e10, 7.5, Number.NaN]) {
+      const written = text(of(number));
+      expect(written).not.toContain(String(number));
+      // A rule that cannot be told holds back all.
+      expect(written).toMatch(/filter in_bgp_192_168_18_1 \{\n\s+reject;\n\}/);
     }
   });
 

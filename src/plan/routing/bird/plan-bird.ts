@@ -13,6 +13,7 @@ import {
   tryParseIp,
 } from "../../../base/ip.ts";
 import type { BirdConfig, FamilyConfig, RipConfig, SessionConfig } from "../../../bird/config/types.ts";
+import { isQuotable } from "../../../bird/config/words.ts";
 import { type ClusterFacts, nodeIps } from "../../facts.ts";
 import { blockRange } from "../block-range.ts";
 import { networksOf, nodeAddress } from "../node-address.ts";
@@ -21,6 +22,7 @@ import { guardedRanges, poolsOf, serviceRanges, unique } from "./ranges.ts";
 import { type Session, sessionsAfter, sessionsOf } from "./sessions.ts";
 import {
   bgpSettings,
+  ignoredInterfaces,
   isHandedOver,
   namePattern,
   passwordOf,
@@ -59,7 +61,7 @@ export function planBird(facts: ClusterFacts, name: string, links: readonly Node
     config: {
       routerId: routerId(facts, node),
       restartWait: RESTART_WAIT,
-      ignoredInterfaces: bgpSettings(facts).ignoredInterfaces ?? [],
+      ignoredInterfaces: ignoredInterfaces(facts),
       families,
     },
     sessions,
@@ -282,7 +284,8 @@ function planRip(
         ? patterns.some((pattern) => pattern.test(link.name))
         : link.addresses.some((address) => addresses.has(address)),
     )
-    .map((link) => link.name);
+    .map((link) => link.name)
+    .filter(isQuotable);
   if (interfaces.length === 0) return undefined;
   return {
     interfaces: unique(interfaces),

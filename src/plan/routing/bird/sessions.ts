@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from "node:util";
 
 import { parseAsNumber } from "../../../api/as-number.ts";
-import { type PeerAddress, parsePeerAddress } from "../../../api/bgp-words.ts";
+import { isWhole, mostHops, mostOwnAs, type PeerAddress, parsePeerAddress } from "../../../api/bgp-words.ts";
 import type { Node } from "../../../api/kinds/core.ts";
 import type { BGPPeer } from "../../../api/kinds/routing/bgp.ts";
 import { DEFAULT_NAME } from "../../../api/kinds/routing/routing-configuration.ts";
@@ -232,7 +232,8 @@ class SessionPlanner {
     const spec = cause === "mesh" ? undefined : cause.object.spec;
     const password = passwordOf(facts, spec ? spec.password : settings.nodeMeshPassword);
     const keeps = spec?.nextHopMode === "Keep" || spec?.keepOriginalNextHop === true;
-    const hops = spec?.ttlSecurity ?? 0;
+    // What is out of bounds counts as absent: BIRD would refuse all that it is told.
+    const { ttlSecurity: hops, numAllowedLocalASNumbers: allowed } = spec ?? {};
     return {
       node: node.metadata.name,
       protocol: protocolName(peer, port),
@@ -253,13 +254,13 @@ class SessionPlanner {
             } as const)
           : undefined,
       nextHop: spec?.nextHopMode === "Self" ? "self" : keeps ? "keep" : "auto",
-      ttlSecurity: hops > 0 ? hops : undefined,
+      ttlSecurity: isWhole(hops, 1, mostHops) ? hops : undefined,
       restartTime: restartSeconds(
         facts,
         spec ? spec.maxRestartTime : undefined,
         settings.nodeMeshMaxRestartTime,
       ),
-      allowedLocalAS: spec?.numAllowedLocalASNumbers ?? 0,
+      allowedLocalAS: isWhole(allowed, 0, mostOwnAs) ? allowed : 0,
       filters: spec?.filters ?? [],
     } as const;
   }

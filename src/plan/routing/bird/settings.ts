@@ -1,5 +1,6 @@
 // The cluster's routing settings with their defaults filled in.
 import { parseAsNumber } from "../../../api/as-number.ts";
+import { interfaceForm, isWhole, mostTimer } from "../../../api/bgp-words.ts";
 import type { Node } from "../../../api/kinds/core.ts";
 import type { IPPool } from "../../../api/kinds/ip-pool.ts";
 import type { BGPConfiguration, SecretReference } from "../../../api/kinds/routing/bgp.ts";
@@ -58,10 +59,15 @@ export function nodeAs(facts: ClusterFacts, node: Node): number {
   );
 }
 
-/** Returns the port that a node's BIRD listens on. */
+/** Returns the port that a node's BIRD listens on. What is no port counts as absent: BIRD would refuse all that it is told. */
 export function nodePort(facts: ClusterFacts, node: string): number {
   const own = facts.bgpConfigurations.get(`node.${node}`)?.spec.listenPort;
-  return own ?? bgpSettings(facts).listenPort ?? USUAL_PORT;
+  return [own, bgpSettings(facts).listenPort].find((port) => isWhole(port, 1, 65_535)) ?? USUAL_PORT;
+}
+
+/** Returns the patterns of interfaces that BIRD is not told of, without those that its language cannot hold. */
+export function ignoredInterfaces(facts: ClusterFacts): readonly string[] {
+  return bgpSettings(facts).ignoredInterfaces?.filter((one) => interfaceForm.test(one)) ?? [];
 }
 
 /** Returns a reflector's cluster id, an IPv4 address as BGP has it (RFC 4456); undefined for all other nodes. */
@@ -79,10 +85,10 @@ export function restartSeconds(facts: ClusterFacts, ...texts: readonly (string |
   return USUAL_RESTART_SECONDS;
 }
 
-/** Returns seconds of a Go duration. */
+/** Returns seconds of a Go duration, as many as a timer of RIP can have. */
 export function secondsOf(text: string | undefined, usual: number): number {
   const ms = text === undefined ? undefined : parseGoDuration(text);
-  return ms === undefined ? usual : Math.max(1, Math.round(ms / 1000));
+  return ms === undefined ? usual : Math.min(mostTimer, Math.max(1, Math.round(ms / 1000)));
 }
 
 export type Password =
