@@ -24,6 +24,16 @@ describe("a subnet's range", () => {
     expect([given[0], given.at(-1)]).toEqual(["10.2.1.1", "10.2.1.252"]);
   });
 
+  it("that is none gives nothing, and what is no gateway counts as absent", () => {
+    const none = { cidr: "10.2.1.0/24 " };
+    expect([usableCount(none), isUsable(none, "10.2.1.7"), [...usableAddresses(none)]]).toEqual([
+      0,
+      false,
+      [],
+    ]);
+    expect(subnetGateway({ cidr: "10.2.1.0/24", gateway: "router" })).toBe("10.2.1.253");
+  });
+
   it("never gives its gateway, wherever that is", () => {
     const specs = fc
       .tuple(fc.integer({ min: 24, max: 29 }), fc.integer({ min: 1, max: 6 }))

@@ -95,6 +95,16 @@ describe("who keeps sinks", () => {
     expect(text("no")).toBeUndefined();
   });
 
+  it("writes nothing of a list that holds what is no range, and says so", async () => {
+    await list([{ name: "t", file: { path: file("t") } }], ["10.0.0.1/32"]);
+    await expect.poll(() => text("t")).toBe("10.0.0.1/32\n");
+    await becomes(2, ["10.0.0.1/32", "10.0.0.4/32 }; flush ruleset"]);
+    await expect
+      .poll(async () => (await state("t"))?.error)
+      .toMatch(/holds '10.0.0.4\/32 }; flush ruleset', which is no address and no range/);
+    expect(text("t")).toBe("10.0.0.1/32\n");
+  });
+
   it("waits for the controller to make the list", async () => {
     writeFileSync(file("t"), "what was there\n");
     await list([{ name: "t", file: { path: file("t") } }]);

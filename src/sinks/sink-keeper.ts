@@ -108,13 +108,12 @@ export class SinkKeeper {
     const [name = "", sinkName = ""] = key.split("/");
     const object = this.#lists.cache.get(name);
     const spec = object?.spec.sinks?.find((one) => one.name === sinkName);
-    const list = object && sinkListOf(object);
     // A list that is deleted leaves its sinks as they are: nobody is shut out by that.
     if (!object || !spec || !this.#options.isHere(spec)) {
       this.#kept.delete(key);
       return undefined;
     }
-    if (!list) return undefined;
+    if (!object.status?.ranges) return undefined;
     const revision = object.status?.revision ?? 0;
     const { clock, place, logger, at } = this.#options;
     let kept = this.#kept.get(key);
@@ -125,6 +124,8 @@ export class SinkKeeper {
       }
       const rival = rivalOf(this.#lists.cache.values(), this.#options.isHere, object, spec);
       if (rival) throw new TrunklineError("sinks.rival", { ...rival });
+      const list = sinkListOf(object);
+      if (!list) return undefined;
       await kept.sink(list, place);
       kept.failures = 0;
       if (kept.taken?.revision !== revision)

@@ -1,6 +1,8 @@
 // What every sink does: make one place hold exactly the ranges of a list. It may be asked at any time, also for what it
 // has already; what it cannot do leaves the place as it was.
 import type { AddressList, AddressListSink, ListEntry, SinkType } from "../api/kinds/address-list.ts";
+import { TrunklineError } from "../base/errors.ts";
+import { tryParseCidr, tryParseIp } from "../base/ip.ts";
 import type { RangeSource } from "../explain/allowlist/sources.ts";
 import type { NetnsRef, Nft } from "../kernel/kernel.ts";
 import type { Store } from "../store/store.ts";
@@ -43,10 +45,15 @@ export type Sink = (list: SinkList, place: SinkPlace) => Promise<void>;
 /** Makes the sink of a type out of what the object says of it. */
 export type SinkMaker<T extends SinkType> = (spec: NonNullable<AddressListSink[T]>) => Sink;
 
-/** Returns what sinks are given of an object; undefined as long as nobody has made its list. */
+/**
+ * Returns what sinks are given of an object; undefined as long as nobody has made its list.
+ * @throws TrunklineError `sinks.bad-range`: it reaches commands and configurations, and an API server takes any text in a status
+ */
 export function sinkListOf({ metadata, spec, status }: AddressList): SinkList | undefined {
   const { ranges, entries = [] } = status ?? {};
   if (!ranges) return undefined;
+  const bad = ranges.find((range) => !tryParseCidr(range) && !tryParseIp(range));
+  if (bad !== undefined) throw new TrunklineError("sinks.bad-range", { range: bad });
   return {
     name: metadata.name,
     to: spec.to,

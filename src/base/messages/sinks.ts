@@ -15,6 +15,8 @@ export const sinkMessages = {
   "sinks.nft-set": (d: { family: string; table: string; set: string; type: string }) =>
     `there is no set '${d.set}' of ranges in table ${d.family} ${d.table}; make it: nft add set ${d.family} ${d.table} ${d.set} '{ type ${d.type}; flags interval; }'`,
   "sinks.invalid": (d: { name: string; why: string }) => `nothing is done for sink '${d.name}': ${d.why}`,
+  "sinks.bad-range": (d: { range: string }) =>
+    `the list holds '${d.range}', which is no address and no range: nothing is written until the controller has written the list anew`,
   "sinks.no-type": (d: { name: string }) =>
     `sink '${d.name}' is of no kind that this version knows: a newer one wrote it`,
 };

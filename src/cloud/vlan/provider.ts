@@ -6,7 +6,7 @@ import { nodeKind } from "../../api/kinds/core.ts";
 import { securityGroupKind } from "../../api/kinds/security-group.ts";
 import { type Subnet, subnetKind } from "../../api/kinds/subnet.ts";
 import { type LedgerInterface, type SubnetLedger, subnetLedgerKind } from "../../api/kinds/subnet-ledger.ts";
-import { isUsable, subnetGateway, usableAddresses, usableCount } from "../../api/subnets.ts";
+import { hasRange, isUsable, subnetGateway, usableAddresses, usableCount } from "../../api/subnets.ts";
 import { isError, TrunklineError, textOf } from "../../base/errors.ts";
 import type { Store } from "../../store/store.ts";
 import {
@@ -54,7 +54,8 @@ class VlanProvider implements CloudProvider {
       const found: CloudSubnet[] = [];
       for (const id of new Set(ids)) {
         const subnet = await store.get(subnetKind, id);
-        if (!subnet) continue;
+        // What has no range counts as absent: others are asked for as well.
+        if (!subnet || !hasRange(subnet.spec)) continue;
         const ledger = await store.get(subnetLedgerKind, id);
         const { zone, cidr, vlan } = subnet.spec;
         const total = usableCount(subnet.spec);

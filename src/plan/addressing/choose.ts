@@ -3,7 +3,7 @@
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import type { Labels } from "../../api/selectors/selectors.ts";
 import { TrunklineError } from "../../base/errors.ts";
-import { cidrContains, type Family, tryParseCidr, tryParseIp } from "../../base/ip.ts";
+import { cidrContains, type Family, formatIp, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import type { Problem } from "../../base/problem.ts";
 import type { PoolRange, Want } from "../../ipam/types.ts";
 import type { ClusterFacts } from "../facts.ts";
@@ -134,7 +134,7 @@ function wantOfAddress(draft: Draft, setting: Setting, text: string, at: number)
     }
     const why = `${setting.annotation} asks for ${text}, which is in this pool`;
     draft.reasons.push({ text: why, object: setting.object }, chosen(pool));
-    return { family: ip.family, pools: [bare(range)], address: text };
+    return { family: ip.family, pools: [bare(range)], address: formatIp(ip) };
   }
   complain(draft, "addressing.addresses", `${text} is in no pool`, undefined, path);
   return undefined;

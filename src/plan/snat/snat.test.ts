@@ -254,6 +254,8 @@ describe("bad configuration", () => {
         sourceNat("a", [
           { destinations: ["203.0.113.1/24"], action: { type: "None" } },
           { action: { type: "Address", addresses: ["10.0.0.9-10.0.0.1"] } },
+          // An API server takes it where its schema is of an earlier release.
+          { action: { type: "Address" } as never },
           { action: { type: "Masquerade" } },
         ]),
       ],
@@ -261,8 +263,9 @@ describe("bad configuration", () => {
     expect(plan.problems.map(({ path }) => path)).toEqual([
       "spec.rules[0].destinations[0]",
       "spec.rules[1].action.addresses[0]",
+      "spec.rules[2].action.addresses",
     ]);
-    expect(decideSnat(plan, { source: own, destination: internet }).path).toBe("spec.rules[2]");
+    expect(decideSnat(plan, { source: own, destination: internet }).path).toBe("spec.rules[3]");
   });
 
   it("reports an annotation that means nothing", () => {

@@ -119,7 +119,7 @@ function readAction(
   if (action.type !== "Address")
     return bad(String((action as { type: unknown }).type), "is no action", "action.type");
   const ranges: IpRange[] = [];
-  for (const [index, text] of action.addresses.entries()) {
+  for (const [index, text] of ((action.addresses as readonly string[] | undefined) ?? []).entries()) {
     const range = readAddresses(text);
     if (!range)
       return bad(text, "is not an address, a range first-last or a CIDR", `action.addresses[${index}]`);

@@ -2,7 +2,7 @@
 // off. Every call to the provider that changes anything for a node's pool is made here, one after the other.
 import { randomUUID } from "node:crypto";
 import { equalJson } from "../../../api/equal.ts";
-import { subnetGateway, usableCount } from "../../../api/subnets.ts";
+import { hasRange, subnetGateway, usableCount } from "../../../api/subnets.ts";
 import { TrunklineError } from "../../../base/errors.ts";
 import type { Logger } from "../../../base/log.ts";
 import {
@@ -273,7 +273,7 @@ export class PoolSupply {
   /** Range and gateway never change: the object says them, and saves a call. */
   async #rangeOf(id: string): Promise<Pick<CloudSubnet, "cidr" | "gateway"> | undefined> {
     const spec = this.#options.facts.subnets.get(id)?.spec;
-    if (spec) return { cidr: spec.cidr, gateway: subnetGateway(spec) };
+    if (spec && hasRange(spec)) return { cidr: spec.cidr, gateway: subnetGateway(spec) };
     return this.#subnets.get(id) ?? (await this.#subnetOf(id));
   }
 

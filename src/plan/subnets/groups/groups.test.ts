@@ -93,6 +93,17 @@ describe("security groups", () => {
       expect(JSON.stringify(table.chain(name))).not.toMatch(/99999|; drop/);
   });
 
+  it("have no member that is no IPv4 address, whoever wrote it", () => {
+    const odd = new SecurityGroups(
+      factsOf(
+        [group("sg-odd", { ingress: [{ peers: ["sg-odd"] }] })],
+        [nodeConfig(["sg-odd"], ["10.2.1.9", "fd00::1", "1.2.3.4 } ; flush ruleset"])],
+      ),
+    );
+    expect([...odd.membersOf("sg-odd")]).toEqual(["10.2.1.9"]);
+    written(odd, [{ address: "10.2.1.1", groups: ["sg-odd"], own: true }]);
+  });
+
   it("are the union of what each lets pass; nobody speaks for one whose rules only its provider has", () => {
     expect(said("ingress", ["sg-shut", "sg-web"], "10.9.0.5").group).toBe("sg-web");
     expect(said("ingress", ["sg-shut", "sg-open"], "1.2.3.4").allowed).toBe(true);

@@ -1,7 +1,7 @@
 // Security groups as one thing to ask: what they say of a connection that a pod opens or takes at its interface. Several
 // groups are the union of what each lets pass; answers of what was let pass are let pass.
 import type { SecurityGroupRule } from "../../../api/kinds/security-group.ts";
-import { type Cidr, cidrContains, type Ip, parseIp, tryParseCidr } from "../../../base/ip.ts";
+import { type Cidr, cidrContains, type Ip, ipv4Number, parseIp, tryParseCidr } from "../../../base/ip.ts";
 import type { ClusterFacts } from "../../facts.ts";
 
 export type GroupFacts = Pick<ClusterFacts, "securityGroups" | "nodeConfigs" | "podEnis">;
@@ -106,7 +106,8 @@ function membersOf({ nodeConfigs, podEnis }: GroupFacts): ReadonlyMap<string, Re
   const note = (groups: readonly string[], addresses: readonly string[]) => {
     for (const group of groups) {
       const known = members.get(group) ?? new Set();
-      for (const address of addresses) known.add(address);
+      // It becomes a key of a set: what is no IPv4 address would keep the rules of all groups from the kernel.
+      for (const address of addresses) if (ipv4Number(address) >= 0) known.add(address);
       members.set(group, known);
     }
   };
