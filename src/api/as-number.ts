@@ -1,6 +1,9 @@
 // AS numbers as Calico's objects write them: 64512, "64512", or "1.10" (RFC 5396).
 
-const MOST = 0xffff_ffff;
+export const mostAs = 0xffff_ffff;
+
+/** What its text looks like; that the number is in bounds is not in it. */
+export const asNumberForm = /^[0-9]{1,10}([.][0-9]{1,10})?$/;
 
 /** Returns the number, or undefined where it is none from 1 to 2^32-1. */
 export function parseAsNumber(value: number | string): number | undefined {
@@ -16,5 +19,5 @@ export function parseAsNumber(value: number | string): number | undefined {
 }
 
 function inBounds(value: number): number | undefined {
-  return Number.isInteger(value) && value >= 1 && value <= MOST ? value : undefined;
+  return Number.isInteger(value) && value >= 1 && value <= mostAs ? value : undefined;
 }

@@ -4,6 +4,9 @@ import { formatIp, type Ip, tryParseIp } from "../base/ip.ts";
 /** A standard community (RFC 1997): two numbers of 16 bits; a large one (RFC 8092): three of 32. */
 export type Community = readonly [number, number] | readonly [number, number, number];
 
+/** What a community looks like; that its numbers are in bounds is not in it. */
+export const communityForm = /^[0-9]{1,10}(:[0-9]{1,10}){1,2}$/;
+
 /** Reads `65000:100` or `65000:100:200`; undefined where it is neither. */
 export function parseCommunity(text: string): Community | undefined {
   const parts = text.split(":");

@@ -82,6 +82,8 @@ export function checkPools(pools: readonly IPPool[], around: Surroundings): Pool
 
 /** Returns what an existing pool may not change: addresses in use would fall out of their blocks. */
 export function checkPoolChange(before: IPPool, after: IPPool): PoolFinding[] {
+  // Of what is no range nobody has addresses.
+  if (!tryParseCidr(before.spec.cidr)) return [];
   const usual = (pool: IPPool) => blockSizeBounds[pool.spec.cidr.includes(":") ? 6 : 4].usual;
   const size = (pool: IPPool) => pool.spec.blockSize ?? usual(pool);
   const changes = [

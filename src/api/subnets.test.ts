@@ -55,7 +55,7 @@ describe("Subnet", () => {
     [{ zone: "a", cidr: "10.2.1.0/24", gateway: "10.2.2.1" }, /must lie inside 10.2.1.0\/24/],
     [{ zone: "a", cidr: "fd00::/64" }, /subnets carry IPv4 only/],
     [{ zone: "a", cidr: "10.2.1.0/30" }, /must be \/29 or larger/],
-    [{ zone: "a", cidr: "10.2.1.0/24", vlan: 4095 }, /between 1 and 4094/],
+    [{ zone: "a", cidr: "10.2.1.0/24", vlan: 4095 }, /from 1 to 4094/],
     [{ zone: "", cidr: "10.2.1.0/24" }, /must not be empty/],
   ])("%j", (spec, expected) => {
     expect(subnet(spec)).toMatch(expected);

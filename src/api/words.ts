@@ -1,9 +1,12 @@
 // What names, labels and names of ports may look like.
 
+/** RFC 1123 subdomain. */
+export const subdomainForm = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
 /** Returns what is wrong with an RFC 1123 subdomain, or undefined. */
 export function whyNotSubdomain(name: string): string | undefined {
   if (name.length > 253) return "is longer than 253 characters";
-  if (/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(name)) return undefined;
+  if (subdomainForm.test(name)) return undefined;
   return `'${name}' must consist of lower-case letters, digits, '-' and '.', and begin and end with a letter or digit`;
 }
 

@@ -11,6 +11,12 @@ const unitMs: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
+/** What it may look like; that it is not too long for Go is not in it. */
+export const goDurationForm = /^[-+]?(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)$/;
+
+/** 64 bits of nanoseconds, as milliseconds: some 292 years. */
+const longestMs = 2 ** 63 / 1e6;
+
 /** Returns the milliseconds of a Go duration (time.ParseDuration), or undefined where Go would refuse the text. */
 export function parseGoDuration(text: string): number | undefined {
   const sign = text.startsWith("-") ? -1 : 1;
@@ -24,5 +30,5 @@ export function parseGoDuration(text: string): number | undefined {
     if (!found) return undefined;
     total += Number(found[1]) * (unitMs[found[2] ?? ""] ?? 0);
   }
-  return sign * total;
+  return total < longestMs ? sign * total : undefined;
 }

@@ -353,9 +353,11 @@ describe("what agents and controller may do", { shuffle: false }, () => {
         "10.32.0.0/11 overlaps 10.40.0.0/16",
       );
       expect(await create("six", { cidr: "fd00:40::/64" })).toMatchObject({ code: 0 });
-      expect((await create("bits", { cidr: "10.41.0.1/16" })).stderr).toContain("its host bits must be 0");
+      expect((await create("bits", { cidr: "10.41.0.1/16" })).stderr).toContain(
+        "the bits behind the prefix must be 0",
+      );
       expect((await create("size", { cidr: "10.42.0.0/24", blockSize: 20 })).stderr).toContain(
-        "blockSize 20 does not fit",
+        "makes blocks larger than the whole pool",
       );
       // The pool itself may be changed.
       const change = ["patch", "ippool", "first", "--type", "merge", "-p", '{"spec":{"natOutgoing":true}}'];

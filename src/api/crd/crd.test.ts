@@ -12,6 +12,9 @@ interface Schema {
   readonly enum?: readonly string[];
   readonly required?: readonly string[];
   readonly additionalProperties?: Schema;
+  readonly maxLength?: number;
+  readonly maxItems?: number;
+  readonly "x-kubernetes-validations"?: readonly object[];
   readonly "x-kubernetes-preserve-unknown-fields"?: boolean;
   readonly "x-kubernetes-int-or-string"?: boolean;
 }
@@ -65,6 +68,35 @@ describe("custom resource definitions", () => {
       expect(describedPaths(name).filter((path) => !known.has(path))).toEqual([]);
     },
   );
+
+  /** Lists and texts around a rule that have no bounds: a server reckons with as much as a request can hold, and refuses the whole. */
+  function unbounded(schema: Schema, path: string, lists: readonly string[]): string[] {
+    const rules = schema["x-kubernetes-validations"] ?? [];
+    const isText = schema.type === "string" && schema.maxLength === undefined;
+    const self = rules.length > 0 ? [...lists, ...(isText ? [path] : [])] : [];
+    const isList = schema.items && schema.maxItems === undefined;
+    const fields = Object.entries(schema.properties ?? {});
+    return [
+      ...self,
+      ...fields.flatMap(([name, field]) => unbounded(field, `${path}.${name}`, lists)),
+      ...(schema.items ? unbounded(schema.items, `${path}[]`, isList ? [...lists, path] : lists) : []),
+    ];
+  }
+
+  it.each(customKinds.map((kind) => [kind.kind, kind] as const))(
+    "%s has bounds around its rules",
+    (_, kind) => {
+      expect(unbounded(schemaOf(crdOf(kind)) ?? {}, kind.kind, [])).toEqual([]);
+    },
+  );
+
+  it("says of a rule what to do, and writes only what RE2 reads", () => {
+    const text = JSON.stringify(customKinds.map(crdOf));
+    expect(text).not.toMatch(/\(\?[=!<]/);
+    const rules = [...text.matchAll(/\{"rule":"(?:[^"\\]|\\.)*","message":"([^"]*)/g)];
+    expect(rules.length).toBeGreaterThan(60);
+    for (const [, message] of rules) expect(message).toMatch(/^(IP |[a-z`])[^\n]{10,240}[^.]$/);
+  });
 
   it("puts the alternatives of an action together", () => {
     const action = schemaOf(crdOf(sourceNatKind))?.properties?.["spec"]?.properties?.["rules"]?.items

@@ -4,6 +4,7 @@
 import { schemaFor } from "../kinds/schema/schemas.ts";
 import type { Kind } from "../object.ts";
 import { definitionOf } from "../schema.ts";
+import { toldOf } from "../told.ts";
 import { printerColumns } from "./columns.ts";
 import { descriptionOf } from "./descriptions.ts";
 
@@ -24,10 +25,12 @@ export function crdOf(kind: Kind): JsonSchema {
   const properties = Object.fromEntries(
     Object.entries(own).map(([name, field]) => [name, described(kind.kind, name, field)]),
   );
+  const { type: _object, properties: _all, required: _needed, ...rules } = whole;
   const schema = described(kind.kind, "", {
     type: "object",
     ...required,
     properties: { ...standard, ...properties },
+    ...rules,
   });
   return {
     apiVersion: "apiextensions.k8s.io/v1",
@@ -79,11 +82,24 @@ function withFieldsDescribed(kind: string, path: string, schema: JsonSchema): Js
   return { ...schema, properties: Object.fromEntries(told) };
 }
 
+/** Returns what the schema says that a structural one can say as well: types, and what was noted for servers. */
 function structural(schema: unknown): JsonSchema {
+  const { keys, rules = [], ...told } = toldOf(schema);
+  return {
+    ...typed(schema),
+    ...told,
+    ...(keys && { "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys }),
+    ...(rules.length > 0 && { "x-kubernetes-validations": rules }),
+  };
+}
+
+function typed(schema: unknown): JsonSchema {
   const def = definitionOf(schema);
   switch (def.type) {
     case "optional":
       return structural(def["innerType"]);
+    case "nullable":
+      return { ...structural(def["innerType"]), nullable: true };
     case "string":
       return { type: "string" };
     case "boolean":

@@ -30,7 +30,7 @@ const filterRule = (list: string, what: string): Texts => ({
   [`${list}.source`]: "RemotePeers: only routes that were learned from a peer by BGP.",
   [`${list}.interface`]: "Only routes through that interface; * stands for any text.",
   [`${list}.peerType`]: "Only with peers of another AS (eBGP), or of the same one (iBGP).",
-  [`${list}.priority`]: "Only routes with that metric.",
+  [`${list}.priority`]: "Only routes with that metric, 1 to 2147483647.",
   [`${list}.asPathPrefix`]: "Only routes whose AS path begins so.",
   [`${list}.communities`]: "Only routes with all of these communities.",
   [`${list}.communities.values`]: "Communities, AA:NN or AA:NN:MM.",
@@ -40,7 +40,7 @@ const filterRule = (list: string, what: string): Texts => ({
   [`${list}.operations.prependASPath`]: "Puts AS numbers before the path.",
   [`${list}.operations.prependASPath.prefix`]: "The AS numbers.",
   [`${list}.operations.setPriority`]: "Sets the metric.",
-  [`${list}.operations.setPriority.value`]: "The metric.",
+  [`${list}.operations.setPriority.value`]: "The metric, 1 to 2147483647.",
 });
 
 const texts: Readonly<Record<string, Texts>> = {
@@ -78,9 +78,9 @@ const texts: Readonly<Record<string, Texts>> = {
     "spec.loans.returned": "The other node has given it back.",
     "spec.requests": "Addresses that other nodes ask for.",
     "spec.requests.node": "Node that asks.",
-    "spec.requests.count": "How many.",
+    "spec.requests.count": "How many addresses.",
     "spec.requests.address": "One of its choice.",
-    "spec.requests.at": "When, RFC 3339.",
+    "spec.requests.at": "When, RFC 3339; after a minute nobody serves it any more.",
     "spec.releases": "Addresses that other nodes give back.",
     "spec.releases.address": "The address.",
     "spec.releases.node": "Node that gives it back.",
@@ -94,7 +94,8 @@ const texts: Readonly<Record<string, Texts>> = {
   SourceNAT: {
     "": "Which pods leave with which source address, towards which destinations: ordered rules, of which the first that fits counts.",
     spec: "The rules, and their place among those of other SourceNATs.",
-    "spec.priority": "Lower goes first, default 100; objects with the same priority go by name.",
+    "spec.priority":
+      "A whole number: lower goes first, default 100; objects with the same priority go by name.",
     "spec.rules": "Rules, in order.",
     "spec.rules.namespaceSelector": "Namespaces whose pods it is about; absent: all.",
     "spec.rules.podSelector": "Pods that it is about; absent: all.",
@@ -124,9 +125,11 @@ const texts: Readonly<Record<string, Texts>> = {
       "Whom it is for: host/NAME, KIND/NAME, an address or a range, with an optional port. It decides which address is seen.",
     "spec.entries": "Addresses: as few as are needed. Ranges: whole subnets and blocks.",
     "spec.maxEntries":
-      "Most entries; beyond them ranges are put together, and status.strangers says who else gets in.",
-    "spec.rest": "How long an entry stays that no pod needs any more, a Go duration.",
-    "spec.wait": "How long a pod waits to be in the list before it starts, a Go duration.",
+      "Most entries, 1 to 100000; beyond them ranges are put together, and status.strangers says who else gets in.",
+    "spec.rest":
+      "How long an entry stays that no pod needs any more, a Go duration from 0s to 1h; default 20s.",
+    "spec.wait":
+      "How long a pod waits at most to be in the list before it starts, a Go duration from 0s to 1h; default 20s. 0s: it does not wait.",
     "spec.sinks": "Where the list is put.",
     "spec.sinks.name": "Unlike those of the other sinks.",
     "spec.sinks.host":
@@ -151,7 +154,7 @@ const texts: Readonly<Record<string, Texts>> = {
     "spec.sinks.postgres": "A marked block of pg_hba.conf.",
     "spec.sinks.postgres.path": "Path of pg_hba.conf.",
     "spec.sinks.postgres.socketFolder": "Folder of the server's unix socket; default /var/run/postgresql.",
-    "spec.sinks.postgres.port": "Default 5432.",
+    "spec.sinks.postgres.port": "TCP port, 1 to 65535; default 5432.",
     "spec.sinks.postgres.databases": "Default: all of them.",
     "spec.sinks.postgres.users": "Default: all of them.",
     "spec.sinks.postgres.method": "Default scram-sha-256.",
@@ -193,7 +196,7 @@ const texts: Readonly<Record<string, Texts>> = {
     spec: "Its addresses, and what it serves.",
     "spec.addresses": "Its addresses.",
     "spec.ports": "Ports that it listens on.",
-    "spec.ports.port": "The port.",
+    "spec.ports.port": "The port, 1 to 65535.",
     "spec.ports.protocol": "TCP (default), UDP or SCTP.",
     "spec.admit": "Ranges whose connections it serves; all others it refuses. Absent: everyone.",
     "spec.role": "host (default) or router.",
@@ -202,9 +205,9 @@ const texts: Readonly<Record<string, Texts>> = {
     "": "A range of the network around the cluster that pods' interfaces may stand in. Its name is the id that the provider gives it.",
     spec: "Where it is.",
     "spec.zone": "Zone of the nodes that can have interfaces in it.",
-    "spec.cidr": "The range.",
-    "spec.gateway": "Default: the third-last address of the range.",
-    "spec.vlan": "802.1Q id, with provider vlan.",
+    "spec.cidr": "The range: IPv4, /29 or larger.",
+    "spec.gateway": "An address of the range; default: its third-last one.",
+    "spec.vlan": "802.1Q id, 1 to 4094, with provider vlan.",
     "spec.parents":
       "On which of a node's links the VLAN is, with provider vlan; default: the link of the node's own address.",
     "spec.parents.nodeSelector": "Nodes that this is about; absent: all.",
@@ -237,10 +240,10 @@ const texts: Readonly<Record<string, Texts>> = {
     spec: "A direction that is absent lets everything pass, an empty list nothing.",
     "spec.ingress": "What may come in.",
     "spec.ingress.peers": "IPv4 ranges, and ids of groups: then the addresses of their interfaces.",
-    "spec.ingress.ports": "80/tcp, 8000-8080/tcp; absent: every protocol and port.",
+    "spec.ingress.ports": "PORT/tcp, PORT/udp or PORT/sctp, such as 80/tcp; absent: every protocol and port.",
     "spec.egress": "What may go out.",
     "spec.egress.peers": "IPv4 ranges, and ids of groups: then the addresses of their interfaces.",
-    "spec.egress.ports": "80/tcp, 8000-8080/tcp; absent: every protocol and port.",
+    "spec.egress.ports": "PORT/tcp, PORT/udp or PORT/sctp, such as 80/tcp; absent: every protocol and port.",
   },
   NodeConfig: {
     "": "A node's configuration as it is in effect: eni-config and its overlay put together. Agents write it.",
@@ -314,7 +317,7 @@ const texts: Readonly<Record<string, Texts>> = {
     spec: "The settings.",
     "spec.nodeToNodeMeshEnabled": "Every node has a session with every other one; default true.",
     "spec.asNumber": "AS number of the nodes, default 64512; also as text with a dot.",
-    "spec.listenPort": "Default 179.",
+    "spec.listenPort": "TCP port, 1 to 65535; default 179.",
     "spec.communities": "Names for communities.",
     "spec.communities.name": "The name.",
     "spec.communities.value": "AA:NN or AA:NN:MM.",
@@ -323,7 +326,7 @@ const texts: Readonly<Record<string, Texts>> = {
     "spec.prefixAdvertisements.communities": "Values, or names of communities.",
     "spec.nodeMeshPassword": "Password of the sessions between nodes (TCP MD5).",
     "spec.nodeMeshMaxRestartTime":
-      "How long neighbours keep the routes of a node that restarts, a Go duration; default 120s.",
+      "How long neighbours keep the routes of a node that restarts, a Go duration of whole seconds from 0s to 4095s; default 120s.",
     "spec.serviceClusterIPs": "Ranges of Services' addresses that are told.",
     "spec.serviceClusterIPs.cidr": "The range.",
     "spec.serviceExternalIPs": "Ranges of Services' external addresses that are told.",
@@ -345,11 +348,15 @@ const texts: Readonly<Record<string, Texts>> = {
     "spec.nextHopMode": "Next hop of what is told: Auto (default), Self, or Keep.",
     "spec.keepOriginalNextHop": "The older word for nextHopMode Keep.",
     "spec.password": "Password of the session (TCP MD5).",
-    "spec.maxRestartTime": "How long routes are kept while the other side restarts, a Go duration.",
-    "spec.numAllowedLocalASNumbers": "How often the own AS may be in the path of a route that comes in.",
-    "spec.ttlSecurity": "Hops to the peer: packets from farther away are not taken (RFC 5082).",
+    "spec.maxRestartTime":
+      "How long routes are kept while the other side restarts, a Go duration of whole seconds from 0s to 4095s.",
+    "spec.numAllowedLocalASNumbers":
+      "How often the own AS may be in the path of a route that comes in, 0 to 255.",
+    "spec.ttlSecurity":
+      "Hops to the peer, 1 to 255; 0: not asked: packets from farther away are not taken (RFC 5082).",
     "spec.sourceAddress":
       "UseNodeIP (default): sessions leave with the node's address. None: as the kernel likes.",
+    "spec.localWorkloadSelector": "Taken, and without effect: Trunkline has no BGP with pods.",
     "spec.filters": "Names of BGPFilters, in order.",
     "spec.reachableBy": "Gateway that leads to peerIP.",
     "spec.reversePeering": "Auto (default): where the peer is a node, it peers back. Manual: it does not.",
@@ -372,20 +379,23 @@ const texts: Readonly<Record<string, Texts>> = {
     "spec.rip": "How RIP is spoken.",
     "spec.rip.interfaces":
       "Regular expressions over names of interfaces; absent: those that hold the node's addresses.",
-    "spec.rip.updateTime": "Between two tellings, a Go duration; default 5s.",
-    "spec.rip.timeoutTime": "Until a silent neighbour's routes go, a Go duration; default 15s.",
-    "spec.rip.garbageTime": "For which it is told that a route has gone, a Go duration; default 10s.",
+    "spec.rip.updateTime":
+      "Between two tellings, a Go duration of whole seconds from 1s to 65535s; default 5s.",
+    "spec.rip.timeoutTime":
+      "Until a silent neighbour's routes go, a Go duration of whole seconds from 1s to 65535s; default 15s.",
+    "spec.rip.garbageTime":
+      "For which it is told that a route has gone, a Go duration of whole seconds from 1s to 65535s; default 10s.",
     "spec.rip.password": "Password of RIP, in plain text on the wire (RFC 2453).",
     "spec.nodeAddress": "How a node finds its address.",
     "spec.nodeAddress.ipv4":
       "first-found, interface=REGEX, cidr=RANGE, and others; default kubernetes-internal-ip.",
     "spec.nodeAddress.ipv6": "The same for IPv6.",
-    "spec.mtu": "Bytes; 0 or absent: found by itself.",
+    "spec.mtu": "In bytes, 576 to 65535; 0 or absent: found by itself.",
     "spec.mtu.pod": "Of pods' interfaces.",
     "spec.mtu.ipip": "Of the IP-in-IP device.",
     "spec.mtu.vxlan": "Of VXLAN devices.",
     "spec.gracefulRestartTime":
-      "How long neighbours keep a node's routes while its BIRD restarts, a Go duration; default 120s.",
+      "How long neighbours keep a node's routes while its BIRD restarts, a Go duration of whole seconds from 0s to 4095s; default 120s.",
     "spec.flowTables":
       "Auto (the default): open connections of pods go through the kernel's flow tables where it has them and nothing speaks against it. Enabled: the same, and where not it is told as a fault of the node. Disabled: never.",
   },

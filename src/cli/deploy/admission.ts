@@ -282,7 +282,10 @@ export function admission(values: Values): readonly Part[] {
   ];
 }
 
-/** Every pool that is there is a parameter, so the new one is compared with each. */
+/**
+ * Every pool that is there is a parameter, so the new one is compared with each. What is no range the definition's schema refuses;
+ * one that was stored before overlaps nothing, and no node uses it.
+ */
 function pools(): Part[] {
   const paramKind = { apiVersion: "crd.projectcalico.org/v1", kind: "IPPool" };
   const both = "isCIDR(object.spec.cidr) && isCIDR(params.spec.cidr)";
@@ -292,40 +295,12 @@ function pools(): Part[] {
       messageExpression: `'range ' + object.spec.cidr + ' overlaps ' + params.spec.cidr + ' of IPPool ' + params.metadata.name`,
     },
   ];
-  return [
-    ...policy(
-      "trunkline-pool-overlap.trunkline.dev",
-      {
-        group: "crd.projectcalico.org",
-        version: "v1",
-        resources: ["ippools"],
-        operations: ["CREATE", "UPDATE"],
-      },
-      { paramKind, validations },
-      { paramRef: { selector: {}, parameterNotFoundAction: "Allow" } },
-    ),
-    ...policy(
-      "trunkline-pool-range.trunkline.dev",
-      {
-        group: "crd.projectcalico.org",
-        version: "v1",
-        resources: ["ippools"],
-        operations: ["CREATE", "UPDATE"],
-      },
-      {
-        validations: [
-          {
-            expression:
-              "isCIDR(object.spec.cidr) && cidr(object.spec.cidr) == cidr(object.spec.cidr).masked()",
-            messageExpression: `object.spec.cidr + ' is not a range such as 10.1.0.0/16 (its host bits must be 0)'`,
-          },
-          {
-            expression:
-              "!has(object.spec.blockSize) || !isCIDR(object.spec.cidr) || (object.spec.blockSize >= cidr(object.spec.cidr).prefixLength() && object.spec.blockSize <= (cidr(object.spec.cidr).ip().family() == 4 ? 32 : 128))",
-            messageExpression: `'blockSize ' + string(object.spec.blockSize) + ' does not fit the range ' + object.spec.cidr`,
-          },
-        ],
-      },
-    ),
-  ];
+  const target = {
+    group: "crd.projectcalico.org",
+    version: "v1",
+    resources: ["ippools"],
+    operations: ["CREATE", "UPDATE"],
+  };
+  const binding = { paramRef: { selector: {}, parameterNotFoundAction: "Allow" } };
+  return policy("trunkline-pool-overlap.trunkline.dev", target, { paramKind, validations }, binding);
 }

@@ -92,9 +92,9 @@ describe("BGPFilter", () => {
       "bgp.filter spec.exportV6[0].cidr",
     ]);
     expect(filter("{importV4: [{action: Reject, prefixLength: {min: 33, max: 8}}]}")).toEqual([
+      "bgp.filter spec.importV4[0].prefixLength.min",
+      "bgp.filter spec.importV4[0].prefixLength.min",
       "bgp.filter spec.importV4[0].prefixLength",
-      "bgp.filter spec.importV4[0].prefixLength.min",
-      "bgp.filter spec.importV4[0].prefixLength.min",
     ]);
   });
 

@@ -1,18 +1,26 @@
 // Schemas of the kinds around subnets: Subnet, NodeConfig, PodNetworking, PodENI.
 import * as z from "zod";
-import { cidrContains, tryParseCidr, tryParseIp } from "../../../base/ip.ts";
-import { checkPodNetworking } from "../../pod-networking.ts";
+import { goDurationForm } from "../../../base/go-duration.ts";
+import { cidrContains, ipv4Number, tryParseCidr, tryParseIp } from "../../../base/ip.ts";
+import { checkPodNetworking, mostSecurityGroups } from "../../pod-networking.ts";
 import {
   address,
+  boundedSelector,
   cidr,
   complain,
-  condition,
+  conditions,
   fields,
-  labelSelector,
+  instant,
+  keyedList,
+  list,
   metadata,
+  ruled,
   schemaOf,
+  someText,
   text,
+  whole,
 } from "../../schema.ts";
+import { cel, matches, tell } from "../../told.ts";
 import type { NodeConfig } from "../node-config.ts";
 import type { PodENI } from "../pod-eni.ts";
 import type { PodNetworking } from "../pod-networking.ts";
@@ -25,7 +33,6 @@ const longestPrefix = 29;
 const mostVlan = 4094;
 const mostPort = 65_535;
 
-const someText = text("schema.required", (value) => (value === "" ? "must not be empty" : undefined));
 const count = z.number();
 
 export const subnetSchema = schemaOf<Subnet>()(
@@ -33,39 +40,64 @@ export const subnetSchema = schemaOf<Subnet>()(
     apiVersion: z.string(),
     kind: z.literal("Subnet"),
     metadata: metadata(),
-    spec: fields({
-      zone: someText,
-      cidr,
-      gateway: address.exactOptional(),
-      vlan: z
-        .number()
-        .superRefine((value, context) => {
-          if (!Number.isInteger(value) || value < 1 || value > mostVlan)
-            complain(context, "subnet.vlan", [], `must be between 1 and ${mostVlan}; it is ${value}`);
-        })
-        .exactOptional(),
-      parents: z
-        .array(fields({ nodeSelector: labelSelector.exactOptional(), interface: someText }))
-        .exactOptional(),
-    }).superRefine(({ cidr: written, gateway }, context) => {
-      const range = tryParseCidr(written);
-      if (!range) return;
-      if (range.family === 6)
-        complain(context, "subnet.family", ["cidr"], "must be an IPv4 range: subnets carry IPv4 only");
-      else if (range.length > longestPrefix)
-        complain(context, "subnet.small", ["cidr"], `must be /${longestPrefix} or larger`);
-      const ip = gateway === undefined ? undefined : tryParseIp(gateway);
-      if (ip && !cidrContains(range, ip))
-        complain(context, "subnet.gateway", ["gateway"], `must lie inside ${written}; it is ${gateway}`);
-    }),
+    spec: ruled(
+      fields({
+        zone: someText,
+        cidr,
+        gateway: address.exactOptional(),
+        vlan: whole("subnet.vlan", 1, mostVlan).exactOptional(),
+        parents: list(
+          fields({ nodeSelector: boundedSelector.exactOptional(), interface: someText }),
+          1000,
+        ).exactOptional(),
+      }),
+      [
+        {
+          code: "subnet.family",
+          field: "cidr",
+          holds: (spec) => tryParseCidr(spec.cidr)?.family !== 6,
+          cel: cel.ofFamily("self.cidr", 4),
+          says: "must be an IPv4 range: subnets carry IPv4 only",
+        },
+        {
+          code: "subnet.small",
+          field: "cidr",
+          holds(spec) {
+            const range = tryParseCidr(spec.cidr);
+            return range?.family !== 4 || range.length <= longestPrefix;
+          },
+          cel: `!isCIDR(self.cidr) || cidr(self.cidr).ip().family() == 6 || cidr(self.cidr).prefixLength() <= ${longestPrefix}`,
+          says: `must be /${longestPrefix} or larger`,
+        },
+        {
+          code: "subnet.gateway",
+          field: "gateway",
+          holds(spec) {
+            const [range, ip] = [tryParseCidr(spec.cidr), tryParseIp(spec.gateway ?? "")];
+            return !range || !ip || cidrContains(range, ip);
+          },
+          cel: "!has(self.gateway) || !isIP(self.gateway) || !isCIDR(self.cidr) || cidr(self.cidr).containsIP(ip(self.gateway))",
+          says: (spec) => `must lie inside ${spec.cidr}; it is ${spec.gateway}`,
+          message: "must lie inside cidr",
+        },
+      ],
+    ),
     status: fields({
       totalAddresses: count.exactOptional(),
       availableAddresses: count.exactOptional(),
       servedPods: count.exactOptional(),
       shortBy: count.exactOptional(),
-      conditions: z.array(condition).exactOptional(),
+      conditions: conditions.exactOptional(),
     }).exactOptional(),
   }),
+);
+
+/** By its format, which costs servers nothing however many there are. */
+const address4 = tell(
+  text("schema.address", (value) =>
+    ipv4Number(value) < 0 ? `'${value}' is not an IPv4 address` : undefined,
+  ),
+  { format: "ipv4" },
 );
 
 export const subnetLedgerSchema = schemaOf<SubnetLedger>()(
@@ -74,7 +106,8 @@ export const subnetLedgerSchema = schemaOf<SubnetLedger>()(
     kind: z.literal("SubnetLedger"),
     metadata: metadata(),
     spec: fields({
-      interfaces: z.array(
+      // A machine's limit of addresses, and as many tokens as it remembers.
+      interfaces: keyedList(
         fields({
           id: someText,
           token: z.string(),
@@ -82,32 +115,37 @@ export const subnetLedgerSchema = schemaOf<SubnetLedger>()(
           instanceID: z.string().exactOptional(),
           mac: z.string(),
           securityGroupIDs: z.array(z.string()),
-          addresses: z.array(address),
+          addresses: z.array(address4),
           tags: z.record(z.string(), z.string()),
-          createdAt: z.string(),
-          assigned: z.array(fields({ token: z.string(), addresses: z.array(address) })).exactOptional(),
+          createdAt: instant,
+          assigned: z.array(fields({ token: z.string(), addresses: z.array(address4) })).exactOptional(),
         }),
+        ["id"],
+        65_536,
+        "subnetledger.repeated",
       ),
     }),
   }),
 );
 
-const groupRules = z
-  .array(
-    fields({
-      peers: z.array(someText),
-      ports: z
-        .array(
-          text("securitygroup.port", (value) =>
-            /^\d{1,5}\/(tcp|udp|sctp)$/.test(value) && Number.parseInt(value, 10) <= mostPort
-              ? undefined
-              : `must be a port such as 80/tcp; it is '${value}'`,
-          ),
-        )
-        .exactOptional(),
-    }),
-  )
-  .exactOptional();
+const portForm = /^[0-9]{1,5}\/(tcp|udp|sctp)$/;
+const aPort = "must be a port such as 80/tcp";
+const groupPort = tell(
+  text("securitygroup.port", (value) => {
+    const port = Number.parseInt(value, 10);
+    return portForm.test(value) && port >= 1 && port <= mostPort ? undefined : `${aPort}; it is '${value}'`;
+  }),
+  {
+    maxLength: 10,
+    rules: [
+      { rule: `${matches(portForm)} && ${cel.whole("self.split('/')[0]", 1, mostPort)}`, message: aPort },
+    ],
+  },
+);
+const groupRules = list(
+  fields({ peers: list(someText, 4096), ports: list(groupPort, 256).exactOptional() }),
+  256,
+).exactOptional();
 
 export const securityGroupSchema = schemaOf<SecurityGroup>()(
   fields({
@@ -161,10 +199,48 @@ export const nodeConfigSchema = schemaOf<NodeConfig>()(
   }),
 );
 
-const allocationType = fields({
-  type: z.enum(["Elastic", "Fixed"]).exactOptional(),
-  releaseStrategy: z.enum(["TTL", "Never"]).exactOptional(),
-  releaseAfter: z.string().exactOptional(),
+const aReleaseAfter = "must be a duration from 0 on, as Go writes it: 1h, 90m, 1h30m";
+const held =
+  "has(self.type) && self.type == 'Fixed' && has(self.releaseStrategy) && self.releaseStrategy == 'TTL'";
+// What `checkPodNetworking` says, for servers.
+const allocationType = tell(
+  fields({
+    type: z.enum(["Elastic", "Fixed"]).exactOptional(),
+    releaseStrategy: z.enum(["TTL", "Never"]).exactOptional(),
+    releaseAfter: tell(
+      text("podnetworking.release-after", (value) =>
+        value.length > 64 ? "is longer than 64 characters" : undefined,
+      ),
+      {
+        maxLength: 64,
+        rules: [
+          { rule: `${matches(goDurationForm)} && duration(self) >= duration('0s')`, message: aReleaseAfter },
+        ],
+      },
+    ).exactOptional(),
+  }),
+  {
+    rules: [
+      {
+        rule: `!(${held}) || has(self.releaseAfter)`,
+        message:
+          "is missing: TTL needs to know for how long an address is kept without its pod: Add releaseAfter, such as 1h",
+        fieldPath: ".releaseAfter",
+      },
+      {
+        rule: `!(${held}) || !has(self.releaseAfter) || !${matches(goDurationForm, "self.releaseAfter")} || duration(self.releaseAfter) >= duration('1ms')`,
+        message: "is too short: a pod that is rescheduled may be away for longer",
+        fieldPath: ".releaseAfter",
+      },
+    ],
+  },
+);
+
+const emptied = (name: string) => ({
+  rule: `!has(oldSelf.${name}) || oldSelf.${name}.size() == 0 || (has(self.${name}) && self.${name}.size() > 0)`,
+  message:
+    "cannot be emptied: pods of this network would have nowhere to go: Delete the PodNetworking if no pod shall use it",
+  fieldPath: `.${name}`,
 });
 
 export const podNetworkingSchema = schemaOf<PodNetworking>()(
@@ -172,27 +248,30 @@ export const podNetworkingSchema = schemaOf<PodNetworking>()(
     apiVersion: z.string(),
     kind: z.literal("PodNetworking"),
     metadata: metadata(),
-    spec: fields({
-      eniOptions: fields({
-        eniType: z.enum(["Default", "ENI", "Trunk"]).exactOptional(),
-      }).exactOptional(),
-      allocationType: allocationType.exactOptional(),
-      selector: fields({
-        podSelector: labelSelector.exactOptional(),
-        namespaceSelector: labelSelector.exactOptional(),
-      }).exactOptional(),
-      vSwitchOptions: z.array(someText).exactOptional(),
-      vSwitchSelectOptions: fields({
-        vSwitchSelectionPolicy: z.enum(["ordered", "random", "most"]).exactOptional(),
-      }).exactOptional(),
-      securityGroupIDs: z.array(someText).exactOptional(),
-    }),
+    spec: tell(
+      fields({
+        eniOptions: fields({
+          eniType: z.enum(["Default", "ENI", "Trunk"]).exactOptional(),
+        }).exactOptional(),
+        allocationType: allocationType.exactOptional(),
+        selector: fields({
+          podSelector: boundedSelector.exactOptional(),
+          namespaceSelector: boundedSelector.exactOptional(),
+        }).exactOptional(),
+        vSwitchOptions: z.array(someText).exactOptional(),
+        vSwitchSelectOptions: fields({
+          vSwitchSelectionPolicy: z.enum(["ordered", "random", "most"]).exactOptional(),
+        }).exactOptional(),
+        securityGroupIDs: tell(z.array(someText), { maxItems: mostSecurityGroups }).exactOptional(),
+      }),
+      { rules: [emptied("vSwitchOptions"), emptied("securityGroupIDs")] },
+    ),
     status: fields({
       status: z.enum(["Ready", "Fail", ""]).exactOptional(),
       vSwitches: z.array(fields({ id: z.string(), zone: z.string().exactOptional() })).exactOptional(),
       updateAt: z.string().exactOptional(),
       message: z.string().exactOptional(),
-      conditions: z.array(condition).exactOptional(),
+      conditions: conditions.exactOptional(),
     }).exactOptional(),
   }).superRefine(({ spec }, context) => {
     // How long an address must be held at least is the cluster's setting, which is not known here.
