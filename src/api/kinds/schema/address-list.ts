@@ -2,23 +2,18 @@
 // grammar in which nothing can end a word, a line or a string.
 import * as z from "zod";
 import {
-  boundedSelector,
   complain,
-  conditions,
-  fields,
   duration as goDuration,
   keyedList,
   list,
-  metadata,
-  objectName,
   portNumber,
   readAddress,
   readRange,
-  schemaOf,
   text,
   whole,
   word,
-} from "../../schema.ts";
+} from "../../forms.ts";
+import { boundedSelector, conditions, fields, metadata, objectName, schemaOf } from "../../schema.ts";
 import { cel, matches, tell } from "../../told.ts";
 import { whyNotLabelValue } from "../../words.ts";
 import { type AddressList, listFileForms, sinkTypes } from "../address-list.ts";

@@ -1,17 +1,6 @@
 import * as z from "zod";
-import {
-  address,
-  annotations,
-  complain,
-  condition,
-  fields,
-  labels,
-  metadata,
-  portNumber,
-  protocol,
-  schemaOf,
-  text,
-} from "../../schema.ts";
+import { address, complain, portNumber, text } from "../../forms.ts";
+import { annotations, condition, fields, labels, metadata, protocol, schemaOf } from "../../schema.ts";
 import { whyNotLabel, whyNotPortName } from "../../words.ts";
 import type { ConfigMap, Event, Namespace, Node, Pod } from "../core.ts";
 import type { Secret } from "../secret.ts";

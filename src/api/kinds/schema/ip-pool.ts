@@ -1,15 +1,6 @@
 import * as z from "zod";
-import {
-  cidr,
-  conditions,
-  type FieldRule,
-  fields,
-  metadata,
-  nodeSelector,
-  readRange,
-  ruled,
-  schemaOf,
-} from "../../schema.ts";
+import { cidr, type FieldRule, readRange, ruled } from "../../forms.ts";
+import { conditions, fields, metadata, nodeSelector, schemaOf } from "../../schema.ts";
 import { cel, tell } from "../../told.ts";
 import { blockSizeBounds, type IPPool } from "../ip-pool.ts";
 

@@ -1,7 +1,8 @@
 // The checks of networking.k8s.io/v1, in its own words.
 import * as z from "zod";
 import { cidrCovers, looseCidr } from "../../../base/ip.ts";
-import { complain, fields, labelSelector, metadata, policyCidr, protocol, schemaOf } from "../../schema.ts";
+import { complain } from "../../forms.ts";
+import { fields, labelSelector, metadata, policyCidr, protocol, schemaOf } from "../../schema.ts";
 import { whyNotPortName } from "../../words.ts";
 import type { NetworkPolicy } from "../network-policy.ts";
 

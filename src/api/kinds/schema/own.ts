@@ -3,25 +3,20 @@
 import * as z from "zod";
 import {
   address,
-  boundedSelector,
   cidr,
   complain,
-  conditions,
   counted,
-  fields,
   instant,
   keyedList,
   list,
-  metadata,
   portNumber,
-  protocol,
   readAddress,
   readRange,
-  schemaOf,
   someText,
   text,
   whole,
-} from "../../schema.ts";
+} from "../../forms.ts";
+import { boundedSelector, conditions, fields, metadata, protocol, schemaOf } from "../../schema.ts";
 import { cel, tell } from "../../told.ts";
 import type { AddressBlock } from "../address-block.ts";
 import type { Host } from "../host.ts";

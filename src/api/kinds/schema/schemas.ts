@@ -2,7 +2,9 @@
 import * as z from "zod";
 import type { Kind } from "../../object.ts";
 import { fields, metadata } from "../../schema.ts";
-import * as routing from "../routing/routing.schema.ts";
+import { bgpConfigurationSchema, bgpPeerSchema } from "../routing/bgp.schema.ts";
+import { bgpFilterSchema } from "../routing/bgp-filter.schema.ts";
+import { routingConfigurationSchema } from "../routing/routing.schema.ts";
 import { addressListSchema } from "./address-list.ts";
 import * as core from "./core.ts";
 import { ipPoolSchema } from "./ip-pool.ts";
@@ -44,10 +46,10 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
   PodNetworking: podNetworkingSchema,
   PodENI: podEniSchema,
   Secret: core.secretSchema,
-  BGPConfiguration: routing.bgpConfigurationSchema,
-  BGPPeer: routing.bgpPeerSchema,
-  BGPFilter: routing.bgpFilterSchema,
-  RoutingConfiguration: routing.routingConfigurationSchema,
+  BGPConfiguration: bgpConfigurationSchema,
+  BGPPeer: bgpPeerSchema,
+  BGPFilter: bgpFilterSchema,
+  RoutingConfiguration: routingConfigurationSchema,
 };
 
 // Names of roles may hold colons, and what these kinds hold beyond metadata is nobody's business here.

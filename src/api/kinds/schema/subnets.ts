@@ -2,24 +2,20 @@
 import * as z from "zod";
 import { goDurationForm } from "../../../base/go-duration.ts";
 import { cidrContains, ipv4Number, tryParseCidr, tryParseIp } from "../../../base/ip.ts";
-import { checkPodNetworking, mostSecurityGroups } from "../../pod-networking.ts";
 import {
   address,
-  boundedSelector,
   cidr,
   complain,
-  conditions,
-  fields,
   instant,
   keyedList,
   list,
-  metadata,
   ruled,
-  schemaOf,
   someText,
   text,
   whole,
-} from "../../schema.ts";
+} from "../../forms.ts";
+import { checkPodNetworking, mostSecurityGroups } from "../../pod-networking.ts";
+import { boundedSelector, conditions, fields, metadata, schemaOf } from "../../schema.ts";
 import { cel, matches, tell } from "../../told.ts";
 import type { NodeConfig } from "../node-config.ts";
 import type { PodENI } from "../pod-eni.ts";

@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { complain, condition, fields, labelSelector, labels, metadata, schemaOf } from "../../schema.ts";
+import { complain } from "../../forms.ts";
+import { condition, fields, labelSelector, labels, metadata, schemaOf } from "../../schema.ts";
 import { matchesSelector, selectsAll } from "../../selectors/selectors.ts";
 import type { LabelSelector } from "../core.ts";
 import type {
