@@ -42,6 +42,21 @@ describe("planIpamGc", () => {
     expect(plan([block("alive")])).toEqual([]);
   });
 
+  it("deletes one that lends what is no address of it: that is nobody's", () => {
+    const lent = block("dead", [
+      { address: "10.1.0", node: "alive" },
+      { address: "10.2.0.1", node: "alive" },
+    ]);
+    expect(plan([lent]).map(({ type }) => type)).toEqual(["delete"]);
+    const kept = block("dead", [
+      { address: "10.1.0", node: "alive" },
+      { address: "10.1.0.1", node: "alive" },
+    ]);
+    expect(plan([kept])).toMatchObject([
+      { type: "update", next: { spec: { loans: [{ address: "10.1.0.1", node: "alive" }] } } },
+    ]);
+  });
+
   it("deletes one with a range that is none as well, and those beside it", () => {
     const bad = { ...block("dead"), spec: { ...block("dead").spec, cidr: "10.1.0.5/26" } };
     expect(plan([bad, block("dead")], [pod("alive", "10.2.0.1")]).map(({ type }) => type)).toEqual([

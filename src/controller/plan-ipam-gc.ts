@@ -3,7 +3,7 @@
 import type { AddressBlock, Loan } from "../api/kinds/address-block.ts";
 import { isTerminal, type Pod, podIps } from "../api/kinds/core.ts";
 import { cidrContains, tryParseIp } from "../base/ip.ts";
-import { rangeOf } from "../ipam/block-object.ts";
+import { loansOf, rangeOf } from "../ipam/block-object.ts";
 
 export interface IpamGcFacts {
   readonly blocks: readonly AddressBlock[];
@@ -42,7 +42,8 @@ function forAbandoned(
   isGone: (node: string) => boolean,
 ): IpamGcAction | undefined {
   const all = block.spec.loans ?? [];
-  const loans = all.filter((loan) => !isOver(loan, used, isGone));
+  // What is lent of something else is nobody's, and keeps no block.
+  const loans = loansOf(block).filter((loan) => !isOver(loan, used, isGone));
   const lent = new Set(loans.map((loan) => loan.address));
   const range = rangeOf(block);
   const inUse = [...used].filter((text) => {

@@ -149,6 +149,19 @@ describe("a node's routes", () => {
     ]);
   });
 
+  it("have the hardware address that a node wrote down, if it is one", () => {
+    const macOf = (text: string) => {
+      const one = node("b", "192.168.18.12", { ...inner(2), "projectcalico.org/VXLANTunnelMACAddr": text });
+      const facts: ClusterFacts = {
+        ...emptyFacts(),
+        nodes: new Map([near[0], one].map((each) => [each.metadata.name, each])),
+      };
+      return tunnelEnds(facts, "a", vxlan!)[0]?.mac;
+    };
+    expect(macOf("66:AA:bb:00:00:01")).toBe("66:aa:bb:00:00:01");
+    for (const text of ["66:aa:bb:00:00", "nonsense", ""]) expect(macOf(text)).toBe(tunnelMac("b"));
+  });
+
   it("need the types of tunnel that enabled pools ask for, with the ends that stand", () => {
     expect(wantedTunnels(facts({ vxlanMode: "Always" }))).toEqual([vxlan]);
     expect(wantedTunnels(facts({ vxlanMode: "Always", disabled: true }))).toEqual([]);
@@ -176,6 +189,7 @@ it("leaves room for the tunnel that adds most, unless settings say otherwise", (
     vxlan6: 1430,
   });
   expect(mtusOf(1500, [vxlan!], { pod: 1400, vxlan: 0 })).toEqual({ pod: 1400, ...none, vxlan: 1450 });
+  expect(mtusOf(1500, [vxlan!], { pod: 70_000, vxlan: 9 })).toEqual({ pod: 1450, ...none, vxlan: 1450 });
   expect(mtusOf(1500, [vxlan!], { vxlan: 1300 })).toEqual({ pod: 1300, ...none, vxlan: 1300 });
 });
 

@@ -2,9 +2,11 @@
 // encapsulated. A node writes down its tunnel's address once its device stands, so two nodes that both have written it
 // can speak by it, and until then packets go as without a tunnel.
 import { createHash } from "node:crypto";
+import { isWhole } from "../../api/bgp-words.ts";
 import type { Node } from "../../api/kinds/core.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import { nodeAnnotation } from "../../api/kinds/routing/node-annotations.ts";
+import { leastMtu, mostMtu } from "../../api/kinds/routing/routing-configuration.ts";
 import {
   cidrContains,
   cidrOf,
@@ -114,9 +116,15 @@ export function tunnelEnds(facts: ClusterFacts, self: string, type: TunnelType):
       const outer = outerAddress(facts, node, type.family);
       const inner = innerAddress(node, type);
       if (name === self || outer === undefined || inner === undefined) return [];
-      return [{ node: name, outer, inner, mac: nodeAnnotation(node, "vxlanTunnelMac") ?? tunnelMac(name) }];
+      return [{ node: name, outer, inner, mac: writtenMac(node) ?? tunnelMac(name) }];
     })
     .toSorted((a, b) => (a.node < b.node ? -1 : 1));
+}
+
+/** What is none counts as absent: one node's annotation would keep all others from their tunnels. */
+function writtenMac(node: Node): string | undefined {
+  const text = nodeAnnotation(node, "vxlanTunnelMac")?.toLowerCase() ?? "";
+  return /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(text) ? text : undefined;
 }
 
 const writtenAddresses = new WeakMap<NodeAddress, string>();
@@ -203,7 +211,7 @@ export function mtusOf(
 ): Mtus {
   const of = (kind: TunnelKind, set: number | undefined): number | null => {
     const type = types.find((one) => one.kind === kind);
-    return type ? set || least - type.overhead : null;
+    return type ? (mtuOf(set) ?? least - type.overhead) : null;
   };
   const devices = {
     ipip: of("ipip", settings.ipip),
@@ -211,5 +219,10 @@ export function mtusOf(
     vxlan6: of("vxlan6", settings.vxlan),
   };
   const smallest = Math.min(least, ...Object.values(devices).flatMap((value) => value ?? []));
-  return { pod: settings.pod || smallest, ...devices };
+  return { pod: mtuOf(settings.pod) ?? smallest, ...devices };
+}
+
+/** 0, and what no link could have, is found by itself. */
+function mtuOf(set: number | undefined): number | undefined {
+  return isWhole(set, leastMtu, mostMtu) ? set : undefined;
 }

@@ -43,5 +43,9 @@ export const routingConfigurationKind: Kind<RoutingConfiguration> = {
   namespaced: false,
 };
 
+/** Bounds of an MTU that is set, in bytes. */
+export const leastMtu = 576;
+export const mostMtu = 65_535;
+
 /** The one name that these objects, and BGPConfigurations for all nodes, may have. */
 export const DEFAULT_NAME = "default";

@@ -6,7 +6,13 @@ import { complain, list, text } from "../../forms.ts";
 import { fields, metadata, schemaOf } from "../../schema.ts";
 import { cel, quote, tell } from "../../told.ts";
 import { named, restartTime, seconds, secretReference } from "./parts.schema.ts";
-import { DEFAULT_NAME, flowTablesValues, type RoutingConfiguration } from "./routing-configuration.ts";
+import {
+  DEFAULT_NAME,
+  flowTablesValues,
+  leastMtu,
+  mostMtu,
+  type RoutingConfiguration,
+} from "./routing-configuration.ts";
 
 const longestMethod = 512;
 
@@ -44,13 +50,13 @@ function whyNotPattern(one: string): string | undefined {
   }
 }
 
-const anMtu = "must be 0, or a whole number from 576 to 65535";
+const anMtu = `must be 0, or a whole number from ${leastMtu} to ${mostMtu}`;
 const mtu = tell(
   z.number().superRefine((value, context) => {
-    if (value !== 0 && !isWhole(value, 576, 65_535))
+    if (value !== 0 && !isWhole(value, leastMtu, mostMtu))
       complain(context, "routing.mtu", [], `${anMtu}; it is ${value}`);
   }),
-  { minimum: 0, maximum: 65_535, rules: [{ rule: "self == 0 || self >= 576", message: anMtu }] },
+  { minimum: 0, maximum: mostMtu, rules: [{ rule: `self == 0 || self >= ${leastMtu}`, message: anMtu }] },
 );
 
 const namePatternText = tell(
