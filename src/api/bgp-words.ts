@@ -29,11 +29,6 @@ export const mostOwnAs = 255;
 /** RIP's timers, in seconds. */
 export const mostTimer = 65_535;
 
-/** Returns whether a value is a whole number from `least` to `most`. */
-export function isWhole(value: unknown, least: number, most: number): value is number {
-  return Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
-}
-
 export interface PeerAddress {
   readonly ip: Ip;
   /** Canonical text. */

@@ -2,7 +2,6 @@
 // encapsulated. A node writes down its tunnel's address once its device stands, so two nodes that both have written it
 // can speak by it, and until then packets go as without a tunnel.
 import { createHash } from "node:crypto";
-import { isWhole } from "../../api/bgp-words.ts";
 import type { Node } from "../../api/kinds/core.ts";
 import type { IPPool } from "../../api/kinds/ip-pool.ts";
 import { nodeAnnotation } from "../../api/kinds/routing/node-annotations.ts";
@@ -16,6 +15,7 @@ import {
   tryParseCidr,
   tryParseIp,
 } from "../../base/ip.ts";
+import { isWhole } from "../../base/whole.ts";
 import type { ClusterFacts } from "../facts.ts";
 import { type AddressFacts, type NodeAddress, nodeAddress } from "./node-address.ts";
 

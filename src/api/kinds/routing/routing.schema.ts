@@ -1,6 +1,7 @@
 // Schema of RoutingConfiguration.
 import * as z from "zod";
-import { isWhole, mostTimer } from "../../bgp-words.ts";
+import { isWhole } from "../../../base/whole.ts";
+import { mostTimer } from "../../bgp-words.ts";
 import { readMethod } from "../../detection-method.ts";
 import { complain, list, text } from "../../forms.ts";
 import { fields, metadata, schemaOf } from "../../schema.ts";

@@ -1,9 +1,10 @@
 // What a rule of a BGPFilter says, looked at before it is written for BIRD: an API server may have stored it before its schema
 // said what may stand there, or by another schema. A rule that is half understood would let through what it was to hold back.
 import { parseAsNumber } from "../../../api/as-number.ts";
-import { interfaceForm, isWhole, mostMetric, parseCommunity } from "../../../api/bgp-words.ts";
+import { interfaceForm, mostMetric, parseCommunity } from "../../../api/bgp-words.ts";
 import type { BGPFilterRule, FilterOperation } from "../../../api/kinds/routing/bgp.ts";
 import { type Family, familyBits, tryParseCidr } from "../../../base/ip.ts";
+import { isWhole } from "../../../base/whole.ts";
 
 /** Returns what of a rule cannot be told to BIRD, in words that follow its name; undefined: nothing. */
 export function whyNotRule(rule: BGPFilterRule, family: Family): string | undefined {

@@ -3,13 +3,14 @@
 import { isDeepStrictEqual } from "node:util";
 
 import { parseAsNumber } from "../../../api/as-number.ts";
-import { isWhole, mostHops, mostOwnAs, type PeerAddress, parsePeerAddress } from "../../../api/bgp-words.ts";
+import { mostHops, mostOwnAs, type PeerAddress, parsePeerAddress } from "../../../api/bgp-words.ts";
 import type { Node } from "../../../api/kinds/core.ts";
 import type { BGPPeer } from "../../../api/kinds/routing/bgp.ts";
 import { DEFAULT_NAME } from "../../../api/kinds/routing/routing-configuration.ts";
 import { calicoSelector, type LabelTest } from "../../../api/selectors/calico-selector.ts";
 import { isError } from "../../../base/errors.ts";
 import { type Family, parseIp } from "../../../base/ip.ts";
+import { isWhole } from "../../../base/whole.ts";
 import type { ClusterFacts } from "../../facts.ts";
 import { nodeAddress } from "../node-address.ts";
 import {

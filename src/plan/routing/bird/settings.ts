@@ -1,6 +1,6 @@
 // The cluster's routing settings with their defaults filled in.
 import { parseAsNumber } from "../../../api/as-number.ts";
-import { interfaceForm, isWhole, mostTimer } from "../../../api/bgp-words.ts";
+import { interfaceForm, mostTimer } from "../../../api/bgp-words.ts";
 import type { Node } from "../../../api/kinds/core.ts";
 import type { IPPool } from "../../../api/kinds/ip-pool.ts";
 import type { BGPConfiguration, SecretReference } from "../../../api/kinds/routing/bgp.ts";
@@ -13,6 +13,7 @@ import {
 import { secretText } from "../../../api/kinds/secret.ts";
 import { parseGoDuration } from "../../../base/go-duration.ts";
 import { tryParseIp } from "../../../base/ip.ts";
+import { isWhole } from "../../../base/whole.ts";
 import { isQuotable } from "../../../bird/config/words.ts";
 import type { ClusterFacts } from "../../facts.ts";
 import { lacksIpip, tunnelOf } from "../tunnels.ts";
