@@ -23,7 +23,6 @@ export interface Told {
   readonly minItems?: number;
   readonly maxItems?: number;
   readonly pattern?: string;
-  readonly format?: "date-time" | "ipv4";
   /** Fields that tell the items of a list apart (`x-kubernetes-list-type: map`). */
   readonly keys?: readonly string[];
   readonly rules?: readonly ServerRule[];

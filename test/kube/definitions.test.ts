@@ -135,6 +135,24 @@ describe("an API server", () => {
     },
   );
 
+  it.each(withSpec.map((kind) => [kind.kind, kind] as const))(
+    "agrees about every field of a %s, whatever stands there",
+    { timeout: 120_000 },
+    async (name, kind) => {
+      const differing: unknown[] = [];
+      for (const spec of cases[name]!.good)
+        for (const at of placesIn(spec))
+          for (const value of [undefined, "", -1, 1.5, true, [], {}, ["x"]]) {
+            // Of another type of action `addresses` is no field; servers type it all the same.
+            if (at.includes("addresses") && JSON.stringify(spec).includes('"Masquerade"')) continue;
+            const object = objectOf(kind, withValue(spec, at, value) as object);
+            const [here, there] = [isTakenHere(kind, object), await refusal(kind, object)];
+            if (here !== (there === undefined)) differing.push([spec, at.join("."), value, here, there]);
+          }
+      expect(differing).toEqual([]);
+    },
+  );
+
   it("takes what only the reader of a text can tell, which counts as absent there", async () => {
     for (const [name, spec] of toldHereOnly) {
       const object = objectOf(kindOf(name), spec);
@@ -218,6 +236,23 @@ describe("an API server", () => {
     expect(await refusal(kindOf(name), objectOf(kindOf(name), spec))).toMatch(words);
   });
 });
+
+/** Paths of all fields and items. */
+function placesIn(value: unknown, path: readonly string[] = []): (readonly string[])[] {
+  if (typeof value !== "object" || value === null) return path.length > 0 ? [path] : [];
+  const inner = Object.entries(value).flatMap(([key, item]) => placesIn(item, [...path, key]));
+  return path.length > 0 ? [path, ...inner] : inner;
+}
+
+function withValue(value: unknown, [key = "", ...rest]: readonly string[], leaf: unknown): unknown {
+  const copy: unknown = structuredClone(value);
+  const target = copy as Record<string, unknown>;
+  if (rest.length > 0) target[key] = withValue(target[key], rest, leaf);
+  else if (leaf !== undefined) target[key] = leaf;
+  else if (Array.isArray(copy)) copy.splice(Number(key), 1);
+  else delete target[key];
+  return copy;
+}
 
 function filterOf(name: string): object {
   return { importV4: [{ action: "Accept", interface: name }] };

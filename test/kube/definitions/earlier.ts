@@ -17,8 +17,6 @@ const later = [
 export function earlier<T>(value: T): T {
   if (Array.isArray(value)) return value.map(earlier) as T;
   if (typeof value !== "object" || value === null) return value;
-  const kept = Object.entries(value).filter(
-    ([key, item]) => !later.includes(key) && !(key === "format" && (item === "date-time" || item === "ipv4")),
-  );
+  const kept = Object.entries(value).filter(([key]) => !later.includes(key));
   return Object.fromEntries(kept.map(([key, item]) => [key, earlier(item)])) as T;
 }
