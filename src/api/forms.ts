@@ -63,13 +63,12 @@ export function whole(code: string, least: number, most: number) {
 export const counted = whole("schema.count", 0, Number.MAX_SAFE_INTEGER);
 
 /** A list of at most so many items. Servers reckon with as many when they ask what a rule costs at worst. */
-export function list<S extends z.ZodType>(item: S, most: number, least = 0) {
+export function list<S extends z.ZodType>(item: S, most: number) {
   const schema = z.array(item).superRefine(({ length }, context) => {
     if (length > most)
       complain(context, "schema.count", [], `must have at most ${most} entries; it has ${length}`);
-    if (length < least) complain(context, "schema.required", [], "must have at least one entry");
   });
-  return tell(schema, { maxItems: most, ...(least > 0 && { minItems: least }) });
+  return tell(schema, { maxItems: most });
 }
 
 /** A list whose items are told apart by some of their texts. */

@@ -164,6 +164,29 @@ describe("an API server", () => {
     }
   });
 
+  it("has the time to look at objects as large as they may be", async () => {
+    const many = <T>(count: number, make: (at: number) => T) =>
+      Array.from({ length: count }, (_, at) => make(at));
+    const range = (at: number) => `10.${(at >> 8) & 255}.${at & 255}.0/24`;
+    const rules = many(40, () => ({ destinations: many(2048, range), action: { type: "None" } }));
+    const filter = many(256, (at) => ({
+      action: "Accept",
+      cidr: range(at),
+      matchOperator: "In",
+      communities: { values: many(32, (value) => `65000:${value}`) },
+      asPathPrefix: many(64, (one) => 64_512 + one),
+    }));
+    const block = { cidr: "10.0.0.0/20", pool: "p", node: "n", state: "confirmed" };
+    const loans = many(4096, (at) => ({ address: `10.0.${at >> 8}.${at & 255}`, node: "m", seq: at }));
+    for (const [name, spec] of [
+      ["SourceNAT", { rules }],
+      ["BGPFilter", { importV4: filter, exportV4: filter }],
+      ["AddressBlock", { ...block, loans }],
+      ["Host", { addresses: [], admit: many(16_384, range) }],
+    ] as const)
+      expect([name, await refusal(kindOf(name), objectOf(kindOf(name), spec))]).toEqual([name, undefined]);
+  });
+
   it("takes every object of the examples", async () => {
     const folder = path.resolve(import.meta.dirname, "../../examples");
     const more = process.env["TRUNKLINE_MANIFESTS"];
