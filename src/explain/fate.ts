@@ -163,12 +163,13 @@ function fateOfArrived(journeyed: Journeyed, stop: Arrived): Fate {
     ...place,
     error: port?.protocol === "TCP" ? undefined : ("unreachable" as const),
   };
+  const met = new Set<Machine>();
   const { outcome, why } = ear.listening
-    ? back(journeyed, "answered", place)
+    ? back(journeyed, "answered", place, met)
     : back(journeyed, "refused", refusing);
   const cut =
     ear.listening && why === undefined && port?.protocol === "TCP"
-      ? whyCutOff(network, travelled, choices)
+      ? whyCutOff(network, travelled, choices, met)
       : undefined;
   const noReturn = why ?? cut;
   return {
@@ -181,15 +182,19 @@ function fateOfArrived(journeyed: Journeyed, stop: Arrived): Fate {
   };
 }
 
-/** Returns what the sender hears of what is said to it, and why it does not hear that. */
+/**
+ * Returns what the sender hears of what is said to it, and why it does not hear that.
+ * @param met gets the machines that see both the first packet and the answer
+ */
 function back(
   { network, start, travelled, choices }: Journeyed,
   outcome: Outcome,
   at: Place,
+  met?: Set<Machine>,
 ): { readonly outcome: Outcome; readonly why: string | undefined } {
   const isAnswer = outcome === "answered";
   const answering = at && { ...at, error: isAnswer ? undefined : at.error, more: isAnswer };
-  const why = answering && answerLost(network, start, travelled, answering, choices);
+  const why = answering && answerLost({ network, start, travelled, choices }, answering, met);
   return { outcome: why === undefined ? outcome : ("filtered" as const), why };
 }
 
@@ -231,20 +236,18 @@ function errorFrom(machine: Machine, error: IcmpError | undefined): NonNullable<
 }
 
 function answerLost(
-  network: Network,
-  start: Start,
-  travelled: Travelled,
+  { network, start, travelled, choices }: Journeyed,
   place: Answering,
-  choices: Choices,
+  met: Set<Machine> | undefined,
 ): string | undefined {
   const { from } = start;
   const { stop, refused, passed } = travelled;
-  // A pod to itself, not by way of its node; a machine that its own kernel tells.
-  if (stop.type === "pod" && passed.length === 0) return undefined;
+  // A pod to itself, not by way of its node, or told by its own kernel; a machine that its own kernel tells.
+  if (passed.length === 0) return undefined;
   const told = refused ? refused.at : stop.type === "lost" ? stop.at : undefined;
   if (told && !isPodOf(start) && network.atlas.machineOf(from) === told) return undefined;
   // Who rejects it answers to what it was there, whatever would have become of it.
-  return whyNoReturn(network, start, { ...travelled, ...refused?.there }, place, choices);
+  return whyNoReturn(network, start, { ...travelled, ...refused?.there }, place, choices, met);
 }
 
 /** Which policies were not asked yet when the packet was lost: a machine routes before it filters. */

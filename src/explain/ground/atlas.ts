@@ -11,7 +11,7 @@ import { podInterface } from "../../plan/subnets/pod-interface.ts";
 import { type End, nodeOf, podEnd } from "../ends.ts";
 import { bare, type Ground, type GroundLink, type Machine, podLink, tunnelNetwork } from "./ground.ts";
 import { nobodyHas, nowhere, type Onward } from "./onward.ts";
-import { isLoopback, lengthOf, ownSource, takesRanges, wholeRanges } from "./own-addresses.ts";
+import { isLinkLocal6, isLoopback, lengthOf, ownSource, takesRanges, wholeRanges } from "./own-addresses.ts";
 import { isBroadcast, type KnownRoute, type RouteWay, routesOf } from "./routes-of.ts";
 import { chooseSource } from "./source.ts";
 
@@ -370,9 +370,4 @@ function isLeaving(pod: { readonly metadata: { readonly deletionTimestamp?: stri
 
 function familyOf(text: string): 4 | 6 {
   return text.includes(":") ? 6 : 4;
-}
-
-/** fe80::/10 means nobody without the name of a link. */
-function isLinkLocal6({ family, value }: Ip): boolean {
-  return family === 6 && value >> 118n === 0xfe80n >> 6n;
 }

@@ -8,6 +8,11 @@ export function isLoopback(address: string): boolean {
   return address === "::1" || address.startsWith("127.");
 }
 
+/** fe80::/10 means nobody without the name of a link. */
+export function isLinkLocal6({ family, value }: Ip): boolean {
+  return family === 6 && value >> 118n === 0xfe80n >> 6n;
+}
+
 /** Of an IPv4 address on `lo` the kernel takes the whole range for its own. Returns those that hold an address, narrow ones first. */
 export function wholeRanges({ links }: Machine, address: string): string[] {
   const ip = parseIp(address);

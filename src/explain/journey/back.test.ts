@@ -38,6 +38,19 @@ describe("the way back", () => {
   };
 
   it.each([
+    ["ESTABLISHED", "answered"],
+    ["NEW", "filtered"],
+    ["INVALID", "filtered"],
+  ])(
+    "may pass by a node that sees only what is asked, and takes what follows for %s: %s",
+    (state, expected) => {
+      const rule = `-A FORWARD -p tcp -m conntrack --ctstate ${state} -j DROP`;
+      const n1 = rules(iptables("filter", rule));
+      expect(ask("pod/api", "host/out:80", { on: around, n1 }).expected).toBe(expected);
+    },
+  );
+
+  it.each([
     ["pod/api:80", "filtered"],
     ["pod/api:80/udp", "filtered"],
     ["pod/api:81", "refused"],

@@ -51,7 +51,7 @@ const ICMPV6 = 58;
 /** An answer on one machine. */
 interface AtMachine {
   readonly machine: Machine;
-  readonly by: string | undefined;
+  by: string | undefined;
   readonly out: string | undefined;
   readonly state: HookPacket["state"];
   readonly tracked: Tracked | undefined;
@@ -66,6 +66,7 @@ const OF_MANY = 3n;
 
 /**
  * Returns why what the far end says never comes back; undefined: it does.
+ * @param met gets the machines that see both the first packet and the answer to it
  */
 export function whyNoReturn(
   network: Network,
@@ -73,9 +74,10 @@ export function whyNoReturn(
   travelled: Travelled,
   from: Answering,
   choices: Choices,
+  met: Set<Machine> = new Set(),
 ): string | undefined {
   const seen = oneOf(travelled.source, choices);
-  return new Way(network, start, travelled, choices).follow(from, seen);
+  return new Way(network, start, travelled, choices, met).follow(from, seen);
 }
 
 /** Returns an address that the connection may have been given; it is the same for all its packets. */
@@ -95,8 +97,10 @@ class Way {
   readonly #choices: Choices;
   /** Connections that have not translated an answer yet, the last one first. */
   readonly #open: Tracked[];
+  readonly #met: Set<Machine>;
 
-  constructor(network: Network, start: Start, travelled: Travelled, choices: Choices) {
+  constructor(network: Network, start: Start, travelled: Travelled, choices: Choices, met: Set<Machine>) {
+    this.#met = met;
     this.#network = network;
     this.#start = start;
     this.#travelled = travelled;
@@ -136,16 +140,15 @@ class Way {
         throw this.#choices.untold(`routing rule of ${machine.name}: ${rule.text}`);
       if (next.type === "nowhere") return lost(seen, next.why);
       const out = next.type === "next" ? next.link.name : next.type === "pod" ? podLink.name : "lo";
-      const hooks = [
-        ...(own ? (["output"] as const) : (["prerouting"] as const)),
-        ...(next.type === "local" ? (["input"] as const) : own ? [] : (["forward"] as const)),
-        ...(next.type === "local" ? [] : (["postrouting"] as const)),
-      ];
+      const hooks = hooksOf(own, next.type === "local");
       let mark: number | undefined = 0;
       for (const state of tracked ? [known] : unknown) {
         const at: AtMachine = { machine, by, out, state, tracked, error, mark: 0 };
         for (const hook of hooks) {
-          const stopped = this.#pass(hook, answer, at);
+          const isInside = own && (hook === "prerouting" || hook === "input");
+          const stopped = isInside
+            ? this.#pass(hook, { ...answer, source: answer.sourceLater }, Object.assign(at, { by: "lo" }))
+            : this.#pass(hook, answer, at);
           if (stopped !== undefined) return lost(seen, stopped);
         }
         mark = at.mark;
@@ -213,6 +216,7 @@ class Way {
     const tracked = this.#open[at];
     if (!tracked) return undefined;
     this.#open.splice(at, 1);
+    this.#met.add(machine);
     if (tracked.before.source !== tracked.after.source)
       answer.destination = oneOf(tracked.before.source, this.#choices);
     answer.sourceLater = tracked.before.destination;
@@ -318,6 +322,12 @@ class Way {
   }
 }
 
+/** What a machine says to itself leaves by its loopback link, and comes in by it. */
+function hooksOf(own: boolean, local: boolean): readonly Hook[] {
+  if (own) return local ? ["output", "postrouting", "prerouting", "input"] : ["output", "postrouting"];
+  return local ? ["prerouting", "input"] : ["prerouting", "forward", "postrouting"];
+}
+
 function lost(seen: string, why: string): string {
   return `the answer to ${seen} does not come back: ${why}`;
 }
@@ -333,11 +343,16 @@ function translatedBy({ before, after }: Tracked): HookPacket["translated"] {
   return { dnat: before.destination !== after.destination || before.port !== after.port, snat: !isSame };
 }
 
-/** Returns who stops what the sender says once it was answered; undefined: nobody. */
+/**
+ * Returns who stops what the sender says once it was answered, over TCP; undefined: nobody.
+ * @param met the machines that have seen the answer. Of others the sender speaks out of turn (nf_conntrack_proto_tcp.c: an
+ *   ACK where nothing has answered the SYN is invalid).
+ */
 export function whyCutOff(
   network: Network,
   { passed, tracked }: Travelled,
   choices: Choices,
+  met: ReadonlySet<Machine>,
 ): string | undefined {
   let mark: number | undefined = 0;
   for (const { machine, hook, before, after, steer } of passed) {
@@ -349,7 +364,7 @@ export function whyCutOff(
     const packet: HookPacket = {
       ...before,
       mark,
-      state: "established",
+      state: met.has(machine) ? "established" : "invalid",
       isFirst: false,
       ...(known && { translated: translatedBy(known) }),
     };

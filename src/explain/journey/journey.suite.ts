@@ -29,7 +29,7 @@ export const facts = (...more: readonly KubeObject[]) =>
     ...more,
   );
 export const iptables = (table: string, ...rules: string[]) => {
-  const hooks = table === "nat" ? ["PREROUTING", "OUTPUT", "POSTROUTING"] : ["INPUT", "FORWARD", "OUTPUT"];
+  const hooks = table === "filter" ? ["INPUT", "FORWARD", "OUTPUT"] : ["PREROUTING", "OUTPUT", "POSTROUTING"];
   const text = `*${table}\n${hooks.map((hook) => `:${hook} ACCEPT [0:0]\n`).join("")}${rules.join("\n")}\nCOMMIT\n`;
   return { store: "iptables-nft" as const, family: 4 as const, text };
 };

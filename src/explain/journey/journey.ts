@@ -7,12 +7,13 @@
 // translated last. So the policies of a pod's own node see the pod's address, those of another node what was made of it.
 //
 // Here it goes from machine to machine; traversal.ts has the hooks of one, and verdicts.ts what policies say there.
+import { parseIp } from "../../base/ip.ts";
 import type { Choices } from "../../plan/foreign/index.ts";
 import { rangeName } from "../../plan/snat/source-nat-rules.ts";
 import { type End, isOnNode } from "../ends.ts";
 import { type GroundLink, type Machine, nodeName, podLink } from "../ground/ground.ts";
 import { nobodyHas, type Onward, type Stop } from "../ground/onward.ts";
-import { isLoopback } from "../ground/own-addresses.ts";
+import { isLinkLocal6, isLoopback } from "../ground/own-addresses.ts";
 import type { Network } from "../judges/judge.ts";
 import { gatewayOf, type Hop } from "../way/way.ts";
 import { type Asked as AskedFor, whyNotFound } from "./neighbours.ts";
@@ -87,6 +88,11 @@ class Journey {
     if (isLoopback(this.#parcel.destination) || from.addresses.includes(this.#parcel.destination)) {
       this.#hops.push({ at: from.name, to: from.name, by: "its own address: the packet never leaves" });
       return { type: "pod", name: from.name, end: from };
+    }
+    // Its kernel asks for the link's name, and sends nothing without one (EINVAL).
+    if (isLinkLocal6(parseIp(this.#parcel.destination))) {
+      const why = `${from.name} sends nothing to ${this.#parcel.destination} without a link's name`;
+      return this.#lost(machine, from.name, { by: "no link that is named", why, told: true });
     }
     const by = "the pod's default route, through its veth pair";
     this.#hops.push({ at: from.name, to: machine.name, via: gatewayOf(this.#parcel.destination), by });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { KubeObject } from "../../api/object.ts";
 import { rulesetOf } from "../../plan/foreign/index.ts";
-import { node } from "../cluster.suite.ts";
+import { node, pod, pool } from "../cluster.suite.ts";
 import type { Ground, Machine } from "../ground/ground.ts";
 import { ask, facts, iptables, named, routed, rules } from "./journey.suite.ts";
 
@@ -223,4 +223,15 @@ describe("a neighbour of IPv6", () => {
       "no",
     );
   });
+});
+
+it("a pod sends nothing to an address of a link without its name, whatever rules would say of it", () => {
+  const of = facts(pool("six", "fd00:1::/64"), pod("six", "fd00:1::7", "n1"));
+  const n1 = rulesetOf({
+    iptables: [{ ...iptables("raw", "-A PREROUTING -j DROP"), family: 6 }],
+    nft: [],
+    unreadable: [],
+  });
+  const said = ask("pod/six", "[fe80::1]:80", { of, n1 });
+  expect(said).toMatchObject({ verdict: "no", expected: "unreachable" });
 });

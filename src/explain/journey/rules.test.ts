@@ -52,6 +52,20 @@ describe("filters of others", () => {
     expect(told).toEqual(["refused", "filtered", "filtered"]);
   });
 
+  it.each([
+    ["raw", "-A PREROUTING -p tcp -m conntrack --ctstate ESTABLISHED -j DROP", "filtered"],
+    ["raw", "-A OUTPUT -p tcp -m conntrack --ctstate ESTABLISHED -j DROP", "answered"],
+    ["filter", "-A INPUT -p tcp -m conntrack --ctstate ESTABLISHED ! -i lo -j DROP", "answered"],
+    ["filter", "-A INPUT -p tcp --sport 10250 -i lo -j DROP", "filtered"],
+    ["mangle", "-A POSTROUTING -p tcp --sport 10250 -o lo -j DROP", "filtered"],
+  ])(
+    "see what a machine answers itself leave by its loopback link and come in by it: %s %s: %s",
+    (table, rule, expected) => {
+      const n1 = rules(iptables(table, rule));
+      expect(ask("node/n1", "node/n1:10250", { n1 }).expected).toBe(expected);
+    },
+  );
+
   it("come after our own, and before where there is no way", () => {
     const of = facts(isolated("db"));
     const reject = rules(iptables("filter", "-A FORWARD -j REJECT"));

@@ -319,6 +319,31 @@ describe("nft's rules", () => {
       ["dropped"],
     ],
     [
+      "kinds of messages by their names",
+      [
+        match(payload("icmp", "type"), {
+          set: ["destination-unreachable", "time-exceeded", "echo-request"],
+        }),
+        { drop: null },
+      ],
+      { protocol: 1, port: undefined },
+      ["dropped"],
+    ],
+    [
+      "a verdict map that lets some go on",
+      [
+        {
+          vmap: {
+            key: payload("tcp", "dport"),
+            data: { set: [[80, { continue: null }]] },
+          },
+        },
+        { drop: null },
+      ],
+      {},
+      ["dropped"],
+    ],
+    [
       "links",
       [match(meta("iifname"), "tl*"), match(meta("oifname"), "eth1", "!="), { drop: null }],
       {},

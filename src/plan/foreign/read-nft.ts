@@ -57,6 +57,8 @@ function isRationed(set: Json): boolean {
   return [...asList(set["stmt"]), ...elements].some(rationing);
 }
 
+const verdicts = ["accept", "drop", "return", "continue", "jump", "goto"] as const;
+
 /** What an element may carry without being found less often. */
 const harmlessParts = new Set(["val", "timeout", "expires", "comment", "counter", "last"]);
 
@@ -132,6 +134,7 @@ class Reader {
       case "accept":
       case "drop":
       case "return":
+      case "continue":
       case "jump":
       case "goto":
         return this.#verdict(kind, body);
@@ -158,7 +161,7 @@ class Reader {
     }
   }
 
-  #verdict(kind: "accept" | "drop" | "return" | "jump" | "goto", body: Json): Verdict {
+  #verdict(kind: Verdict["type"], body: Json): Verdict {
     if (kind === "jump" || kind === "goto")
       return { type: kind, chain: `nft ${this.#table} ${String(body["target"])}` };
     return { type: kind };
@@ -166,7 +169,7 @@ class Reader {
 
   #verdictOf(raw: unknown): Verdict | undefined {
     const [kind = "", body] = Object.entries(asObject(raw) ?? {})[0] ?? [];
-    const known = (["accept", "drop", "return", "jump", "goto"] as const).find((one) => one === kind);
+    const known = verdicts.find((one) => one === kind);
     return known && this.#verdict(known, asObject(body) ?? {});
   }
 

@@ -40,7 +40,7 @@ export interface Match {
 export type Rejection = "reset" | "refused" | "unreachable";
 
 export type Verdict =
-  | { readonly type: "accept" | "drop" | "return" }
+  | { readonly type: "accept" | "drop" | "return" | "continue" }
   | { readonly type: "jump" | "goto"; readonly chain: string };
 
 export type Step =

@@ -190,6 +190,8 @@ class Walk {
         return verdict.type;
       case "drop":
         return { type: "stop", by: rule.name, as: "dropped" };
+      case "continue":
+        return undefined;
       default: {
         const chain = this.#rules.chains.get(verdict.chain);
         // A target of iptables that is nobody's chain: it may do anything.
