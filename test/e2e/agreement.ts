@@ -105,8 +105,8 @@ interface Answer {
   readonly outcome: string | null;
   readonly sourceSeen: string | null;
   readonly why: string;
-  /** Of explain: it says that it cannot tell. */
-  readonly isUnknown?: true;
+  /** Of explain: it says that it cannot tell, and these are what it hangs on. */
+  readonly doubts?: readonly string[];
 }
 
 /** A question with both answers. */
@@ -121,7 +121,7 @@ export interface Findings {
   readonly differences: readonly string[];
   /** How many questions packets have an answer to. */
   readonly asked: number;
-  /** How many of them explain cannot tell, by the first thing that they hang on. */
+  /** How many of them explain cannot tell, by what they hang on: the first thing, or one that was meant to be. */
   readonly unknown: ReadonlyMap<string, number>;
 }
 
@@ -134,11 +134,15 @@ export async function disagreements(
   return (await compareAnswers(commands, everybody, questions)).differences;
 }
 
-/** Asks both all questions. */
+/**
+ * Asks both all questions.
+ * @param isMeant whether somebody meant that explain cannot tell something
+ */
 export async function compareAnswers(
   commands: Commands,
   everybody: Everybody,
   questions: readonly Question[],
+  isMeant: (doubt: string) => boolean = () => false,
 ): Promise<Findings> {
   const answers = questions.map((question) => ({ question, said: explained(everybody, question) }));
   const all = await askedAll(commands, answers, 400);
@@ -157,7 +161,9 @@ export async function compareAnswers(
   const answerable = all.filter(({ found }) => found.why !== NOT_A_SENDER);
   const unknown = new Map<string, number>();
   for (const { said } of answerable) {
-    if (said.isUnknown) unknown.set(said.why, (unknown.get(said.why) ?? 0) + 1);
+    if (!said.doubts) continue;
+    const what = said.doubts.find(isMeant) ?? said.doubts[0] ?? "";
+    unknown.set(what, (unknown.get(what) ?? 0) + 1);
   }
   return { differences: [...differences, ...errors].toSorted(), asked: answerable.length, unknown };
 }
@@ -214,7 +220,7 @@ async function errorsDiffer(
 ): Promise<string[]> {
   const lost = all.filter(({ question: { port }, said, found }) => {
     const isLost = said.outcome === "unreachable" || said.outcome === "filtered";
-    return isLost && !said.isUnknown && port?.endsWith("/sctp") !== true && found.why !== NOT_A_SENDER;
+    return isLost && !said.doubts && port?.endsWith("/sctp") !== true && found.why !== NOT_A_SENDER;
   });
   const lanes = Map.groupBy(lost, ({ question }) => homeOf(everybody, question.from));
   // Two who look for the same neighbour would hear each other's errors.
@@ -283,7 +289,7 @@ function differenceOf({ question: { port }, found, said }: Asked): string | unde
   // Nobody can send from an address that nobody has; what policies say of it is an answer all the same.
   if (found.why === NOT_A_SENDER) return said.reachable === true ? "reachable" : undefined;
   // Of an answer that cannot be told what is said all the same must be right; how many there are is another question.
-  if (said.isUnknown) {
+  if (said.doubts) {
     if (said.reachable !== null && found.reachable !== said.reachable) return "reachable";
     if (said.sourceSeen === null) return undefined;
   } else {
@@ -336,7 +342,7 @@ function explained({ facts, judges }: Everybody, { from, to, port }: Question): 
       sourceSeen,
       outcome: expected,
       why: reasons[0] ?? "",
-      ...(unknown && { isUnknown: true }),
+      ...(unknown && { doubts: unknown }),
     };
   } catch (error) {
     return refused(error);

@@ -12,9 +12,11 @@ import { Commands } from "../e2e/trunkline.ts";
 import { Dice } from "./random/dice.ts";
 import { changeLate, deletePools, getStuck, happeningsOf } from "./random/happenings.ts";
 import { randomLab } from "./random/lab.ts";
-import { meddle, meddlingsOf } from "./random/rules.ts";
+import { moreMeddlingsOf } from "./random/more.ts";
+import { meddle, meddlingsOf, type Scenery } from "./random/rules.ts";
 import { giveInterfaces } from "./random/subnets.ts";
 import { Tally } from "./random/tally.ts";
+import { isMeant } from "./random/unknowable.ts";
 
 /** A file in which hunts of many hours note what they find. */
 const diary = process.env["TRUNKLINE_TALLY"];
@@ -40,7 +42,7 @@ async function compare(
     ),
   );
   expect(questions.length).toBeGreaterThan(2000);
-  const findings = await compareAnswers(commands, everybody, questions);
+  const findings = await compareAnswers(commands, everybody, questions, isMeant);
   for (const line of findings.differences) note(`  ${commands.lab}: ${line}`);
   expect(findings.differences).toEqual([]);
   const { probed, planned } = await bothMatrices(commands);
@@ -99,29 +101,47 @@ async function interfacesAreTold(commands: Commands): Promise<void> {
   }
 }
 
-/** Lets others have their way with two labs of three, and gives agents the time to answer. */
-async function meddled(commands: Commands, seed: number): Promise<void> {
-  if (seed % 3 === 0) return;
+/** What somebody who meddles with a lab may name. */
+async function sceneryOf(commands: Commands): Promise<Scenery> {
   const { facts } = await everybodyOf(commands);
   const { members, ground } = commands.entry().record;
   const named = (role: string) => members.flatMap((one) => (one.role === role ? [one.name] : []));
+  const addressesOf = (role: string) =>
+    ground.machines
+      .flatMap(({ name, links }) =>
+        name.startsWith(`${role}/`) ? links.flatMap(({ addresses }) => addresses.map(bare)) : [],
+      )
+      .filter((address) => !address.includes(":"));
   const networks = ground.machines.flatMap(({ links }) => links.flatMap(({ addresses }) => addresses));
-  const scenery = {
+  const prefixes = (form: RegExp, rest: string) =>
+    [...new Set(networks.flatMap((text) => form.exec(text)?.[1] ?? []))].map((net) => `${net}${rest}`);
+  const ips = [...facts.pods.values()].flatMap(podIps);
+  return {
     nodes: named("node"),
     hosts: named("host"),
-    pods: [...facts.pods.values()].flatMap(podIps).filter((ip) => ip.startsWith("10.1.")),
-    nets: [...new Set(networks.flatMap((text) => /^(\d+\.\d+\.\d+)\./.exec(text)?.[1] ?? []))].map(
-      (net) => `${net}.0/24`,
-    ),
-    nodeAddresses: ground.machines
-      .flatMap(({ name, links }) =>
-        name.startsWith("node/") ? links.flatMap(({ addresses }) => addresses.map(bare)) : [],
-      )
-      .filter((address) => !address.includes(":")),
+    routers: named("router"),
+    pods: ips.filter((ip) => ip.startsWith("10.1.")),
+    nets: prefixes(/^(\d+\.\d+\.\d+)\./, ".0/24"),
+    nodeAddresses: addressesOf("node"),
+    hostAddresses: addressesOf("host"),
+    pods6: ips.filter((ip) => ip.startsWith("fd00:1:")),
+    nets6: prefixes(/^(fd00:\d+)::/, "::/64"),
   };
+}
+
+/** One lab in so many is left as it was built. */
+const UNTOUCHED = 6;
+
+/** Lets others have their way with a lab, and gives agents the time to answer. */
+async function meddled(commands: Commands, seed: number): Promise<void> {
+  if (seed % UNTOUCHED === 0) return;
+  const scenery = await sceneryOf(commands);
   if (scenery.pods.length === 0) return;
+  const { members } = commands.entry().record;
   const namespaces = new Map(members.map(({ name, netns }) => [name, netns]));
-  await meddle(namespaces, meddlingsOf(new Dice(seed), scenery));
+  const more = moreMeddlingsOf(new Dice(seed ^ 0x3c3c3c), seed, scenery);
+  for (const one of more) note(`  ${commands.lab} ${one.member}: ${one.input ?? one.command.join(" ")}`);
+  await meddle(namespaces, [...(seed % 3 === 0 ? [] : meddlingsOf(new Dice(seed), scenery)), ...more]);
   await sleep(2000);
 }
 

@@ -13,12 +13,17 @@ export interface Meddling {
 export interface Scenery {
   readonly nodes: readonly string[];
   readonly hosts: readonly string[];
+  readonly routers: readonly string[];
   /** Addresses of pods, IPv4. */
   readonly pods: readonly string[];
   /** Ranges of networks, IPv4. */
   readonly nets: readonly string[];
   /** Addresses of nodes, IPv4. */
   readonly nodeAddresses: readonly string[];
+  readonly hostAddresses: readonly string[];
+  /** Addresses of pods, and ranges of networks, IPv6; of the latter there are some. */
+  readonly pods6: readonly string[];
+  readonly nets6: readonly string[];
 }
 
 /** Returns what is done to a lab. */

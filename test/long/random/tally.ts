@@ -1,4 +1,6 @@
-// How much was asked in random labs, how much of it explain could not tell, and why not.
+// How much was asked in random labs, how much of it explain could not tell, and why not. What was drawn because nobody can
+// tell it is counted by itself.
+import { isMeant } from "./unknowable.ts";
 
 export interface Counted {
   readonly asked: number;
@@ -26,14 +28,23 @@ export class Tally {
     return new Tally({ asked, unknown });
   }
 
-  /** Of all that was asked, how much cannot be told: 0 to 1. */
+  /** Of all that was asked, how much cannot be told but by what was meant to be unknown: 0 to 1. */
   get share(): number {
-    const count = [...this.#unknown.values()].reduce((sum, one) => sum + one, 0);
-    return this.asked === 0 ? 0 : count / this.asked;
+    return this.#share((kind) => !isMeant(kind));
+  }
+
+  /** The same of what was meant to be. */
+  get meant(): number {
+    return this.#share(isMeant);
   }
 
   get text(): string {
-    return `asked ${this.asked} cannot tell ${(this.share * 100).toFixed(2)} %`;
+    return `asked ${this.asked} cannot tell ${percent(this.share)}, and as it must not ${percent(this.meant)}`;
+  }
+
+  #share(isCounted: (kind: string) => boolean): number {
+    const counts = [...this.#unknown].flatMap(([kind, count]) => (isCounted(kind) ? [count] : []));
+    return this.asked === 0 ? 0 : counts.reduce((sum, one) => sum + one, 0) / this.asked;
   }
 
   /** Returns the commonest reasons, each with its share. */
@@ -43,6 +54,10 @@ export class Tally {
       .slice(0, count)
       .map(([kind, times]) => `  ${((100 * times) / this.asked).toFixed(2)} % ${kind}`);
   }
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(2)} %`;
 }
 
 /** Leaves out what differs from lab to lab. */
