@@ -103,11 +103,10 @@ function fateOfRefused(journeyed: Journeyed, refused: NonNullable<Travelled["ref
     refused.as === "dropped" || isSendRefused(start, refused.hook) || isErrorUnsaid(travelled)
       ? "filtered"
       : // A reset is an answer like others, and in the name of who was asked.
-        back(
-          journeyed,
-          rejectedAs[refused.as],
-          errorFrom(refused.at, refused.as === "reset" ? undefined : "unreachable"),
-        ).outcome;
+        back(journeyed, rejectedAs[refused.as], {
+          ...errorFrom(refused.at, refused.as === "reset" ? undefined : "unreachable"),
+          rejecting: true,
+        }).outcome;
   return {
     hops: travelled.hops,
     broken,
@@ -244,8 +243,8 @@ function answerLost(
   const { stop, refused, passed } = travelled;
   // A pod to itself, not by way of its node, or told by its own kernel; a machine that its own kernel tells.
   if (passed.length === 0) return undefined;
-  const told = refused ? refused.at : stop.type === "lost" ? stop.at : undefined;
-  if (told && !isPodOf(start) && network.atlas.machineOf(from) === told) return undefined;
+  const isTold = !refused && stop.type === "lost" && network.atlas.machineOf(from) === stop.at;
+  if (isTold && !isPodOf(start)) return undefined;
   // Who rejects it answers to what it was there, whatever would have become of it.
   return whyNoReturn(network, start, { ...travelled, ...refused?.there }, place, choices, met);
 }

@@ -16,6 +16,7 @@ import { moreMeddlingsOf } from "./random/more.ts";
 import { meddle, meddlingsOf, type Scenery } from "./random/rules.ts";
 import { giveInterfaces } from "./random/subnets.ts";
 import { Tally } from "./random/tally.ts";
+import { tunnelsStand } from "./random/tunnels.ts";
 import { isMeant } from "./random/unknowable.ts";
 
 /** A file in which hunts of many hours note what they find. */
@@ -187,6 +188,7 @@ it.concurrent.each(seeds)("in a random lab (TRUNKLINE_SEED=%d)", async (seed) =>
     await commands.ask("wait", "--for", "ready", "--all", "-A");
     await electionsEnd(commands);
     await interfacesAreTold(commands);
+    await tunnelsStand(commands);
     await deletePools(commands, happenings);
     await meddled(commands, seed);
     goOn = await getStuck(commands, happenings);

@@ -40,6 +40,8 @@ export interface Answering {
   readonly pod: boolean;
   /** It is an ICMP error message that says so. */
   readonly error: IcmpError | undefined;
+  /** A rule of that machine says so: it takes that for a part of what belongs to the connection (nf_conntrack_attach). */
+  readonly rejecting?: true;
   /** More follows than the one packet. */
   readonly more: boolean;
 }
@@ -108,7 +110,7 @@ class Way {
     this.#open = travelled.tracked.toReversed();
   }
 
-  follow({ machine: first, pod, error, more }: Answering, seen: string): string | undefined {
+  follow({ machine: first, pod, error, rejecting, more }: Answering, seen: string): string | undefined {
     const { destination, port } = this.#travelled;
     const answer: Answer = {
       source: destination,
@@ -142,8 +144,9 @@ class Way {
       const out = next.type === "next" ? next.link.name : next.type === "pod" ? podLink.name : "lo";
       const hooks = hooksOf(own, next.type === "local");
       let mark: number | undefined = 0;
-      for (const state of tracked ? [known] : unknown) {
-        const at: AtMachine = { machine, by, out, state, tracked, error, mark: 0 };
+      const state = rejecting && machine === first ? "related" : known;
+      for (const as of tracked ? [state] : unknown) {
+        const at: AtMachine = { machine, by, out, state: as, tracked, error, mark: 0 };
         for (const hook of hooks) {
           const isInside = own && (hook === "prerouting" || hook === "input");
           const stopped = isInside

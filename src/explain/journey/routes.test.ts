@@ -80,8 +80,11 @@ it("a route to a node's own loopback goes round until its time is over", () => {
     const n1 = rules(iptables("filter", rule));
     expect(ask("pod/web", "host/out:80", { on, n1 })).toMatchObject({ verdict: "no", expected: "filtered" });
   }
-  const n1 = rules(iptables("filter", "-A OUTPUT -p tcp -j REJECT --reject-with tcp-reset"));
+  const n1 = rules(iptables("filter", "-A OUTPUT -p tcp --dport 80 -j REJECT --reject-with tcp-reset"));
   expect(ask("node/n1", "host/out:80", { on, n1 })).toMatchObject({ verdict: "no", expected: "refused" });
+  // The reset leaves by the same hook: a rule that rejects all of TCP drops it there.
+  const all = rules(iptables("filter", "-A OUTPUT -p tcp -j REJECT --reject-with tcp-reset"));
+  expect(ask("node/n1", "host/out:80", { on, n1: all }).expected).toBe("filtered");
   // An error about what goes back into the machine itself would be in the name of an address that is not its own.
   for (const as of ["icmp-port-unreachable", "icmp-admin-prohibited"]) {
     const told = rules(iptables("filter", `-A OUTPUT -p tcp -j REJECT --reject-with ${as}`));
@@ -92,7 +95,9 @@ it("a route to a node's own loopback goes round until its time is over", () => {
     expect(ask("node/n1", "host/choosy:80", { n1: told }).expected).not.toBe("filtered");
   }
   // It comes in again, where filters are asked; resets are answers as any.
-  const reset = rules(iptables("filter", "-A INPUT -i lo -p tcp -j REJECT --reject-with tcp-reset"));
+  const reset = rules(
+    iptables("filter", "-A INPUT -i lo -p tcp --dport 80 -j REJECT --reject-with tcp-reset"),
+  );
   expect(ask("node/n1", "host/out:80", { on, n1: reset })).toMatchObject({
     verdict: "no",
     expected: "refused",

@@ -66,6 +66,27 @@ describe("filters of others", () => {
     },
   );
 
+  it("see the error by which a machine rejects what it says to itself, and a reset as a part of its connection", () => {
+    const told = (state: string, how: string) => {
+      const n1 = rules(
+        iptables(
+          "filter",
+          `-A INPUT -p tcp --dport 80 -j REJECT --reject-with ${how}`,
+          `-A OUTPUT -m conntrack --ctstate ${state} -j DROP`,
+        ),
+      );
+      return ["node/n1", "pod/web"].map((from) => ask(from, "node/n1:80", { n1 }).expected);
+    };
+    const [heard, lost] = [
+      ["refused", "refused"],
+      ["filtered", "filtered"],
+    ];
+    expect(told("RELATED", "icmp-port-unreachable")).toEqual(lost);
+    expect(told("RELATED", "tcp-reset")).toEqual(lost);
+    expect(told("ESTABLISHED", "tcp-reset")).toEqual(heard);
+    expect(told("INVALID", "icmp-port-unreachable")).toEqual(heard);
+  });
+
   it("come after our own, and before where there is no way", () => {
     const of = facts(isolated("db"));
     const reject = rules(iptables("filter", "-A FORWARD -j REJECT"));

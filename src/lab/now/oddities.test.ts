@@ -97,6 +97,10 @@ it("names what may hold or drop what a machine sends: queues, IPsec, short lives
     "arp_ignore of eth0 is 8",
     "net/ipv4/ip_default_ttl is 1",
   ]);
+  // Who passes packets on does not follow what routers tell of shorter ways.
+  sysctl.set("net/ipv4/conf/eth0/accept_redirects", 1);
+  sysctl.set("net/ipv4/ip_forward", 0);
+  expect(odd()).toContain("net/ipv4/conf/eth0/accept_redirects is 1");
   sysctl.set("net/ipv4/ip_forward", 1);
   sysctl.set("net/ipv4/conf/eth0/arp_ignore", 0);
   sysctl.set("net/ipv4/ip_default_ttl", 64);

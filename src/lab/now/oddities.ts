@@ -166,6 +166,7 @@ export function machineOddities(
         .filter((name) => (conf(name, key) ?? "0") !== "0")
         .map((name) => ({ what: `${key} of ${name} is ${conf(name, key)}` })),
     ),
+    ...redirectable(kernel, interfaces),
     ...passageOddities(kernel, [...near]),
     ...kernel.links
       .list()
@@ -180,6 +181,18 @@ export function machineOddities(
     ...loose.map((name) => ({ what: `rp_filter of ${name} is loose, and the link has no address` })),
     ...echoOddities(kernel),
   ];
+}
+
+/** Who passes nothing on may follow what routers tell of shorter ways: where its packets go hangs on what it was told. */
+function redirectable({ sysctl }: Pick<Kernel, "sysctl">, interfaces: readonly string[]): Oddity[] {
+  const ipv4 = settingOf(sysctl, "net/ipv4/ip_forward") === "0" ? ["all", ...interfaces] : [];
+  const ipv6 = settingOf(sysctl, "net/ipv6/conf/all/forwarding") === "0" ? interfaces : [];
+  return [
+    ...ipv4.map((name) => `net/ipv4/conf/${name}/accept_redirects`),
+    ...ipv6.map((name) => `net/ipv6/conf/${name}/accept_redirects`),
+  ]
+    .filter((key) => settingOf(sysctl, key) === "1")
+    .map((key) => ({ what: `${key} is 1` }));
 }
 
 /** What links without hardware addresses have, the loopback link among them. */

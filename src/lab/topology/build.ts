@@ -156,7 +156,10 @@ function setUpStack(kernel: Kernel, forwards: boolean): void {
   for (const which of ["all", "default"]) {
     // What a new namespace starts with is the machine's own setting: the lab must be the same everywhere.
     kernel.sysctl.set(`net/ipv4/conf/${which}/rp_filter`, 0);
+    // Where packets go is what routes say, and not what a router has told of a shorter way before.
+    kernel.sysctl.set(`net/ipv4/conf/${which}/accept_redirects`, 0);
     if (!ipv6) continue;
+    kernel.sysctl.set(`net/ipv6/conf/${which}/accept_redirects`, 0);
     // Addresses are known to be free, and must be usable at once.
     kernel.sysctl.set(`net/ipv6/conf/${which}/accept_dad`, 0);
     kernel.sysctl.set(`net/ipv6/conf/${which}/accept_ra`, 0);

@@ -1,9 +1,11 @@
 // Random labs and what runs in them: networks, routers that know more or less, hosts on one network or two, pools, source
 // translation of every kind, policies. The same number gives the same lab.
 import { Dice } from "./dice.ts";
+import { happeningsOf } from "./happenings.ts";
 import { addressesOn, type Net, netsOf } from "./nets.ts";
 import { objectsOf } from "./objects.ts";
 import { type OwnInterface, withSubnets } from "./subnets.ts";
+import { withTunnels } from "./tunnels.ts";
 
 /** Returns a lab file and manifests, both as JSON, which is YAML. */
 export function randomLab(seed: number): {
@@ -16,9 +18,12 @@ export function randomLab(seed: number): {
   const plain = labOf(dice, nets);
   // By dice of their own: whether there are subnets changes nothing else.
   const drawn = withSubnets(new Dice(seed ^ 0x5b5b5b), nets, plain, objectsOf(dice, nets, plain));
+  // Tunnels of pools that are deleted go some seconds later: what happens in the meantime is nobody's question.
+  const isKept = happeningsOf(new Dice(seed + 1)).pools.length === 0;
+  const objects = isKept ? withTunnels(new Dice(seed ^ 0x7a7a7a), drawn.objects) : drawn.objects;
   return {
     lab: JSON.stringify(drawn.lab),
-    objects: drawn.objects.map((one) => `---\n${JSON.stringify(one)}\n`).join(""),
+    objects: objects.map((one) => `---\n${JSON.stringify(one)}\n`).join(""),
     own: drawn.own,
   };
 }
