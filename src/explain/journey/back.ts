@@ -253,6 +253,7 @@ class Way {
       ...(error !== undefined && { protocol: before.family === 4 ? ICMP : ICMPV6 }),
       sourcePort: error === undefined ? answer.port : undefined,
       port: undefined,
+      isSocketPort: this.#travelled.tracked.every((one) => !isTranslated(translatedBy(one))),
       mark: at.mark,
       in: by,
       out: isOut ? at.out : "",
@@ -344,6 +345,10 @@ function isIn(address: string, { family, first, last }: IpRange): boolean {
 function translatedBy({ before, after }: Tracked): HookPacket["translated"] {
   const isSame = before.source.first === after.source.first && before.source.last === after.source.last;
   return { dnat: before.destination !== after.destination || before.port !== after.port, snat: !isSame };
+}
+
+function isTranslated({ dnat, snat }: HookPacket["translated"]): boolean {
+  return dnat || snat;
 }
 
 /**

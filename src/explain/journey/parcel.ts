@@ -94,6 +94,7 @@ export class Parcel {
       protocol: numberOf(this.#start.port, this.family),
       port: this.port,
       sourcePort: undefined,
+      isSocketPort: !this.isTranslated,
       mark: this.mark,
       in: by,
       out,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { KubeObject } from "../../api/object.ts";
 import { rulesetOf } from "../../plan/foreign/index.ts";
-import { heldEgress, node, pod, pool } from "../cluster.suite.ts";
+import { cluster, heldEgress, host, node, pod, pool } from "../cluster.suite.ts";
 import { ask, facts, iptables, isolated, masquerade, rules } from "./journey.suite.ts";
 
 describe("filters of others", () => {
@@ -85,6 +85,41 @@ describe("filters of others", () => {
     expect(told("RELATED", "tcp-reset")).toEqual(lost);
     expect(told("ESTABLISHED", "tcp-reset")).toEqual(heard);
     expect(told("INVALID", "icmp-port-unreachable")).toEqual(heard);
+  });
+
+  it("behind the translation of sources see what our own has made of it, for all packets", () => {
+    const of = cluster(
+      pool("pods", "10.1.0.0/16", true),
+      host("gateway", "192.168.18.1", { role: "router" }),
+    );
+    const behind = (source: string, state: string) => {
+      const chain = { family: "ip", table: "z", name: "p", type: "filter", hook: "postrouting", prio: 200 };
+      const match = (left: object, right: string) => ({ match: { op: "==", left, right } });
+      const expr = [
+        match({ payload: { protocol: "ip", field: "saddr" } }, source),
+        match({ ct: { key: "state" } }, state),
+        { drop: null },
+      ];
+      const json = [
+        { chain: { ...chain, policy: "accept", handle: 1 } },
+        { rule: { family: "ip", table: "z", chain: "p", handle: 2, expr } },
+      ];
+      return rulesetOf({ iptables: [], nft: [{ table: "ip z", json, text: "" }], unreadable: [] });
+    };
+    for (const state of ["new", "established"]) {
+      const told = (source: string) =>
+        ask("pod/web", "host/out:80", { of, n1: behind(source, state) }).expected;
+      expect([state, told("192.168.18.3"), told("10.1.0.1")]).toEqual([state, "filtered", "answered"]);
+    }
+  });
+
+  it("on a port that no socket is given leave answers alone, but where a port may have been translated", () => {
+    const n1 = (...more: readonly ReturnType<typeof iptables>[]) =>
+      rules(iptables("filter", "-A FORWARD -p tcp --dport 10250 -j DROP"), ...more);
+    expect(ask("pod/web", "host/out:80", { n1: n1() }).verdict).toBe("yes");
+    const high = rules(iptables("filter", "-A FORWARD -p tcp --dport 40000 -j DROP"));
+    expect(ask("pod/web", "host/out:80", { n1: high }).verdict).toBe("unknown");
+    expect(ask("pod/web", "host/out:80", { n1: n1(masquerade) }).verdict).toBe("unknown");
   });
 
   it("come after our own, and before where there is no way", () => {

@@ -135,16 +135,19 @@ export class Traversal {
   ): Pick<HookPass, "ownNat" | "translate"> {
     const node = nodeName(machine.name);
     const { out } = way;
-    const translate: HookPass["translate"] = (rule, to) => {
-      if (!this.#parcel.translate(machine, rule, to, way)) return false;
+    // What comes later on the hook sees what was made of it.
+    const seen = (isDone: boolean) => {
+      if (!isDone) return false;
       packet.source = this.#parcel.source;
       packet.destination = one(this.#parcel.destination);
       packet.port = this.#parcel.port;
       packet.translated = { ...this.#parcel.translated };
       return true;
     };
+    const translate: HookPass["translate"] = (rule, to) =>
+      seen(this.#parcel.translate(machine, rule, to, way));
     if (node === undefined || hook !== "postrouting" || !out) return { translate };
-    const run = () => this.#parcel.translateOwn(machine, node, { ...way, out });
+    const run = () => seen(this.#parcel.translateOwn(machine, node, { ...way, out }));
     return { ownNat: { priority: NAT_PRIORITY, run }, translate };
   }
 

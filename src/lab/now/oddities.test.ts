@@ -97,6 +97,15 @@ it("names what may hold or drop what a machine sends: queues, IPsec, short lives
     "arp_ignore of eth0 is 8",
     "net/ipv4/ip_default_ttl is 1",
   ]);
+  for (const [range, what] of [
+    ["32768 60999", []],
+    ["40000 50000", []],
+    ["1024 65535", ["ip_local_port_range is 1024 65535"]],
+  ] as const) {
+    sysctl.set("net/ipv4/ip_local_port_range", range);
+    expect(odd().filter((one) => one.includes("port_range"))).toEqual(what);
+  }
+  sysctl.set("net/ipv4/ip_local_port_range", "32768 60999");
   // Who passes packets on does not follow what routers tell of shorter ways.
   sysctl.set("net/ipv4/conf/eth0/accept_redirects", 1);
   sysctl.set("net/ipv4/ip_forward", 0);

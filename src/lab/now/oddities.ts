@@ -233,8 +233,19 @@ function passageOddities(
     ...[...links.values()]
       .filter(({ name, noArp }) => noArp && own.includes(name))
       .map(({ name }) => ({ what: `${name} has ARP off` })),
+    ...portRange(kernel),
     ...lives.map((key) => ({ what: `${key} is ${settingOf(kernel.sysctl, key)}` })),
   ];
+}
+
+/** What explain takes for the ports of senders. */
+const USUAL_PORTS = [32_768, 60_999] as const;
+
+function portRange({ sysctl }: Pick<Kernel, "sysctl">): Oddity[] {
+  const text = settingOf(sysctl, "net/ipv4/ip_local_port_range");
+  const [first, last] = (text ?? "").trim().split(/\s+/).map(Number);
+  if (!first || !last || (first >= USUAL_PORTS[0] && last <= USUAL_PORTS[1])) return [];
+  return [{ what: `ip_local_port_range is ${first} ${last}` }];
 }
 
 /** Returns a setting; undefined where the kernel has none. */

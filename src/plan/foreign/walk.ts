@@ -28,6 +28,8 @@ export interface HookPacket {
   /** undefined: one that the sender's kernel picked. */
   port: number | undefined;
   sourcePort: number | undefined;
+  /** Of the two ports the one that is not known was picked for the sender's socket: nobody has translated anything on the way. */
+  readonly isSocketPort?: boolean;
   /** undefined: not known. */
   mark: number | undefined;
   /** Links that it came in by and leaves by; a name that ends with `*` is one of those. */
@@ -58,8 +60,10 @@ export type HookResult =
   | { readonly type: "translate"; readonly by: string; readonly to: Translation }
   | { readonly type: "stop"; readonly by: string; readonly as: "dropped" | Rejection };
 
-/** The first port that is not reserved. */
-const FIRST_PICKED = 1024n;
+/** The ports that kernels pick where they translate: those that are not reserved. */
+const PICKED = { first: 1024n, last: 65_535n };
+/** Those for sockets (net.ipv4.ip_local_port_range, unless somebody has set it). */
+const PICKED_FOR_SOCKETS = { first: 32_768n, last: 60_999n };
 const pass: HookResult = { type: "pass" };
 const deepest = 64;
 
@@ -289,9 +293,9 @@ class Walk {
     const own = of === "source-port" ? packet.sourcePort : packet.port;
     if (own !== undefined) return among(own, value);
     if (typeof value === "string") return "perhaps" as const;
-    // Kernels pick none below: neither for a socket (net.ipv4.ip_local_port_range) nor where they translate.
-    if (value.last < FIRST_PICKED) return false;
-    return value.first <= FIRST_PICKED && value.last >= 65_535n ? true : ("perhaps" as const);
+    const { dnat, snat } = packet.translated;
+    const picked = packet.isSocketPort === true && !dnat && !snat ? PICKED_FOR_SOCKETS : PICKED;
+    return overlap(picked, value);
   }
 
   #icmpType(): number | undefined {
@@ -325,7 +329,7 @@ function among(number: number, value: Value): Maybe {
   return value.first <= BigInt(number) && BigInt(number) <= value.last;
 }
 
-function overlap({ first, last }: IpRange, value: Value): Maybe {
+function overlap({ first, last }: Pick<IpRange, "first" | "last">, value: Value): Maybe {
   if (typeof value === "string") return "perhaps";
   if (last < value.first || value.last < first) return false;
   return value.first <= first && last <= value.last ? true : "perhaps";
