@@ -12,12 +12,12 @@ import { Commands } from "../e2e/trunkline.ts";
 import { Dice } from "./random/dice.ts";
 import { changeLate, deletePools, getStuck, happeningsOf } from "./random/happenings.ts";
 import { randomLab } from "./random/lab.ts";
-import { moreMeddlingsOf } from "./random/more.ts";
+import { moreMeddlingsOf } from "./random/more/meddlings.ts";
+import { isMeant } from "./random/more/unknowable.ts";
 import { meddle, meddlingsOf, type Scenery } from "./random/rules.ts";
 import { giveInterfaces } from "./random/subnets.ts";
 import { Tally } from "./random/tally.ts";
 import { tunnelsStand } from "./random/tunnels.ts";
-import { isMeant } from "./random/unknowable.ts";
 
 /** A file in which hunts of many hours note what they find. */
 const diary = process.env["TRUNKLINE_TALLY"];

@@ -1,6 +1,6 @@
 // How much was asked in random labs, how much of it explain could not tell, and why not. What was drawn because nobody can
 // tell it is counted by itself.
-import { isMeant } from "./unknowable.ts";
+import { isMeant } from "./more/unknowable.ts";
 
 export interface Counted {
   readonly asked: number;

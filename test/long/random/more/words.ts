@@ -1,6 +1,6 @@
 // What rules drawn for a random lab are made of: the tools that read them, and what they may ask for.
-import type { Dice } from "./dice.ts";
-import type { Meddling, Scenery } from "./rules.ts";
+import type { Dice } from "../dice.ts";
+import type { Meddling, Scenery } from "../rules.ts";
 
 /** Something that is done to one machine; the scenery's parts and the dice make it up. */
 export type Kind = (dice: Dice, scenery: Scenery) => readonly Doing[];

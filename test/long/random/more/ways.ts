@@ -49,4 +49,73 @@ export const moreWays: readonly Kind[] = [
       { command: ["ip", "route", "add", to, "via", dice.one(nodeAddresses), "metric", "7"] },
     ];
   },
+  // Local by hand, and addresses that are not for everybody.
+  (dice, { nets }) => [
+    {
+      command: [
+        "ip",
+        "route",
+        "add",
+        "local",
+        dice.one(["8.8.8.8", "10.96.0.1", nets[0]!.replace("0/24", "77")]),
+        "dev",
+        dice.one(["lo", "eth0"]),
+      ],
+    },
+  ],
+  (dice, { nets }) => [
+    {
+      command: [
+        "ip",
+        "address",
+        "add",
+        `${nets[0]!.replace("0/24", "")}${70 + dice.below(9)}/${dice.one([24, 32])}`,
+        "dev",
+        dice.one(["eth0", "lo"]),
+        "scope",
+        dice.one(["link", "host", "global"]),
+      ],
+    },
+  ],
+  // What a machine says it is from hangs on the way.
+  (dice, { nets }) => {
+    const own = `${nets[0]!.replace("0/24", "")}${90 + dice.below(9)}`;
+    return [
+      { command: ["ip", "address", "add", `${own}/${dice.one([24, 32])}`, "dev", "eth0"] },
+      {
+        command: [
+          "ip",
+          "route",
+          "replace",
+          dice.one([dice.one(nets), pods, "172.17.0.0/25"]),
+          ...dice.one([
+            ["dev", "eth0"],
+            ["via", nets[0]!.replace("0/24", "1")],
+          ]),
+          "src",
+          own,
+          "metric",
+          "3",
+        ],
+      },
+    ];
+  },
+  (dice, { nodeAddresses }) => [
+    {
+      command: [
+        "ip",
+        "route",
+        "replace",
+        dice.one(["203.0.113.128/25", "10.1.0.0/18"]),
+        "via",
+        dice.one(nodeAddresses),
+        "dev",
+        "eth0",
+        "onlink",
+        "metric",
+        "6",
+      ],
+    },
+  ],
+  (dice) => [{ command: ["ip", "link", "set", dice.one(["eth0", "eth1"]), "mtu", "1400"] }],
 ];

@@ -12,7 +12,9 @@ const table = (family: string) => `${family} ${sign}`;
 export function isMeant(doubt: string): boolean {
   return (
     doubt.includes(sign) ||
-    /^routing rule of |^rp_filter of .* is |^which next hop |: rp_filter of .* is strict/.test(doubt)
+    /^routing rule of |, whose route to it says: |^rp_filter of .* is |^which next hop |: rp_filter of .* is strict/.test(
+      doubt,
+    )
   );
 }
 
