@@ -141,8 +141,9 @@ async function meddled(commands: Commands, seed: number): Promise<void> {
   const { members } = commands.entry().record;
   const namespaces = new Map(members.map(({ name, netns }) => [name, netns]));
   const more = moreMeddlingsOf(new Dice(seed ^ 0x3c3c3c), seed, scenery);
-  for (const one of more) note(`  ${commands.lab} ${one.member}: ${one.input ?? one.command.join(" ")}`);
-  await meddle(namespaces, [...(seed % 3 === 0 ? [] : meddlingsOf(new Dice(seed), scenery)), ...more]);
+  const all = [...(seed % 3 === 0 ? [] : meddlingsOf(new Dice(seed), scenery)), ...more];
+  for (const one of all) note(`  ${commands.lab} ${one.member}: ${one.input ?? one.command.join(" ")}`);
+  await meddle(namespaces, all);
   await sleep(2000);
 }
 

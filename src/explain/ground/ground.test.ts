@@ -155,6 +155,13 @@ describe("in a network that is known whole", () => {
     // The loopback link's whole range is the machine's own, of which it tells who asks.
     const wide = lookedAt({ links: [{ name: "lo", addresses: ["192.168.18.99/24"] }] });
     expect(wide("host/out", "192.168.18.77:10250").reachable).toBe(true);
+    // What others in that range tell it comes in: of sources it asks for its very addresses, but where there are local routes.
+    expect(wide("node/n1", "8.8.8.8:53").expected).toBe("unreachable");
+    const strict = lookedAt({
+      links: [{ name: "lo", addresses: ["192.168.18.99/24"] }],
+      taken: ["172.30.0.0/24"],
+    });
+    expect(strict("node/n1", "8.8.8.8:53").expected).toBe("filtered");
     expect(wide("pod/web", "pod/api:80").unknown?.[0]).toContain("both answer for 192.168.18.4");
   });
 

@@ -17,6 +17,7 @@ import { nobodyHas, type Onward } from "../ground/onward.ts";
 import type { Network } from "../judges/judge.ts";
 import { passHook } from "./hook.ts";
 import { LIFE, linkOn, offLoopback } from "./journey.ts";
+import { isMartian } from "./martian.ts";
 import { type Asked, whyNotFound } from "./neighbours.ts";
 import { whyOuterStopped } from "./outer.ts";
 import { isPassing, one, type Start } from "./parcel.ts";
@@ -131,10 +132,11 @@ class Way {
       const way = by === podLink.name ? answer.source : by;
       if (!own && offLoopback(machine, answer.destination, way))
         return lost(seen, `${machine.name} keeps ${answer.destination} to itself`);
-      if (!own && this.#isMartian(machine, answer))
+      const from = answer.teller ?? answer.source;
+      if (!own && isMartian(this.#network, machine, from, answer.destination, this.#choices))
         return lost(seen, `${machine.name} takes it for its own, from outside`);
       const onward = this.#network.atlas.onward(machine, answer.destination, own, {
-        source: answer.teller ?? answer.source,
+        source: from,
       });
       const next = picked.of(onward, this.#choices);
       const rule = machine.rules?.find(({ family }) => family === (answer.destination.includes(":") ? 6 : 4));
@@ -297,10 +299,6 @@ class Way {
     const flow = { source, destination, passing: isPassing(by) };
     const { action, reason } = decideSnat(this.#network.planOf(node), flow);
     return action === "None" ? undefined : reason;
-  }
-
-  #isMartian(machine: Machine, { source, teller = source }: Answer): boolean {
-    return !teller.includes(":") && this.#network.atlas.isLocal(machine, teller);
   }
 
   /** A machine that is not meant itself tells of an error with an address of its own (RFC 1812, 4.3.2.4). */

@@ -16,6 +16,7 @@ import { nobodyHas, type Onward, type Stop } from "../ground/onward.ts";
 import { isLinkLocal6, isLoopback } from "../ground/own-addresses.ts";
 import type { Network } from "../judges/judge.ts";
 import { gatewayOf, type Hop } from "../way/way.ts";
+import { isMartian } from "./martian.ts";
 import { type Asked as AskedFor, whyNotFound } from "./neighbours.ts";
 import { whyOuterStopped } from "./outer.ts";
 import { Parcel, type Start } from "./parcel.ts";
@@ -162,10 +163,9 @@ class Journey {
 
   /** The kernel drops packets that come in with a loopback address as source, and IPv4's with one of its own. */
   #isMartian(machine: Machine): boolean {
-    const { family, first, last } = this.#parcel.source;
-    if (first !== last) return false;
-    const source = rangeName(this.#parcel.source);
-    return isLoopback(source) || (family === 4 && this.#network.atlas.isLocal(machine, source));
+    const { source, destination } = this.#parcel;
+    if (source.first !== source.last) return false;
+    return isMartian(this.#network, machine, rangeName(source), destination, this.#choices);
   }
 
   #deliver(machine: Machine, by: string | undefined): Stop {
