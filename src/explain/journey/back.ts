@@ -1,17 +1,10 @@
-// The way of answers, and of what the sender says after its first packet. An answer goes to the address that was seen;
+// The way of answers. An answer goes to the address that was seen;
 // machines that translated the first packet know the connection, and they alone translate the answer back, whatever the
 // routes. Nat chains are not asked again, filters are.
 import { formatIp, type IpRange, parseIp } from "../../base/ip.ts";
-import {
-  type Choices,
-  chainsOn,
-  type Hook,
-  type HookPacket,
-  type IcmpError,
-  walkChain,
-} from "../../plan/foreign/index.ts";
+import type { Choices, Hook, HookPacket, IcmpError } from "../../plan/foreign/index.ts";
 import { decideSnat, rangeName } from "../../plan/snat/index.ts";
-import { NAT_PRIORITY, STEER_MASK, STEER_PRIORITY } from "../../plan/snat/nft.ts";
+import { NAT_PRIORITY } from "../../plan/snat/nft.ts";
 import { type Machine, nodeName, podLink } from "../ground/ground.ts";
 import { nobodyHas, type Onward } from "../ground/onward.ts";
 import type { Network } from "../judges/judge.ts";
@@ -19,10 +12,10 @@ import { passHook } from "./hook.ts";
 import { LIFE, linkOn, offLoopback } from "./journey.ts";
 import { isMartian } from "./martian.ts";
 import { type Asked, whyNotFound } from "./neighbours.ts";
-import { whyOuterStopped } from "./outer.ts";
+import { type OuterFate, sendOuter } from "./outer.ts";
 import { isPassing, one, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";
-import type { Tracked, Travelled } from "./travelled.ts";
+import { type Tracked, type Travelled, translatedBy } from "./travelled.ts";
 
 interface Answer {
   source: string;
@@ -123,6 +116,8 @@ class Way {
     const known = error ? ("related" as const) : ("established" as const);
     const unknown = this.#statesWhereUnknown(error !== undefined, more);
     const picked = new PickedWays();
+    /** The mark that it comes to a machine with: what a tunnel's packets were given there. */
+    let arrives: number | undefined = 0;
     let machine = first;
     let by: string | undefined = pod ? podLink.name : "";
     for (let hops = 0; hops <= LIFE; hops++) {
@@ -148,7 +143,7 @@ class Way {
       let mark: number | undefined = 0;
       const state = rejecting && machine === first ? "related" : known;
       for (const as of tracked ? [state] : unknown) {
-        const at: AtMachine = { machine, by, out, state: as, tracked, error, mark: 0 };
+        const at: AtMachine = { machine, by, out, state: as, tracked, error, mark: arrives };
         for (const hook of hooks) {
           const isInside = own && (hook === "prerouting" || hook === "input");
           const stopped = isInside
@@ -169,8 +164,9 @@ class Way {
         if (unfound !== undefined) return lost(seen, unfound);
         return this.#end(next.end.name, next.end.name === this.#start.from.name, answer, seen);
       }
-      const stopped = next.outer === undefined ? undefined : this.#outerStopped(machine, next, mark);
-      if (stopped !== undefined) return lost(seen, stopped);
+      const packed = next.outer === undefined ? undefined : this.#sendOuter(machine, next, mark);
+      if (packed?.stopped !== undefined) return lost(seen, packed.stopped);
+      arrives = packed ? packed.mark : 0;
       const isLost = next.machines.length === 0;
       const unsure = isLost
         ? this.#network.atlas.whyPerhaps(machine, next.link, answer.destination)
@@ -192,12 +188,12 @@ class Way {
     return lost(seen, "it goes round in circles");
   }
 
-  #outerStopped(
+  #sendOuter(
     start: Machine,
     { link, outer: to = "" }: Extract<Onward, { type: "next" }>,
     mark: number | undefined,
-  ): string | undefined {
-    return whyOuterStopped({ network: this.#network, choices: this.#choices, start, link, to, mark });
+  ): OuterFate {
+    return sendOuter({ network: this.#network, choices: this.#choices, start, link, to, mark });
   }
 
   #unfound(given: Omit<Asked, "network" | "choices">): string | undefined {
@@ -255,7 +251,7 @@ class Way {
       ...(error !== undefined && { protocol: before.family === 4 ? ICMP : ICMPV6 }),
       sourcePort: error === undefined ? answer.port : undefined,
       port: undefined,
-      isSocketPort: this.#travelled.tracked.every((one) => !isTranslated(translatedBy(one))),
+      isSocketPort: this.#travelled.tracked.every(isUntouched),
       mark: at.mark,
       in: by,
       out: isOut ? at.out : "",
@@ -339,60 +335,7 @@ function isIn(address: string, { family, first, last }: IpRange): boolean {
   return ip.family === family && first <= ip.value && ip.value <= last;
 }
 
-/** What a machine has done to a connection, of which all of its packets tell from then on. */
-function translatedBy({ before, after }: Tracked): HookPacket["translated"] {
-  const isSame = before.source.first === after.source.first && before.source.last === after.source.last;
-  return { dnat: before.destination !== after.destination || before.port !== after.port, snat: !isSame };
-}
-
-function isTranslated({ dnat, snat }: HookPacket["translated"]): boolean {
-  return dnat || snat;
-}
-
-/**
- * Returns who stops what the sender says once it was answered, over TCP; undefined: nobody.
- * @param met the machines that have seen the answer. Of others the sender speaks out of turn (nf_conntrack_proto_tcp.c: an
- *   ACK where nothing has answered the SYN is invalid).
- */
-export function whyCutOff(
-  network: Network,
-  { passed, tracked }: Travelled,
-  choices: Choices,
-  met: ReadonlySet<Machine>,
-): string | undefined {
-  let mark: number | undefined = 0;
-  for (const { machine, hook, before, after, steer } of passed) {
-    // On each machine it begins without a mark, whatever rules have given its first packet.
-    if (hook === "output" || (hook === "prerouting" && before.in !== "lo")) mark = 0;
-    const rules = network.rulesOf(machine.name);
-    if (!rules) continue;
-    const known = tracked.findLast((one) => one.machine === machine);
-    const packet: HookPacket = {
-      ...before,
-      mark,
-      state: met.has(machine) ? "established" : "invalid",
-      isFirst: false,
-      ...(known && { translated: translatedBy(known) }),
-    };
-    let isSteered = steer === undefined;
-    const steerBy = (priority: number) => {
-      if (isSteered || priority <= STEER_PRIORITY || packet.mark === undefined) return;
-      packet.mark = ((packet.mark & ~STEER_MASK) | steer!) >>> 0;
-      isSteered = true;
-    };
-    for (const chain of chainsOn(rules, hook, before.family).filters) {
-      const priority = chain.base?.priority ?? 0;
-      steerBy(priority);
-      // A chain before the translation sees the packet as it came, one after it as it leaves.
-      const isBefore = priority < (hook === "prerouting" || hook === "output" ? -100 : 100);
-      const { source, destination, port } = isBefore ? before : after;
-      Object.assign(packet, { source, destination, port });
-      const result = walkChain(rules, chain, packet, choices);
-      if (result.type === "stop")
-        return `${machine.name} stops the connection once it is answered: ${result.by}`;
-    }
-    steerBy(Number.POSITIVE_INFINITY);
-    mark = packet.mark;
-  }
-  return undefined;
+function isUntouched(tracked: Tracked): boolean {
+  const { dnat, snat } = translatedBy(tracked);
+  return !dnat && !snat;
 }

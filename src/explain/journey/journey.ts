@@ -18,7 +18,7 @@ import type { Network } from "../judges/judge.ts";
 import { gatewayOf, type Hop } from "../way/way.ts";
 import { isMartian } from "./martian.ts";
 import { type Asked as AskedFor, whyNotFound } from "./neighbours.ts";
-import { whyOuterStopped } from "./outer.ts";
+import { type OuterFate, sendOuter } from "./outer.ts";
 import { Parcel, type Start } from "./parcel.ts";
 import { PickedWays } from "./picked-ways.ts";
 import type { Asked, Travelled } from "./travelled.ts";
@@ -208,8 +208,9 @@ class Journey {
     }
     const { atlas } = this.#network;
     const { machines, link, via, by: why, perhaps, outer } = next;
-    const stopped = this.#traversal.isRefused ? undefined : this.#outerStopped(machine, next);
-    if (stopped !== undefined) return this.#lost(machine, at, { by: why, why: stopped, told: false });
+    const packed = this.#traversal.isRefused ? undefined : this.#sendOuter(machine, next);
+    if (packed?.stopped !== undefined)
+      return this.#lost(machine, at, { by: why, why: packed.stopped, told: false });
     const unsure =
       machines.length === 0 && !this.#traversal.isRefused
         ? atlas.whyPerhaps(machine, link, this.#parcel.destination)
@@ -231,6 +232,7 @@ class Journey {
     if (unfound !== undefined) return this.#lost(machine, at, { by: why, why: unfound, told: false });
     this.#hops.push({ at, to: target.name, ...(via !== undefined && { via }), by: why });
     this.#parcel.leave();
+    if (packed) this.#parcel.mark = packed.mark;
     return this.#arrive(target, there);
   }
 
@@ -245,10 +247,10 @@ class Journey {
   }
 
   /** What goes through a tunnel is packed into packets that rules on their way may stop. */
-  #outerStopped(machine: Machine, { link, outer }: Extract<Known, { type: "next" }>): string | undefined {
+  #sendOuter(machine: Machine, { link, outer }: Extract<Known, { type: "next" }>): OuterFate | undefined {
     if (outer === undefined) return undefined;
     const [network, choices] = [this.#network, this.#choices];
-    return whyOuterStopped({ network, choices, start: machine, link, to: outer, mark: this.#parcel.mark });
+    return sendOuter({ network, choices, start: machine, link, to: outer, mark: this.#parcel.mark });
   }
 
   /**

@@ -22,6 +22,8 @@ import { PickedWays } from "./picked-ways.ts";
 /** No way in any lab is longer. */
 const MOST_HOPS = 16;
 
+const unmarked = { mark: 0 } as const;
+
 export interface Outer {
   readonly network: Network;
   readonly choices: Choices;
@@ -34,11 +36,19 @@ export interface Outer {
   readonly mark: number | undefined;
 }
 
-/** Returns why the packets of a tunnel do not get to its other end; undefined: rules let them. */
-export function whyOuterStopped({ network, choices, start, link, to, mark }: Outer): string | undefined {
+/** What comes of a tunnel's packets. */
+export interface OuterFate {
+  /** Why they do not get to its other end; absent: rules let them. */
+  readonly stopped?: string;
+  /** What rules have given them at its other end: what was packed in them has it from there on (iptunnel_pull_header). */
+  readonly mark: number | undefined;
+}
+
+/** Sends a tunnel's packets to its other end. */
+export function sendOuter({ network, choices, start, link, to, mark }: Outer): OuterFate {
   const type = tunnelTypes.find(({ device }) => tunnelNetwork(device) === link.network);
   const source = type && outerSource(network, start, type, to);
-  if (!type || source === undefined) return undefined;
+  if (!type || source === undefined) return unmarked;
   const { atlas } = network;
   const picked = new PickedWays();
   let machine = start;
@@ -46,7 +56,7 @@ export function whyOuterStopped({ network, choices, start, link, to, mark }: Out
   for (let hops = 0; hops < MOST_HOPS; hops++) {
     const next = picked.of(atlas.onward(machine, to, by === "", { source }), choices);
     // That the way leads there was asked before.
-    if (next.type === "nowhere" || next.type === "pod") return undefined;
+    if (next.type === "nowhere" || next.type === "pod") return unmarked;
     const out = next.type === "next" ? next.link : undefined;
     const packet: HookPacket = {
       family: type.family,
@@ -65,14 +75,14 @@ export function whyOuterStopped({ network, choices, start, link, to, mark }: Out
     };
     const via = next.type === "next" ? next.via : undefined;
     const stopped = passHooks({ network, choices, machine, packet, out, via });
-    if (stopped !== undefined) return stopped;
-    if (next.type === "local") return undefined;
+    if (stopped !== undefined) return { stopped, mark: 0 };
+    if (next.type === "local") return { mark: packet.mark };
     const [target] = next.machines;
-    if (!target) return undefined;
+    if (!target) return unmarked;
     machine = target;
     by = target.links.find((one) => one.network === next.link.network)?.name ?? "?";
   }
-  return undefined;
+  return unmarked;
 }
 
 interface AtMachine extends Pick<Outer, "network" | "choices"> {

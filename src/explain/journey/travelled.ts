@@ -55,3 +55,9 @@ export interface Travelled {
   readonly tracked: readonly Tracked[];
   readonly passed: readonly Passed[];
 }
+
+/** What a machine has done to a connection, of which all of its packets tell from then on. */
+export function translatedBy({ before, after }: Tracked): HookPacket["translated"] {
+  const isSame = before.source.first === after.source.first && before.source.last === after.source.last;
+  return { dnat: before.destination !== after.destination || before.port !== after.port, snat: !isSame };
+}

@@ -75,6 +75,23 @@ describe("where nodes' tunnels end", () => {
     expect(asked({ n1: nat })[0]).toBe("yes");
   });
 
+  it("what is packed in has the mark that rules have given a tunnel's packets where it ends", () => {
+    const marks = iptables("mangle", "-A PREROUTING -p udp -j MARK --set-xmark 0x77/0xff");
+    const drops = (chain: string) =>
+      rules(marks, iptables("filter", `-A ${chain} -p tcp -m mark --mark 0x77/0xff -j DROP`));
+    const asked = (more: Given) => said("pod/web", "pod/api:80", more).slice(0, 2);
+    expect(asked({ n2: drops("FORWARD") })).toEqual(["no", "filtered"]);
+    expect(asked({ n2: drops("OUTPUT") })).toEqual(["yes", "answered"]);
+    // Answers, too; and without tunnels nothing is marked.
+    expect(asked({ n1: drops("FORWARD") })).toEqual(["no", "filtered"]);
+    expect(ask("pod/web", "pod/api:80", { n2: drops("FORWARD") }).expected).toBe("answered");
+    const later = iptables(
+      "filter",
+      "-A FORWARD -m mark --mark 0x77/0xff -m conntrack --ctstate ESTABLISHED -d 10.1.0.65 -j DROP",
+    );
+    expect(asked({ n2: rules(marks, later) })).toEqual(["no", "filtered"]);
+  });
+
   it("any other port, and any without tunnels, is as ever", () => {
     expect(ask("pod/web", "node/n2:4790/udp", { of }).expected).toBe("refused");
     expect(ask("pod/web", "node/n2:4789", { of }).expected).toBe("refused");
