@@ -1,6 +1,5 @@
-// The way of answers. An answer goes to the address that was seen;
-// machines that translated the first packet know the connection, and they alone translate the answer back, whatever the
-// routes. Nat chains are not asked again, filters are.
+// The way of answers. An answer goes to the address that was seen; machines that translated the first packet know the
+// connection, and they alone translate the answer back, whatever the routes. Nat chains are not asked again, filters are.
 import { formatIp, type IpRange, parseIp } from "../../base/ip.ts";
 import type { Choices, Hook, HookPacket, IcmpError } from "../../plan/foreign/index.ts";
 import { decideSnat, rangeName } from "../../plan/snat/index.ts";
