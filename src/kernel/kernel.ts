@@ -206,10 +206,22 @@ export interface LinkAddress {
   readonly validSeconds?: number;
   /** In lists only: not to be the source of anything new (RFC 4862, 5.5.4). */
   readonly deprecated?: true;
+  /** In lists only: not its own yet, or never, because somebody else on the link has it (RFC 4862, 5.4). */
+  readonly tentative?: true;
+}
+
+/** An entry of the policy table by which sources of IPv6 are chosen (RFC 6724, 2.1; ip-addrlabel(8)). */
+export interface AddressLabel {
+  readonly range: string;
+  readonly label: number;
+  /** For addresses of that link alone. */
+  readonly linkIndex?: number;
 }
 
 export interface Addresses {
   list(linkIndex?: number): LinkAddress[];
+  /** Returns the labels in the kernel's order: the first that fits an address is its own. None where there is no IPv6. */
+  labels(): AddressLabel[];
   add(address: LinkAddress): void;
   remove(address: LinkAddress): void;
 }

@@ -264,12 +264,24 @@ export class Atlas {
     return more.length === 0 ? known : [...(known ?? []), ...more];
   }
 
-  /** Returns why it is not known whether somebody takes what nobody on that link says to have; undefined: nobody does. */
+  /**
+   * Returns why it is not known whether somebody else takes what is sent to an address on a link; undefined: nobody does.
+   * @param known those who say to have it
+   */
   whyPerhaps(
     machine: Machine,
     { name, network, elsewhere }: GroundLink,
     address: string,
+    known: readonly Machine[] = [],
   ): string | undefined {
+    const other = [...this.#machines.values()].find(
+      (one) =>
+        one !== machine &&
+        !known.includes(one) &&
+        one.proxied?.some((entry) => entry.network === network && entry.address === address) === true,
+    );
+    if (other) return `whether ${other.name} answers on network ${network} for ${address} (a proxy entry)`;
+    if (known.length > 0) return undefined;
     if (network === undefined)
       return elsewhere === undefined
         ? undefined

@@ -197,6 +197,14 @@ describe("in a network that is known whole", () => {
     const proxy = lookedAt({ proxies: ["nodes"] });
     expect(proxy("node/n2", "192.168.18.77:80").unknown).toHaveLength(1);
     expect(proxy("node/n2", "host/out:80").unknown).toBeUndefined();
+    const one = lookedAt({ proxied: [{ network: "nodes", address: "192.168.18.77" }] });
+    expect(one("node/n2", "192.168.18.77:80").unknown).toEqual([
+      "whether node/n1 answers on network nodes for 192.168.18.77 (a proxy entry)",
+    ]);
+    expect(one("node/n2", "192.168.18.78:80").unknown).toBeUndefined();
+    // One that is there has a rival.
+    const rival = lookedAt({ proxied: [{ network: "nodes", address: "192.168.18.1" }] });
+    expect(rival("node/n2", "host/out:80").unknown).toHaveLength(1);
   });
 
   it("does not know which of two routes to a pod is taken, but where the agent's is better", () => {

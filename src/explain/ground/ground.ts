@@ -42,6 +42,10 @@ export interface Machine {
   readonly localnet?: readonly string[];
   /** Networks on which it answers for addresses of others (`proxy_arp`). */
   readonly proxies?: readonly string[];
+  /** Single addresses of others for which it may answer on a network (`ip neigh add proxy`). */
+  readonly proxied?: readonly { readonly network: string; readonly address: string }[];
+  /** How it labels IPv6's addresses where it chooses a source (ip-addrlabel(8)), in its order; absent: as RFC 6724 says. */
+  readonly labels?: readonly SourceLabel[];
   /** Has a route to every confirmed block of addresses, without being a node. */
   readonly podRoutes: boolean;
   /** Open on all of its addresses; those of hostNetwork pods come on top. */
@@ -50,6 +54,13 @@ export interface Machine {
   readonly bound?: readonly string[];
   /** Ranges whose connections it takes; absent: everyone's. */
   readonly admit?: readonly string[];
+}
+
+export interface SourceLabel {
+  readonly range: string;
+  readonly label: number;
+  /** For addresses of that link alone, and destinations that are reached by it. */
+  readonly link?: string;
 }
 
 export interface GroundLink {

@@ -2,7 +2,7 @@
 // first address of the range that the next hop is in, else its first (inet_select_addr of net/ipv4/devinet.c). IPv6:
 // RFC 6724 section 5 with the policy table of section 2.1, as ipv6_dev_get_saddr of net/ipv6/addrconf.c has it.
 import { type Cidr, cidrContains, cidrOf, formatCidr, type Ip, parseCidr, parseIp } from "../../base/ip.ts";
-import { bare, type GroundLink, type Machine } from "./ground.ts";
+import { bare, type GroundLink, type Machine, type SourceLabel } from "./ground.ts";
 
 interface Candidate {
   readonly text: string;
@@ -61,42 +61,50 @@ function isHostScope({ value }: Ip): boolean {
 function choose6(machine: Machine, link: GroundLink, destination: Ip): string | undefined {
   const scope = scopeOf(destination);
   const links = scope <= linkScope ? [link] : machine.links;
+  const asked: Asked = { to: destination, out: link, labelOf: labelling(machine) };
   let best: Candidate | undefined;
   for (const candidate of links.flatMap((one) => candidatesOf(one, 6)))
-    if (!best || compare(candidate, best, destination, link) > 0) best = candidate;
+    if (!best || compare(candidate, best, asked) > 0) best = candidate;
   return best && bare(best.text);
 }
 
+/** What a source is looked for. */
+interface Asked {
+  readonly to: Ip;
+  readonly out: GroundLink;
+  readonly labelOf: Labelling;
+}
+
 /** Above 0: the first is the better one. What is equal in all leaves it to the one that came first. */
-function compare(a: Candidate, b: Candidate, destination: Ip, out: GroundLink): number {
+function compare(a: Candidate, b: Candidate, asked: Asked): number {
   for (const rule of rules) {
-    const difference = rule(a, destination, out) - rule(b, destination, out);
+    const difference = rule(a, asked) - rule(b, asked);
     if (difference !== 0) return difference;
   }
   return 0;
 }
 
-type SourceRule = (candidate: Candidate, destination: Ip, out: GroundLink) => number;
+type SourceRule = (candidate: Candidate, asked: Asked) => number;
 
 /** The higher the better; a candidate that is better by an earlier rule wins. */
 const rules: readonly SourceRule[] = [
   // 1: the same address.
-  ({ ip }, to) => Number(ip.value === to.value),
+  ({ ip }, { to }) => Number(ip.value === to.value),
   // 2: the smallest scope that is wide enough; else the widest.
-  ({ ip }, to) => {
+  ({ ip }, { to }) => {
     const own = scopeOf(ip);
     return own >= scopeOf(to) ? -own : own - 128;
   },
   // 3: no deprecated ones. (4, home addresses, is of Mobile IPv6.)
   ({ deprecated }) => Number(!deprecated),
   // 5: of the link that it leaves by.
-  ({ link }, _, out) => Number(link === out),
+  ({ link }, { out }) => Number(link === out),
   // 6: the same label.
-  ({ ip }, to) => Number(labelOf(ip) === labelOf(to)),
+  ({ ip, link }, { to, out, labelOf }) => Number(labelOf(ip, link) === labelOf(to, out)),
   // The kernel's own before the last: ORCHID (RFC 7343) only with ORCHID.
-  ({ ip }, to) => Number(isOrchid(ip) === isOrchid(to)),
+  ({ ip }, { to }) => Number(isOrchid(ip) === isOrchid(to)),
   // 8: the longest common prefix, as far as the address's own goes.
-  ({ ip, length }, to) => Math.min(length, commonBits(ip, to)),
+  ({ ip, length }, { to }) => Math.min(length, commonBits(ip, to)),
 ];
 
 function candidatesOf(link: GroundLink, family: 4 | 6): Candidate[] {
@@ -121,7 +129,8 @@ function scopeOf({ value }: Ip): number {
   return (top & 0xffc0) === 0xfec0 ? siteScope : globalScope;
 }
 
-const labels = (
+/** RFC 6724, section 2.1, as the kernel has it (net/ipv6/addrlabel.c). */
+const usual: readonly SourceLabel[] = (
   [
     ["::1/128", 0],
     ["::ffff:0:0/96", 4],
@@ -134,12 +143,31 @@ const labels = (
     ["fc00::/7", 5],
     ["::/0", 1],
   ] as const
-)
-  .map(([text, label]) => ({ range: parseCidr(text), label }))
-  .toSorted((a, b) => b.range.length - a.range.length);
+).map(([range, label]) => ({ range, label }));
 
-function labelOf(ip: Ip): number {
-  return labels.find(({ range }) => cidrContains(range, ip))?.label ?? 1;
+/** Returns whether a machine labels addresses as every machine does that nobody has told otherwise. */
+export function isUsuallyLabelled(labels: readonly SourceLabel[]): boolean {
+  const text = (list: readonly SourceLabel[]) =>
+    list.map(({ range, label, link = "" }) => `${range} ${label} ${link}`).toSorted();
+  return text(labels).join() === text(usual).join();
+}
+
+type Labelling = (ip: Ip, link: GroundLink) => number;
+
+const labellings = new WeakMap<readonly SourceLabel[], Labelling>();
+
+/** Returns what tells the label of an address on a link: that of the first entry that fits (ipv6_addr_label). */
+function labelling({ labels = usual }: Machine): Labelling {
+  const known = labellings.get(labels);
+  if (known) return known;
+  const list = labels.map(({ range, ...rest }) => ({ ...rest, range: parseCidr(range) }));
+  // Entries for a range within another's come first.
+  const sorted = list.toSorted((a, b) => b.range.length - a.range.length);
+  const labelOf: Labelling = (ip, { name }) =>
+    sorted.find(({ range, link }) => (link === undefined || link === name) && cidrContains(range, ip))
+      ?.label ?? -1;
+  labellings.set(labels, labelOf);
+  return labelOf;
 }
 
 const orchid: Cidr = parseCidr("2001:10::/28");

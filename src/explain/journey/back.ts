@@ -167,17 +167,15 @@ class Way {
       if (packed?.stopped !== undefined) return lost(seen, packed.stopped);
       arrives = packed ? packed.mark : 0;
       const isLost = next.machines.length === 0;
-      const unsure = isLost
-        ? this.#network.atlas.whyPerhaps(machine, next.link, answer.destination)
-        : undefined;
+      const address = next.via ?? answer.destination;
+      const unsure = this.#network.atlas.whyPerhaps(machine, next.link, address, next.machines);
       if (unsure !== undefined) throw this.#choices.untold(unsure);
       if (isLost || (next.perhaps !== undefined && this.#choices.pick(2, next.perhaps) === 1))
         return lost(seen, nobodyHas(machine, next, answer.destination));
       const names = next.machines.map(({ name }) => name).join(" and ");
-      const doubt = `${names} both answer for ${next.via ?? answer.destination} on network ${next.link.network}`;
+      const doubt = `${names} both answer for ${address} on network ${next.link.network}`;
       const target = next.machines[this.#choices.pick(next.machines.length, doubt)]!;
       const ownerLink = linkOn(target, next.link);
-      const address = next.via ?? answer.destination;
       const about = { asker: machine, link: next.link, owner: target, ownerLink, address };
       const unfound = next.outer === undefined ? this.#unfound(about) : undefined;
       if (unfound !== undefined) return lost(seen, unfound);

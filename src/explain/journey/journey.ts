@@ -211,20 +211,17 @@ class Journey {
     const packed = this.#traversal.isRefused ? undefined : this.#sendOuter(machine, next);
     if (packed?.stopped !== undefined)
       return this.#lost(machine, at, { by: why, why: packed.stopped, told: false });
-    const unsure =
-      machines.length === 0 && !this.#traversal.isRefused
-        ? atlas.whyPerhaps(machine, link, this.#parcel.destination)
-        : undefined;
+    const address = via ?? this.#parcel.destination;
+    const unsure = this.#traversal.isRefused ? undefined : atlas.whyPerhaps(machine, link, address, machines);
     if (unsure !== undefined) throw this.#choices.untold(unsure);
     if (machines.length === 0 || (perhaps !== undefined && this.#choices.pick(2, perhaps) === 1)) {
       const nobody = nobodyHas(machine, next, this.#parcel.destination);
       return this.#lost(machine, at, { by: why, why: nobody, told: false });
     }
     const names = machines.map(({ name }) => name).join(" and ");
-    const place = `${names} both answer for ${via ?? this.#parcel.destination} on network ${link.network}`;
+    const place = `${names} both answer for ${address} on network ${link.network}`;
     const target = machines[this.#choices.pick(machines.length, place)]!;
     const there = linkOn(target, link);
-    const address = via ?? this.#parcel.destination;
     const unfound =
       outer === undefined
         ? this.#unfound({ asker: machine, link, owner: target, ownerLink: there, address })

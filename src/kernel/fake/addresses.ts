@@ -1,6 +1,6 @@
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
-import type { Addresses, LinkAddress } from "../kernel.ts";
+import type { Addresses, AddressLabel, LinkAddress } from "../kernel.ts";
 import { addressText, prefixOf } from "../netlink/bytes.ts";
 import type { FakeContext } from "./context.ts";
 import { addAddress, removeAddress } from "./link-life.ts";
@@ -15,6 +15,11 @@ export class FakeAddresses implements Addresses {
   list(linkIndex?: number): LinkAddress[] {
     const { addresses } = this.#context.namespace("list addresses");
     return addresses.filter((one) => linkIndex === undefined || one.linkIndex === linkIndex);
+  }
+
+  labels(): AddressLabel[] {
+    this.#context.namespace("list labels of addresses");
+    return [];
   }
 
   add(address: LinkAddress): void {

@@ -1,7 +1,8 @@
 import { Errno } from "../ffi/libc.ts";
 import { refusal } from "../ffi/refusal.ts";
-import type { Addresses, LinkAddress } from "../kernel.ts";
+import type { Addresses, AddressLabel, LinkAddress } from "../kernel.ts";
 import { AddressMessage, readAddress, writeAddress, writeAddressQuery } from "../netlink/address.ts";
+import { AddressLabelMessage, readAddressLabel, writeAddressLabelQuery } from "../netlink/address-label.ts";
 import { newAddress } from "./changes.ts";
 import type { Context } from "./context.ts";
 
@@ -28,6 +29,25 @@ export class LinuxAddresses implements Addresses {
     );
     // No such link: then it has no addresses.
     if (errno === Errno.ENODEV) return [];
+    if (errno !== 0) throw refusal(attempt(), errno, text);
+    return found;
+  }
+
+  labels(): AddressLabel[] {
+    const attempt = (): string => "list labels of addresses";
+    const found: AddressLabel[] = [];
+    const { errno, text } = this.#context.route(attempt).dump(
+      AddressLabelMessage.get,
+      writeAddressLabelQuery,
+      attempt,
+      (message) => {
+        const label = readAddressLabel(message);
+        if (label) found.push(label);
+      },
+      () => found.splice(0),
+    );
+    // IPv6 may be off.
+    if (errno === Errno.EAFNOSUPPORT || errno === Errno.EOPNOTSUPP) return [];
     if (errno !== 0) throw refusal(attempt(), errno, text);
     return found;
   }

@@ -7,7 +7,9 @@ export const AddressMessage = { new: 20, delete: 21, get: 22 } as const;
 
 const IFA = { address: 1, local: 2, broadcast: 4, cacheInfo: 6, flags: 8 } as const;
 const IFA_F_NODAD = 2;
+const IFA_F_OPTIMISTIC = 4;
 const IFA_F_DEPRECATED = 0x20;
+const IFA_F_TENTATIVE = 0x40;
 const scopes = { global: 0, link: 253, host: 254 } as const;
 
 /** Writes the body of a request that adds or removes an address. */
@@ -48,5 +50,6 @@ export function readAddress({ bytes, from, to }: Message): LinkAddress {
     ...(broadcast && { broadcast: addressText(broadcast) }),
     ...((flags & IFA_F_NODAD) !== 0 && { noDad: true }),
     ...((flags & IFA_F_DEPRECATED) !== 0 && { deprecated: true }),
+    ...((flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) === IFA_F_TENTATIVE && { tentative: true }),
   };
 }

@@ -17,6 +17,11 @@ export function addressTests(scene: Scene): void {
     expect(kernel.addresses.list().map((one) => one.address)).toContain("127.0.0.1/8");
   });
 
+  it("lists how sources of IPv6 are chosen, where there is IPv6", () => {
+    const labels = scene.open(scene.netns()).addresses.labels();
+    if (labels.length > 0) expect(labels).toContainEqual({ range: "fc00::/7", label: 5 });
+  });
+
   it("gives a link with carrier a link-local address, unless told not to", async () => {
     const kernel = scene.open(scene.netns());
     kernel.links.add({ kind: "veth", name: "v0", mac: "02:00:00:00:00:0a", peer: { name: "v1" } });

@@ -96,13 +96,37 @@ it("tells what a machine takes for its own, and what it answers for, by settings
   add("10.1.0.70/32", { type: "unicast", table: 254, linkIndex: tl, protocol: ROUTE_PROTOCOL });
   kernel.sysctl.set("net/ipv4/conf/tlpod/route_localnet", 1);
   kernel.sysctl.set("net/ipv4/conf/eth0/proxy_arp", 1);
+  kernel.neighbours.replace({ linkIndex: eth0!, address: "192.168.18.77", state: "permanent", proxy: true });
+  kernel.neighbours.replace({ linkIndex: tl!, address: "192.168.18.78", state: "permanent", proxy: true });
   const [n1, h] = groundNow(built, members).machines;
   expect(n1).toMatchObject({
     taken: ["192.168.18.99/32"],
     broadcasts: ["192.168.18.255"],
     localnet: ["10.1.0.70"],
     proxies: ["nodes"],
+    proxied: [{ network: "nodes", address: "192.168.18.77" }],
     rules: [{ family: 4, text: "a route to 10.9.9.0/24 in table default" }],
   });
   expect(h).not.toHaveProperty("taken");
+});
+
+it("tells how a machine chooses sources where somebody has changed that, and leaves out addresses that are not its own yet", () => {
+  const members = lab();
+  const { kernel } = members[0]!;
+  const eth0 = kernel.links.get("eth0")!.index;
+  const list = kernel.addresses.list();
+  const doubled = { linkIndex: eth0, address: "fd00::7/64", scope: "global", tentative: true } as const;
+  kernel.addresses.list = () => [...list, doubled];
+  kernel.addresses.labels = () => [
+    { range: "fd00::/64", label: 7, linkIndex: eth0 },
+    { range: "::/0", label: 1 },
+  ];
+  kernel.sysctl.set("net/ipv6/conf/eth0/use_oif_addrs_only", 1);
+  const [n1] = groundNow(built, members).machines;
+  expect(n1!.labels).toEqual([
+    { range: "fd00::/64", label: 7, link: "eth0" },
+    { range: "::/0", label: 1 },
+  ]);
+  expect(JSON.stringify(n1!.links)).not.toContain("fd00::7");
+  expect(n1!.odd).toContainEqual({ what: "use_oif_addrs_only of eth0 is 1" });
 });

@@ -8,6 +8,7 @@ import {
   type Machine,
   tunnelNetwork,
 } from "../../explain/ground/ground.ts";
+import { isUsuallyLabelled } from "../../explain/ground/source.ts";
 import {
   type Kernel,
   type Link,
@@ -68,6 +69,7 @@ function machineNow(machine: Machine, { kernel, plan }: Looked, plugged: Readonl
     const own = addresses.filter((one) => one.linkIndex === index && isOwn(one));
     const linkLocal = addresses
       .filter((one) => one.linkIndex === index && one.scope === "link" && one.address.includes(":"))
+      .filter(({ tentative }) => !tentative)
       .map(({ address }) => address);
     const deprecated = own.filter((one) => one.deprecated).map(({ address }) => address);
     const narrow = own.filter(({ scope }) => scope !== "global").map(({ address }) => address);
@@ -84,6 +86,11 @@ function machineNow(machine: Machine, { kernel, plan }: Looked, plugged: Readonl
     };
   });
   const local = kernel.routes.list({ table: LOCAL_TABLE });
+  const networkOf = new Map(now.map(({ name = "", network }) => [name, network]));
+  const proxied = kernel.neighbours.list({ proxy: true }).flatMap(({ linkIndex, address }) => {
+    const network = networkOf.get(names.get(linkIndex) ?? "");
+    return network === undefined ? [] : [{ network, address }];
+  });
   const rules = [
     ...foreignRules(kernel.rules.list()).map((rule) => ({ family: rule.family, text: ruleText(rule) })),
     ...missingRules(kernel.rules.list()),
@@ -106,6 +113,8 @@ function machineNow(machine: Machine, { kernel, plan }: Looked, plugged: Readonl
       .filter((route) => !isPodRoute(route, podLinks))
       .flatMap((route) => routeNow(route, names)),
     ...takenBy(local),
+    ...(proxied.length > 0 && { proxied }),
+    ...labels(kernel, names),
     ...openings(kernel, plan.interfaces, { all, podLinks }),
     bound: machine.bound ?? machine.links.flatMap((link) => link.addresses.map(bare)),
     ...(rules.length > 0 && { rules }),
@@ -113,8 +122,23 @@ function machineNow(machine: Machine, { kernel, plan }: Looked, plugged: Readonl
 }
 
 /** An address that the machine takes for its own; of IPv6, those of a link's scope mean nobody without the link's name. */
-function isOwn({ address, scope }: LinkAddress): boolean {
+function isOwn({ address, scope, tentative }: LinkAddress): boolean {
+  if (tentative) return false;
   return scope === "global" || !/:|^127\./.test(address);
+}
+
+/** How it labels addresses of IPv6, where somebody has changed that. */
+function labels(
+  { addresses, sysctl }: Looked["kernel"],
+  names: ReadonlyMap<number, string>,
+): Pick<Machine, "labels"> {
+  if (settingOf(sysctl, "net/ipv6/conf/all/forwarding") === undefined) return {};
+  const all = addresses.labels().map(({ range, label, linkIndex }) => ({
+    range,
+    label,
+    ...(linkIndex !== undefined && { link: names.get(linkIndex) ?? "?" }),
+  }));
+  return isUsuallyLabelled(all) ? {} : { labels: all };
 }
 
 /** Such a link is one more name on the network of another (macvlan, ipvlan). */

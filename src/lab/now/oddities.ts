@@ -167,6 +167,9 @@ export function machineOddities(
         .map((name) => ({ what: `${key} of ${name} is ${conf(name, key)}` })),
     ),
     ...redirectable(kernel, interfaces),
+    ...["all", ...interfaces]
+      .filter((name) => settingOf(kernel.sysctl, `net/ipv6/conf/${name}/use_oif_addrs_only`) === "1")
+      .map((name) => ({ what: `use_oif_addrs_only of ${name} is 1` })),
     ...passageOddities(kernel, [...near]),
     ...kernel.links
       .list()
