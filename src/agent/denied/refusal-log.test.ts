@@ -162,6 +162,14 @@ describe("the log of refusals", () => {
     ]);
   });
 
+  it("leaves other figures to be had where the kernel refuses these, and says how often", async () => {
+    const registry = new Registry();
+    log.meter(registry);
+    kernel.nft.list = () => Promise.reject(new Error("interrupted"));
+    await registry.metrics();
+    expect(await registry.metrics()).toMatch(/^trunkline_denied_read_failures_total [12]$/m);
+  });
+
   it("keeps what staged policies would refuse apart, and names them", async () => {
     const rehearsed = new NodePolicy({ peer() {}, row() {}, local() {} }, true);
     rehearsed.setPod("x/web", pod("web", "10.0.0.1"));

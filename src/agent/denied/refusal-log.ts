@@ -123,7 +123,21 @@ export class RefusalLog implements Manager {
 
   /** Puts what is counted into the agent's metrics. */
   meter(registry: Registry): void {
-    const { kernel, model, stagedModel } = this.#options;
+    const { kernel, model, stagedModel, logger } = this.#options;
+    const failures = new Counter({
+      name: "trunkline_denied_read_failures_total",
+      help: "Times that the counters of refused packets could not be read from the kernel: those figures stand still then",
+      registers: [registry],
+    });
+    // All other figures are still to be had where nft refuses these.
+    const read = async (counts: () => Promise<void>): Promise<void> => {
+      try {
+        await counts();
+      } catch (error) {
+        failures.inc();
+        logger.warn({ error: textOf(error) }, "the counters of refused packets cannot be read");
+      }
+    };
     const sums = new Sums(
       () => readDeniedCounts(kernel.nft),
       (link, direction) => this.#isolating(model(), link, direction),
@@ -137,7 +151,7 @@ export class RefusalLog implements Manager {
       help: "Packets refused by default at pods that a policy isolates; each policy that isolates the pod has them all",
       labelNames: ["namespace", "policy", "direction"],
       registers: [registry],
-      collect: (): Promise<void> => sums.collect(perPolicy, guards),
+      collect: (): Promise<void> => read(() => sums.collect(perPolicy, guards)),
     });
     const wouldBe: Counter<"namespace" | "policy" | "direction"> = new Counter({
       name: "trunkline_staged_denied_packets_total",
@@ -145,7 +159,7 @@ export class RefusalLog implements Manager {
       labelNames: ["namespace", "policy", "direction"],
       registers: [registry],
       collect: (): Promise<void> =>
-        stagedModel() === undefined ? Promise.resolve() : stagedSums.collect(wouldBe),
+        stagedModel() === undefined ? Promise.resolve() : read(() => stagedSums.collect(wouldBe)),
     });
     const guards: Counter<"chain"> = new Counter({
       name: "trunkline_guard_denied_packets_total",

@@ -203,6 +203,23 @@ describe("Endpoints", () => {
     expect(endpoints.local.size).toBe(0);
   });
 
+  it("says why an ADD failed though it cannot be taken back, and its DEL takes it back", async () => {
+    const endpoints = await node.agent();
+    node.inForce = async () => {
+      throw new TrunklineError("agent.not-applied", { seconds: 1, manager: "policy", why: "test" });
+    };
+    node.held.fault = new TrunklineError("agent.not-applied", {
+      seconds: 2,
+      manager: "addresses",
+      why: "test",
+    });
+    await expect(endpoints.add(node.wanted("a"))).rejects.toThrow("policy");
+    node.held.fault = undefined;
+    await endpoints.remove({ containerId: "a", ifName: "eth0" });
+    await endpoints.settled();
+    expect(node.picture()).toEqual(nothing);
+  });
+
   it("takes everything back where a wire that is made anew does not come into force", async () => {
     const endpoints = await node.agent();
     await endpoints.add(node.wanted("a"));

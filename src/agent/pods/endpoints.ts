@@ -126,7 +126,7 @@ export class Endpoints {
     }
   }
 
-  /** One attachment must not keep the others from their agent; what is left of it is for the next start, or its own DEL. */
+  /** What is left of one attachment must keep nothing else from going on: it is for the next start, or its own DEL. */
   async #tolerate(attached: AddressOwner, work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -202,7 +202,8 @@ export class Endpoints {
     try {
       return await this.#make(endpoint, wanted.mtu, parts);
     } catch (error) {
-      await this.#undo(endpoint);
+      // Why the pod has no network is what is to be told; what cannot be taken back now is its DEL's, or the next ADD's.
+      await this.#tolerate(endpoint, () => this.#undo(endpoint));
       throw error;
     }
   }
