@@ -207,6 +207,14 @@ describe("in a network that is known whole", () => {
     expect(rival("node/n2", "host/out:80").unknown).toHaveLength(1);
   });
 
+  it("has nothing to say to itself by a loopback link that is down", () => {
+    const lo = { name: "lo", down: true as const, addresses: ["127.0.0.1/8"] };
+    const asked = lookedAt({ links: [lo], routes: [] });
+    expect(asked("node/n1", "192.168.18.3:10250").expected).toBe("filtered");
+    expect(asked("node/n1", "127.0.0.1:10250").expected).toBe("filtered");
+    expect(asked("pod/web", "192.168.18.3:10250").expected).toBe("answered");
+  });
+
   it("does not know which of two routes to a pod is taken, but where the agent's is better", () => {
     const to = (more: object) =>
       lookedAt({ routes: [{ to: "10.1.0.1/32", ...more }] })("host/out", "pod/web:80");

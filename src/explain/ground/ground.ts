@@ -46,6 +46,8 @@ export interface Machine {
   readonly proxied?: readonly { readonly network: string; readonly address: string }[];
   /** How it labels IPv6's addresses where it chooses a source (ip-addrlabel(8)), in its order; absent: as RFC 6724 says. */
   readonly labels?: readonly SourceLabel[];
+  /** Of TCP it takes nothing for a connection whose beginning it has not seen (`nf_conntrack_tcp_loose` is 0). */
+  readonly strictTcp?: true;
   /** Has a route to every confirmed block of addresses, without being a node. */
   readonly podRoutes: boolean;
   /** Open on all of its addresses; those of hostNetwork pods come on top. */

@@ -3,7 +3,7 @@ import { sourceNatKind } from "../../api/kinds/source-nat.ts";
 import type { KubeObject } from "../../api/object.ts";
 import { cluster, heldEgress, host, pod, pool } from "../cluster.suite.ts";
 import type { Ground, Machine } from "../ground/ground.ts";
-import { ask, facts, iptables, masquerade, named, rules } from "./journey.suite.ts";
+import { ask, facts, iptables, masquerade, named, routed, rules } from "./journey.suite.ts";
 
 describe("the way back", () => {
   it("of a translated source leads through the machine that translated, and no other", () => {
@@ -75,6 +75,32 @@ describe("the way back", () => {
         );
     },
   );
+
+  it("may pass by a machine that sees what is asked, and takes all but the first packet for nothing", () => {
+    const on = routed("host/gateway", { to: "10.1.0.64/26", via: "192.168.18.3" });
+    const drop = (state: string) =>
+      rules(iptables("filter", `-A FORWARD -m conntrack --ctstate ${state} -j DROP`));
+    expect(ask("host/out", "pod/api:80", { on }).verdict).toBe("yes");
+    expect(ask("host/out", "pod/api:80", { on, n1: drop("ESTABLISHED") }).verdict).toBe("yes");
+    const cut = ask("host/out", "pod/api:80", { on, n1: drop("INVALID") });
+    expect(cut).toMatchObject({ reachable: false, expected: "filtered" });
+    expect(cut.reasons[0]).toContain("node/n1 stops the connection once it is answered");
+    expect(ask("host/out", "pod/api:81", { on, n1: drop("INVALID") }).expected).toBe("refused");
+  });
+
+  it("begins nothing where a machine has been told to know TCP by its first packet", () => {
+    const of = cluster(
+      pool("pods", "10.1.0.0/16", false),
+      host("gateway", "192.168.18.1", { role: "router", ports: [] }),
+      pod("api", "10.1.0.65", "n2", { ports: [{ containerPort: 80 }] }),
+    );
+    const fresh = rules(iptables("filter", "-A FORWARD -m conntrack --ctstate NEW -j DROP"));
+    const strict: Ground = {
+      machines: around.machines.map((one) => ({ ...one, strictTcp: true as const })),
+    };
+    expect(ask("host/out", "pod/api:80", { of, on: around, n1: fresh }).expected).toBe("filtered");
+    expect(ask("host/out", "pod/api:80", { of, on: strict, n1: fresh }).expected).toBe("answered");
+  });
 
   it("to an egress address that its holder does not have any more is not known", () => {
     const held = heldEgress("n2");

@@ -113,7 +113,6 @@ class Way {
       port: port?.port,
     };
     const known = error ? ("related" as const) : ("established" as const);
-    const unknown = this.#statesWhereUnknown(error !== undefined, more);
     const picked = new PickedWays();
     /** The mark that it comes to a machine with: what a tunnel's packets were given there. */
     let arrives: number | undefined = 0;
@@ -141,7 +140,8 @@ class Way {
       const hooks = hooksOf(own, next.type === "local");
       let mark: number | undefined = 0;
       const state = rejecting && machine === first ? "related" : known;
-      for (const as of tracked ? [state] : unknown) {
+      const states = tracked ? [state] : this.#statesWhereUnknown(machine, error !== undefined, more);
+      for (const as of states) {
         const at: AtMachine = { machine, by, out, state: as, tracked, error, mark: arrives };
         for (const hook of hooks) {
           const isInside = own && (hook === "prerouting" || hook === "input");
@@ -223,12 +223,12 @@ class Way {
 
   /**
    * What a machine that sees only the answers takes them for. A datagram begins something; of TCP the first answer is
-   * nothing that it knows, but what follows begins something too (`nf_conntrack_tcp_loose`).
+   * nothing that it knows, but what follows begins something too, unless the machine has been told to be strict.
    */
-  #statesWhereUnknown(error: boolean, more: boolean): readonly HookPacket["state"][] {
+  #statesWhereUnknown({ strictTcp }: Machine, error: boolean, more: boolean): readonly HookPacket["state"][] {
     const protocol = error ? undefined : this.#start.port?.protocol;
     if (protocol === "UDP") return ["new"];
-    return protocol === "TCP" && more ? ["invalid", "new"] : ["invalid"];
+    return protocol === "TCP" && more && strictTcp !== true ? ["invalid", "new"] : ["invalid"];
   }
 
   /** Returns what becomes of the answer at a hook, unless it passes as it is. */

@@ -125,8 +125,12 @@ class Journey {
   #toItself(machine: Machine, at: string): Stop {
     if (this.#hops.length === 0)
       this.#hops.push({ at, to: at, by: "its own address: the packet never leaves" });
-    const lo = machine.links.find(({ name }) => name === "lo") ?? { name: "lo", addresses: [] };
+    const lo: GroundLink = machine.links.find(({ name }) => name === "lo") ?? { name: "lo", addresses: [] };
     this.#traversal.pass(machine, "postrouting", "", lo);
+    if (lo.down) {
+      const why = `${machine.name} speaks to itself by its loopback link, which is down`;
+      return { type: "lost", at: machine, why, told: false };
+    }
     this.#traversal.pass(machine, "prerouting", "lo", undefined);
     return this.#deliver(machine, "lo");
   }

@@ -105,6 +105,9 @@ function machineNow(machine: Machine, { kernel, plan }: Looked, plugged: Readonl
   return {
     ...machine,
     ...forwarding(kernel.sysctl),
+    ...(settingOf(kernel.sysctl, "net/netfilter/nf_conntrack_tcp_loose") === "0" && {
+      strictTcp: true as const,
+    }),
     ...(odd.length > 0 && { odd }),
     live: true,
     links: now,
