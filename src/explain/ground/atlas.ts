@@ -365,10 +365,25 @@ export class Atlas {
     return { type: "next", machines: [holder], link, via: bare(own), by };
   }
 
-  #routeFor(machine: Machine, ip: Ip): KnownRoute | undefined {
+  /** Returns all routes of a machine that hold an address, the one that it takes first. */
+  routesTo(machine: Machine, address: string): readonly KnownRoute[] {
+    const ip = parseIp(address);
+    return this.#routesOf(machine).filter(({ range }) => cidrContains(range, ip));
+  }
+
+  /** Returns whether a pod of that machine has an address. */
+  hasPod({ name }: Machine, address: string): boolean {
+    return this.#pods.has(`${name} ${address}`);
+  }
+
+  #routesOf(machine: Machine): readonly KnownRoute[] {
     const routes = this.#routes.get(machine) ?? routesOf(this.#facts, machine);
     this.#routes.set(machine, routes);
-    return routes.find(({ range }) => cidrContains(range, ip));
+    return routes;
+  }
+
+  #routeFor(machine: Machine, ip: Ip): KnownRoute | undefined {
+    return this.#routesOf(machine).find(({ range }) => cidrContains(range, ip));
   }
 }
 

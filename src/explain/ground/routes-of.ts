@@ -129,7 +129,7 @@ function linkRoutes(link: GroundLink): KnownRoute[] {
     .filter((text) => !isSecondary(link, text) && !/(^[^:]+\/32|\/128)$/.test(text))
     .map((text) => {
       const source = text.includes(":") ? {} : { source: bare(text) };
-      return { range: rangeOf(text), to: { link, ...source }, by, metric: text.includes(":") ? 256 : 0 };
+      return { range: cidrOfText(text), to: { link, ...source }, by, metric: text.includes(":") ? 256 : 0 };
     });
 }
 
@@ -193,7 +193,7 @@ function singleRoute(
 /** Returns the link that a next hop is on, of several one that has neighbours. */
 function linkTo({ links }: Machine, via: string): GroundLink | undefined {
   const next = parseIp(via);
-  const there = links.filter((link) => link.addresses.some((text) => cidrContains(rangeOf(text), next)));
+  const there = links.filter((link) => link.addresses.some((text) => cidrContains(cidrOfText(text), next)));
   return there.find(({ network }) => network !== undefined) ?? there[0];
 }
 
@@ -221,7 +221,7 @@ function tunnelLink(
 }
 
 /** Returns the range that is on the other side of a link by one of its addresses. */
-function rangeOf(text: string): Cidr {
+export function cidrOfText(text: string): Cidr {
   return cidrOf(parseIp(bare(text)), Number(text.split("/")[1] ?? "0"));
 }
 

@@ -1,9 +1,17 @@
 // The way of answers. An answer goes to the address that was seen; machines that translated the first packet know the
 // connection, and they alone translate the answer back, whatever the routes. Nat chains are not asked again, filters are.
 import { formatIp, type IpRange, parseIp } from "../../base/ip.ts";
-import type { Choices, Hook, HookPacket, IcmpError } from "../../plan/foreign/index.ts";
+import {
+  type Choices,
+  flagsOfAnswers,
+  flagsOfRefusal,
+  type Hook,
+  type HookPacket,
+  type IcmpError,
+} from "../../plan/foreign/index.ts";
 import { decideSnat, rangeName } from "../../plan/snat/index.ts";
 import { NAT_PRIORITY } from "../../plan/snat/nft.ts";
+import { addressing } from "../ground/addressing.ts";
 import { type Machine, nodeName, podLink } from "../ground/ground.ts";
 import { nobodyHas, type Onward } from "../ground/onward.ts";
 import type { Network } from "../judges/judge.ts";
@@ -51,6 +59,7 @@ interface AtMachine {
   readonly state: HookPacket["state"];
   readonly tracked: Tracked | undefined;
   readonly error: IcmpError | undefined;
+  readonly more: boolean;
   /** As the hooks before have left it. */
   mark: number | undefined;
 }
@@ -142,7 +151,7 @@ class Way {
       const state = rejecting && machine === first ? "related" : known;
       const states = tracked ? [state] : this.#statesWhereUnknown(machine, error !== undefined, more);
       for (const as of states) {
-        const at: AtMachine = { machine, by, out, state: as, tracked, error, mark: arrives };
+        const at: AtMachine = { machine, by, out, state: as, tracked, error, more, mark: arrives };
         for (const hook of hooks) {
           const isInside = own && (hook === "prerouting" || hook === "input");
           const stopped = isInside
@@ -254,8 +263,10 @@ class Way {
       out: isOut ? at.out : "",
       state,
       translated: tracked ? translatedBy(tracked) : { dnat: false, snat: false },
-      isLocal: (address) => this.#network.atlas.isLocal(machine, address),
+      ...addressing(this.#network.atlas, machine),
       isFirst: false,
+      isAnswer: true,
+      flags: at.more ? flagsOfAnswers : flagsOfRefusal,
       error,
     };
     const node = nodeName(machine.name);

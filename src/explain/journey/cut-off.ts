@@ -1,5 +1,11 @@
 // What the sender says after its first packet was answered: it passes the same hooks, as what machines know by then.
-import { type Choices, chainsOn, type HookPacket, walkChain } from "../../plan/foreign/index.ts";
+import {
+  type Choices,
+  chainsOn,
+  flagsOfOpener,
+  type HookPacket,
+  walkChain,
+} from "../../plan/foreign/index.ts";
 import { STEER_MASK, STEER_PRIORITY } from "../../plan/snat/nft.ts";
 import type { Machine } from "../ground/ground.ts";
 import type { Network } from "../judges/judge.ts";
@@ -28,6 +34,7 @@ export function whyCutOff(
       mark,
       state: met.has(machine) ? "established" : "invalid",
       isFirst: false,
+      flags: flagsOfOpener,
       ...(known && { translated: translatedBy(known) }),
     };
     let isSteered = steer === undefined;

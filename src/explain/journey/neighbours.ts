@@ -1,9 +1,10 @@
 // Of IPv6 neighbours are found by ICMPv6 (RFC 4861), which meets packet rules as everything does, and which connection
 // tracking leaves alone. Where rules stop it, a kernel goes on for a while with what it knows, and then finds nobody.
 import { cidrRange, type IpRange, parseCidr } from "../../base/ip.ts";
-import { type Choices, chainsOn, type Hook, type HookPacket } from "../../plan/foreign/index.ts";
+import { type Choices, chainsOn, type Hook, type HookPacket, type Maybe } from "../../plan/foreign/index.ts";
 import { protocolNumbers } from "../../plan/foreign/types.ts";
-import type { GroundLink, Machine } from "../ground/ground.ts";
+import { addressing } from "../ground/addressing.ts";
+import { bare, type GroundLink, type Machine } from "../ground/ground.ts";
 import type { Network } from "../judges/judge.ts";
 import { passHook } from "./hook.ts";
 import { one } from "./parcel.ts";
@@ -56,11 +57,13 @@ interface Message {
 }
 
 function passAll(
-  { network, choices }: Asked,
+  { network, choices, asker, link }: Asked,
   machine: Machine,
   those: readonly Hook[],
   { source, destination, message, by, out }: Message,
 ): string | undefined {
+  const ways = addressing(network.atlas, machine);
+  const own = asker.links.find(({ name }) => name === link.name) ?? link;
   const packet: HookPacket = {
     family: 6,
     source,
@@ -73,7 +76,8 @@ function passAll(
     out: out ?? "",
     state: "untracked",
     translated: { dnat: false, snat: false },
-    isLocal: (address) => network.atlas.isLocal(machine, address),
+    ...ways,
+    hasWayBack: (asked) => hasWayBack(asked, own, ways),
     isFirst: true,
     message,
   };
@@ -82,4 +86,16 @@ function passAll(
     if (refused) return `${machine.name} drops what asks for it: ${refused.by}`;
   }
   return undefined;
+}
+
+/** Who asks does it with an address of the link, of which it may have several. */
+function hasWayBack(
+  packet: HookPacket,
+  { addresses, linkLocal = [] }: GroundLink,
+  ways: ReturnType<typeof addressing>,
+): Maybe {
+  if (packet.source.first === packet.source.last) return ways.hasWayBack?.(packet) ?? "perhaps";
+  const own = [...addresses, ...linkLocal].map(bare).filter((text) => text.includes(":"));
+  const said = new Set(own.map((text) => ways.hasWayBack?.({ ...packet, source: one(text) }) ?? "perhaps"));
+  return said.size === 1 ? [...said][0]! : "perhaps";
 }

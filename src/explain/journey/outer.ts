@@ -11,6 +11,7 @@ import {
   tunnelTypes,
   VXLAN_PORT,
 } from "../../plan/routing/tunnels.ts";
+import { addressing } from "../ground/addressing.ts";
 import type { GroundLink, Machine } from "../ground/ground.ts";
 import { nodeName, tunnelNetwork } from "../ground/ground.ts";
 import { chooseSource } from "../ground/source.ts";
@@ -70,7 +71,7 @@ export function sendOuter({ network, choices, start, link, to, mark }: Outer): O
       out: "",
       state: "new",
       translated: { dnat: false, snat: false },
-      isLocal: (address) => atlas.isLocal(machine, address),
+      ...addressing(atlas, machine),
       isFirst: true,
     };
     const via = next.type === "next" ? next.via : undefined;

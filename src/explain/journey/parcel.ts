@@ -5,6 +5,7 @@ import { protocolNumbers } from "../../plan/foreign/types.ts";
 import { decideSnat, rangeName } from "../../plan/snat/index.ts";
 import { STEER_MASK, STEER_PRIORITY, steerMark } from "../../plan/snat/nft.ts";
 import type { End } from "../ends.ts";
+import { addressing } from "../ground/addressing.ts";
 import { bare, type GroundLink, type Machine, nodeName, podLink } from "../ground/ground.ts";
 import { chooseSource } from "../ground/source.ts";
 import type { Network, SourceDecision } from "../judges/judge.ts";
@@ -100,7 +101,7 @@ export class Parcel {
       out,
       state: "new",
       translated: { ...this.translated },
-      isLocal: (address) => this.#network.atlas.isLocal(machine, address),
+      ...addressing(this.#network.atlas, machine),
       isFirst: true,
     };
   }
@@ -214,12 +215,12 @@ export class Parcel {
   ): boolean {
     const { ports } = to;
     const [before, portBefore] = [this.destination, this.port];
-    if (to.type === "dnat") {
+    if (to.type === "dnat" && to.to) {
       const count = to.to.last - to.to.first + 1n;
       if (count > MOST_DESTINATIONS) throw this.#choices.untold(rule);
       const at = this.#choices.pick(Number(count), rule);
       this.destination = formatIp({ family: this.family, value: to.to.first + BigInt(at) });
-    } else {
+    } else if (to.type === "redirect") {
       const link = by === podLink.name ? podLink : machine.links.find(({ name }) => name === by);
       const own = link?.addresses.find((text) => text.includes(":") === (this.family === 6));
       // Redirected is to the address of the link that it came by; links to pods have none of IPv4 (nf_nat_redirect.c).

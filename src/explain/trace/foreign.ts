@@ -80,7 +80,8 @@ function movedAlike(
   results: readonly (HookResult | undefined)[],
 ): (Moved & { readonly by: string }) | undefined {
   const [first] = results;
-  if (results.length !== 1 || first?.type !== "translate" || first.to.type !== "dnat") return undefined;
+  if (results.length !== 1 || first?.type !== "translate" || first.to.type !== "dnat" || !first.to.to)
+    return undefined;
   const { to, ports } = first.to;
   if (to.first !== to.last || ports?.first !== ports?.last) return undefined;
   return { by: first.by, destination: { family: to.family, value: to.first }, port: ports?.first };

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { formatIp, parseIp } from "../../base/ip.ts";
 import { explore } from "./choices.ts";
+import type { HookPacket } from "./hook-packet.ts";
 import { rulesetOf } from "./ruleset.ts";
 import type { Hook, Ruleset } from "./types.ts";
-import { chainsOn, type HookPacket, walkChain } from "./walk.ts";
+import { chainsOn, walkChain } from "./walk.ts";
 
 const one = (text: string) => {
   const { family, value } = parseIp(text);

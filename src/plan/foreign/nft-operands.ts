@@ -1,6 +1,7 @@
 // What the rules of nft's JSON (libnftables-json(5)) compare: what they take of a packet, and the values beside it.
 import { type Cidr, cidrOf, cidrRange, type IpRange, tryParseIp } from "../../base/ip.ts";
 import { asList, asObject } from "./nft-json.ts";
+import { tcpFlagBits } from "./packet-parts.ts";
 import { exactly, type Ports, protocolNumber, type Subject, type Value } from "./types.ts";
 
 /** Returns what an expression takes of a packet; undefined: something that is not known. */
@@ -16,12 +17,21 @@ function subjectOf(raw: unknown): Subject | undefined {
   if (payload) return payloadSubject(String(payload["protocol"]), String(payload["field"]));
   const masked = asList(left?.["&"]);
   if (masked.length === 2) {
+    const mask = isTcpFlags(masked[0]) ? tcpFlagsOf(masked[1]) : undefined;
+    if (mask !== undefined) return { of: "tcp-flags", mask };
     const key = asObject(asObject(masked[0])?.["meta"])?.["key"];
     return key === "mark" && typeof masked[1] === "number" ? { of: "mark", mask: masked[1] } : undefined;
   }
   const key = asObject(left?.["meta"])?.["key"];
   if (key !== undefined) return metaSubject(String(key));
   const fib = asObject(left?.["fib"]);
+  // Whether there is a way back by the link that it came by; the mark counts for that only where rules ask for it.
+  if (fib?.["result"] === "oif") {
+    const flags = asList(fib["flags"]).filter((flag) => flag !== "mark");
+    return flags.length === 2 && flags.includes("saddr") && flags.includes("iif")
+      ? { of: "way-back" }
+      : undefined;
+  }
   if (fib?.["result"] === "type") {
     const [flag, ...more] = asList(fib["flags"]);
     if (more.length > 0) return undefined;
@@ -32,8 +42,8 @@ function subjectOf(raw: unknown): Subject | undefined {
         : undefined;
   }
   const ct = asObject(left?.["ct"]);
-  if (ct && ct["dir"] === undefined && (ct["key"] === "state" || ct["key"] === "status"))
-    return { of: ct["key"] };
+  const asked = ct?.["dir"] === undefined ? ct?.["key"] : undefined;
+  if (asked === "state" || asked === "status" || asked === "direction") return { of: asked };
   return undefined;
 }
 
@@ -42,10 +52,12 @@ function payloadSubject(protocol: string, field: string): Subject | undefined {
     const family = protocol === "ip" ? 4 : 6;
     if (field === "saddr") return { of: "source", family };
     if (field === "daddr") return { of: "destination", family };
+    if (field === "hoplimit") return { of: "hop-limit" };
     return field === "protocol" || field === "nexthdr" ? { of: "protocol", family } : undefined;
   }
   if (protocol === "icmp" || protocol === "icmpv6")
     return field === "type" ? { of: "icmp-type", family: protocol === "icmp" ? 4 : 6 } : undefined;
+  if (protocol === "tcp" && field === "flags") return { of: "tcp-flags", mask: 0xff };
   const of = field === "dport" ? "destination-port" : field === "sport" ? "source-port" : undefined;
   if (!of) return undefined;
   if (protocol === "th") return { of };
@@ -67,6 +79,8 @@ function metaSubject(key: string): Subject | undefined {
       return { of: "family" };
     case "mark":
       return { of: "mark", mask: 0xffffffff };
+    case "pkttype":
+      return { of: "packet-type" };
     default:
       return undefined;
   }
@@ -112,6 +126,26 @@ const icmp6Types: Readonly<Record<string, number>> = {
   "mld2-listener-report": 143,
 };
 
+/** Returns what is joined by `|`, which nft's JSON nests; undefined: nothing is. */
+export function orOf(raw: unknown): readonly unknown[] | undefined {
+  const parts = asObject(raw)?.["|"];
+  if (!Array.isArray(parts)) return undefined;
+  return (parts as readonly unknown[]).flatMap((part) => orOf(part) ?? [part]);
+}
+
+/** Returns the bits of flags that are named, one or several; undefined: not flags. */
+export function tcpFlagsOf(raw: unknown): number | undefined {
+  if (typeof raw === "number") return raw;
+  const names = orOf(raw) ?? (Array.isArray(raw) ? (raw as readonly unknown[]) : [raw]);
+  const bits = names.map((name) => tcpFlagBits[String(name)]);
+  return bits.every((one) => one !== undefined) ? bits.reduce((all, one) => all | one, 0) : undefined;
+}
+
+function isTcpFlags(raw: unknown): boolean {
+  const payload = asObject(asObject(raw)?.["payload"]);
+  return payload?.["protocol"] === "tcp" && payload["field"] === "flags";
+}
+
 /** Returns what subjects are compared with, one value for each. */
 export function tupleOf(subjects: readonly Subject[], raw: unknown): readonly Value[] | undefined {
   // An element with a time-out, a comment or a counter.
@@ -138,7 +172,18 @@ function readValue(subject: Subject, right: unknown): Value | undefined {
       const number = typeof right === "number" ? right : names[String(right)];
       return number === undefined ? undefined : exactly(number);
     }
+    case "tcp-flags": {
+      const bits = tcpFlagsOf(right);
+      return bits === undefined ? undefined : exactly(bits);
+    }
+    case "way-back":
+      return right === true
+        ? "exists"
+        : right === false || right === "0" || right === 0
+          ? "missing"
+          : undefined;
     case "mark":
+    case "hop-limit":
     case "source-port":
     case "destination-port": {
       const ports = portsOf(right);

@@ -2,6 +2,7 @@
 // that nobody takes such a rule for one that always matches, or that does nothing.
 import { cidrRange, type Family, type IpRange, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import { words } from "../snat/foreign/parse-iptables.ts";
+import { tcpFlagBits } from "./packet-parts.ts";
 import {
   type Chain,
   type ChainBase,
@@ -132,10 +133,20 @@ class Reader {
       this.#match({ of: "protocol" }, [number === undefined ? undefined : exactly(number)], `-p ${text}`);
     } else if (option === "-m") this.#module();
     else if (option === "--comment") this.#next();
-    else if (option === "--syn") this.#match({ of: "tcp-flags" }, ["syn"], option);
-    else if (option === "--tcp-flags") {
-      const text = `${this.#next()} ${this.#next()}`;
-      this.#match({ of: "tcp-flags" }, [/^FIN,SYN,RST,ACK SYN$/.test(text) ? "syn" : undefined], text);
+    else if (option === "--syn") this.#tcpFlags("FIN,SYN,RST,ACK", "SYN");
+    else if (option === "--tcp-flags") this.#tcpFlags(this.#next(), this.#next());
+    else if (option === "--ctdir") this.#match({ of: "direction" }, [this.#next().toLowerCase()], "--ctdir");
+    else if (option === "--pkt-type") {
+      const type = this.#next().toLowerCase();
+      this.#match({ of: "packet-type" }, [type === "unicast" ? "host" : type], `--pkt-type ${type}`);
+    } else if (option === "--hl-eq")
+      this.#match({ of: "hop-limit" }, [exactly(Number(this.#next()))], option);
+    else if (this.#extension === "rpfilter" && option === "--validmark") return;
+    else if (this.#extension === "rpfilter" && option === "--invert") this.#invertWayBack();
+    else if (this.#extension === "rt" && option === "--rt-type") {
+      this.#next();
+      // No packet that is asked about has a routing header, and without one nothing of it holds, nor its opposite.
+      this.#steps.push({ type: "match", subjects: [{ of: "family" }], tuples: [], not: false });
     } else if (option === "--mark") this.#mark();
     else if (option === "--ctstate" || option === "--state") this.#state(option);
     else if (recentWords.has(option)) this.#recent(option);
@@ -145,7 +156,25 @@ class Reader {
   /** Some matches ask for something without any option (rpfilter, socket), and others use the words of known ones. */
   #module(): void {
     this.#extension = this.#next();
-    if (!understood.has(this.#extension)) this.#unknown(`-m ${this.#extension}`);
+    if (this.#extension === "rpfilter")
+      this.#steps.push({ type: "match", subjects: [{ of: "way-back" }], tuples: [["exists"]], not: false });
+    else if (!understood.has(this.#extension)) this.#unknown(`-m ${this.#extension}`);
+  }
+
+  /** Says of the match before that it is meant the other way round. */
+  #invertWayBack(): void {
+    const at = this.#steps.findLastIndex(
+      (step) => step.type === "match" && step.subjects[0]?.of === "way-back",
+    );
+    const step = this.#steps[at];
+    if (step?.type === "match") this.#steps[at] = { ...step, not: !step.not };
+  }
+
+  #tcpFlags(mask: string, set: string): void {
+    const text = `--tcp-flags ${mask} ${set}`;
+    const [bits, value] = [flagBits(mask), flagBits(set)];
+    if (bits === undefined || value === undefined) this.#unknown(text);
+    else this.#match({ of: "tcp-flags", mask: bits }, [exactly(value)], text);
   }
 
   #subjectOf(option: string): Subject | undefined {
@@ -193,8 +222,12 @@ class Reader {
       case "source-port":
         return text.split(",").map(portsOf);
       case "source-type":
-      case "destination-type":
-        return text.split(",").map((word) => word.toLowerCase());
+      case "destination-type": {
+        const types = text.split(",").map((word) => word.toLowerCase());
+        if (this.#family === 4) return types;
+        // Of IPv6 all that are named have to hold, and a machine's own addresses are unicast, too (match_type6 of xt_addrtype.c).
+        return types.map((type) => (types.length > 1 ? undefined : type === "unicast" ? "single" : type));
+      }
       default:
         return [/^\d+$/.test(text) ? exactly(Number(text)) : undefined];
     }
@@ -211,10 +244,7 @@ class Reader {
   #state(option: string): void {
     const text = this.#next();
     const names = text.split(",").map((word) => word.toLowerCase());
-    const status = names.filter((word) => word === "dnat" || word === "snat");
-    if (status.length === 0) this.#match({ of: "state" }, names, `${option} ${text}`);
-    else if (status.length === names.length) this.#match({ of: "status" }, names, `${option} ${text}`);
-    else this.#unknown(`${option} ${text}`);
+    this.#match({ of: "state" }, names, `${option} ${text}`);
   }
 
   /** `-m recent` remembers senders: `--set` always matches (xt_recent.c), whether others do hangs on what came before. */
@@ -252,6 +282,8 @@ class Reader {
       }
       case "DNAT": {
         const to = translated(option("--to-destination") ?? "", this.#family);
+        const port = /^:(\d+)$/.exec(option("--to-destination") ?? "")?.[1];
+        if (port !== undefined) return [{ type: "dnat", ports: { first: Number(port), last: Number(port) } }];
         if (!to.range) return [{ type: "opaque", text }];
         return [{ type: "dnat", to: to.range, ...(to.ports && { ports: to.ports }) }];
       }
@@ -269,6 +301,14 @@ class Reader {
           : [{ type: isGoto ? "goto" : "jump", chain: this.#keyOf(name) }];
     }
   }
+}
+
+/** Returns the bits of flags that are listed; undefined: some are not known. Those of congestion iptables has no names for. */
+function flagBits(text: string): number | undefined {
+  if (text === "NONE") return 0;
+  if (text === "ALL") return 0x3f;
+  const bits = text.split(",").map((name) => tcpFlagBits[name.toLowerCase()]);
+  return bits.every((one) => one !== undefined) ? bits.reduce((all, one) => all | one, 0) : undefined;
 }
 
 /** Options of `-m recent`: those that ask, and those that say how. */
@@ -292,12 +332,15 @@ const understood = new Set([
   "addrtype",
   "comment",
   "conntrack",
+  "hl",
   "icmp",
   "icmp6",
   "iprange",
   "mark",
   "multiport",
+  "pkttype",
   "recent",
+  "rt",
   "sctp",
   "state",
   "tcp",

@@ -1,7 +1,7 @@
 // Reads nft's JSON (libnftables-json(5)) of tables that are not ours for following packets. What is not known is a step of
 // its own: the packet then goes on or does not.
 import { asList, asObject, type Json } from "./nft-json.ts";
-import { addressRange, portsOf, subjectsOf, tupleOf } from "./nft-operands.ts";
+import { addressRange, orOf, portsOf, subjectsOf, tcpFlagsOf, tupleOf } from "./nft-operands.ts";
 import {
   type Chain,
   exactly,
@@ -175,8 +175,37 @@ class Reader {
 
   #match(body: Json): Match | undefined {
     const { op, left, right } = body;
-    if (op !== "==" && op !== "!=" && op !== "in") return undefined;
+    const header = asObject(asObject(left)?.["exthdr"]);
+    // No packet that is asked about has one (rt, frag, …), and without it nothing of it holds, nor its opposite.
+    if (header && op === "==")
+      return {
+        type: "match",
+        subjects: [{ of: "family" }],
+        tuples: [],
+        not: header["field"] === undefined && right === false,
+      };
     const subjects = subjectsOf(left);
+    const [bits] = subjects?.length === 1 ? subjects : [];
+    if (bits?.of === "tcp-flags" && (op === "in" || op === "!")) {
+      const mask = tcpFlagsOf(right);
+      // Any of them.
+      const some = { first: 1n, last: 0xffn };
+      return mask === undefined
+        ? undefined
+        : { type: "match", subjects: [{ of: "tcp-flags", mask }], tuples: [[some]], not: op === "!" };
+    }
+    // Compared with all that a connection's status says, which is more than that it was translated (nf_nat_core.c).
+    if (subjects?.some(({ of }) => of === "status") && (op !== "in" || subjects.length > 1)) return undefined;
+    if (bits?.of === "state" && op === "!") {
+      const none = this.#tuples(subjects!, right);
+      return none && { type: "match", subjects: subjects!, tuples: none, not: true };
+    }
+    // Several states are compared as one number, and a packet has but one: `ct state != established,related` always holds.
+    if (bits?.of === "state" && op !== "in" && (Array.isArray(right) || orOf(right)))
+      return op === "==" || op === "!="
+        ? { type: "match", subjects: subjects!, tuples: [], not: op === "!=" }
+        : undefined;
+    if (op !== "==" && op !== "!=" && op !== "in") return undefined;
     const tuples = subjects && this.#tuples(subjects, right);
     return subjects && tuples && { type: "match", subjects, tuples, not: op === "!=" };
   }
@@ -184,14 +213,26 @@ class Reader {
   /** A destination by lot, as kube-proxy chooses a Service's endpoints. */
   #drawn(body: Json): Step | undefined {
     const map = asObject(asObject(body["addr"])?.["map"]);
-    return (
-      map &&
-      this.#lot(map["key"], map["data"], (to) => {
-        const pair = asObject(to)?.["concat"];
-        const [addr, port = body["port"]] = Array.isArray(pair) ? (pair as readonly unknown[]) : [to];
-        return translation("dnat", port === undefined ? { addr } : { addr, port });
-      })
-    );
+    const read = (to: unknown) => {
+      const pair = asObject(to)?.["concat"];
+      const [addr, port = body["port"]] = Array.isArray(pair) ? (pair as readonly unknown[]) : [to];
+      return translation("dnat", port === undefined ? { addr } : { addr, port });
+    };
+    return map && (this.#lot(map["key"], map["data"], read) ?? this.#chosen(map, read));
+  }
+
+  /** Reads a map by something of the packet. */
+  #chosen({ key, data }: Json, read: (value: unknown) => Step | undefined): Step | undefined {
+    const subjects = this.#keyOf(key);
+    const elements = this.#elements(data);
+    if (!subjects || !elements) return undefined;
+    const entries = elements.map((raw) => {
+      const [wanted, to] = asList(raw);
+      const values = tupleOf(subjects, wanted);
+      const step = read(to);
+      return values && step ? { values, step } : undefined;
+    });
+    return entries.every((entry) => entry !== undefined) ? { type: "choose", subjects, entries } : undefined;
   }
 
   /** Reads a map by a number that is drawn, or that goes round: each of its values has an element. */
@@ -210,7 +251,7 @@ class Reader {
   #map({ key, data }: Json): Step | undefined {
     const lot = this.#lot(key, data, (verdict) => this.#verdictOf(verdict));
     if (lot) return lot;
-    const subjects = subjectsOf(key);
+    const subjects = this.#keyOf(key);
     const elements = this.#elements(data);
     if (!subjects || !elements) return undefined;
     const entries = elements.map((raw) => {
@@ -220,6 +261,12 @@ class Reader {
       return values && known ? { values, verdict: known } : undefined;
     });
     return entries.every((entry) => entry !== undefined) ? { type: "map", subjects, entries } : undefined;
+  }
+
+  /** A connection's status has more bits than rules name, and is looked up with all of them. */
+  #keyOf(key: unknown): readonly Subject[] | undefined {
+    const subjects = subjectsOf(key);
+    return subjects?.some(({ of }) => of === "status") ? undefined : subjects;
   }
 
   #nameOf(set: unknown): string {
@@ -234,8 +281,9 @@ class Reader {
   }
 
   #tuples(subjects: readonly Subject[], right: unknown): Match["tuples"] | undefined {
-    // Flags are tested for any of them; a list of them stands where a set of values would.
-    const listed = Array.isArray(right) ? (right as readonly unknown[]) : undefined;
+    // States are tested for any of them; a list of them stands where a set of values would. TCP's flags are one number.
+    const isFlags = subjects[0]?.of === "tcp-flags";
+    const listed = Array.isArray(right) && !isFlags ? (right as readonly unknown[]) : undefined;
     const tuples = (this.#elements(right) ?? listed ?? [right]).map((one) => tupleOf(subjects, one));
     return tuples.every((one) => one !== undefined) ? tuples : undefined;
   }
@@ -244,6 +292,7 @@ class Reader {
 function translation(type: "snat" | "dnat", body: Json): Step | undefined {
   const to = addressRange(body["addr"]);
   const ports = portsOf(body["port"]);
+  if (type === "dnat" && body["addr"] === undefined && ports) return { type, ports };
   if (!to || (body["port"] !== undefined && !ports)) return undefined;
   return type === "snat" ? { type, to } : { type, to, ...(ports && { ports }) };
 }

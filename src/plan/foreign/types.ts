@@ -14,16 +14,24 @@ export type Subject =
   | { readonly of: "source-port" | "destination-port"; readonly protocol?: number }
   | { readonly of: "in" | "out" }
   | { readonly of: "mark"; readonly mask: number }
-  /** Of the connection: `new`, `established`, `related`, `invalid`, `untracked`. */
+  /** Of the connection: `new`, `established`, `related`, `invalid`, `untracked`; of iptables `dnat` and `snat` as well. */
   | { readonly of: "state" }
   /** Of the connection: `dnat`, `snat`, as far as the packet has got. */
   | { readonly of: "status" }
-  /** `local`, `unicast`, …: what an address is to the machine. */
+  /** `original` or `reply`: of its connection's opener, or of the other end. */
+  | { readonly of: "direction" }
+  /** `local`, `unicast`, …: what an address is to the machine; `single`: any that is no group's. */
   | { readonly of: "source-type" | "destination-type" }
   | { readonly of: "family" }
   | { readonly of: "icmp-type"; readonly family: Family }
-  /** `syn`: the first packet of a TCP connection. */
-  | { readonly of: "tcp-flags" };
+  /** Those bits of TCP's flags (RFC 9293, 3.1). */
+  | { readonly of: "tcp-flags"; readonly mask: number }
+  /** Of IPv6: how many machines may pass it on still. */
+  | { readonly of: "hop-limit" }
+  /** `host`, `broadcast`, `multicast`, `other`: by its hardware address. */
+  | { readonly of: "packet-type" }
+  /** `exists`, `missing`: a way to its source by the link that it came by. */
+  | { readonly of: "way-back" };
 
 /** A range of numbers, both ends in it, or a word; a link's name may end with `*`. */
 export type Value = { readonly first: bigint; readonly last: bigint } | string;
@@ -51,13 +59,19 @@ export type Step =
   /** What is not understood, and may do anything. */
   | { readonly type: "opaque"; readonly text: string }
   | { readonly type: "map"; readonly subjects: readonly Subject[]; readonly entries: readonly MapEntry[] }
+  /** What the entry that is found says is done. */
+  | {
+      readonly type: "choose";
+      readonly subjects: readonly Subject[];
+      readonly entries: readonly { readonly values: readonly Value[]; readonly step: Step }[];
+    }
   /** How the sender is told. */
   | { readonly type: "reject"; readonly as: Rejection }
   | { readonly type: "masquerade" }
   /** Several addresses: the kernel picks one for each connection. */
   | { readonly type: "snat"; readonly to: IpRange }
-  /** To the port of the packet where none is named. */
-  | { readonly type: "dnat"; readonly to: IpRange; readonly ports?: Ports }
+  /** To the address or the port of the packet where none is named. */
+  | { readonly type: "dnat"; readonly to?: IpRange; readonly ports?: Ports }
   | { readonly type: "redirect"; readonly ports?: Ports }
   /** One of these is taken, by lot. */
   | { readonly type: "lot"; readonly steps: readonly Step[] }

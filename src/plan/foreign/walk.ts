@@ -1,7 +1,9 @@
 // A packet's way through the chains of one hook, as the kernel walks them (nft(8), iptables(8)): filter chains by their
 // priority, each of which may end it; nat chains for the first packet of a connection only, until one translates.
-import { formatIp, type IpRange } from "../../base/ip.ts";
+import type { IpRange } from "../../base/ip.ts";
 import type { Choices, Maybe } from "./choices.ts";
+import type { HookPacket } from "./hook-packet.ts";
+import { addressTypeIs, among, hopLimitIs, packetTypeIs, tcpFlagsAre } from "./packet-parts.ts";
 import type {
   Chain,
   Hook,
@@ -17,42 +19,10 @@ import type {
   Verdict,
 } from "./types.ts";
 
-/** A packet as it is at a hook. */
-export interface HookPacket {
-  readonly family: 4 | 6;
-  /** Several: the kernel has picked one of them for the connection. */
-  source: IpRange;
-  destination: IpRange;
-  /** IANA number. */
-  readonly protocol: number;
-  /** undefined: one that the sender's kernel picked. */
-  port: number | undefined;
-  sourcePort: number | undefined;
-  /** Of the two ports the one that is not known was picked for the sender's socket: nobody has translated anything on the way. */
-  readonly isSocketPort?: boolean;
-  /** undefined: not known. */
-  mark: number | undefined;
-  /** Links that it came in by and leaves by; a name that ends with `*` is one of those. */
-  readonly in?: string | undefined;
-  readonly out?: string | undefined;
-  readonly state: "new" | "established" | "related" | "invalid" | "untracked";
-  translated: { readonly dnat: boolean; readonly snat: boolean };
-  /** Returns whether an address is the machine's own. */
-  readonly isLocal: (address: string) => boolean;
-  /** false: it answers (an ICMP echo reply), or is a TCP packet without SYN alone. */
-  readonly isFirst: boolean;
-  /** It is an ICMP error message: that the packet does not get there, or that its life is over. */
-  readonly error?: IcmpError | undefined;
-  /** It is an ICMP message of that type, and neither an echo nor an error. */
-  readonly message?: number;
-}
-
-export type IcmpError = "unreachable" | "expired";
-
 export type Translation =
   | { readonly type: "masquerade" }
   | { readonly type: "snat"; readonly to: IpRange }
-  | { readonly type: "dnat"; readonly to: IpRange; readonly ports?: Ports }
+  | { readonly type: "dnat"; readonly to?: IpRange; readonly ports?: Ports }
   | { readonly type: "redirect"; readonly ports?: Ports };
 
 export type HookResult =
@@ -172,7 +142,16 @@ class Walk {
       case "snat":
       case "dnat":
         // In family inet it passes over packets of the other family (nft_nat.c).
-        return step.to.family === packet.family ? { type: "translate", by: rule.name, to: step } : undefined;
+        return step.to === undefined || step.to.family === packet.family
+          ? { type: "translate", by: rule.name, to: step }
+          : undefined;
+      case "choose":
+        for (const { values, step: chosen } of step.entries) {
+          const holds = this.#tuple(step.subjects, values);
+          if (holds === undefined) return undefined;
+          if (this.#choices.settle(holds, rule.name)) return this.#act(chosen, rule, depth);
+        }
+        return undefined;
       case "masquerade":
       case "redirect":
         return { type: "translate", by: rule.name, to: step };
@@ -264,22 +243,41 @@ class Walk {
       case "mark":
         return packet.mark === undefined ? "perhaps" : among((packet.mark & subject.mask) >>> 0, value);
       case "state":
+        if (value === "dnat" || value === "snat") return this.#isTranslated(value);
         // Without a connection it is none that the kernel knows (nft_ct.c, xt_conntrack.c).
         return (this.#isUntracked ? "invalid" : packet.state) === value;
       case "status":
-        if (this.#isUntracked) return false;
-        return value === "dnat"
-          ? packet.translated.dnat
-          : value === "snat"
-            ? packet.translated.snat
-            : "perhaps";
+        return this.#isTranslated(value);
+      case "direction": {
+        const isNone = this.#isUntracked || packet.state === "invalid" || packet.state === "untracked";
+        return isNone ? undefined : value === (this.#isReply() ? "reply" : "original");
+      }
       case "source-type":
-        return this.#typeOf(packet.source, value);
+        return addressTypeIs(packet, packet.source, value);
       case "destination-type":
-        return this.#typeOf(packet.destination, value);
+        return addressTypeIs(packet, packet.destination, value);
       case "tcp-flags":
-        return packet.protocol === 6 ? packet.isFirst : undefined;
+        return packet.protocol === 6 ? tcpFlagsAre(packet, subject.mask, value) : undefined;
+      case "hop-limit":
+        return packet.family === 6 ? hopLimitIs(packet, value) : undefined;
+      case "packet-type":
+        return packetTypeIs(packet, value);
+      case "way-back": {
+        const has = packet.hasWayBack?.(packet) ?? "perhaps";
+        return has === "perhaps" ? has : (value === "exists") === has;
+      }
     }
+  }
+
+  #isTranslated(value: Value): Maybe {
+    if (this.#isUntracked) return false;
+    const { dnat, snat } = this.#packet.translated;
+    return value === "dnat" ? dnat : value === "snat" ? snat : "perhaps";
+  }
+
+  /** What a machine takes for the beginning of something is none. */
+  #isReply(): boolean {
+    return this.#packet.isAnswer === true && this.#packet.state !== "new";
   }
 
   #port({ of, protocol }: Extract<Subject, { of: "source-port" | "destination-port" }>, value: Value) {
@@ -305,15 +303,6 @@ class Walk {
     if (protocol === 58) return error === undefined ? (isFirst ? 128 : 129) : error === "expired" ? 3 : 1;
     return undefined;
   }
-
-  #typeOf({ family, first, last }: IpRange, value: Value): Maybe {
-    if (value !== "local" && value !== "unicast") return "perhaps";
-    if (first !== last) return "perhaps";
-    const local = this.#packet.isLocal(formatIp({ family, value: first }));
-    if (value === "local") return local;
-    // Broadcast and multicast are neither.
-    return local ? false : "perhaps";
-  }
 }
 
 function isMatch({ type }: Step): boolean {
@@ -322,11 +311,6 @@ function isMatch({ type }: Step): boolean {
 
 function isMatchType(type: Step["type"]): boolean {
   return type === "match" || type === "unknown-match";
-}
-
-function among(number: number, value: Value): Maybe {
-  if (typeof value === "string") return "perhaps";
-  return value.first <= BigInt(number) && BigInt(number) <= value.last;
 }
 
 function overlap({ first, last }: Pick<IpRange, "first" | "last">, value: Value): Maybe {

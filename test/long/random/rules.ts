@@ -90,6 +90,9 @@ const natKinds: readonly Kind[] = [
     `table inet other { set far { type ipv4_addr; flags interval; elements = { ${destinationOf(dice, scenery)} } }\n` +
     `chain out { type nat hook postrouting priority ${dice.one([80, 100, 110])}; ip saddr ${pods} ip daddr @far oifname "eth*" ${dice.one(["masquerade", "snat ip to 192.168.18.98"])}\n}\n}\n`,
   () => `*nat\n-A POSTROUTING -s ${pods} -m limit --limit 3/sec -j MASQUERADE`,
+  (dice) => `*nat\n-A PREROUTING -p tcp -m tcp --dport 81 -j DNAT --to-destination :${dice.one([80, 22])}`,
+  (dice, { pods: targets }) =>
+    `table ip mapped { chain pre { type nat hook prerouting priority dstnat; dnat to tcp dport map { 81 : ${dice.one(targets)}, 82 : ${dice.one(targets)} }\n}\n}\n`,
 ];
 
 const filterKinds: readonly Kind[] = [
@@ -111,6 +114,14 @@ const filterKinds: readonly Kind[] = [
     `chain in { type filter hook input priority 0; tcp dport vmap { 10250 : ${dice.one(["drop", "jump side"])}, 22 : accept }\n}\n}\n`,
   () =>
     `*mangle\n-A PREROUTING -p udp -j MARK --set-xmark 0x77/0xff\nCOMMIT\n*filter\n-A FORWARD -m mark --mark 0x77/0xff -j DROP`,
+  (dice) =>
+    `*filter\n-A FORWARD -p tcp -m tcp --tcp-flags ${dice.one(["FIN,SYN,RST,PSH,ACK,URG NONE", "SYN,RST SYN,RST", "FIN,SYN FIN,SYN"])} -j DROP\n` +
+    `-A FORWARD -m conntrack --ctdir ${dice.one(["REPLY", "ORIGINAL"])} -p udp -j DROP`,
+  (dice) =>
+    `*filter\n-A ${dice.one(["FORWARD", "INPUT"])} -m addrtype ${dice.one(["--dst-type BROADCAST", "! --src-type UNICAST", "--dst-type MULTICAST"])} -j DROP`,
+  (dice) =>
+    `table inet strict { chain pre { type filter hook prerouting priority ${dice.one([-300, -150])}; fib saddr . iif oif missing drop\n}\n` +
+    `chain onward { type filter hook forward priority 0; ct state ${dice.one(["!= { established, related, new }", "! established,related,new", "!= established,related"])} drop\ntcp flags & (fin|syn|rst|ack) != syn ct state new drop\n}\n}\n`,
   () => `*filter\n-A FORWARD -m statistic --mode random --probability 0.5 -p udp -j DROP`,
 ];
 

@@ -1,0 +1,60 @@
+// What rules may ask about addresses on one machine: whether they are its own or everybody's, and whether there is a way back.
+import { cidrRange } from "../../base/ip.ts";
+import type { HookPacket, Maybe } from "../../plan/foreign/index.ts";
+import { rangeName } from "../../plan/snat/source-nat-rules.ts";
+import type { Atlas } from "./atlas.ts";
+import { type Machine, podLink } from "./ground.ts";
+import { cidrOfText, type KnownRoute } from "./routes-of.ts";
+
+/** Returns what hooks of a machine know of addresses. */
+export function addressing(
+  atlas: Atlas,
+  machine: Machine,
+): Pick<HookPacket, "isLocal" | "isBroadcast" | "hasWayBack"> {
+  return {
+    isLocal: (address) => atlas.isLocal(machine, address),
+    isBroadcast: (address) => isBroadcastOf(machine, address),
+    hasWayBack: (packet) => hasWayBack(atlas, machine, packet),
+  };
+}
+
+function isBroadcastOf({ broadcasts, links }: Machine, address: string): boolean {
+  if (broadcasts) return broadcasts.includes(address);
+  const ranges = links.flatMap(({ addresses }) => addresses.filter((text) => !text.includes(":")));
+  return ranges
+    .map(cidrOfText)
+    .some((range) => range.length < 31 && rangeName(lastOf(cidrRange(range))) === address);
+}
+
+function lastOf({ family, last }: ReturnType<typeof cidrRange>) {
+  return { family, first: last, last };
+}
+
+/**
+ * Whether the machine sends what is for a packet's source by the link that it came by (nft_fib, xt_rpfilter): of IPv4 by the
+ * route that it takes, of IPv6 by any that it has there.
+ */
+function hasWayBack(atlas: Atlas, machine: Machine, { family, source, in: by, mark }: HookPacket): Maybe {
+  if (by === "lo") return true;
+  const isKnown = by !== undefined && by !== "" && source.first === source.last;
+  if (!isKnown || mark !== 0 || machine.rules?.some((rule) => rule.family === family) === true)
+    return "perhaps";
+  const address = rangeName(source);
+  if (/^fe[89ab]/.test(address) && machine.links.some(({ name, linkLocal }) => name === by && linkLocal))
+    return true;
+  if (by === podLink.name) return atlas.hasPod(machine, address) ? true : "perhaps";
+  if (atlas.hasPod(machine, address) || atlas.isLocal(machine, address)) return "perhaps";
+  // What pods of subnets send goes by rules of our own.
+  if (machine.links.some(({ interfaceID }) => interfaceID !== undefined)) return "perhaps";
+  const routes = atlas.routesTo(machine, address);
+  const said = routes.map((route) => leadsBy(route, by));
+  if (family === 4) return said[0] ?? false;
+  return said.includes(true) ? true : said.includes("perhaps") ? "perhaps" : false;
+}
+
+function leadsBy({ to, others = [], odd }: KnownRoute, by: string): Maybe {
+  if (odd !== undefined || to === "several" || to === "local") return "perhaps";
+  if (to === "blackhole" || to === "unreachable") return false;
+  const names = [to, ...others].map(({ link }) => link.name);
+  return names.includes(undefined) ? "perhaps" : names.includes(by);
+}
