@@ -31,8 +31,8 @@ function lastOf({ family, last }: ReturnType<typeof cidrRange>) {
 }
 
 /**
- * Whether the machine sends what is for a packet's source by the link that it came by (nft_fib, xt_rpfilter): of IPv4 by the
- * route that it takes, of IPv6 by any that it has there.
+ * Whether the machine sends what is for a packet's source by the link that it came by (nft_fib, xt_rpfilter). Of several ways
+ * any will do for IPv4; of IPv6, and of routes to one range, the two do not agree.
  */
 function hasWayBack(atlas: Atlas, machine: Machine, { family, source, in: by, mark }: HookPacket): Maybe {
   if (by === "lo") return true;
@@ -47,14 +47,17 @@ function hasWayBack(atlas: Atlas, machine: Machine, { family, source, in: by, ma
   // What pods of subnets send goes by rules of our own.
   if (machine.links.some(({ interfaceID }) => interfaceID !== undefined)) return "perhaps";
   const routes = atlas.routesTo(machine, address);
-  const said = routes.map((route) => leadsBy(route, by));
-  if (family === 4) return said[0] ?? false;
-  return said.includes(true) ? true : said.includes("perhaps") ? "perhaps" : false;
+  const [best] = routes;
+  if (!best) return false;
+  if (family === 4) return leadsBy(best, by).includes(true) ? true : (leadsBy(best, by)[0] ?? "perhaps");
+  const alike = routes.filter(({ range }) => range.length === best.range.length);
+  const said = new Set(alike.flatMap((route) => leadsBy(route, by)));
+  return said.size === 1 ? [...said][0]! : "perhaps";
 }
 
-function leadsBy({ to, others = [], odd }: KnownRoute, by: string): Maybe {
-  if (odd !== undefined || to === "several" || to === "local") return "perhaps";
-  if (to === "blackhole" || to === "unreachable") return false;
-  const names = [to, ...others].map(({ link }) => link.name);
-  return names.includes(undefined) ? "perhaps" : names.includes(by);
+/** Returns for each of a route's ways whether it is by a link. */
+function leadsBy({ to, others = [], odd }: KnownRoute, by: string): readonly Maybe[] {
+  if (odd !== undefined || to === "several" || to === "local") return ["perhaps"];
+  if (to === "blackhole" || to === "unreachable") return [false];
+  return [to, ...others].map(({ link }) => (link.name === undefined ? "perhaps" : link.name === by));
 }
