@@ -6,11 +6,12 @@ import { tryParseIp } from "../base/ip.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { Choices, explore, type World } from "../plan/foreign/index.ts";
 import { type End, isOnNode, nodeOf } from "./ends.ts";
-import { fateOf, guessedFate, type Outcome, type PlacedFlow } from "./fate.ts";
+import { type Fate, fateOf, guessedFate, type Outcome, type PlacedFlow } from "./fate.ts";
 import { type FlowTableUse, flowTableUse } from "./flows.ts";
 import type { Atlas } from "./ground/atlas.ts";
 import { isLoopback } from "./ground/own-addresses.ts";
 import { travel } from "./journey/journey.ts";
+import type { Travelled } from "./journey/travelled.ts";
 import { settled, withGroups } from "./judges/group-judge.ts";
 import type { DirectionVerdict, Flow, Judges, PolicyVerdict, SourceDecision } from "./judges/judge.ts";
 import { portsOf } from "./listening.ts";
@@ -142,6 +143,11 @@ function sureOr<T>(found: { sure: true; value: T } | { sure: false }): T | null 
   return found.sure ? found.value : null;
 }
 
+/** Whether a host's own list is asked: not where somebody on the way leads the packet to another address, or to a pod. */
+function isAdmitting({ stop, destination }: Travelled, { machine }: Fate, asked: PlacedFlow): boolean {
+  return stop.type !== "pod" && (machine !== undefined || destination === asked.destination);
+}
+
 /** Returns the answer about a flow in every world that there may be; where nothing is unknown, that is one. */
 export function worldsOf(facts: ClusterFacts, judges: Judges, flow: PlacedFlow): readonly World<Told>[] {
   const { network } = judges;
@@ -151,7 +157,10 @@ export function worldsOf(facts: ClusterFacts, judges: Judges, flow: PlacedFlow):
     const travelled = travel(network, flow, choices);
     const fate = fateOf(network, flow, travelled, choices);
     const { egress, ingress, snat } = travelled;
-    const admission = flow.port && admissionOf(fate, flow.from, flow.to, snat.sourceSeen, choices);
+    const admission =
+      flow.port && isAdmitting(travelled, fate, flow)
+        ? admissionOf(fate, flow.from, flow.to, snat.sourceSeen, choices)
+        : undefined;
     const asks = { address: travelled.destination, port: travelled.port?.port };
     return { ...toldOf({ egress, ingress, snat, fate, admission }), asks };
   });

@@ -289,3 +289,16 @@ describe("what is known of a packet on one machine", () => {
     expect(asked("0x1", 0)).toMatchObject({ verdict: "unknown", sourceSeen: null });
   });
 });
+
+it("a host's list of whom it admits is not asked of what is led to a pod instead", () => {
+  const of = facts(host("closed", "172.17.0.7", { admit: ["10.9.0.0/16"] }));
+  const led = iptables(
+    "nat",
+    "-A OUTPUT -d 172.17.0.7 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.1.0.1:80",
+  );
+  expect(ask("node/n1", "host/closed:80", { of }).verdict).toBe("no");
+  expect(ask("node/n1", "host/closed:80", { of, n1: rules(led) })).toMatchObject({
+    verdict: "yes",
+    expected: "answered",
+  });
+});
