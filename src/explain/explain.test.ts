@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Pod } from "../api/kinds/core.ts";
 import type { ClusterFacts } from "../plan/facts.ts";
 import { block, cluster, host, node, pod, pool } from "./cluster.suite.ts";
 import { findEnd } from "./ends.ts";
@@ -78,6 +79,19 @@ describe("the far end", () => {
       reachable: null,
       listener:
         "no container of pod/default/api declares 81/tcp, and a program may listen there all the same",
+    });
+  });
+
+  it("may not listen where the pod is not ready, whatever its containers declare", () => {
+    const conditions = [{ type: "Ready", status: "False", reason: "ContainersNotReady" }];
+    const starting = pod("late", "10.1.0.70", "n2", { ports: [{ containerPort: 80 }] }) as Pod;
+    const late = { ...starting, status: { ...starting.status, conditions } } as Pod;
+    expect(ask(cluster(late), "pod/web", "pod/late:80")).toMatchObject({
+      allowed: true,
+      listening: null,
+      reachable: null,
+      listener:
+        "a container of pod/default/late declares 80/tcp, but the pod is not ready: ContainersNotReady",
     });
   });
 

@@ -38,7 +38,11 @@ export function listeningOn(facts: ClusterFacts, end: End, port: Port | undefine
   if (end.type === "pod" && !isOnNode(end)) {
     const said = listeningInPod(end, port);
     const unsaid = `no container of ${end.name} declares ${text}, and a program may listen there all the same`;
-    return said.listening ? said : { listening: undefined, reason: unsaid };
+    if (!said.listening) return { listening: undefined, reason: unsaid };
+    const unready = whyUnready(end);
+    return unready === undefined
+      ? said
+      : { listening: undefined, reason: `${said.reason}, but the pod is not ready${unready}` };
   }
   const node = nodeOf(end);
   const known = node === undefined ? undefined : onNode(facts, node, port, [parsePort(nodePort)]);
@@ -70,6 +74,14 @@ export function listeningAt(
   return ports.some((have) => formatPort(have) === text)
     ? { listening: true, reason: `${name} listens on ${text}` }
     : no;
+}
+
+/** Returns what a pod says of itself where it is not ready, to be put behind that; undefined: it is, or does not say. */
+function whyUnready(end: End & { readonly type: "pod" }): string | undefined {
+  const ready = end.pod.status?.conditions?.find(({ type }) => type === "Ready");
+  if (ready?.status !== "False") return undefined;
+  const why = ready.message ?? ready.reason ?? "";
+  return why === "" ? "" : `: ${why}`;
 }
 
 function listeningInPod(end: End, port: Port): { readonly listening: boolean; readonly reason: string } {
