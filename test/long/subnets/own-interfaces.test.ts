@@ -91,9 +91,14 @@ describe("trunk, exclusive and shared pods", () => {
   });
 
   const ready = () => trunkline.ask("wait", "--for", "ready", "--all", "--timeout", "40s");
+  /** While an agent carries out what the controller has written about its pods, explain cannot tell, and says so. */
   const explain = async (...ends: string[]) => {
-    const { stdout } = await trunkline.say("explain", ...ends, "-o", "json", "--lab", trunkline.lab);
-    return JSON.parse(stdout) as Explanation;
+    for (let left = 20; ; left--) {
+      const { stdout } = await trunkline.say("explain", ...ends, "-o", "json", "--lab", trunkline.lab);
+      const answer = JSON.parse(stdout) as Explanation;
+      if (answer.unknown === undefined || left === 0) return answer;
+      await pause(250);
+    }
   };
   const addressOf = async (name: string) => {
     const { stdout } = await trunkline.say("get", "pod", name, "-o", "json", "--lab", trunkline.lab);
