@@ -25,6 +25,8 @@ describe("others' rules in the way of open connections", () => {
     ["refuse what leaves by the uplink", "-A FORWARD -o eth+ -j DROP"],
     ["refuse by something that is not known", "-A FORWARD -m recent --name x -j DROP"],
     ["refuse whatever is not new", "-A FORWARD -m conntrack ! --ctstate NEW -j DROP"],
+    ["refuse whatever was translated", "-A FORWARD -m conntrack --ctstate DNAT -j DROP"],
+    ["refuse by flags that open ones have", "-A FORWARD -p tcp -m tcp --tcp-flags SYN,ACK ACK -j DROP"],
     ["mark", "-A FORWARD -s 10.1.0.0/16 -j MARK --set-xmark 0x1/0xffffffff"],
     ["do something that is not known", "-A FORWARD -j NFQUEUE --queue-num 1"],
   ])("they %s", (_, ...rules) => expect(obstacle(...rules)).toBeDefined());
@@ -36,6 +38,8 @@ describe("others' rules in the way of open connections", () => {
       "-A FORWARD -m conntrack --ctstate INVALID -j DROP",
     ],
     ["refuse new connections", "-A FORWARD -m conntrack --ctstate NEW -j X", "-A X -j REJECT"],
+    ["refuse what opens a connection", "-A FORWARD -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP"],
+    ["refuse flags that none has", "-A FORWARD -p tcp -m tcp --tcp-flags FIN,SYN FIN,SYN -j DROP"],
     ["refuse what does not answer", "-A FORWARD -m conntrack ! --ctstate RELATED,ESTABLISHED -j DROP"],
     ["refuse among others' links (Docker)", "-A FORWARD -o docker0 -j X", "-A X -j DROP"],
     ["refuse other protocols", "-A FORWARD -p icmp -j DROP"],

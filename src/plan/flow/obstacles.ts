@@ -3,6 +3,7 @@
 //
 // The policy of a chain is not such a rule: a connection is handed over by a packet that passed it, and all are judged anew
 // whenever others' rules change (`signature`).
+import { among, tcpFlagBits } from "../foreign/packet-parts.ts";
 import type { Chain, Hook, MapEntry, Match, Rule, Ruleset, Step, Subject, Value } from "../foreign/types.ts";
 
 export interface ForeignSay {
@@ -17,6 +18,10 @@ const passed: readonly Hook[] = ["prerouting", "forward", "postrouting"];
 const podLink = /^tl[0-9a-f]{13}$/;
 const TCP = 6n;
 const UDP = 17n;
+/** All flags that a packet of an open connection may have: SYN opens one. */
+const flagsOfOpen = Array.from({ length: 0x100 }, (_, flags) => flags).filter(
+  (flags) => (flags & tcpFlagBits["syn"]!) === 0,
+);
 
 /**
  * What hangs on a link's own hooks is met all the same: before the flow table, or after the packet has left it. Others'
@@ -96,8 +101,8 @@ class Walk {
     }
   }
 
-  #entry(subjects: readonly Subject[], { values, verdict }: MapEntry, chain: Chain, rule: Rule): void {
-    if (this.#mayFit(subjects, values)) this.#act(verdict, chain, rule);
+  #entry(subjects: readonly Subject[], { values, step }: MapEntry, chain: Chain, rule: Rule): void {
+    if (this.#mayFit(subjects, values)) this.#act(step, chain, rule);
   }
 
   /** Whether a packet of an open connection between our links may match. */
@@ -119,10 +124,10 @@ class Walk {
     });
   }
 
-  #mayBe({ of }: Subject, value: Value): boolean {
-    switch (of) {
+  #mayBe(subject: Subject, value: Value): boolean {
+    switch (subject.of) {
       case "state":
-        return value === "established";
+        return value === "established" || value === "dnat" || value === "snat";
       case "in":
       case "out":
         return typeof value !== "string" || this.#mayName(value);
@@ -131,7 +136,7 @@ class Walk {
       case "icmp-type":
         return false;
       case "tcp-flags":
-        return value !== "syn";
+        return flagsOfOpen.some((flags) => among(flags & subject.mask, value) !== false);
       default:
         return true;
     }

@@ -139,7 +139,7 @@ class Reader {
       case "goto":
         return this.#verdict(kind, body);
       case "vmap":
-        return this.#map(body);
+        return this.#map(body, (verdict) => this.#verdictOf(verdict));
       case "reject":
         return { type: "reject", as: rejection(body) };
       case "masquerade":
@@ -218,21 +218,7 @@ class Reader {
       const [addr, port = body["port"]] = Array.isArray(pair) ? (pair as readonly unknown[]) : [to];
       return translation("dnat", port === undefined ? { addr } : { addr, port });
     };
-    return map && (this.#lot(map["key"], map["data"], read) ?? this.#chosen(map, read));
-  }
-
-  /** Reads a map by something of the packet. */
-  #chosen({ key, data }: Json, read: (value: unknown) => Step | undefined): Step | undefined {
-    const subjects = this.#keyOf(key);
-    const elements = this.#elements(data);
-    if (!subjects || !elements) return undefined;
-    const entries = elements.map((raw) => {
-      const [wanted, to] = asList(raw);
-      const values = tupleOf(subjects, wanted);
-      const step = read(to);
-      return values && step ? { values, step } : undefined;
-    });
-    return entries.every((entry) => entry !== undefined) ? { type: "choose", subjects, entries } : undefined;
+    return map && this.#map(map, read);
   }
 
   /** Reads a map by a number that is drawn, or that goes round: each of its values has an element. */
@@ -248,17 +234,18 @@ class Reader {
     return steps.every((step) => step !== undefined) ? { type: "lot", steps } : undefined;
   }
 
-  #map({ key, data }: Json): Step | undefined {
-    const lot = this.#lot(key, data, (verdict) => this.#verdictOf(verdict));
+  /** Reads a map by lot, or by something of the packet, of which `read` reads what it leads to. */
+  #map({ key, data }: Json, read: (value: unknown) => Step | undefined): Step | undefined {
+    const lot = this.#lot(key, data, read);
     if (lot) return lot;
     const subjects = this.#keyOf(key);
     const elements = this.#elements(data);
     if (!subjects || !elements) return undefined;
     const entries = elements.map((raw) => {
-      const [wanted, verdict] = asList(raw);
+      const [wanted, to] = asList(raw);
       const values = tupleOf(subjects, wanted);
-      const known = this.#verdictOf(verdict);
-      return values && known ? { values, verdict: known } : undefined;
+      const step = read(to);
+      return values && step ? { values, step } : undefined;
     });
     return entries.every((entry) => entry !== undefined) ? { type: "map", subjects, entries } : undefined;
   }

@@ -58,13 +58,8 @@ export type Step =
   | { readonly type: "unknown-match"; readonly text: string }
   /** What is not understood, and may do anything. */
   | { readonly type: "opaque"; readonly text: string }
-  | { readonly type: "map"; readonly subjects: readonly Subject[]; readonly entries: readonly MapEntry[] }
   /** What the entry that is found says is done. */
-  | {
-      readonly type: "choose";
-      readonly subjects: readonly Subject[];
-      readonly entries: readonly { readonly values: readonly Value[]; readonly step: Step }[];
-    }
+  | { readonly type: "map"; readonly subjects: readonly Subject[]; readonly entries: readonly MapEntry[] }
   /** How the sender is told. */
   | { readonly type: "reject"; readonly as: Rejection }
   | { readonly type: "masquerade" }
@@ -88,7 +83,7 @@ export interface Ports {
 
 export interface MapEntry {
   readonly values: readonly Value[];
-  readonly verdict: Verdict;
+  readonly step: Step;
 }
 
 export interface Rule {

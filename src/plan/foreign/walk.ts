@@ -145,13 +145,6 @@ class Walk {
         return step.to === undefined || step.to.family === packet.family
           ? { type: "translate", by: rule.name, to: step }
           : undefined;
-      case "choose":
-        for (const { values, step: chosen } of step.entries) {
-          const holds = this.#tuple(step.subjects, values);
-          if (holds === undefined) return undefined;
-          if (this.#choices.settle(holds, rule.name)) return this.#act(chosen, rule, depth);
-        }
-        return undefined;
       case "masquerade":
       case "redirect":
         return { type: "translate", by: rule.name, to: step };
@@ -187,10 +180,10 @@ class Walk {
   }
 
   #map(subjects: readonly Subject[], entries: readonly MapEntry[], rule: Rule, depth: number): Ended {
-    for (const { values, verdict } of entries) {
+    for (const { values, step } of entries) {
       const holds = this.#tuple(subjects, values);
       if (holds === undefined) return undefined;
-      if (this.#choices.settle(holds, rule.name)) return this.#verdict(verdict, rule, depth);
+      if (this.#choices.settle(holds, rule.name)) return this.#act(step, rule, depth);
     }
     return undefined;
   }
