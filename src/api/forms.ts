@@ -74,9 +74,7 @@ export function list<S extends z.ZodType>(item: S, most: number) {
 /** A list whose items are told apart by some of their texts. */
 export function keyedList<S extends z.ZodType>(item: S, keys: readonly string[], most: number, code: string) {
   const keyOf = (one: unknown) => keys.map((key) => String(Reflect.get(one as object, key))).join(" ");
-  const schema = z.array(item).superRefine((items, context) => {
-    if (items.length > most)
-      complain(context, "schema.count", [], `must have at most ${most} entries; it has ${items.length}`);
+  const schema = list(item, most).superRefine((items, context) => {
     const seen = new Set<string>();
     for (const [at, one] of items.entries()) {
       const key = keyOf(one);

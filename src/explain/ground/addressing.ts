@@ -1,10 +1,11 @@
 // What rules may ask about addresses on one machine: whether they are its own or everybody's, and whether there is a way back.
-import { cidrRange } from "../../base/ip.ts";
+import { parseIp } from "../../base/ip.ts";
 import type { HookPacket, Maybe } from "../../plan/foreign/index.ts";
 import { rangeName } from "../../plan/snat/source-nat-rules.ts";
 import type { Atlas } from "./atlas.ts";
 import { type Machine, podLink } from "./ground.ts";
-import { cidrOfText, type KnownRoute } from "./routes-of.ts";
+import { isLinkLocal6 } from "./own-addresses.ts";
+import { cidrOfText, isBroadcastIn, type KnownRoute } from "./routes-of.ts";
 
 /** Returns what hooks of a machine know of addresses. */
 export function addressing(
@@ -20,14 +21,8 @@ export function addressing(
 
 function isBroadcastOf({ broadcasts, links }: Machine, address: string): boolean {
   if (broadcasts) return broadcasts.includes(address);
-  const ranges = links.flatMap(({ addresses }) => addresses.filter((text) => !text.includes(":")));
-  return ranges
-    .map(cidrOfText)
-    .some((range) => range.length < 31 && rangeName(lastOf(cidrRange(range))) === address);
-}
-
-function lastOf({ family, last }: ReturnType<typeof cidrRange>) {
-  return { family, first: last, last };
+  const ip = parseIp(address);
+  return links.some(({ addresses }) => addresses.some((text) => isBroadcastIn(cidrOfText(text), ip)));
 }
 
 /**
@@ -40,7 +35,10 @@ function hasWayBack(atlas: Atlas, machine: Machine, { family, source, in: by, ma
   if (!isKnown || mark !== 0 || machine.rules?.some((rule) => rule.family === family) === true)
     return "perhaps";
   const address = rangeName(source);
-  if (/^fe[89ab]/.test(address) && machine.links.some(({ name, linkLocal }) => name === by && linkLocal))
+  if (
+    isLinkLocal6({ family, value: source.first }) &&
+    machine.links.some(({ name, linkLocal }) => name === by && linkLocal)
+  )
     return true;
   if (by === podLink.name) return atlas.hasPod(machine, address) ? true : "perhaps";
   if (atlas.hasPod(machine, address) || atlas.isLocal(machine, address)) return "perhaps";

@@ -34,8 +34,9 @@ export class Atlas {
   /** See Ground.pods. */
   readonly #odd: NonNullable<Ground["pods"]>;
   readonly #routes = new Map<Machine, readonly KnownRoute[]>();
-  /** Machines that take whole ranges for their own. */
+  /** Machines that take whole ranges for their own, and those that may answer for single addresses of others. */
   readonly #wide: readonly Machine[];
+  readonly #proxied: readonly Machine[];
   /** Made when first asked for: blocks are many. */
   #poolRanges: readonly string[] | undefined;
 
@@ -45,6 +46,7 @@ export class Atlas {
     this.hostPorts = ground.hostPorts ?? false;
     this.#machines = new Map(ground.machines.map((machine) => [machine.name, machine]));
     this.#wide = ground.machines.filter(takesRanges);
+    this.#proxied = ground.machines.filter(({ proxied }) => proxied !== undefined);
     for (const machine of ground.machines) this.#place(machine);
     for (const { status } of facts.sourceNats.values())
       for (const { address, node } of status?.holders ?? []) this.#hold(address, node);
@@ -274,11 +276,10 @@ export class Atlas {
     address: string,
     known: readonly Machine[] = [],
   ): string | undefined {
-    const other = [...this.#machines.values()].find(
-      (one) =>
-        one !== machine &&
-        !known.includes(one) &&
-        one.proxied?.some((entry) => entry.network === network && entry.address === address) === true,
+    const isFor = (entry: { network: string; address: string }) =>
+      entry.network === network && entry.address === address;
+    const other = this.#proxied.find(
+      (one) => one !== machine && !known.includes(one) && one.proxied!.some(isFor),
     );
     if (other) return `whether ${other.name} answers on network ${network} for ${address} (a proxy entry)`;
     if (known.length > 0) return undefined;

@@ -227,6 +227,11 @@ export function cidrOfText(text: string): Cidr {
 
 /** Returns whether an address means everybody on a network of that route (IPv4). */
 export function isBroadcast({ range, to }: KnownRoute, ip: Ip): boolean {
-  if (typeof to === "string" || to.via !== undefined || range.family !== 4 || range.length > 30) return false;
+  return typeof to !== "string" && to.via === undefined && isBroadcastIn(range, ip);
+}
+
+/** Returns whether an address means everybody of a range (IPv4). */
+export function isBroadcastIn(range: Cidr, ip: Ip): boolean {
+  if (range.family !== 4 || range.length > 30) return false;
   return ip.family === 4 && ip.value === cidrRange(range).last;
 }

@@ -1,31 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { formatIp, parseIp } from "../../base/ip.ts";
+import { formatIp } from "../../base/ip.ts";
 import { explore } from "./choices.ts";
 import type { HookPacket } from "./hook-packet.ts";
+import { one, passed } from "./packet.suite.ts";
 import { rulesetOf } from "./ruleset.ts";
 import type { Hook, Ruleset } from "./types.ts";
 import { chainsOn, walkChain } from "./walk.ts";
 
-const one = (text: string) => {
-  const { family, value } = parseIp(text);
-  return { family, first: value, last: value };
-};
-const packet = (more: Partial<HookPacket> = {}): HookPacket => ({
-  family: 4,
-  source: one("10.1.0.5"),
-  destination: one("172.17.0.9"),
-  protocol: 6,
-  port: 80,
-  sourcePort: undefined,
-  mark: 0,
-  in: "tl*",
-  out: "eth0",
-  state: "new",
-  translated: { dnat: false, snat: false },
-  isLocal: (address) => address === "192.168.18.11",
-  isFirst: true,
-  ...more,
-});
+const packet = (more: Partial<HookPacket> = {}): HookPacket => ({ ...passed, ...more });
 const iptables = (text: string) =>
   rulesetOf({ iptables: [{ store: "iptables-nft", family: 4, text }], nft: [], unreadable: [] });
 

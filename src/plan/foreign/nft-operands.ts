@@ -1,7 +1,7 @@
 // What the rules of nft's JSON (libnftables-json(5)) compare: what they take of a packet, and the values beside it.
 import { type Cidr, cidrOf, cidrRange, type IpRange, tryParseIp } from "../../base/ip.ts";
 import { asList, asObject } from "./nft-json.ts";
-import { tcpFlagBits } from "./packet-parts.ts";
+import { tcpFlagsNamed } from "./packet-parts.ts";
 import { exactly, type Ports, protocolNumber, type Subject, type Value } from "./types.ts";
 
 /** Returns what an expression takes of a packet; undefined: something that is not known. */
@@ -137,8 +137,7 @@ export function orOf(raw: unknown): readonly unknown[] | undefined {
 export function tcpFlagsOf(raw: unknown): number | undefined {
   if (typeof raw === "number") return raw;
   const names = orOf(raw) ?? (Array.isArray(raw) ? (raw as readonly unknown[]) : [raw]);
-  const bits = names.map((name) => tcpFlagBits[String(name)]);
-  return bits.every((one) => one !== undefined) ? bits.reduce((all, one) => all | one, 0) : undefined;
+  return tcpFlagsNamed(names.map(String));
 }
 
 function isTcpFlags(raw: unknown): boolean {

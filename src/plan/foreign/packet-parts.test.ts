@@ -2,30 +2,18 @@ import { describe, expect, it } from "vitest";
 import { parseIp } from "../../base/ip.ts";
 import { explore } from "./choices.ts";
 import type { HookPacket } from "./hook-packet.ts";
+import { one, passed } from "./packet.suite.ts";
 import { flagsOfAnswers, flagsOfRefusal } from "./packet-parts.ts";
 import { rulesetOf } from "./ruleset.ts";
 import type { Hook, Ruleset } from "./types.ts";
 import { chainsOn, walkChain } from "./walk.ts";
 
-const one = (text: string) => {
-  const { family, value } = parseIp(text);
-  return { family, first: value, last: value };
-};
 const first: HookPacket = {
-  family: 4,
-  source: one("10.1.0.5"),
-  destination: one("172.17.0.9"),
-  protocol: 6,
-  port: 80,
-  sourcePort: undefined,
-  mark: 0,
+  ...passed,
   in: "eth0",
   out: "eth1",
-  state: "new",
-  translated: { dnat: false, snat: false },
   isLocal: (address) => address === "192.168.18.11" || address === "fd00:18::11",
   isBroadcast: (address) => address === "192.168.18.255",
-  isFirst: true,
 };
 const answer = {
   isFirst: false,

@@ -16,6 +16,12 @@ export const tcpFlagBits: Readonly<Record<string, number>> = {
   cwr: 0x80,
 };
 
+/** Returns the bits of named flags; undefined: one is not known. */
+export function tcpFlagsNamed(names: readonly string[]): number | undefined {
+  const bits = names.map((name) => tcpFlagBits[name]);
+  return bits.every((one) => one !== undefined) ? bits.reduce((all, one) => all | one, 0) : undefined;
+}
+
 /** Of who opened a connection, after the first packet. */
 export const flagsOfOpener: readonly number[] = [0x10, 0x18, 0x11, 0x19];
 /** Of who answers. */

@@ -2,7 +2,7 @@
 // that nobody takes such a rule for one that always matches, or that does nothing.
 import { cidrRange, type Family, type IpRange, tryParseCidr, tryParseIp } from "../../base/ip.ts";
 import { words } from "../snat/foreign/parse-iptables.ts";
-import { tcpFlagBits } from "./packet-parts.ts";
+import { tcpFlagsNamed } from "./packet-parts.ts";
 import {
   type Chain,
   type ChainBase,
@@ -307,8 +307,7 @@ class Reader {
 function flagBits(text: string): number | undefined {
   if (text === "NONE") return 0;
   if (text === "ALL") return 0x3f;
-  const bits = text.split(",").map((name) => tcpFlagBits[name.toLowerCase()]);
-  return bits.every((one) => one !== undefined) ? bits.reduce((all, one) => all | one, 0) : undefined;
+  return tcpFlagsNamed(text.toLowerCase().split(","));
 }
 
 /** Options of `-m recent`: those that ask, and those that say how. */

@@ -70,8 +70,9 @@ export function routingFindings(
       `Node/${name}`,
       "BGP is on, and the node has no session: it hears of nobody's routes",
     );
+  const ignored = ignoredInterfaces(facts);
   for (const text of bgpSettings(facts).ignoredInterfaces ?? [])
-    if (!ignoredInterfaces(facts).includes(text))
+    if (!ignored.includes(text))
       find(
         "bad-interface-pattern",
         "BGPConfiguration/default",
