@@ -59,13 +59,21 @@ export default defineConfig({
           name: "vm",
           include: ["test/vm/**/*.test.ts"],
           exclude: ["test/vm/flow-tables.test.ts"],
+          globalSetup: "test/vm/make-programs.ts",
           testTimeout: 900_000,
           // Each machine keeps one processor busy.
           maxWorkers: 2,
         },
       },
       // Ten minutes, or twice that on a busy machine: more than `.ci/run` has left.
-      { test: { ...common, name: "vm-long", include: ["test/vm/flow-tables.test.ts"] } },
+      {
+        test: {
+          ...common,
+          name: "vm-long",
+          include: ["test/vm/flow-tables.test.ts"],
+          globalSetup: "test/vm/make-programs.ts",
+        },
+      },
       {
         test: {
           ...common,

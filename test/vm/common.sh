@@ -1,5 +1,8 @@
 # What the scripts of tests in a virtual machine share. Sourced, not run.
 # shellcheck shell=bash
+# What make-programs.ts made of the programs beside this file; whole, as commands run in members too.
+# shellcheck disable=SC2034
+programs=$PWD/.cache/vm-programs
 trunkline() { bin/trunkline "$@"; }
 # MEMBER -- COMMAND: runs it in the namespace of that node, host or pod (`pod/NAME`)
 on() { trunkline lab exec "$@"; }

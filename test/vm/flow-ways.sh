@@ -62,7 +62,7 @@ v4=$(trunkline get pod c -o 'jsonpath={.status.podIP}')
 v6=$(on pod/c -- ip -6 -o addr show dev eth0 scope global | grep -o 'fd10:[0-9a-f:]*' | head -n 1)
 serve host/db 7000
 serve pod/c 7001
-on pod/c -- node test/vm/echo.ts serve 7002 >/dev/null 2>&1 &
+on pod/c -- node "$programs/echo.mjs" serve 7002 >/dev/null 2>&1 &
 serve pod/near 7001
 serve pod/hosted 7003
 near=$(trunkline get pod near -o 'jsonpath={.status.podIP}')
@@ -82,8 +82,8 @@ talk a fd00:18::50 7000 masqueraded6
 talk a "$v6" 7001 pods6
 talk a 10.96.0.10 7001 led-far
 talk a 10.96.0.11 7001 led-near
-on host/db -- node test/vm/talk.ts 192.168.18.12 7103 "$folder/host-port" >/dev/null 2>&1 &
-on pod/a -- node test/vm/echo.ts "$v4" 7002 "$folder/udp" >/dev/null 2>&1 &
+on host/db -- node "$programs/talk.mjs" 192.168.18.12 7103 "$folder/host-port" >/dev/null 2>&1 &
+on pod/a -- node "$programs/echo.mjs" "$v4" 7002 "$folder/udp" >/dev/null 2>&1 &
 
 section udp
 offloaded node1 4 udp 7002

@@ -19,9 +19,9 @@ POD
 node() { ip netns exec "tl-vm-$1" "${@:2}"; }
 state() { trunkline get node "$1" -o 'jsonpath={.metadata.annotations.trunkline\.dev/flow-tables}'; }
 # MEMBER PORT
-serve() { on "$1" -- node test/vm/talk.ts serve "$2" >/dev/null 2>&1 & }
+serve() { on "$1" -- node "$programs/talk.mjs" serve "$2" >/dev/null 2>&1 & }
 # POD ADDRESS PORT NAME: begins a conversation that goes on
-talk() { on "pod/$1" -- node test/vm/talk.ts "$2" "$3" "$folder/$4" >/dev/null 2>&1 & }
+talk() { on "pod/$1" -- node "$programs/talk.mjs" "$2" "$3" "$folder/$4" >/dev/null 2>&1 & }
 answers() { grep -o '"answers":[0-9]*' "$folder/$1" || true; }
 # NAME: waits until a conversation has had more answers, or is over
 goes_on() {

@@ -75,7 +75,7 @@ w3=$(trunkline get pod w3 -o 'jsonpath={.status.podIP}')
 came() { on node3 -- ip -j -s link show tunl0; }
 came
 for sender in pod/w1 r1 node1; do
-  on "$sender" -- "$node" test/vm/forge-ipip.ts 192.168.28.13 "$w3"
+  on "$sender" -- "$node" "$programs/forge-ipip.mjs" 192.168.28.13 "$w3"
   sleep 2
   came
 done

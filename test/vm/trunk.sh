@@ -49,7 +49,7 @@ lab_up "$folder"
 # What the controller does is done by hand here.
 trunkline lab process stop controller >/dev/null
 trunkline apply -f "$folder/objects.yaml" >/dev/null
-node test/vm/give-enis.ts vm excl=vsw-2:sg-out member1=vsw-1:sg-web:trunk member2=vsw-2:sg-out:trunk
+node "$programs/give-enis.mjs" vm excl=vsw-2:sg-out member1=vsw-1:sg-web:trunk member2=vsw-2:sg-out:trunk
 trunkline wait --for ready --all --timeout 180s >/dev/null
 
 section links
