@@ -11,6 +11,8 @@ import type { Store } from "../store/store.ts";
 
 const RETRIES = 4;
 const RETRY_MS = 5000;
+/** For how long stop() waits for a write that is under way, ms. */
+const PATIENCE_MS = 5000;
 
 export interface NodeSetupOptions {
   readonly node: string;
@@ -48,7 +50,7 @@ export class NodeSetup {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#retry);
-    await this.#turns.settled();
+    await this.#turns.settled(PATIENCE_MS);
   }
 
   #writeInTurn(): void {

@@ -74,4 +74,14 @@ describe("turns", () => {
     endless.resolve();
     await later;
   });
+
+  it("are waited for no longer than is said", async () => {
+    const turns = new Turns();
+    const gate = Promise.withResolvers<void>();
+    const work = turns.run(() => gate.promise);
+    expect(await turns.settled(1)).toBe(false);
+    gate.resolve();
+    expect(await turns.settled(10_000)).toBe(true);
+    await work;
+  });
 });

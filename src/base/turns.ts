@@ -12,8 +12,22 @@ export class Turns {
     return mine;
   }
 
-  /** Settles when all that was asked for so far is over, however it ended. */
-  async settled(): Promise<void> {
-    await this.#last;
+  /**
+   * Settles when all that was asked for so far is over, however it ended, or once so long has passed.
+   * @param limitMs in milliseconds; default: however long it takes
+   * @returns whether it is over
+   */
+  async settled(limitMs?: number): Promise<boolean> {
+    const over = this.#last.then(() => true);
+    if (limitMs === undefined) return over;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<false>((resolve) => {
+      timer = setTimeout(resolve, limitMs, false);
+    });
+    try {
+      return await Promise.race([over, late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }

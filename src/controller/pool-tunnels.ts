@@ -7,10 +7,10 @@ import { poolTunnelCondition } from "../plan/routing/pool-tunnel.ts";
 import { setCondition } from "../store/condition.ts";
 import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
+import { Rounds } from "./rounds.ts";
 
 /** Nodes say that their tunnels stand one after the other: they are looked at together (ms). */
 const GATHER_MS = 200;
-const AGAIN_MS = 2000;
 
 /** Runs from start() to stop(). */
 export class PoolTunnels {
@@ -18,50 +18,50 @@ export class PoolTunnels {
   readonly #logger: Logger;
   readonly #pools: Informer<IPPool>;
   readonly #nodes: Informer<Node>;
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #rounds: Rounds;
+  #synced = false;
 
   constructor(store: Store, logger: Logger) {
     this.#store = store;
     this.#logger = logger;
     this.#pools = new Informer(store, ipPoolKind, { logger });
     this.#nodes = new Informer(store, nodeKind, { logger });
+    const failure = "conditions of pools could not be written";
+    this.#rounds = new Rounds({ look: (signal) => this.#look(signal), gatherMs: GATHER_MS, logger, failure });
   }
 
   start(): void {
-    for (const informer of [this.#pools, this.#nodes]) {
-      informer.on(() => this.#soon(GATHER_MS));
+    const informers = [this.#pools, this.#nodes];
+    for (const informer of informers) {
+      informer.on(() => this.#rounds.soon());
       informer.start();
     }
+    void Promise.all(informers.map(({ synced }) => synced)).then(() => {
+      this.#synced = true;
+      this.#rounds.soon();
+    });
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await Promise.all([this.#pools.stop(), this.#nodes.stop(), this.#round]);
+    await Promise.all([this.#pools.stop(), this.#nodes.stop(), this.#rounds.stop()]);
   }
 
-  #soon(ms: number): void {
-    if (this.#stopped) return;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#round = this.#round.then(() => this.#look());
-    }, ms);
-  }
-
-  async #look(): Promise<void> {
-    await Promise.all([this.#pools.synced, this.#nodes.synced]);
+  /** Looks at every pool, also behind one that cannot be written. */
+  async #look(signal: AbortSignal): Promise<void> {
+    // Not waited for here: where the server never answers, nothing would end that.
+    if (!this.#synced) return;
+    let failed: { readonly error: unknown } | undefined;
     for (const pool of this.#pools.cache.values()) {
-      if (this.#stopped) return;
+      if (signal.aborted) return;
       try {
         await this.#tell(pool);
       } catch (error) {
         const facts = { pool: pool.metadata.name, error: textOf(error) };
-        this.#logger.warn(facts, "a pool's condition could not be written");
-        this.#soon(AGAIN_MS);
+        this.#logger.info(facts, "a pool's condition could not be written");
+        failed ??= { error };
       }
     }
+    if (failed) throw failed.error;
   }
 
   async #tell(pool: IPPool): Promise<void> {

@@ -6,7 +6,6 @@ import { hostKind } from "../api/kinds/host.ts";
 import { ipPoolKind } from "../api/kinds/ip-pool.ts";
 import { type SourceNAT, sourceNatKind } from "../api/kinds/source-nat.ts";
 import type { Kind, KubeObject } from "../api/object.ts";
-import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { formatProblem } from "../base/problem.ts";
 import { type ClusterFacts, emptyFacts } from "../plan/facts.ts";
@@ -15,6 +14,7 @@ import { setCondition } from "../store/condition.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
+import { Rounds } from "./rounds.ts";
 
 /** Objects seldom change alone. */
 const GATHER_MS = 50;
@@ -22,22 +22,26 @@ const GATHER_MS = 50;
 /** Runs from start() to stop(). */
 export class SourceNatConditions {
   readonly #store: Store;
-  readonly #logger: Logger;
   readonly #events: EventRecorder;
   readonly #informers: Informer<KubeObject>[] = [];
   readonly #facts: ClusterFacts;
   /** What each object was told last. */
   readonly #told = new Map<string, string>();
-  #timer: NodeJS.Timeout | undefined;
-  #work: Promise<void> = Promise.resolve();
+  readonly #rounds: Rounds;
+  #synced = false;
 
   constructor(store: Store, logger: Logger) {
     this.#store = store;
-    this.#logger = logger;
     this.#events = new EventRecorder(store, { component: "trunkline-controller" }, logger);
+    this.#rounds = new Rounds({
+      look: (signal) => this.#look(signal),
+      gatherMs: GATHER_MS,
+      logger,
+      failure: "conditions of SourceNAT objects could not be written",
+    });
     const follow = <T extends KubeObject>(kind: Kind<T>): ReadonlyMap<string, T> => {
       const informer = new Informer<T>(store, kind, { logger });
-      informer.on(() => this.#soon());
+      informer.on(() => this.#rounds.soon());
       this.#informers.push(informer as unknown as Informer<KubeObject>);
       return informer.cache;
     };
@@ -53,35 +57,34 @@ export class SourceNatConditions {
 
   start(): void {
     for (const informer of this.#informers) informer.start();
+    void Promise.all(this.#informers.map(({ synced }) => synced)).then(() => {
+      this.#synced = true;
+      this.#rounds.soon();
+    });
   }
 
   async stop(): Promise<void> {
-    clearTimeout(this.#timer);
-    await Promise.all(this.#informers.map((informer) => informer.stop()));
-    clearTimeout(this.#timer);
-    await this.#work;
+    await Promise.all([...this.#informers.map((informer) => informer.stop()), this.#rounds.stop()]);
   }
 
-  #soon(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#work = this.#work
-        .then(() => this.#look())
-        .catch((error: unknown) => {
-          this.#logger.warn({ error: textOf(error) }, "conditions of SourceNAT objects could not be written");
-          this.#told.clear();
-        });
-    }, GATHER_MS);
-  }
-
-  async #look(): Promise<void> {
+  async #look(signal: AbortSignal): Promise<void> {
+    // What names a pool or a node that is only not read yet is not wrong.
+    if (!this.#synced) return;
     const { problems } = readSourceNats(this.#facts);
     for (const name of this.#told.keys()) if (!this.#facts.sourceNats.has(name)) this.#told.delete(name);
+    let failed: { readonly error: unknown } | undefined;
     for (const object of this.#facts.sourceNats.values()) {
+      if (signal.aborted) return;
       const { name } = object.metadata;
       const own = problems.filter((problem) => problem.object === `SourceNAT/${name}`);
-      await this.#tell(object, own.map(formatProblem).join("\n"));
+      try {
+        await this.#tell(object, own.map(formatProblem).join("\n"));
+      } catch (error) {
+        // Those behind it are told all the same.
+        failed ??= { error };
+      }
     }
+    if (failed) throw failed.error;
   }
 
   async #tell(object: SourceNAT, message: string): Promise<void> {

@@ -5,6 +5,7 @@ import { addressBlockKind } from "../api/kinds/address-block.ts";
 import { isError, TrunklineError, textOf } from "../base/errors.ts";
 import { damageOf } from "../base/journal/lines.ts";
 import { type Logger, silent } from "../base/log.ts";
+import { Turns } from "../base/turns.ts";
 import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
 import { Caretaker } from "./caretaker.ts";
@@ -54,6 +55,8 @@ export interface AllocateRequest {
   readonly wants: readonly Want[];
 }
 
+const CLOSING_MS = 2000;
+
 export class NodeIpam {
   readonly #context: NodeContext;
   readonly #ledger = new Ledger();
@@ -64,7 +67,7 @@ export class NodeIpam {
   /** The pools of each request under way, whatever the pools' own selectors say. */
   readonly #askedFor = new Set<readonly Want[]>();
   readonly #perOwner = new Map<string, Promise<unknown>>();
-  #providing: Promise<unknown> = Promise.resolve();
+  readonly #searches = new Turns();
   /** Why the last search for more addresses failed, and when (ms): whoever comes right after need not search again. */
   #dry: { readonly at: number; readonly key: string; readonly error: unknown } | undefined;
   #damage: string | undefined;
@@ -160,6 +163,9 @@ export class NodeIpam {
   /** Ends for good. What is held stays held. */
   async close(): Promise<void> {
     await this.#caretaker.close();
+    // What it has claimed is in the store, and would be without a line in the journal. One that waits for another node's
+    // answer, or for a store that is away, is not waited for.
+    await this.#searches.settled(CLOSING_MS);
     await this.#journal.close();
   }
 
@@ -331,12 +337,8 @@ export class NodeIpam {
   }
 
   /** One search at a time: whoever waited may find an address without a search of his own. */
-  async #provide(want: Want): Promise<void> {
-    const earlier = this.#providing;
-    const turn = Promise.withResolvers<void>();
-    this.#providing = turn.promise;
-    await earlier;
-    try {
+  #provide(want: Want): Promise<void> {
+    return this.#searches.run(async () => {
       if (pick(this.#context, want)) return;
       const key = JSON.stringify([want.family, want.address, want.pools]);
       const now = this.#context.time();
@@ -347,9 +349,7 @@ export class NodeIpam {
         this.#dry = { at: this.#context.time(), key, error };
         throw error;
       }
-    } finally {
-      turn.resolve();
-    }
+    });
   }
 
   async #free(holdings: readonly Holding[]): Promise<Holding[]> {

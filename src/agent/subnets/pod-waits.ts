@@ -6,6 +6,7 @@ import { type Condition, type Pod, podKind } from "../../api/kinds/core.ts";
 import { isError, TrunklineError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { stampOf } from "../../base/stamp.ts";
+import { Turns } from "../../base/turns.ts";
 import type { PodIdentity } from "../../cni/args.ts";
 import { networkReadyCondition } from "../../plan/subnets/demand.ts";
 import { waitReasons } from "../../plan/subnets/pod-eni/words.ts";
@@ -21,15 +22,21 @@ export interface PodWaitsOptions {
   readonly pods: ReadonlyMap<string, Pod>;
   /** Milliseconds since 1970, for stamps. */
   readonly now: () => number;
+  /** For how long stop() waits for what is being written, ms; default 5000. */
+  readonly patienceMs?: number;
 }
 
 const ATTEMPTS = 5;
+const PATIENCE_MS = 5000;
 
 export class PodWaits {
   readonly #options: PodWaitsOptions;
   /** Uids of pods that were told to wait. */
   readonly #waiting = new Set<string>();
-  #writing: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
+  /** The last that each pod is to say and does not yet. */
+  readonly #toSay = new Map<string, object>();
+  #stopped = false;
 
   constructor(options: PodWaitsOptions) {
     this.#options = options;
@@ -89,8 +96,14 @@ export class PodWaits {
     }
   }
 
+  /** Takes nothing more; settles when what was taken is written, or has had its time. */
   async stop(): Promise<void> {
-    await this.#writing;
+    this.#stopped = true;
+    const { patienceMs = PATIENCE_MS, logger } = this.#options;
+    if (await this.#turns.settled(patienceMs)) return;
+    const left = this.#toSay.size;
+    this.#toSay.clear();
+    logger.warn({ left, patienceMs }, "conditions of pods are left unwritten");
   }
 
   #tell(
@@ -104,16 +117,24 @@ export class PodWaits {
   }
 
   #write(pod: PodIdentity, condition: Omit<Condition, "type" | "lastTransitionTime">): void {
+    if (this.#stopped) return;
     const { store, logger, now } = this.#options;
     const stamp = stampOf(now());
-    this.#writing = this.#writing
-      .then(() => setPodCondition(store, pod, { type: networkReadyCondition, ...condition }, stamp))
-      .catch((error: unknown) =>
+    const key = `${pod.namespace}/${pod.name}/${pod.uid}`;
+    this.#toSay.set(key, condition);
+    void this.#turns.run(async () => {
+      // While the store was away a kubelet may have tried again and again: only the last word is of use.
+      if (this.#toSay.get(key) !== condition) return;
+      this.#toSay.delete(key);
+      try {
+        await setPodCondition(store, pod, { type: networkReadyCondition, ...condition }, stamp);
+      } catch (error) {
         logger.warn(
           { pod: `${pod.namespace}/${pod.name}`, error: textOf(error) },
           "a pod's condition could not be written",
-        ),
-      );
+        );
+      }
+    });
   }
 }
 
