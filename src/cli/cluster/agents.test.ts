@@ -32,9 +32,11 @@ it("agents are pods of the DaemonSet, not whoever has their labels, and say who 
   try {
     await expect(ask("n2", "/readyz")).rejects.toThrow("node n2 has no pod of DaemonSet trunkline-agent");
     await expect(ask("n1", "/readyz")).rejects.toThrow("the agent of node n1 says: no pods/exec for you");
+    await new Promise((resolve) => server.close(resolve).closeAllConnections());
+    await expect(ask("n1", "/readyz")).rejects.toMatchObject({ code: "store.unreachable" });
   } finally {
     close();
     server.close();
   }
-  await expect(ask("n1", "/readyz")).rejects.toMatchObject({ code: "store.unreachable" });
+  await expect(ask("n1", "/readyz")).rejects.toMatchObject({ code: "store.closed" });
 });

@@ -3,8 +3,9 @@
 import type { IncomingMessage } from "node:http";
 import { type Pod, podKind } from "../../api/kinds/core.ts";
 import type { Kind, KubeObject } from "../../api/object.ts";
+import { textOf } from "../../base/errors.ts";
 import { linesOf } from "../lines.ts";
-import { type Answer, refusalOf } from "./client.ts";
+import { type Answer, ApiRefusal, refusalOf } from "./client.ts";
 import type { Keep } from "./kept.ts";
 import { trimmed } from "./trim.ts";
 import { eventOf, messagesOf, metadataOf, PROTOBUF, pageOf, statusOf, unwrapped } from "./wire/envelope.ts";
@@ -23,22 +24,50 @@ export function acceptable(kind: Kind, keep: Keep): string {
   return keep !== "all" && isPod(kind) ? `${PROTOBUF}, application/json` : "application/json";
 }
 
+/** What came is no event of an API server, and no loss of the connection either. */
+export class Unreadable extends Error {}
+
 /**
  * Yields the events of a watch's answer, as many at a time as came together, but for those of types that this build does not
  * know.
- * @throws ApiRefusal for what the server says with an ERROR event, Error for what cannot be read
+ * @throws ApiRefusal for what the server says with an ERROR event, Unreadable for what cannot be read, and what the system
+ *   says of the connection
  */
 export async function* eventsOf<T extends KubeObject>(
   kind: Kind<T>,
   keep: Keep,
   response: IncomingMessage,
 ): AsyncGenerator<readonly ServerEvent<T>[], void, void> {
-  if (keep !== "all" && response.headers["content-type"]?.startsWith(PROTOBUF) === true)
-    for await (const messages of messagesOf(response))
-      yield messages.flatMap((bytes) => (podEvent(bytes, keep) as ServerEvent<never> | undefined) ?? []);
-  else
-    for await (const lines of linesOf(response))
-      yield lines.flatMap((line) => jsonEvent(kind, keep, line) ?? []);
+  const isBinary = keep !== "all" && response.headers["content-type"]?.startsWith(PROTOBUF) === true;
+  try {
+    if (isBinary)
+      for await (const messages of messagesOf(response))
+        yield* readable(messages, (bytes) => podEvent(bytes, keep) as ServerEvent<never> | undefined);
+    else
+      for await (const lines of linesOf(response))
+        yield* readable(lines, (line) => jsonEvent(kind, keep, line));
+  } catch (error) {
+    // Errors of the connection have a code; the others say that a line or message is too long.
+    const isKnown = error instanceof ApiRefusal || error instanceof Unreadable;
+    if (isKnown || (error instanceof Error && "code" in error)) throw error;
+    throw new Unreadable(textOf(error), { cause: error });
+  }
+}
+
+/** Yields what could be read before anything is said of what could not: it need not come again. */
+function* readable<P, E>(parts: readonly P[], read: (part: P) => E | undefined): Generator<readonly E[]> {
+  const events: E[] = [];
+  try {
+    for (const part of parts) {
+      const event = read(part);
+      if (event !== undefined) events.push(event);
+    }
+  } catch (error) {
+    if (events.length > 0) yield events;
+    if (error instanceof ApiRefusal) throw error;
+    throw new Unreadable(`an event cannot be read: ${textOf(error)}`, { cause: error });
+  }
+  yield events;
 }
 
 export interface Page<T extends KubeObject> {
@@ -108,6 +137,13 @@ function jsonEvent<T extends KubeObject>(
 /** Returns what is kept of an object that came as JSON: items of a list come without apiVersion and kind. */
 export function taken<T extends KubeObject>(kind: Kind<T>, object: unknown, keep: Keep): T {
   return trimmed({ ...(object as T), apiVersion: kind.apiVersion, kind: kind.kind }, keep);
+}
+
+/** Returns what is kept of the one object of an answer. @throws Error for what is none */
+export function takenAnswer<T extends KubeObject>(kind: Kind<T>, { body }: Answer, keep: Keep): T {
+  const object = JSON.parse(body.toString("utf8")) as Partial<KubeObject> | null;
+  if (typeof object?.metadata?.name !== "string") throw new Error("the answer is no object of an API server");
+  return taken(kind, object, keep);
 }
 
 function wordOf(type: string): ServerEvent<never>["type"] | undefined {

@@ -57,6 +57,7 @@ const busyTries = 15;
 export class ApiClient {
   readonly #access: Access;
   readonly #timeoutMs: number;
+  readonly #closing = new AbortController();
   #agent: { readonly mark: string; readonly agent: Agent } | undefined;
 
   constructor(access: Access, { timeoutMs = 15_000 }: ClientOptions = {}) {
@@ -92,6 +93,7 @@ export class ApiClient {
         const code = response.statusCode ?? 0;
         if (code < 300) return read({ type: response.headers["content-type"] ?? "", body });
         if (code === 401) this.#access.token?.refused();
+        if (isPage(response)) throw new Error(pageOf(code, body.toString("utf8")));
         const refusal = refusalOf(code, body.toString("utf8"));
         if (code === 429) last = round >= busyTries;
         // 429 means: not begun. 401 once more, as the token may just have been renewed.
@@ -101,9 +103,10 @@ export class ApiClient {
         waitMs = pauseMs(round, response);
       } catch (error) {
         if (error instanceof ApiRefusal || error instanceof TrunklineError) throw error;
-        if (last || request.method !== "GET") throw this.#unreachable(error);
+        if (last || request.method !== "GET" || this.#isClosed) throw this.#unreachable(error);
       }
-      await sleep(waitMs);
+      // Nobody waits for a closed client.
+      await sleep(waitMs, undefined, { signal: this.#closing.signal }).catch(() => undefined);
     }
   }
 
@@ -122,7 +125,11 @@ export class ApiClient {
       const code = response.statusCode ?? 0;
       if (code === 200) return response;
       if (code === 401) this.#access.token?.refused();
-      const refusal = refusalOf(code, await bodyOf(response).catch(textOf));
+      const body = await this.#bodyInTime(response);
+      if (isPage(response)) throw this.#unreachable(pageOf(code, body));
+      const refusal = refusalOf(code, body);
+      // Once more, as the token may just have been renewed.
+      if (code === 401 && round === 1) continue;
       if (code !== 429 || round >= busyTries)
         throw code >= 500 || code === 429 ? this.#unreachable(refusal) : refusal;
       await sleep(pauseMs(round, response), undefined, { signal });
@@ -163,7 +170,9 @@ export class ApiClient {
     });
   }
 
+  /** Ends what is under way, with `store.closed` where that is a request. */
   close(): void {
+    this.#closing.abort();
     this.#agent?.agent.destroy();
   }
 
@@ -172,6 +181,7 @@ export class ApiClient {
     signal: AbortSignal,
     accept = "application/json",
   ): Promise<IncomingMessage> {
+    if (this.#isClosed) throw new TrunklineError("store.closed", { place: this.server });
     const { server, base, token } = this.#access;
     const url = new URL(`${base}${request.path}`, server);
     for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value);
@@ -202,6 +212,22 @@ export class ApiClient {
     });
   }
 
+  /** A refusal's words; without a time limit of its own a stream has none. */
+  async #bodyInTime(response: IncomingMessage): Promise<string> {
+    const timer = setTimeout(() => response.destroy(), this.#timeoutMs);
+    try {
+      return await bodyOf(response);
+    } catch (error) {
+      return textOf(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
   #connections(): Agent {
     const { server, ca, cert, key, insecure, serverName } = this.#access;
     const mark = [ca, cert, key].map(stampOf).join();
@@ -222,6 +248,7 @@ export class ApiClient {
   }
 
   #unreachable(error: unknown): TrunklineError {
+    if (this.#isClosed) return new TrunklineError("store.closed", { place: this.server });
     return new TrunklineError(
       "store.unreachable",
       { place: this.server, why: textOf(error) },
@@ -260,6 +287,18 @@ export function refusalOf(code: number, body: string | Status): ApiRefusal {
     status = body;
   }
   return new ApiRefusal(status.code ?? code, status.reason ?? "", status.message ?? `HTTP status ${code}`);
+}
+
+/**
+ * Whether an error comes from something before the server, as a proxy that is up before what is behind it: API servers say
+ * no with a Status or in plain text. Its 404 must not pass for an object that is gone.
+ */
+function isPage(response: IncomingMessage): boolean {
+  return response.headers["content-type"]?.startsWith("text/html") === true;
+}
+
+function pageOf(code: number, body: string): string {
+  return `HTTP status ${code} with a page: ${body.slice(0, 200)}`;
 }
 
 /** Returns how long to wait before a request is sent again, ms: what the server asks for, else longer and longer. */

@@ -1,61 +1,7 @@
 // What the real servers of test/kube cannot be made to do: a server of ours that plays one part after another.
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { configMapKind } from "../../api/kinds/core.ts";
-import type { Store } from "../store.ts";
-import { kubernetesStore } from "./store.ts";
-
-type Part = (request: IncomingMessage, response: ServerResponse) => void;
-
-const closing: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).toReversed()) await close();
-});
-
-async function play(
-  part: Part,
-  timeoutMs = 300,
-): Promise<{ readonly store: Store; readonly asked: string[] }> {
-  const asked: string[] = [];
-  const server = createServer((request, response) => {
-    if (request.url === "/api/v1") {
-      json(response, 200, { resources: [{ name: "configmaps", kind: "ConfigMap" }] });
-      return;
-    }
-    asked.push(`${request.method} ${request.url}`);
-    part(request, response);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  const store = kubernetesStore(
-    { server: `http://127.0.0.1:${port}`, base: "", insecure: false },
-    { timeoutMs },
-  );
-  closing.push(
-    () => new Promise((resolve) => server.close(resolve).closeAllConnections()),
-    () => store.close(),
-  );
-  return { store, asked };
-}
-
-function json(
-  response: ServerResponse,
-  status: number,
-  body: object,
-  headers: Record<string, string> = {},
-): void {
-  response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(body));
-}
-
-const status = (code: number, reason: string) => ({ kind: "Status", code, reason, message: reason });
-const object = (name: string, version: string) => ({
-  metadata: { name, namespace: "a", uid: name, resourceVersion: version },
-});
-const line = (type: string, one: object) => `${JSON.stringify({ type, object: one })}\n`;
-const isWatch = (request: IncomingMessage) => request.url?.includes("watch=true") === true;
-const noStreams: Part = (_request, response) =>
-  json(response, 200, { type: "ERROR", object: status(500, "RequestWatchProgress is disabled") });
+import { isWatch, json, line, noStreams, object, type Part, play, status } from "./played.suite.ts";
 
 describe("a list", () => {
   it("is the beginning of a watch where the server can", async () => {
