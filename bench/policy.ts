@@ -49,7 +49,7 @@ export async function bench(args: readonly string[]): Promise<readonly Row[] | u
 }
 
 /** What bin/trunkline starts an agent with. */
-const daemonFlags = ["--max-semi-space-size=4", "--heap-growing-percent=30"];
+const daemonFlags = ["--max-semi-space-size=4", "--heap-growing-percent=30", "--no-sparkplug"];
 const daemonEnv = { MALLOC_ARENA_MAX: "2" };
 
 /** 25,000 namespaces, 100,000 pods, 75,000 policies in a process of its own; the best of three. */
