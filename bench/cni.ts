@@ -310,7 +310,7 @@ async function atRest(setUp: Bench): Promise<Row[]> {
       "MiB",
       memoryMib(pid),
       null,
-      most(120),
+      most(72),
     ),
     row("rest-cpu", `agent at rest with ${PODS_AT_REST} pods, CPU`, "%", percent, null, most(0.5)),
   ];
