@@ -8,6 +8,7 @@ import { emptyCloud } from "../cloud/lab/state.ts";
 import { nodeTag, ourTags } from "../cloud/types.ts";
 import { systemClock } from "../ipam/clock.ts";
 import { memoryStore } from "../store/memory.ts";
+import type { Store } from "../store/store.ts";
 import { SubnetKeeper } from "./subnet-keeper.ts";
 
 const spec = { zone: "h", cidr: "10.2.1.0/29" };
@@ -54,6 +55,17 @@ describe("who looks after subnets", () => {
     metadata: { name, namespace: "a" } as Pod["metadata"],
     spec: { nodeName: "n", containers: [{ name: "c" }] },
     status: { phase: "Running", podIP },
+  });
+
+  it("ends though the server never answered", async () => {
+    const { store, cloud } = await open();
+    const silentStore = Object.assign(Object.create(store) as Store, {
+      list: () => new Promise<never>(() => {}),
+    });
+    const place = { provider: cloud.for("controller"), cluster: "test" };
+    const keeper = new SubnetKeeper({ store: silentStore, logger: silent, cloud: place, clock: systemClock });
+    keeper.start();
+    await keeper.stop();
   });
 
   it("says how much is left, and warns with the very number that it is short by", async () => {

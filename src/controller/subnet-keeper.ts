@@ -9,6 +9,7 @@ import { type Subnet, subnetKind } from "../api/kinds/subnet.ts";
 import { textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { stampOf } from "../base/stamp.ts";
+import { unlessAborted } from "../base/unless-aborted.ts";
 import type { ProviderPlace } from "../cloud/provider.ts";
 import { type CloudInterface, nodeTag, ourTags, podEniTag, trunkTag } from "../cloud/types.ts";
 import type { Clock } from "../ipam/types.ts";
@@ -18,6 +19,7 @@ import { change } from "../store/change.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import { Informer } from "../store/informer.ts";
 import type { Store } from "../store/store.ts";
+import { Rounds } from "./rounds.ts";
 import { SubnetFinder } from "./subnet-finder.ts";
 
 export interface SubnetKeeperOptions {
@@ -52,8 +54,7 @@ export class SubnetKeeper {
   #found: ReadonlySet<string> | undefined;
   /** All kinds were listed: before that, every subnet seems to have room. */
   #areKnown = false;
-  #timer: NodeJS.Timeout | undefined;
-  #writing: Promise<void> | undefined;
+  readonly #rounds: Rounds;
   #looking: Promise<void> | undefined;
 
   constructor(options: SubnetKeeperOptions) {
@@ -67,6 +68,12 @@ export class SubnetKeeper {
     this.#podEnis = new Informer(store, podEniKind, { logger });
     const { cloud } = options;
     const subnets = this.#subnets.cache;
+    this.#rounds = new Rounds({
+      look: (signal) => this.#write(signal),
+      gatherMs: GATHER_MS,
+      logger,
+      failure: "the states of subnets could not be written",
+    });
     this.#finder = cloud && new SubnetFinder({ store, logger, provider: cloud.provider, subnets });
   }
 
@@ -76,8 +83,8 @@ export class SubnetKeeper {
     for (const informer of [this.#pods, this.#nodeConfigs, this.#podEnis] as Informer<Pod>[])
       informer.on(() => this.#note());
     for (const informer of all) informer.start();
-    void this.#known().then(() => {
-      this.#areKnown = true;
+    void this.#known().then((known) => {
+      this.#areKnown = known;
       this.#note();
     });
     if (this.#options.cloud) this.#looking = this.#keepLooking(this.#options.cloud);
@@ -85,48 +92,47 @@ export class SubnetKeeper {
 
   async stop(): Promise<void> {
     this.#ending.abort();
-    clearTimeout(this.#timer);
     const all = [this.#subnets, this.#pods, this.#nodes, this.#nodeConfigs, this.#podEnis];
     await Promise.all([
       ...all.map((informer) => informer.stop()),
       this.#finder?.stop(),
-      this.#writing,
+      this.#rounds.stop(),
       this.#looking,
     ]);
   }
 
-  #known(): Promise<unknown> {
+  /** Settles with true when all have been read; with false at the end, which may come before. */
+  async #known(): Promise<boolean> {
     const all = [this.#subnets, this.#pods, this.#nodes, this.#nodeConfigs, this.#podEnis];
-    return Promise.all(all.map(({ synced }) => synced));
+    const synced = Promise.all(all.map((informer) => informer.synced));
+    return (await unlessAborted(synced, this.#ending.signal)) !== undefined;
   }
 
   #note(): void {
-    if (!this.#areKnown || this.#timer || this.#ending.signal.aborted || this.#subnets.cache.size === 0)
-      return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.#writing = this.#write();
-    }, GATHER_MS);
+    if (this.#areKnown && this.#subnets.cache.size > 0) this.#rounds.soon();
   }
 
-  async #write(): Promise<void> {
+  async #write(signal: AbortSignal): Promise<void> {
     const facts = {
       pods: this.#pods.cache,
       nodeConfigs: this.#nodeConfigs.cache,
       podEnis: this.#podEnis.cache,
     };
+    let failed: { readonly error: unknown } | undefined;
     for (const subnet of this.#subnets.cache.values()) {
+      if (signal.aborted) return;
       const { name } = subnet.metadata;
       try {
         await this.#tell(name, subnetFigures(facts, subnet, this.#foreign.get(name) ?? []));
       } catch (error) {
-        this.#options.logger.warn(
+        this.#options.logger.info(
           { subnet: name, error: textOf(error) },
           "a subnet's state could not be written",
         );
-        this.#note();
+        failed ??= { error };
       }
     }
+    if (failed) throw failed.error;
   }
 
   async #tell(name: string, figures: SubnetFigures): Promise<void> {
@@ -166,7 +172,7 @@ export class SubnetKeeper {
   async #keepLooking(cloud: ProviderPlace): Promise<void> {
     const { signal } = this.#ending;
     // Before all of them are known, anything might seem to be nobody's.
-    await this.#known();
+    if (!(await this.#known())) return;
     this.#finder?.start();
     while (!signal.aborted) {
       try {

@@ -35,6 +35,14 @@ describe("informer", () => {
     return { informer, told, until };
   }
 
+  it("ends while a server that hangs is asked for a list", async () => {
+    const store = memoryStore();
+    const list = () => new Promise<never>(() => {});
+    const { informer } = follow({ list, close: () => store.close() } as Partial<Store> as Store);
+    await nextTurn();
+    await informer.stop();
+  });
+
   it("tells what is there, then what changes, and keeps a copy", async () => {
     const store = memoryStore();
     const one = await store.create(configMapKind, map("one"));

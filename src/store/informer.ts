@@ -4,6 +4,7 @@ import { equalJson } from "../api/equal.ts";
 import { type Kind, type KubeObject, keyOf } from "../api/object.ts";
 import { isError, textOf } from "../base/errors.ts";
 import { type Logger, silent } from "../base/log.ts";
+import { unlessAborted } from "../base/unless-aborted.ts";
 import type { Store } from "./store.ts";
 
 export type ObjectChange<T extends KubeObject> =
@@ -145,12 +146,12 @@ export class Informer<T extends KubeObject> {
    * for hours, and would hold all objects as they once were.
    */
   async #list(): Promise<string | undefined> {
-    const { items, revision } = await this.#store.list(
-      this.kind,
-      this.#options.namespace,
-      this.#options.onHeard,
-    );
-    if (this.#abort.signal.aborted) return undefined;
+    const { namespace, onHeard } = this.#options;
+    // stop() does not wait for a server that hangs.
+    const { signal } = this.#abort;
+    const listing = await unlessAborted(this.#store.list(this.kind, namespace, onHeard), signal);
+    if (listing === undefined || signal.aborted) return undefined;
+    const { items, revision } = listing;
     this.#listed = true;
     this.#replace(items);
     this.#synced.resolve();

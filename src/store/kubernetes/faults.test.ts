@@ -80,6 +80,14 @@ describe("a watch", () => {
     watch.end();
   });
 
+  it("ends at once while the server hangs", async () => {
+    const { store, asked } = await play(() => {}, 60_000);
+    const watch = follow(store);
+    await expect.poll(() => asked.length).toBe(1);
+    watch.end();
+    await watch.over;
+  });
+
   it("never goes back to an older revision, nor to none", async () => {
     const part = watches((_request, response) => {
       const old = line("BOOKMARK", object("", "20")) + line("BOOKMARK", { metadata: {} });

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Kind, KubeObject } from "../../api/object.ts";
 import { isError, TrunklineError } from "../../base/errors.ts";
+import { unlessAborted } from "../../base/unless-aborted.ts";
 import type { WatchEvent } from "../store.ts";
 import { acceptable, eventsOf, Unreadable } from "./answers.ts";
 import { type ApiClient, ApiRefusal } from "./client.ts";
@@ -90,7 +91,8 @@ export class Watches {
     const path = pathOf(kind, namespace);
     let pulse: Pulse | undefined;
     try {
-      await this.#checkHistory(kind, revision, namespace);
+      await unlessAborted(this.#checkHistory(kind, revision, namespace), signal);
+      if (signal.aborted) return;
       const signals = AbortSignal.any([signal, life.signal]);
       const response = await client.stream({ method: "GET", path, query }, signals, acceptable(kind, keep));
       pulse = new Pulse({
