@@ -44,12 +44,14 @@ interface Status {
 }
 
 export interface ClientOptions {
-  /** How long an answer may take, ms; default 15 s. */
+  /** How long nothing of an answer may come, ms; default 15 s. */
   readonly timeoutMs?: number;
 }
 
 /** A page of 500 pods has some MiB; more than this is no answer that an agent can hold, bytes. */
 const longestAnswer = 256 << 20;
+/** So many time limits may an answer take as a whole. */
+const LONGEST_TIMES = 20;
 const tries = 5;
 /** A server that is busy, or whose new definition's storage is only being made, says so and is waited for longer. */
 const busyTries = 15;
@@ -88,8 +90,8 @@ export class ApiClient {
       let last = round >= tries;
       let waitMs = pauseMs(round);
       try {
-        const response = await this.#open(request, AbortSignal.timeout(this.#timeoutMs), accept);
-        const body = await bytesOf(response);
+        const response = await this.#open(request, undefined, accept);
+        const body = await bytesOf(response, this.#timeoutMs);
         const code = response.statusCode ?? 0;
         if (code < 300) return read({ type: response.headers["content-type"] ?? "", body });
         if (code === 401) this.#access.token?.refused();
@@ -125,7 +127,7 @@ export class ApiClient {
       const code = response.statusCode ?? 0;
       if (code === 200) return response;
       if (code === 401) this.#access.token?.refused();
-      const body = await this.#bodyInTime(response);
+      const body = await bodyOf(response, this.#timeoutMs).catch(textOf);
       if (isPage(response)) throw this.#unreachable(pageOf(code, body));
       const refusal = refusalOf(code, body);
       // Once more, as the token may just have been renewed.
@@ -162,7 +164,10 @@ export class ApiClient {
       const asking = send(url, { headers, agent: this.#connections(), timeout: this.#timeoutMs });
       asking.once("upgrade", (_, socket, head) => resolve({ socket, head }));
       asking.once("response", (response) => {
-        bodyOf(response).then((body) => reject(refusalOf(response.statusCode ?? 0, body)), reject);
+        bodyOf(response, this.#timeoutMs).then(
+          (body) => reject(refusalOf(response.statusCode ?? 0, body)),
+          reject,
+        );
       });
       asking.once("timeout", () => asking.destroy(new Error(`no answer within ${this.#timeoutMs} ms`)));
       asking.once("error", (error) => reject(this.#unreachable(error)));
@@ -178,8 +183,8 @@ export class ApiClient {
 
   async #open(
     request: ApiRequest,
-    signal: AbortSignal,
-    accept = "application/json",
+    signal: AbortSignal | undefined,
+    accept: string,
   ): Promise<IncomingMessage> {
     if (this.#isClosed) throw new TrunklineError("store.closed", { place: this.server });
     const { server, base, token } = this.#access;
@@ -197,7 +202,7 @@ export class ApiClient {
     return await new Promise<IncomingMessage>((resolve, reject) => {
       const asking = send(
         url,
-        { method: request.method, headers, agent: this.#connections(), signal },
+        { method: request.method, headers, agent: this.#connections(), ...(signal && { signal }) },
         resolve,
       );
       // A server that took the connection and then hangs: headers come soon or never, also where the body streams.
@@ -210,18 +215,6 @@ export class ApiClient {
       asking.once("error", reject);
       asking.end(body);
     });
-  }
-
-  /** A refusal's words; without a time limit of its own a stream has none. */
-  async #bodyInTime(response: IncomingMessage): Promise<string> {
-    const timer = setTimeout(() => response.destroy(), this.#timeoutMs);
-    try {
-      return await bodyOf(response);
-    } catch (error) {
-      return textOf(error);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   get #isClosed(): boolean {
@@ -308,14 +301,29 @@ function pauseMs(round: number, response?: IncomingMessage): number {
   return Math.max(Math.min(50 * 2 ** round, 1000), seconds * 1000) * (0.75 + Math.random() / 4);
 }
 
-async function bodyOf(response: IncomingMessage): Promise<string> {
-  return (await bytesOf(response)).toString("utf8");
+async function bodyOf(response: IncomingMessage, patienceMs: number): Promise<string> {
+  return (await bytesOf(response, patienceMs)).toString("utf8");
 }
 
-async function bytesOf(response: IncomingMessage): Promise<Buffer> {
+/** @param patienceMs how long nothing may come, ms: a page of a list takes long over a slow line, and is no use half */
+async function bytesOf(response: IncomingMessage, patienceMs: number): Promise<Buffer> {
+  const giveUp = (ms: number) =>
+    setTimeout(() => response.destroy(new Error(`the answer did not come within ${ms} ms`)), ms);
+  const silence = giveUp(patienceMs);
+  const trickle = giveUp(LONGEST_TIMES * patienceMs);
+  try {
+    return await allOf(response, () => silence.refresh());
+  } finally {
+    clearTimeout(silence);
+    clearTimeout(trickle);
+  }
+}
+
+async function allOf(response: IncomingMessage, heard: () => void): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
   for await (const part of response as AsyncIterable<Buffer>) {
+    heard();
     size += part.length;
     if (size > longestAnswer) throw new Error(`the answer is longer than ${longestAnswer} bytes`);
     parts.push(part);

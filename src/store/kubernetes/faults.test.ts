@@ -203,6 +203,24 @@ describe("a list", () => {
     expect(asked.filter((one) => !one.includes("watch"))).toHaveLength(4);
   });
 
+  it("comes over a slow line, as long as something comes", async () => {
+    const whole = JSON.stringify({ ...emptyList, items: [object("a", "1")] });
+    const { store, asked } = await play((request, response) => {
+      if (isWatch(request)) return noStreams(request, response);
+      response.writeHead(200);
+      let sent = 0;
+      const timer = setInterval(() => {
+        response.write(whole.slice(sent, sent + 12));
+        sent += 12;
+        if (sent < whole.length) return;
+        clearInterval(timer);
+        response.end();
+      }, 80);
+    }, 400);
+    expect((await store.list(configMapKind)).items).toHaveLength(1);
+    expect(asked.filter((one) => !one.includes("watch"))).toHaveLength(1);
+  });
+
   it("is not empty because something before the server answers with another object", async () => {
     const { store } = await play((request, response) => {
       if (isWatch(request)) noStreams(request, response);

@@ -1,7 +1,8 @@
 // trunkline scale: how many pods a workload has.
 import { Command, InvalidArgumentError } from "commander";
-import type { KubeObject } from "../../../api/object.ts";
-import { isError, TrunklineError } from "../../../base/errors.ts";
+import type { Kind, KubeObject } from "../../../api/object.ts";
+import { TrunklineError } from "../../../base/errors.ts";
+import { change } from "../../../store/change.ts";
 import type { Store } from "../../../store/store.ts";
 import { resourceName } from "../../objects/names.ts";
 import {
@@ -58,15 +59,8 @@ async function run(store: Store, targets: readonly Target[], options: Options): 
 
 async function scaleOne(store: Store, target: Required<Target>, replicas: number): Promise<void> {
   const { kind, name, namespace } = target;
-  for (;;) {
-    const object = await store.get<KubeObject & { readonly spec?: object }>(kind, name, namespace);
-    if (!object) throw notFound(target);
-    try {
-      await store.update(kind, { ...object, spec: { ...object.spec, replicas } } as KubeObject);
-      return;
-    } catch (error) {
-      // Its controller wrote the status in the same moment: once more over that.
-      if (!isError(error, "store.conflict")) throw error;
-    }
-  }
+  type Scaled = KubeObject & { readonly spec?: object };
+  // Its controller may write the status in the same moment: once more over that.
+  const edit = (object: Scaled): Scaled => ({ ...object, spec: { ...object.spec, replicas } });
+  if (!(await change<Scaled>(store, kind as Kind<Scaled>, { name, namespace }, edit))) throw notFound(target);
 }
