@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { configMapKind } from "../../api/kinds/core.ts";
+import { leaseKind } from "../../api/kinds/lease.ts";
 import type { Store } from "../store.ts";
 import { isWatch, json, line, noStreams, object, type Part, play, status } from "./played.suite.ts";
 
@@ -241,10 +242,30 @@ describe("an object", () => {
     await expect(store.delete(configMapKind, "x", "a")).rejects.toMatchObject({ code: "store.unreachable" });
   });
 
+  it("is not gone because of a 404 that no API server says", async () => {
+    let served = true;
+    const { store } = await play((request, response) => {
+      if (!served) response.writeHead(404, { "content-type": "text/plain" }).end("404 page not found");
+      else if (request.url?.endsWith("/v1") === true)
+        json(response, 200, { resources: [{ name: "leases" }] });
+      else json(response, 404, status(404, "NotFound"));
+    });
+    expect(await store.get(leaseKind, "x", "a")).toBeUndefined();
+    await store.delete(leaseKind, "x", "a");
+    served = false;
+    await expect(store.get(leaseKind, "x", "a")).rejects.toMatchObject({ code: "store.unserved" });
+    await expect(store.delete(leaseKind, "x", "a")).rejects.toMatchObject({ code: "store.unserved" });
+  });
+
   it("is not what another answer with the right status holds", async () => {
     const { store } = await play((_request, response) => json(response, 200, { welcome: "here" }));
     await expect(store.get(configMapKind, "x", "a")).rejects.toMatchObject({ code: "store.unreachable" });
   });
+});
+
+it("a kind is not missing because something before the server answers with another object", async () => {
+  const { store } = await play((_request, response) => json(response, 200, {}));
+  await expect(store.list(leaseKind)).rejects.toMatchObject({ code: "store.unreachable" });
 });
 
 it("a store that is closed ends what is under way, and asks nothing more", async () => {

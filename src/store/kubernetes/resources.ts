@@ -11,7 +11,7 @@ export interface Resource {
 }
 
 interface ResourceList {
-  readonly resources?: readonly { readonly name?: string; readonly kind?: string }[];
+  readonly resources?: readonly { readonly name?: string; readonly kind?: string }[] | null;
 }
 
 export class Resources {
@@ -38,10 +38,16 @@ export class Resources {
     throw new TrunklineError("store.unserved", { kind: kind.kind, apiVersion: kind.apiVersion });
   }
 
+  /** Asks the server anew, since it says of the kind's own path that there is nothing. @throws as `of` */
+  async again(kind: Kind): Promise<Resource> {
+    this.#groups.delete(rootOf(kind));
+    return this.of(kind);
+  }
+
   async #discover(root: string): Promise<ReadonlySet<string>> {
     try {
-      const list = (await this.#client.ask({ method: "GET", path: root })) as ResourceList;
-      return new Set((list.resources ?? []).map(({ name = "" }) => name));
+      const request = { method: "GET", path: root } as const;
+      return await this.#client.fetch(request, "application/json", ({ body }) => namesOf(body));
     } catch (error) {
       if (!(error instanceof ApiRefusal)) throw error;
       if (error.code === 404) return new Set();
@@ -52,6 +58,13 @@ export class Resources {
       );
     }
   }
+}
+
+/** @throws Error for another answer: of whatever stands before a server, it must not mean that the server has no kinds */
+function namesOf(body: Buffer): ReadonlySet<string> {
+  const { resources } = JSON.parse(body.toString("utf8")) as ResourceList;
+  if (resources === undefined) throw new Error("the answer names no kinds of an API server");
+  return new Set((resources ?? []).map(({ name = "" }) => name));
 }
 
 /** Returns the path of one object, or without a name of a kind's objects, in a namespace or in all. */

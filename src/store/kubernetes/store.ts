@@ -56,8 +56,7 @@ class KubernetesStore implements Store {
       return await this.#object(kind, { method: "GET", path: pathOf(kind, namespace, name) });
     } catch (error) {
       if (!(error instanceof ApiRefusal) || error.code !== 404) throw this.#worded(error, kind, name);
-      // Not this object, or no such kind at all: that is another answer.
-      await this.#resources.of(kind);
+      if (error.reason === "") await this.#checkMissing(kind, error);
       return undefined;
     }
   }
@@ -132,8 +131,8 @@ class KubernetesStore implements Store {
     try {
       await this.#client.ask({ method: "DELETE", path: pathOf(kind, namespace, name), body });
     } catch (error) {
-      if (error instanceof ApiRefusal && error.code === 404) return;
-      throw this.#worded(error, kind, name);
+      if (!(error instanceof ApiRefusal) || error.code !== 404) throw this.#worded(error, kind, name);
+      if (error.reason === "") await this.#checkMissing(kind, error);
     }
   }
 
@@ -172,6 +171,15 @@ class KubernetesStore implements Store {
 
   #object<T extends KubeObject>(kind: Kind<T>, request: ApiRequest): Promise<T> {
     return this.#client.fetch(request, "application/json", (answer) => takenAnswer(kind, answer, this.#keep));
+  }
+
+  /**
+   * Not this object, or no such kind at all: that is another answer. A 404 without a Status says that there is nothing at
+   * the path, or comes from something before the server that has no server at present.
+   * @throws `store.unserved`, `store.unreachable`
+   */
+  async #checkMissing(kind: Kind, { reason }: ApiRefusal): Promise<void> {
+    await (reason === "" ? this.#resources.again(kind) : this.#resources.of(kind));
   }
 
   #worded(error: unknown, kind: Kind, name: string): unknown {
