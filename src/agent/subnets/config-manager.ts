@@ -7,6 +7,7 @@ import { type NodeConfig, nodeConfigKind } from "../../api/kinds/node-config.ts"
 import { isError, textOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { stampOf } from "../../base/stamp.ts";
+import { Turns } from "../../base/turns.ts";
 import type { ClusterFacts, NodeFacts } from "../../plan/facts.ts";
 import { type NodeConfigResult, planNodeConfig } from "../../plan/subnets/node-config.ts";
 import type { EventRecorder } from "../../store/event-recorder.ts";
@@ -25,6 +26,8 @@ export interface ConfigManagerOptions {
 
 const concernedKinds = ["configmaps", "nodes", "subnets"] as const;
 const RETRY_MS = 1000;
+/** For how long stop() waits for a write that is under way, ms. */
+const PATIENCE_MS = 5000;
 const ATTEMPTS = 5;
 
 export class ConfigManager implements Manager {
@@ -35,7 +38,8 @@ export class ConfigManager implements Manager {
   readonly #listeners = new Set<() => void>();
   #current: NodeConfigResult | undefined;
   #written = "";
-  #writing: Promise<void> | undefined;
+  readonly #turns = new Turns();
+  #isWriting = false;
   #retry: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -71,7 +75,7 @@ export class ConfigManager implements Manager {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#retry);
-    await this.#writing;
+    await this.#turns.settled(PATIENCE_MS);
   }
 
   problems() {
@@ -84,25 +88,24 @@ export class ConfigManager implements Manager {
   /** In the background: pods do not wait for what is only told. */
   #publish(): void {
     const told = JSON.stringify(this.#current);
-    if (this.#stopped || this.#writing || told === this.#written || !this.#current) return;
-    this.#writing = this.#write(this.#current)
-      .then(
-        () => {
-          this.#written = told;
-        },
-        (error: unknown) => {
-          this.#options.logger.warn(
-            { error: textOf(error) },
-            "the node's configuration could not be published",
-          );
-          this.#retry = setTimeout(() => this.#publish(), RETRY_MS).unref();
-        },
-      )
-      .finally(() => {
-        this.#writing = undefined;
-        // What came in the meantime.
-        if (told === this.#written) this.#publish();
-      });
+    if (this.#stopped || this.#isWriting || told === this.#written || !this.#current) return;
+    const current = this.#current;
+    this.#isWriting = true;
+    void this.#turns.run(async () => {
+      try {
+        await this.#write(current);
+        this.#written = told;
+      } catch (error) {
+        this.#options.logger.warn(
+          { error: textOf(error) },
+          "the node's configuration could not be published",
+        );
+        if (!this.#stopped) this.#retry = setTimeout(() => this.#publish(), RETRY_MS).unref();
+      }
+      this.#isWriting = false;
+      // What came in the meantime.
+      if (told === this.#written) this.#publish();
+    });
   }
 
   async #write(result: NodeConfigResult): Promise<void> {
