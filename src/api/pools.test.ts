@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ConfigMap, Node } from "./kinds/core.ts";
 import type { Host } from "./kinds/host.ts";
 import type { IPPool } from "./kinds/ip-pool.ts";
+import type { ServiceCIDR } from "./kinds/service-cidr.ts";
 import { checkPoolChange, checkPools, type Surroundings, serviceRangesOf } from "./pools.ts";
 
 const meta = (name: string) => ({ name, uid: "", resourceVersion: "", creationTimestamp: "" });
@@ -87,15 +88,27 @@ describe("address pools among others", () => {
     expect(paths.map((finding) => finding.path[1])).toEqual(["cidr", "blockSize"]);
   });
 
-  it("reads the range of Services from Terway's configuration", () => {
+  it("reads the ranges of Services from Terway's configuration and ServiceCIDR objects", () => {
     const map = (data: string): ConfigMap => ({
       apiVersion: "v1",
       kind: "ConfigMap",
       metadata: { ...meta("eni-config"), namespace: "kube-system" },
       data: { eni_conf: data },
     });
-    expect(serviceRangesOf([map('{"service_cidr": "172.21.0.0/20"}')])).toEqual(["172.21.0.0/20"]);
-    expect(serviceRangesOf([map("{}")])).toEqual([]);
-    expect(serviceRangesOf([])).toEqual([]);
+    const terway = map('{"service_cidr": "172.21.0.0/20"}');
+    expect(serviceRangesOf([terway], [])).toEqual(["172.21.0.0/20"]);
+    expect(serviceRangesOf([map("{}")], [])).toEqual([]);
+    expect(serviceRangesOf([], [])).toEqual([]);
+    const serviceCidr: ServiceCIDR = {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "ServiceCIDR",
+      metadata: meta("kubernetes"),
+      spec: { cidrs: ["10.96.0.0/16", "fd00:96::/112"] },
+    };
+    expect(serviceRangesOf([terway], [serviceCidr])).toEqual([
+      "10.96.0.0/16",
+      "fd00:96::/112",
+      "172.21.0.0/20",
+    ]);
   });
 });

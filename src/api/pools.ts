@@ -15,6 +15,7 @@ import type { ConfigMap, Node } from "./kinds/core.ts";
 import type { Host } from "./kinds/host.ts";
 import { blockSizeBounds, type IPPool } from "./kinds/ip-pool.ts";
 import { nodeAnnotations } from "./kinds/routing/node-annotations.ts";
+import type { ServiceCIDR } from "./kinds/service-cidr.ts";
 import { calicoSelector } from "./selectors/calico-selector.ts";
 
 /** What a pool is compared with. */
@@ -191,8 +192,16 @@ function poolRange(pool: IPPool): Taken[] {
   return range ? [{ range, who: `pool ${pool.metadata.name}` }] : [];
 }
 
-/** Returns the range of Services that Terway's configuration names, if it can be read. */
-export function serviceRangesOf(configMaps: Iterable<ConfigMap>): string[] {
+/** Returns the ranges of Services: of the ServiceCIDR objects, and what Terway's configuration names, if it can be read. */
+export function serviceRangesOf(
+  configMaps: Iterable<ConfigMap>,
+  serviceCidrs: Iterable<ServiceCIDR>,
+): string[] {
+  const told = [...serviceCidrs].flatMap(({ spec }) => spec?.cidrs ?? []);
+  return [...new Set([...told, ...terwayRanges(configMaps)])];
+}
+
+function terwayRanges(configMaps: Iterable<ConfigMap>): string[] {
   for (const map of configMaps) {
     const { name, namespace } = map.metadata;
     if (namespace !== "kube-system" || name !== "eni-config") continue;

@@ -3,7 +3,6 @@
 import { configMapKind, nodeKind } from "../api/kinds/core.ts";
 import { hostKind } from "../api/kinds/host.ts";
 import { type IPPool, ipPoolKind } from "../api/kinds/ip-pool.ts";
-import { type ServiceCIDR, serviceCidrKind } from "../api/kinds/service-cidr.ts";
 import type { Draft } from "../api/object.ts";
 import type { Surroundings } from "../api/pools.ts";
 import { isError, TrunklineError } from "../base/errors.ts";
@@ -14,6 +13,7 @@ import { truth } from "../explain/import/variables.ts";
 import { settingsNamespace } from "../plan/collect.ts";
 import { emptyFacts } from "../plan/facts.ts";
 import { readServiceRanges, SERVICE_CONFIG_MAP } from "../plan/snat/ranges.ts";
+import { listServiceCidrs } from "../store/service-cidrs.ts";
 import type { Store } from "../store/store.ts";
 
 export const firstStartName = "trunkline-first-start";
@@ -80,7 +80,7 @@ async function surroundings(store: Store): Promise<Surroundings> {
   const [nodes, hosts, services, settings] = await Promise.all([
     store.list(nodeKind),
     store.list(hostKind),
-    servicesOf(store),
+    listServiceCidrs(store),
     store.get(configMapKind, SERVICE_CONFIG_MAP.split("/")[1] ?? "", settingsNamespace),
   ]);
   const facts = {
@@ -94,16 +94,6 @@ async function surroundings(store: Store): Promise<Surroundings> {
     pools: [],
     serviceRanges: readServiceRanges(facts).map(formatCidr),
   };
-}
-
-async function servicesOf(store: Store): Promise<readonly ServiceCIDR[]> {
-  try {
-    return (await store.list(serviceCidrKind)).items;
-  } catch (error) {
-    // Older than Kubernetes 1.33.
-    if (isError(error, "store.unserved")) return [];
-    throw error;
-  }
 }
 
 async function makeOnce(store: Store, draft: Draft<IPPool>): Promise<boolean> {

@@ -4,7 +4,7 @@ import { type Node, nodeKind } from "../api/kinds/core.ts";
 import { type Host, hostKind } from "../api/kinds/host.ts";
 import { type IPPool, ipPoolKind } from "../api/kinds/ip-pool.ts";
 import { type ServiceCIDR, serviceCidrKind } from "../api/kinds/service-cidr.ts";
-import { checkPools } from "../api/pools.ts";
+import { checkPools, serviceRangesOf } from "../api/pools.ts";
 import type { Logger } from "../base/log.ts";
 import { EventRecorder } from "../store/event-recorder.ts";
 import { Informer } from "../store/informer.ts";
@@ -70,7 +70,7 @@ export class PoolEvents {
     const found = checkPools(pools, {
       nodes: this.#nodes.cache.values(),
       hosts: this.#hosts.cache.values(),
-      serviceRanges: [...this.#services.cache.values()].flatMap(({ spec }) => spec?.cidrs ?? []),
+      serviceRanges: serviceRangesOf([], this.#services.cache.values()),
       pools: [],
     });
     for (const { apiVersion, kind, metadata } of pools) {

@@ -142,6 +142,11 @@ describe("apply", () => {
       `${pool("a", "10.1.0.0/16")}---\n${pool("b", "10.1.2.0/24")}`,
       /^f.yaml:9:14: ippool\/b: pool b 10.1.2.0\/24 overlaps pool a 10.1.0.0\/16/,
     ],
+    [
+      "a pool within a range of Services that comes with it",
+      `${pool("a", "10.96.1.0/24")}---\napiVersion: networking.k8s.io/v1\nkind: ServiceCIDR\nmetadata: {name: kubernetes}\nspec: {cidrs: [10.96.0.0/16]}\n`,
+      /^f.yaml:4:14: ippool\/a: .*the range of Services/,
+    ],
   ])("refuses %s, and then applies nothing", async (_, text, expected) => {
     const { actions, errors } = await apply(text);
     expect(actions).toEqual([]);

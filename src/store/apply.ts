@@ -17,6 +17,7 @@ import type { Path, Problem } from "../base/problem.ts";
 import { formatPath } from "../base/problem.ts";
 import { baseConfig, networkFindings, severalInterfaces, withBaseSettings } from "./apply-networks.ts";
 import { builtInNamespaces, ensureNamespace } from "./namespaces.ts";
+import { listServiceCidrs } from "./service-cidrs.ts";
 import type { Store } from "./store.ts";
 
 export const lastAppliedAnnotation = "kubectl.kubernetes.io/last-applied-configuration";
@@ -262,20 +263,25 @@ function networkProblems(
 async function poolProblems(store: Store, steps: readonly Step[]) {
   const changed = steps.filter((step) => step.item.kind.kind === "IPPool" && step.action !== "unchanged");
   if (changed.length === 0) return { errors: [], warnings: [] };
-  const [nodes, hosts, pools, maps] = await Promise.all([
+  const [nodes, hosts, pools, maps, services] = await Promise.all([
     store.list(nodeKind),
     store.list(hostKind),
     store.list(ipPoolKind),
     store.list(configMapKind, "kube-system"),
+    listServiceCidrs(store),
   ]);
-  const written = steps.flatMap(({ item, after }) => (item.kind.kind === "ConfigMap" ? [after] : []));
+  const written = (kind: string) =>
+    steps.flatMap(({ item, after }) => (item.kind.kind === kind ? [after] : []));
   const findings = checkPools(
     changed.map((step) => step.after as unknown as IPPool),
     {
       nodes: nodes.items,
       hosts: hosts.items,
       pools: pools.items,
-      serviceRanges: serviceRangesOf([...(written as typeof maps.items), ...maps.items]),
+      serviceRanges: serviceRangesOf(
+        [...(written("ConfigMap") as typeof maps.items), ...maps.items],
+        [...(written("ServiceCIDR") as typeof services), ...services],
+      ),
     },
   );
   const problems = findings.map((finding) => {

@@ -142,7 +142,9 @@ describe("chooseAddresses", () => {
   it("says that there is no pool, and why each is left out", () => {
     expect(choose([]).decision.problems[0]?.message).toBe("there is no IPPool");
     const { decision } = choose([pool("out", "10.9.0.0/16", { disabled: true })]);
-    expect(() => wantsOf(decision, "n1")).toThrow("Pool out is left out: it is disabled");
+    expect(() => wantsOf(decision, "n1")).toThrow(
+      "Pool out is left out: it is disabled (Create an IPPool that selects the node and the namespace)",
+    );
   });
 });
 

@@ -80,7 +80,10 @@ export function chooseAddresses(
 /** Returns the wants of a decision. @throws `ipam.no-pool` if it has problems */
 export function wantsOf(decision: AddressingDecision, node: string): readonly Want[] {
   if (decision.problems.length === 0) return decision.wants;
-  const why = decision.problems.map((problem) => problem.message).join("; ");
+  // The hint too: whoever reads a pod's events has nothing else.
+  const why = decision.problems
+    .map(({ message, hint }) => (hint === undefined ? message : `${message} (${hint})`))
+    .join("; ");
   throw new TrunklineError("ipam.no-pool", { node, why });
 }
 

@@ -5,6 +5,7 @@ import { type ConfigMap, configMapKind, type Node, nodeKind } from "../../../api
 import { type Host, hostKind } from "../../../api/kinds/host.ts";
 import { type IPPool, ipPoolKind } from "../../../api/kinds/ip-pool.ts";
 import type { BGPConfiguration } from "../../../api/kinds/routing/bgp.ts";
+import type { ServiceCIDR } from "../../../api/kinds/service-cidr.ts";
 import { readManifests } from "../../../api/manifest/files.ts";
 import type { ManifestObject } from "../../../api/manifest/parse.ts";
 import { type Surroundings, serviceRangesOf } from "../../../api/pools.ts";
@@ -14,6 +15,7 @@ import { findSettings } from "../../../explain/import/read.ts";
 import { settingRows } from "../../../explain/import/text.ts";
 import type { Imported } from "../../../explain/import/types.ts";
 import { isUnreadable } from "../../../explain/lint/manifests.ts";
+import { listServiceCidrs } from "../../../store/service-cidrs.ts";
 import { type StoreOptions, storeOptions, withStore } from "../../context.ts";
 import { wantFiles } from "../../options.ts";
 import { exit, print, printJson, say, sayProblems, table } from "../../output.ts";
@@ -87,7 +89,10 @@ function written(objects: readonly ManifestObject[]): Surroundings {
     nodes: of<Node>("Node"),
     hosts: of<Host>("Host"),
     pools: of<IPPool>("IPPool"),
-    serviceRanges: [...serviceRangesOf(of<ConfigMap>("ConfigMap")), ...announced.map(({ cidr }) => cidr)],
+    serviceRanges: [
+      ...serviceRangesOf(of<ConfigMap>("ConfigMap"), of<ServiceCIDR>("ServiceCIDR")),
+      ...announced.map(({ cidr }) => cidr),
+    ],
   };
 }
 
@@ -95,17 +100,18 @@ function written(objects: readonly ManifestObject[]): Surroundings {
 async function running(options: Options): Promise<Surroundings | undefined> {
   try {
     return await withStore(options, async (store) => {
-      const [nodes, hosts, pools, maps] = await Promise.all([
+      const [nodes, hosts, pools, maps, services] = await Promise.all([
         store.list(nodeKind),
         store.list(hostKind),
         store.list(ipPoolKind),
         store.list(configMapKind, "kube-system"),
+        listServiceCidrs(store),
       ]);
       return {
         nodes: nodes.items,
         hosts: hosts.items,
         pools: pools.items,
-        serviceRanges: serviceRangesOf(maps.items),
+        serviceRanges: serviceRangesOf(maps.items, services),
       };
     });
   } catch (error) {

@@ -39,6 +39,7 @@ export type SessionErrorCode =
   | "hold-timer-expired"
   | "too-many-prefixes"
   | "secret-missing"
+  | "bad-as-number"
   | "no-local-address"
   | "peer-closed"
   | "bird-away";
@@ -67,6 +68,8 @@ export function adviceFor({ error, object, peer, port, node, peerNode }: Session
       return `let ${of} take more prefixes, or tell it less by a BGPFilter`;
     case "secret-missing":
       return `create the Secret, in namespace kube-system`;
+    case "bad-as-number":
+      return `write asNumber and localASNumber of ${object} as numbers, such as 64512 or 1.10`;
     case "no-local-address":
       return `give the address back to the node, or let its agent find another one (RoutingConfiguration, spec.nodeAddress)`;
     case "bird-away":

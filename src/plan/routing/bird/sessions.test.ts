@@ -137,6 +137,18 @@ describe("peers", () => {
     ]);
   });
 
+  it.each([
+    ["the peer's", "a", peer("p", { peerIP: "192.0.2.1", asNumber: "65536.1" })],
+    ["the node's own", "a", peer("p", { node: "a", peerIP: "192.0.2.1", asNumber: 1, localASNumber: "x" })],
+    ["a node's", "a", peer("p", { node: "a", peerSelector: "all()", localASNumber: 0 })],
+    ["the other node's", "b", peer("p", { node: "a", peerSelector: "all()", localASNumber: 0 })],
+  ])("are held where %s AS number cannot be read", (_, name, object) => {
+    const found = sessionsOf(cluster([object], noMesh), name);
+    expect(found.length).toBeGreaterThan(0);
+    for (const { held, password } of found)
+      expect([held?.code, password]).toEqual(["bad-as-number", undefined]);
+  });
+
   it("without their Secret are held, and say so", () => {
     const password = { secretKeyRef: { name: "s", key: "k" } };
     const facts = cluster([peer("p", { peerIP: "192.0.2.1", asNumber: 1, password })], noMesh);

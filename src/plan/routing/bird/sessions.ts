@@ -2,10 +2,10 @@
 // of several objects that ask for one session the first by name counts, and the mesh last.
 import { isDeepStrictEqual } from "node:util";
 
-import { parseAsNumber } from "../../../api/as-number.ts";
+import { mostAs, parseAsNumber } from "../../../api/as-number.ts";
 import { mostHops, mostOwnAs, type PeerAddress, parsePeerAddress } from "../../../api/bgp-words.ts";
 import type { Node } from "../../../api/kinds/core.ts";
-import type { BGPPeer } from "../../../api/kinds/routing/bgp.ts";
+import type { AsNumber, BGPPeer } from "../../../api/kinds/routing/bgp.ts";
 import { DEFAULT_NAME } from "../../../api/kinds/routing/routing-configuration.ts";
 import { calicoSelector, type LabelTest } from "../../../api/selectors/calico-selector.ts";
 import { isError } from "../../../base/errors.ts";
@@ -46,7 +46,7 @@ export interface Session {
   readonly signed: boolean;
   readonly password: string | undefined;
   /** Why it is not configured. */
-  readonly held: { readonly code: "secret-missing"; readonly message: string } | undefined;
+  readonly held: { readonly code: "secret-missing" | "bad-as-number"; readonly message: string } | undefined;
   readonly passive: boolean;
   readonly client: boolean;
   readonly clusterId: string | undefined;
@@ -176,6 +176,7 @@ class SessionPlanner {
     const port = nodePort(facts, other.metadata.name);
     return {
       ...this.#common(node, peer, port, family, cause),
+      ...heldByAs(localAsOf(node, cause), back && localAsOf(other, back)),
       peerNode: other.metadata.name,
       localAS,
       peerAS,
@@ -203,6 +204,7 @@ class SessionPlanner {
       const id = clusterId(node);
       yield {
         ...this.#common(node, address.address, port, family, peering),
+        ...heldByAs(object.spec.asNumber, localAsOf(node, peering)),
         peerNode: undefined,
         localAS,
         peerAS,
@@ -221,9 +223,8 @@ class SessionPlanner {
     return undefined;
   }
 
-  /** An object's localASNumber is of those nodes that it names as its own side. */
   #asFor(node: Node, cause: Cause): number {
-    const local = cause !== "mesh" && cause.isLocal(node) ? cause.object.spec.localASNumber : undefined;
+    const local = localAsOf(node, cause);
     return (local === undefined ? undefined : parseAsNumber(local)) ?? nodeAs(this.#facts, node);
   }
 
@@ -265,6 +266,24 @@ class SessionPlanner {
       filters: spec?.filters ?? [],
     } as const;
   }
+}
+
+/** An object's localASNumber is of those nodes that it names as its own side. */
+function localAsOf(node: Node, cause: Cause): AsNumber | undefined {
+  return cause !== "mesh" && cause.isLocal(node) ? cause.object.spec.localASNumber : undefined;
+}
+
+/** The node's own number in place of one that cannot be read would make a session of another kind, with other rules. */
+function heldByAs(...told: readonly (AsNumber | undefined)[]): Partial<Pick<Session, "held" | "password">> {
+  const bad = told.find((one) => one !== undefined && parseAsNumber(one) === undefined);
+  if (bad === undefined) return {};
+  return {
+    held: {
+      code: "bad-as-number",
+      message: `'${bad}' is no AS number (1 to ${mostAs}): without it there is no session`,
+    },
+    password: undefined,
+  };
 }
 
 function sorted(sessions: readonly Session[]): Session[] {
