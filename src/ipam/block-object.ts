@@ -2,8 +2,11 @@
 import type { AddressBlock, Loan, LoanRequest, ReleaseOrder } from "../api/kinds/address-block.ts";
 import { type Cidr, cidrContains, formatIp, tryParseCidr, tryParseIp } from "../base/ip.ts";
 
-/** A request or order that nobody has served for that long (ms) counts as withdrawn. */
-const requestLifeMs = 60_000;
+/**
+ * A request or order that nobody has served for that long (ms) counts as withdrawn. Whoever wrote it takes it back much earlier,
+ * unless it has ended meanwhile: this is only for those, and long enough for clocks of two machines that differ by minutes.
+ */
+const requestLifeMs = 600_000;
 
 type Spec = AddressBlock["spec"];
 
@@ -82,6 +85,12 @@ export function withReturned(block: AddressBlock, address: string, seq: number |
 export function withRelease(block: AddressBlock, order: ReleaseOrder): AddressBlock {
   const others = (block.spec.releases ?? []).filter((other) => other.address !== order.address);
   return withSpec(block, { releases: [...others, order] });
+}
+
+/** Whoever gave an order: it is taken back, if it is still there. */
+export function withoutRelease(block: AddressBlock, { address, seq }: Pick<ReleaseOrder, "address" | "seq">) {
+  const left = (block.spec.releases ?? []).filter((order) => order.address !== address || order.seq !== seq);
+  return withSpec(block, { releases: left });
 }
 
 /** Holder: its orders are carried out. */

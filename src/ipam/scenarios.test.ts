@@ -348,4 +348,20 @@ describe("orders to release", () => {
     expect(node.ipam.holderOf(address)).toBeUndefined();
     expect((await blocks())[0]?.spec.releases).toEqual([]);
   });
+
+  it.each([
+    [5, true],
+    [11, false],
+  ])("by a clock that is %i minutes behind: obeyed %s, and taken off", async (minutes, isObeyed) => {
+    const pool = poolOf("10.1.0.0/26", 26);
+    const node = await start("a");
+    const address = await give(node, "p", want(pool));
+    const seq = node.ipam.holderOf(address)?.seq ?? 0;
+    const [block] = await blocks();
+    const at = new Date(clock.now() - minutes * 60_000).toISOString();
+    await store.update(addressBlockKind, withRelease(block!, { address, node: "a", seq, at }));
+    await idle(10);
+    expect(node.ipam.holderOf(address) === undefined).toBe(isObeyed);
+    expect((await blocks())[0]?.spec.releases).toEqual([]);
+  });
 });

@@ -4,6 +4,8 @@ import type { AddressOptions } from "./data.ts";
 export interface ReleaseOptions extends AddressOptions {
   readonly fromReport?: string;
   readonly yes?: boolean;
+  /** How long a node may take to carry an order out, in milliseconds; 10,000 if absent. */
+  readonly waitMs?: number;
 }
 
 export interface ReleaseResult {

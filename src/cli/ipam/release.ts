@@ -2,12 +2,13 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AddressBlock, addressBlockKind } from "../../api/kinds/address-block.ts";
-import { isError, TrunklineError, textOf } from "../../base/errors.ts";
+import { TrunklineError, textOf } from "../../base/errors.ts";
 import { tryParseIp } from "../../base/ip.ts";
-import { withRelease } from "../../ipam/block-object.ts";
+import { withoutRelease, withRelease } from "../../ipam/block-object.ts";
 import { tunnelDeviceOf } from "../../ipam/tunnel-owner.ts";
 import { blockWith, livePodWith } from "../../plan/addressing/check.ts";
 import { holderOf } from "../../plan/subnets/pod-eni/ledger.ts";
+import { change } from "../../store/change.ts";
 import type { Store } from "../../store/store.ts";
 import { ask } from "../ask.ts";
 import { withStore } from "../context.ts";
@@ -28,9 +29,6 @@ interface Order {
   readonly block: AddressBlock;
   readonly pod: string;
 }
-
-/** How long a node may take to carry an order out, in milliseconds. */
-const waitMs = 10_000;
 
 /** Frees addresses that no living pod uses. @throws `cli.usage`, `cli.declined` and what the store throws */
 export async function releaseAddresses(
@@ -118,34 +116,49 @@ function orderFor({ facts, ledgers }: AddressData, { address, seq }: Wish): Orde
 async function carryOut(
   store: Store,
   orders: readonly Order[],
-  options: AddressOptions,
+  options: ReleaseOptions,
 ): Promise<ReleaseResult[]> {
+  const { waitMs = 10_000 } = options;
   for (const order of orders) await write(store, order);
   const deadline = performance.now() + waitMs;
   let left = orders;
   while (left.length > 0 && performance.now() < deadline) {
     await sleep(100);
-    const { ledgers } = await readAddresses(options);
-    left = left.filter(({ node, address, seq }) => ledgers.get(node)?.holderOf(address)?.seq === seq);
+    left = await stillHeld(left, options);
   }
-  return orders.map((order) =>
-    left.includes(order)
-      ? { address: order.address, ok: false, result: `not freed: the agent of ${order.node} did not answer` }
-      : { address: order.address, ok: true, result: "freed" },
-  );
+  // An agent that comes back in an hour must not free what nobody waits for any more.
+  const refused = new Set<Order>();
+  for (const order of left) if (!(await withdraw(store, order))) refused.add(order);
+  if (left.length > 0) left = await stillHeld(left, options);
+  return orders.map((order) => {
+    const { address, node } = order;
+    if (!left.includes(order)) return { address, ok: true, result: "freed" };
+    const why = refused.has(order)
+      ? `found the order too old: its clock is more than ten minutes ahead of this machine's`
+      : "did not answer; the order is withdrawn";
+    return { address, ok: false, result: `not freed: the agent of ${node} ${why}` };
+  });
+}
+
+async function stillHeld(orders: readonly Order[], options: AddressOptions): Promise<readonly Order[]> {
+  const { ledgers } = await readAddresses(options);
+  return orders.filter(({ node, address, seq }) => ledgers.get(node)?.holderOf(address)?.seq === seq);
 }
 
 async function write(store: Store, { address, node, seq, block }: Order): Promise<void> {
   const at = new Date().toISOString();
-  for (let attempt = 0; attempt < 10; attempt++) {
-    const current = await store.get(addressBlockKind, block.metadata.name);
-    if (!current) return;
-    try {
-      await store.update(addressBlockKind, withRelease(current, { address, node, seq, at }));
-      return;
-    } catch (error) {
-      // The owner wrote its figures in between; look again.
-      if (!isError(error, "store.conflict")) throw error;
-    }
-  }
+  await change(store, addressBlockKind, block.metadata, (now) =>
+    withRelease(now, { address, node, seq, at }),
+  );
+}
+
+/** Returns whether the order was still there. */
+async function withdraw(store: Store, order: Order): Promise<boolean> {
+  let found = false;
+  await change(store, addressBlockKind, order.block.metadata, (now) => {
+    const after = withoutRelease(now, order);
+    found = after.spec.releases?.length !== now.spec.releases?.length;
+    return found ? after : undefined;
+  });
+  return found;
 }

@@ -14,6 +14,9 @@ export async function obeyReleases(context: NodeContext): Promise<void> {
     const meant = orders.filter(
       (order) => isFresh(order, now) && ledger.holderOf(order.address)?.seq === order.seq,
     );
+    for (const { address, at } of orders)
+      if (!isFresh({ at }, now))
+        logger.warn({ address, at }, "an order to free an address is too old to obey, or a clock is wrong");
     for (const { address, seq } of meant)
       logger.warn({ address, pod: ledger.holderOf(address)?.owner.pod, seq }, "an address is freed by order");
     const at = context.time();

@@ -5,8 +5,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { addressBlockKind } from "../../../src/api/kinds/address-block.ts";
 import { nodeKind, podKind } from "../../../src/api/kinds/core.ts";
 import { ipPoolKind } from "../../../src/api/kinds/ip-pool.ts";
+import { releaseAddresses } from "../../../src/cli/ipam/release.ts";
 import { NodeIpam } from "../../../src/ipam/node-ipam.ts";
 import { openSqliteStore } from "../../../src/store/sqlite/store.ts";
 import type { Store } from "../../../src/store/store.ts";
@@ -103,6 +105,21 @@ it("shows who holds what, finds a leak, and frees it by its report", async () =>
   const stale = await trunkline("ipam", "release", "--from-report", report, "--yes");
   expect(stale).toMatchObject({ code: 1 });
   expect(stale.out).toContain("the report is stale");
+});
+
+it("takes an order back that no agent carries out", async () => {
+  const leaked = await hold("leaked");
+  await ipam.close();
+  const options = { store: `sqlite:${folder}/store.db`, state: folder, yes: true, waitMs: 300 };
+  expect(await releaseAddresses([leaked], options)).toEqual([
+    {
+      address: leaked,
+      ok: false,
+      result: "not freed: the agent of a did not answer; the order is withdrawn",
+    },
+  ]);
+  const { items } = await store.list(addressBlockKind);
+  expect(items.map(({ spec }) => spec.releases)).toEqual([[]]);
 });
 
 it.each([
