@@ -1,5 +1,5 @@
 // What the daemons' commands share: they must be told which cluster is meant, end in time, and write for nobody else's eyes.
-import { TrunklineError } from "../base/errors.ts";
+import { isError, TrunklineError, textOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { StoreOptions } from "./context.ts";
 
@@ -38,6 +38,22 @@ export function askedToEnd(logger: Logger): Promise<string> {
       }, GRACE_MS).unref();
     });
   return promise;
+}
+
+/**
+ * Ends the process with status 1 at an error that nobody has caught, also of a promise that nobody waits for: what the process would do
+ * next is not known, and whoever started it starts it again. It is told as a line like all others.
+ */
+export function endOnBug(logger: Logger): void {
+  process.on("uncaughtException", (error: unknown, origin) => {
+    try {
+      const code = isError(error) ? error.code : undefined;
+      const stack = error instanceof Error ? error.stack : undefined;
+      logger.error({ error: textOf(error), code, stack, origin }, "an unexpected error: ending");
+    } finally {
+      process.exit(1);
+    }
+  });
 }
 
 /** What a daemon writes is for its own user alone, whatever umask it was started with. */

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { TrunklineError } from "../../base/errors.ts";
@@ -321,6 +322,28 @@ describe("Endpoints", () => {
     await endpoints.remove({ containerId: "a", ifName: "eth1" });
     await endpoints.settled();
     expect(node.picture()).toEqual(only("a", "10.9.0.1"));
+  });
+
+  it("waits for the removal of a second DEL although the first one's is over", async () => {
+    const endpoints = await node.agent();
+    await endpoints.add(node.wanted("a"));
+    const removals: (() => void)[] = [];
+    vi.spyOn(node.kernel.links, "remove").mockImplementation(
+      () => new Promise((resolve) => removals.push(resolve)),
+    );
+    const attached = { containerId: "a", ifName: "eth0" };
+    for (const number of [1, 2]) {
+      await endpoints.remove(attached);
+      await vi.waitFor(() => expect(removals).toHaveLength(number));
+    }
+    removals[0]?.();
+    await setImmediate();
+    let isSettled = false;
+    const settled = endpoints.settled().then(() => (isSettled = true));
+    await setImmediate();
+    expect(isSettled).toBe(false);
+    removals[1]?.();
+    await settled;
   });
 
   it("puts back a host route that somebody took away", async () => {

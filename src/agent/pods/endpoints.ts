@@ -357,26 +357,29 @@ export class Endpoints {
 
   /** @param link its index; undefined where it is gone already */
   #removeLink(key: string, link: number | undefined): void {
-    const { kernel, logger } = this.#options;
-    const removal = (async () => {
-      // In a later turn, so that the answer leaves before the work begins.
-      await nextTurn();
-      try {
-        if (link !== undefined) await kernel.links.remove(link);
-        // ADD waits for this removal, so what is known now is still what was deleted.
-        const endpoint = this.#known.get(key);
-        if (endpoint?.phase === "deleting") {
-          this.#options.journal.remove(endpoint);
-          this.#known.delete(key);
-        }
-      } catch (error) {
-        // The journal still says "deleting": the sweep, the next ADD or DEL, or the next start tries again.
-        logger.error({ endpoint: key, link, error: textOf(error) }, "an interface cannot be removed");
-      } finally {
-        this.#removals.delete(key);
-      }
-    })();
+    const removal = this.#takeLink(key, link).finally(() => {
+      // A second DEL may have begun another one meanwhile.
+      if (this.#removals.get(key) === removal) this.#removals.delete(key);
+    });
     this.#removals.set(key, removal);
+  }
+
+  async #takeLink(key: string, link: number | undefined): Promise<void> {
+    const { kernel, logger } = this.#options;
+    // In a later turn, so that the answer leaves before the work begins.
+    await nextTurn();
+    try {
+      if (link !== undefined) await kernel.links.remove(link);
+      // ADD waits for this removal, so what is known now is still what was deleted.
+      const endpoint = this.#known.get(key);
+      if (endpoint?.phase === "deleting") {
+        this.#options.journal.remove(endpoint);
+        this.#known.delete(key);
+      }
+    } catch (error) {
+      // The journal still says "deleting": the sweep, the next ADD or DEL, or the next start tries again.
+      logger.error({ endpoint: key, link, error: textOf(error) }, "an interface cannot be removed");
+    }
   }
 
   /** Tries again what failed behind an answer. What the kernel refuses now is for the next time: nobody hears of it here. */

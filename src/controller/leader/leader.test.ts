@@ -33,6 +33,17 @@ async function until(what: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await what())) await sleep(5);
 }
 
+async function takeLease(store: Store, holderIdentity: string): Promise<void> {
+  await until(async () => {
+    const stored = await store.get(leaseKind, lease.name, lease.namespace);
+    if (!stored) return false;
+    return store.update(leaseKind, { ...stored, spec: { ...stored.spec, holderIdentity } }).then(
+      () => true,
+      () => false,
+    );
+  });
+}
+
 const note = (name: string) => ({
   apiVersion: "v1",
   kind: "ConfigMap" as const,
@@ -83,14 +94,7 @@ it("stops when somebody else has the lease although it still thinks that it lead
   const store = memoryStore();
   const { state } = candidate(store, "a");
   await until(() => state.works);
-  await until(async () => {
-    const stored = await store.get(leaseKind, lease.name, lease.namespace);
-    if (!stored) return false;
-    return store.update(leaseKind, { ...stored, spec: { ...stored.spec, holderIdentity: "b" } }).then(
-      () => true,
-      () => false,
-    );
-  });
+  await takeLease(store, "b");
   await until(() => !state.works);
 });
 
@@ -104,6 +108,32 @@ it("gives the lease up where its work cannot begin, and tries again", async () =
   await until(() => tries === 2);
   await leader.stop();
   expect((await store.get(leaseKind, lease.name, lease.namespace))?.spec?.holderIdentity).toBe("");
+});
+
+it("says so where its work does not end, and does not stand again before it has", async () => {
+  const store = memoryStore();
+  const { promise: ended, resolve: end } = Promise.withResolvers<undefined>();
+  let [begun, stuck] = [0, 0];
+  const options = {
+    store,
+    logger: silent,
+    identity: "a",
+    lease,
+    span,
+    workEndMs: 50,
+    onStuck: () => void stuck++,
+  };
+  const leader = new Leader(options, async () => {
+    begun++;
+    return { stop: () => ended };
+  }).start();
+  await until(() => begun === 1);
+  await takeLease(store, "b");
+  await until(() => stuck === 1);
+  expect(begun).toBe(1);
+  end(undefined);
+  await leader.stop();
+  expect(stuck).toBe(1);
 });
 
 function methodsOf(store: Store): Store {

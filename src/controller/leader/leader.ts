@@ -16,6 +16,10 @@ export interface LeaderOptions {
   /** Where the lease is kept. */
   readonly lease: { readonly name: string; readonly namespace: string };
   readonly span?: LeaseSpan;
+  /** How long the work may take to end once the leadership is over, ms; 30,000 if absent. */
+  readonly workEndMs?: number;
+  /** Called when it took longer, which leaves a process that will neither act nor wait for its turn. Absent: it is waited for. */
+  readonly onStuck?: () => void;
 }
 
 /** What a leader does; it gets a store whose writes end with the leadership. */
@@ -75,7 +79,7 @@ export class Leader {
       over.abort();
       if (this.leads) logger.info({ identity }, "gives the lease back");
       else logger.error({ identity }, "no longer leads: the controller stops acting");
-      await work;
+      await this.#endOf(work);
       if (this.leads) await this.#release();
       this.#until = undefined;
       // Work that fails at once must not come back at once.
@@ -95,6 +99,17 @@ export class Leader {
       this.#options.logger.error({ error: textOf(error) }, "the controller's work failed");
       over.abort();
     }
+  }
+
+  /** Settles when the work has ended; work that does not is told of, since what it does beside the store no fence holds back. */
+  async #endOf(work: Promise<void>): Promise<void> {
+    const { logger, onStuck, workEndMs = 30_000 } = this.#options;
+    const timer = setTimeout(() => {
+      logger.error({ workEndMs }, "the controller's work does not end");
+      onStuck?.();
+    }, workEndMs);
+    await work;
+    clearTimeout(timer);
   }
 
   #assertLeads(): void {

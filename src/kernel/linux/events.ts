@@ -55,9 +55,14 @@ export function watchEvents(
 ): { stop(): void } {
   const stops: (() => void)[] = [];
   const numbers = groups.flatMap((group) => (group === "nftables" ? [] : routeGroups[group]));
-  if (numbers.length > 0) stops.push(watchSocket(context, NETLINK_ROUTE, numbers, parseRouteEvent, onEvent));
-  if (groups.includes("nftables")) {
-    stops.push(watchSocket(context, NETLINK_NETFILTER, [NFNLGRP_NFTABLES], nftParser(isOurs), onEvent));
+  try {
+    if (numbers.length > 0)
+      stops.push(watchSocket(context, NETLINK_ROUTE, numbers, parseRouteEvent, onEvent));
+    if (groups.includes("nftables"))
+      stops.push(watchSocket(context, NETLINK_NETFILTER, [NFNLGRP_NFTABLES], nftParser(isOurs), onEvent));
+  } catch (error) {
+    for (const one of stops) one();
+    throw error;
   }
   const stop = (): void => {
     forget();

@@ -12,7 +12,7 @@ import { defaultAgentSocket, defaultQueueDir } from "../../../cni/config.ts";
 import { linuxMachine } from "../../../kernel/index.ts";
 import type { FollowedClock } from "../../../lab/followed-clock.ts";
 import { isKubernetes, openStore, type StoreOptions, storeOptions } from "../../context.ts";
-import { askedToEnd, assertMeant, keepPrivate } from "../../daemon.ts";
+import { askedToEnd, assertMeant, endOnBug, keepPrivate } from "../../daemon.ts";
 import { jsonLogger, logLevels } from "../../json-logger.ts";
 import { addressCooldownOption, labClockOption, portNumber, sinkFolderOption } from "../../options.ts";
 import { type ProviderOptions, providerOf, providerOptions } from "../../provider.ts";
@@ -74,6 +74,7 @@ async function run(options: Options): Promise<void> {
   assertMeant("agent", options, options.netns);
   keepPrivate();
   const logger = jsonLogger(options.logLevel, { component: "agent", node: options.node });
+  endOnBug(logger);
   const stopping = askedToEnd(logger);
   const store = await openStore(options, "refuse", { node: options.node });
   const queueDir =

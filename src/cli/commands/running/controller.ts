@@ -13,7 +13,7 @@ import { Leader } from "../../../controller/leader/leader.ts";
 import type { FollowedClock } from "../../../lab/followed-clock.ts";
 import type { Store } from "../../../store/store.ts";
 import { isKubernetes, openStore, type StoreOptions, storeOptions } from "../../context.ts";
-import { askedToEnd, assertMeant, keepPrivate } from "../../daemon.ts";
+import { askedToEnd, assertMeant, endOnBug, keepPrivate } from "../../daemon.ts";
 import { jsonLogger, logLevels } from "../../json-logger.ts";
 import { labClockOption, portNumber, sinkFolderOption } from "../../options.ts";
 import { type ProviderOptions, providerOf, providerOptions, sinkCloudOf } from "../../provider.ts";
@@ -78,6 +78,7 @@ async function run(options: Options): Promise<void> {
   assertMeant("controller", options);
   keepPrivate();
   const logger = jsonLogger(options.logLevel, { component: "controller" });
+  endOnBug(logger);
   const stopping = askedToEnd(logger);
   const store = await openStore(options, "refuse", "network");
   const variables = poolVariables(options);
@@ -105,6 +106,8 @@ async function run(options: Options): Promise<void> {
           logger,
           identity: options.identity ?? `${hostname()}_${randomUUID()}`,
           lease: { name: leaseName, namespace: options.leaseNamespace },
+          // Whoever started it starts it again.
+          onStuck: () => process.exit(1),
         },
         work,
       ).start()

@@ -5,7 +5,7 @@ import { linuxMachine } from "../../../kernel/index.ts";
 import { isAtHost } from "../../../sinks/places.ts";
 import { SinkKeeper } from "../../../sinks/sink-keeper.ts";
 import { openStore, type StoreOptions, storeOptions } from "../../context.ts";
-import { askedToEnd, assertMeant } from "../../daemon.ts";
+import { askedToEnd, assertMeant, endOnBug } from "../../daemon.ts";
 import { jsonLogger, logLevels } from "../../json-logger.ts";
 import { sinkFolderOption } from "../../options.ts";
 
@@ -34,6 +34,7 @@ async function run(options: Options): Promise<void> {
   assertMeant("sinks", options, options.netns);
   const { host, sinkFolder: folders = [] } = options;
   const logger = jsonLogger(options.logLevel, { component: "sinks", host });
+  endOnBug(logger);
   const stopping = askedToEnd(logger);
   const store = await openStore(options, "refuse", "network");
   const netns = options.netns === undefined ? "self" : { name: options.netns };

@@ -1,7 +1,7 @@
 // trunkline ui: the page in the browser, for whoever sits at this machine.
 import { Command } from "commander";
 import { openStore, type StoreOptions, storeOptions } from "../../context.ts";
-import { askedToEnd, keepPrivate } from "../../daemon.ts";
+import { askedToEnd, endOnBug, keepPrivate } from "../../daemon.ts";
 import { jsonLogger } from "../../json-logger.ts";
 import { print, say } from "../../output.ts";
 import { type ListenOptions, listenOptions, startPage } from "../../ui/serve.ts";
@@ -27,6 +27,7 @@ async function run(options: Options): Promise<void> {
   const store = await openStore(options);
   const { sources, stop } = await uiSources(options, store, logger);
   const page = await startPage(options, sources, logger);
+  endOnBug(logger);
   const stopping = askedToEnd(logger);
   print(page.address);
   say("Ctrl-C ends it.");
