@@ -11,6 +11,7 @@ import { readLink, writeLinkChange, writeNewLink } from "./link.ts";
 import { eachMessage, type Message, MessageWriter } from "./message.ts";
 import { readNeighbour, writeNeighbour } from "./neighbour.ts";
 import { readNftNotice } from "./nftables.ts";
+import { readOtherQueue } from "./qdisc.ts";
 import { readRoute, writeRoute, writeRouteRemoval } from "./route.ts";
 import { readRule, writeRule } from "./rule.ts";
 
@@ -47,6 +48,36 @@ function compact<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], un
   const entries = Object.entries(value).filter(([, one]) => one !== undefined);
   return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], undefined> };
 }
+
+describe("queues of others", () => {
+  const queue = (kind: string, limit?: number, handle = 0x80010000) =>
+    readOtherQueue(
+      written((writer) => {
+        writer.u8(0).u8(0).u16(0).u32(7).u32(handle).u32(0xffffffff).u32(0).attributeText(1, kind);
+        if (limit !== undefined) writer.attributeU32(2, limit);
+      }),
+    );
+
+  it.each([
+    ["pfifo", 1000],
+    ["pfifo", 16],
+    ["bfifo", 1 << 20],
+    ["noqueue", undefined],
+    ["fq_codel", undefined],
+  ])("%s %s drops nothing while the link keeps up", (kind, limit) => {
+    expect(queue(kind, limit)).toBeUndefined();
+  });
+
+  it.each([
+    ["pfifo", 0, "pfifo limit 0"],
+    ["bfifo", 100, "bfifo limit 100"],
+    ["htb", undefined, "htb"],
+    ["clsact", undefined, "clsact"],
+  ])("%s %s may drop what it is given", (kind, limit, named) => {
+    expect(queue(kind, limit)).toEqual({ linkIndex: 7, kind: named });
+    expect(queue(kind, limit, 0x544c0000)).toBeUndefined();
+  });
+});
 
 describe("links", () => {
   it("asks for a veth with its peer in another namespace", () => {

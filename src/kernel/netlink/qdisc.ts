@@ -59,6 +59,12 @@ const inner = new Attributes();
 /** Queues that drop only where a link cannot keep up (those of RFC 8290, and plain ones), and the ones of each processor. */
 const harmless = /^(noqueue|mq|pfifo|pfifo_fast|bfifo|fq|fq_codel|codel|sfq)$/;
 
+/** What plain queues must hold to be harmless: packets of pfifo, bytes of bfifo (struct tc_fifo_qopt). */
+const leastLimit: ReadonlyMap<string, number> = new Map([
+  ["pfifo", 16],
+  ["bfifo", 1 << 16],
+]);
+
 /** Reads a queue's message; undefined for ours, and for those that drop nothing while the link keeps up. */
 export function readOtherQueue({
   bytes,
@@ -67,7 +73,13 @@ export function readOtherQueue({
 }: Message): { linkIndex: number; kind: string } | undefined {
   if (bytes.readUInt32LE(from + 8) === OWN_HANDLE) return undefined;
   const kind = attributes.read(bytes, from + 20, to).text(TCA.kind) ?? "?";
-  return harmless.test(kind) ? undefined : { linkIndex: bytes.readUInt32LE(from + 4), kind };
+  const linkIndex = bytes.readUInt32LE(from + 4);
+  // What each packet waits in, and be it for no time: too short a queue takes none.
+  const least = leastLimit.get(kind);
+  const limit = least === undefined ? undefined : attributes.u32(TCA.options);
+  if (least !== undefined && limit !== undefined && limit < least)
+    return { linkIndex, kind: `${kind} limit ${limit}` };
+  return harmless.test(kind) ? undefined : { linkIndex, kind };
 }
 
 /** Reads a queue's message; undefined for those that are not ours. */

@@ -5,8 +5,6 @@ export interface PulseOptions {
   readonly timeoutMs: number;
   /** When the server should have ended the watch long ago, ms from now. */
   readonly longestMs: number;
-  /** Every how many milliseconds the server is known to send bookmarks; undefined: it is not known to send any. */
-  readonly bookmarksMs: number | undefined;
   /** Asks the server for something, over another connection; rejects where it does not answer. */
   readonly ask: () => Promise<unknown>;
   /** Ends the watch, which then goes on with a new connection. */
@@ -24,12 +22,15 @@ export class Pulse {
   #heardAt = performance.now();
   #answeredAt = this.#heardAt;
   #bookmarkAt = this.#heardAt;
+  /**
+   * Every how many milliseconds bookmarks come; undefined before the first. What an earlier watch had says nothing: they begin
+   * once there is a newer revision than the watch's first.
+   */
   #bookmarksMs: number | undefined;
   #asks = false;
 
   constructor(options: PulseOptions) {
     this.#options = options;
-    this.#bookmarksMs = options.bookmarksMs;
     this.#looking = setInterval(() => void this.#look(), options.timeoutMs).unref();
     this.#longest = setTimeout(options.end, options.longestMs).unref();
   }
@@ -39,12 +40,11 @@ export class Pulse {
     this.#heardAt = performance.now();
   }
 
-  /** A bookmark came. Returns after how many milliseconds: since the one before it, or since the beginning. */
-  bookmark(): number {
+  /** A bookmark came. */
+  bookmark(): void {
     const now = performance.now();
     this.#bookmarksMs = now - this.#bookmarkAt;
     this.#bookmarkAt = now;
-    return this.#bookmarksMs;
   }
 
   stop(): void {
@@ -56,7 +56,7 @@ export class Pulse {
     const { timeoutMs, ask, end } = this.#options;
     const now = performance.now();
     const patienceMs = SILENCE * timeoutMs;
-    // Servers send bookmarks about every minute (Kubernetes 1.37: for kinds in its watch cache). That another connection
+    // Servers send bookmarks about every minute (Kubernetes 1.37: for kinds in its watch cache, once something changed). That another connection
     // brings answers says nothing of this one, and a new watch from here costs no more than an answer.
     if (
       this.#bookmarksMs !== undefined &&

@@ -33,8 +33,6 @@ const UNREADABLE = 5;
 
 export class Watches {
   readonly #options: WatchesOptions;
-  /** Every how many milliseconds the server sent bookmarks last, by path; absent: it is not known to send any. */
-  readonly #bookmarks = new Map<string, number>();
 
   constructor(options: WatchesOptions) {
     this.#options = options;
@@ -98,13 +96,8 @@ export class Watches {
       pulse = new Pulse({
         timeoutMs,
         longestMs: seconds * 1000 + 2 * timeoutMs,
-        bookmarksMs: this.#bookmarks.get(path),
         ask: () => client.ask({ method: "GET", path, query: { limit: "1" } }),
-        end: () => {
-          // A server that only seemed to send bookmarks is not asked for a new watch after every silence.
-          this.#bookmarks.delete(path);
-          life.abort();
-        },
+        end: () => life.abort(),
       });
       for await (const together of eventsOf(kind, keep, response)) {
         pulse.heard();
@@ -112,7 +105,7 @@ export class Watches {
           const { resourceVersion } = object.metadata;
           if (type !== "bookmark") yield { type, object, revision: resourceVersion };
           else {
-            this.#bookmarks.set(path, pulse.bookmark());
+            pulse.bookmark();
             yield { type, revision: resourceVersion };
           }
         }
