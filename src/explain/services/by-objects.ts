@@ -10,7 +10,7 @@ import { formatPort } from "../ports.ts";
 import { endpointTold, nowhereTold, type ToService } from "./endpoint-told.ts";
 import type { Frontend } from "./frontend.ts";
 import { Groups } from "./groups.ts";
-import { type Coming, endpointsFor, isClusterSource, isMasqueraded } from "./kube-proxy.ts";
+import { type Coming, endpointsFor, hasUsable, isClusterSource, isMasqueraded } from "./kube-proxy.ts";
 import type { ReadEndpoint } from "./read.ts";
 import { proxySettings } from "./settings.ts";
 import type { Group } from "./types.ts";
@@ -133,7 +133,9 @@ function throughNode(
     return;
   }
   const shut = outOfRanges(front, coming);
-  if (shut !== undefined) {
+  // In iptables mode there are no ranges where there is nobody behind them: it refuses all alike.
+  const isOpen = typeof settings === "object" && settings.mode === "iptables" && !hasUsable(endpoints);
+  if (shut !== undefined && !isOpen) {
     groups.explore(undefined, more, (choices) => nowhereTold(to, { as: "dropped", why: shut }, choices));
     return;
   }
@@ -210,12 +212,12 @@ function unsure(
 
 /** Why a load balancer's address is closed to a sender. */
 function outOfRanges({ by, service }: Frontend, { source }: Coming): string | undefined {
-  const ranges = service.spec?.loadBalancerSourceRanges ?? [];
-  if (
-    by !== "LoadBalancer" ||
-    ranges.length === 0 ||
-    ranges.some((text) => rangeHolds(String(text).trim(), source))
-  )
+  const isIpv6 = source.includes(":");
+  // Those of the other family do not shut this one.
+  const ranges = (service.spec?.loadBalancerSourceRanges ?? [])
+    .map((text) => String(text).trim())
+    .filter((text) => text.includes(":") === isIpv6);
+  if (by !== "LoadBalancer" || ranges.length === 0 || ranges.some((text) => rangeHolds(text, source)))
     return undefined;
   return `its loadBalancerSourceRanges (${ranges.join(", ")}) do not hold ${source}`;
 }

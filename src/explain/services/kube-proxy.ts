@@ -94,6 +94,11 @@ export function endpointsFor(
   };
 }
 
+/** Returns whether a Service has endpoints at all, wherever they are. */
+export function hasUsable(endpoints: readonly ReadEndpoint[]): boolean {
+  return readyOf(endpoints).length > 0;
+}
+
 /** Ready ones; where there are none, those that are ending and still serve. */
 function readyOf(endpoints: readonly ReadEndpoint[]): readonly ReadEndpoint[] {
   const ready = endpoints.filter((one) => one.ready);

@@ -95,7 +95,11 @@ export function endpointsOf(
         const [address] = addresses(list(endpoint.addresses).slice(0, 1));
         if (address === undefined || address.includes(":") !== (family === 6)) continue;
         const { conditions, nodeName, zone, hints } = endpoint;
-        found.set(`${address} ${number}`, {
+        const key = `${address} ${number}`;
+        const terminating = conditions?.terminating ?? false;
+        // A pod that runs counts, and not the one before it that is ending and had the same address.
+        if (terminating && found.has(key)) continue;
+        found.set(key, {
           address,
           port: number,
           ...(typeof nodeName === "string" && { node: nodeName }),
@@ -104,7 +108,7 @@ export function endpointsOf(
           nodeHints: list(hints?.forNodes).map(({ name }) => name),
           ready: conditions?.ready ?? true,
           serving: conditions?.serving ?? true,
-          terminating: conditions?.terminating ?? false,
+          terminating,
         });
       }
     }

@@ -165,6 +165,24 @@ describe("endpoints", () => {
     ]);
   });
 
+  it.each([
+    ["before", false],
+    ["behind", true],
+  ])("that run count %s one that is ending and had their address", (_, isLast) => {
+    const running = slice("web", { "10.1.0.11": { node: "n1" } });
+    const ending = slice("web", {
+      "10.1.0.11": { node: "n1", ready: false, serving: true, terminating: true },
+    });
+    const objects = objectsOf(web, ...(isLast ? [ending, running] : [running, ending]));
+    expect(said(objects, "pod/cli", "svc/web", known)).toEqual({
+      answer: "yes",
+      ends: ["10.1.0.11 yes 10.1.0.10"],
+    });
+    expect(ask(objects, "pod/cli", "svc/web", known).endpoints).toMatchObject([
+      { ready: true, terminating: false },
+    ]);
+  });
+
   it("that are none are refused, if the sender's egress lets it come so far", () => {
     const refused = ask(objectsOf(web), "pod/cli", "svc/web", known);
     expect(refused).toMatchObject({ allowed: true, reachable: false, expected: "refused", endpoints: [] });
@@ -301,6 +319,24 @@ describe("from outside of the ClusterIP", () => {
     expect(
       said(objectsOf(web, both), "host/far", "198.51.100.1:80", known, host("far", "172.18.0.9")).answer,
     ).toBe("no");
+    const sixth = service(
+      "web",
+      "10.96.0.10",
+      { type: "LoadBalancer", loadBalancerSourceRanges: ["fd00::/64"] },
+      web.status,
+    );
+    expect(said(objectsOf(sixth, both), "host/out", "198.51.100.1:80", known).answer).toBe("yes");
+    const far = host("far", "172.18.0.9");
+    const empty = (mode: string) =>
+      ask(
+        objectsOf(web),
+        "host/far",
+        "198.51.100.1:80",
+        proxyConfig({ mode, clusterCIDR: "10.1.0.0/16" }),
+        far,
+      );
+    expect(empty("nftables").expected).toBe("filtered");
+    expect(empty("iptables").expected).toBe("refused");
   });
 });
 
