@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 // One process, shuffled order: a test that leans on another one's leftovers must fail.
@@ -21,6 +22,8 @@ export default defineConfig({
           ...common,
           name: "unit",
           include: ["src/**/*.test.ts", "scripts/**/*.test.ts", "bench/**/*.test.ts"],
+          // One processor less is vitest's own choice; many of these wait, so that half of the time nothing ran.
+          maxWorkers: availableParallelism(),
         },
       },
       { test: { ...common, name: "kernel", include: ["test/kernel/**/*.test.ts"], testTimeout: 240_000 } },
